@@ -1,0 +1,175 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every capability's module returns: detections, and the coverage that says how far to trust their absence.
+
+Both are plain dictionaries so that they pass through Ansible as they are. The controller turns a
+detection into a finding (plugin_utils/ocsf.py) with the texts of the alert catalogue.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+SEVERITIES = ("informational", "low", "medium", "high", "critical")
+
+CHECKED = "checked"
+PARTIAL = "partial"
+NOT_CHECKED = "not_checked"
+
+# A host with a million unreadable files must not send a million reasons; the count stays exact.
+SKIPPED_LIMIT = 50
+
+# Characters that move the cursor, start terminal escapes or reorder what a reader sees (Unicode bidi controls,
+# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters), and the line separators that
+# JavaScript and some log shippers split on.
+_DECEPTIVE = frozenset(
+    [0x061C, 0x200E, 0x200F, 0xFEFF]
+    + list(range(0x200B, 0x2010))
+    + list(range(0x2028, 0x202F))
+    + list(range(0x2066, 0x206A))
+)
+
+
+def printable(name: bytes | str) -> str:
+    r"""Return a host's string (a path, a command line) as text that is safe to show and can be turned back.
+
+    Bytes that are no UTF-8, control characters, bidirectional controls and the backslash become
+    backslash escapes (``\xff``, ``\n``, ``\u202e``, ``\\``); everything else stays. L(unprintable) is the inverse.
+    """
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return "".join(_escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if char == "\\":
+        return "\\\\"
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that surrogateescape could not decode
+        return "\\x%02x" % (code - 0xDC00)
+    if 0xD800 <= code <= 0xDFFF:  # a lone surrogate that came in as text, not as bytes
+        return "\\u%04x" % code
+    if code < 0x20 or code == 0x7F:
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(char, "\\x%02x" % code)
+    if 0x80 <= code < 0xA0 or code in _DECEPTIVE:
+        return "\\u%04x" % code
+    return char
+
+
+def unprintable(text: str) -> bytes:
+    r"""Return the bytes that L(printable) showed as ``text``; raise ValueError for an escape it never writes."""
+    out = bytearray()
+    position = 0
+    while position < len(text):
+        char = text[position]
+        if char != "\\":
+            out += char.encode("utf-8", "surrogateescape")
+            position += 1
+            continue
+        kind = text[position + 1 : position + 2]
+        if kind in ("\\", "n", "r", "t"):
+            out += {"\\": b"\\", "n": b"\n", "r": b"\r", "t": b"\t"}[kind]
+            position += 2
+        elif kind == "x":
+            out.append(int(_hex(text, position + 2, 2), 16))
+            position += 4
+        elif kind == "u":
+            out += chr(int(_hex(text, position + 2, 4), 16)).encode("utf-8", "surrogatepass")
+            position += 6
+        else:
+            raise ValueError("'%s' has an unknown escape at character %d; write a backslash as \\\\" % (text, position))
+    return bytes(out)
+
+
+def _hex(text: str, start: int, width: int) -> str:
+    digits = text[start : start + width]
+    if len(digits) != width or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+        raise ValueError("'%s' has an incomplete escape at character %d; write a backslash as \\\\" % (text, start - 2))
+    return digits
+
+
+def detection(
+    alert: str,
+    subject: str,
+    scope: str,
+    evidences: t.Sequence[t.Mapping[str, t.Any]],
+    severity: str | None = None,
+    first_time: float | None = None,
+    last_time: float | None = None,
+    count: int = 1,
+    message: str | None = None,
+    techniques: t.Sequence[str] = (),
+) -> dict[str, t.Any]:
+    """Return one detection.
+
+    alert: id in the alert catalogue. subject: what it is about on this host (a printable path, an account, a
+    port); with alert and host it makes the finding's stable identity, so nothing that varies belongs in it.
+    scope: the coverage scope that was looked at to find it. evidences: OCSF ``evidences`` objects
+    (``file``, ``process``, ``data`` ...). severity: one of L(SEVERITIES) where it depends on what was seen,
+    otherwise the catalogue's. first_time, last_time: seconds since the epoch, when known. message: one
+    sentence for this case. techniques: ATT&CK ids that this case adds to the catalogue's.
+    """
+    if severity is not None and severity not in SEVERITIES:
+        raise ValueError("severity '%s' is none of %s" % (severity, ", ".join(SEVERITIES)))
+    return {
+        "alert": alert,
+        "subject": subject,
+        "scope": scope,
+        "severity": severity,
+        "first_time": first_time,
+        "last_time": last_time,
+        "count": count,
+        "message": message,
+        "techniques": list(techniques),
+        "evidences": [dict(evidence) for evidence in evidences],
+    }
+
+
+class ScopeCoverage:
+    """What one scope (a watch, a log source, a process) covered, filled while the module works.
+
+    ``skip`` notes one thing that could not be looked at; ``fail`` says that the scope was not looked at at all.
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        self.examined = 0
+        self._skipped: list[dict[str, str]] = []
+        self._skipped_count = 0
+        self._failure: str | None = None
+
+    def skip(self, subject: str, reason: str) -> None:
+        self._skipped_count += 1
+        if len(self._skipped) < SKIPPED_LIMIT:
+            self._skipped.append({"subject": subject, "reason": reason})
+
+    def fail(self, reason: str) -> None:
+        self._failure = reason
+
+    def entry(self) -> dict[str, t.Any]:
+        """Return the coverage entry.
+
+        status: ``checked``, ``partial`` (some subjects skipped) or ``not_checked``. skipped lists at most
+        L(SKIPPED_LIMIT) subjects with reasons; skipped_count is exact.
+        """
+        if self._failure is not None:
+            status = NOT_CHECKED
+        else:
+            status = PARTIAL if self._skipped_count else CHECKED
+        return {
+            "scope": self.scope,
+            "status": status,
+            "reason": self._failure,
+            "examined": self.examined,
+            "skipped": list(self._skipped),
+            "skipped_count": self._skipped_count,
+        }
+
+
+def not_checked(scope: str, reason: str) -> dict[str, t.Any]:
+    """Return the coverage entry of a scope that could not be looked at, with one sentence that says why."""
+    coverage = ScopeCoverage(scope)
+    coverage.fail(reason)
+    return coverage.entry()

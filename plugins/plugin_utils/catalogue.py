@@ -1,0 +1,178 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The alert catalogue: the one list of everything the collection can raise.
+
+Read from ``content/alerts.yml`` and checked as a whole, so that a typing mistake in one entry is found
+by name before anything runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import re
+import typing as t
+
+import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+
+CONTENT = pathlib.Path(__file__).parent / "content"
+
+KINDS = ("alert", "recommendation", "vulnerability")
+# state: the problem is there until a run looks and finds it gone. event: it happened, and stays until a person closes it.
+LIFECYCLES = ("state", "event")
+
+_ID = re.compile(r"[a-z][a-z0-9_]{2,63}")
+
+
+class ContentError(Exception):
+    """A content file is wrong; the message names the file, the entry and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AttackReference:
+    """One row of MITRE ATT&CK: tactic and technique ids with the names ATT&CK gives them."""
+
+    tactic: str
+    tactic_name: str
+    technique: str
+    technique_name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Alert:
+    """One entry of the catalogue; see docs/docsite for the meaning of each field."""
+
+    id: str
+    title: str
+    kind: str
+    severity: str
+    capability: str
+    platforms: tuple[str, ...]
+    lifecycle: str
+    attack: tuple[AttackReference, ...]
+    description: str
+    remediation: str
+    references: tuple[str, ...]
+
+
+class Catalogue:
+    """All alerts by id, and the ATT&CK names to describe techniques that a detection adds."""
+
+    def __init__(self, alerts: t.Mapping[str, Alert], techniques: t.Mapping[str, AttackReference]) -> None:
+        self._alerts = dict(alerts)
+        self._techniques = dict(techniques)
+
+    def __iter__(self) -> t.Iterator[Alert]:
+        return iter(self._alerts.values())
+
+    def __len__(self) -> int:
+        return len(self._alerts)
+
+    def alert(self, alert_id: str) -> Alert:
+        try:
+            return self._alerts[alert_id]
+        except KeyError:
+            raise ContentError(
+                f"alert '{alert_id}' is not in the catalogue; add it to {CONTENT / 'alerts.yml'}"
+            ) from None
+
+    def technique(self, technique_id: str) -> AttackReference:
+        try:
+            return self._techniques[technique_id]
+        except KeyError:
+            raise ContentError(
+                f"ATT&CK technique '{technique_id}' is not listed; add it to {CONTENT / 'attack.yml'}"
+            ) from None
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> Catalogue:
+    """Return the collection's catalogue; raise ContentError when a content file is wrong."""
+    techniques = parse_techniques(read(CONTENT / "attack.yml"), "attack.yml")
+    return Catalogue(parse_alerts(read(CONTENT / "alerts.yml"), "alerts.yml", techniques), techniques)
+
+
+def read(path: pathlib.Path) -> t.Any:
+    """Return one YAML content file as plain data; raise ContentError with the file and line when it is none."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ContentError(f"{path} cannot be read: {error}") from error
+
+
+def parse_techniques(data: t.Any, where: str) -> dict[str, AttackReference]:
+    """Return techniques by id from ``{tactics: {id: name}, techniques: {id: {name, tactic}}}``."""
+    tactics = _mapping(data.get("tactics") if isinstance(data, dict) else None, f"{where}: tactics")
+    techniques = _mapping(data.get("techniques"), f"{where}: techniques")
+    found = {}
+    for identifier, fields in techniques.items():
+        place = f"{where}: technique {identifier}"
+        fields = _mapping(fields, place)
+        tactic = _text(fields, "tactic", place)
+        if tactic not in tactics:
+            raise ContentError(f"{place}: tactic '{tactic}' is none of {', '.join(sorted(tactics))}")
+        found[str(identifier)] = AttackReference(
+            tactic, str(tactics[tactic]), str(identifier), _text(fields, "name", place)
+        )
+    return found
+
+
+def parse_alerts(data: t.Any, where: str, techniques: t.Mapping[str, AttackReference]) -> dict[str, Alert]:
+    """Return alerts by id from the mapping that alerts.yml holds."""
+    return {
+        str(identifier): _alert(str(identifier), _mapping(fields, f"{where}: {identifier}"), where, techniques)
+        for identifier, fields in _mapping(data, where).items()
+    }
+
+
+def _alert(
+    identifier: str, fields: t.Mapping[str, t.Any], where: str, techniques: t.Mapping[str, AttackReference]
+) -> Alert:
+    place = f"{where}: {identifier}"
+    if not _ID.fullmatch(identifier):
+        raise ContentError(f"{place}: an alert id is 3 to 64 lower-case letters, digits and underscores")
+    known = {field.name for field in dataclasses.fields(Alert)} - {"id"}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        raise ContentError(f"{place}: unknown field '{unknown[0]}'; known are {', '.join(sorted(known))}")
+    attack = []
+    for technique in fields.get("attack", []):
+        if technique not in techniques:
+            raise ContentError(f"{place}: attack technique '{technique}' is not in attack.yml")
+        attack.append(techniques[technique])
+    return Alert(
+        id=identifier,
+        title=_text(fields, "title", place),
+        kind=_choice(fields, "kind", KINDS, place),
+        severity=_choice(fields, "severity", SEVERITIES, place),
+        capability=_text(fields, "capability", place),
+        platforms=tuple(fields.get("platforms", ())),
+        lifecycle=_choice(fields, "lifecycle", LIFECYCLES, place),
+        attack=tuple(attack),
+        description=_text(fields, "description", place),
+        remediation=_text(fields, "remediation", place),
+        references=tuple(fields.get("references", ())),
+    )
+
+
+def _mapping(value: t.Any, place: str) -> t.Mapping[str, t.Any]:
+    if not isinstance(value, dict):
+        raise ContentError(f"{place}: a mapping is needed, not {type(value).__name__}")
+    return value
+
+
+def _text(fields: t.Mapping[str, t.Any], name: str, place: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise ContentError(f"{place}: field '{name}' is missing or empty; give it a text")
+    return value.strip()
+
+
+def _choice(fields: t.Mapping[str, t.Any], name: str, choices: t.Sequence[str], place: str) -> str:
+    value = _text(fields, name, place)
+    if value not in choices:
+        raise ContentError(f"{place}: {name} '{value}' is none of {', '.join(choices)}")
+    return value
