@@ -35,7 +35,7 @@ def printable(name: bytes | str) -> str:
     r"""Return a host's string (a path, a command line) as text that is safe to show and can be turned back.
 
     Bytes that are no UTF-8, control characters, bidirectional controls and the backslash become
-    backslash escapes (``\xff``, ``\n``, ``\u202e``, ``\\``); everything else stays. L(unprintable) is the inverse.
+    backslash escapes (``\xff``, ``\n``, ``\u202e``, ``\\``); everything else stays. ``unprintable`` is the inverse.
     """
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
     if text.isascii() and text.isprintable() and "\\" not in text:
@@ -59,7 +59,7 @@ def _escaped(char: str) -> str:
 
 
 def unprintable(text: str) -> bytes:
-    r"""Return the bytes that L(printable) showed as ``text``; raise ValueError for an escape it never writes."""
+    r"""Return the bytes that ``printable`` showed as ``text``; raise ValueError for an escape it never writes."""
     out = bytearray()
     position = 0
     while position < len(text):
@@ -107,7 +107,7 @@ def detection(
     alert: id in the alert catalogue. subject: what it is about on this host (a printable path, an account, a
     port); with alert and host it makes the finding's stable identity, so nothing that varies belongs in it.
     scope: the coverage scope that was looked at to find it. evidences: OCSF ``evidences`` objects
-    (``file``, ``process``, ``data`` ...). severity: one of L(SEVERITIES) where it depends on what was seen,
+    (``file``, ``process``, ``data`` ...). severity: one of ``SEVERITIES`` where it depends on what was seen,
     otherwise the catalogue's. first_time, last_time: seconds since the epoch, when known. message: one
     sentence for this case. techniques: ATT&CK ids that this case adds to the catalogue's.
     """
@@ -152,7 +152,7 @@ class ScopeCoverage:
         """Return the coverage entry.
 
         status: ``checked``, ``partial`` (some subjects skipped) or ``not_checked``. skipped lists at most
-        L(SKIPPED_LIMIT) subjects with reasons; skipped_count is exact.
+        ``SKIPPED_LIMIT`` subjects with reasons; skipped_count is exact.
         """
         if self._failure is not None:
             status = NOT_CHECKED

@@ -17,9 +17,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, 
 class CapabilityActionBase(ActionBase):  # type: ignore[misc]
     """Run the module of the same name on the target and turn its detections into findings.
 
-    A capability's action sets L(capability) and, where it has something to add, overrides
-    L(module_arguments) (content compiled for the target, what the controller knows of the host) and
-    L(finish) (what the controller keeps of the result). Nothing else differs between capabilities.
+    A capability's action sets ``capability`` and, where it has something to add, overrides
+    ``module_arguments`` (content compiled for the target, what the controller knows of the host) and
+    ``finish`` (what the controller keeps of the result). Nothing else differs between capabilities.
     """
 
     TRANSFERS_FILES = False
