@@ -1,0 +1,124 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what a test needs: for a user it is skipped with the way to get it, in CI its absence is a failure."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import typing as t
+
+import pytest
+
+from tests.support import commands, paths
+
+# The Debian package that brings a command, where its name is another.
+_PACKAGES = {
+    "augenrules": "auditd",
+    "auditctl": "auditd",
+    "chattr": "e2fsprogs",
+    "chromedriver": "chromium-driver",
+    "dockerd": "docker.io",
+    "getcap": "libcap2-bin",
+    "getfacl": "acl",
+    "lsattr": "e2fsprogs",
+    "mkfs.ext3": "e2fsprogs",
+    "mkfs.ext4": "e2fsprogs",
+    "node": "nodejs",
+    "rpmbuild": "rpm",
+    "rpmdb": "rpm",
+    "setcap": "libcap2-bin",
+    "setfacl": "acl",
+    "setfattr": "attr",
+    "getfattr": "attr",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+}
+
+
+def require(*needs: str) -> None:
+    """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
+
+    needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "command:NAME",
+    "python:3.8", "module:NAME" (a Python package). With ``CI=true`` what is missing fails the test instead:
+    there, a skip would hide that nothing was tested. Raises ValueError for a need it doesn't know.
+    """
+    for need in needs:
+        reason = missing(need)
+        if reason is None:
+            continue
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have everything: {reason}", pytrace=False)
+        pytest.skip(reason, allow_module_level=True)
+
+
+def missing(need: str) -> str | None:
+    """Return why ``need`` isn't met and how to meet it, in one line, or None when it is."""
+    kind, _, name = need.partition(":")
+    check = _CHECKS.get(kind)
+    if check is None:
+        raise ValueError(f"unknown need '{need}': it starts with one of {', '.join(sorted(_CHECKS))}")
+    return check(name)
+
+
+def _root(_name: str) -> str | None:
+    return None if os.geteuid() == 0 else "needs root: run 'sudo make test'"
+
+
+def _command(name: str) -> str | None:
+    if commands.find(name):
+        return None
+    return f"needs the command '{name}': apt-get install {_PACKAGES.get(name, name)}"
+
+
+def _python(version: str) -> str | None:
+    if commands.python(version):
+        return None
+    return f"needs Python {version}: put python{version} on PATH or run 'pyenv install {version}'"
+
+
+def _module(name: str) -> str | None:
+    return None if importlib.util.find_spec(name) else f"needs the Python package of '{name}': run it with 'make test'"
+
+
+def _docker(_name: str) -> str | None:
+    if commands.docker() is None:
+        return "needs a Docker client: apt-get install docker-cli"
+    if os.environ.get("DOCKER_HOST") or os.access("/var/run/docker.sock", os.W_OK):
+        return None
+    return _root("") or _command("dockerd")
+
+
+def _fleet(_name: str) -> str | None:
+    return _root("") or _docker("") or _command("debootstrap") or _command("ssh")
+
+
+def _postgresql(_name: str) -> str | None:
+    return None if commands.postgresql() else "needs a PostgreSQL server: apt-get install postgresql"
+
+
+def _chromium(_name: str) -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if any(shutil.which(name) for name in names):
+        return None
+    return "needs a Chromium browser: apt-get install chromium chromium-driver"
+
+
+def _data(folder: str) -> str | None:
+    path = paths.data(folder)
+    return None if path.is_dir() else f"needs the ground-truth data in {path}: set BULWARK_TEST_DATA to where it is"
+
+
+_CHECKS: dict[str, t.Callable[[str], str | None]] = {
+    "chromium": _chromium,
+    "command": _command,
+    "data": _data,
+    "docker": _docker,
+    "fleet": _fleet,
+    "module": _module,
+    "postgresql": _postgresql,
+    "python": _python,
+    "root": _root,
+}
