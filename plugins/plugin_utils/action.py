@@ -19,7 +19,7 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
 
     A capability's action sets ``capability`` and, where it has something to add, overrides
     ``module_arguments`` (content compiled for the target, what the controller knows of the host) and
-    ``finish`` (what the controller keeps of the result). Nothing else differs between capabilities.
+    ``run_module`` (how often the module runs, what the controller keeps of it). Nothing else differs.
     """
 
     TRANSFERS_FILES = False
@@ -31,18 +31,18 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         """Return the arguments for the module on the target; raise AnsibleActionFail for bad input."""
         return arguments
 
-    def finish(self, result: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the result after what the controller does with it, before it is marked unsafe."""
-        return result
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the module's result, before its detections become findings."""
+        return self.execute(arguments, task_vars)
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         arguments = self.module_arguments(dict(self._task.args), task_vars)
-        result.update(self.execute(arguments, task_vars))
-        if not result.get("failed"):
-            result = self.finish(result, task_vars)
+        result.update(self.run_module(arguments, task_vars))
+        # The content sent to the module would be kept with every host's registered result.
+        result.pop("invocation", None)
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
         return t.cast("dict[str, t.Any]", wrap_var(result))
@@ -55,9 +55,14 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         )
 
     def _findings(self, detections: list[dict[str, t.Any]], task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-        host = ocsf.Host.from_vars(task_vars)
+        host = ocsf.Host.from_vars(self.host_vars(task_vars))
         try:
             alerts = catalogue.load()
             return [ocsf.finding(detection, alerts, host, time.time()) for detection in detections]
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from error
+
+    def host_vars(self, task_vars: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
+        """Return the variables of the host that the module runs on, which delegation makes another one."""
+        delegate = self._task.delegate_to
+        return t.cast("t.Mapping[str, t.Any]", task_vars["hostvars"][delegate]) if delegate else task_vars

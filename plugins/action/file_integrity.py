@@ -1,0 +1,49 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep the baseline of a host's files on the host, and its seal in the store."""
+
+from __future__ import annotations
+
+import getpass
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
+
+
+class ActionModule(SealedActionBase):
+    """Give the module the watches as content defines them, and change baseline and seal together."""
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        arguments = super().module_arguments(arguments, task_vars)
+        disabled = arguments.pop("disabled_watches", None) or []
+        with_defaults = boolean(arguments.pop("default_watches", True))
+        try:
+            arguments["watches"] = content.merge_watches(
+                content.load_watches() if with_defaults else [], disabled, arguments.get("watches") or []
+            )
+        except catalogue.ContentError as error:
+            raise AnsibleActionFail(str(error)) from error
+        if arguments.get("accept"):
+            arguments["accepted_by"] = arguments.get("accepted_by") or _person(task_vars)
+        return arguments
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if arguments.get("state") == "absent":
+            return self.forget_baseline(arguments, task_vars)
+        if self._task.check_mode:
+            return self.execute(arguments, task_vars)
+        by = arguments.get("accepted_by") or _person(task_vars)
+        return self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "First baseline.")
+
+
+def _person(task_vars: t.Mapping[str, t.Any]) -> str:
+    """Return who runs this: the AWX user where there is one, otherwise the account on the controller."""
+    for name in ("awx_user_name", "tower_user_name"):
+        if task_vars.get(name):
+            return str(task_vars[name])
+    return getpass.getuser()
