@@ -1,0 +1,81 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(st.binary())
+def test_any_bytes_are_shown_safely_and_come_back(name: bytes) -> None:
+    shown = _finding.printable(name)
+    shown.encode("utf-8")
+    assert not any(ord(char) < 0x20 or ord(char) == 0x7F for char in shown)
+    assert _finding.unprintable(shown) == name
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text_is_shown_the_same_as_its_bytes(name: str) -> None:
+    assert _finding.printable(name) == _finding.printable(name.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"/etc/passwd", "/etc/passwd"),
+        ("/srv/Grüße".encode(), "/srv/Grüße"),
+        (b"/tmp/a\nb", r"/tmp/a\nb"),
+        (b"/tmp/\x1b[2J", r"/tmp/\x1b[2J"),
+        (b"/tmp/\xff\xfe", r"/tmp/\xff\xfe"),
+        (b"/tmp/a\\nb", r"/tmp/a\\nb"),
+        ("/tmp/\u202etxt.sh".encode(), r"/tmp/\u202etxt.sh"),
+        ("a\u2028b".encode(), r"a\u2028b"),
+    ],
+)
+def test_deceptive_names(name: bytes, shown: str) -> None:
+    assert _finding.printable(name) == shown
+    assert _finding.unprintable(shown) == name
+
+
+@pytest.mark.parametrize("text", ["\\", "a\\q", "\\x1", "\\xzz", "\\u12", "\\u 12a"])
+def test_an_escape_that_is_never_written_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write a backslash as"):
+        _finding.unprintable(text)
+
+
+def test_a_scope_with_nothing_skipped_is_checked() -> None:
+    coverage = _finding.ScopeCoverage("binaries")
+    coverage.examined = 3
+    assert coverage.entry() == {
+        "scope": "binaries",
+        "status": "checked",
+        "reason": None,
+        "examined": 3,
+        "skipped": [],
+        "skipped_count": 0,
+    }
+
+
+def test_skips_are_counted_exactly_and_listed_up_to_the_limit() -> None:
+    coverage = _finding.ScopeCoverage("binaries")
+    for number in range(_finding.SKIPPED_LIMIT + 7):
+        coverage.skip(f"/f{number}", "permission denied")
+    entry = coverage.entry()
+    assert entry["status"] == "partial"
+    assert entry["skipped_count"] == _finding.SKIPPED_LIMIT + 7
+    assert len(entry["skipped"]) == _finding.SKIPPED_LIMIT
+
+
+def test_a_failed_scope_is_not_checked_whatever_else_happened() -> None:
+    coverage = _finding.ScopeCoverage("audit")
+    coverage.skip("/var/log/audit/audit.log", "permission denied")
+    coverage.fail("auditd is not installed")
+    assert (coverage.entry()["status"], coverage.entry()["reason"]) == ("not_checked", "auditd is not installed")
+
+
+def test_a_detection_with_a_severity_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="severity 'bad' is none of"):
+        _finding.detection("fim_file_modified", "/etc/passwd", "identity", [], severity="bad")

@@ -1,0 +1,73 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+
+TECHNIQUES = {"T1053.003": catalogue.AttackReference("TA0003", "Persistence", "T1053.003", "Scheduled Task/Job: Cron")}
+
+
+def entry(**changes: t.Any) -> dict[str, t.Any]:
+    fields = {
+        "title": "A title",
+        "kind": "alert",
+        "severity": "low",
+        "capability": "file_integrity",
+        "platforms": ["linux"],
+        "lifecycle": "state",
+        "attack": ["T1053.003"],
+        "description": "What it means.",
+        "remediation": "What to do.",
+    }
+    return {**fields, **changes}
+
+
+def test_the_collections_own_catalogue_is_sound() -> None:
+    alerts = list(catalogue.load())
+    assert len({alert.title for alert in alerts}) == len(alerts) > 0
+
+
+def test_an_entry_becomes_an_alert_with_the_names_of_its_techniques() -> None:
+    alert = catalogue.parse_alerts({"some_alert": entry()}, "alerts.yml", TECHNIQUES)["some_alert"]
+    assert (alert.id, alert.severity, alert.attack) == ("some_alert", "low", (TECHNIQUES["T1053.003"],))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"severity": "urgent"}, "alerts.yml: some_alert: severity 'urgent' is none of informational"),
+        ({"kind": "thing"}, "alerts.yml: some_alert: kind 'thing' is none of alert"),
+        ({"lifecycle": "once"}, "alerts.yml: some_alert: lifecycle 'once' is none of state, event"),
+        ({"attack": ["T9999"]}, "alerts.yml: some_alert: attack technique 'T9999' is not in attack.yml"),
+        ({"titel": "x"}, "alerts.yml: some_alert: unknown field 'titel'; known are attack"),
+        ({"title": " "}, "alerts.yml: some_alert: field 'title' is missing or empty"),
+        ({"description": None}, "alerts.yml: some_alert: field 'description' is missing or empty"),
+    ],
+)
+def test_a_wrong_entry_is_named(changes: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(catalogue.ContentError) as error:
+        catalogue.parse_alerts({"some_alert": entry(**changes)}, "alerts.yml", TECHNIQUES)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("identifier", ["A", "Has-Dash", "1st", "x" * 65])
+def test_a_wrong_id_is_named(identifier: str) -> None:
+    with pytest.raises(catalogue.ContentError, match="an alert id is 3 to 64"):
+        catalogue.parse_alerts({identifier: entry()}, "alerts.yml", TECHNIQUES)
+
+
+def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: pathlib.Path) -> None:
+    broken = tmp_path / "alerts.yml"
+    broken.write_text("a: 1\nb: [\n")
+    with pytest.raises(catalogue.ContentError, match=r"alerts\.yml cannot be read: (?s:.*)line 3"):
+        catalogue.read(broken)
+
+
+def test_an_alert_nobody_wrote_is_named() -> None:
+    with pytest.raises(catalogue.ContentError, match="alert 'nothing' is not in the catalogue"):
+        catalogue.Catalogue({}, {}).alert("nothing")
