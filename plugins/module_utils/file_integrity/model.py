@@ -1,0 +1,229 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of file integrity monitoring: what is recorded of a file, what a change is, what is made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+# Entry.type, named by what stat(2) calls S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR and S_IFBLK.
+FILE = "file"
+DIRECTORY = "directory"
+LINK = "link"
+FIFO = "fifo"
+SOCKET = "socket"
+CHAR_DEVICE = "char_device"
+BLOCK_DEVICE = "block_device"
+
+# Change.kind.
+CREATED = "created"
+DELETED = "deleted"
+MODIFIED = "modified"
+RENAMED = "renamed"  # before.path is the old name
+REPLACED_TYPE = "replaced_type"  # a file became a link, a directory a file ...
+# Not a change since the baseline: a packaged program or library whose content is not what its package installs,
+# found when it is recorded for the first time, and again by each check until it matches or is accepted.
+PACKAGE_MISMATCH = "package_mismatch"
+KINDS = (CREATED, DELETED, MODIFIED, RENAMED, REPLACED_TYPE, PACKAGE_MISMATCH)
+
+# What a watch can select, and the names in Change.attributes. "content" is the hashes; "acl", "capabilities" and
+# "selinux" are the extended attributes of those names, "xattrs" all others; "device" is the number of a device node.
+ATTRIBUTES = (
+    "type",
+    "size",
+    "mode",
+    "owner",
+    "group",
+    "inode",
+    "links",
+    "mtime",
+    "ctime",
+    "flags",
+    "device",
+    "link_target",
+    "content",
+    "acl",
+    "capabilities",
+    "selinux",
+    "xattrs",
+)
+
+# Directories change these whenever a child does, and the child is reported itself.
+NOISE_OF_DIRECTORIES = frozenset(("size", "links", "mtime", "ctime", "inode"))
+
+CAPABILITY_XATTR = b"security.capability"
+SELINUX_XATTR = b"security.selinux"
+ACL_XATTRS = (b"system.posix_acl_access", b"system.posix_acl_default")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One file, directory, link or other node as it was recorded or found.
+
+    path: bytes as the kernel has them, absolute. A field is None where the watch doesn't select it, where it
+    doesn't apply, or where it could not be read (then the coverage says so): None is never compared.
+    mode: permission bits with setuid, setgid and sticky (07777). Times: nanoseconds since the epoch.
+    flags: ``immutable`` and ``append_only`` (FS_IOC_GETFLAGS, ioctl_iflags(2)). device: st_rdev of a device
+    node. link_target: what readlink(2) returns. hashes: algorithm (hashlib's name) to lower-case hex; beyond
+    those of the watch, a changed file also has those that package verification needs. xattrs: name to value; a value
+    other than the capabilities, the SELinux label and the ACLs is kept as ``sha256:HEX:LENGTH``, because it can be
+    a secret. package_mismatch: recorded while its content was not what its package installs.
+    """
+
+    path: bytes
+    watch: str
+    type: str
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    size: int | None = None
+    inode: int | None = None
+    links: int | None = None
+    mtime_ns: int | None = None
+    ctime_ns: int | None = None
+    flags: tuple[str, ...] | None = None
+    device: int | None = None
+    link_target: bytes | None = None
+    hashes: t.Mapping[str, str] | None = None
+    xattrs: t.Mapping[bytes, bytes] | None = None
+    package_mismatch: bool = False
+
+    def is_program(self) -> bool:
+        """Say whether this is a regular file that can be executed, by its mode."""
+        return self.type == FILE and self.mode is not None and bool(self.mode & 0o111)
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One difference between the baseline and the host.
+
+    path: where it is now, or was when it was deleted. before is None when created, after is None when deleted.
+    attributes: names from ``ATTRIBUTES`` that differ, in that order; empty for created and deleted. watch: name
+    of the watch that owns the path (the one it has now, or had).
+    """
+
+    kind: str
+    path: bytes
+    watch: str
+    before: Entry | None
+    after: Entry | None
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Return the short hash (16 hex digits) of path, kind and the state after, by which exactly this is accepted."""
+        state = dataclasses.replace(self.after, hashes=None, package_mismatch=False) if self.after else None
+        hashes = sorted((self.after.hashes or {}).items()) if self.after else None
+        text = repr((self.kind, self.path, self.before.path if self.before else None, state, hashes))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """One watch as the user or the collection's defaults define it; see the module documentation.
+
+    name: also the coverage scope. paths, exclude, include: globs as text, where bytes that are no UTF-8 are
+    surrogate escapes. recurse: levels below each path, -1 for all. alert and techniques are handed to ``classify``
+    as they were given.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    recurse: int = -1
+    attributes: frozenset[str] = frozenset(ATTRIBUTES)
+    hashes: tuple[str, ...] = ("sha256",)
+    filesystems: str = "local"
+    category: str = ""
+    alert: t.Any = None
+    techniques: t.Any = None
+
+
+class Owned(t.Protocol):
+    """What a package database says of one path; None where that package manager doesn't record it."""
+
+    @property
+    def package(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def arch(self) -> str: ...
+
+    @property
+    def manager(self) -> str: ...
+
+    @property
+    def digests(self) -> t.Mapping[str, str]: ...
+
+    @property
+    def mode(self) -> int | None: ...
+
+    @property
+    def uid(self) -> int | None: ...
+
+    @property
+    def gid(self) -> int | None: ...
+
+    @property
+    def link_target(self) -> bytes | None: ...
+
+    @property
+    def conffile(self) -> bool: ...
+
+    @property
+    def ghost(self) -> bool: ...
+
+
+class Packages(t.Protocol):
+    """What the engine and ``classify`` need of the host's package databases (packages.PackageDatabases)."""
+
+    def owner(self, path: bytes) -> Owned | None: ...
+
+    def digest_algorithms(self) -> t.AbstractSet[str]: ...
+
+    def snapshot(self) -> dict[str, t.Any]: ...
+
+    def coverage_notes(self) -> list[tuple[str, str]]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What ``classify`` may know besides the change.
+
+    packages: the databases as they are now. snapshot: ``packages.snapshot()`` of now. baseline_snapshot: the
+    one sealed in the baseline ({} when there is none). first_run: a baseline is being made, so nothing is a change yet.
+    watches: by name, as sealed in the baseline.
+    """
+
+    packages: Packages
+    snapshot: t.Mapping[str, t.Any]
+    baseline_snapshot: t.Mapping[str, t.Any]
+    watches: t.Mapping[str, Watch]
+    first_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What a change means: an alert to raise, or the package activity that explains it.
+
+    For an alert: alert (id in the catalogue), severity, message (one sentence) and techniques (ATT&CK ids).
+    For an explanation: package, version and message (``explained by NAME VERSION``); alert is None.
+    An explained change raises no finding and can be accepted in bulk.
+    """
+
+    message: str
+    alert: str | None = None
+    severity: str | None = None
+    techniques: tuple[str, ...] = ()
+    package: str | None = None
+    version: str | None = None
+
+    @property
+    def explained(self) -> bool:
+        return self.alert is None
