@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: bulwark.servers contributors
+#
+# Everything runs in environments of its own below $(BUILD); needed beforehand is only a Python of 3.11 or newer.
+# All paths are relative, so that the checkout may lie in a directory with spaces in its name.
+
+BUILD ?= .build
+# The Python to set up with; found when not given.
+PYTHON ?=
+# scan and report
+INVENTORY ?=
+LIMIT ?=
+STORE ?=
+REPORT ?=
+ARGS ?=
+# test
+TESTS ?= tests
+WORKERS ?= 2
+# fleet
+N ?= 4
+NAME ?=
+
+export INVENTORY LIMIT STORE REPORT ARGS
+
+.DEFAULT_GOAL := help
+.PHONY: help environment test-environment collection scan report test test-unit lint sanity bench fleet fleet-matrix \
+	fleet-down docs build clean
+
+bootstrap = python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" tools/bootstrap.py
+run = $(BUILD)/env/bin/python
+test = $(BUILD)/test/bin/python
+
+help: ## Show what there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment: collection
+	@$(bootstrap) $(BUILD)/env -r requirements.txt -r requirements/controller.txt
+
+test-environment: collection
+	@$(bootstrap) $(BUILD)/test -r requirements.txt -r requirements/controller.txt -r requirements/test.txt -r requirements/lint.txt
+
+collection:
+	@mkdir -p $(BUILD)/collections/ansible_collections/bulwark
+	@ln -sfn "$(CURDIR)" $(BUILD)/collections/ansible_collections/bulwark/servers
+
+scan: environment ## Scan this machine, or INVENTORY=hosts.yml [LIMIT=...] [STORE=url] [REPORT=file] [ARGS="..."]
+	@$(run) tools/playbook.py scan --build $(BUILD)
+
+report: environment ## Write the report again from what the store holds [STORE=url] [REPORT=file]
+	@$(run) tools/playbook.py report --build $(BUILD)
+
+test: test-environment ## Run every test: lint, sanity, units, content, integration [TESTS=path] [ARGS="-k ..."]
+	@$(test) -m pytest -n $(WORKERS) --dist loadgroup $(TESTS) $(ARGS)
+
+test-unit: test-environment ## Run the tests that need nothing but Python
+	@$(test) -m pytest -n $(WORKERS) --dist loadgroup tests/unit tests/content $(ARGS)
+
+lint: test-environment ## Check style, types, roles, licences and documentation
+	@$(test) -m pytest tests/quality --deselect tests/quality/test_sanity.py $(ARGS)
+
+sanity: test-environment ## Run ansible-test's sanity tests
+	@$(test) -m pytest tests/quality/test_sanity.py $(ARGS)
+
+bench: test-environment ## Measure against a peer: NAME=file_integrity
+	@$(test) -m tests.bench $(NAME)
+
+fleet: collection ## Start N=4 disposable hosts with sshd and write .build/fleet/inventory.yml
+	@python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" -m tests.fleet up --hosts $(N)
+
+fleet-matrix: collection ## Start one disposable host for each Python that targets are tested with
+	@python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" -m tests.fleet up --matrix
+
+fleet-down: ## Remove the disposable hosts and all that was started for them
+	@python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" -m tests.fleet down
+
+docs: test-environment ## Render the collection's documentation to .build/docs
+	@$(test) tools/docs.py --build $(BUILD)
+
+build: environment ## Build the collection's artefact in .build/artefact
+	@$(BUILD)/env/bin/ansible-galaxy collection build --force --output-path $(BUILD)/artefact .
+
+clean: ## Remove what was built here; 'make fleet-down' first if a fleet is up
+	@rm -rf $(BUILD)
