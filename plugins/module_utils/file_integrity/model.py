@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import typing as t
 
 # Entry.type, named by what stat(2) calls S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR and S_IFBLK.
@@ -70,7 +69,7 @@ class Entry:
     node. link_target: what readlink(2) returns. hashes: algorithm (hashlib's name) to lower-case hex; beyond
     those of the watch, a changed file also has those that package verification needs. xattrs: name to value; a value
     other than the capabilities, the SELinux label and the ACLs is kept as ``sha256:HEX:LENGTH``, because it can be
-    a secret. package_mismatch: recorded while its content was not what its package installs.
+    a secret. xattr_kinds: which of acl, capabilities, selinux and xattrs the watch had recorded. package_mismatch: recorded while its content was not what its package installs.
     """
 
     path: bytes
@@ -89,6 +88,7 @@ class Entry:
     link_target: bytes | None = None
     hashes: t.Mapping[str, str] | None = None
     xattrs: t.Mapping[bytes, bytes] | None = None
+    xattr_kinds: tuple[str, ...] = ()
     package_mismatch: bool = False
 
     def is_program(self) -> bool:
@@ -102,7 +102,8 @@ class Change:
 
     path: where it is now, or was when it was deleted. before is None when created, after is None when deleted.
     attributes: names from ``ATTRIBUTES`` that differ, in that order; empty for created and deleted. watch: name
-    of the watch that owns the path (the one it has now, or had).
+    of the watch that owns the path (the one it has now, or had). id: short hash over path, kind and the recorded
+    state after, by which exactly this change is accepted.
     """
 
     kind: str
@@ -111,14 +112,7 @@ class Change:
     before: Entry | None
     after: Entry | None
     attributes: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """Return the short hash (16 hex digits) of path, kind and the state after, by which exactly this is accepted."""
-        state = dataclasses.replace(self.after, hashes=None, package_mismatch=False) if self.after else None
-        hashes = sorted((self.after.hashes or {}).items()) if self.after else None
-        text = repr((self.kind, self.path, self.before.path if self.before else None, state, hashes))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    id: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +132,7 @@ class Watch:
     attributes: frozenset[str] = frozenset(ATTRIBUTES)
     hashes: tuple[str, ...] = ("sha256",)
     filesystems: str = "local"
-    category: str = ""
+    category: str = "other"
     alert: t.Any = None
     techniques: t.Any = None
 
