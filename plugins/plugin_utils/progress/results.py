@@ -1,0 +1,61 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task's result as a callback gets it, in the terms of every supported ansible-core, and what it tells of the run."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tracker
+
+_COLLECTION = "bulwark.servers."
+
+
+class Result:
+    """One result, of a task or of one item of its loop.
+
+    ansible-core 2.18 calls the parts ``_host``, ``_task`` and ``_result``, and 2.19 on has public names for them.
+    """
+
+    def __init__(self, result: t.Any) -> None:
+        self._task = _part(result, "task")
+        self.host: str = _part(result, "host").get_name()
+        self.data: t.MutableMapping[str, t.Any] = _part(result, "result")
+        self.task_name: str = str(result.task_name or self._task.get_name()).strip()
+        self.task_id: str = self._task._uuid
+
+    @property
+    def action(self) -> str:
+        return str(self._task.action)
+
+    @property
+    def place(self) -> str | None:
+        """File and line of the task, where it has one."""
+        return self._task.get_path() or None
+
+    @property
+    def message(self) -> str:
+        return str(self.data.get("msg") or self.data.get("censored") or "")
+
+    def tell(self, run: Tracker) -> None:
+        """Note what the result says about the run: changes, what a capability found, what the store and report have."""
+        if self.data.get("changed"):
+            run.changed.add(self.host)
+        if not self.action.startswith(_COLLECTION):
+            return
+        module = self.action[len(_COLLECTION) :]
+        if module == "findings_run":
+            run.expect((self.data.get("run") or {}).get("capabilities") or run.expected)
+        elif module == "findings_report":
+            run.report = {name: self.data.get(name) for name in ("summary", "path")}
+        elif module == "findings":
+            if self.data.get("capability"):
+                run.recorded(self.host, self.data["capability"])
+        elif self.data.get("coverage"):
+            capability = self.data.get("capability") or module.removeprefix("win_").removesuffix("_info")
+            run.looked(self.host, capability, self.data.get("findings") or [], self.data["coverage"])
+
+
+def _part(result: t.Any, name: str) -> t.Any:
+    return getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
