@@ -1,0 +1,56 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the entry points of all modules share."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class UsageError(Exception):
+    """An option has a value that can't be used; the message names the option and what to do."""
+
+
+def run_module(
+    module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any], bool], dict[str, t.Any]]
+) -> t.NoReturn:
+    """Run ``action(params, check_mode)`` and leave with its result, or with the sentence of the error it raised.
+
+    A result may hold ``failed`` with ``msg``, and ``diff``, which is only returned in diff mode.
+    """
+    try:
+        result = action(module.params, module.check_mode)
+    except (StateError, UsageError) as error:
+        module.fail_json(msg=str(error))
+    if not module._diff:
+        result.pop("diff", None)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+def scanning_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the options of every module that reads much of a host, as the shared documentation describes them."""
+    return {
+        "time_budget": {"type": "int", "default": 0},
+        "workers": {"type": "int", "default": 2},
+        "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
+    }
+
+
+def sealed_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the options of every module whose baseline on the host is sealed by the controller."""
+    return {
+        "baseline": {"type": "str", "default": "default"},
+        "state_dir": {"type": "path"},
+        "store": {"type": "str"},
+        "_expected_digests": {"type": "list", "elements": "str"},
+    }

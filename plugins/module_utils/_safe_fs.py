@@ -1,0 +1,171 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a file system that someone hostile may be changing at the same time.
+
+Nothing is opened by a path with links in it. A node is first pinned with ``O_PATH``, which opens nothing (no FIFO
+waits for a writer, no device is touched, no automount is triggered); what it is, is asked of the pinned
+descriptor; and only what turned out to be a regular file or directory is then opened for reading, through that same
+descriptor. See open(2) under O_PATH, and path_resolution(7).
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import os
+import platform
+import struct
+import typing as t
+
+# O_NONBLOCK: opening never waits (leases, mandatory locks). O_NOCTTY and O_CLOEXEC: nothing is inherited.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIN_DIRECTORY = _PIN | os.O_DIRECTORY
+
+IMMUTABLE = 0x10
+APPEND_ONLY = 0x20
+
+# Errors that say that what was expected at a path isn't there (any more).
+GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
+
+PSEUDO_FILE_SYSTEMS = frozenset(
+    (
+        "autofs bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs "
+        "fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nfsd nsfs pipefs proc pstore resctrl "
+        "rpc_pipefs securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs"
+    ).split()
+)
+NETWORK_FILE_SYSTEMS = frozenset(
+    (
+        "9p acfs afs afp beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 ocfs2_dlmfs "
+        "orangefs prl_fs pvfs2 sdcardfs smb3 smbfs vboxsf virtiofs vmhgfs"
+    ).split()
+)
+_LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))
+
+_NODE_ESCAPES = {b"\\040": b" ", b"\\011": b"\t", b"\\012": b"\n", b"\\134": b"\\"}
+
+
+def is_foreign(file_system: str) -> bool:
+    """Say whether a file system type, as in /proc/filesystems, is a network or pseudo file system.
+
+    A FUSE file system is whatever its user-space program makes of it, and can stall: it counts as foreign.
+    """
+    if file_system in PSEUDO_FILE_SYSTEMS or file_system in NETWORK_FILE_SYSTEMS or file_system == "fuse":
+        return True
+    return file_system.startswith("fuse.") and file_system not in _LOCAL_FUSE
+
+
+def mounts() -> dict[bytes, str]:
+    """Return the type of the topmost file system at each mount point, from proc_pid_mountinfo(5); OSError as it comes."""
+    with open("/proc/self/mountinfo", "rb") as stream:
+        return parse_mounts(stream.read())
+
+
+def parse_mounts(text: bytes) -> dict[bytes, str]:
+    """Return the last file system type for each mount point of a mountinfo file; lines of another form are ignored."""
+    found: dict[bytes, str] = {}
+    for line in text.split(b"\n"):
+        left, separator, right = line.partition(b" - ")
+        fields = left.split(b" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = fields[4]
+        for escape, char in _NODE_ESCAPES.items():
+            point = point.replace(escape, char)
+        found[point] = right.split(b" ")[0].decode("ascii", "replace")
+    return found
+
+
+def open_directory(path: bytes) -> int:
+    """Return a descriptor for reading a directory, reached from / without following any link.
+
+    Raises OSError: with an errno in ``GONE`` when there is no such directory or a link is on the way.
+    """
+    names = [name for name in path.split(b"/") if name]
+    current = os.open(b"/", _PIN_DIRECTORY)
+    for name in names:
+        try:
+            following = os.open(name, _PIN_DIRECTORY, dir_fd=current)
+        finally:
+            os.close(current)
+        current = following
+    try:
+        return os.open(b".", _READ | os.O_DIRECTORY, dir_fd=current)
+    finally:
+        os.close(current)
+
+
+def pin(name: bytes, directory: int) -> int:
+    """Return a descriptor that stands for a directory's child without having opened it."""
+    return os.open(name, _PIN, dir_fd=directory)
+
+
+class Reopener:
+    """Opens pinned files for reading, through /proc/self/fd. One for each process: the directory is the process's own."""
+
+    def __init__(self) -> None:
+        try:
+            self._descriptors = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise OSError(error.errno, "/proc is needed to open files safely, and is not mounted") from error
+        self._pid = os.getpid()
+
+    def read(self, pinned: int) -> int:
+        """Return a descriptor for reading a pinned file that is known to be regular or a directory.
+
+        The access time is left alone where the kernel allows it (owner or CAP_FOWNER). That it is the pinned
+        file is the kernel's promise and checked by the caller's next fstat against the first.
+        """
+        name = str(pinned)
+        try:
+            return os.open(name, _READ | os.O_NOATIME, dir_fd=self._descriptors)
+        except PermissionError:
+            return os.open(name, _READ, dir_fd=self._descriptors)
+
+
+def listed(directory: int) -> list[bytes]:
+    """Return the names in an open directory, as bytes whatever the locale."""
+    return os.listdir(b"/proc/self/fd/%d" % directory)
+
+
+def pinned_path(pinned: int) -> bytes:
+    """Return a path that leads to a pinned node itself, for calls that open nothing, such as listxattr(2)."""
+    return b"/proc/self/fd/%d" % pinned
+
+
+def link_target(pinned: int) -> bytes:
+    """Return the target of a pinned symbolic link (readlinkat(2) with an empty path)."""
+    return os.readlink(b"", dir_fd=pinned)
+
+
+def _get_flags_request(machine: str) -> int:
+    """Return FS_IOC_GETFLAGS, _IOR('f', 1, long) of linux/fs.h, whose direction bits depend on the architecture."""
+    direction = 2 << 29 if machine.startswith(("ppc", "mips", "sparc", "alpha")) else 2 << 30
+    return direction | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+
+
+_FS_IOC_GETFLAGS = _get_flags_request(platform.machine())
+
+
+class FlagReader:
+    """Reads the inode flags (ioctl_iflags(2)) of open files and directories; knows which devices have none."""
+
+    def __init__(self) -> None:
+        # The kernel writes an int although the request is defined with a long.
+        self._buffer: t.MutableSequence[int] = array.array("i", [0, 0])
+        self._without: set[int] = set()
+
+    def flags(self, descriptor: int, device: int) -> int | None:
+        """Return ``IMMUTABLE`` and ``APPEND_ONLY`` as set, or None where the file system has no such flags."""
+        if device in self._without:
+            return None
+        try:
+            fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, self._buffer)  # type: ignore[call-overload]
+        except OSError as error:
+            if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                self._without.add(device)
+            return None
+        return self._buffer[0] & (IMMUTABLE | APPEND_ONLY)

@@ -1,0 +1,196 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""State that a capability keeps on the host: private, locked, and replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+import typing as t
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_LOCK_POLL = 0.1
+
+
+class StateError(Exception):
+    """State on the host can't be used; the message is one sentence that names it and what to do."""
+
+
+class DamagedError(StateError):
+    """A state file is cut off, or isn't one."""
+
+
+class NewerError(StateError):
+    """A state file was written by a newer version of the collection."""
+
+
+def default_root(environment: t.Mapping[str, str], uid: int) -> str:
+    """Return where state is kept when nothing else was asked for: system-wide for root, in the home for others."""
+    if uid == 0:
+        return "/var/lib/bulwark"
+    base = environment.get("XDG_STATE_HOME") or os.path.join(environment.get("HOME", "/"), ".local", "state")
+    return os.path.join(base, "bulwark")
+
+
+class StateDirectory:
+    """One capability's directory. Everything is done relative to its descriptor, so nothing can be slipped under it."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    @classmethod
+    def open(cls, root: str, capability: str, create: bool) -> StateDirectory | None:
+        """Return ``ROOT/CAPABILITY``; None when it doesn't exist and ``create`` is false. Raises StateError."""
+        if create:
+            with _explained(root):
+                os.makedirs(os.path.dirname(os.path.abspath(root)), 0o755, exist_ok=True)
+        outer = _open_private(None, root, root, create)
+        if outer is None:
+            return None
+        try:
+            path = os.path.join(root, capability)
+            inner = _open_private(outer, capability, path, create)
+        finally:
+            os.close(outer)
+        return cls(inner, path) if inner is not None else None
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> StateDirectory:
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self.close()
+
+    def open_file(self, name: str) -> int | None:
+        """Return a descriptor for reading a state file, None when there is none. Raises StateError, DamagedError."""
+        try:
+            with _explained(os.path.join(self.path, name)):
+                descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
+            os.close(descriptor)
+            raise DamagedError(
+                "%s is no regular file of root or the account that runs this; look into it" % os.path.join(self.path, name)
+            )
+        return descriptor
+
+    @contextlib.contextmanager
+    def locked(self, name: str, timeout: float) -> t.Iterator[None]:
+        """Keep other writers out while the block runs; StateError when another one is still at it after ``timeout`` s.
+
+        Readers need no lock: they open a file once, and a writer replaces the name, never the content.
+        """
+        with _explained(os.path.join(self.path, name)):
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _FILE, 0o600, dir_fd=self._descriptor)
+        try:
+            self._lock(descriptor, timeout)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise StateError(
+                        "another run is writing in %s and did not finish within %g s; wait for it, or raise lock_timeout"
+                        % (self.path, timeout)
+                    ) from None
+                time.sleep(_LOCK_POLL)
+            else:
+                return
+
+    @contextlib.contextmanager
+    def written(self, name: str) -> t.Iterator[t.BinaryIO]:
+        """Give a file to write that becomes ``name``, durably, when the block ends without an exception.
+
+        Needs the lock: the temporary file has a fixed name, so that what a killed run left is overwritten by
+        the next. A full disk raises StateError and leaves ``name`` as it was.
+        """
+        temporary = ".%s.tmp" % name
+        self.remove(temporary)
+        try:
+            with _explained(os.path.join(self.path, name)):
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=self._descriptor)
+                with os.fdopen(descriptor, "wb", buffering=1 << 20) as stream:
+                    yield stream
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                self.rename(temporary, name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.remove(temporary)
+            raise
+
+    def rename(self, old: str, new: str) -> None:
+        """Let ``old`` take the place of ``new``, durably."""
+        with _explained(os.path.join(self.path, new)):
+            os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            os.fsync(self._descriptor)
+
+    def remove(self, name: str) -> bool:
+        """Remove a file; return whether it was there."""
+        with _explained(os.path.join(self.path, name)):
+            try:
+                os.unlink(name, dir_fd=self._descriptor)
+            except FileNotFoundError:
+                return False
+            os.fsync(self._descriptor)
+        return True
+
+
+def _open_private(parent: int | None, name: str, path: str, create: bool) -> int | None:
+    """Return a descriptor of a directory that nobody else can write in, made if need be; StateError when it isn't so."""
+    with _explained(path):
+        if create:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=parent)
+        try:
+            descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise StateError("%s is a symbolic link or no directory; remove it or set state_dir" % path) from error
+            raise
+    status = os.fstat(descriptor)
+    problem = None
+    if status.st_uid not in (0, os.geteuid()):
+        problem = "belongs to user %d" % status.st_uid
+    elif status.st_mode & 0o022:
+        problem = "can be written by its group or by others"
+    if problem:
+        os.close(descriptor)
+        raise StateError("%s %s; whoever that is could forge state: correct it or set state_dir" % (path, problem))
+    if create and status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o700)
+    return descriptor
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> t.Iterator[None]:
+    """Turn the errors that an administrator can do something about into sentences."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StateError("no space left to write %s; what was there before is kept: free some space" % path) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO):
+            raise StateError("%s cannot be used: %s" % (path, error.strerror)) from error
+        raise
