@@ -1,16 +1,20 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every test session needs: the collection importable by its own name, and the ``requires`` marker."""
+"""What every test session needs: the collection importable by its own name, and the shared fixtures."""
 
 from __future__ import annotations
 
 import os
 import sys
+import typing as t
 
 import pytest
 
-from tests.support import paths, require
+from tests.fleet.fixtures import _fleet, docker_engine, fleet
+from tests.support import controllers, paths, require
+
+__all__ = ["_fleet", "docker_engine", "fleet"]
 
 paths.link_collection()
 sys.path.insert(0, str(paths.COLLECTIONS))
@@ -21,6 +25,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(need, ...): skip, or fail in CI, unless tests.support.require is met")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that use Docker in one worker: they share the engine, and its hosts would fight for the cores."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "docker_engine" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("docker"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("requires"):
         require(*marker.args)
+
+
+@pytest.fixture(scope="session")
+def controller() -> t.Callable[[str], controllers.Controller]:
+    """Return a controller by its series of ansible-core: ``controller("2.18").run_playbook(...)``."""
+    return controllers.controller

@@ -10,8 +10,6 @@ import os
 import shutil
 import typing as t
 
-import pytest
-
 from tests.support import commands, paths
 
 # The Debian package that brings a command, where its name is another.
@@ -45,6 +43,8 @@ def require(*needs: str) -> None:
     "python:3.8", "module:NAME" (a Python package). With ``CI=true`` what is missing fails the test instead:
     there, a skip would hide that nothing was tested. Raises ValueError for a need it doesn't know.
     """
+    import pytest  # the fleet's command line shares this package and must run where pytest is not installed
+
     for need in needs:
         reason = missing(need)
         if reason is None:

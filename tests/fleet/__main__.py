@@ -1,0 +1,74 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start and remove the fleet of ``make fleet``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.fleet import engine, images
+from tests.fleet.fleet import Fleet
+from tests.support import missing, paths
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        if options.action == "down":
+            return _down()
+        return _up(_matrix() if options.matrix else ["trixie"] * options.hosts)
+    except (engine.EngineError, images.ImageError) as error:
+        print(f"fleet: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.fleet", description="Disposable hosts with sshd.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    up = actions.add_parser("up", help="replace the fleet that is up, if any, by a new one")
+    up.add_argument("--hosts", type=int, default=4, metavar="N", help="how many hosts of the newest release (4)")
+    up.add_argument(
+        "--matrix", action="store_true", help="instead, one host for each Python: " + ", ".join(images.PYTHONS)
+    )
+    actions.add_parser("down", help="remove the fleet and whatever was started for it")
+    return parser
+
+
+def _matrix() -> list[str]:
+    kinds = list(images.PYTHONS)
+    reason = missing("python:3.8")
+    if reason:
+        kinds.remove("python38")
+        print(f"Without a Python 3.8 host: it {reason}")
+    return kinds
+
+
+def _up(kinds: list[str]) -> int:
+    fleet = Fleet(engine.connect(), paths.BUILD / "fleet")
+    fleet.stop()
+    print(
+        f"Starting {len(kinds)} hosts (the first time, their images are built, which takes a minute or two) ...",
+        flush=True,
+    )
+    for host in fleet.start(*kinds):
+        print(f"  {host.name:12} {host.address:15} Python {images.PYTHONS[host.kind]}")
+    inventory = fleet.inventory.relative_to(paths.ROOT)
+    print(
+        f"Inventory: {inventory}\nScan them with 'make scan INVENTORY={inventory}', remove them with 'make fleet-down'."
+    )
+    return 0
+
+
+def _down() -> int:
+    running = engine.running()
+    if running is not None:
+        Fleet(running, paths.BUILD / "fleet").remove()
+    if not engine.stop_if_idle():
+        print("The engine goes on: it has other containers.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controllers of several ansible-core versions, each in an environment of its own that is built once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+from tests.support import commands, paths
+from tests.support._require import require
+
+# ansible-core to the Pythons it is tested with; the first one found is used.
+PYTHONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+    "2.18": ("3.11",),
+    "2.19": ("3.11",),
+    "2.20": ("3.12", "3.13"),
+    "2.21": ("3.13", "3.12"),
+}
+
+# The inventory of ``make scan``: this machine without a connection.
+THIS_MACHINE = paths.ROOT / "tools" / "this_machine.yml"
+
+
+@dataclasses.dataclass(frozen=True)
+class Controller:
+    """An environment with one ansible-core. ``version`` is its series, as in 2.18."""
+
+    version: str
+    directory: pathlib.Path
+
+    def program(self, name: str) -> str:
+        """Return the path of one of its programs: ansible-playbook, ansible-galaxy, ansible-test, python."""
+        return str(self.directory / "bin" / name)
+
+    def run_playbook(
+        self,
+        playbook: str | pathlib.Path,
+        *arguments: str,
+        inventory: str | pathlib.Path = THIS_MACHINE,
+        extra_vars: t.Mapping[str, t.Any] | None = None,
+        environment: t.Mapping[str, str] | None = None,
+        state: pathlib.Path | None = None,
+        collections: pathlib.Path = paths.COLLECTIONS,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook, by path or as ``bulwark.servers.scan``, and return its exit code and output.
+
+        arguments: more of ansible-playbook's own. state: where the default store is kept, instead of below the
+        home directory. collections: where bulwark.servers is. check: raise AssertionError with the output when
+        it fails.
+        """
+        command = [self.program("ansible-playbook"), str(playbook), "--inventory", str(inventory)]
+        if extra_vars:
+            command += ["--extra-vars", json.dumps(extra_vars)]
+        variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "LC_ALL": "C.UTF-8"}
+        variables.pop("ANSIBLE_CONFIG", None)
+        if state is not None:
+            variables["XDG_STATE_HOME"] = str(state)
+        variables.update(environment or {})
+        answer = subprocess.run(
+            [*command, *arguments],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            check=False,
+        )
+        if check and answer.returncode != 0:
+            raise AssertionError(f"{' '.join(command)} ended with {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return answer
+
+
+def controller(version: str) -> Controller:
+    """Return the controller with this series of ansible-core, built when it isn't there; skip without its Python."""
+    pythons = PYTHONS[version]
+    python = next((candidate for candidate in pythons if commands.python(candidate)), pythons[0])
+    require(f"python:{python}")
+    directory = paths.cache() / "controllers" / f"{version}-python{python}"
+    bootstrap(directory, commands.python(python) or python, f"ansible-core~={version}.0")
+    return Controller(version, directory)
+
+
+def bootstrap(directory: pathlib.Path, python: str, *packages: str) -> None:
+    """Set up an environment with the collection's requirements and these packages, as ``make`` does."""
+    command = [python, str(paths.ROOT / "tools" / "bootstrap.py"), str(directory)]
+    command += ["-r", str(paths.ROOT / "requirements.txt")]
+    for package in packages:
+        command += ["--package", package]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
