@@ -1,0 +1,87 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running one of the host's own programs for its output: within a time, within a size, in an environment of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import selectors
+import signal
+import subprocess
+import time
+import typing as t
+
+# Nothing of the caller's environment: a HOME with a .rpmmacros, a LD_PRELOAD or a locale changes what programs say.
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+_CHUNK = 1 << 18
+
+
+class CommandError(OSError):
+    """The program could not be run, took too long or wrote too much; the message is one sentence that names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """A program that ended by itself."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run(argv: t.Sequence[str], timeout: float, max_output: int) -> Completed:
+    """Run a program without input and return what it wrote.
+
+    timeout: seconds. max_output: bytes of standard output and standard error together. Raises CommandError; the program
+    and what it started are killed then.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError("%s can't be run: %s" % (argv[0], error.strerror)) from error
+    try:
+        stdout, stderr = _collect(process, time.monotonic() + timeout, max_output)
+    except CommandError:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+    return Completed(process.returncode, stdout, stderr)
+
+
+def _collect(process: subprocess.Popen[bytes], deadline: float, max_output: int) -> tuple[bytes, bytes]:
+    name = t.cast("list[str]", process.args)[0]
+    buffers = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for stream in buffers:
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise CommandError("%s did not end in time" % name)
+            for key, _events in ready:
+                chunk = os.read(key.fd, _CHUNK)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                buffers[t.cast("t.IO[bytes]", key.fileobj)] += chunk
+            if sum(map(len, buffers.values())) > max_output:
+                raise CommandError("%s wrote more than %d bytes" % (name, max_output))
+    try:
+        process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise CommandError("%s did not end in time" % name) from None
+    return bytes(buffers[process.stdout]), bytes(buffers[process.stderr])

@@ -1,0 +1,205 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dpkg database of a host.
+
+dpkg records a path's owner, the MD5 digest of regular files (deb-md5sums(5)) and of conffiles (in the status file),
+and nothing of modes, owners and links, but for what dpkg-statoverride(1) was told. It signs none of it: root can edit
+the digests too, which is why ``snapshot`` exists. MD5 is what there is; to forge a second file with a given digest
+stays infeasible, only two files with one digest can be made, and those would have to be in the package already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg_files as files
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+    AccountIds,
+    Owned,
+    Package,
+    Snapshot,
+    read_state,
+)
+
+DIRECTORY = b"var/lib/dpkg"
+# Where the administrator's modes and owners are in a snapshot: they can be edited like any other metadata.
+STATOVERRIDE_KEY = "dpkg:statoverride"
+
+_MD5_SIZE = 16
+_UNKNOWN = bytes(_MD5_SIZE)
+
+
+class DpkgDatabase:
+    """One root's dpkg database: status and file lists are read at once, digests per package when they are asked for."""
+
+    def __init__(self, root: bytes, merged: MergedDirectories, accounts: AccountIds) -> None:
+        self._root = root
+        self._directory = os.path.join(root, DIRECTORY)
+        self._merged = merged
+        self._accounts = accounts
+        self._notes: list[tuple[str, str]] = []
+        info = set(os.listdir(os.path.join(self._directory, b"info")))
+        self._stanzas = self._read_stanzas()
+        self._packages = [
+            Package("dpkg:%s:%s" % (stanza.name, stanza.arch), stanza.name, stanza.version, stanza.arch, "dpkg")
+            for stanza in self._stanzas
+        ]
+        self._stems = [_stem(stanza, info) for stanza in self._stanzas]
+        self._index = PathIndex(self._list(stem) for stem in self._stems)
+        self._md5 = bytearray(_MD5_SIZE * len(self._index))
+        self._digests_read: set[int] = set()
+        self._diversions = files.parse_diversions(self._optional(b"diversions"))
+        self._diverted_from = {diversion.contested: diversion for diversion in self._diversions}
+        self._diverted_to = {diversion.altered: diversion for diversion in self._diversions}
+        self._overrides = files.parse_statoverrides(self._optional(b"statoverride"))
+
+    def owner(self, names: t.Sequence[bytes]) -> Owned | None:
+        removed = None
+        for name in names:
+            for ordinal in self._listings(name):
+                if self._stanzas[self._index.group(ordinal)].complete:
+                    return self._owned(ordinal, names)
+                # A package of which only the configuration is left comes after one that is installed.
+                removed = ordinal
+        return None if removed is None else self._owned(removed, names)
+
+    def digest_algorithms(self) -> t.AbstractSet[str]:
+        return frozenset(["md5"])
+
+    def snapshot(self) -> Snapshot:
+        found: Snapshot = {}
+        for group, package in enumerate(self._packages):
+            if self._stanzas[group].state != "config-files":
+                found.setdefault(package.key, {})[package.version] = self._metadata_digest(group)
+        found[STATOVERRIDE_KEY] = {"": hashlib.sha256(repr(sorted(self._overrides.items())).encode()).hexdigest()}
+        return found
+
+    def notes(self) -> list[tuple[str, str]]:
+        notes = list(self._notes)
+        for group, stanza in enumerate(self._stanzas):
+            if stanza.state == "config-files":
+                continue
+            if not stanza.complete:
+                notes.append((stanza.name, "the package is %s; its files can't be verified" % stanza.state))
+            elif not self._md5sums_size(group) and self._has_files(group):
+                notes.append((stanza.name, "the package came without digests (md5sums); its files can't be verified"))
+        notes.extend(self._diversion_notes())
+        return notes
+
+    def _read_stanzas(self) -> list[files.Stanza]:
+        """Return the stanzas of all packages that own files, with the journal that a killed dpkg leaves applied."""
+        found = files.parse_status(read_state(os.path.join(self._directory, b"status")))
+        updates = os.path.join(self._directory, b"updates")
+        for name in sorted(os.listdir(updates)) if os.path.isdir(updates) else []:
+            if name.isdigit():
+                found.update(files.parse_status(read_state(os.path.join(updates, name))))
+        return [stanza for _key, stanza in sorted(found.items()) if stanza.state != "not-installed"]
+
+    def _list(self, stem: bytes) -> list[bytes]:
+        try:
+            return files.parse_list(read_state(os.path.join(self._directory, b"info", stem + b".list")))
+        except OSError as error:
+            name = os.fsdecode(stem)
+            self._notes.append((name, "the package's file list can't be read: %s" % error.strerror))
+            return []
+
+    def _optional(self, name: bytes) -> bytes:
+        try:
+            return read_state(os.path.join(self._directory, name))
+        except FileNotFoundError:
+            return b""
+
+    def _listings(self, name: bytes) -> t.Iterator[int]:
+        """Yield the ordinals of the paths whose file is at ``name`` once diversions are applied."""
+        away = self._diverted_from.get(name)
+        for ordinal in self._index.find(name):
+            if away is None or away.by == self._packages[self._index.group(ordinal)].name:
+                yield ordinal
+        towards = self._diverted_to.get(name)
+        if towards is not None:
+            for ordinal in self._index.find(towards.contested):
+                if towards.by != self._packages[self._index.group(ordinal)].name:
+                    yield ordinal
+
+    def _owned(self, ordinal: int, names: t.Sequence[bytes]) -> Owned:
+        group = self._index.group(ordinal)
+        conffile = self._stanzas[group].conffiles.get(self._index.path(ordinal))
+        md5 = conffile.md5 if conffile else self._digest(group, ordinal)
+        override = next((self._overrides[name] for name in names if name in self._overrides), None)
+        return Owned.of(
+            self._packages[group],
+            digests={"md5": md5.hex()} if md5 else {},
+            mode=override.mode if override else None,
+            uid=self._accounts.uid(override.user) if override else None,
+            gid=self._accounts.gid(override.group) if override else None,
+            conffile=conffile is not None,
+            obsolete=conffile is not None and conffile.obsolete,
+        )
+
+    def _digest(self, group: int, ordinal: int) -> bytes | None:
+        if not self._stanzas[group].complete:
+            return None
+        if group not in self._digests_read:
+            self._digests_read.add(group)
+            digests = files.parse_md5sums(self._md5sums(group))
+            for member in self._index.members(group):
+                md5 = digests.get(self._index.path(member), _UNKNOWN)
+                self._md5[member * _MD5_SIZE : (member + 1) * _MD5_SIZE] = md5
+        md5 = bytes(self._md5[ordinal * _MD5_SIZE : (ordinal + 1) * _MD5_SIZE])
+        return None if md5 == _UNKNOWN else md5
+
+    def _md5sums(self, group: int) -> bytes:
+        try:
+            return self._optional(os.path.join(b"info", self._stems[group] + b".md5sums"))
+        except OSError as error:
+            name = self._packages[group].name
+            self._notes.append((name, "the package's digests (md5sums) can't be read: %s" % error.strerror))
+            return b""
+
+    def _md5sums_size(self, group: int) -> int:
+        try:
+            return os.stat(os.path.join(self._directory, b"info", self._stems[group] + b".md5sums")).st_size
+        except FileNotFoundError:
+            return 0
+
+    def _metadata_digest(self, group: int) -> str:
+        stanza = self._stanzas[group]
+        if not stanza.settled:
+            return ""
+        metadata = hashlib.sha256(self._md5sums(group))
+        for path, conffile in sorted(stanza.conffiles.items()):
+            if conffile.md5 is not None:
+                metadata.update(b"\0" + path + b"\0" + conffile.md5)
+        return metadata.hexdigest()
+
+    def _has_files(self, group: int) -> bool:
+        """Say whether a path of the package should have a digest: it is no conffile and no directory."""
+        conffiles = self._stanzas[group].conffiles
+        paths = [self._index.path(member) for member in self._index.members(group)]
+        directories = {os.path.dirname(path) for path in paths}
+        return any(path not in directories and path not in conffiles for path in paths)
+
+    def _diversion_notes(self) -> t.Iterator[tuple[str, str]]:
+        """Yield the paths that a diversion took from their package and where a file of nobody is now."""
+        for diversion in self._diversions:
+            names = self._merged.names(diversion.contested)
+            if self.owner(names) is None and os.path.lexists(os.path.join(self._root, names[0].lstrip(b"/"))):
+                by = "package %s" % diversion.by if diversion.by else "the administrator"
+                reason = "diverted by %s: no package says what should be there" % by
+                yield os.fsdecode(diversion.contested), reason
+
+
+def present(root: bytes) -> bool:
+    """Say whether ``root`` has a dpkg database."""
+    return os.path.isfile(os.path.join(root, DIRECTORY, b"status"))
+
+
+def _stem(stanza: files.Stanza, info: t.AbstractSet[bytes]) -> bytes:
+    """Return how the package's files in info/ start: with the architecture for what can be installed twice."""
+    qualified = os.fsencode("%s:%s" % (stanza.name, stanza.arch))
+    return qualified if qualified + b".list" in info else os.fsencode(stanza.name)

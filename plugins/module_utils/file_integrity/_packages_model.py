@@ -1,0 +1,123 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the package managers have in common: a package, what one records of a path, and the names of its owners."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+import typing as t
+
+# {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed.
+Snapshot = t.Dict[str, t.Dict[str, str]]
+
+# The largest state file of a package manager that is read: a status file of 20,000 packages has about 30 MB.
+_READ_LIMIT = 256 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """One installed package; key is the same for all its versions (``dpkg:bash:amd64``, ``rpm:bash:x86_64``)."""
+
+    key: str
+    name: str
+    version: str
+    arch: str
+    manager: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Owned:
+    """What a package manager records of one path; None where it records nothing.
+
+    key: the package's key in snapshots. version: the manager's full version, with the epoch. digests: lower-case hex
+    by algorithm (hashlib's name); empty for what isn't a regular file and for content that isn't to be verified. mode:
+    permission bits with setuid, setgid and sticky (07777). link_target: what a symbolic link holds. capabilities: as
+    cap_to_text(3) writes them. conffile: an administrator may edit it. obsolete: a conffile that the installed version
+    no longer ships. ghost: the package owns the path but ships no content.
+    """
+
+    key: str
+    package: str
+    version: str
+    arch: str
+    manager: str
+    digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    link_target: bytes | None = None
+    capabilities: str | None = None
+    conffile: bool = False
+    obsolete: bool = False
+    ghost: bool = False
+
+    @classmethod
+    def of(cls, package: Package, **recorded: t.Any) -> Owned:
+        return cls(package.key, package.name, package.version, package.arch, package.manager, **recorded)
+
+
+class Database(t.Protocol):
+    """One package manager's database."""
+
+    def owner(self, names: t.Sequence[bytes]) -> Owned | None:
+        """Return the record of one file, given every name that it can be listed under."""
+
+    def digest_algorithms(self) -> t.AbstractSet[str]:
+        """Return the algorithms that a file must be hashed with to be compared."""
+
+    def snapshot(self) -> Snapshot:
+        """Return the version and the metadata digest of every package."""
+
+    def notes(self) -> list[tuple[str, str]]:
+        """Return (subject, reason) of what can't be verified."""
+
+
+class AccountIds:
+    """Numeric ids of account and group names, from a root's own /etc/passwd and /etc/group.
+
+    Packages name local system accounts only, so no name service is asked (one that hangs would hang the check).
+    """
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._tables: dict[bytes, dict[str, int]] = {}
+
+    def uid(self, name: str) -> int | None:
+        return self._find(b"etc/passwd", name)
+
+    def gid(self, name: str) -> int | None:
+        return self._find(b"etc/group", name)
+
+    def _find(self, table: bytes, name: str) -> int | None:
+        if name.startswith("#"):  # dpkg-statoverride(1) writes ids that have no name as #ID
+            return int(name[1:]) if name[1:].isdigit() else None
+        if table not in self._tables:
+            self._tables[table] = self._read(table)
+        return self._tables[table].get(name)
+
+    def _read(self, table: bytes) -> dict[str, int]:
+        try:
+            lines = read_state(os.path.join(self._root, table)).split(b"\n")
+        except OSError:
+            lines = []
+        found = {"root": 0}
+        for line in lines:
+            fields = line.split(b":")
+            if len(fields) > 2 and fields[2].isdigit():
+                found[fields[0].decode("utf-8", "surrogateescape")] = int(fields[2])
+        return found
+
+
+def read_state(path: bytes) -> bytes:
+    """Return a state file's content; raise OSError when it is absent, no regular file or larger than any real one."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO put here must not hang us
+    with open(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("%s is no regular file" % os.fsdecode(path))
+        if status.st_size > _READ_LIMIT:
+            raise OSError("%s is larger than %d bytes" % (os.fsdecode(path), _READ_LIMIT))
+        return stream.read(_READ_LIMIT)

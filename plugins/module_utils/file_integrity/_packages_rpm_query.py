@@ -1,0 +1,141 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask rpm(8) for its database in a form that any file name survives, and parse the answer.
+
+Names are quoted by rpm's own ``shescape`` format (rpm-queryformat(7)) and records are matched one after the other from
+the first byte, so that a name with a newline, a quote or a made-up record in it stays a name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+_QUOTED = rb"'([^']*(?:'\\''[^']*)*)'"
+_ESCAPED_QUOTE = rb"'\''"
+
+# %{DBINSTANCE} is the header's number in the database, which --querybynumber takes.
+PACKAGES_FORMAT = (
+    "%{DBINSTANCE} %{FILEDIGESTALGO} %{EPOCHNUM} %{NAME:shescape} %{VERSION:shescape} %{RELEASE:shescape} "
+    "%{ARCH:shescape}\\n"
+)
+_PACKAGE = re.compile(
+    rb"(\d+) (\d+|\(none\)) (\d+) " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb"\n"
+)
+
+# The state comes last: it belongs to the host (another package replaced the file), the rest to the package.
+FILES_FORMAT = (
+    "P %{DBINSTANCE}\\n"
+    "[F %{FILENAMES:shescape} %{FILELINKTOS:shescape} %{FILEUSERNAME:shescape} %{FILEGROUPNAME:shescape} "
+    "%|FILECAPS?{%{FILECAPS:shescape}}:{''}| .%{FILEDIGESTS} %{FILEMODES} %{FILEFLAGS} %{FILEVERIFYFLAGS} "
+    "%{FILESTATES}\\n]"
+)
+_HEADER = re.compile(rb"P (\d+)\n")
+_FILE = re.compile(
+    rb"(F " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb" "
+    rb"\.([0-9a-f]*) (\d+) (\d+) (\d+)) (-?\d+|\(none\))\n"
+)
+
+# PGPHASHALGO_* of rpm's rpmpgp.h (the hash ids of RFC 4880, 9.4) by hashlib's names.
+_ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
+
+
+class AnswerError(OSError):
+    """rpm answered with something that is no answer to the query; the message says where."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageRow:
+    """One installed package. number: of its header in the database. algorithm: of its file digests, None if unknown."""
+
+    number: int
+    algorithm: str | None
+    name: str
+    version: str
+    arch: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FileRow:
+    """One file of a package, as rpm-queryformat(7) names the tags. record: the bytes that belong to the package."""
+
+    record: bytes
+    name: bytes
+    link_target: bytes
+    user: str
+    group: str
+    capabilities: str
+    digest: bytes
+    mode: int
+    flags: int
+    verify_flags: int
+    installed: bool
+
+
+def parse_packages(output: bytes) -> list[PackageRow]:
+    """Return the packages that ``PACKAGES_FORMAT`` listed; raise AnswerError when a part is none."""
+    found = []
+    position = 0
+    while position < len(output):
+        match = _PACKAGE.match(output, position)
+        if match is None:
+            raise AnswerError("rpm's package list is not understood at byte %d" % position)
+        number, algorithm, epoch, name, version, release, arch = match.groups()
+        full = "%s-%s" % (_text(version), _text(release))
+        found.append(
+            PackageRow(
+                number=int(number),
+                # Packages from before rpm 4.6 have no such tag and are MD5.
+                algorithm=_ALGORITHMS.get(int(algorithm)) if algorithm.isdigit() else "md5",
+                name=_text(name),
+                version="%d:%s" % (int(epoch), full) if int(epoch) else full,
+                arch=_text(arch),
+            )
+        )
+        position = match.end()
+    return found
+
+
+def parse_files(output: bytes) -> t.Iterator[tuple[int, list[FileRow]]]:
+    """Yield (header number, files) of each package that ``FILES_FORMAT`` listed; raise AnswerError for what is none."""
+    position = 0
+    while position < len(output):
+        header = _HEADER.match(output, position)
+        if header is None:
+            raise AnswerError("rpm's file list is not understood at byte %d" % position)
+        rows = []
+        position = header.end()
+        match = _FILE.match(output, position)
+        while match is not None:
+            rows.append(_file(match))
+            position = match.end()
+            match = _FILE.match(output, position)
+        yield int(header.group(1)), rows
+
+
+def _file(match: t.Match[bytes]) -> FileRow:
+    record, name, link, user, group, capabilities, digest, mode, flags, verify_flags, state = match.groups()
+    return FileRow(
+        record=record,
+        name=_unquoted(name),
+        link_target=_unquoted(link),
+        user=_text(user),
+        group=_text(group),
+        capabilities=_text(capabilities),
+        digest=digest,
+        mode=int(mode),
+        flags=int(flags),
+        verify_flags=int(verify_flags),
+        # RPMFILE_STATE_NORMAL; else it was replaced, left out (no documentation, other word size) or is on a network.
+        installed=state in (b"0", b"(none)"),
+    )
+
+
+def _unquoted(value: bytes) -> bytes:
+    return value.replace(_ESCAPED_QUOTE, b"'")
+
+
+def _text(value: bytes) -> str:
+    return _unquoted(value).decode("utf-8", "surrogateescape")

@@ -1,0 +1,170 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the package managers of a host say of its files: dpkg, rpm, or both.
+
+These databases are on the host and root can edit them. What they say is evidence for the ordinary case (an upgrade),
+and ``edited_packages`` compares them with the snapshot that is sealed in the baseline: the metadata of a package whose
+version did not change must not change either.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg as dpkg
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_rpm as rpm
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+    AccountIds,
+    Database,
+    Owned,
+    Snapshot,
+)
+
+# No PATH lookup: what is run as root to say whether files are genuine is the distribution's own.
+_RPM_PROGRAMS = ("/usr/bin/rpm", "/bin/rpm")
+_RPM_TIMEOUT = 120.0
+_RPM_OUTPUT_LIMIT = 64 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageEdit:
+    """A package whose metadata changed while its version did not; key as in snapshots."""
+
+    key: str
+    name: str
+    version: str
+
+
+class PackageDatabases:
+    """The package databases of one root, each read when it is first needed."""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._merged = MergedDirectories(root)
+        self._loaded: list[Database] | None = None
+        self._notes: list[tuple[str, str]] = []
+
+    def owner(self, path: bytes) -> Owned | None:
+        """Return what the package that owns ``path`` (absolute within the root) records of it, None if no package does.
+
+        A file that a removed package's remaining configuration lists still has that package as its owner.
+        """
+        names = self._merged.names(path)
+        for database in self._databases():
+            owned = database.owner(names)
+            if owned is not None:
+                return owned
+        return None
+
+    def digest_algorithms(self) -> t.AbstractSet[str]:
+        """Return the algorithms (hashlib's names) to hash files with for a comparison, of those that work here."""
+        wanted = {name for database in self._databases() for name in database.digest_algorithms()}
+        return frozenset(name for name in wanted if _can_hash(name))
+
+    def snapshot(self) -> Snapshot:
+        """Return the version and metadata digest of every package: ``{key: {version: digest}}``, plain JSON."""
+        found: Snapshot = {}
+        for database in self._databases():
+            found.update(database.snapshot())
+        return found
+
+    def coverage_notes(self) -> list[tuple[str, str]]:
+        """Return (subject, reason) of everything that can't be verified with a package."""
+        databases = self._databases()
+        notes = list(self._notes)
+        for database in databases:
+            notes.extend(database.notes())
+            notes.extend(
+                ("package digests", "%s is not available here (FIPS mode?); files can't be verified with it" % name)
+                for name in sorted(database.digest_algorithms())
+                if not _can_hash(name)
+            )
+        if not databases and not notes:
+            notes.append(("package databases", "there is neither dpkg's nor rpm's; files can't be verified with them"))
+        return notes
+
+    def _databases(self) -> list[Database]:
+        if self._loaded is None:
+            self._loaded = list(self._load())
+        return self._loaded
+
+    def _load(self) -> t.Iterator[Database]:
+        accounts = AccountIds(self._root)
+        try:
+            if dpkg.present(self._root):
+                yield dpkg.DpkgDatabase(self._root, self._merged, accounts)
+        except OSError as error:
+            self._notes.append(("dpkg database", "it can't be read: %s" % error))
+        directory = rpm.directory(self._root)
+        try:
+            if directory is not None:
+                yield rpm.RpmDatabase(_rpm_runner(self._root, directory), accounts)
+        except OSError as error:
+            self._notes.append(("rpm database", "it can't be read: %s" % error))
+
+
+def load_packages(root: bytes = b"/") -> PackageDatabases:
+    """Return the package databases below ``root``; nothing is read before the first question."""
+    return PackageDatabases(root)
+
+
+def edited_packages(baseline: Snapshot, now: Snapshot) -> list[PackageEdit]:
+    """Return the packages whose metadata differs from the baseline's although the same version is installed.
+
+    Reinstalling a version doesn't change its metadata. What does: an edit of the database, or a rebuild that was
+    installed under the version of another.
+    """
+    return [
+        PackageEdit(key, key.split(":")[1], version)
+        for key, versions in sorted(now.items())
+        for version in sorted(versions)
+        if key != dpkg.STATOVERRIDE_KEY and metadata_edited(baseline, now, key, version)
+    ]
+
+
+def metadata_edited(baseline: Snapshot, now: Snapshot, key: str, version: str) -> bool:
+    """Say whether one package's metadata differs between two snapshots that both have this version, fully installed."""
+    before = baseline.get(key, {}).get(version)
+    after = now.get(key, {}).get(version)
+    return bool(before and after and before != after)
+
+
+def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:
+    program = next((name for name in _RPM_PROGRAMS if os.access(name, os.X_OK)), None)
+    where = ["--dbpath", os.fsdecode(directory)]
+    if root != b"/":
+        where += ["--root", os.fsdecode(root)]
+
+    def run(arguments: t.Sequence[str]) -> tuple[bytes, str | None]:
+        if program is None:
+            raise OSError("rpm is not installed")
+        done = _command.run([program, *where, *arguments], timeout=_RPM_TIMEOUT, max_output=_RPM_OUTPUT_LIMIT)
+        if not done.returncode:
+            return done.stdout, None
+        reason = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
+        return done.stdout, "rpm ended with status %d: %s" % (done.returncode, reason)
+
+    return run
+
+
+def _can_hash(algorithm: str) -> bool:
+    """Say whether hashlib computes ``algorithm`` here.
+
+    In FIPS mode OpenSSL refuses MD5, unless the caller says that the use is no security (which Python 3.8 can't say).
+    """
+    try:
+        hashlib.new(algorithm, usedforsecurity=False)  # type: ignore[call-arg, unused-ignore]
+    except TypeError:
+        try:
+            hashlib.new(algorithm)
+        except ValueError:
+            return False
+    except ValueError:
+        return False
+    return True
