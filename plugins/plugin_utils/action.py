@@ -54,11 +54,10 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
             self._execute_module(module_name=self._task.action, module_args=arguments, task_vars=task_vars),
         )
 
-    def _findings(self, detections: list[dict[str, t.Any]], task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    def _findings(self, detections: t.Any, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         host = ocsf.Host.from_vars(self.host_vars(task_vars))
         try:
-            alerts = catalogue.load()
-            return [ocsf.finding(detection, alerts, host, time.time()) for detection in detections]
+            return ocsf.findings(detections, catalogue.load(), host, time.time())
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from error
 
