@@ -19,8 +19,9 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf_objects import OBJECTS
 
-# The longest path that Linux opens is 4,096 bytes (PATH_MAX), each shown as four characters at worst.
-TEXT_LIMIT = 16_384
+# The longest path that Linux opens is 4,096 bytes (PATH_MAX), each shown as four characters at worst, and there is room
+# for what a subject says before it.
+TEXT_LIMIT = 20_000
 _SHORTENED = "... (shortened)"
 _DEPTH_LIMIT = 12
 _ITEMS_LIMIT = 1_000
@@ -108,11 +109,9 @@ def _attribute(value: t.Any, kind: str | frozenset[int], place: str, notes: Note
             raise UnfitError("the number is none that OCSF defines")
         return number
     if kind.endswith("[]"):
-        if not isinstance(value, (list, tuple)):
-            raise UnfitError("a list is needed")
-        if len(value) > _ITEMS_LIMIT:
-            notes.add(f"{place}: {len(value) - _ITEMS_LIMIT} left out, more than {_ITEMS_LIMIT}")
-        items = value[:_ITEMS_LIMIT]
+        items = sequence(value)[:_ITEMS_LIMIT]
+        if len(value) > len(items):
+            notes.add(f"{place}: {len(value) - len(items)} left out, more than {_ITEMS_LIMIT}")
         return [_attribute(item, kind[:-2], f"{place}[{i}]", notes, depth) for i, item in enumerate(items)]
     if kind in OBJECTS:
         return conform(value, kind, place, notes, depth + 1)
@@ -133,6 +132,35 @@ def text(value: t.Any, limit: int = TEXT_LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - len(_SHORTENED)] + _SHORTENED
 
 
+def name(value: t.Any) -> str:
+    """Return a text that names something, never shortened, as it would name something else; raise UnfitError."""
+    shown = text(value, 2 * TEXT_LIMIT)
+    if not shown or len(shown) > TEXT_LIMIT:
+        raise UnfitError(f"a text of 1 to {TEXT_LIMIT} characters is needed")
+    return shown
+
+
+def choice(value: t.Any, choices: t.Sequence[str]) -> str:
+    """Return one of some words; raise UnfitError for anything else."""
+    if not isinstance(value, str) or value not in choices:
+        raise UnfitError(f"one of {', '.join(choices)} is needed")
+    return plain_text(value)
+
+
+def sequence(value: t.Any) -> t.Sequence[t.Any]:
+    """Return a list; raise UnfitError for anything else."""
+    if not isinstance(value, (list, tuple)):
+        raise UnfitError("a list is needed")
+    return value
+
+
+def mapping(value: t.Any) -> t.Mapping[t.Any, t.Any]:
+    """Return a mapping; raise UnfitError for anything else."""
+    if not isinstance(value, t.Mapping):
+        raise UnfitError("a mapping is needed")
+    return value
+
+
 def plain_text(value: str) -> str:
     """Return a subclass of str (Ansible's marked text) as str itself."""
     return str.__str__(value)
@@ -145,7 +173,7 @@ def integer(value: t.Any, bits: int = 31) -> int:
     return int(value)
 
 
-def plain(value: t.Any, depth: int = 0) -> t.Any:
+def plain(value: t.Any, depth: int = _DEPTH_LIMIT) -> t.Any:
     """Return any JSON value as plain, bounded data with safe text; raise UnfitError where it is none or too deep."""
     if value is None or isinstance(value, bool):
         return value
@@ -157,10 +185,10 @@ def plain(value: t.Any, depth: int = 0) -> t.Any:
         if not math.isfinite(value):
             raise UnfitError("JSON has no such number")
         return float(value)
-    if depth >= _DEPTH_LIMIT:
+    if depth <= 0:
         raise UnfitError("it is nested too deeply")
     if isinstance(value, (t.Mapping, list, tuple)):
-        return _container(value, depth + 1)
+        return _container(value, depth - 1)
     raise UnfitError("JSON has no such value")
 
 
@@ -175,12 +203,6 @@ def _container(value: t.Mapping[t.Any, t.Any] | t.Sequence[t.Any], depth: int) -
 
 def _key(key: t.Any) -> str:
     return text(key, 256) if isinstance(key, str) else type(key).__name__
-
-
-def _mapping(value: t.Any) -> t.Any:
-    if not isinstance(value, t.Mapping):
-        raise UnfitError("a mapping is needed")
-    return plain(value)
 
 
 def _boolean(value: t.Any) -> bool:
@@ -220,7 +242,7 @@ _SCALARS: t.Mapping[str, t.Callable[[t.Any], t.Any]] = {
     "timestamp": lambda value: integer(value, 63),
     "boolean": _boolean,
     "json": plain,
-    "mapping": _mapping,
+    "mapping": lambda value: plain(mapping(value)),
     "hash": _matching(_FINGERPRINT, "a digest in hexadecimal"),
     "ip": address,
     "port": _port,

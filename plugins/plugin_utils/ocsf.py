@@ -28,7 +28,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.host import Host
 
-__all__ = ["DetectionError", "Host", "finding", "finding_uid", "findings", "with_status"]
+__all__ = [
+    "CLASS_UIDS",
+    "SEVERITIES_BY_ID",
+    "DetectionError",
+    "Host",
+    "finding",
+    "finding_uid",
+    "findings",
+    "with_status",
+]
 
 VERSION = "1.5.0"
 PRODUCT = {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": "0.1.0"}
@@ -41,6 +50,8 @@ _CLASSES = {
 }
 # OCSF's 0 is unknown and 6 fatal, which no finding here is.
 _SEVERITY_IDS = {name: number for number, name in enumerate(SEVERITIES, start=1)}
+SEVERITIES_BY_ID = {number: name for name, number in _SEVERITY_IDS.items()}
+CLASS_UIDS = tuple(uid for uid, _name in _CLASSES.values())
 _ACTIVITIES = {"create": (1, "Create"), "update": (2, "Update"), "close": (3, "Close")}
 # OCSF's New is "yet to be reviewed" and In Progress "under review". Being seen again is no review, so open stays New;
 # the activity tells the two apart, and ``unmapped.status`` keeps the store's own word.
@@ -48,7 +59,6 @@ _STATUSES = {"new": (1, "New"), "open": (1, "New"), "suppressed": (3, "Suppresse
 
 # Changing this would give every stored finding another identity.
 _NAMESPACE = uuid.UUID("7b1f0c55-3f0e-5a37-9c0f-6d1f5a0c9be1")
-_SUBJECT_LIMIT = 20_000
 _MESSAGE_LIMIT = 2_000
 _DETECTIONS_LIMIT = 100_000
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -79,11 +89,11 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
     if not isinstance(detection, t.Mapping):
         raise DetectionError("a detection is no mapping; the module's answer cannot be trusted")
     alert = catalogue.alert(_identifier(detection, "alert"))
-    subject = _text(detection, "subject", _SUBJECT_LIMIT)
-    scope = _text(detection, "scope", _SUBJECT_LIMIT)
+    subject = _text(detection, "subject")
+    scope = _text(detection, "scope")
     notes = evidence.Notes()
     evidences = evidence.evidences(detection.get("evidences") or [], notes)
-    message = _text(detection, "message", _MESSAGE_LIMIT) if detection.get("message") else ""
+    message = _text(detection, "message") if detection.get("message") else f"{alert.title}: {subject}"
     class_uid, class_name = _CLASSES[alert.kind]
     severity = _severity(detection.get("severity"), alert)
     first, last = _period(detection, now)
@@ -99,7 +109,7 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
         "count": _count(detection.get("count", 1)),
         "severity_id": _SEVERITY_IDS[severity],
         "severity": severity.capitalize(),
-        "message": message or _shortened(f"{alert.title}: {subject}"),
+        "message": _shortened(message),
         "finding_info": {
             "uid": uid,
             "title": alert.title,
@@ -246,14 +256,13 @@ def _identifier(detection: t.Mapping[str, t.Any], field: str) -> str:
     return evidence.plain_text(value)
 
 
-def _text(detection: t.Mapping[str, t.Any], field: str, limit: int) -> str:
-    value = detection.get(field)
-    if not isinstance(value, str) or not value:
-        raise DetectionError(f"a detection of {_identifier(detection, 'alert')} has no text in '{field}'")
-    # A shortened message is still one; a shortened subject would be another subject.
-    if field != "message" and len(value) > limit:
-        raise DetectionError(f"a detection of {_identifier(detection, 'alert')} has more than {limit} in '{field}'")
-    return evidence.text(value, limit if field == "message" else 6 * limit)
+def _text(detection: t.Mapping[str, t.Any], field: str) -> str:
+    try:
+        return evidence.name(detection.get(field))
+    except evidence.UnfitError as error:
+        raise DetectionError(
+            f"a detection of {_identifier(detection, 'alert')} has no usable '{field}': {error}"
+        ) from None
 
 
 def _shortened(message: str) -> str:

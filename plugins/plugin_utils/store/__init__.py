@@ -1,0 +1,42 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store: findings, runs with their coverage, and seals, in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.facade import Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    Change,
+    Counts,
+    Coverage,
+    HistoryEntry,
+    Query,
+    RecordResult,
+    Run,
+    Seal,
+    SealEntry,
+    Selection,
+    StoredFinding,
+    Suppression,
+    TrendPoint,
+)
+
+__all__ = [
+    "Change",
+    "Counts",
+    "Coverage",
+    "HistoryEntry",
+    "Query",
+    "RecordResult",
+    "Run",
+    "Seal",
+    "SealEntry",
+    "Selection",
+    "Store",
+    "StoreError",
+    "StoredFinding",
+    "Suppression",
+    "TrendPoint",
+]

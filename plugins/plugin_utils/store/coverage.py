@@ -1,0 +1,93 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Coverage as a host reported it, made fit to be kept, and what it allows to conclude."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
+    CHECKED,
+    NOT_CHECKED,
+    PARTIAL,
+    SKIPPED_LIMIT,
+    not_checked,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
+
+# A coverage entry belongs to a watch, a log, a container: what a person configures, so hundreds at most.
+_ENTRIES_LIMIT = 1_000
+_TEXT_LIMIT = 2_000
+# What comes between a directory and its content, on Linux and (as ``printable`` shows a backslash) on Windows.
+_SEPARATORS = ("/", "\\\\")
+
+Entry = dict[str, t.Any]
+
+
+def checked(entries: t.Any, capability: str) -> list[Entry]:
+    """Return a module's coverage entries, each plain and bounded; what can't be read counts as not checked."""
+    if not isinstance(entries, (list, tuple)) or not entries:
+        return [not_checked(capability, "the module returned no coverage")]
+    fitting = [_checked(entry, capability) for entry in entries[:_ENTRIES_LIMIT]]
+    if len(entries) > _ENTRIES_LIMIT:
+        fitting.append(not_checked(capability, f"{len(entries) - _ENTRIES_LIMIT} more coverage entries are not kept"))
+    return fitting
+
+
+def _checked(entry: t.Any, capability: str) -> Entry:
+    scope = capability
+    try:
+        fields = evidence.mapping(entry)
+        scope = evidence.name(fields.get("scope"))
+        skipped = evidence.sequence(fields.get("skipped", ()))
+        return {
+            "scope": scope,
+            "status": evidence.choice(fields.get("status"), (CHECKED, PARTIAL, NOT_CHECKED)),
+            "reason": None if fields.get("reason") is None else evidence.text(fields["reason"], _TEXT_LIMIT),
+            "examined": evidence.integer(fields.get("examined", 0), 63),
+            "skipped": [_skipped(evidence.mapping(item)) for item in skipped[:SKIPPED_LIMIT]],
+            "skipped_count": max(evidence.integer(fields.get("skipped_count", 0), 63), len(skipped)),
+        }
+    except evidence.UnfitError as error:
+        return not_checked(scope, f"the module returned a coverage entry that cannot be read: {error}")
+
+
+def _skipped(item: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
+    return {"subject": evidence.name(item.get("subject")), "reason": evidence.text(item.get("reason"), _TEXT_LIMIT)}
+
+
+def merged(before: t.Sequence[t.Mapping[str, t.Any]], now: t.Sequence[Entry]) -> list[t.Mapping[str, t.Any]]:
+    """Return the entries of a result before and one now, of the same run; a scope in both is as it is now."""
+    scopes = {entry["scope"] for entry in now}
+    return [entry for entry in before if entry["scope"] not in scopes] + list(now)
+
+
+def summary(entries: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """Return the one status of all entries: checked or not checked when all are, otherwise partial."""
+    statuses = {entry["status"] for entry in entries}
+    return statuses.pop() if len(statuses) == 1 else PARTIAL
+
+
+def shows_gone(entries: t.Sequence[Entry], scope: str, subject: str) -> bool:
+    """Return whether a subject that the module didn't report is really not there any more.
+
+    Only when its scope was looked at, and neither the subject nor anything above it was skipped. A list of skipped
+    subjects that was cut short may have held it.
+    """
+    concerned = [entry for entry in entries if entry["scope"] == scope]
+    return bool(concerned) and all(_looked_at(entry, subject) for entry in concerned)
+
+
+def _looked_at(entry: Entry, subject: str) -> bool:
+    if entry["status"] == NOT_CHECKED or entry["skipped_count"] != len(entry["skipped"]):
+        return False
+    return not any(_contains(skipped["subject"], subject) for skipped in entry["skipped"])
+
+
+def _contains(above: str, subject: str) -> bool:
+    if above == subject:
+        return True
+    return any(
+        subject.startswith(above if above.endswith(separator) else above + separator) for separator in _SEPARATORS
+    )

@@ -1,0 +1,130 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transactions on the store, and errors that a person can act on."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import engine as engines
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import location, migrations
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+T = t.TypeVar("T")
+
+# write: as it is. check: everything happens and is undone when the store is closed. read: nothing is written, and a
+# store that doesn't exist is empty.
+Mode = t.Literal["write", "check", "read"]
+
+# serialization_failure and deadlock_detected (https://www.postgresql.org/docs/current/errcodes-appendix.html):
+# the server undid the transaction, and asks for it again.
+_RETRY_STATES = ("40001", "40P01")
+_ATTEMPTS = 6
+
+
+class Database:
+    """An open database. ``write`` and ``read`` call a function with a connection, as one transaction."""
+
+    def __init__(self, url: sa.URL, mode: Mode) -> None:
+        self._mode = mode
+        self._shown = location.shown(url)
+        self._outer: sa.Connection | None = None
+        self._engine = self._run(lambda: self._connect(url))
+        try:
+            if mode == "check":
+                self._outer = self._run(self._begin_outer)
+            if not self.read(migrations.is_current):
+                self._write(migrations.upgrade)
+        except StoreError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Undo what a check did, and let the database go: a forked process must not share a connection."""
+        if self._outer is not None:
+            self._outer.close()
+            self._outer = None
+        self._engine.dispose()
+
+    def write(self, work: t.Callable[[sa.Connection], T]) -> T:
+        """Return what ``work`` returns, all of it committed or, when it raises, nothing; it may be called again."""
+        if self._mode == "read":
+            raise StoreError(f"the store {self._shown} was opened for reading")
+        return self._write(work)
+
+    def _write(self, work: t.Callable[[sa.Connection], T]) -> T:
+        if self._outer is not None:
+            outer = self._outer
+            return self._run(lambda: work(outer))
+        return self._run(lambda: self._transaction(work, immediate=True))
+
+    def read(self, work: t.Callable[[sa.Connection], T]) -> T:
+        """Return what ``work`` returns, which sees the database as it is at one moment."""
+        if self._outer is not None:
+            outer = self._outer
+            return self._run(lambda: work(outer))
+        return self._run(lambda: self._transaction(work, immediate=False))
+
+    def _connect(self, url: sa.URL) -> sa.Engine:
+        if self._mode == "write":
+            return engines.create(url)
+        path = location.file(url)
+        if path is not None and not path.exists():
+            return engines.memory()
+        engine = engines.create(url)
+        with engine.connect() as connection:
+            exists = migrations.exists(connection)
+        if exists or self._mode == "check":
+            return engine
+        engine.dispose()
+        return engines.memory()
+
+    def _begin_outer(self) -> sa.Connection:
+        connection = self._engine.connect().execution_options(**{engines.IMMEDIATE: True})
+        connection.begin()
+        return connection
+
+    def _transaction(self, work: t.Callable[[sa.Connection], T], immediate: bool) -> T:
+        engine = self._engine.execution_options(**{engines.IMMEDIATE: immediate})
+        if engine.dialect.name == "postgresql" and not immediate:
+            # SQLite's readers see one moment by themselves; PostgreSQL's do when asked to.
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with engine.begin() as connection:
+            return work(connection)
+
+    def _run(self, work: t.Callable[[], T]) -> T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return work()
+            except sa.exc.DBAPIError as error:
+                last = attempt == _ATTEMPTS - 1 or self._mode == "check"
+                if last or getattr(error.orig, "sqlstate", None) not in _RETRY_STATES:
+                    raise StoreError(_explained(error, self._shown)) from error
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only spreads writers out
+        raise AssertionError("unreachable")
+
+
+def _explained(error: sa.exc.DBAPIError, shown: str) -> str:
+    """Return one sentence about a database's error, without the statement and its values."""
+    reason = " ".join(str(error.orig).split())
+    for sign, explanation in _EXPLANATIONS.items():
+        if sign in reason:
+            return f"the store {shown} {explanation}"
+    return f"the store {shown} failed: {reason}"
+
+
+_EXPLANATIONS = {
+    "database is locked": f"was locked by another process for {engines.BUSY_SECONDS} seconds; look for one that hangs",
+    "file is not a database": "is no SQLite database; name another file or restore it from a backup",
+    "malformed": "is damaged; restore it from a backup, or move it away to start a new one",
+    "unable to open database file": "cannot be opened; its file and directory must belong to who runs this",
+    "attempt to write a readonly database": "cannot be written; its file and directory must belong to who runs this",
+    "database or disk is full": "cannot grow, its disk is full; free some space, or prune it",
+}

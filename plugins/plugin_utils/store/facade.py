@@ -1,0 +1,228 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store: everything that is remembered between runs, behind one class."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    decisions,
+    location,
+    patterns,
+    query,
+    recording,
+    runs,
+    seals,
+    suppressions,
+    trend,
+    upkeep,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Database, Mode
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    Change,
+    Counts,
+    Coverage,
+    HistoryEntry,
+    Query,
+    RecordResult,
+    Run,
+    Seal,
+    SealEntry,
+    Selection,
+    StoredFinding,
+    Suppression,
+    TrendPoint,
+)
+
+try:
+    import sqlalchemy
+except ImportError:
+    _SQLALCHEMY = ""
+else:
+    _SQLALCHEMY = sqlalchemy.__version__
+
+
+class Store:
+    """An open store. Every method is one transaction, and raises StoreError when the database refuses.
+
+    Open it where it is used and close it there: Ansible forks its workers, and a connection can't be shared by two
+    processes. Times are seconds since the epoch.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str | None = None, *, mode: Mode = "write") -> Store:
+        """Return the store at an SQLAlchemy URL, by default at ``location.default_url()``.
+
+        mode: with ``write`` the store is created where there is none. With ``check`` all happens as with ``write`` and
+        is undone by ``close``. With ``read`` nothing can be written, and a store that doesn't exist is empty.
+        """
+        if not _SQLALCHEMY.startswith("2."):
+            found = _SQLALCHEMY or "missing"
+            raise StoreError(f"the store needs SQLAlchemy 2 on the controller ({found}): pip install 'SQLAlchemy>=2'")
+        return cls(Database(location.parse(url or location.default_url()), mode))
+
+    def close(self) -> None:
+        """Let the database go."""
+        self._database.close()
+
+    def start_run(
+        self,
+        *,
+        hosts: t.Sequence[str],
+        capabilities: t.Sequence[str],
+        playbook: str,
+        user: str,
+        controller: str,
+        version: str,
+        now: float,
+        run_id: str | None = None,
+    ) -> str:
+        """Open a run and return its id.
+
+        Every host and capability is noted as not checked until its result is recorded, so that an unreachable host
+        or a killed controller can't look clean. run_id: of a run that may be open already (the slices of an AWX job
+        share one); hosts are added to it.
+        """
+        described = {"playbook": playbook, "user": user, "controller": controller, "version": version}
+        return self._database.write(lambda c: runs.start(c, hosts, capabilities, described, now, run_id))
+
+    def record(
+        self,
+        run_id: str,
+        host: str,
+        capability: str,
+        findings: t.Sequence[t.Mapping[str, t.Any]],
+        coverage: t.Sequence[t.Mapping[str, t.Any]],
+        now: float,
+    ) -> RecordResult:
+        """Record what a capability found on a host and how far it looked.
+
+        findings: from ``ocsf.finding``, all of this host and capability. coverage: ``ScopeCoverage.entry()`` of every
+        scope. A state that is stored, wasn't found, and was looked at is resolved; whatever wasn't looked at stays as
+        it is. A second result of the same run adds to the first; recording the same one again changes nothing.
+        """
+        return self._database.write(lambda c: recording.record(c, run_id, host, capability, findings, coverage, now))
+
+    def finish_run(self, run_id: str, now: float) -> bool:
+        """Close a run; return whether it was open."""
+        return self._database.write(lambda c: runs.finish(c, run_id, now))
+
+    def suppress(
+        self,
+        selection: Selection,
+        *,
+        reason: str,
+        by: str,
+        now: float,
+        until: float | None = None,
+        future: bool = False,
+    ) -> tuple[list[Change], bool]:
+        """Hide findings until a time, or for good. Returns what changed, and whether a decision about the future did.
+
+        future: also those that match the selection's patterns and are first seen, or come back, before the end. A
+        finding whose severity rises above what was decided about is shown again.
+        """
+        return self._database.write(lambda c: decisions.suppress(c, selection, reason, by, until, future, now))
+
+    def unsuppress(self, selection: Selection, *, reason: str, by: str, now: float) -> tuple[list[Change], bool]:
+        """Show suppressed findings again, and take back a decision about the future that has the same patterns."""
+        return self._database.write(lambda c: decisions.unsuppress(c, selection, reason, by, now))
+
+    def resolve(self, selection: Selection, *, reason: str, by: str, now: float) -> list[Change]:
+        """Resolve findings by hand, as events need it; what is still there is reopened when a run sees it."""
+        return self._database.write(lambda c: decisions.resolve(c, selection, reason, by, now))
+
+    def suppressions(self) -> t.Sequence[Suppression]:
+        """Return the decisions about findings to come, also those that ended."""
+        return self._database.read(suppressions.list_all)
+
+    def query(self, wanted: Query | None = None, now: float | None = None) -> list[StoredFinding]:
+        """Return findings as they are now, or would be at a time: a suppression that ended hides nothing."""
+        return self._database.read(lambda c: query.findings(c, wanted or Query(), _now(now)))
+
+    def counts(self, wanted: Query | None = None, now: float | None = None) -> Counts:
+        """Return how many findings a query is for, its limit aside."""
+        return self._database.read(lambda c: query.counts(c, wanted or Query(), _now(now)))
+
+    def runs(self, limit: int | None = None, ids: t.Sequence[str] = ()) -> list[Run]:
+        """Return runs, the newest first."""
+        return self._database.read(lambda c: runs.newest(c, limit, ids))
+
+    def coverage(
+        self, run_id: str | None = None, *, hosts: t.Sequence[str] = (), capabilities: t.Sequence[str] = ()
+    ) -> list[Coverage]:
+        """Return the coverage of a run, or without one the newest of each host and capability.
+
+        hosts: names or patterns as in ``Query``.
+        """
+        return self._database.read(
+            lambda c: runs.coverage(
+                c,
+                run_id,
+                (lambda column: patterns.any_of(column, hosts, c.dialect.name)) if hosts else None,
+                capabilities,
+            )
+        )
+
+    def history(
+        self,
+        *,
+        uid: str | None = None,
+        host: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 1000,
+    ) -> list[HistoryEntry]:
+        """Return what happened to findings, the newest first."""
+        return self._database.read(lambda c: query.history(c, uid, host, since, until, limit))
+
+    def trend(
+        self, *, since: float, until: float, points: int, hosts: t.Sequence[str] = (), now: float | None = None
+    ) -> list[TrendPoint]:
+        """Return how many findings were open, by severity, at evenly spread times from since to until."""
+        return self._database.read(lambda c: trend.trend(c, since, until, points, hosts, _now(now)))
+
+    def seal(self, host: str, name: str) -> Seal | None:
+        """Return the seal of a baseline."""
+        return self._database.read(lambda c: seals.get(c, host, name))
+
+    def expected_digests(self, host: str, name: str) -> list[str]:
+        """Return the digests that the baseline on the host may have; none when it has no seal."""
+        return self._database.read(lambda c: seals.expected_digests(c, host, name))
+
+    def propose_seal(self, host: str, name: str, digest: str, *, by: str, reason: str, now: float) -> None:
+        """Note the digest of a baseline that is about to replace the sealed one."""
+        self._database.write(lambda c: seals.propose(c, host, name, digest, by, reason, now))
+
+    def confirm_seal(self, host: str, name: str, digest: str, *, now: float) -> None:
+        """Seal the digest that was proposed; raise StoreError when it isn't that one."""
+        self._database.write(lambda c: seals.confirm(c, host, name, digest, now))
+
+    def remove_seal(
+        self, host: str, name: str, *, by: str | None = None, reason: str | None = None, now: float | None = None
+    ) -> bool:
+        """Forget a seal; return whether there was one."""
+        return self._database.write(lambda c: seals.remove(c, host, name, by, reason, _now(now)))
+
+    def seal_history(self, host: str, name: str) -> list[SealEntry]:
+        """Return what happened to a seal, the newest first."""
+        return self._database.read(lambda c: seals.history(c, host, name))
+
+    def prune(self, before: float) -> dict[str, int]:
+        """Remove what was over before a time; return how many ``findings`` and ``runs`` that were."""
+        return self._database.write(lambda c: upkeep.prune(c, before))
+
+    def forget(self, hosts: t.Sequence[str], *, by: str, now: float) -> int:
+        """Remove all about hosts that are no more; return how many rows that were."""
+        return self._database.write(lambda c: upkeep.forget(c, hosts, by, now))
+
+
+def _now(now: float | None) -> float:
+    return time.time() if now is None else now

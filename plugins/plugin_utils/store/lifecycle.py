@@ -1,0 +1,191 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a finding's status changes: pure functions from what the store has to what it should have.
+
+A state of things (``lifecycle: state``) is gone when a run looked and it isn't there. An event has happened, and
+stays until a person resolves it. Suppression lies over the status: it hides the finding until it ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import SEVERITIES_BY_ID
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import matches
+
+OPEN = ("new", "open")
+
+
+@dataclasses.dataclass
+class State:
+    """The columns of a finding that change, besides its event."""
+
+    uid: str
+    host: str
+    alert: str
+    lifecycle: str
+    scope: str
+    subject: str
+    severity_id: int
+    status: str
+    status_since: float
+    status_by: str | None
+    status_reason: str | None
+    suppressed_at: float | None
+    suppressed_until: float | None
+    suppressed_by: str | None
+    suppressed_reason: str | None
+    first_seen: float
+    last_seen: float
+    occurred: float
+    last_run: str
+    count: int
+    reopened: int
+
+    def effective(self, now: float) -> str:
+        """Return the status that people see."""
+        if self.status == "resolved" or not self.is_suppressed(now):
+            return self.status
+        return "suppressed"
+
+    def is_suppressed(self, now: float) -> bool:
+        return self.suppressed_at is not None and (self.suppressed_until is None or self.suppressed_until > now)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One entry for the history, its severities as in ``HistoryEntry`` but numbers."""
+
+    at: float
+    uid: str
+    host: str
+    action: str
+    before_severity: int | None
+    after_severity: int | None
+    by: str | None = None
+    reason: str | None = None
+    run_id: str | None = None
+
+
+def first_seen(seen: Observation, run_id: str, rules: t.Sequence[Suppression], now: float) -> tuple[State, list[Step]]:
+    """Return a finding that the store doesn't have yet."""
+    state = State(
+        uid=seen.uid,
+        host=seen.host,
+        alert=seen.alert,
+        lifecycle=seen.lifecycle,
+        scope=seen.scope,
+        subject=seen.subject,
+        severity_id=seen.severity_id,
+        status="new",
+        status_since=now,
+        status_by=None,
+        status_reason=None,
+        suppressed_at=None,
+        suppressed_until=None,
+        suppressed_by=None,
+        suppressed_reason=None,
+        first_seen=now,
+        last_seen=now,
+        occurred=seen.occurred,
+        last_run=run_id,
+        count=1,
+        reopened=0,
+    )
+    steps = [Step(now, seen.uid, seen.host, "new", None, seen.severity_id, run_id=run_id)]
+    return state, steps + _suppress_by_rule(state, rules, now)
+
+
+def seen_again(state: State, seen: Observation, run_id: str, rules: t.Sequence[Suppression], now: float) -> list[Step]:
+    """Change a stored finding that a run saw, and return what to write in its history."""
+    steps = lift_ended(state, now)
+    is_same_event = state.lifecycle == "event" and seen.occurred <= state.occurred
+    before = state.severity_id
+    was = state.effective(now)
+    state.scope, state.severity_id = seen.scope, seen.severity_id
+    state.occurred = max(state.occurred, seen.occurred)
+    if state.last_run != run_id:
+        state.count += 1
+    if was == "resolved":
+        # A log that is read again has the same event again; it was resolved for what it was.
+        if not is_same_event:
+            steps += _reopen(state, run_id, rules, now)
+    elif was == "suppressed":
+        if seen.severity_id > before:
+            reason = f"its severity rose from {SEVERITIES_BY_ID[before]} to {SEVERITIES_BY_ID[seen.severity_id]}"
+            steps += lift(state, now, by=None, reason=reason)
+    else:
+        if was == "new" and state.last_run != run_id:
+            state.status, state.status_since = "open", now
+        if seen.severity_id != before:
+            steps.append(Step(now, state.uid, state.host, "severity_changed", before, seen.severity_id, run_id=run_id))
+    state.last_run = run_id
+    state.last_seen = max(state.last_seen, now)
+    return steps
+
+
+def resolve(state: State, now: float, by: str | None, reason: str, run_id: str | None = None) -> list[Step]:
+    """Change a finding that is not there any more, or that a person is done with."""
+    steps = lift_ended(state, now)
+    before = state.severity_id if state.effective(now) in OPEN else None
+    state.status, state.status_since, state.status_by, state.status_reason = "resolved", now, by, reason
+    steps.append(Step(now, state.uid, state.host, "resolved", before, None, by, reason, run_id))
+    return steps
+
+
+def suppress(state: State, now: float, by: str, reason: str, until: float | None) -> list[Step]:
+    """Change a finding that a person doesn't want to be told of any more."""
+    steps = lift_ended(state, now)
+    before = state.severity_id if state.effective(now) in OPEN else None
+    state.suppressed_at, state.suppressed_until = now, until
+    state.suppressed_by, state.suppressed_reason = by, reason
+    if state.status == "new":
+        # It has been looked at: once the suppression is over, it isn't news.
+        state.status, state.status_since = "open", now
+    steps.append(Step(now, state.uid, state.host, "suppressed", before, None, by, reason))
+    return steps
+
+
+def lift(state: State, now: float, by: str | None, reason: str) -> list[Step]:
+    """End a suppression; the finding is what it was under it."""
+    state.suppressed_at = state.suppressed_until = state.suppressed_by = state.suppressed_reason = None
+    after = None if state.status == "resolved" else state.severity_id
+    if after is not None:
+        state.status_since = now
+    return [Step(now, state.uid, state.host, "unsuppressed", None, after, by, reason)]
+
+
+def lift_ended(state: State, now: float) -> list[Step]:
+    """End a suppression whose time is over, at the time when it was."""
+    if state.suppressed_until is None or state.suppressed_until > now:
+        return []
+    return lift(state, state.suppressed_until, by=None, reason="the suppression ended")
+
+
+def change(state: State, before: str | None, now: float) -> Change:
+    severity = SEVERITIES_BY_ID[state.severity_id]
+    return Change(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
+
+
+def _reopen(state: State, run_id: str, rules: t.Sequence[Suppression], now: float) -> list[Step]:
+    state.status, state.status_since, state.status_by, state.status_reason = "open", now, None, None
+    state.reopened += 1
+    after = None if state.is_suppressed(now) else state.severity_id
+    step = Step(now, state.uid, state.host, "reopened", None, after, run_id=run_id)
+    return [step] if state.is_suppressed(now) else [step, *_suppress_by_rule(state, rules, now)]
+
+
+def _suppress_by_rule(state: State, rules: t.Sequence[Suppression], now: float) -> list[Step]:
+    for rule in rules:
+        if applies(rule, state):
+            return suppress(state, now, rule.by, rule.reason, rule.until)
+    return []
+
+
+def applies(rule: Suppression, state: State) -> bool:
+    fields = ((rule.alert, state.alert), (rule.host, state.host), (rule.subject, state.subject))
+    return all(matches(pattern, text) for pattern, text in fields)

@@ -1,0 +1,60 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the store is: its URL, read without ever showing a password."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+ENVIRONMENT = "BULWARK_STORE"
+_FORMS = "write sqlite:////path/findings.db or postgresql://user@server/database"
+
+
+def default_url() -> str:
+    """Return what BULWARK_STORE says, otherwise an SQLite file in the user's state directory (XDG base directories)."""
+    configured = os.environ.get(ENVIRONMENT)
+    if configured:
+        return configured
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return f"sqlite:///{state}/bulwark/findings.db"
+
+
+def parse(url: str) -> sa.URL:
+    """Return the URL with the driver that the store uses; raise StoreError when it is none that the store supports."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        # The URL may hold a password, also where it can't be parsed: don't repeat it.
+        raise StoreError(f"the store's URL cannot be read: {_FORMS}") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(parsed)
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise StoreError(f"the store works with SQLite and PostgreSQL, not with '{backend}': {_FORMS}")
+
+
+def _sqlite(url: sa.URL) -> sa.URL:
+    if not url.database or url.database == ":memory:":
+        raise StoreError(f"the store's URL names no file, so nothing would be kept: {_FORMS}")
+    if url.query or url.host:
+        raise StoreError(f"the store's SQLite URL has more than a path: {_FORMS}")
+    return url.set(drivername="sqlite+pysqlite", database=os.path.abspath(os.path.expanduser(url.database)))
+
+
+def shown(url: sa.URL) -> str:
+    """Return the URL as errors may show it: no password, and no parameters, which may hold one too."""
+    return url.set(query={}, password=None).render_as_string(hide_password=True)
+
+
+def file(url: sa.URL) -> pathlib.Path | None:
+    """Return the SQLite file, or None for a server."""
+    return pathlib.Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

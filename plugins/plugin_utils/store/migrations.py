@@ -1,0 +1,64 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema's version: create it, upgrade it, refuse one that is newer than this code."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+# The step at position N upgrades version N + 1 to N + 2. A released step never changes.
+STEPS: tuple[t.Callable[[sa.Connection], None], ...] = ()
+VERSION = 1 + len(STEPS)
+
+# Any number will do, as long as nothing else in the same database uses it.
+_CREATION_LOCK = 0x6275_6C77_6172_6B
+
+
+def exists(connection: sa.Connection) -> bool:
+    """Return whether the database holds a store; raise StoreError when it is one that this code can't read."""
+    return _version(connection) is not None
+
+
+def is_current(connection: sa.Connection) -> bool:
+    """Return whether the store has this code's schema; raise StoreError when it is one that this code can't read."""
+    return _version(connection) == VERSION
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Create the tables, or bring them to this code's version."""
+    if connection.dialect.name == "postgresql":
+        # Two first runs at once would both create the tables. SQLite's write lock is held already.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
+    schema = tables().schema
+    version = _version(connection)
+    if version is None:
+        tables().metadata.create_all(connection)
+        connection.execute(schema.insert().values(id=1, version=VERSION))
+        return
+    for step in STEPS[version - 1 :]:
+        step(connection)
+    connection.execute(schema.update().values(version=VERSION))
+
+
+def _version(connection: sa.Connection) -> int | None:
+    schema = tables().schema
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(schema.name):
+        if connection.dialect.name == "sqlite" and inspector.get_table_names():
+            raise StoreError("the SQLite file is another program's database; name a file of its own for the store")
+        return None
+    version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
+    if version is not None and version > VERSION:
+        raise StoreError(
+            f"the store has schema {version}, and this collection knows {VERSION}: "
+            "a newer version of bulwark.servers wrote it, so upgrade the collection on this controller"
+        )
+    return version

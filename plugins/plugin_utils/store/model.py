@@ -1,0 +1,217 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into the store and comes out of it. Times are seconds since the epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+# new: the run that first saw it is the only one so far. open: seen again, or back after it was gone.
+# resolved: a run looked and it is gone, or a person said so. suppressed: a person decided not to be told.
+STATUSES = ("new", "open", "resolved", "suppressed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run: a playbook that looked at hosts. ``statuses`` counts its hosts' capabilities by coverage status."""
+
+    id: str
+    started: float
+    finished: float | None
+    playbook: str
+    user: str
+    controller: str
+    version: str
+    capabilities: tuple[str, ...]
+    hosts: int
+    statuses: t.Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """How far one capability looked at one host in one run.
+
+    status: ``checked``, ``partial`` or ``not_checked``, the summary of ``entries`` (``ScopeCoverage.entry()``).
+    recorded: when the result arrived; None when none did. started: when the run started.
+    """
+
+    run_id: str
+    host: str
+    capability: str
+    status: str
+    entries: tuple[t.Mapping[str, t.Any], ...]
+    recorded: float | None
+    started: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One finding whose status or severity changed. A status of None is that of a finding the store didn't have."""
+
+    uid: str
+    host: str
+    alert: str
+    subject: str
+    severity: str
+    before: str | None
+    after: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordResult:
+    """What recording one capability of one host did, as numbers of findings.
+
+    suppressed counts those that were seen and are suppressed; they are in no other number but ``dropped`` excepted.
+    dropped: findings beyond what is kept of one host, which the coverage then says.
+    """
+
+    new: int
+    seen_again: int
+    resolved: int
+    reopened: int
+    suppressed: int
+    dropped: int
+    changes: tuple[Change, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredFinding:
+    """A finding with its history so far.
+
+    first_seen, last_seen: the first and the last time that a run saw it. count: the number of runs that saw it.
+    reopened: how often it came back after it was resolved. status_since, status_by, status_reason: when it got its
+    status and, where a person gave it, who and why. event: the finding as an OCSF event that says the same.
+    """
+
+    uid: str
+    host: str
+    capability: str
+    alert: str
+    kind: str
+    lifecycle: str
+    scope: str
+    subject: str
+    title: str
+    severity: str
+    status: str
+    status_since: float
+    status_by: str | None
+    status_reason: str | None
+    suppressed_until: float | None
+    first_seen: float
+    last_seen: float
+    last_run: str
+    count: int
+    reopened: int
+    event: dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """Which findings to return; what is empty or None doesn't limit.
+
+    hosts, alerts, subjects: names, in which ``*`` stands for any text and ``?`` for one character. severity: the
+    lowest. since, until: those that a run saw in this time (``last_seen`` at or after, ``first_seen`` at or before).
+    limit: how many at most, the most severe and most recent first.
+    """
+
+    hosts: t.Sequence[str] = ()
+    capabilities: t.Sequence[str] = ()
+    alerts: t.Sequence[str] = ()
+    subjects: t.Sequence[str] = ()
+    uids: t.Sequence[str] = ()
+    statuses: t.Sequence[str] = ()
+    severity: str | None = None
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+    offset: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """How many findings match a query (its limit aside): in all, by status, and the new and open by severity."""
+
+    total: int
+    by_status: t.Mapping[str, int]
+    open_by_severity: t.Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The findings that a person's decision is about: by their uids, or by patterns as in ``Query``."""
+
+    uids: t.Sequence[str] = ()
+    alert: str | None = None
+    host: str | None = None
+    subject: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Suppression:
+    """A decision about findings to come: those that match are suppressed when they are first seen or come back."""
+
+    id: str
+    alert: str
+    host: str
+    subject: str
+    reason: str
+    by: str
+    created: float
+    until: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class HistoryEntry:
+    """One thing that happened to a finding.
+
+    action: ``new``, ``resolved``, ``reopened``, ``suppressed``, ``unsuppressed`` or ``severity_changed``. before,
+    after: its severity while it was new or open, None while it was not.
+    """
+
+    at: float
+    uid: str
+    host: str
+    action: str
+    before: str | None
+    after: str | None
+    by: str | None
+    reason: str | None
+    run_id: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TrendPoint:
+    """How many findings were new or open at a time, by severity."""
+
+    at: float
+    open: t.Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seal:
+    """The digest of a host's baseline, and the one that is about to replace it."""
+
+    host: str
+    name: str
+    digest: str | None
+    next_digest: str | None
+    proposed_at: float | None
+    sealed_at: float | None
+    by: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SealEntry:
+    """One thing that happened to a seal. action: ``proposed``, ``confirmed`` or ``removed``."""
+
+    at: float
+    host: str
+    name: str
+    action: str
+    digest: str | None
+    by: str | None
+    reason: str | None

@@ -1,0 +1,172 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to the store: findings, how many, what happened to them, and how it went over time."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import OPEN
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    STATUSES,
+    Counts,
+    HistoryEntry,
+    Query,
+    StoredFinding,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+
+def findings(connection: sa.Connection, query: Query, now: float) -> list[StoredFinding]:
+    """Return the findings that a query is for, the most severe and most recent first."""
+    table = tables().findings
+    statement = (
+        sa.select(table, _effective(now).label("effective"))
+        .where(*_conditions(query, connection.dialect.name, now))
+        .order_by(table.c.severity_id.desc(), table.c.last_seen.desc(), table.c.uid)
+        .limit(query.limit)
+        .offset(query.offset)
+    )
+    if query.limit is None and query.offset:
+        # SQLite has no OFFSET without a LIMIT.
+        statement = statement.limit(2**62)
+    return [_finding(row) for row in connection.execute(statement).mappings()]
+
+
+def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
+    """Return how many findings a query is for, its limit aside."""
+    table = tables().findings
+    status = _effective(now).label("effective")
+    statement = (
+        sa.select(status, table.c.severity_id, sa.func.count().label("number"))
+        .where(*_conditions(query, connection.dialect.name, now))
+        .group_by(status, table.c.severity_id)
+    )
+    by_status = dict.fromkeys(STATUSES, 0)
+    by_severity = dict.fromkeys(SEVERITIES, 0)
+    for row in connection.execute(statement):
+        by_status[row.effective] += row.number
+        if row.effective in OPEN:
+            by_severity[ocsf.SEVERITIES_BY_ID[row.severity_id]] += row.number
+    return Counts(total=sum(by_status.values()), by_status=by_status, open_by_severity=by_severity)
+
+
+def history(
+    connection: sa.Connection, uid: str | None, host: str | None, since: float | None, until: float | None, limit: int
+) -> list[HistoryEntry]:
+    """Return what happened to findings, the newest first."""
+    table = tables().history
+    statement = sa.select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
+    equal = ((table.c.uid, uid), (table.c.host, host))
+    statement = statement.where(*(column == value for column, value in equal if value is not None))
+    if since is not None:
+        statement = statement.where(table.c.at >= since)
+    if until is not None:
+        statement = statement.where(table.c.at <= until)
+    return [_entry(row) for row in connection.execute(statement).mappings()]
+
+
+def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
+    def severity(number: int | None) -> str | None:
+        return None if number is None else ocsf.SEVERITIES_BY_ID[number]
+
+    fields = {name: row[name] for name in ("at", "uid", "host", "action", "by", "reason", "run_id")}
+    return HistoryEntry(**fields, before=severity(row["before_severity"]), after=severity(row["after_severity"]))
+
+
+def _effective(now: float) -> sa.ColumnElement[str]:
+    """Return the status that people see as an expression; the same as ``lifecycle.State.effective``."""
+    columns = tables().findings.c
+    holds = columns.suppressed_until.is_(None) | (columns.suppressed_until > now)
+    is_suppressed = (columns.status != "resolved") & columns.suppressed_at.is_not(None) & holds
+    return sa.case((is_suppressed, "suppressed"), else_=columns.status)
+
+
+def _conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement[bool]]:
+    columns = tables().findings.c
+    conditions: list[sa.ColumnElement[bool]] = []
+    for column, wanted in (
+        (columns.host, query.hosts),
+        (columns.alert, query.alerts),
+        (columns.subject, query.subjects),
+    ):
+        if wanted:
+            conditions.append(patterns.any_of(column, wanted, dialect))
+    for column, names in ((columns.capability, query.capabilities), (columns.uid, query.uids)):
+        if names:
+            conditions.append(column.in_(names))
+    if query.statuses:
+        conditions.append(_effective(now).in_(query.statuses))
+        # Says what follows from the line above, so that the index on status serves it.
+        conditions.append(columns.status.in_(_stored_statuses(query.statuses)))
+    if query.severity is not None:
+        conditions.append(columns.severity_id >= SEVERITIES.index(query.severity) + 1)
+    if query.since is not None:
+        conditions.append(columns.last_seen >= query.since)
+    if query.until is not None:
+        conditions.append(columns.first_seen <= query.until)
+    return conditions
+
+
+def _stored_statuses(statuses: t.Sequence[str]) -> list[str]:
+    stored = {status for status in statuses if status != "suppressed"}
+    return sorted(stored | set(OPEN)) if "suppressed" in statuses else sorted(stored)
+
+
+def _finding(row: t.Mapping[t.Any, t.Any]) -> StoredFinding:
+    status: str = row["effective"]
+    since, by, reason = row["status_since"], row["status_by"], row["status_reason"]
+    if status == "suppressed":
+        since, by, reason = row["suppressed_at"], row["suppressed_by"], row["suppressed_reason"]
+    elif row["status"] != "resolved" and row["suppressed_until"] is not None:
+        since = row["suppressed_until"]  # it ended, and no run has seen the finding since
+    event = _event(json.loads(row["event"]), row, status, since, reason)
+    same = ("uid", "host", "capability", "alert", "kind", "lifecycle", "scope", "subject")
+    counted = ("first_seen", "last_seen", "last_run", "count", "reopened")
+    return StoredFinding(
+        **{name: row[name] for name in same + counted},
+        title=event["finding_info"]["title"],
+        severity=ocsf.SEVERITIES_BY_ID[row["severity_id"]],
+        status=status,
+        status_since=since,
+        status_by=by,
+        status_reason=reason,
+        suppressed_until=row["suppressed_until"] if status == "suppressed" else None,
+        event=event,
+    )
+
+
+def _event(
+    observed: dict[str, t.Any], row: t.Mapping[t.Any, t.Any], status: str, since: float, reason: str | None
+) -> dict[str, t.Any]:
+    """Return the finding as an OCSF event: what a run observed last, with what the store knows of it."""
+    activity = {"new": "create", "resolved": "close"}.get(status, "update")
+    event = ocsf.with_status(observed, status, activity, max(since, row["last_seen"]))
+    seen = {"first_seen_time": _milliseconds(row["first_seen"]), "last_seen_time": _milliseconds(row["last_seen"])}
+    event["finding_info"] |= {**seen, "created_time": seen["first_seen_time"]}
+    if row["lifecycle"] == "state":
+        # A state lasts from the first to the last look; an event happened when its detection says.
+        event |= {"start_time": seen["first_seen_time"], "end_time": seen["last_seen_time"], "count": row["count"]}
+    if reason:
+        event["status_detail"] = reason
+    return event
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def severities(numbers: t.Mapping[int, int]) -> dict[str, int]:
+    """Return numbers of findings by the names of their severities."""
+    named: collections.Counter[str] = collections.Counter({ocsf.SEVERITIES_BY_ID[key]: n for key, n in numbers.items()})
+    return {name: named[name] for name in SEVERITIES}

@@ -1,0 +1,182 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Record what one capability found on one host in one run."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import PARTIAL
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    coverage,
+    events,
+    findings,
+    lifecycle,
+    runs,
+    sql,
+    suppressions,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, RecordResult, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+# What is kept of one capability on one host: far more than a person can look at, and too little for a compromised
+# host to fill the disk.
+_FINDINGS_LIMIT = 20_000
+_BYTES_LIMIT = 64 * 1024 * 1024
+
+
+def record(
+    connection: sa.Connection,
+    run_id: str,
+    host: str,
+    capability: str,
+    found: t.Sequence[t.Any],
+    covered: t.Any,
+    now: float,
+) -> RecordResult:
+    """Store the findings and the coverage of a result, and resolve what is gone; see ``Store.record``."""
+    runs.require(connection, run_id)
+    observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in found)}
+    entries = coverage.checked(covered, capability)
+    sql.lock(connection, "record", host, capability)
+    columns = tables().findings.c
+    stored = {
+        state.uid: state
+        for state in findings.locked(connection, columns.host == host, columns.capability == capability)
+    }
+    kept = _kept(observed, stored)
+    if len(kept) < len(observed):
+        entries.append(_dropped_entry(capability, len(observed) - len(kept)))
+    log = _Log(run_id, now, suppressions.active(connection, now))
+    log.see(stored, kept)
+    gone = [
+        state
+        for state in stored.values()
+        if state.uid not in observed
+        and state.lifecycle == "state"
+        and state.status in lifecycle.OPEN
+        and coverage.shows_gone(entries, state.scope, state.subject)
+    ]
+    log.resolve(gone)
+    log.write(connection)
+    _write_coverage(connection, run_id, host, capability, entries, now)
+    return log.result(dropped=len(observed) - len(kept))
+
+
+class _Log:
+    """What one record changes, collected before it is written."""
+
+    def __init__(self, run_id: str, now: float, rules: t.Sequence[Suppression]) -> None:
+        self._run_id, self._now, self._rules = run_id, now, rules
+        self._added: list[tuple[lifecycle.State, events.Observation]] = []
+        self._seen: list[tuple[lifecycle.State, events.Observation]] = []
+        self._gone: list[lifecycle.State] = []
+        self._steps: list[lifecycle.Step] = []
+        self._before: dict[str, tuple[str, int]] = {}
+
+    def see(self, stored: t.Mapping[str, lifecycle.State], observed: t.Iterable[events.Observation]) -> None:
+        for seen in observed:
+            state = stored.get(seen.uid)
+            if state is None:
+                state, steps = lifecycle.first_seen(seen, self._run_id, self._rules, self._now)
+                self._added.append((state, seen))
+            else:
+                self._note(state)
+                steps = lifecycle.seen_again(state, seen, self._run_id, self._rules, self._now)
+                self._seen.append((state, seen))
+            self._steps += steps
+
+    def resolve(self, gone: t.Sequence[lifecycle.State]) -> None:
+        for state in gone:
+            self._note(state)
+            reason = "a run looked for it, and it is gone"
+            self._steps += lifecycle.resolve(state, self._now, by=None, reason=reason, run_id=self._run_id)
+            self._gone.append(state)
+
+    def write(self, connection: sa.Connection) -> None:
+        findings.insert(connection, self._added)
+        findings.update_seen(connection, self._seen)
+        findings.update(connection, self._gone)
+        findings.add_history(connection, self._steps)
+
+    def result(self, dropped: int) -> RecordResult:
+        outcomes = collections.Counter(
+            self._outcome(state.uid, state.effective(self._now)) for state, _seen in self._added + self._seen
+        )
+        states = [state for state, _seen in self._added + self._seen]
+        return RecordResult(
+            new=outcomes["new"],
+            seen_again=outcomes["seen_again"],
+            resolved=len(self._gone),
+            reopened=outcomes["reopened"],
+            suppressed=outcomes["suppressed"],
+            dropped=dropped,
+            changes=tuple(self._changes(states + self._gone)),
+        )
+
+    def _outcome(self, uid: str, after: str) -> str:
+        before, _severity_id = self._before.get(uid, (None, None))
+        if after == "suppressed":
+            return "suppressed"
+        if before is None:
+            return "new"
+        return "reopened" if before == "resolved" and after == "open" else "seen_again"
+
+    def _note(self, state: lifecycle.State) -> None:
+        self._before[state.uid] = (state.effective(self._now), state.severity_id)
+
+    def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[Change]:
+        for state in states:
+            before, severity_id = self._before.get(state.uid, (None, None))
+            if (before, severity_id) != (state.effective(self._now), state.severity_id):
+                yield lifecycle.change(state, before, self._now)
+
+
+def _kept(observed: t.Mapping[str, events.Observation], stored: t.Collection[str]) -> list[events.Observation]:
+    """Return the findings that there is room for, those that are stored already first, then the most severe."""
+    kept: list[events.Observation] = []
+    size, added = 0, 0
+    for seen in sorted(observed.values(), key=lambda seen: (seen.uid not in stored, -seen.severity_id, seen.uid)):
+        size += len(seen.event)
+        added += seen.uid not in stored
+        if size > _BYTES_LIMIT or (added and added + len(stored) > _FINDINGS_LIMIT):
+            break
+        kept.append(seen)
+    return kept
+
+
+def _dropped_entry(capability: str, number: int) -> coverage.Entry:
+    return {
+        "scope": capability,
+        "status": PARTIAL,
+        "reason": f"{number} findings were dropped: a host has at most {_FINDINGS_LIMIT} of a capability in the store",
+        "examined": 0,
+        "skipped": [],
+        "skipped_count": number,
+    }
+
+
+def _write_coverage(
+    connection: sa.Connection, run_id: str, host: str, capability: str, entries: list[coverage.Entry], now: float
+) -> None:
+    table = tables().coverage
+    key = (table.c.run_id == run_id) & (table.c.host == host) & (table.c.capability == capability)
+    before = connection.execute(sa.select(table.c.entries).where(key, table.c.recorded.is_not(None))).scalar()
+    merged = coverage.merged(json.loads(before) if before else [], entries)
+    row = {
+        "run_id": run_id,
+        "host": host,
+        "capability": capability,
+        "status": coverage.summary(merged),
+        "entries": json.dumps(merged, ensure_ascii=False),
+        "recorded": now,
+    }
+    sql.upsert(connection, table, [row], update=("status", "entries", "recorded"))
+    runs.mark_latest(connection, run_id, [(host, capability)])

@@ -1,0 +1,137 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs: opened with everything that is planned noted as not checked, so that silence never looks clean."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import typing as t
+import uuid
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Coverage, Run
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+_NO_RESULT = "no result arrived: the host could not be reached, or the run ended before its turn"
+
+
+def start(
+    connection: sa.Connection,
+    hosts: t.Sequence[str],
+    capabilities: t.Sequence[str],
+    described: t.Mapping[str, str],
+    now: float,
+    run_id: str | None,
+) -> str:
+    """Open a run, or add to one that another controller opened; see ``Store.start_run``."""
+    run_id = run_id or str(uuid.uuid4())
+    sql.upsert(connection, tables().runs, [{"id": run_id, "started": now, "finished": None, **described}])
+    planned = [(host, capability) for host in dict.fromkeys(hosts) for capability in dict.fromkeys(capabilities)]
+    entries = {capability: json.dumps([not_checked(capability, _NO_RESULT)]) for capability in capabilities}
+    rows = [
+        {
+            "run_id": run_id,
+            "host": host,
+            "capability": capability,
+            "status": NOT_CHECKED,
+            "entries": entries[capability],
+            "recorded": None,
+        }
+        for host, capability in planned
+    ]
+    sql.upsert(connection, tables().coverage, rows)
+    mark_latest(connection, run_id, planned)
+    return run_id
+
+
+def mark_latest(connection: sa.Connection, run_id: str, covered: t.Sequence[tuple[str, str]]) -> None:
+    """Note that this run is the newest for these hosts and capabilities, unless a later one is."""
+    runs, latest = tables().runs, tables().latest
+    started = connection.execute(sa.select(runs.c.started).where(runs.c.id == run_id)).scalar_one()
+    rows = [
+        {"host": host, "capability": capability, "run_id": run_id, "started": started} for host, capability in covered
+    ]
+    sql.upsert(
+        connection, latest, rows, update=("run_id", "started"), where=lambda new: new.started >= latest.c.started
+    )
+
+
+def finish(connection: sa.Connection, run_id: str, now: float) -> bool:
+    """Close a run and return whether it was open; with several controllers, the last one's time stays."""
+    runs = tables().runs
+    finished = require(connection, run_id)
+    connection.execute(runs.update().where(runs.c.id == run_id).values(finished=max(now, finished or now)))
+    return finished is None
+
+
+def require(connection: sa.Connection, run_id: str) -> float | None:
+    """Return when the run was finished, or None; raise StoreError when there is no such run."""
+    runs = tables().runs
+    row = connection.execute(sa.select(runs.c.finished).where(runs.c.id == run_id)).one_or_none()
+    if row is None:
+        raise StoreError(
+            f"there is no run '{run_id}' in the store; open one with findings_run first, in the same store"
+        )
+    finished: float | None = row.finished
+    return finished
+
+
+def newest(connection: sa.Connection, limit: int | None, run_ids: t.Sequence[str]) -> list[Run]:
+    """Return runs, the newest first."""
+    table = tables().runs
+    query = sa.select(table).order_by(table.c.started.desc(), table.c.id).limit(limit)
+    if run_ids:
+        query = query.where(table.c.id.in_(run_ids))
+    rows = connection.execute(query).mappings().all()
+    covered = tables().coverage.c
+    groups = connection.execute(
+        sa.select(covered.run_id, covered.capability, covered.status, sa.func.count().label("hosts"))
+        .where(covered.run_id.in_([row["id"] for row in rows]))
+        .group_by(covered.run_id, covered.capability, covered.status)
+    ).all()
+    return [_run(row, [group for group in groups if group.run_id == row["id"]]) for row in rows]
+
+
+def _run(row: sql.Row, groups: t.Sequence[t.Any]) -> Run:
+    hosts: collections.Counter[str] = collections.Counter()
+    statuses: collections.Counter[str] = collections.Counter()
+    for group in groups:
+        hosts[group.capability] += group.hosts
+        statuses[group.status] += group.hosts
+    return Run(
+        **row,
+        capabilities=tuple(sorted(hosts)),
+        hosts=max(hosts.values(), default=0),
+        statuses=dict(statuses),
+    )
+
+
+def coverage(
+    connection: sa.Connection,
+    run_id: str | None,
+    hosts: t.Callable[[sa.Column[str]], sa.ColumnElement[bool]] | None,
+    capabilities: t.Sequence[str],
+) -> list[Coverage]:
+    """Return the coverage of a run, or without one the newest of each host and capability."""
+    table, latest, run = tables().coverage, tables().latest, tables().runs
+    query = sa.select(table, run.c.started).join(run, run.c.id == table.c.run_id)
+    if run_id is None:
+        same = (latest.c.host == table.c.host) & (latest.c.capability == table.c.capability)
+        query = query.join(latest, same & (latest.c.run_id == table.c.run_id))
+    else:
+        require(connection, run_id)
+        query = query.where(table.c.run_id == run_id)
+    if hosts:
+        query = query.where(hosts(table.c.host))
+    if capabilities:
+        query = query.where(table.c.capability.in_(capabilities))
+    rows = connection.execute(query.order_by(table.c.host, table.c.capability)).mappings()
+    return [Coverage(**{**row, "entries": tuple(json.loads(row["entries"]))}) for row in rows]

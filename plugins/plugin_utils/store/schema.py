@@ -1,0 +1,191 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables. Their names start with ``bulwark_``, so that a PostgreSQL database can hold other things too."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """Every table by its name, and the metadata that creates them."""
+
+    metadata: sa.MetaData
+    schema: sa.Table
+    runs: sa.Table
+    coverage: sa.Table
+    latest: sa.Table
+    findings: sa.Table
+    history: sa.Table
+    suppressions: sa.Table
+    seals: sa.Table
+    seal_history: sa.Table
+
+
+@functools.cache
+def tables() -> Tables:
+    """Return the tables of schema version 1; a later version adds its step to ``migrations``."""
+    metadata = sa.MetaData()
+    return Tables(
+        metadata=metadata,
+        schema=sa.Table(
+            "bulwark_schema",
+            metadata,
+            sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("version", sa.Integer, nullable=False),
+        ),
+        runs=_runs(metadata),
+        coverage=_coverage(metadata),
+        latest=_latest(metadata),
+        findings=_findings(metadata),
+        history=_history(metadata),
+        suppressions=_suppressions(metadata),
+        seals=_seals(metadata),
+        seal_history=_seal_history(metadata),
+    )
+
+
+def _runs(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_runs",
+        metadata,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("started", sa.Double, nullable=False, index=True),
+        sa.Column("finished", sa.Double),
+        sa.Column("playbook", sa.Text, nullable=False),
+        sa.Column("user", sa.Text, nullable=False),
+        sa.Column("controller", sa.Text, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
+    )
+
+
+def _coverage(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_coverage",
+        metadata,
+        sa.Column("run_id", sa.Text, sa.ForeignKey("bulwark_runs.id"), primary_key=True),
+        sa.Column("host", sa.Text, primary_key=True),
+        sa.Column("capability", sa.Text, primary_key=True),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("entries", sa.Text, nullable=False),
+        sa.Column("recorded", sa.Double),
+        sa.Index("ix_bulwark_coverage_host", "host", "capability"),
+    )
+
+
+def _latest(metadata: sa.MetaData) -> sa.Table:
+    """Which run's coverage is the newest of each host and capability: looked up, not searched for in all runs."""
+    return sa.Table(
+        "bulwark_latest",
+        metadata,
+        sa.Column("host", sa.Text, primary_key=True),
+        sa.Column("capability", sa.Text, primary_key=True),
+        sa.Column("run_id", sa.Text, nullable=False, index=True),
+        sa.Column("started", sa.Double, nullable=False),
+    )
+
+
+def _findings(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_findings",
+        metadata,
+        sa.Column("uid", sa.Text, primary_key=True),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("capability", sa.Text, nullable=False),
+        sa.Column("alert", sa.Text, nullable=False, index=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("lifecycle", sa.Text, nullable=False),
+        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("severity_id", sa.Integer, nullable=False),
+        # new, open or resolved. Suppression lies over it: it ends by itself, and outlasts a resolution.
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("status_since", sa.Double, nullable=False),
+        sa.Column("status_by", sa.Text),
+        sa.Column("status_reason", sa.Text),
+        sa.Column("suppressed_at", sa.Double),
+        sa.Column("suppressed_until", sa.Double),
+        sa.Column("suppressed_by", sa.Text),
+        sa.Column("suppressed_reason", sa.Text),
+        sa.Column("first_seen", sa.Double, nullable=False),
+        sa.Column("last_seen", sa.Double, nullable=False, index=True),
+        sa.Column("occurred", sa.Double, nullable=False),
+        sa.Column("last_run", sa.Text, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("reopened", sa.Integer, nullable=False),
+        sa.Column("event", sa.Text, nullable=False),
+        sa.Index("ix_bulwark_findings_host", "host", "capability"),
+        sa.Index("ix_bulwark_findings_attention", "status", "severity_id", "last_seen"),
+    )
+
+
+def _history(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_history",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("at", sa.Double, nullable=False, index=True),
+        sa.Column(
+            "uid", sa.Text, sa.ForeignKey("bulwark_findings.uid", ondelete="CASCADE"), nullable=False, index=True
+        ),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("before_severity", sa.Integer),
+        sa.Column("after_severity", sa.Integer),
+        sa.Column("by", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("run_id", sa.Text),
+    )
+
+
+def _suppressions(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_suppressions",
+        metadata,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("alert", sa.Text, nullable=False),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("until", sa.Double),
+    )
+
+
+def _seals(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_seals",
+        metadata,
+        sa.Column("host", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("digest", sa.Text),
+        sa.Column("next_digest", sa.Text),
+        sa.Column("proposed_at", sa.Double),
+        sa.Column("sealed_at", sa.Double),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+
+
+def _seal_history(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_seal_history",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text),
+        sa.Column("by", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Index("ix_bulwark_seal_history_seal", "host", "name"),
+    )

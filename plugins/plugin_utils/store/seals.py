@@ -1,0 +1,87 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seals: the digest of each baseline on a host, changed in two phases (see ``plugin_utils.seal``)."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Seal, SealEntry
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+
+def get(connection: sa.Connection, host: str, name: str) -> Seal | None:
+    table = tables().seals
+    row = connection.execute(sa.select(table).where(*_key(host, name))).mappings().one_or_none()
+    return None if row is None else Seal(**row)
+
+
+def expected_digests(connection: sa.Connection, host: str, name: str) -> list[str]:
+    """Return the digests that the baseline on the host may have: the sealed one, and one that was proposed."""
+    seal = get(connection, host, name)
+    digests = (seal.digest, seal.next_digest) if seal else ()
+    return [digest for digest in digests if digest is not None]
+
+
+def propose(connection: sa.Connection, host: str, name: str, digest: str, by: str, reason: str, now: float) -> None:
+    """Note the digest that is about to be sealed; the sealed one still counts."""
+    row = {
+        "host": host,
+        "name": name,
+        "digest": None,
+        "next_digest": digest,
+        "proposed_at": now,
+        "sealed_at": None,
+        "by": by,
+        "reason": reason,
+    }
+    sql.upsert(connection, tables().seals, [row], update=("next_digest", "proposed_at", "by", "reason"))
+    _log(connection, SealEntry(now, host, name, "proposed", digest, by, reason))
+
+
+def confirm(connection: sa.Connection, host: str, name: str, digest: str, now: float) -> None:
+    """Seal the digest that was proposed; raise StoreError when another one is."""
+    sql.lock(connection, "seal", host, name)
+    seal = get(connection, host, name)
+    if seal is not None and seal.digest == digest and seal.next_digest is None:
+        return
+    if seal is None or seal.next_digest != digest:
+        raise StoreError(f"the baseline '{name}' of {host} was changed by another run meanwhile; check it again")
+    values = {"digest": digest, "next_digest": None, "proposed_at": None, "sealed_at": now}
+    connection.execute(tables().seals.update().where(*_key(host, name)).values(values))
+    _log(connection, SealEntry(now, host, name, "confirmed", digest, seal.by, seal.reason))
+
+
+def remove(connection: sa.Connection, host: str, name: str, by: str | None, reason: str | None, now: float) -> bool:
+    """Forget a seal; return whether there was one."""
+    seal = get(connection, host, name)
+    if seal is None:
+        return False
+    connection.execute(tables().seals.delete().where(*_key(host, name)))
+    _log(connection, SealEntry(now, host, name, "removed", seal.digest, by, reason))
+    return True
+
+
+def history(connection: sa.Connection, host: str, name: str) -> list[SealEntry]:
+    """Return what happened to a seal, the newest first."""
+    table = tables().seal_history
+    columns = [column for column in table.c if column.name != "id"]
+    query = sa.select(*columns).where(table.c.host == host, table.c.name == name).order_by(table.c.id.desc())
+    return [SealEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    columns = tables().seals.c
+    return (columns.host == host, columns.name == name)
+
+
+def _log(connection: sa.Connection, entry: SealEntry) -> None:
+    values: dict[str, t.Any] = vars(entry)
+    connection.execute(tables().seal_history.insert().values(**values))

@@ -1,0 +1,53 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What both databases can do and each says in its own words."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import typing as t
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import postgresql, sqlite
+
+Row = t.Mapping[t.Any, t.Any]
+
+
+def upsert(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: t.Sequence[Row],
+    update: t.Sequence[str] = (),
+    where: t.Callable[[t.Any], sa.ColumnElement[bool]] | None = None,
+) -> None:
+    """Insert rows; where the primary key is there already, update these columns, or leave the row when there are none.
+
+    where: makes of the row that would be inserted the condition under which it replaces the other. Rows are written
+    in the order of their keys, so that two writers of many rows wait for each other and don't lock each other out.
+    """
+    if not rows:
+        return
+    key = [column.name for column in table.primary_key]
+    insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if update:
+        statement: t.Any = insert.on_conflict_do_update(
+            index_elements=key,
+            set_={name: insert.excluded[name] for name in update},
+            where=where(insert.excluded) if where else None,
+        )
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=key)
+    connection.execute(statement, sorted(rows, key=lambda row: [row[name] for name in key]))
+
+
+def lock(connection: sa.Connection, *names: str) -> None:
+    """Let one transaction at a time work on what ``names`` stands for, until it ends.
+
+    SQLite has one writer at a time as it is.
+    """
+    if connection.dialect.name == "postgresql":
+        digest = hashlib.sha256("\0".join(names).encode()).digest()
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True))))
