@@ -56,7 +56,7 @@ def require(*needs: str) -> None:
 
 def missing(need: str) -> str | None:
     """Return why ``need`` isn't met and how to meet it, in one line, or None when it is."""
-    kind, _, name = need.partition(":")
+    kind, _separator, name = need.partition(":")
     check = _CHECKS.get(kind)
     if check is None:
         raise ValueError(f"unknown need '{need}': it starts with one of {', '.join(sorted(_CHECKS))}")
