@@ -25,6 +25,7 @@ _REASON_LIMIT = 300
 # them the hosts that fail alike are one line of it.
 _NEEDLESS = (
     (re.compile(r"^(Task failed: )?((Module|Action) failed: )?(Failed to connect to the host via ssh: )?"), ""),
+    (re.compile(r'^Data could not be sent to remote host "[^"]*"\. Make sure this host can be reached over ssh: '), ""),
     (re.compile(r"connect to host \S+ port"), "connect to port"),
     (re.compile(r"^\S+@\S+: "), ""),
 )

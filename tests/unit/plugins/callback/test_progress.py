@@ -1,0 +1,85 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import types
+import typing as t
+
+import pytest
+from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible_collections.bulwark.servers.plugins.callback.progress import CallbackModule
+from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.results import Result
+from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tracker
+
+
+def test_every_event_of_the_default_callback_is_decided_upon() -> None:
+    """One that is only inherited would be shown beside another stdout callback, too."""
+    shown = {name for name in vars(DefaultCallback) if name.startswith("v2_")}
+    # 2.18 defines it and never sends it.
+    assert shown - set(vars(CallbackModule)) <= {"v2_playbook_on_cleanup_task_start"}
+
+
+def test_it_is_an_additional_callback_unless_configured_as_stdout_callback() -> None:
+    assert CallbackModule.CALLBACK_TYPE == "aggregate"
+
+
+def result(action: str, data: dict[str, t.Any], prefix: str = "") -> Result:
+    """Return a result as ansible-core gives it to callbacks; 2.18 has an underscore before its parts."""
+    host = types.SimpleNamespace(get_name=lambda: "web1")
+    task = types.SimpleNamespace(action=action, _uuid="1", get_name=lambda: "Compare", get_path=lambda: "main.yml:3")
+    parts = {"host": host, "task": task, "result": data}
+    return Result(types.SimpleNamespace(task_name="Compare", **{prefix + name: part for name, part in parts.items()}))
+
+
+@pytest.fixture
+def run() -> Tracker:
+    tracker = Tracker(lambda: 0.0)
+    tracker.play_started("Scan", ["web1", "web2"])
+    return tracker
+
+
+@pytest.mark.parametrize("prefix", ["", "_"])
+def test_a_result_is_read_in_every_ansible_core(prefix: str) -> None:
+    read = result("ansible.builtin.ping", {"msg": "no"}, prefix)
+    assert (read.host, read.task_name, read.task_id, read.place, read.message) == (
+        "web1",
+        "Compare",
+        "1",
+        "main.yml:3",
+        "no",
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "capability"),
+    [
+        ("bulwark.servers.file_integrity_info", {}, "file_integrity"),
+        ("bulwark.servers.file_integrity", {}, "file_integrity"),
+        ("bulwark.servers.win_memory_scan_info", {}, "memory_scan"),
+        ("bulwark.servers.sign_in_info", {"capability": "audit"}, "audit"),
+    ],
+)
+def test_coverage_is_that_of_the_capability(action: str, data: dict[str, t.Any], capability: str, run: Tracker) -> None:
+    result(action, {"findings": [], "coverage": [{"scope": "x", "status": "checked"}], **data}).tell(run)
+    assert list(run.tallies) == [capability]
+
+
+def test_the_run_says_what_to_expect_and_recording_what_is_done(run: Tracker) -> None:
+    result("bulwark.servers.findings_run", {"run": {"id": "1", "capabilities": ["file_integrity"]}}).tell(run)
+    assert run.done == 0
+    result("bulwark.servers.findings", {"capability": "file_integrity"}).tell(run)
+    assert run.done == 1
+
+
+def test_modules_of_others_say_nothing_but_changes(run: Tracker) -> None:
+    result("community.general.file_integrity_info", {"changed": True, "coverage": [{"status": "checked"}]}).tell(run)
+    assert not run.tallies
+    assert run.changed == {"web1"}
+
+
+def test_a_result_without_what_is_expected_is_no_error(run: Tracker) -> None:
+    for action in ("findings_run", "findings", "findings_report", "file_integrity_info"):
+        result(f"bulwark.servers.{action}", {}).tell(run)
+    assert not run.tallies
