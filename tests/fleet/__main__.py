@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from tests.fleet import engine, images
-from tests.fleet.fleet import Fleet
+from tests.fleet.fleet import Fleet, remove_all
 from tests.support import missing, paths
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.action == "down":
-            return _down()
+            return _down(options.all)
         return _up(_matrix() if options.matrix else ["trixie"] * options.hosts)
     except (engine.EngineError, images.ImageError) as error:
         print(f"fleet: {error}", file=sys.stderr)
@@ -32,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--matrix", action="store_true", help="instead, one host for each Python: " + ", ".join(images.PYTHONS)
     )
-    actions.add_parser("down", help="remove the fleet and whatever was started for it")
+    down = actions.add_parser("down", help="remove the fleet and whatever was started for it")
+    down.add_argument("--all", action="store_true", help="also what other checkouts and interrupted tests left")
     return parser
 
 
@@ -61,10 +62,12 @@ def _up(kinds: list[str]) -> int:
     return 0
 
 
-def _down() -> int:
+def _down(everything: bool) -> int:
     running = engine.running()
     if running is not None:
         Fleet(running, paths.BUILD / "fleet").remove()
+        if everything:
+            remove_all(running)
     if not engine.stop_if_idle():
         print("The engine goes on: it has other containers.")
     return 0

@@ -16,6 +16,19 @@ from tests.fleet import hosts, images
 from tests.fleet.engine import Engine
 from tests.fleet.keys import Keys
 
+# On every container and network of every fleet.
+LABEL = "bulwark-servers-fleet"
+
+
+def remove_all(engine: Engine) -> None:
+    """Remove the hosts and networks of every fleet on this engine, whoever started them."""
+    containers = engine("ps", "--all", "--quiet", "--filter", f"label={LABEL}").split()
+    if containers:
+        engine("rm", "--force", "--volumes", *containers)
+    networks = engine("network", "ls", "--quiet", "--filter", f"label={LABEL}").split()
+    if networks:
+        engine("network", "rm", *networks)
+
 
 class Fleet:
     """Hosts whose keys and inventory are in one directory; the same directory is always the same fleet."""
@@ -35,7 +48,7 @@ class Fleet:
         """
         images.ensure(self.engine, kinds)
         if self.engine.run("network", "inspect", self._network).returncode != 0:
-            self.engine("network", "create", self._network)
+            self.engine("network", "create", "--label", LABEL, self._network)
         names = self._names(kinds)
         # Keys before threads: two hosts must not write known_hosts at once.
         for name, _kind in names:
@@ -61,7 +74,7 @@ class Fleet:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _start(self, name: str, kind: str) -> hosts.Host:
-        return hosts.start(self.engine, self._keys, self._network, name, kind)
+        return hosts.start(self.engine, self._keys, self._network, name, kind, labels=(LABEL, self._network))
 
     def _names(self, kinds: t.Sequence[str]) -> list[tuple[str, str]]:
         taken = {host.name for host in self.hosts}

@@ -11,6 +11,7 @@ import shlex
 import socket
 import tarfile
 import time
+import typing as t
 
 from tests.fleet import images
 from tests.fleet.engine import Engine, EngineError
@@ -62,9 +63,11 @@ class Host:
             return member.read()
 
 
-def start(engine: Engine, keys: Keys, network: str, name: str, kind: str) -> Host:
+def start(engine: Engine, keys: Keys, network: str, name: str, kind: str, labels: t.Sequence[str]) -> Host:
     """Start a host that is as its image made it, and return it once its sshd answers; raise EngineError."""
-    command = ["create", "--name", f"{network}-{name}", "--hostname", name, "--network", network, "--label", network]
+    command = ["create", "--name", f"{network}-{name}", "--hostname", name, "--network", network]
+    for label in labels:
+        command += ["--label", label]
     for capability in _CAPABILITIES:
         command += ["--cap-add", capability]
     container = engine(*command, images.tag(kind), "/usr/sbin/sshd", "-D", "-e")

@@ -1,0 +1,72 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as a user gets it: built, installed into an empty directory, and run from there."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.support import collection, paths, require
+from tests.support.controllers import Controller
+
+_SHIPPED = {
+    "CHANGELOG.md",
+    "CHANGELOG.rst",
+    "CONTRIBUTING.md",
+    "FILES.json",
+    "LICENSES",
+    "MANIFEST.json",
+    "README.md",
+    "changelogs",
+    "docs",
+    "extensions",
+    "meta",
+    "playbooks",
+    "plugins",
+    "requirements.txt",
+    "roles",
+}
+
+
+@pytest.fixture(scope="module")
+def core(controller: t.Callable[[str], Controller]) -> Controller:
+    return controller("2.21")
+
+
+@pytest.fixture(scope="module")
+def installed(core: Controller, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A collections path with nothing in it but the collection, installed from its artefact."""
+    require("command:git")
+    directory = tmp_path_factory.mktemp("install")
+    source = collection.copy(directory / "source")
+    galaxy = [core.program("ansible-galaxy"), "collection"]
+    subprocess.run([*galaxy, "build", "--output-path", str(directory), str(source)], check=True)
+    (artefact,) = directory.glob("bulwark-servers-*.tar.gz")
+    target = directory / "collections"
+    subprocess.run([*galaxy, "install", "--offline", "-p", str(target), str(artefact)], check=True)
+    return target
+
+
+def test_only_what_a_user_runs_is_shipped(installed: pathlib.Path) -> None:
+    root = installed / "ansible_collections" / "bulwark" / "servers"
+    names = {path.name for path in root.iterdir()}
+    assert names - _SHIPPED == set()
+    assert {"meta", "playbooks", "plugins", "roles"} <= names
+    assert [path for path in root.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"] == []
+
+
+def test_the_scan_runs_from_there(core: Controller, installed: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    report = tmp_path / "report.html"
+    answer = core.run_playbook(
+        "bulwark.servers.scan",
+        collections=installed,
+        state=tmp_path / "state",
+        extra_vars={"bulwark_report_path": str(report), "bulwark_become": False},
+    )
+    assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    assert str(paths.ROOT) not in answer.stdout
