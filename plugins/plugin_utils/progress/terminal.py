@@ -106,7 +106,7 @@ class Screen:
             return len(text)
 
     def _erasing(self) -> str:
-        # To the start of the block's first line, wherever an echoed ^C has moved the cursor, and erase from there to the
+        # To the start of the block's first line, wherever an echoed ^C has left the cursor, and erase from there to the
         # end of the screen (ECMA-48, CPL and ED).
         return f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
 
