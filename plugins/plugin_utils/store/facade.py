@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
@@ -172,16 +173,15 @@ class Store:
         )
 
     def history(
-        self,
-        *,
-        uid: str | None = None,
-        host: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        limit: int = 1000,
+        self, wanted: Query | None = None, now: float | None = None, *, limit: int | None = None
     ) -> list[HistoryEntry]:
-        """Return what happened to findings, the newest first."""
-        return self._database.read(lambda c: query.history(c, uid, host, since, until, limit))
+        """Return what happened from a query's since to its until to the findings it is for, the newest first.
+
+        limit: how many entries at most, instead of the query's.
+        """
+        about = wanted or Query()
+        about = about if limit is None else dataclasses.replace(about, limit=limit)
+        return self._database.read(lambda c: query.history(c, about, _now(now)))
 
     def trend(
         self, *, since: float, until: float, points: int, hosts: t.Sequence[str] = (), now: float | None = None
@@ -219,8 +219,8 @@ class Store:
         """Remove what was over before a time; return how many ``findings`` and ``runs`` that were."""
         return self._database.write(lambda c: upkeep.prune(c, before))
 
-    def forget(self, hosts: t.Sequence[str], *, by: str, now: float) -> int:
-        """Remove all about hosts that are no more; return how many rows that were."""
+    def forget(self, hosts: t.Sequence[str], *, by: str, now: float) -> dict[str, int]:
+        """Remove all about hosts that are no more; return the numbers of ``findings``, ``coverage`` and ``seals``."""
         return self._database.write(lambda c: upkeep.forget(c, hosts, by, now))
 
 

@@ -114,7 +114,8 @@ class Query:
 
     hosts, alerts, subjects: names, in which ``*`` stands for any text and ``?`` for one character. severity: the
     lowest. since, until: those that a run saw in this time (``last_seen`` at or after, ``first_seen`` at or before).
-    limit: how many at most, the most severe and most recent first.
+    limit: how many at most, the most severe and most recent first. In ``Store.history`` since and until are about when
+    things happened.
     """
 
     hosts: t.Sequence[str] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import json
 import typing as t
 
@@ -27,6 +28,9 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 
+_NO_LIMIT = 2**62
+
+
 def findings(connection: sa.Connection, query: Query, now: float) -> list[StoredFinding]:
     """Return the findings that a query is for, the most severe and most recent first."""
     table = tables().findings
@@ -34,13 +38,8 @@ def findings(connection: sa.Connection, query: Query, now: float) -> list[Stored
         sa.select(table, _effective(now).label("effective"))
         .where(*_conditions(query, connection.dialect.name, now))
         .order_by(table.c.severity_id.desc(), table.c.last_seen.desc(), table.c.uid)
-        .limit(query.limit)
-        .offset(query.offset)
     )
-    if query.limit is None and query.offset:
-        # SQLite has no OFFSET without a LIMIT.
-        statement = statement.limit(2**62)
-    return [_finding(row) for row in connection.execute(statement).mappings()]
+    return [_finding(row) for row in connection.execute(_limited(statement, query)).mappings()]
 
 
 def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
@@ -61,19 +60,27 @@ def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
     return Counts(total=sum(by_status.values()), by_status=by_status, open_by_severity=by_severity)
 
 
-def history(
-    connection: sa.Connection, uid: str | None, host: str | None, since: float | None, until: float | None, limit: int
-) -> list[HistoryEntry]:
-    """Return what happened to findings, the newest first."""
-    table = tables().history
-    statement = sa.select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
-    equal = ((table.c.uid, uid), (table.c.host, host))
-    statement = statement.where(*(column == value for column, value in equal if value is not None))
-    if since is not None:
-        statement = statement.where(table.c.at >= since)
-    if until is not None:
-        statement = statement.where(table.c.at <= until)
-    return [_entry(row) for row in connection.execute(statement).mappings()]
+def history(connection: sa.Connection, query: Query, now: float) -> list[HistoryEntry]:
+    """Return what happened to the findings that a query is for, from its since to its until, the newest first."""
+    table, found = tables().history, tables().findings
+    about = dataclasses.replace(query, since=None, until=None)
+    statement = (
+        sa.select(table)
+        .join(found, found.c.uid == table.c.uid)
+        .where(*_conditions(about, connection.dialect.name, now))
+        .order_by(table.c.at.desc(), table.c.id.desc())
+    )
+    if query.since is not None:
+        statement = statement.where(table.c.at >= query.since)
+    if query.until is not None:
+        statement = statement.where(table.c.at <= query.until)
+    return [_entry(row) for row in connection.execute(_limited(statement, query)).mappings()]
+
+
+def _limited(statement: sa.Select[t.Any], query: Query) -> sa.Select[t.Any]:
+    # SQLite has no OFFSET without a LIMIT.
+    limit = _NO_LIMIT if query.limit is None and query.offset else query.limit
+    return statement.limit(limit).offset(query.offset)
 
 
 def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:

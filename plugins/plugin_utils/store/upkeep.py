@@ -21,13 +21,8 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     Open and suppressed findings stay, and so does the newest coverage of every host and capability: a host that no
     run looks at any more must not vanish from the coverage.
     """
-    findings, coverage, runs, latest, rules = (
-        tables().findings,
-        tables().coverage,
-        tables().runs,
-        tables().latest,
-        tables().suppressions,
-    )
+    findings, coverage, latest = tables().findings, tables().coverage, tables().latest
+    runs, rules = tables().runs, tables().suppressions
     resolved = (findings.c.status == "resolved") & (findings.c.status_since < before)
     removed = {"findings": connection.execute(findings.delete().where(resolved)).rowcount}
     connection.execute(rules.delete().where(rules.c.until < before))
@@ -43,13 +38,15 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     return removed
 
 
-def forget(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> int:
-    """Remove all about hosts that are no more, their seals too; return how many rows that were."""
+def forget(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> dict[str, int]:
+    """Remove all about hosts that are no more, their seals too; return how many of each that were."""
     findings, coverage, latest, sealed = tables().findings, tables().coverage, tables().latest, tables().seals
     names = connection.execute(sa.select(sealed.c.host, sealed.c.name).where(sealed.c.host.in_(hosts))).all()
-    removed = len(names)
     for row in names:
         seals.remove(connection, row.host, row.name, by, "the host was forgotten", now)
-    for table in (findings, latest, coverage):
-        removed += connection.execute(table.delete().where(table.c.host.in_(hosts))).rowcount
-    return removed
+    connection.execute(latest.delete().where(latest.c.host.in_(hosts)))
+    return {
+        "findings": connection.execute(findings.delete().where(findings.c.host.in_(hosts))).rowcount,
+        "coverage": connection.execute(coverage.delete().where(coverage.c.host.in_(hosts))).rowcount,
+        "seals": len(names),
+    }

@@ -1,0 +1,138 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Record what was found on a host, and what people decide about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
+from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
+    STORE_OPTION,
+    ControllerActionBase,
+    person,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Change, Selection, Store
+
+# The registered result stays in the controller's memory for every host; the store has them all.
+_CHANGES_LIMIT = 100
+
+
+class ActionModule(ControllerActionBase):
+    """One method for what a run records, and one for what a person decides."""
+
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": {
+            **STORE_OPTION,
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["recorded", "suppressed", "unsuppressed", "resolved"],
+            },
+            "run": {"type": "str"},
+            "capability": {"type": "str"},
+            "result": {"type": "dict"},
+            "findings": {"type": "list", "elements": "dict"},
+            "coverage": {"type": "list", "elements": "dict"},
+            "uids": {"type": "list", "elements": "str"},
+            "alert": {"type": "str"},
+            "host": {"type": "str"},
+            "subject": {"type": "str"},
+            "reason": {"type": "str"},
+            "by": {"type": "str"},
+            "until": {"type": "str"},
+            "future": {"type": "bool", "default": False},
+        },
+        "mutually_exclusive": [("result", "findings"), ("result", "coverage")],
+        "required_together": [("findings", "coverage")],
+        "required_if": [
+            ("state", "recorded", ["run", "capability"]),
+            ("state", "recorded", ["result", "coverage"], True),
+            *(
+                requirement
+                for state in ("suppressed", "unsuppressed", "resolved")
+                for requirement in (
+                    ("state", state, ["reason"]),
+                    ("state", state, ["uids", "alert", "host", "subject"], True),
+                )
+            ),
+        ],
+    }
+
+    def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if options["state"] == "recorded":
+            return self._record(store, options, task_vars)
+        return self._decide(store, options, task_vars)
+
+    def _record(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        # Delegated, the capability looked at that host, and so the findings are about it.
+        host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
+        run_id, capability = options["run"], options["capability"]
+        findings, coverage = options["findings"], options["coverage"]
+        if options["result"] is not None:
+            findings, coverage = _from_result(options["result"], capability)
+        if self._task.check_mode and not store.runs(ids=[run_id]):
+            # In check mode nothing was opened that this could be added to; the store forgets it when it is closed.
+            described = {"playbook": "", "user": "", "controller": "", "version": PRODUCT["version"]}
+            store.start_run(hosts=[], capabilities=[], now=time.time(), run_id=run_id, **described)
+        recorded = store.record(run_id, host, capability, findings or [], coverage, time.time())
+        counts = dataclasses.asdict(recorded)
+        del counts["changes"]
+        return {**_shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
+
+    def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        now = time.time()
+        selection = Selection(
+            uids=options["uids"] or (), alert=options["alert"], host=options["host"], subject=options["subject"]
+        )
+        decided: dict[str, t.Any] = {
+            "reason": options["reason"],
+            "by": options["by"] or person(task_vars),
+            "now": now,
+        }
+        changed = False
+        if options["state"] == "suppressed":
+            until = moment.parse(options["until"], now, ahead=True) if options["until"] else None
+            changes, changed = store.suppress(selection, until=until, future=options["future"], **decided)
+        elif options["state"] == "unsuppressed":
+            changes, changed = store.unsuppress(selection, **decided)
+        else:
+            changes = store.resolve(selection, **decided)
+        shown = _shown(changes)
+        return {**shown, "changed": changed or shown["changed"]}
+
+
+def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any, t.Any]:
+    """Return the findings and coverage of a registered result, whatever became of its task."""
+    findings = result.get("findings") or []
+    for outcome, words in (
+        ("unreachable", "the host was unreachable"),
+        ("failed", "it failed"),
+        ("skipped", "skipped"),
+    ):
+        if result.get(outcome):
+            message = result.get("msg") or result.get("skip_reason") or result.get("skipped_reason")
+            reason = f"{words}: {message}" if isinstance(message, str) and message else words
+            return findings, [not_checked(capability, reason)]
+    return findings, result.get("coverage")
+
+
+def _shown(changes: t.Sequence[Change]) -> dict[str, t.Any]:
+    listed = [dataclasses.asdict(change) for change in changes[:_CHANGES_LIMIT]]
+    diff = {
+        "before": "".join(_line(change, change.before) for change in changes[:_CHANGES_LIMIT] if change.before),
+        "after": "".join(_line(change, change.after) for change in changes[:_CHANGES_LIMIT]),
+        "before_header": "findings",
+        "after_header": "findings",
+    }
+    return {"changed": bool(changes), "changes": listed, "changes_count": len(changes), "diff": diff}
+
+
+def _line(change: Change, status: str | None) -> str:
+    return f"{change.host} {change.severity} {change.alert} {change.subject}: {status}\n"

@@ -1,0 +1,76 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answer from the store what was found, how far runs looked, and what happened since."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import STATUSES
+
+
+class ActionModule(ControllerActionBase):
+    """Ask only what was asked for: the coverage of ten thousand hosts takes its time and memory."""
+
+    READS_ONLY = True
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": {
+            **STORE_OPTION,
+            "gather": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["findings", "coverage", "runs", "history", "suppressions"],
+                "default": ["findings"],
+            },
+            "hosts": {"type": "list", "elements": "str", "default": []},
+            "capabilities": {"type": "list", "elements": "str", "default": []},
+            "alerts": {"type": "list", "elements": "str", "default": []},
+            "subjects": {"type": "list", "elements": "str", "default": []},
+            "uids": {"type": "list", "elements": "str", "default": []},
+            "statuses": {"type": "list", "elements": "str", "choices": list(STATUSES), "default": []},
+            "severity": {"type": "str", "choices": list(SEVERITIES)},
+            "since": {"type": "str"},
+            "until": {"type": "str"},
+            "limit": {"type": "int", "default": 1000},
+            "offset": {"type": "int", "default": 0},
+            "run": {"type": "str"},
+        },
+    }
+
+    def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if options["limit"] < 0 or options["offset"] < 0:
+            raise AnsibleActionFail("'limit' and 'offset' are 0 or more")
+        now = time.time()
+        query = _query(options, now)
+        gather: dict[str, t.Callable[[], t.Sequence[t.Any]]] = {
+            "findings": lambda: store.query(query, now),
+            "coverage": lambda: store.coverage(
+                options["run"], hosts=options["hosts"], capabilities=options["capabilities"]
+            ),
+            "runs": lambda: store.runs(query.limit, ids=[options["run"]] if options["run"] else ()),
+            "history": lambda: store.history(query, now),
+            "suppressions": store.suppressions,
+        }
+        return {
+            "changed": False,
+            "counts": dataclasses.asdict(store.counts(query, now)),
+            **{name: [dataclasses.asdict(item) for item in gather[name]()] for name in options["gather"]},
+        }
+
+
+def _query(options: t.Mapping[str, t.Any], now: float) -> Query:
+    names = ("hosts", "capabilities", "alerts", "subjects", "uids", "statuses", "severity", "offset")
+    return Query(
+        **{name: options[name] for name in names},
+        since=moment.parse(options["since"], now) if options["since"] else None,
+        until=moment.parse(options["until"], now) if options["until"] else None,
+        limit=options["limit"] or None,
+    )

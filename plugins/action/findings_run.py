@@ -1,0 +1,91 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open and close runs, and remove what is no longer wanted from the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
+    STORE_OPTION,
+    ControllerActionBase,
+    person,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+
+
+class ActionModule(ControllerActionBase):
+    """One method for each state."""
+
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": {
+            **STORE_OPTION,
+            "state": {"type": "str", "required": True, "choices": ["started", "finished", "pruned", "forgotten"]},
+            "run": {"type": "str"},
+            "capabilities": {"type": "list", "elements": "str"},
+            "hosts": {"type": "list", "elements": "str"},
+            "playbook": {"type": "str"},
+            "older_than": {"type": "str"},
+        },
+        "required_if": [
+            ("state", "started", ["capabilities"]),
+            ("state", "finished", ["run"]),
+            ("state", "pruned", ["older_than"]),
+            ("state", "forgotten", ["hosts"]),
+        ],
+    }
+
+    def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        states = {
+            "started": self._start,
+            "finished": self._finish,
+            "pruned": self._prune,
+            "forgotten": self._forget,
+        }
+        return states[options["state"]](store, options, task_vars)
+
+    def _start(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        hosts = options["hosts"] or task_vars.get("ansible_play_hosts_all")
+        if not hosts:
+            raise AnsibleActionFail("there are no hosts to look at: give 'hosts', or run this in a play that has some")
+        run_id = store.start_run(
+            hosts=[host_name(host) for host in hosts],
+            capabilities=options["capabilities"],
+            playbook=options["playbook"] or str(task_vars.get("ansible_play_name") or ""),
+            user=person(task_vars),
+            controller=socket.gethostname(),
+            version=PRODUCT["version"],
+            now=time.time(),
+            run_id=options["run"],
+        )
+        return {"changed": True, "run": _run(store, run_id)}
+
+    def _finish(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        run_id = options["run"]
+        if self._task.check_mode and not store.runs(ids=[run_id]):
+            # In check mode nothing was opened that could be closed.
+            return {"changed": True, "run": {"id": run_id}}
+        changed = store.finish_run(run_id, time.time())
+        return {"changed": changed, "run": _run(store, run_id)}
+
+    def _prune(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        removed = store.prune(moment.parse(options["older_than"], time.time()))
+        return {"changed": any(removed.values()), "removed": removed}
+
+    def _forget(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        hosts = [host_name(host) for host in options["hosts"]]
+        removed = store.forget(hosts, by=person(task_vars), now=time.time())
+        return {"changed": any(removed.values()), "removed": removed}
+
+
+def _run(store: Store, run_id: str) -> dict[str, t.Any]:
+    (run,) = store.runs(ids=[run_id])
+    return {**dataclasses.asdict(run), "capabilities": list(run.capabilities)}

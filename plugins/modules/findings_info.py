@@ -1,0 +1,353 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: findings_info
+short_description: Query the findings store
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Returns findings, how many there are, how far runs looked, and what happened to findings.
+  - Options that are not given limit nothing. In O(hosts), O(alerts) and O(subjects), C(*) stands for any text and
+    C(?) for one character.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.attributes.info_module
+  - bulwark.servers.store
+attributes:
+  platform:
+    support: full
+    platforms: all
+options:
+  gather:
+    description:
+      - What to return besides RV(counts).
+      - V(suppressions) are decisions about findings to come.
+    type: list
+    elements: str
+    choices: [findings, coverage, runs, history, suppressions]
+    default: [findings]
+  hosts:
+    description: Inventory names of hosts.
+    type: list
+    elements: str
+    default: []
+  capabilities:
+    description: Capabilities.
+    type: list
+    elements: str
+    default: []
+  alerts:
+    description: Ids of alerts.
+    type: list
+    elements: str
+    default: []
+  subjects:
+    description: What findings are about, such as paths.
+    type: list
+    elements: str
+    default: []
+  uids:
+    description: Uids of findings.
+    type: list
+    elements: str
+    default: []
+  statuses:
+    description: Statuses of findings as they are now.
+    type: list
+    elements: str
+    choices: [new, open, resolved, suppressed]
+    default: []
+  severity:
+    description: The lowest severity.
+    type: str
+    choices: [informational, low, medium, high, critical]
+  since:
+    description:
+      - Only findings that a run saw at or after this. For RV(history), only what happened at or after this.
+      - A number of minutes, hours, days or weeks ago (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
+        (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
+    type: str
+  until:
+    description:
+      - Only findings that a run saw at or before this, written as in O(since). For RV(history), only what happened at
+        or before this.
+    type: str
+  limit:
+    description: How many findings, runs and entries of the history to return at most. With V(0), all.
+    type: int
+    default: 1000
+  offset:
+    description: How many findings, and entries of the history, to leave out first.
+    type: int
+    default: 0
+  run:
+    description:
+      - Id of the run whose coverage, and which of RV(runs), to return. By default the newest coverage of each host.
+    type: str
+seealso:
+  - module: bulwark.servers.findings
+  - module: bulwark.servers.findings_run
+"""
+
+EXAMPLES = r"""
+- name: Ask for what is serious and open
+  bulwark.servers.findings_info:
+    severity: high
+    statuses: [new, open]
+  run_once: true
+  register: serious
+
+- name: Ask which hosts could not be checked
+  bulwark.servers.findings_info:
+    gather: [coverage]
+  run_once: true
+  register: looked
+
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ looked.coverage | rejectattr('status', 'eq', 'checked') | map(attribute='host') | unique }}"
+  run_once: true
+"""
+
+RETURN = r"""
+counts:
+  description: How many findings the query is for, O(limit) and O(offset) aside.
+  returned: always
+  type: dict
+  contains:
+    total:
+      description: All of them.
+      returned: always
+      type: int
+    by_status:
+      description: How many have each status.
+      returned: always
+      type: dict
+    open_by_severity:
+      description: How many of the new and the open ones have each severity.
+      returned: always
+      type: dict
+  sample:
+    total: 3
+    by_status: {new: 1, open: 1, resolved: 1, suppressed: 0}
+    open_by_severity: {informational: 0, low: 0, medium: 1, high: 1, critical: 0}
+findings:
+  description: The findings, the most severe and most recent first. Times are seconds since the epoch.
+  returned: when O(gather) has V(findings)
+  type: list
+  elements: dict
+  contains:
+    uid:
+      description: The same for the same alert about the same subject on the same host.
+      returned: always
+      type: str
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    capability:
+      description: The capability that found it.
+      returned: always
+      type: str
+    alert:
+      description: The id of the alert.
+      returned: always
+      type: str
+    title:
+      description: The alert's title.
+      returned: always
+      type: str
+    kind:
+      description: V(alert), V(recommendation) or V(vulnerability).
+      returned: always
+      type: str
+    lifecycle:
+      description: V(state) is resolved when it is gone, V(event) by a person.
+      returned: always
+      type: str
+    scope:
+      description: The coverage scope it belongs to.
+      returned: always
+      type: str
+    subject:
+      description: What it is about.
+      returned: always
+      type: str
+    severity:
+      description: Its severity.
+      returned: always
+      type: str
+    status:
+      description: V(new), V(open), V(resolved) or V(suppressed), as it is now.
+      returned: always
+      type: str
+    status_since:
+      description: Since when.
+      returned: always
+      type: float
+    status_by:
+      description: Who gave it this status, or none when a run did.
+      returned: always
+      type: str
+    status_reason:
+      description: Why.
+      returned: always
+      type: str
+    suppressed_until:
+      description: When the suppression ends, if it is suppressed and it does.
+      returned: always
+      type: float
+    first_seen:
+      description: The first time that a run saw it.
+      returned: always
+      type: float
+    last_seen:
+      description: The last time that a run saw it.
+      returned: always
+      type: float
+    last_run:
+      description: The id of the run that saw it last.
+      returned: always
+      type: str
+    count:
+      description: How many runs saw it.
+      returned: always
+      type: int
+    reopened:
+      description: How often it came back after it was resolved.
+      returned: always
+      type: int
+    event:
+      description:
+        - The finding as an event of the Open Cybersecurity Schema Framework 1.5.0, a Detection Finding, Compliance
+          Finding or Vulnerability Finding (U(https://schema.ocsf.io/1.5.0/categories/findings)).
+        - C(status_id) is 1 (New) as long as no person has looked at it, also when it was seen again; C(activity_id) and
+          C(unmapped.status) tell the two apart.
+      returned: always
+      type: dict
+coverage:
+  description: How far each capability looked at each host.
+  returned: when O(gather) has V(coverage)
+  type: list
+  elements: dict
+  contains:
+    run_id:
+      description: The id of the run.
+      returned: always
+      type: str
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    capability:
+      description: The capability.
+      returned: always
+      type: str
+    status:
+      description: V(checked), V(partial) or V(not_checked).
+      returned: always
+      type: str
+    entries:
+      description: The same for each scope, with reasons; see O(bulwark.servers.findings#module:coverage).
+      returned: always
+      type: list
+      elements: dict
+    recorded:
+      description: When the result was recorded, or none when none arrived.
+      returned: always
+      type: float
+    started:
+      description: When the run was opened.
+      returned: always
+      type: float
+runs:
+  description: The runs, the newest first, as in RV(bulwark.servers.findings_run#module:run).
+  returned: when O(gather) has V(runs)
+  type: list
+  elements: dict
+history:
+  description: What happened to the findings, the newest first.
+  returned: when O(gather) has V(history)
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: When it happened.
+      returned: always
+      type: float
+    uid:
+      description: To which finding.
+      returned: always
+      type: str
+    host:
+      description: The host that it is about.
+      returned: always
+      type: str
+    action:
+      description: V(new), V(resolved), V(reopened), V(suppressed), V(unsuppressed) or V(severity_changed).
+      returned: always
+      type: str
+    before:
+      description: Its severity before, or none when it was not open.
+      returned: always
+      type: str
+    after:
+      description: Its severity afterwards, or none when it is not open.
+      returned: always
+      type: str
+    by:
+      description: Who did it, or none when a run did.
+      returned: always
+      type: str
+    reason:
+      description: Why.
+      returned: always
+      type: str
+    run_id:
+      description: The run that did it.
+      returned: always
+      type: str
+suppressions:
+  description: Decisions about findings to come, also those that ended.
+  returned: when O(gather) has V(suppressions)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: An id.
+      returned: always
+      type: str
+    alert:
+      description: The pattern of alerts.
+      returned: always
+      type: str
+    host:
+      description: The pattern of hosts.
+      returned: always
+      type: str
+    subject:
+      description: The pattern of subjects.
+      returned: always
+      type: str
+    reason:
+      description: Why.
+      returned: always
+      type: str
+    by:
+      description: Who decided.
+      returned: always
+      type: str
+    created:
+      description: When.
+      returned: always
+      type: float
+    until:
+      description: When it ends, or none.
+      returned: always
+      type: float
+"""
