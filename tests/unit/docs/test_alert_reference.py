@@ -1,0 +1,89 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The alert reference has every alert of the catalogue, in reStructuredText that the documentation tools accept."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import docutils.core
+import docutils.nodes
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import collection, paths
+from tools import alert_reference
+
+HOSTILE = Alert(
+    id="odd_text",
+    title="A *title* with `marks` and trailing_",
+    kind="alert",
+    severity="high",
+    capability="file_integrity",
+    platforms=("linux",),
+    lifecycle="state",
+    attack=(AttackReference("TA0003", "Persistence", "T1543.002", "Create or Modify System Process: Systemd Service"),),
+    description="First paragraph with |bars| and <angles>.\n\nSecond\nparagraph: ``literal`` and C:\\path.",
+    remediation="No footnote: [1]_.",
+    references=("https://example.com/a_b",),
+)
+
+
+def parse(text: str) -> docutils.nodes.document:
+    """Return the parsed text; what docutils has to say about it is an error."""
+    settings = {"halt_level": 2, "report_level": 2, "warning_stream": False}
+    return docutils.core.publish_doctree(text, settings_overrides=settings)
+
+
+def without_roles(text: str) -> str:
+    """Return the page without Sphinx's references, which docutils alone does not know."""
+    return text.replace(":ref:", "")
+
+
+@pytest.mark.parametrize("alert", [HOSTILE, *catalogue.load()], ids=lambda alert: alert.id)
+def test_an_alert_renders_to_its_own_words(alert: Alert) -> None:
+    shown = parse(alert_reference.entry(alert)).astext()
+    words = " ".join(shown.split())
+    for text in (alert.title, alert.description, alert.remediation, alert.id, alert.severity, *alert.platforms):
+        assert " ".join(text.split()) in words
+    for reference in alert.attack:
+        assert f"{reference.tactic_name}, {reference.technique} {reference.technique_name}" in words
+
+
+def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
+    alerts = list(catalogue.load())
+    page = alert_reference.page(alerts)
+    document = parse(without_roles(page))
+    assert [page.count(f":Id: ``{alert.id}``\n") for alert in alerts] == [1] * len(alerts)
+    titles = [node.astext() for node in document.findall(docutils.nodes.title)]
+    assert len(titles) == len(alerts) + len({alert.capability for alert in alerts})
+    severities = ["critical", "high", "medium", "low", "informational"]
+    for capability in {alert.capability for alert in alerts}:
+        own = [alert for alert in alerts if alert.capability == capability]
+        order = sorted(own, key=lambda alert: page.index(f":Id: ``{alert.id}``"))
+        ranks = [severities.index(alert.severity) for alert in order]
+        assert ranks == sorted(ranks)
+
+
+@given(st.from_regex(r"[ -~]{1,60}", fullmatch=True).map(str.strip).filter(bool))
+def test_escaped_text_stays_as_it_is(text: str) -> None:
+    # Set after a word: what would begin a list, a title or a block at the start of a line is plain text there.
+    assert " ".join(parse("word " + alert_reference.escape(text)).astext().split()) == " ".join(f"word {text}".split())
+
+
+def test_the_documentation_with_the_page_is_accepted(tmp_path: pathlib.Path) -> None:
+    copy = collection.copy(tmp_path)
+    for _again in range(2):
+        subprocess.run([sys.executable, paths.ROOT / "tools" / "alert_reference.py", copy], check=True)
+    assert (copy / "docs" / "docsite" / "extra-docs.yml").read_text().count("ref: alert_reference") == 1
+    antsibull_docs = pathlib.Path(sys.executable).with_name("antsibull-docs")
+    answer = subprocess.run(
+        [antsibull_docs, "lint-collection-docs", "."], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr

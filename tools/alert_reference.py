@@ -1,0 +1,128 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the documentation's alert reference from the alert catalogue.
+
+    python3 tools/alert_reference.py COLLECTION
+
+COLLECTION is a copy of the collection, at ansible_collections/bulwark/servers, that documentation is built from. The
+page is written to its docs/docsite/rst and listed in its docs/docsite/extra-docs.yml; nothing of it is kept in Git.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import pathlib
+import re
+import sys
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
+
+_PREFIX = "ansible_collections.bulwark.servers.docsite."
+_NAME = "alert_reference"
+
+_HEAD = f"""\
+.. SPDX-License-Identifier: GPL-3.0-or-later
+.. SPDX-FileCopyrightText: bulwark.servers contributors
+
+.. _{_PREFIX}{_NAME}:
+
+Alert reference
+===============
+
+Everything that this version of the collection can report, by capability. The words are those of the report.
+
+The severity is the alert's own; what was seen can raise or lower it for one finding. A *state* is resolved when a later
+scan looks and finds the problem gone; an *event* stays open until somebody closes it. See
+:ref:`findings and the store <{_PREFIX}findings_and_store>`.
+
+.. contents::
+   :local:
+   :depth: 2
+"""
+
+_LISTED = f"""\
+  - title: Reference
+    toctree:
+      - ref: {_NAME}
+"""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="alert_reference.py", description="Write the alert reference into a copy of the collection."
+    )
+    parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
+    collection = parser.parse_args(arguments).collection.absolute()
+    sys.path.insert(0, str(collection.parents[2]))
+    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+
+    write(collection / "docs" / "docsite", page(catalogue.load()))
+    return 0
+
+
+def write(docsite: pathlib.Path, text: str) -> None:
+    """Write the page, and list it where it isn't listed yet."""
+    (docsite / "rst" / f"{_NAME}.rst").write_text(text, encoding="utf-8")
+    index = docsite / "extra-docs.yml"
+    sections = index.read_text(encoding="utf-8")
+    if not sections.endswith(_LISTED):
+        index.write_text(sections + _LISTED, encoding="utf-8")
+
+
+def page(alerts: t.Iterable[Alert]) -> str:
+    """Return the page in reStructuredText: capabilities in alphabetical order, the most severe alerts first."""
+    severities = ("critical", "high", "medium", "low", "informational")
+    ordered = sorted(alerts, key=lambda alert: (alert.capability, severities.index(alert.severity), alert.id))
+    parts = [_HEAD]
+    for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
+        parts.append(_title(capability.replace("_", " ").capitalize(), "-"))
+        parts += [entry(alert) for alert in group]
+    return "\n".join(parts)
+
+
+def entry(alert: Alert) -> str:
+    """Return the section of one alert."""
+    fields = [
+        ("Id", f"``{alert.id}``"),
+        ("Severity", alert.severity),
+        ("Kind", alert.kind),
+        ("Lifecycle", alert.lifecycle),
+        ("Platforms", escape(", ".join(alert.platforms))),
+        ("ATT&CK", "; ".join(map(_technique, alert.attack))),
+    ]
+    parts = [
+        f".. _{_PREFIX}{_NAME}.{alert.id}:\n",
+        _title(escape(alert.title), "~"),
+        "".join(f":{name}: {value}\n" for name, value in fields if value),
+        _paragraphs(alert.description),
+        "**What to do**\n",
+        _paragraphs(alert.remediation),
+        "".join(f"- `{escape(address)} <{address}>`__\n" for address in alert.references),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def escape(text: str) -> str:
+    """Return plain text as reStructuredText that renders to the same."""
+    return re.sub(r"([\\*`|_<>\[\]])", r"\\\1", text)
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(escape(" ".join(part.split())) for part in re.split(r"\n\s*\n", text)) + "\n"
+
+
+def _technique(reference: AttackReference) -> str:
+    address = f"https://attack.mitre.org/techniques/{reference.technique.replace('.', '/')}/"
+    return f"{escape(reference.tactic_name)}, `{reference.technique} {escape(reference.technique_name)} <{address}>`__"
+
+
+def _title(text: str, underline: str) -> str:
+    return f"{text}\n{underline * max(4, len(text))}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
