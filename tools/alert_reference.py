@@ -108,7 +108,7 @@ def entry(alert: Alert) -> str:
 
 def escape(text: str) -> str:
     """Return plain text as reStructuredText that renders to the same."""
-    return re.sub(r"([\\*`|_<>\[\]])", r"\\\1", text)
+    return re.sub(r"([\\*`|_<>\[\]]|:(?=:))", r"\\\1", text)
 
 
 def _paragraphs(text: str) -> str:
