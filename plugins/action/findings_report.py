@@ -1,0 +1,95 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write what the store holds as one HTML file, and return it as a table for a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import textwrap
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    coverage,
+    from_store,
+    model,
+    output,
+    page,
+    summary,
+    table,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+
+
+class ActionModule(ControllerActionBase):
+    """Read the store, render, put the file in place."""
+
+    READS_ONLY = True
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": {
+            **STORE_OPTION,
+            "path": {"type": "str", "required": True},
+            "mode": {"type": "raw", "default": "0600"},
+            "title": {"type": "str", "default": "Security findings"},
+            "hosts": {"type": "list", "elements": "str", "default": []},
+            "capabilities": {"type": "list", "elements": "str", "default": []},
+            "statuses": {"type": "list", "elements": "str", "choices": list(model.STATUSES), "default": []},
+            "since": {"type": "str"},
+            "width": {"type": "int", "default": 120},
+        },
+    }
+
+    def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        now = time.time()
+        limits = from_store.Limits(
+            hosts=tuple(options["hosts"]),
+            capabilities=tuple(options["capabilities"]),
+            statuses=tuple(options["statuses"]),
+            since=moment.parse(options["since"], now) if options["since"] else None,
+        )
+        path = pathlib.Path(os.path.abspath(os.path.expanduser(options["path"])))
+        try:
+            mode = output.file_mode(options["mode"])
+            data = from_store.collect(
+                store, catalogue.load(), limits, title=options["title"], version=PRODUCT["version"], now=now
+            )
+            changed = output.put(path, page.render(data), mode, page.same_report, dry=self._task.check_mode)
+        except (catalogue.ContentError, output.OutputError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {"changed": changed, "path": str(path), **_facts(data, options["width"])}
+
+
+def _facts(data: model.ReportData, width: int) -> dict[str, t.Any]:
+    matrix = coverage.matrix(data.coverage, data.findings)
+    score = summary.score(data.coverage, data.findings)
+    active = summary.severity_counts(finding for finding in data.findings if finding.active)
+    statuses = [finding.status for finding in data.findings]
+    listed = [found for found in data.findings if data.listed(found) and (found.active or data.statuses)]
+    lines = table.lines([_row(data, finding) for finding in listed], data.coverage, width)
+    words = (
+        f"Secure score {score.total.score:.0f} of 100: {summary.lost(score.total)}." if score else "No secure score."
+    )
+    return {
+        "score": dataclasses.asdict(score.total) if score else None,
+        "counts": {
+            "total": len(statuses),
+            "by_status": {status: statuses.count(status) for status in model.STATUSES},
+            "open_by_severity": dict(zip(model.SEVERITIES, active, strict=True)),
+            "open_at_least": summary.open_at_least(active),
+            "hosts": sum(len(row.hosts) for row in matrix.rows),
+            "not_fully_checked": matrix.not_fully_checked,
+        },
+        "summary": [*textwrap.wrap(words, max(width, table.MINIMUM_WIDTH)), "", *lines],
+    }
+
+
+def _row(data: model.ReportData, finding: model.Finding) -> table.Row:
+    title = data.alert(finding.alert).title
+    return table.Row(finding.severity, finding.status, finding.host, title, finding.subject)

@@ -1,0 +1,106 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One finding as it is shown, and all of them as the data that the page's script reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import evidence, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, visible
+
+ATTACK_URL = "https://attack.mitre.org/techniques/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """A finding whose every text is ready to be shown. history: (time, action, note), oldest first."""
+
+    uid: str = ""
+    host: str = ""
+    capability: str = ""
+    alert: str = ""
+    severity: str = "informational"
+    status: str = "open"
+    scope: str = ""
+    subject: str = ""
+    message: str = ""
+    first_seen: float = 0
+    last_seen: float = 0
+    count: int = 0
+    changes: t.Sequence[tuple[str, str | None, str | None]] = ()
+    facts: t.Sequence[tuple[str, str]] = ()
+    cut: int = 0
+    history: t.Sequence[tuple[float, str, str]] = ()
+    techniques: t.Sequence[str] = ()
+
+
+def card(finding: model.Finding) -> Card:
+    """Return what is shown of a finding."""
+    rows = evidence.rows(finding.event)
+    return Card(
+        uid=key(finding.uid),
+        host=key(finding.host),
+        capability=key(finding.capability),
+        alert=key(finding.alert),
+        severity=finding.severity,
+        status=finding.status,
+        scope=key(finding.scope),
+        subject=visible(finding.subject),
+        message=visible(finding.event.get("message") or ""),
+        first_seen=finding.first_seen,
+        last_seen=finding.last_seen,
+        count=finding.count,
+        changes=rows.changes,
+        facts=rows.facts,
+        cut=rows.cut,
+        history=[(change.time, change.action, visible(change.note)) for change in finding.history],
+        techniques=technique_ids(finding.event),
+    )
+
+
+def technique_ids(event: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the ids of the ATT&CK techniques of an event, each once."""
+    attacks = (event.get("finding_info") or {}).get("attacks") or ()
+    return list(dict.fromkeys(key(uid) for uid in map(technique_uid, attacks) if uid))
+
+
+def technique_uid(attack: t.Mapping[str, t.Any]) -> str:
+    """Return the id of an OCSF attack's sub-technique or technique, or nothing."""
+    return str((attack.get("sub_technique") or attack.get("technique") or {}).get("uid") or "")
+
+
+def technique_url(technique: model.Technique) -> str | None:
+    """Return ATT&CK's page of a technique that the catalogue knows: nothing else becomes an address."""
+    return f"{ATTACK_URL}{technique.id.replace('.', '/')}/" if technique.known else None
+
+
+def safe_references(alert: model.AlertText) -> list[str]:
+    """Return the references that may become a link."""
+    return [url for url in alert.references if url.startswith(("https://", "http://")) and url.isprintable()]
+
+
+def alert_text(data: model.ReportData, alert: str) -> dict[str, t.Any]:
+    """Return what is shown of an alert, by the id that its cards have."""
+    text = data.alert(alert)
+    return {
+        "id": alert,
+        "title": visible(text.title),
+        "kind": visible(text.kind),
+        "description": visible(text.description, 10_000),
+        "remediation": visible(text.remediation, 10_000),
+        "references": safe_references(text),
+    }
+
+
+def technique_text(data: model.ReportData, identifier: str) -> dict[str, t.Any]:
+    """Return what is shown of an ATT&CK technique, by the id that its cards have."""
+    technique = data.techniques.get(identifier) or model.Technique(identifier, "", "", known=False)
+    return {
+        "id": identifier,
+        "name": visible(technique.name),
+        "tactic": visible(technique.tactic),
+        "url": technique_url(technique),
+    }

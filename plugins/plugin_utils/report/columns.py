@@ -1,0 +1,84 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plain text in columns, as wide as a terminal shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+import typing as t
+import unicodedata
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """most: how wide it may be. shrinks: it gives way in a line that is too long. middle: it is cut there, not last."""
+
+    name: str
+    most: int
+    shrinks: bool = False
+    middle: bool = False
+
+
+def aligned(columns: t.Sequence[Column], rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
+    """Return a header and rows as lines of at most ``width`` columns, what hides in a text made visible."""
+    table = [[visible(cell, 400) for cell in row] for row in rows]
+    needed = [
+        min(column.most, max(_width(row[at]) for row in [[c.name for c in columns], *table]))
+        for at, column in enumerate(columns)
+    ]
+    widths = _fitted(columns, needed, width - 2 * (len(columns) - 1))
+    return [
+        "  ".join(_padded(cell, size, column) for cell, size, column in zip(row, widths, columns, strict=True)).rstrip()
+        for row in [[column.name for column in columns], *table]
+    ]
+
+
+def _fitted(columns: t.Sequence[Column], needed: list[int], room: int) -> list[int]:
+    """Return widths that fit: the widest of the columns that shrink gives way first, at last every column does."""
+    widths = list(needed)
+    while sum(widths) > room:
+        able = [at for at, column in enumerate(columns) if column.shrinks and widths[at] > 12]
+        at = max(able or range(len(widths)), key=lambda at: widths[at])
+        widths[at] -= 1
+    return widths
+
+
+def _padded(text: str, width: int, column: Column) -> str:
+    if _width(text) > width:
+        end = (width - 1) // 2 if column.middle else 0
+        text = f"{_taken(text, width - 1 - end)}…{_taken(text[::-1], end)[::-1]}"
+    return text + " " * (width - _width(text))
+
+
+def _taken(text: str, width: int) -> str:
+    taken = ""
+    for char in text:
+        if _width(taken + char) > width:
+            break
+        taken += char
+    return taken
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text as an item of a list, in lines of at most ``width`` columns."""
+    wrapped: list[str] = []
+    for line in textwrap.wrap(text, width, initial_indent="- ", subsequent_indent="  "):
+        while _width(line) > width:
+            head = _taken(line, width)
+            wrapped.append(head)
+            line = f"  {line[len(head) :]}"
+        wrapped.append(line)
+    return wrapped

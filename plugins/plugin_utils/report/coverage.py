@@ -1,0 +1,139 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was checked, what was not and why: the matrix of hosts and capabilities, grouped so that ten thousand fit."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+
+# A capability that other hosts of the report have, and this one never had.
+NEVER = "never"
+NEVER_REASON = "It was never run on this host."
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One capability on one host. checked: of how many of its scopes all was looked at. reason: of the first gap."""
+
+    status: str
+    checked: int
+    scopes: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MatrixRow:
+    """Hosts that were covered alike; cells in the order of the matrix's capabilities."""
+
+    hosts: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def complete(self) -> bool:
+        return all(cell.status == _finding.CHECKED for cell in self.cells)
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """rows: hosts with gaps first, the worst at the top."""
+
+    capabilities: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+    @property
+    def controls(self) -> int:
+        """How many capabilities on hosts there are to check."""
+        return sum(len(row.hosts) for row in self.rows) * len(self.capabilities)
+
+    @property
+    def not_fully_checked(self) -> int:
+        """How many of them were checked in part or not at all."""
+        return sum(len(row.hosts) for row in self.rows for cell in row.cells if cell.status != _finding.CHECKED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """Something that was not checked, or partly, for one reason, on these hosts.
+
+    skipped: the first subjects that were left out, as (host, subject, reason); skipped_count: of how many.
+    """
+
+    capability: str
+    scope: str
+    status: str
+    reason: str
+    hosts: tuple[str, ...]
+    skipped: tuple[tuple[str, str, str], ...]
+    skipped_count: int
+
+
+def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[model.Finding] = ()) -> Matrix:
+    """Return the matrix; a host or capability that only findings name is in it too, as never run."""
+    scopes: dict[tuple[str, str], list[model.Coverage]] = collections.defaultdict(list)
+    for entry in entries:
+        scopes[entry.host, entry.capability].append(entry)
+    pairs = [*scopes, *((finding.host, finding.capability) for finding in findings)]
+    capabilities = tuple(sorted({capability for _host, capability in pairs}))
+    alike: dict[tuple[Cell, ...], list[str]] = collections.defaultdict(list)
+    for host in sorted({host for host, _capability in pairs}):
+        alike[tuple(_cell(scopes.get((host, capability), [])) for capability in capabilities)].append(host)
+    rows = [MatrixRow(tuple(hosts), cells) for cells, hosts in alike.items()]
+    return Matrix(capabilities, tuple(sorted(rows, key=_badness, reverse=True)))
+
+
+def _cell(entries: t.Sequence[model.Coverage]) -> Cell:
+    if not entries:
+        return Cell(NEVER, 0, 0, NEVER_REASON)
+    checked = sum(entry.status == _finding.CHECKED for entry in entries)
+    if checked == len(entries):
+        return Cell(_finding.CHECKED, checked, checked, "")
+    dark = all(entry.status == _finding.NOT_CHECKED for entry in entries)
+    gaps = sorted((entry for entry in entries if entry.status != _finding.CHECKED), key=lambda entry: entry.status)
+    return Cell(_finding.NOT_CHECKED if dark else _finding.PARTIAL, checked, len(entries), gap_reason(gaps[0]))
+
+
+def gap_reason(entry: model.Coverage) -> str:
+    """Return why a scope was not checked in full, in one line."""
+    if entry.reason:
+        return entry.reason
+    if entry.skipped:
+        return entry.skipped[0][1]
+    return "The module gave no reason."
+
+
+def _badness(row: MatrixRow) -> tuple[int, int, int]:
+    dark = sum(cell.status in (NEVER, _finding.NOT_CHECKED) for cell in row.cells)
+    part = sum(cell.status == _finding.PARTIAL for cell in row.cells)
+    return dark, part, len(row.hosts)
+
+
+def gaps(entries: t.Iterable[model.Coverage], shown: Matrix, samples: int = 10) -> tuple[Gap, ...]:
+    """Return what was not checked, one entry per capability, scope and reason; what concerns most hosts first."""
+    alike: dict[tuple[str, str, str, str], list[model.Coverage]] = collections.defaultdict(list)
+    for entry in entries:
+        if entry.status != _finding.CHECKED:
+            alike[entry.status, entry.capability, entry.scope, gap_reason(entry)].append(entry)
+    found = [
+        Gap(
+            capability,
+            scope,
+            status,
+            reason,
+            tuple(dict.fromkeys(entry.host for entry in same)),
+            tuple((entry.host, subject, why) for entry in same for subject, why in entry.skipped)[:samples],
+            sum(entry.skipped_count for entry in same),
+        )
+        for (status, capability, scope, reason), same in alike.items()
+    ]
+    for column, capability in enumerate(shown.capabilities):
+        hosts = tuple(host for row in shown.rows if row.cells[column].status == NEVER for host in row.hosts)
+        if hosts:
+            found.append(Gap(capability, "", NEVER, NEVER_REASON, hosts, (), 0))
+    order = (_finding.NOT_CHECKED, NEVER, _finding.PARTIAL)
+    return tuple(sorted(found, key=lambda gap: (order.index(gap.status), -len(gap.hosts), gap.capability, gap.scope)))

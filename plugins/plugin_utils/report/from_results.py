@@ -1,0 +1,86 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read findings and coverage as results of this collection's modules bring them, for ``table.lines``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, table
+
+
+class ResultError(ValueError):
+    """What was given is none of this collection's results; the message says which entry and what is needed."""
+
+
+def rows(findings: t.Any) -> list[table.Row]:
+    """Return rows for findings: OCSF events of a capability's module, or entries of ``findings_info``."""
+    return [_row(item, f"findings[{at}]") for at, item in enumerate(_sequence(findings, "findings"))]
+
+
+def entries(coverage: t.Any, host: str, capability: str) -> list[model.Coverage]:
+    """Return ``coverage`` of ``findings_info``, or of a capability's module about this host and capability."""
+    found: list[model.Coverage] = []
+    for at, item in enumerate(_sequence(coverage, "coverage")):
+        place = f"coverage[{at}]"
+        fields = _mapping(item, place)
+        if "entries" in fields:
+            of = (_text(fields, "host", place), _text(fields, "capability", place))
+            found += [_entry(_mapping(entry, place), *of, place) for entry in _sequence(fields["entries"], place)]
+        else:
+            found.append(_entry(fields, host, capability, place))
+    return found
+
+
+def _row(item: t.Any, place: str) -> table.Row:
+    finding = _mapping(item, place)
+    if "finding_info" in finding:
+        about, device = _mapping(finding.get("unmapped"), place), _mapping(finding.get("device"), place)
+        title = _text(_mapping(finding["finding_info"], place), "title", place)
+        fields = {**about, "host": device.get("name") or device.get("hostname"), "title": title}
+        fields["severity"] = str(finding.get("severity")).lower()
+    else:
+        fields = dict(finding)
+    for name, known in (("severity", model.SEVERITIES), ("status", model.STATUSES)):
+        if fields.get(name) not in known:
+            raise ResultError(f"{place} has a {name} that is none of {', '.join(known)}")
+    return table.Row(
+        **{name: _text(fields, name, place) for name in ("severity", "status", "host", "title", "subject")}
+    )
+
+
+def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, place: str) -> model.Coverage:
+    if fields.get("status") not in model.COVERAGE_STATUSES:
+        raise ResultError(f"{place} has a status that is none of {', '.join(model.COVERAGE_STATUSES)}")
+    skipped = [_mapping(item, place) for item in _sequence(fields.get("skipped") or [], place)]
+    return model.Coverage(
+        host=host,
+        capability=capability,
+        scope=_text(fields, "scope", place),
+        status=fields["status"],
+        reason=str(fields.get("reason") or ""),
+        examined=0,
+        skipped=tuple((str(item.get("subject")), str(item.get("reason"))) for item in skipped),
+        skipped_count=max(len(skipped), int(fields.get("skipped_count") or 0)),
+        time=0,
+    )
+
+
+def _sequence(value: t.Any, place: str) -> t.Sequence[t.Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ResultError(f"{place} is no list but a {type(value).__name__}; give what the module returned")
+    return value
+
+
+def _mapping(value: t.Any, place: str) -> t.Mapping[str, t.Any]:
+    if not isinstance(value, t.Mapping):
+        raise ResultError(f"{place} is no mapping but a {type(value).__name__}; give what the module returned")
+    return value
+
+
+def _text(fields: t.Mapping[str, t.Any], name: str, place: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise ResultError(f"{place} has no text in '{name}'; give what the module returned")
+    return value

@@ -1,0 +1,179 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fill a report from the store: the one place that knows both."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue, ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.view import FINDING_LIMIT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Coverage,
+    HistoryEntry,
+    Query,
+    Run,
+    Store,
+    StoredFinding,
+)
+
+# At a time, so that the events of findings that are only counted don't pile up in memory.
+_CHUNK = 5_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a report is narrowed to; empty and None for everything. hosts: names, or patterns with ``*`` and ``?``."""
+
+    hosts: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    since: float | None = None
+
+
+def collect(
+    store: Store, catalogue: Catalogue, limits: Limits, *, title: str, version: str, now: float
+) -> model.ReportData:
+    """Return what a report shows, read from the store; raise StoreError when that fails."""
+    # By uid: a finding that a run changes while the pages are read can come on two of them.
+    by_uid = {finding.uid: finding for finding in _findings(store, limits, now)}
+    stored = list(by_uid.values())
+    histories = _histories(store, limits, now)
+    events = [finding.event for finding in stored if finding.event]
+    return model.ReportData(
+        title=title,
+        generated=now,
+        version=version,
+        limits=_words(limits),
+        runs=tuple(_run(run) for run in store.runs()),
+        findings=tuple(_finding(finding, histories.get(finding.uid, [])) for finding in stored),
+        coverage=tuple(
+            entry
+            for covered in store.coverage(hosts=limits.hosts, capabilities=limits.capabilities)
+            for entry in _coverage(covered)
+        ),
+        alerts={key(finding.alert): _alert(finding, catalogue) for finding in reversed(stored)},
+        techniques=_techniques(events, catalogue),
+        statuses=limits.statuses,
+        since=limits.since,
+    )
+
+
+def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[StoredFinding]:
+    """Yield all findings of the report's hosts and capabilities; those that won't be shown have no event."""
+    room = FINDING_LIMIT
+    for statuses in (model.ACTIVE, tuple(status for status in model.STATUSES if status not in model.ACTIVE)):
+        wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, statuses=statuses, limit=_CHUNK)
+        for offset in itertools.count(0, _CHUNK):
+            chunk = store.query(dataclasses.replace(wanted, offset=offset), now)
+            for finding in chunk:
+                listed = _listed(finding, limits)
+                yield finding if listed and room > 0 else dataclasses.replace(finding, event={})
+                room -= listed
+            if len(chunk) < _CHUNK:
+                break
+
+
+def _listed(finding: StoredFinding, limits: Limits) -> bool:
+    return (not limits.statuses or finding.status in limits.statuses) and (
+        limits.since is None or finding.last_seen >= limits.since
+    )
+
+
+def _histories(store: Store, limits: Limits, now: float) -> dict[str, list[HistoryEntry]]:
+    histories: dict[str, list[HistoryEntry]] = collections.defaultdict(list)
+    for entry in reversed(store.history(Query(hosts=limits.hosts, capabilities=limits.capabilities), now)):
+        histories[entry.uid].append(entry)
+    return histories
+
+
+def _finding(stored: StoredFinding, entries: t.Sequence[HistoryEntry]) -> model.Finding:
+    changes = [_change(entry) for entry in entries]
+    severity = stored.severity if stored.status in model.ACTIVE else None
+    if changes and changes[-1].severity != severity:
+        # A suppression that ended is written into the history when a run next sees the finding.
+        changes.append(model.Change(stored.status_since, "unsuppressed", severity, "the suppression ended"))
+    same = (
+        "uid",
+        "host",
+        "capability",
+        "alert",
+        "severity",
+        "status",
+        "scope",
+        "subject",
+        "first_seen",
+        "last_seen",
+        "count",
+    )
+    return model.Finding(**{name: getattr(stored, name) for name in same}, event=stored.event, history=tuple(changes))
+
+
+def _change(entry: HistoryEntry) -> model.Change:
+    note = ": ".join(part for part in (entry.by, entry.reason) if part)
+    return model.Change(entry.at, entry.action, entry.after, note)
+
+
+def _run(run: Run) -> model.Run:
+    names = ("started", "finished", "hosts", "capabilities", "user", "controller", "playbook")
+    return model.Run(**{name: getattr(run, name) for name in names})
+
+
+def _coverage(covered: Coverage) -> t.Iterator[model.Coverage]:
+    for entry in covered.entries:
+        yield model.Coverage(
+            host=covered.host,
+            capability=covered.capability,
+            scope=entry["scope"],
+            status=entry["status"],
+            reason=entry["reason"] or "",
+            examined=entry["examined"],
+            skipped=tuple((item["subject"], item["reason"]) for item in entry["skipped"]),
+            skipped_count=entry["skipped_count"],
+            time=covered.recorded or 0,
+        )
+
+
+def _alert(finding: StoredFinding, catalogue: Catalogue) -> model.AlertText:
+    try:
+        alert = catalogue.alert(finding.alert)
+    except ContentError:
+        # Of another version of the collection: its own words, and no link, since those come from the catalogue alone.
+        return model.AlertText(finding.title, finding.kind, *_own_words(finding.event), ())
+    return model.AlertText(alert.title, alert.kind, alert.description, alert.remediation, alert.references)
+
+
+def _own_words(event: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    return event.get("finding_info", {}).get("desc") or "", event.get("remediation", {}).get("desc") or ""
+
+
+def _techniques(events: t.Iterable[t.Mapping[str, t.Any]], catalogue: Catalogue) -> dict[str, model.Technique]:
+    found: dict[str, model.Technique] = {}
+    for event in events:
+        for attack in event["finding_info"].get("attacks", ()):
+            identifier = technique_uid(attack)
+            if identifier and key(identifier) not in found:
+                found[key(identifier)] = _technique(identifier, attack, catalogue)
+    return found
+
+
+def _technique(identifier: str, attack: t.Mapping[str, t.Any], catalogue: Catalogue) -> model.Technique:
+    try:
+        known = catalogue.technique(identifier)
+    except ContentError:
+        named = attack.get("sub_technique") or attack.get("technique") or {}
+        return model.Technique(identifier, str(named.get("name") or ""), "", known=False)
+    return model.Technique(identifier, known.technique_name, known.tactic_name, known=True)
+
+
+def _words(limits: Limits) -> tuple[tuple[str, str], ...]:
+    lists = (("hosts", limits.hosts), ("capabilities", limits.capabilities), ("statuses", limits.statuses))
+    words = [(name, ", ".join(values)) for name, values in lists if values]
+    return (*words, *([("since", f"{moment(limits.since)} UTC")] if limits.since is not None else []))

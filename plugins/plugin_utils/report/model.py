@@ -1,0 +1,148 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a report is made of, apart from where it comes from: plain values, filled by ``from_store``.
+
+Times are seconds since the epoch, in UTC.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+
+# From the most severe to the least.
+SEVERITIES = tuple(reversed(_finding.SEVERITIES))
+STATUSES = ("new", "open", "suppressed", "resolved")
+ACTIVE = ("new", "open")
+COVERAGE_STATUSES = (_finding.CHECKED, _finding.PARTIAL, _finding.NOT_CHECKED)
+ACTIONS = ("new", "reopened", "severity_changed", "suppressed", "unsuppressed", "resolved")
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """Something that happened to a finding.
+
+    action: one of ``ACTIONS``. severity: what it has been since, None when it was no longer active. note: by whom and
+    why, where that is known.
+    """
+
+    time: float
+    action: str
+    severity: str | None
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A finding as the store holds it.
+
+    event: the OCSF event of when it was last seen, empty for one that is counted but not shown. history: oldest first.
+    """
+
+    uid: str
+    host: str
+    capability: str
+    alert: str
+    severity: str
+    status: str
+    scope: str
+    subject: str
+    first_seen: float
+    last_seen: float
+    count: int
+    event: t.Mapping[str, t.Any]
+    history: tuple[Change, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """How far the newest run of a capability on a host looked at one scope.
+
+    reason: why it was not checked. skipped: (subject, reason) of what was left out, the first of skipped_count.
+    """
+
+    host: str
+    capability: str
+    scope: str
+    status: str
+    reason: str
+    examined: int
+    skipped: tuple[tuple[str, str], ...]
+    skipped_count: int
+    time: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of the store; finished is None while it goes on or when it was killed."""
+
+    started: float
+    finished: float | None
+    hosts: int
+    capabilities: tuple[str, ...]
+    user: str
+    controller: str
+    playbook: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AlertText:
+    """What the catalogue says about an alert, or, for one that it doesn't know, what its event says.
+
+    references: https addresses, of the catalogue only.
+    """
+
+    title: str
+    kind: str
+    description: str
+    remediation: str
+    references: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Technique:
+    """An ATT&CK technique with its tactic. known: it is one of the catalogue's, so that its page can be linked."""
+
+    id: str
+    name: str
+    tactic: str
+    known: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportData:
+    """Everything that a report shows; ``page.render`` reads nothing else.
+
+    findings: all of the report's hosts and capabilities, so that score and picture stay true. statuses, since: which of
+    them are listed (those with one of these statuses, seen since that time); empty and None for all. limits: (option,
+    values as text) of what narrowed the report. runs: newest first. alerts and techniques: by the ids that the findings
+    and their events name.
+    """
+
+    title: str
+    generated: float
+    version: str
+    limits: tuple[tuple[str, str], ...]
+    runs: tuple[Run, ...]
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+    alerts: t.Mapping[str, AlertText]
+    techniques: t.Mapping[str, Technique]
+    statuses: tuple[str, ...] = ()
+    since: float | None = None
+
+    def alert(self, alert: str) -> AlertText:
+        """Return the texts of an alert; of one that has none, its id."""
+        return self.alerts.get(alert) or AlertText(alert, "alert", "", "", ())
+
+    def listed(self, finding: Finding) -> bool:
+        """Return whether the report lists a finding; it counts all of them."""
+        wanted = not self.statuses or finding.status in self.statuses
+        return wanted and (self.since is None or finding.last_seen >= self.since)

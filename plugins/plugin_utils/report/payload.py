@@ -1,0 +1,103 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The findings as the data that the page's script reads: columns and tables, so that nothing is written twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import capability_name, key, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.secure_score import SecureScore
+
+
+class _Table:
+    """Texts by number, so that what ten thousand findings share is written once."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        return self.numbers.setdefault(text, len(self.numbers))
+
+    @property
+    def texts(self) -> list[str]:
+        return list(self.numbers)
+
+
+def payload(
+    data: model.ReportData, shown: t.Sequence[cards.Card], matrix: coverage.Matrix, score: SecureScore | None
+) -> dict[str, t.Any]:
+    """Return the page's data: tables of texts, the findings as columns, and for each host its score and gaps.
+
+    The script's ``types.js`` describes it. Hosts are those of the coverage as well, also without a finding.
+    """
+    hosts, capabilities, scopes, alerts, techniques, names = (_Table() for _ in range(6))
+    rows = [
+        [
+            card.uid,
+            hosts.number(card.host),
+            capabilities.number(card.capability),
+            alerts.number(card.alert),
+            model.SEVERITIES.index(card.severity),
+            model.STATUSES.index(card.status),
+            scopes.number(card.scope),
+            card.subject,
+            card.message,
+            int(card.first_seen),
+            int(card.last_seen),
+            card.count,
+            [[names.number(name), before, after] for name, before, after in card.changes],
+            [[names.number(name), value] for name, value in card.facts],
+            card.cut,
+            [[int(time), model.ACTIONS.index(action), note] for time, action, note in card.history],
+            [techniques.number(technique) for technique in card.techniques],
+        ]
+        for card in shown
+    ]
+    columns = [field.name for field in dataclasses.fields(cards.Card)]
+    gaps = _gaps(data.coverage, hosts, capabilities, scopes)
+    cells = {
+        hosts.number(key(host)): [
+            [capabilities.number(key(capability)), cell.status, cell.checked, cell.scopes]
+            for capability, cell in zip(matrix.capabilities, row.cells, strict=True)
+        ]
+        for row in matrix.rows
+        for host in row.hosts
+    }
+    scores = {key(host): round(points.score) for host, points in score.hosts.items()} if score else {}
+    return {
+        "severities": model.SEVERITIES,
+        "statuses": model.STATUSES,
+        "actions": model.ACTIONS,
+        "findings": {name: [row[at] for row in rows] for at, name in enumerate(columns)},
+        "alerts": [cards.alert_text(data, alert) for alert in alerts.texts],
+        "techniques": [cards.technique_text(data, technique) for technique in techniques.texts],
+        "hosts": [
+            {"name": host, "score": scores.get(host), "cells": cells.get(number, []), "gaps": gaps.get(number, [])}
+            for number, host in enumerate(hosts.texts)
+        ],
+        "capabilities": [{"id": name, "name": capability_name(name)} for name in capabilities.texts],
+        "scopes": scopes.texts,
+        "names": names.texts,
+    }
+
+
+def _gaps(
+    entries: t.Iterable[model.Coverage], hosts: _Table, capabilities: _Table, scopes: _Table
+) -> dict[int, list[list[t.Any]]]:
+    gaps: dict[int, list[list[t.Any]]] = {}
+    for entry in entries:
+        if entry.status != _finding.CHECKED:
+            gaps.setdefault(hosts.number(key(entry.host)), []).append(
+                [
+                    capabilities.number(key(entry.capability)),
+                    scopes.number(key(entry.scope)),
+                    entry.status,
+                    visible(coverage.gap_reason(entry), 500),
+                ]
+            )
+    return gaps

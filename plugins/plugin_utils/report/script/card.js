@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-FileCopyrightText: bulwark.servers contributors
+// One finding, filled into the form that the page brings (macros.html.j2).
+
+/**
+ * @param {number} row
+ * @returns {HTMLLIElement}
+ */
+function card(row) {
+  const { findings, alerts, hosts, scopes, capabilities, severities, statuses } = report;
+  const made = document.importNode(byId("finding-form").content, true);
+  const slots = new Map([...made.querySelectorAll("[data-slot]")].map((slot) => [slot.dataset.slot, slot]));
+  const alert = alerts[findings.alert[row]];
+  const text = (name, value) => { slots.get(name).textContent = value; };
+  const shown = (name, whether) => { slots.get(name).hidden = !whether; };
+
+  slots.get("severity").replaceChildren(severityBadge(severities[findings.severity[row]]));
+  slots.get("status").replaceWith(statusBadge(statuses[findings.status[row]]));
+  slots.get("first_seen").replaceWith(timeElement(findings.first_seen[row]));
+  slots.get("last_seen").replaceWith(timeElement(findings.last_seen[row]));
+  text("title", alert.title);
+  text("subject", findings.subject[row]);
+  text("host", hosts[findings.host[row]].name);
+  text("message", findings.message[row]);
+  shown("message", findings.message[row]);
+  text("count", grouped(findings.count[row]));
+  text("capability", capabilities[findings.capability[row]].name);
+  text("scope", scopes[findings.scope[row]]);
+  text("alert", alert.id);
+  text("description", alert.description);
+  shown("description-section", alert.description);
+  text("remediation", alert.remediation);
+  shown("remediation-section", alert.remediation);
+  text("cut", `${grouped(findings.cut[row])} more rows of evidence are in the store.`);
+  shown("cut", findings.cut[row]);
+
+  shown("changes", findings.changes[row].length);
+  slots.get("change-rows").replaceChildren(...findings.changes[row].map(changeRow));
+  shown("facts", findings.facts[row].length);
+  slots.get("fact-rows").replaceChildren(...findings.facts[row].map(factRow));
+  shown("references", alert.references.length);
+  slots.get("references").replaceChildren(...alert.references.map((url) => listItem(link(url, url))));
+  shown("attack", findings.techniques[row].length);
+  slots.get("techniques").replaceChildren(...findings.techniques[row].map((number) => techniqueItem(report.techniques[number])));
+  shown("history-section", findings.history[row].length);
+  slots.get("history").replaceChildren(...findings.history[row].map(historyItem));
+  slots.get("link").setAttribute("href", `${FRAGMENT}?${new URLSearchParams({ finding: findings.uid[row] })}`);
+
+  const item = /** @type {HTMLLIElement} */ (listItem(made));
+  item.dataset.row = String(row);
+  return item;
+}
+
+/** @param {...Node} parts */
+function listItem(...parts) {
+  const item = element("li");
+  item.append(...parts);
+  return item;
+}
+
+/** @param {string} name */
+function severityBadge(name) {
+  const badge = element("span", "", `badge severity-${name}`);
+  badge.append(icon(name), element("span", capitalized(name)));
+  return badge;
+}
+
+/** @param {string} name of a status or an action */
+function statusBadge(name) {
+  return element("span", capitalized(name).replace("_", " "), `status status-${name}`);
+}
+
+/**
+ * An address is only ever one of the catalogue's; here it is held against its scheme once more.
+ * @param {?string} url
+ * @param {string} text
+ */
+function link(url, text) {
+  if (!url || !/^https?:\/\//.test(url)) return element("span", text);
+  const made = element("a", text);
+  made.setAttribute("href", url);
+  made.setAttribute("rel", "noopener noreferrer");
+  return made;
+}
+
+/** @param {[number, ?string, ?string]} change */
+function changeRow([name, before, after]) {
+  const made = element("tr");
+  const head = element("th");
+  head.scope = "row";
+  head.append(element("bdi", report.names[name]));
+  made.append(head, changeCell(before, "before"), changeCell(after, "after"));
+  return made;
+}
+
+/**
+ * @param {?string} value
+ * @param {string} className
+ */
+function changeCell(value, className) {
+  const cell = element("td", undefined, className);
+  cell.append(value === null ? element("span", "not there", "muted") : element("bdi", value));
+  return cell;
+}
+
+/** @param {[number, string]} fact */
+function factRow([name, value]) {
+  const made = element("div");
+  const term = element("dt");
+  term.append(element("bdi", report.names[name]));
+  const definition = element("dd");
+  definition.append(element("bdi", value));
+  made.append(term, definition);
+  return made;
+}
+
+/** @param {Technique} technique */
+function techniqueItem({ id, name, tactic, url }) {
+  const item = listItem(link(url, id), ` ${name}`);
+  if (tactic) item.append(" ", element("span", `(${tactic})`, "muted"));
+  return item;
+}
+
+/** @param {[number, number, string]} change */
+function historyItem([time, action, note]) {
+  const item = listItem(timeElement(time), " ", statusBadge(report.actions[action]));
+  if (note) item.append(" ", element("bdi", note));
+  return item;
+}

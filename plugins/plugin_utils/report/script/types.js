@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-FileCopyrightText: bulwark.servers contributors
+// What the page's data looks like; cards.payload() in Python writes it. Numbers in place of names are positions in the
+// tables beside them. Every text in it may come from a hostile host: it is shown with textContent and nothing else.
+
+/**
+ * @typedef {Object} Findings Columns of the same length, one entry per finding, the most urgent first.
+ * @property {string[]} uid
+ * @property {number[]} host
+ * @property {number[]} capability
+ * @property {number[]} alert
+ * @property {number[]} severity
+ * @property {number[]} status
+ * @property {number[]} scope
+ * @property {string[]} subject
+ * @property {string[]} message
+ * @property {number[]} first_seen seconds since the epoch
+ * @property {number[]} last_seen seconds since the epoch
+ * @property {number[]} count
+ * @property {[number, ?string, ?string][][]} changes name, before, after
+ * @property {[number, string][][]} facts name, value
+ * @property {number[]} cut rows of evidence that were left out
+ * @property {[number, number, string][][]} history time, action, note
+ * @property {number[][]} techniques
+ *
+ * @typedef {{id: string, title: string, kind: string, description: string, remediation: string, references: string[]}} Alert
+ * @typedef {{id: string, name: string, tactic: string, url: ?string}} Technique
+ * @typedef {[number, string, number, number]} Cell capability, coverage status, scopes checked, all scopes
+ * @typedef {[number, number, string, string]} Gap capability, scope, coverage status, reason
+ * @typedef {{name: string, score: ?number, cells: Cell[], gaps: Gap[]}} Host
+ *
+ * @typedef {Object} Report
+ * @property {string[]} severities from the most severe
+ * @property {string[]} statuses
+ * @property {string[]} actions
+ * @property {Findings} findings
+ * @property {Alert[]} alerts
+ * @property {Technique[]} techniques
+ * @property {Host[]} hosts
+ * @property {{id: string, name: string}[]} capabilities
+ * @property {string[]} scopes
+ * @property {string[]} names of rows of evidence
+ *
+ * @typedef {Object} State What is shown; the address's fragment holds it.
+ * @property {string[]} severity none for all
+ * @property {string[]} status
+ * @property {string} host
+ * @property {string} capability
+ * @property {string} alert
+ * @property {string} q words to search for
+ * @property {string} sort
+ * @property {number} page from 1
+ * @property {string} finding uid of the finding to unfold
+ */
+
+/** @type {Report} */
+const report = JSON.parse(document.getElementById("data").textContent);
+
+const PAGE_SIZE = 50;
+const PRINT_LIMIT = 500;
+
+/** @param {string} id */
+const byId = (id) => document.getElementById(id);
+
+/**
+ * @param {string} tag
+ * @param {string} [text]
+ * @param {string} [className]
+ */
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+/** @param {string} name of one of the page's own symbols */
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** @param {string} word */
+const capitalized = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
+/** @param {number} value */
+const grouped = (value) => value.toLocaleString("en-US");
+
+/** @param {number} seconds since the epoch */
+function timeElement(seconds) {
+  const moment = new Date(seconds * 1000);
+  if (Number.isNaN(moment.getTime())) return element("time", "unknown");
+  const text = moment.toISOString();
+  const made = element("time", `${text.slice(0, 10)} ${text.slice(11, 16)}`);
+  made.setAttribute("datetime", `${text.slice(0, 16)}Z`);
+  return made;
+}

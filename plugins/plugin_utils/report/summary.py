@@ -1,0 +1,192 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The findings added up: what needs attention first, then by host and by capability."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
+
+
+@dataclasses.dataclass(frozen=True)
+class Issue:
+    """Active findings of one alert, which one remedy is likely to serve. fresh: how many the newest run found first."""
+
+    alert: str
+    severity: str
+    findings: int
+    fresh: int
+    hosts: tuple[str, ...]
+    subjects: tuple[str, ...]
+    last_seen: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A host or a capability: its score, active findings by severity (as ``model.SEVERITIES``), and its coverage.
+
+    checked and partly: how many of all its scopes. time: when it was last looked at, 0 for never.
+    """
+
+    name: str
+    points: secure_score.Points | None
+    counts: tuple[int, ...]
+    checked: int
+    partly: int
+    scopes: int
+    time: float
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+
+def severity_counts(findings: t.Iterable[model.Finding]) -> tuple[int, ...]:
+    """Return how many findings have each severity, in the order of ``model.SEVERITIES``."""
+    found = collections.Counter(finding.severity for finding in findings)
+    return tuple(found[severity] for severity in model.SEVERITIES)
+
+
+def score(
+    entries: t.Iterable[model.Coverage], findings: t.Iterable[model.Finding], statuses: t.Container[str] = model.ACTIVE
+) -> secure_score.SecureScore | None:
+    """Return the secure score where findings of these statuses count."""
+    return secure_score.secure_score(
+        ((entry.host, entry.capability, entry.status) for entry in entries),
+        ((found.host, found.capability, found.severity) for found in findings if found.status in statuses),
+    )
+
+
+def lost(points: secure_score.Points) -> str:
+    """Return where the points that are missing from 100 went."""
+    return f"{points.lost_to_findings:.1f} lost to findings, {points.lost_to_coverage:.1f} to what was not checked"
+
+
+def ordered(findings: t.Iterable[model.Finding]) -> list[model.Finding]:
+    """Return findings as people should read them: active first, then the most severe, new before known, newest."""
+    return sorted(
+        findings,
+        key=lambda finding: (
+            not finding.active,
+            model.SEVERITIES.index(finding.severity),
+            model.STATUSES.index(finding.status),
+            -finding.last_seen,
+            finding.host,
+            finding.subject,
+        ),
+    )
+
+
+def issues(findings: t.Iterable[model.Finding]) -> list[Issue]:
+    """Return the active findings by alert: the most severe first, then new before known, then on the most hosts."""
+    alike: dict[str, list[model.Finding]] = collections.defaultdict(list)
+    for finding in ordered(finding for finding in findings if finding.active):
+        alike[finding.alert].append(finding)
+    found = [
+        Issue(
+            alert,
+            same[0].severity,
+            len(same),
+            sum(finding.status == "new" for finding in same),
+            tuple(dict.fromkeys(finding.host for finding in same)),
+            tuple(dict.fromkeys(finding.subject for finding in same)),
+            max(finding.last_seen for finding in same),
+        )
+        for alert, same in alike.items()
+    ]
+    rank = model.SEVERITIES.index
+    return sorted(found, key=lambda issue: (rank(issue.severity), not issue.fresh, -len(issue.hosts), issue.alert))
+
+
+def host_rows(data: model.ReportData, points: secure_score.SecureScore | None) -> list[Row]:
+    """Return every host of the report, the one with the most severe findings first, then the lowest score."""
+    return _rows(data, lambda item: item.host, points.hosts if points else {})
+
+
+def capability_rows(data: model.ReportData, points: secure_score.SecureScore | None) -> list[Row]:
+    """Return every capability of the report in the same order."""
+    return _rows(data, lambda item: item.capability, points.capabilities if points else {})
+
+
+def _rows(
+    data: model.ReportData,
+    name: t.Callable[[model.Finding | model.Coverage], str],
+    points: t.Mapping[str, secure_score.Points],
+) -> list[Row]:
+    active: dict[str, list[model.Finding]] = collections.defaultdict(list)
+    for finding in data.findings:
+        active[name(finding)].extend([finding] if finding.active else [])
+    entries: dict[str, list[model.Coverage]] = collections.defaultdict(list)
+    for entry in data.coverage:
+        entries[name(entry)].append(entry)
+    rows = [
+        Row(
+            key,
+            points.get(key),
+            severity_counts(active.get(key, ())),
+            sum(entry.status == _finding.CHECKED for entry in entries.get(key, ())),
+            sum(entry.status == _finding.PARTIAL for entry in entries.get(key, ())),
+            len(entries.get(key, ())),
+            max((entry.time for entry in entries.get(key, ())), default=0.0),
+        )
+        for key in {*active, *entries}
+    ]
+    return sorted(
+        rows, key=lambda row: (tuple(-count for count in row.counts), row.points.score if row.points else 0, row.name)
+    )
+
+
+def open_at_least(counts: t.Sequence[int]) -> dict[str, int]:
+    """Return for each severity how many active findings have it or a higher one."""
+    return {severity: sum(counts[: column + 1]) for column, severity in enumerate(model.SEVERITIES)}
+
+
+def verdict(data: model.ReportData, shown: coverage.Matrix) -> tuple[str, str]:
+    """Return in two sentences what was found and how much was looked at; they are only shown together.
+
+    Nothing is called clean while something was not checked.
+    """
+    if not shown.rows:
+        return "Nothing is known.", "No run is recorded here, so nothing was checked."
+    return _found([finding for finding in data.findings if finding.active]), looked(data.coverage, shown)
+
+
+def _found(active: t.Sequence[model.Finding]) -> str:
+    if not active:
+        return "Nothing was found."
+    grave = [
+        f"{count:,} {severity}"
+        for severity, count in zip(model.SEVERITIES, severity_counts(active), strict=True)
+        if count and severity in ("critical", "high")
+    ]
+    many = counted(len(active), "active finding")
+    return f"{many}: {', '.join(grave)}." if grave else f"{many}, none critical or high."
+
+
+def looked(entries: t.Sequence[model.Coverage], shown: coverage.Matrix) -> str:
+    """Return how much was looked at: ``3 of 5 scopes were not checked: auditd is not running.``"""
+    total = len(entries)
+    dark = [entry for entry in entries if entry.status == _finding.NOT_CHECKED]
+    part = [entry for entry in entries if entry.status == _finding.PARTIAL]
+    words = [f"{len(dark):,} of {total:,} scopes {_were(len(dark))} not checked"] if dark else []
+    if part:
+        words.append(f"{len(part):,}{'' if dark else f' of {total:,} scopes'} {_were(len(part))} checked only in part")
+    never = sum(len(row.hosts) for row in shown.rows for cell in row.cells if cell.status == coverage.NEVER)
+    if never:
+        words.append(f"{never:,} of {shown.controls:,} capabilities on hosts {_were(never)} never run")
+    if not words:
+        return f"Every scope was checked ({total:,} of {total:,})."
+    reasons = collections.Counter(coverage.gap_reason(entry) for entry in dark or part).most_common()
+    why = f": {reasons[0][0].rstrip('.')}{' (and other reasons)' if len(reasons) > 1 else ''}" if reasons else ""
+    return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}{why}."
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"

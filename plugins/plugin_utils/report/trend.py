@@ -1,0 +1,100 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The severity-over-time picture: active findings by severity, from each finding's own status history.
+
+Steps, not slopes: between two runs nothing is known to have changed, so nothing is drawn as if it had.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+
+WIDTH, HEIGHT = 720, 200
+_POINTS = 120
+_LAST = 48
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """How many findings of each severity (in the order of ``model.SEVERITIES``) were active from this time on."""
+
+    time: float
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """areas: (severity, path data of an SVG ``<path>``), the most severe at the bottom. top: the count there, even."""
+
+    points: tuple[Point, ...]
+    areas: tuple[tuple[str, str], ...]
+    top: int
+
+
+def points(findings: t.Iterable[model.Finding], runs: t.Iterable[model.Run]) -> tuple[Point, ...]:
+    """Return the active findings over time, oldest first, at most ``_POINTS`` moments.
+
+    A run is a moment too, also when it changed nothing: that nothing was found then is worth seeing.
+    """
+    changes: dict[float, list[int]] = {run.started: [0] * len(model.SEVERITIES) for run in runs}
+    for finding in findings:
+        before = None
+        for change in finding.history:
+            deltas = changes.setdefault(change.time, [0] * len(model.SEVERITIES))
+            for severity, delta in ((before, -1), (change.severity, 1)):
+                if severity is not None:
+                    deltas[model.SEVERITIES.index(severity)] += delta
+            before = change.severity
+    found = []
+    counts = [0] * len(model.SEVERITIES)
+    for time in sorted(changes):
+        counts = [count + delta for count, delta in zip(counts, changes[time], strict=True)]
+        found.append(Point(time, tuple(counts)))
+    return tuple(_thinned(found))
+
+
+def _thinned(found: list[Point]) -> list[Point]:
+    """Keep the last moment of each of ``_POINTS`` equal spans: the picture has no room for more."""
+    if len(found) <= _POINTS:
+        return found
+    start, span = found[0].time, (found[-1].time - found[0].time) / _POINTS
+    kept = {min(int((point.time - start) / span), _POINTS - 1): point for point in found}
+    return list(kept.values())
+
+
+def picture(found: tuple[Point, ...]) -> Picture | None:
+    """Return the stacked areas, or None when there is no time to show.
+
+    The picture depends on what is stored alone, not on the clock: the last step, which is how things are now, takes a
+    fixed part of the width.
+    """
+    if len(found) < 2:
+        return None
+    most = max(point.total for point in found)
+    top = max(2, most + most % 2)
+    scale = HEIGHT / top
+    start, last = found[0].time, found[-1].time
+    edges = [(point.time - start) / (last - start) * (WIDTH - _LAST) for point in found] + [WIDTH]
+    base = [0] * len(found)
+    areas = []
+    for column, severity in enumerate(model.SEVERITIES):
+        above = [below + point.counts[column] for below, point in zip(base, found, strict=True)]
+        if above != base:
+            path = _area(edges, [HEIGHT - y * scale for y in base], [HEIGHT - y * scale for y in above])
+            areas.append((severity, path))
+        base = above
+    return Picture(found, tuple(areas), top)
+
+
+def _area(edges: list[float], lower: list[float], upper: list[float]) -> str:
+    forth = [f"H{right:.1f}V{y:.1f}" for right, y in zip(edges[1:], [*upper[1:], upper[-1]], strict=True)]
+    back = [f"H{left:.1f}V{y:.1f}" for left, y in zip(edges[-2::-1], [*lower[-2::-1], lower[0]], strict=True)]
+    return f"M0 {upper[0]:.1f}{''.join(forth)}V{lower[-1]:.1f}{''.join(back)}Z"

@@ -1,0 +1,158 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the template is given: the report's data, added up and cut to what a page can hold."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, coverage, model, summary, trend
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
+    capability_name,
+    counted,
+    key,
+    listed,
+    moment,
+    visible,
+)
+
+# More findings make a file that browsers open slowly; the report says what it leaves out.
+FINDING_LIMIT = 20_000
+_STATIC_LIMIT = 50
+_ATTENTION_LIMIT = 8
+_HOST_LIMIT = 100
+_MATRIX_LIMIT = 60
+_GAP_LIMIT = 60
+_RUN_LIMIT = 20
+
+_COVERAGE_WORDS = {
+    "checked": "Checked",
+    "partial": "Partly",
+    "not_checked": "Not checked",
+    coverage.NEVER: "Never run",
+}
+
+
+def context(data: model.ReportData) -> dict[str, t.Any]:
+    """Return the names that the template uses."""
+    matrix = coverage.matrix(data.coverage, data.findings)
+    listed = summary.ordered(finding for finding in data.findings if data.listed(finding))
+    score = summary.score(data.coverage, data.findings)
+    gaps = coverage.gaps(data.coverage, matrix)
+    found, looked = summary.verdict(data, matrix)
+    return {
+        "data": data,
+        "generated": moment(data.generated),
+        "verdict_found": found,
+        "verdict_looked": looked,
+        "provenance": _provenance(data, matrix),
+        "limits": _limits(data),
+        "severities": list(zip(model.SEVERITIES, _active_counts(data), strict=True)),
+        "statuses": model.STATUSES,
+        "coverage_words": _COVERAGE_WORDS,
+        "matrix": matrix,
+        "matrix_limit": _MATRIX_LIMIT,
+        "gaps": gaps,
+        "gap_limit": _GAP_LIMIT,
+        **_score(data, score),
+        **_attention(data, gaps),
+        **_trend(data),
+        "capability_rows": summary.capability_rows(data, score),
+        "host_rows": summary.host_rows(data, score),
+        "host_limit": _HOST_LIMIT,
+        "cards": [cards.card(finding) for finding in listed[:FINDING_LIMIT]],
+        "findings_total": len(listed),
+        "static_limit": _STATIC_LIMIT,
+        "run_limit": _RUN_LIMIT,
+        "empty_card": cards.Card(),
+        "empty_alert": cards.alert_text(data, ""),
+    }
+
+
+def _active_counts(data: model.ReportData) -> tuple[int, ...]:
+    return summary.severity_counts(finding for finding in data.findings if finding.active)
+
+
+def _provenance(data: model.ReportData, matrix: coverage.Matrix) -> str:
+    hosts = sum(len(row.hosts) for row in matrix.rows)
+    words = [counted(hosts, "host"), counted(len(matrix.capabilities), "capability", "capabilities")]
+    if data.runs:
+        newest = data.runs[0]
+        ended = "" if newest.finished else ", which did not finish"
+        words.append(f"newest run {moment(newest.started)} UTC{ended}")
+    return " · ".join(words)
+
+
+def _limits(data: model.ReportData) -> str:
+    return (
+        f"Limited to {', '.join(f'{name}: {visible(values, 200)}' for name, values in data.limits)}."
+        if data.limits
+        else ""
+    )
+
+
+def _score(data: model.ReportData, score: secure_score.SecureScore | None) -> dict[str, t.Any]:
+    suppressed = sum(finding.status == "suppressed" for finding in data.findings)
+    return {
+        "score": score,
+        "score_unsuppressed": summary.score(data.coverage, data.findings, (*model.ACTIVE, "suppressed")),
+        "suppressed_count": suppressed,
+        "health": [(severity, int(100 * secure_score.HEALTH[severity])) for severity in model.SEVERITIES],
+    }
+
+
+def _attention(data: model.ReportData, gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
+    """Return what to show first: critical and high issues, then what nobody looked at, then medium issues.
+
+    Low and informational ones are only counted, unless there is nothing else.
+    """
+    issues = summary.issues(data.findings)
+    pressing = [issue for issue in issues if issue.severity in ("critical", "high", "medium")]
+    blind = [gap for gap in gaps if gap.status != "partial"]
+    shown = (pressing or ([] if blind else issues))[:_ATTENTION_LIMIT]
+    items: list[dict[str, t.Any]] = [_issue_item(data, issue) for issue in shown]
+    if blind:
+        items.insert(sum(issue.severity != "medium" for issue in shown), _blind_item(blind))
+    return {"attention": items, "attention_more": len(issues) - len(shown)}
+
+
+def _issue_item(data: model.ReportData, issue: summary.Issue) -> dict[str, t.Any]:
+    text = cards.alert_text(data, key(issue.alert))
+    return {
+        "issue": issue,
+        "title": text["title"],
+        "subjects": listed([visible(subject, 120) for subject in issue.subjects], 2),
+        "hosts": listed([visible(host, 80) for host in issue.hosts], 4),
+        "remediation": text["remediation"],
+    }
+
+
+def _blind_item(gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
+    hosts = list(dict.fromkeys(host for gap in gaps for host in gap.hosts))
+    return {
+        "issue": None,
+        "title": f"{counted(len(hosts), 'host')} {'has' if len(hosts) == 1 else 'have'} a blind spot",
+        "reasons": [
+            (capability_name(gap.capability), counted(len(gap.hosts), "host"), visible(gap.reason, 200))
+            for gap in gaps[:3]
+        ],
+        "more": len(gaps) - 3,
+        "hosts": listed([visible(host, 80) for host in hosts], 6),
+    }
+
+
+def _trend(data: model.ReportData) -> dict[str, t.Any]:
+    points = trend.points(data.findings, data.runs)
+    picture = trend.picture(points) if len(data.runs) > 1 else None
+    if picture is None:
+        words = "No run is recorded." if not data.runs else "One run is recorded; the picture starts with the second."
+        return {"picture": None, "trend_words": words}
+    last = points[-1]
+    now = ", ".join(f"{count:,} {name}" for name, count in zip(model.SEVERITIES, last.counts, strict=True) if count)
+    words = (
+        f"Active findings from {moment(points[0].time)} to {moment(last.time)} UTC: at most"
+        f" {max(point.total for point in points):,}, at the end {now or 'none'}."
+    )
+    return {"picture": picture, "trend_words": words, "trend_width": trend.WIDTH, "trend_height": trend.HEIGHT}
