@@ -26,7 +26,10 @@ import time
 import pip_wheel
 
 _STAMP = "bulwark-stamp"
-_SOURCES = tuple(sorted(pathlib.Path(__file__).parent.glob("*.py")))
+_SOURCES = [
+    pathlib.Path(__file__).with_name(f"{name}.py")
+    for name in ("bootstrap", "pip_wheel", "pip_settings", "package_index")
+]
 
 # A user's settings for their own installs would send the packages somewhere else.
 _NOT_INHERITED = (

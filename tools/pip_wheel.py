@@ -14,6 +14,7 @@ import sys
 import sysconfig
 
 import package_index
+import pip_settings
 
 # Where distributions keep wheels for ensurepip: Debian, Fedora and openSUSE.
 _WHEEL_DIRECTORIES = ("/usr/share/python-wheels", "/usr/share/python3-wheels", "/usr/lib/python3/wheels")
@@ -58,7 +59,7 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _from_configured_index(scratch: pathlib.Path) -> pathlib.Path | None:
-    index = package_index.configured()
+    index = pip_settings.index()
     return package_index.download_newest(index, "pip", sys.version_info[:2], scratch) if index else None
 
 

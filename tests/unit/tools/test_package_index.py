@@ -21,6 +21,7 @@ from tests.support import paths
 sys.path.insert(0, str(paths.ROOT / "tools"))
 
 import package_index
+import pip_settings
 
 _WHEELS = {
     "pip-9.0.1-py3-none-any.whl": b"nine",
@@ -137,11 +138,11 @@ def test_the_setting_is_found_where_pip_finds_it(monkeypatch: pytest.MonkeyPatch
     for place, url in (("machine", "http://machine.invalid"), ("config", "http://user.invalid")):
         (tmp_path / place / "pip").mkdir(parents=True)
         (tmp_path / place / "pip" / "pip.conf").write_text(f"[global]\nindex-url = {url}\n", encoding="utf-8")
-    assert package_index.configured() == "http://user.invalid"
+    assert pip_settings.index() == "http://user.invalid"
     (tmp_path / "config" / "pip" / "pip.conf").unlink()
-    assert package_index.configured() == "http://machine.invalid"
+    assert pip_settings.index() == "http://machine.invalid"
     monkeypatch.setenv("PIP_INDEX_URL", "http://environment.invalid")
-    assert package_index.configured() == "http://environment.invalid"
+    assert pip_settings.index() == "http://environment.invalid"
 
 
 def test_a_file_is_no_package_index(tmp_path: pathlib.Path) -> None:
