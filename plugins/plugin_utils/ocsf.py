@@ -93,7 +93,6 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
     scope = _text(detection, "scope")
     notes = evidence.Notes()
     evidences = evidence.evidences(detection.get("evidences") or [], notes)
-    message = _text(detection, "message") if detection.get("message") else f"{alert.title}: {subject}"
     class_uid, class_name = _CLASSES[alert.kind]
     severity = _severity(detection.get("severity"), alert)
     first, last = _period(detection, now)
@@ -109,7 +108,7 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
         "count": _count(detection.get("count", 1)),
         "severity_id": _SEVERITY_IDS[severity],
         "severity": severity.capitalize(),
-        "message": _shortened(message),
+        "message": _message(detection, f"{alert.title}: {subject}"),
         "finding_info": {
             "uid": uid,
             "title": alert.title,
@@ -265,8 +264,11 @@ def _text(detection: t.Mapping[str, t.Any], field: str) -> str:
         ) from None
 
 
-def _shortened(message: str) -> str:
-    return evidence.text(message, _MESSAGE_LIMIT)
+def _message(detection: t.Mapping[str, t.Any], otherwise: str) -> str:
+    try:
+        return evidence.text(detection.get("message") or otherwise, _MESSAGE_LIMIT)
+    except evidence.UnfitError as error:
+        raise DetectionError(f"a detection's 'message' is unusable: {error}") from None
 
 
 def _count(value: t.Any) -> int:
