@@ -29,6 +29,8 @@ export INVENTORY LIMIT STORE REPORT ARGS
 bootstrap = python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" tools/bootstrap.py
 run = $(BUILD)/env/bin/python
 test = $(BUILD)/test/bin/python
+# For tools that look for other programs beside themselves, and for the collection.
+in_test = PATH="$(abspath $(BUILD))/test/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(abspath $(BUILD))/collections"
 
 help: ## Show what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,7 +76,13 @@ fleet-down: ## Remove the disposable hosts and all that was started for them
 	@python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" -m tests.fleet down
 
 docs: test-environment ## Render the collection's documentation to .build/docs
-	@$(test) tools/docs.py --build $(BUILD)
+	@rm -rf $(BUILD)/docs && mkdir -m 0755 -p $(BUILD)/docs
+	@$(in_test) antsibull-docs sphinx-init --use-current --squash-hierarchy --sphinx-theme alabaster \
+		--dest-dir $(BUILD)/docs bulwark.servers >/dev/null
+	@$(in_test) antsibull-docs --config-file $(BUILD)/docs/antsibull-docs.cfg collection --use-current --squash-hierarchy \
+		--dest-dir $(BUILD)/docs/rst bulwark.servers >/dev/null
+	@$(in_test) sphinx-build -q -b html -c $(BUILD)/docs $(BUILD)/docs/rst $(BUILD)/docs/html
+	@echo "Documentation: $(BUILD)/docs/html/index.html"
 
 build: environment ## Build the collection's artefact in .build/artefact
 	@$(BUILD)/env/bin/ansible-galaxy collection build --force --output-path $(BUILD)/artefact .
