@@ -23,6 +23,11 @@ import typing as t
 
 _HERE = pathlib.Path(__file__).parent
 
+# What the user's environment may override.
+_DEFAULTS = {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}
+# Ansible refuses to run in a locale that is not UTF-8 or not installed; this one always is.
+_LOCALE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="playbook.py", description="Run a playbook of bulwark.servers.")
@@ -40,7 +45,7 @@ def main(arguments: list[str]) -> int:
             str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
             *command_line(options.name, os.environ, report),
         ],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(build / "collections"), **_locale()},
+        env={**_DEFAULTS, **os.environ, **_LOCALE, "ANSIBLE_COLLECTIONS_PATH": str(build / "collections")},
         check=False,
     ).returncode
     # Also after a failure: hosts that could not be reached are in the report, too.
@@ -62,11 +67,6 @@ def command_line(name: str, settings: t.Mapping[str, str], report: pathlib.Path)
     if settings.get("LIMIT"):
         command += ["--limit", settings["LIMIT"]]
     return command + shlex.split(settings.get("ARGS", ""))
-
-
-def _locale() -> dict[str, str]:
-    """Ansible refuses to run in a locale that is not UTF-8 or not installed; C.UTF-8 always is."""
-    return {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 
 
 if __name__ == "__main__":
