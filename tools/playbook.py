@@ -18,12 +18,11 @@ import pathlib
 import shlex
 import subprocess
 import sys
-import time
 import typing as t
 
 _HERE = pathlib.Path(__file__).parent
 
-# What the user's environment may override.
+# What the user's environment may override. This callback ends with the findings, the coverage and the report's path.
 _DEFAULTS = {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}
 # Ansible refuses to run in a locale that is not UTF-8 or not installed; this one always is.
 _LOCALE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
@@ -39,19 +38,10 @@ def main(arguments: list[str]) -> int:
     build = options.build.absolute()
     report = pathlib.Path(os.environ.get("REPORT") or build / "report" / "scan.html").absolute()
     report.parent.mkdir(parents=True, exist_ok=True)
-    started = time.time()
-    status = subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            *command_line(options.name, os.environ, report),
-        ],
-        env={**_DEFAULTS, **os.environ, **_LOCALE, "ANSIBLE_COLLECTIONS_PATH": str(build / "collections")},
-        check=False,
-    ).returncode
-    # Also after a failure: hosts that could not be reached are in the report, too.
-    if report.is_file() and report.stat().st_mtime >= started - 1:
-        print(f"\nReport: {report}")
-    return status
+    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook"))]
+    command += command_line(options.name, os.environ, report)
+    variables = {**_DEFAULTS, **os.environ, **_LOCALE, "ANSIBLE_COLLECTIONS_PATH": str(build / "collections")}
+    return subprocess.run(command, env=variables, check=False).returncode
 
 
 def command_line(name: str, settings: t.Mapping[str, str], report: pathlib.Path) -> list[str]:
