@@ -17,9 +17,7 @@ class UsageError(Exception):
     """An option has a value that can't be used; the message names the option and what to do."""
 
 
-def run_module(
-    module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any], bool], dict[str, t.Any]]
-) -> t.NoReturn:
+def run_module(module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any], bool], dict[str, t.Any]]) -> None:
     """Run ``action(params, check_mode)`` and leave with its result, or with the sentence of the error it raised.
 
     A result may hold ``failed`` with ``msg``, and ``diff``, which is only returned in diff mode.

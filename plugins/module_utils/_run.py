@@ -51,7 +51,9 @@ def yield_to_others() -> None:
         os.nice(19)
     number = _IOPRIO_SET.get(platform.machine())
     # A 32-bit program on a 64-bit kernel has that kernel's machine name and other numbers.
-    if number is not None and (ctypes.sizeof(ctypes.c_long) == 8) == ("64" in platform.machine() or platform.machine() == "s390x"):
+    if number is not None and (ctypes.sizeof(ctypes.c_long) == 8) == (
+        "64" in platform.machine() or platform.machine() == "s390x"
+    ):
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
 

@@ -81,7 +81,8 @@ class StateDirectory:
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             os.close(descriptor)
             raise DamagedError(
-                "%s is no regular file of root or the account that runs this; look into it" % os.path.join(self.path, name)
+                "%s is no regular file of root or the account that runs this; look into it"
+                % os.path.join(self.path, name)
             )
         return descriptor
 
@@ -125,7 +126,9 @@ class StateDirectory:
         self.remove(temporary)
         try:
             with _explained(os.path.join(self.path, name)):
-                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=self._descriptor)
+                descriptor = os.open(
+                    temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=self._descriptor
+                )
                 with os.fdopen(descriptor, "wb", buffering=1 << 20) as stream:
                     yield stream
                     stream.flush()
@@ -141,6 +144,13 @@ class StateDirectory:
         with _explained(os.path.join(self.path, new)):
             os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
             os.fsync(self._descriptor)
+
+    def exists(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def remove(self, name: str) -> bool:
         """Remove a file; return whether it was there."""
@@ -190,7 +200,9 @@ def _explained(path: str) -> t.Iterator[None]:
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StateError("no space left to write %s; what was there before is kept: free some space" % path) from error
+            raise StateError(
+                "no space left to write %s; what was there before is kept: free some space" % path
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO):
             raise StateError("%s cannot be used: %s" % (path, error.strerror)) from error
         raise

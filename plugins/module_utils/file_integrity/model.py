@@ -67,9 +67,12 @@ class Entry:
     mode: permission bits with setuid, setgid and sticky (07777). Times: nanoseconds since the epoch.
     flags: ``immutable`` and ``append_only`` (FS_IOC_GETFLAGS, ioctl_iflags(2)). device: st_rdev of a device
     node. link_target: what readlink(2) returns. hashes: algorithm (hashlib's name) to lower-case hex; beyond
-    those of the watch, a changed file also has those that package verification needs. xattrs: name to value; a value
+    those of the watch, a changed file also has those that package verification needs; empty when the content could not be
+    read. xattrs: name to value; a value
     other than the capabilities, the SELinux label and the ACLs is kept as ``sha256:HEX:LENGTH``, because it can be
-    a secret. xattr_kinds: which of acl, capabilities, selinux and xattrs the watch had recorded. package_mismatch: recorded while its content was not what its package installs.
+    a secret. xattr_kinds: which of acl, capabilities, selinux and xattrs the watch had recorded. package_mismatch: recorded while its
+    content was not what its package installs. package: ``Owned.key`` of the package that owned the path when the
+    baseline recorded it, by which a deleted file is explained once its package is gone; never compared.
     """
 
     path: bytes
@@ -90,10 +93,17 @@ class Entry:
     xattrs: t.Mapping[bytes, bytes] | None = None
     xattr_kinds: tuple[str, ...] = ()
     package_mismatch: bool = False
+    package: str | None = None
 
     def is_program(self) -> bool:
         """Say whether this is a regular file that can be executed, by its mode."""
         return self.type == FILE and self.mode is not None and bool(self.mode & 0o111)
+
+
+def is_code(path: bytes, mode: int) -> bool:
+    """Say whether a regular file is a program, a library or a kernel module, by its mode and name."""
+    name = path[path.rindex(b"/") + 1 :]
+    return bool(mode & 0o111) or b".so." in name or name.endswith((b".so", b".ko", b".ko.xz", b".ko.zst", b".ko.gz"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +151,9 @@ class Owned(t.Protocol):
     """What a package database says of one path; None where that package manager doesn't record it."""
 
     @property
+    def key(self) -> str: ...
+
+    @property
     def package(self) -> str: ...
 
     @property
@@ -168,7 +181,13 @@ class Owned(t.Protocol):
     def link_target(self) -> bytes | None: ...
 
     @property
+    def capabilities(self) -> str | None: ...
+
+    @property
     def conffile(self) -> bool: ...
+
+    @property
+    def obsolete(self) -> bool: ...
 
     @property
     def ghost(self) -> bool: ...
@@ -181,7 +200,7 @@ class Packages(t.Protocol):
 
     def digest_algorithms(self) -> t.AbstractSet[str]: ...
 
-    def snapshot(self) -> dict[str, t.Any]: ...
+    def snapshot(self) -> dict[str, dict[str, str]]: ...
 
     def coverage_notes(self) -> list[tuple[str, str]]: ...
 
@@ -192,14 +211,16 @@ class Context:
 
     packages: the databases as they are now. snapshot: ``packages.snapshot()`` of now. baseline_snapshot: the
     one sealed in the baseline ({} when there is none). first_run: a baseline is being made, so nothing is a change yet.
-    watches: by name, as sealed in the baseline.
+    watches: by name, as sealed in the baseline. derived: ``classify_derived.parse_derived`` of the controller's content:
+    what programs generate when packages change.
     """
 
     packages: Packages
-    snapshot: t.Mapping[str, t.Any]
-    baseline_snapshot: t.Mapping[str, t.Any]
+    snapshot: dict[str, dict[str, str]]
+    baseline_snapshot: dict[str, dict[str, str]]
     watches: t.Mapping[str, Watch]
     first_run: bool = False
+    derived: tuple[t.Any, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,182 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The baseline file: a Merkle tree of directories, verified piece by piece as it is used.
+
+Layout: a first line with the version; for each directory one block (``lines``, sorted by name, joined by newlines); the
+index, one line for each directory with the place, size and SHA-256 of its block; the header (JSON); and a last
+line of fixed length with the places of index and header. The seal is SHA-256 over first line, header and index:
+it covers every block through the index. The first 32 bytes and the last line never change their form, so that any
+version can compute the seal of any other's file.
+
+A reader opens the file once. Index and header are verified against the seal and kept in memory; a block
+is verified against the index when it is used. So there is no moment between verifying and using in which someone
+could exchange the content, and memory stays small however large the tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
+
+FORMAT = 1
+_MAGIC = b"bulwark file integrity "
+_FIRST_LINE = 32
+_LAST_LINE = re.compile(rb"end (\d{20}) (\d{20}) (\d{20}) ([0-9a-f]{64})\n")
+_LAST_LINE_LENGTH = 4 + 3 * 21 + 65
+# An index for 100 million directories; a file that claims more is none of ours.
+_INDEX_LIMIT = 16 << 30
+_HEADER_LIMIT = 1 << 30
+
+
+class Place(t.NamedTuple):
+    """Where a directory's block is. pending: why the directory was not recorded, otherwise None."""
+
+    offset: int
+    length: int
+    entries: int
+    content: int
+    digest: bytes
+    pending: str | None = None
+
+
+class Writer:
+    """Writes a baseline front to back. stream: an empty file."""
+
+    def __init__(self, stream: t.BinaryIO) -> None:
+        self._stream = stream
+        self._first = _first_line(FORMAT)
+        stream.write(self._first)
+        self._offset = len(self._first)
+        self._index: list[bytes] = []
+        self.entries = 0
+
+    def add(self, directory: bytes, block: bytes, entries: int, content: int) -> None:
+        """Append a directory. content: bytes in its files, by which checks are scheduled."""
+        self._stream.write(block)
+        digest = hashlib.sha256(block).hexdigest()
+        place = "%d %d %d %d %s" % (self._offset, len(block), entries, content, digest)
+        self._index.append(lines.escape(directory) + b" " + place.encode())
+        self._offset += len(block)
+        self.entries += entries
+
+    def add_pending(self, directory: bytes, reason: str) -> None:
+        """Note a directory that is watched but could not be recorded."""
+        self._index.append(lines.escape(directory) + b" - " + lines.escape(reason.encode("utf-8", "replace")))
+
+    def finish(self, header: t.Mapping[str, t.Any]) -> str:
+        """Write index and header; return the seal."""
+        self._index.sort()
+        index = b"\n".join(self._index)
+        text = json.dumps({**header, "entries": self.entries}, sort_keys=True, separators=(",", ":")).encode("ascii")
+        seal = _seal(self._first, text, index)
+        self._stream.write(index)
+        self._stream.write(text)
+        self._stream.write(b"end %020d %020d %020d %s\n" % (self._offset, len(index), len(text), seal.encode()))
+        return seal
+
+
+class Reader:
+    """An open baseline whose index and header are consistent. Raises DamagedError or NewerError when they aren't.
+
+    seal: what they hash to; whether that is the seal that was agreed on is for the caller to compare, before it believes
+    anything else. The descriptor belongs to the reader and is shared with forked workers (pread(2) only).
+    """
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        first, header, index, stored = self._read_parts()
+        self.seal = _seal(first, header, index)
+        self._version = first
+        self._header = header
+        self._index = index
+        if stored != self.seal:
+            raise DamagedError("the baseline %s is damaged: its digest is not that of its content" % path)
+
+    def load(self) -> Reader:
+        """Take in what the seal covers, once that is trusted; return self."""
+        if self._version != _first_line(FORMAT):
+            version = self._version[len(_MAGIC) :].split(b" ")[0]
+            raise NewerError(
+                "the baseline %s has format %s, this version of the collection reads %d; update the collection"
+                % (self._path, version.decode("ascii", "replace"), FORMAT)
+            )
+        try:
+            self.header: dict[str, t.Any] = json.loads(self._header)
+        except ValueError as error:
+            raise DamagedError("the baseline %s is damaged: its header is no JSON" % self._path) from error
+        self.directories: dict[bytes, bytes] = {}
+        for line in self._index.split(b"\n") if self._index else ():
+            name, _separator, place = line.partition(b" ")
+            self.directories[lines.unescape(name)] = place
+        self._header = self._index = b""
+        return self
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def place(self, directory: bytes) -> Place | None:
+        """Return where a directory's block is, None when the baseline doesn't know the directory."""
+        text = self.directories.get(directory)
+        if text is None:
+            return None
+        fields = text.split(b" ")
+        if fields[0] == b"-":
+            return Place(0, 0, 0, 0, b"", lines.unescape(fields[1]).decode("utf-8", "replace"))
+        offset, length, entries, content = map(int, fields[:4])
+        return Place(offset, length, entries, content, fields[4])
+
+    def block(self, place: Place) -> bytes:
+        """Return a block's content; DamagedError when it is not what the seal covers."""
+        data = _read_all(self._descriptor, place.offset, place.length)
+        if hashlib.sha256(data).hexdigest().encode() != place.digest:
+            raise DamagedError("a part of the baseline %s is not what its seal covers" % self._path)
+        return data
+
+    def _read_parts(self) -> tuple[bytes, bytes, bytes, str]:
+        size = os.fstat(self._descriptor).st_size
+        first = _read_all(self._descriptor, 0, _FIRST_LINE)
+        if not first.startswith(_MAGIC) or not first.endswith(b"\n"):
+            raise DamagedError("%s is not a baseline of this collection" % self._path)
+        last = _LAST_LINE.fullmatch(_read_all(self._descriptor, max(0, size - _LAST_LINE_LENGTH), _LAST_LINE_LENGTH))
+        if last is None:
+            raise DamagedError("the baseline %s is damaged: its end is missing" % self._path)
+        offset, index_length, header_length = (int(last.group(number)) for number in (1, 2, 3))
+        fits = offset + index_length + header_length + _LAST_LINE_LENGTH == size
+        if not fits or index_length > _INDEX_LIMIT or header_length > _HEADER_LIMIT:
+            raise DamagedError("the baseline %s is damaged: its parts do not add up" % self._path)
+        index = _read_all(self._descriptor, offset, index_length)
+        header = _read_all(self._descriptor, offset + index_length, header_length)
+        return first, header, index, last.group(4).decode("ascii")
+
+
+def _first_line(version: int) -> bytes:
+    return (_MAGIC + b"%d" % version).ljust(_FIRST_LINE - 1) + b"\n"
+
+
+def _seal(first: bytes, header: bytes, index: bytes) -> str:
+    digest = hashlib.sha256(first)
+    for part in (header, index):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _read_all(descriptor: int, offset: int, length: int) -> bytes:
+    """Return ``length`` bytes, fewer only where the file ends."""
+    parts = []
+    while length > 0:
+        data = os.pread(descriptor, length, offset)
+        if not data:
+            break
+        parts.append(data)
+        offset += len(data)
+        length -= len(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,132 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Digests of file contents: of any size, sparse or growing, within the time budget."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
+
+# Fits a second-level cache, so that hashing finds what reading has just written there.
+_BUFFER = 256 << 10
+# Up to here one read into a new object is cheaper than the buffer's bookkeeping.
+_SMALL = 64 << 10
+_SEQUENTIAL_FROM = 4 << 20
+_STAT_BLOCK = 512
+
+_Updates = t.Sequence[t.Callable[[t.Any], None]]
+
+
+class OutOfTimeError(Exception):
+    """The time budget ended in the middle of something."""
+
+
+@functools.lru_cache(maxsize=None)
+def constructor(algorithm: str) -> t.Callable[[], t.Any]:
+    """Return what makes a hash object; ValueError when this Python's OpenSSL has no such algorithm.
+
+    ``usedforsecurity=False`` keeps MD5 available in FIPS mode: there it only tells apart what dpkg installed.
+    """
+    try:
+        hashlib.new(algorithm, usedforsecurity=False)
+    except TypeError:  # Python 3.8
+        hashlib.new(algorithm)
+        return t.cast("t.Callable[[], t.Any]", getattr(hashlib, algorithm))
+    return functools.partial(getattr(hashlib, algorithm), usedforsecurity=False)
+
+
+class ContentReader:
+    """Hashes open files. One for each process: it owns the buffer."""
+
+    def __init__(self, deadline: _run.Deadline) -> None:
+        self._deadline = deadline
+        self._parent = os.getppid()
+        self._buffer = memoryview(bytearray(_BUFFER))
+        self._zeros = memoryview(bytes(_BUFFER))
+        self.bytes_read = 0
+
+    def digests(self, descriptor: int, status: os.stat_result, algorithms: t.Sequence[str]) -> dict[str, str]:
+        """Return the digests of the first ``status.st_size`` bytes, or of all when the file is shorter by now.
+
+        Holes are hashed as the zeros they are, without reading them. Raises OSError and OutOfTimeError.
+        """
+        hashes = [constructor(algorithm)() for algorithm in algorithms]
+        updates = [h.update for h in hashes]
+        size = status.st_size
+        if size <= _SMALL:
+            self._small(descriptor, size, updates)
+        elif status.st_blocks * _STAT_BLOCK < size:
+            self._sparse(descriptor, size, updates)
+        else:
+            if size >= _SEQUENTIAL_FROM:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            self._dense(descriptor, 0, size, updates)
+        return {algorithm: h.hexdigest() for algorithm, h in zip(algorithms, hashes)}
+
+    def _small(self, descriptor: int, size: int, updates: _Updates) -> None:
+        done = 0
+        while done < size:
+            data = os.pread(descriptor, size - done, done)
+            if not data:
+                break
+            for update in updates:
+                update(data)
+            done += len(data)
+        self.bytes_read += done
+
+    def _dense(self, descriptor: int, start: int, end: int, updates: _Updates) -> int:
+        """Hash from start to end; return where it really ended."""
+        buffer = self._buffer
+        while start < end:
+            self._check()
+            view = buffer if end - start >= _BUFFER else buffer[: end - start]
+            count = os.preadv(descriptor, [view], start)
+            if not count:
+                break
+            data = view if count == len(view) else view[:count]
+            for update in updates:
+                update(data)
+            start += count
+            self.bytes_read += count
+        return start
+
+    def _sparse(self, descriptor: int, size: int, updates: _Updates) -> None:
+        position = 0
+        while position < size:
+            data = min(_seek(descriptor, position, os.SEEK_DATA, size), size)
+            self._hole(data - position, updates)
+            end = min(_seek(descriptor, data, os.SEEK_HOLE, size), size) if data < size else size
+            position = self._dense(descriptor, data, end, updates)
+            if position < end:
+                break
+
+    def _hole(self, length: int, updates: _Updates) -> None:
+        while length > 0:
+            self._check()
+            zeros = self._zeros if length >= _BUFFER else self._zeros[:length]
+            for update in updates:
+                update(zeros)
+            length -= len(zeros)
+
+    def _check(self) -> None:
+        if self._deadline.passed():
+            raise OutOfTimeError
+        if os.getppid() != self._parent:
+            # Whoever started us was killed: nobody waits for the digest of a terabyte.
+            raise OutOfTimeError
+
+
+def _seek(descriptor: int, position: int, what: int, size: int) -> int:
+    """Return the next data or hole as lseek(2) does; the size where only a hole is left."""
+    try:
+        return os.lseek(descriptor, position, what)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        raise

@@ -1,0 +1,102 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a baseline says of itself, sealed with it: its watches, its packages, and who accepted what and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
+
+# The oldest events leave a history that is longer.
+_LONGEST_HISTORY = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One change of the baseline: when (seconds since the epoch), by whom, why, what and how many changes.
+
+    paths: printable, some of those that were accepted.
+    """
+
+    when: float
+    by: str
+    reason: str
+    action: str  # created, accepted or extended
+    count: int = 0
+    paths: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """The header of a baseline. parent: the seal of the baseline that this one was made from."""
+
+    watches: tuple[Watch, ...]
+    roots: tuple[Root, ...]
+    packages: dict[str, dict[str, str]]
+    history: tuple[Event, ...]
+    parent: str | None = None
+    entries: int = 0
+
+    def to_data(self) -> dict[str, t.Any]:
+        """Return JSON data, the inverse of ``of``. The writer adds ``entries``."""
+        return {
+            "watches": [watches.to_data(watch) for watch in self.watches],
+            "roots": [list(root) for root in self.roots],
+            "packages": dict(self.packages),
+            "history": [dataclasses.asdict(event) for event in self.history],
+            "parent": self.parent,
+        }
+
+    @classmethod
+    def of(cls, data: t.Mapping[str, t.Any], path: str) -> Header:
+        """Raises DamagedError when this is no header; path: the file, for the message."""
+        try:
+            return cls(
+                watches=tuple(watches.from_data(watch) for watch in data["watches"]),
+                roots=tuple(Root(*root) for root in data["roots"]),
+                packages=dict(data["packages"]),
+                history=tuple(Event(**{**event, "paths": tuple(event["paths"])}) for event in data["history"]),
+                parent=data["parent"],
+                entries=int(data["entries"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError("the baseline %s is damaged: its header is not one (%s)" % (path, error)) from error
+
+    def followed_by(self, event: Event, parent: str | None, **changed: t.Any) -> Header:
+        """Return the header of the baseline that an event makes of this one."""
+        history = (*self.history, event)[-_LONGEST_HISTORY:]
+        return dataclasses.replace(self, history=history, parent=parent, **changed)
+
+
+def merged_packages(sealed: dict[str, dict[str, str]], now: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the packages of now, where a version that is sealed already keeps the digest of its metadata.
+
+    So metadata that was edited on the host isn't sealed along with changes of something else.
+    """
+    return {
+        key: {version: sealed.get(key, {}).get(version, digest) for version, digest in versions.items()}
+        for key, versions in now.items()
+    }
+
+
+def summary(header: Header | None, seal: str | None) -> dict[str, t.Any]:
+    """Return the ``baseline`` that both modules return."""
+    if header is None or not header.history:
+        return {"exists": header is not None or seal is not None, **({"digest": seal} if seal else {})}
+    last = header.history[-1]
+    return {
+        "exists": True,
+        "digest": seal,
+        "created": header.history[0].when,
+        "updated": last.when,
+        "by": last.by,
+        "reason": last.reason,
+        "entries": header.entries,
+        "watches": [watch.name for watch in header.watches],
+    }

@@ -1,0 +1,151 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Comparing: what file_integrity_info returns, and what accepting needs to know."""
+
+from __future__ import annotations
+
+import functools
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, packages, tally, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import Header, summary
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
+    CAPABILITY,
+    Opened,
+    open_baseline,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance, Review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, begin, survey
+
+_PART_DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
+
+
+def inspect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of file_integrity_info. Raises UsageError and StateError."""
+    options = Options.of(params)
+    deadline = begin(options)
+    state = StateDirectory.open(options.root, CAPABILITY, create=False)
+    try:
+        opened = open_baseline(state, options)
+    except StateError as error:
+        opened = Opened(os.path.join(options.root, CAPABILITY), problem=str(error))
+    finally:
+        if state is not None:
+            state.close()
+    if opened.reader is None or opened.header is None:
+        return {
+            "changed": False,
+            "detections": opened.detections(options.expected),
+            "coverage": tally.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
+            "changes": [],
+            "changes_count": 0,
+            "explained": [],
+            "explained_count": 0,
+            "baseline": {**summary(None, opened.seal), "exists": opened.seal is not None},
+        }
+    comparison = Comparison(options, opened, deadline)
+    comparison.run()
+    comparison.note_other_watches()
+    return {"changed": False, **comparison.result()}
+
+
+class Comparison:
+    """One comparison of the host with a baseline that is believed."""
+
+    def __init__(
+        self, options: Options, opened: Opened, deadline: _run.Deadline, acceptance: Acceptance | None = None
+    ) -> None:
+        self._options = options
+        self._opened = opened
+        self._deadline = deadline
+        self._header = t.cast("Header", opened.header)
+        self._reader = t.cast("t.Any", opened.reader)
+        self._watches = watches.with_meaning_of(self._header.watches, options.watches or ())
+        self.packages = packages.load_packages()
+        self.tally = tally.Tally(self._watches)
+        self.review = Review(self._watches, self._classify, options.max_changes, acceptance)
+        self._damaged = False
+
+    def run(self) -> None:
+        """Compare everything; afterwards ``review`` and ``tally`` are complete."""
+        host = Host.read()
+        host.note_problems(self._watches, self.tally)
+        plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
+        verifying = self.packages.digest_algorithms()
+        trusting = self._options.rehash == "changed"
+
+        def make_scan() -> Compare:
+            return Compare(plan, self._reader, self._deadline, verifying, trusting)
+
+        survey(self._options, plan, make_scan, self._reader, self.tally, self._receive)
+        self.review.finish()
+        for watch, number in self.review.omitted().items():
+            self.tally.skip(
+                watch,
+                watch,
+                "%d changes are counted but not listed: max_changes is %d" % (number, self._options.max_changes),
+            )
+
+    def note_other_watches(self) -> None:
+        """Say where the watches that were asked for are not those of the baseline."""
+        sealed = {watch.name: watches.recording(watch) for watch in self._header.watches}
+        for watch in self._options.watches or ():
+            if watch.name not in sealed:
+                self.tally.skip(
+                    watch.name,
+                    watch.name,
+                    "it is not in the baseline yet; run bulwark.servers.file_integrity to add it",
+                )
+            elif sealed[watch.name] != watches.recording(watch):
+                self.tally.skip(
+                    watch.name,
+                    watch.name,
+                    "its definition changed since the baseline was made; run bulwark.servers.file_integrity to extend that",
+                )
+
+    def result(self) -> dict[str, t.Any]:
+        self.tally.add_seal(self._options.expected)
+        detections = self.review.detections()
+        if self._damaged and self._options.expected:
+            opened = self._opened._replace(problem=_PART_DAMAGED, alert="fim_baseline_tampered")
+            detections = opened.detections(self._options.expected) + detections
+        return {
+            "detections": detections,
+            "coverage": self.tally.entries(),
+            "changes": self.review.changes(),
+            "changes_count": self.review.count,
+            "explained": self.review.explained(),
+            "explained_count": self.review.explained_count,
+            "baseline": summary(self._header, self._reader.seal),
+            "statistics": self.tally.statistics(self._options.workers),
+        }
+
+    def _receive(self, report: Report) -> None:
+        for difference in report.differences:
+            self.review.add(difference)
+        for watch, directory in report.damaged:
+            self._damaged = True
+            self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
+
+    def _classify(self, change: Change) -> Verdict:
+        return classify.classify(change, self._context)
+
+    @functools.cached_property
+    def _context(self) -> Context:
+        """Read the package databases when the first change asks for them."""
+        self.tally.add_packages(self.packages)
+        return Context(
+            packages=self.packages,
+            snapshot=self.packages.snapshot(),
+            baseline_snapshot=self._header.packages,
+            watches={watch.name: watch for watch in self._watches},
+        )

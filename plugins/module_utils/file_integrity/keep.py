@@ -1,0 +1,152 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeping the baseline: what file_integrity does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import opened as finding
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import Header, summary
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise import Revision
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import begin
+
+
+def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of file_integrity. Raises UsageError and StateError."""
+    options = Options.of(params)
+    if params["state"] == "absent":
+        return _remove(options, check_mode)
+    if options.phase == "commit":
+        return _commit(options, check_mode)
+    if options.phase == "abort":
+        return _abort(options, check_mode)
+    return _present(options, check_mode)
+
+
+def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
+    with _state(options, create=not check_mode) as state:
+        with state.locked(finding.lock_name(options), options.lock_timeout) if state else contextlib.nullcontext():
+            opened = finding.open_baseline(state, options)
+            if opened.alert is not None or (opened.reader is None and options.accept):
+                return _refused(options, opened)
+            revision = Revision(options, opened, begin(options), _account(), time.time())
+            result = revision.preview() if check_mode or state is None else _revise(state, options, revision)
+    return result
+
+
+def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict[str, t.Any]:
+    """Write what has to be written under the staged name, and let it take its place unless the controller asked to wait."""
+    staged = finding.staged_name(options)
+    state.remove(staged)
+    result = revision.write(state, staged)
+    digest = result.pop("written", None)
+    if digest is None:
+        return result
+    if options.phase == "stage":
+        return {**result, "staged_digest": digest}
+    state.rename(staged, finding.file_name(options))
+    return result
+
+
+def _commit(options: Options, check_mode: bool) -> dict[str, t.Any]:
+    """Let the staged baseline with the digest that the controller noted take its place; harmless when it already has."""
+    with _state(options, create=False) as state:
+        if state is None or check_mode:
+            raise UsageError("there is no staged baseline to take over")
+        with state.locked(finding.lock_name(options), options.lock_timeout):
+            current = _read(state, finding.file_name(options))
+            if current is not None and current[0] == options.digest:
+                return {"changed": False, "baseline": summary(current[1], current[0])}
+            staged = _read(state, finding.staged_name(options))
+            if staged is None or staged[0] != options.digest:
+                raise UsageError("the staged baseline is not there any more, or is another one; run the task again")
+            if staged[1].parent != (current[0] if current else None):
+                state.remove(finding.staged_name(options))
+                raise UsageError("the baseline changed since this change was staged; run the task again")
+            state.rename(finding.staged_name(options), finding.file_name(options))
+            return {"changed": True, "baseline": summary(staged[1], staged[0])}
+
+
+def _abort(options: Options, check_mode: bool) -> dict[str, t.Any]:
+    with _state(options, create=False) as state:
+        if state is None or check_mode:
+            return {"changed": False}
+        with state.locked(finding.lock_name(options), options.lock_timeout):
+            return {"changed": state.remove(finding.staged_name(options))}
+
+
+def _remove(options: Options, check_mode: bool) -> dict[str, t.Any]:
+    """Remove the baseline whatever state it is in: this is the way out of a damaged or tampered one."""
+    gone = {"changed": False, "baseline": summary(None, None), "detections": [], "coverage": []}
+    with _state(options, create=False) as state:
+        if state is None:
+            return gone
+        if check_mode:
+            return {**gone, "changed": state.exists(finding.file_name(options))}
+        with state.locked(finding.lock_name(options), options.lock_timeout):
+            state.remove(finding.staged_name(options))
+            return {**gone, "changed": state.remove(finding.file_name(options))}
+
+
+def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
+    """Return the result where there is no baseline to keep: one that was tampered with, or none to accept for.
+
+    A task that only makes sure of the baseline doesn't fail, so that its finding arrives; one that accepts fails.
+    """
+    reason = (
+        "%s; nothing was changed. Look into it, then remove the baseline with state=absent and make it anew"
+        % opened.problem
+    )
+    if opened.alert is None:
+        reason = str(opened.problem)
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "detections": opened.detections(options.expected),
+        "coverage": tally.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
+        "baseline": {**summary(None, opened.seal), "exists": opened.seal is not None},
+    }
+    if options.accept:
+        return {**result, "failed": True, "msg": reason}
+    return {**result, "warnings": [reason]}
+
+
+@contextlib.contextmanager
+def _state(options: Options, create: bool) -> t.Iterator[StateDirectory | None]:
+    state = StateDirectory.open(options.root, finding.CAPABILITY, create)
+    try:
+        yield state
+    finally:
+        if state is not None:
+            state.close()
+
+
+def _read(state: StateDirectory, name: str) -> tuple[str, Header] | None:
+    """Return the seal and header of a baseline file, None when there is none; StateError when it is damaged."""
+    descriptor = state.open_file(name)
+    if descriptor is None:
+        return None
+    path = os.path.join(state.path, name)
+    try:
+        reader = Reader(descriptor, path).load()
+        return reader.seal, Header.of(reader.header, path)
+    finally:
+        os.close(descriptor)
+
+
+def _account() -> str:
+    """Return the account on the host that runs the module, by name if it has one."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return "uid %d" % os.geteuid()

@@ -1,0 +1,164 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One node of the file system turned into its canonical line."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import ContentReader
+
+# How often a file that changes while it is read is read again.
+_ATTEMPTS = 3
+
+_NO_XATTRS: t.Mapping[bytes, bytes] = {}
+
+# Given the status and the beginning of the line, return the algorithms beyond those of the watch.
+ExtraAlgorithms = t.Callable[[os.stat_result, bytes], t.Sequence[str]]
+
+
+class Node(t.NamedTuple):
+    """What was read. line: without the mark. extra: digests beyond those of the watch. problem: why it is incomplete."""
+
+    line: bytes
+    mode: int
+    extra: t.Mapping[str, str] | None = None
+    problem: str | None = None
+
+
+class NodeReader:
+    """Reads nodes of open directories. One for each process."""
+
+    def __init__(self, deadline: _run.Deadline) -> None:
+        self._reopener = _safe_fs.Reopener()
+        self._flags = _safe_fs.FlagReader()
+        self.content = ContentReader(deadline)
+
+    def read(
+        self, directory: int, name: bytes, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms | None = None
+    ) -> Node:
+        """Return a directory's child as it is now.
+
+        Raises OSError when it isn't there (any more) or may not be looked at, and OutOfTimeError.
+        """
+        pinned = _safe_fs.pin(name, directory)
+        try:
+            status = os.fstat(pinned)
+            kind = stat.S_IFMT(status.st_mode)
+            if kind == stat.S_IFREG:
+                return self._file(pinned, status, escaped, layout, extra)
+            if kind == stat.S_IFDIR:
+                return self._directory(pinned, status, escaped, layout)
+            target = _safe_fs.link_target(pinned) if kind == stat.S_IFLNK and layout.target else None
+            xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
+            return Node(layout.status(escaped, status) + layout.rest(None, target, xattrs, None), status.st_mode)
+        finally:
+            os.close(pinned)
+
+    def _directory(self, pinned: int, status: os.stat_result, escaped: bytes, layout: lines.Layout) -> Node:
+        problem = None
+        flags = None
+        if layout.flags:
+            try:
+                descriptor = self._reopener.read(pinned)
+            except OSError as error:
+                problem = _because("its flags cannot be read", error)
+            else:
+                try:
+                    flags = self._flags.flags(descriptor, status.st_dev)
+                finally:
+                    os.close(descriptor)
+        xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
+        line = layout.status(escaped, status) + layout.rest(flags, None, xattrs, None)
+        return Node(line, status.st_mode, problem=problem)
+
+    def _file(
+        self, pinned: int, status: os.stat_result, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms | None
+    ) -> Node:
+        try:
+            descriptor = self._reopener.read(pinned)
+        except OSError as error:
+            xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
+            line = layout.status(escaped, status) + layout.rest(None, None, xattrs, {})
+            return Node(line, status.st_mode, problem=_because("it cannot be opened", error))
+        try:
+            return self._open_file(descriptor, status, escaped, layout, extra)
+        finally:
+            os.close(descriptor)
+
+    def _open_file(
+        self,
+        descriptor: int,
+        status: os.stat_result,
+        escaped: bytes,
+        layout: lines.Layout,
+        extra: ExtraAlgorithms | None,
+    ) -> Node:
+        digests: dict[str, str] = {}
+        problem = None
+        for _attempt in range(_ATTEMPTS):
+            beginning = layout.status(escaped, status)
+            flags = self._flags.flags(descriptor, status.st_dev) if layout.flags else None
+            xattrs = self._xattrs(descriptor, layout)
+            further = extra(status, beginning) if extra else ()
+            algorithms = (
+                layout.hashes + tuple(a for a in further if a not in layout.hashes) if further else layout.hashes
+            )
+            try:
+                digests = self.content.digests(descriptor, status, algorithms) if algorithms else {}
+            except OSError as error:
+                digests = {}
+                problem = _because("its content cannot be read", error)
+                break
+            again = os.fstat(descriptor)
+            if (again.st_ctime_ns, again.st_size, again.st_ino, again.st_dev) == (
+                status.st_ctime_ns,
+                status.st_size,
+                status.st_ino,
+                status.st_dev,
+            ):
+                break
+            status = again
+        else:
+            digests = {}
+            problem = "it was changing while it was read"
+        line = beginning + layout.rest(flags, None, xattrs, digests)
+        return Node(line, status.st_mode, digests if digests and further else None, problem)
+
+    def _xattrs(self, where: int | bytes, layout: lines.Layout) -> t.Mapping[bytes, bytes] | None:
+        """Return the extended attributes that the watch selects; None when the kernel doesn't tell."""
+        if not layout.kinds:
+            return None
+        try:
+            names = os.listxattr(where)
+        except OSError as error:
+            return _NO_XATTRS if error.errno == errno.EOPNOTSUPP else None
+        if not names:
+            return _NO_XATTRS
+        found = {}
+        for text in names:
+            name = os.fsencode(text)
+            kind = lines.xattr_kind(name)
+            if kind not in layout.kinds:
+                continue
+            try:
+                value = os.getxattr(where, text)
+            except OSError:
+                continue  # removed since it was listed
+            found[name] = _sealed(value) if kind == "xattrs" else value
+        return found
+
+
+def _sealed(value: bytes) -> bytes:
+    return ("sha256:%s:%d" % (hashlib.sha256(value).hexdigest(), len(value))).encode()
+
+
+def _because(what: str, error: OSError) -> str:
+    return "%s: %s" % (what, error.strerror)

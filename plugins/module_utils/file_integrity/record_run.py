@@ -1,0 +1,88 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that records: the host read, the blocks written, programs compared with their packages."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, packages
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
+    Change,
+    Context,
+    Verdict,
+    Watch,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Plan
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Record
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Block, Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, survey
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording
+
+
+class RecordingRun:
+    """One run over ``watches``. sealed: the package snapshot of the baseline that is extended, None for a first one."""
+
+    def __init__(
+        self,
+        options: Options,
+        deadline: _run.Deadline,
+        watches: t.Sequence[Watch],
+        sealed: dict[str, dict[str, str]] | None,
+    ) -> None:
+        self._options = options
+        self._deadline = deadline
+        self._watches = watches
+        self._sealed = sealed
+        self.host = Host.read()
+        self.packages = packages.load_packages()
+        self.tally = Tally(watches)
+        self.host.note_problems(watches, self.tally)
+        self._review = Review(watches, self._classify, options.max_changes)
+
+    def run(self, plan: Plan, make_scan: t.Callable[[], Record], recording: Recording, reader: Reader | None) -> None:
+        """Read what ``make_scan`` asks for and give its blocks to ``recording``."""
+        # The databases are loaded before the workers are forked, so that all share one copy.
+        self.packages.owner(b"/")
+
+        def receive(report: Report) -> None:
+            for difference in report.differences:
+                self._review.add(difference)
+            for block in report.blocks:
+                recording.add(block)
+
+        def lost(directory: bytes, reason: str) -> None:
+            place = reader.place(directory) if reader else None
+            kept = place is not None and place.pending is None
+            recording.add(Block(directory, None, pending=None if kept else reason))
+
+        survey(self._options, plan, make_scan, reader, self.tally, receive, lost)
+        self._review.finish()
+        self.tally.add_packages(self.packages)
+
+    def result(self) -> dict[str, t.Any]:
+        return {
+            "detections": self._review.detections(),
+            "coverage": self.tally.entries(),
+            "statistics": self.tally.statistics(self._options.workers),
+        }
+
+    def _classify(self, change: Change) -> Verdict:
+        return classify.classify(change, self._context)
+
+    @functools.cached_property
+    def _context(self) -> Context:
+        return Context(
+            packages=self.packages,
+            snapshot=self.packages.snapshot(),
+            baseline_snapshot=self._sealed or {},
+            watches={watch.name: watch for watch in self._watches},
+            first_run=True,
+        )

@@ -1,0 +1,193 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is made of the changes: findings, explanations, and what is accepted."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import heapq
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence, lines, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.changes import Changes, Found
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
+
+_SHOWN_PATHS = 10
+
+Classify = t.Callable[[model.Change], model.Verdict]
+
+
+@dataclasses.dataclass
+class _Explanation:
+    files: int = 0
+    paths: list[bytes] = dataclasses.field(default_factory=list)
+
+
+class Review:
+    """Sorts changes into what needs a person and what packages explain, in memory that does not grow with their number.
+
+    classify: asked once for each change. limit: how many changes are kept one by one; the most severe win.
+    """
+
+    def __init__(
+        self, watches: t.Sequence[model.Watch], classify: Classify, limit: int, acceptance: Acceptance | None = None
+    ) -> None:
+        self._classify = classify
+        self._limit = limit
+        self._acceptance = acceptance
+        self._changes = Changes(watches, self._take)
+        # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
+        self._kept: list[tuple[int, int, model.Change, model.Verdict]] = []
+        self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self._explanations: dict[tuple[str | None, str | None, str], _Explanation] = {}
+        self.count = 0
+        self.explained_count = 0
+
+    def add(self, difference: Difference) -> None:
+        self._changes.add(difference)
+
+    def finish(self) -> None:
+        self._changes.finish()
+        self._kept.sort(key=lambda kept: (-kept[0], -kept[1]))
+
+    def detections(self) -> list[dict[str, t.Any]]:
+        """Return a detection for each change that is kept, and one for each watch of which some aren't."""
+        found = [evidence.change_detection(change, verdict) for _rank, _order, change, verdict in self._kept]
+        for watch, omitted in self.omitted().items():
+            paths = [change.path for _rank, _order, change, _verdict in self._kept if change.watch == watch]
+            counts = self._kinds[watch]
+            found.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
+        return found
+
+    def omitted(self) -> dict[str, int]:
+        """Return how many changes of each watch are not kept, for the watches where there are any."""
+        listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._kept)
+        missing = {watch: sum(kinds.values()) - listed[watch] for watch, kinds in self._kinds.items()}
+        return {watch: number for watch, number in missing.items() if number}
+
+    def changes(self) -> list[dict[str, t.Any]]:
+        """Return the kept changes for people to review."""
+        return [_described(change, verdict) for _rank, _order, change, verdict in self._kept]
+
+    def explained(self) -> list[dict[str, t.Any]]:
+        return [
+            {
+                "package": package,
+                "version": version,
+                "message": message,
+                "files": explanation.files,
+                "paths": [printable(path) for path in explanation.paths],
+            }
+            for (package, version, message), explanation in sorted(
+                self._explanations.items(), key=lambda item: tuple(part or "" for part in item[0])
+            )
+        ]
+
+    def _take(self, found: Found) -> None:
+        change = found.change
+        verdict = self._classify(change)
+        if self._acceptance is not None:
+            self._acceptance.consider(found, verdict)
+        if verdict.explained:
+            self.explained_count += 1
+            explanation = self._explanations.setdefault(
+                (verdict.package, verdict.version, verdict.message), _Explanation()
+            )
+            explanation.files += 1
+            if len(explanation.paths) < _SHOWN_PATHS:
+                explanation.paths.append(change.path)
+            return
+        self._kinds[change.watch][change.kind] += 1
+        rank = SEVERITIES.index(verdict.severity) if verdict.severity else 0
+        self.count += 1
+        item = (rank, -self.count, change, verdict)
+        if len(self._kept) < self._limit:
+            heapq.heappush(self._kept, item)
+        elif self._limit:
+            heapq.heappushpop(self._kept, item)
+
+
+class Acceptance:
+    """Chooses the changes that a person accepts, and keeps their lines.
+
+    wanted: ``all``, ``explained``, change ids and printable paths. lines: by directory and escaped name, the new line or
+    None for what is gone. limit: how many of ``taken`` are described.
+    """
+
+    def __init__(self, wanted: t.Sequence[str], limit: int) -> None:
+        self._all = "all" in wanted
+        self._explained = "explained" in wanted
+        self._names = {name for name in wanted if name not in ("all", "explained")}
+        self._matched: set[str] = set()
+        self._limit = limit
+        self._unread: list[str] = []
+        self.lines: dict[bytes, dict[bytes, bytes | None]] = {}
+        self.taken: list[model.Change] = []
+        self.count = 0
+
+    @property
+    def everything(self) -> bool:
+        return self._all
+
+    def consider(self, found: Found, verdict: model.Verdict) -> None:
+        change = found.change
+        shown = {change.id, printable(change.path)}
+        if change.before is not None:
+            shown.add(printable(change.before.path))
+        named = shown & self._names
+        if not (named or self._all or (self._explained and verdict.explained)):
+            return
+        self._matched |= named
+        if found.line is not None and lines.is_unread(found.line):
+            # Whoever accepts it would accept content that nobody has seen.
+            self._unread.append(printable(change.path))
+            return
+        if change.before is not None and change.before.path != change.path:
+            self._set(change.before.path, None)
+        self._set(change.path, found.line)
+        self.count += 1
+        if len(self.taken) < self._limit:
+            self.taken.append(change)
+
+    def conclude(self) -> list[str]:
+        """Return the paths that could not be accepted with all others; raise UsageError when a named one could not."""
+        missing = sorted(self._names - self._matched)
+        if missing:
+            raise UsageError(
+                "nothing was accepted: %s is no change that is there now; compare again and review what is"
+                % ", ".join("'%s'" % name for name in missing[:_SHOWN_PATHS])
+            )
+        if self._unread and self._names:
+            raise UsageError(
+                "nothing was accepted: the content of %s could not be read; see the coverage"
+                % ", ".join(self._unread[:_SHOWN_PATHS])
+            )
+        return self._unread
+
+    def described(self) -> list[dict[str, t.Any]]:
+        return [{"id": change.id, "path": printable(change.path), "kind": change.kind} for change in self.taken]
+
+    def _set(self, path: bytes, line: bytes | None) -> None:
+        name = lines.escape(path[path.rindex(b"/") + 1 :])
+        self.lines.setdefault(parent(path), {})[name] = line
+
+
+def _described(change: model.Change, verdict: model.Verdict) -> dict[str, t.Any]:
+    described = {
+        "id": change.id,
+        "path": printable(change.path),
+        "kind": change.kind,
+        "attributes": list(change.attributes),
+        "watch": change.watch,
+        "alert": verdict.alert,
+        "severity": verdict.severity,
+        "message": verdict.message,
+    }
+    if change.kind == model.RENAMED and change.before is not None:
+        described["previous_path"] = printable(change.before.path)
+    return described

@@ -1,0 +1,181 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One change of the baseline: made for the first time, with changes accepted, or extended for other watches."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import show, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
+    Event,
+    Header,
+    merged_packages,
+    summary,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.inspect import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened, reopened
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Extend, Record
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_run import RecordingRun
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording, rewrite
+
+_KEPT_PATHS = 100
+
+
+class _NothingNewError(Exception):
+    """What was being written turned out to be what is there."""
+
+
+class Revision:
+    """What ``state: present`` makes of the baseline that was found. account: who runs this; now: seconds since the epoch."""
+
+    def __init__(self, options: Options, opened: Opened, deadline: _run.Deadline, account: str, now: float) -> None:
+        self._options = options
+        self._opened = opened
+        self._deadline = deadline
+        self._account = account
+        self._now = now
+        # What the new baseline takes the place of, however many steps lead to it.
+        self._base = opened.seal
+
+    def preview(self) -> dict[str, t.Any]:
+        """Return the result of check mode: nothing is written, and only what accepting needs is read."""
+        header = self._opened.header
+        result: dict[str, t.Any] = {
+            "changed": header is None or self._other_watches() or bool(self._pending()),
+            "detections": [],
+            "coverage": [],
+            "baseline": summary(header, self._opened.seal),
+            "diff": show.watches_diff(header, self._options.watches),
+        }
+        if self._options.accept:
+            comparison, acceptance = self._compared()
+            result.update(
+                show.accepted(acceptance), coverage=comparison.tally.entries(), diff=show.changes_diff(acceptance)
+            )
+            result["changed"] = result["changed"] or self._takes(acceptance)
+        return result
+
+    def write(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
+        """Write the baseline as file ``name`` and return the result, with the new seal as ``written`` if there is one."""
+        if self._opened.reader is None:
+            return self._create(state, name)
+        result: dict[str, t.Any] = {
+            "changed": False,
+            "detections": [],
+            "coverage": [],
+            "baseline": summary(self._opened.header, self._opened.seal),
+            "diff": show.watches_diff(self._opened.header, self._options.watches),
+        }
+        if self._options.accept:
+            result.update(self._accept(state, name))
+        if self._other_watches() or self._pending():
+            extended = self._extend(state, name)
+            extended["changed"] = result["changed"] or extended["changed"]
+            result.update(extended)
+        return result
+
+    def _create(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
+        wanted = self._options.watches or ()
+        if not wanted:
+            raise UsageError("there is nothing to watch; set watches, or leave default_watches on")
+        run = RecordingRun(self._options, self._deadline, wanted, None)
+        plan = run.host.plan(wanted, (), os.path.dirname(self._opened.path))
+        event = self._event("created", self._options.reason or "first baseline")
+        header = Header(tuple(wanted), plan.roots, run.packages.snapshot(), (event,))
+
+        def make_scan() -> Record:
+            return Record(plan, (), self._deadline, run.packages)
+
+        with state.written(name) as stream:
+            writer = Writer(stream)
+            run.run(plan, make_scan, Recording(writer, None), None)
+            seal = writer.finish(header.to_data())
+        return {**run.result(), **self._changed(header, seal, writer.entries)}
+
+    def _accept(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
+        comparison, acceptance = self._compared()
+        result = {
+            **show.accepted(acceptance),
+            "coverage": comparison.tally.entries(),
+            "diff": show.changes_diff(acceptance),
+        }
+        if not self._takes(acceptance):
+            return result
+        old, reader = t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
+        event = self._event("accepted", self._options.reason, acceptance)
+        snapshot = comparison.packages.snapshot()
+        if not acceptance.everything:
+            snapshot = merged_packages(old.packages, snapshot)
+        header = old.followed_by(event, self._base, packages=snapshot)
+        with state.written(name) as stream:
+            writer = Writer(stream)
+            rewrite(writer, reader, acceptance.lines)
+            seal = writer.finish(header.to_data())
+        self._opened = reopened(state, name)
+        reader.close()
+        return {**result, **self._changed(header, seal, writer.entries)}
+
+    def _extend(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
+        old, reader = t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
+        wanted = self._options.watches or old.watches
+        run = RecordingRun(self._options, self._deadline, wanted, old.packages)
+        hidden = os.path.dirname(self._opened.path)
+        plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden)
+        old_plan = run.host.plan(old.watches, old.roots, hidden)
+        event = self._event("extended", self._options.reason or "other watches")
+        header = old.followed_by(event, self._base, watches=tuple(wanted), roots=plan.roots)
+
+        def make_scan() -> Extend:
+            return Extend(plan, old_plan, reader, self._deadline, run.packages)
+
+        try:
+            with state.written(name) as stream:
+                writer = Writer(stream)
+                recording = Recording(writer, reader)
+                run.run(plan, make_scan, recording, reader)
+                if not recording.news and wanted == old.watches:
+                    raise _NothingNewError
+                seal = writer.finish(header.to_data())
+        except _NothingNewError:
+            return {"changed": False, "coverage": run.tally.entries()}
+        return {**run.result(), **self._changed(header, seal, writer.entries)}
+
+    def _compared(self) -> tuple[Comparison, Acceptance]:
+        acceptance = Acceptance(self._options.accept, self._options.max_changes)
+        comparison = Comparison(self._options, self._opened, self._deadline, acceptance)
+        comparison.run()
+        acceptance.conclude()
+        return comparison, acceptance
+
+    def _takes(self, acceptance: Acceptance) -> bool:
+        """Say whether accepting writes: something is accepted, or a baseline without a seal is to be sealed as it is."""
+        return bool(acceptance.count) or (acceptance.everything and self._options.expected == ())
+
+    def _other_watches(self) -> bool:
+        header = self._opened.header
+        return header is not None and self._options.watches is not None and self._options.watches != header.watches
+
+    def _pending(self) -> int:
+        """Return how many directories the baseline should have and hasn't yet."""
+        reader = self._opened.reader
+        if reader is None:
+            return 0
+        return sum(1 for place in reader.directories.values() if place.startswith(b"-"))
+
+    def _event(self, action: str, reason: str, acceptance: Acceptance | None = None) -> Event:
+        paths = tuple(printable(change.path) for change in acceptance.taken[:_KEPT_PATHS]) if acceptance else ()
+        by = self._options.accepted_by or self._account
+        return Event(self._now, by, reason, action, acceptance.count if acceptance else 0, paths)
+
+    def _changed(self, header: Header, seal: str, entries: int) -> dict[str, t.Any]:
+        return {"changed": True, "written": seal, "baseline": {**summary(header, seal), "entries": entries}}

@@ -1,0 +1,111 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run over the watched directories, by worker processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import roots
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Plan, Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.pool import WorkerPool
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tasks import Tasks, cost
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """What is asked of the host once for a run."""
+
+    homes: tuple[str, ...]
+    mounts: t.Mapping[bytes, str]
+    problems: tuple[str, ...]
+
+    @classmethod
+    def read(cls) -> Host:
+        problems = []
+        homes: list[str] = []
+        mounts: dict[bytes, str] = {}
+        try:
+            homes = roots.homes(roots.read_passwd())
+        except OSError as error:
+            problems.append("the home directories are unknown: /etc/passwd cannot be read: %s" % error.strerror)
+        try:
+            mounts = _safe_fs.mounts()
+        except OSError as error:
+            raise UsageError(
+                "the mounted file systems are unknown: /proc is not mounted (%s)" % error.strerror
+            ) from error
+        return cls(tuple(homes), mounts, tuple(problems))
+
+    def note_problems(self, watches: t.Sequence[Watch], tally: Tally) -> None:
+        """Say of each watch of home directories why it doesn't know them."""
+        for watch in watches:
+            for problem in self.problems if any(path.startswith("~/") for path in watch.paths) else ():
+                tally.skip(watch.name, "~", problem)
+
+    def roots(self, watches: t.Sequence[Watch]) -> tuple[Root, ...]:
+        return tuple(roots.resolve(watches, self.homes))
+
+    def plan(self, watches: t.Sequence[Watch], sealed: t.Iterable[Root], hidden: str) -> Plan:
+        """Return the plan of watches: where they begin now, and where they began when the baseline was made.
+
+        hidden: the directory of our own state.
+        """
+        both = dict.fromkeys((*sealed, *self.roots(watches)))
+        return Plan(watches, both, self.mounts, [hidden.encode("utf-8", "surrogateescape")])
+
+
+def survey(
+    options: Options,
+    plan: Plan,
+    make_scan: t.Callable[[], Scan],
+    reader: Reader | None,
+    tally: Tally,
+    receive: t.Callable[[Report], None],
+    lost: t.Callable[[bytes, str], None] = lambda _directory, _reason: None,
+) -> None:
+    """Read every directory that the baseline knows, and from / on what is new. ``receive`` gets the reports after the tally.
+
+    lost: called with each directory whose worker died, after it was noted in the coverage of all watches it may hold.
+    """
+    known = [(b"/", 0, 0)]
+    if reader is not None:
+        known = []
+        for directory in reader.directories:
+            place = reader.place(directory)
+            if place is not None:
+                known.append((directory, place.entries, place.content))
+    tasks = Tasks([(cost(entries, content), directory) for directory, entries, content in known], options.workers)
+
+    def take(report: Report) -> None:
+        tally.add(report)
+        receive(report)
+
+    def bury(share: list[bytes], reason: str) -> None:
+        for directory in share:
+            for watch in plan.rules(directory).watches:
+                tally.skip(plan.watches[watch].name, printable(directory), reason)
+            lost(directory, reason)
+
+    try:
+        WorkerPool(options.workers, make_scan).run(tasks, take, bury)
+    except OSError as error:
+        raise UsageError("the file system cannot be read: %s" % error) from error
+
+
+def begin(options: Options) -> _run.Deadline:
+    """Lower this process's priority when it was asked for, and return the deadline of its time budget."""
+    if options.priority == "idle":
+        _run.yield_to_others()
+    return _run.Deadline(options.time_budget)

@@ -1,0 +1,80 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing baselines: a first one, one that covers more, and one with accepted changes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import by_name
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import child
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Block
+
+Lines = t.Mapping[bytes, t.Mapping[bytes, t.Optional[bytes]]]
+
+
+class Recording:
+    """Puts the blocks of a run into a new baseline; ``old`` has those that are kept as they are.
+
+    news: whether anything differs from ``old``.
+    """
+
+    def __init__(self, writer: Writer, old: Reader | None) -> None:
+        self._writer = writer
+        self._old = old
+        self.news = old is None
+
+    def add(self, block: Block) -> None:
+        place = self._old.place(block.directory) if self._old else None
+        if block.pending is not None:
+            self._writer.add_pending(block.directory, block.pending)
+            self.news = self.news or place is None or place.pending is None
+        elif block.block is not None:
+            content = max(block.content, place.content if place else 0)
+            self._writer.add(block.directory, block.block, block.entries, content)
+            if self._old is not None and not self.news:
+                known = place is not None and place.pending is None
+                self.news = not known or self._old.block(t.cast("t.Any", place)) != block.block
+        elif self._old is not None and place is not None:
+            self._writer.add(block.directory, self._old.block(place), place.entries, place.content)
+
+
+def rewrite(writer: Writer, old: Reader, accepted: Lines) -> None:
+    """Write ``old`` again with the accepted lines in it; DamagedError when ``old`` isn't what its seal covers."""
+    for directory in old.directories:
+        place = t.cast("t.Any", old.place(directory))
+        if place.pending is not None:
+            writer.add_pending(directory, place.pending)
+        elif directory in accepted:
+            _patched(writer, directory, by_name(old.block(place)), accepted[directory], place.content)
+        else:
+            writer.add(directory, old.block(place), place.entries, place.content)
+    for directory in accepted:
+        if directory not in old.directories:
+            _patched(writer, directory, {}, accepted[directory], 0)
+    _write_new_empty_ones(writer, old, accepted)
+
+
+def _patched(
+    writer: Writer, directory: bytes, entries: dict[bytes, bytes], changed: t.Mapping[bytes, bytes | None], content: int
+) -> None:
+    for name, line in changed.items():
+        if line is None:
+            entries.pop(name, None)
+        else:
+            entries[name] = line
+    ordered = sorted(entries.items(), key=lambda item: lines.unescape(item[0]))
+    writer.add(directory, b"\n".join(line for _name, line in ordered), len(ordered), content)
+
+
+def _write_new_empty_ones(writer: Writer, old: Reader, accepted: Lines) -> None:
+    """A directory that was accepted while nothing was in it is known from now on, so that what appears there is new."""
+    for directory, changed in accepted.items():
+        for name, line in changed.items():
+            path = child(directory, lines.unescape(name))
+            is_directory = line is not None and lines.type_of(line) == model.DIRECTORY
+            if is_directory and path not in old.directories and path not in accepted:
+                writer.add(path, b"", 0, 0)
