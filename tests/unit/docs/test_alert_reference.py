@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -82,8 +83,14 @@ def test_the_documentation_with_the_page_is_accepted(tmp_path: pathlib.Path) -> 
     for _again in range(2):
         subprocess.run([sys.executable, paths.ROOT / "tools" / "alert_reference.py", copy], check=True)
     assert (copy / "docs" / "docsite" / "extra-docs.yml").read_text().count("ref: alert_reference") == 1
-    antsibull_docs = pathlib.Path(sys.executable).with_name("antsibull-docs")
+    programs = pathlib.Path(sys.executable).parent
+    check = ["--check-extra-docs-refs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs"]
     answer = subprocess.run(
-        [antsibull_docs, "lint-collection-docs", "."], cwd=copy, capture_output=True, text=True, check=False
+        [programs / "antsibull-docs", "lint-collection-docs", *check, "."],
+        cwd=copy,
+        env={**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
