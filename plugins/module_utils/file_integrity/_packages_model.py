@@ -12,6 +12,7 @@ import typing as t
 
 # {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed.
 Snapshot = t.Dict[str, t.Dict[str, str]]
+SnapshotView = t.Mapping[str, t.Mapping[str, str]]
 
 # The largest state file of a package manager that is read: a status file of 20,000 packages has about 30 MB.
 _READ_LIMIT = 256 * 1024 * 1024

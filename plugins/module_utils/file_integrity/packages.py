@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._pa
     Database,
     Owned,
     Snapshot,
+    SnapshotView,
 )
 
 # No PATH lookup: what is run as root to say whether files are genuine is the distribution's own.
@@ -115,7 +116,7 @@ def load_packages(root: bytes = b"/") -> PackageDatabases:
     return PackageDatabases(root)
 
 
-def edited_packages(baseline: Snapshot, now: Snapshot) -> list[PackageEdit]:
+def edited_packages(baseline: SnapshotView, now: SnapshotView) -> list[PackageEdit]:
     """Return the packages whose metadata differs from the baseline's although the same version is installed.
 
     Reinstalling a version doesn't change its metadata. What does: an edit of the database, or a rebuild that was
@@ -129,7 +130,7 @@ def edited_packages(baseline: Snapshot, now: Snapshot) -> list[PackageEdit]:
     ]
 
 
-def metadata_edited(baseline: Snapshot, now: Snapshot, key: str, version: str) -> bool:
+def metadata_edited(baseline: SnapshotView, now: SnapshotView, key: str, version: str) -> bool:
     """Say whether one package's metadata differs between two snapshots that both have this version, fully installed."""
     before = baseline.get(key, {}).get(version)
     after = now.get(key, {}).get(version)

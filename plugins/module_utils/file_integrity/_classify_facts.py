@@ -1,0 +1,152 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of one change: who owns the path, whether that package changed, whether the file is what it ships."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_dpkg import STATOVERRIDE_KEY
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.packages import metadata_edited
+
+# What a watch's category says of its files; see content/file_integrity/watches.yml.
+PROGRAM = "program"
+LOCAL_PROGRAM = "local_program"
+LIBRARY = "library"
+PERSISTENCE = "persistence"
+ACCOUNT = "account"
+
+# Files that run, or decide what runs, as root.
+TRUSTED_CATEGORIES = frozenset((PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE))
+
+
+class Facts:
+    """One change with what the context says about it."""
+
+    def __init__(self, change: model.Change, context: model.Context) -> None:
+        self.change = change
+        self.context = context
+        self.path = change.path
+        self.before = change.before
+        self.after = change.after
+        self.watch = context.watches.get(change.watch)
+        self.owned = context.packages.owner(change.path)
+
+    @property
+    def category(self) -> str:
+        return self.watch.category if self.watch else ""
+
+    @property
+    def trusted(self) -> bool:
+        return self.category in TRUSTED_CATEGORIES
+
+    @property
+    def label(self) -> str:
+        """Return the owning package with its version."""
+        return "%s %s" % (self.owned.package, self.owned.version) if self.owned else ""
+
+    @property
+    def upgraded(self) -> bool:
+        """Say whether the owning package's installed version is not one that the baseline knew."""
+        return self.owned is not None and self.version_changed(self.owned)
+
+    @property
+    def database_edited(self) -> bool:
+        """Say whether the owning package's metadata changed under a version that did not."""
+        return self.owned is not None and metadata_edited(
+            self.context.baseline_snapshot, self.context.snapshot, self.owned.key, self.owned.version
+        )
+
+    @property
+    def matches(self) -> bool | None:
+        """Say whether the file is now what its package ships; None when the package doesn't say what that is."""
+        if self.owned is None or self.after is None:
+            return None
+        return ships(self.owned, self.after)
+
+    @property
+    def recorded_mode(self) -> int | None:
+        """Return the mode that the package manager itself records, unless that record may have been edited."""
+        owned = self.owned
+        if owned is None or owned.mode is None or self.database_edited:
+            return None
+        overrides = self.context.snapshot.get(STATOVERRIDE_KEY)
+        if owned.manager == "dpkg" and overrides != self._of_baseline(STATOVERRIDE_KEY):
+            return None
+        return owned.mode
+
+    def version_changed(self, owned: model.Owned) -> bool:
+        return owned.version not in self._of_baseline(owned.key)
+
+    def changed_packages(self, globs: t.Sequence[str]) -> bool:
+        """Say whether a package of one of these names came, went or changed its version since the baseline."""
+        before, now = self.context.baseline_snapshot, self.context.snapshot
+        if not before:  # nothing is known of then, so nothing can be said to have changed
+            return False
+        return any(
+            before.get(key, {}).keys() != now.get(key, {}).keys() and _named(key, globs)
+            for key in {**before, **now}
+            if key != STATOVERRIDE_KEY
+        )
+
+    def gone_package(self) -> tuple[str, str] | None:
+        """Return name and version of the package that owned the path in the baseline and that isn't installed any more.
+
+        A package is gone when none of the versions that the baseline knew is left, or not all of several.
+        """
+        key = self.before.package if self.before else None
+        if key is None:
+            return None
+        versions = self._of_baseline(key)
+        left = self.context.snapshot.get(key, {})
+        gone = sorted(version for version in versions if version not in left)
+        return (key.split(":")[1], gone[0]) if gone else None
+
+    def target(self, entry: model.Entry) -> bytes | None:
+        """Return the absolute path that a symbolic link leads to, one step, without looking at the disk."""
+        if entry.link_target is None:
+            return None
+        return posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.link_target))
+
+    def target_owner(self, entry: model.Entry) -> model.Owned | None:
+        """Return what a package manager records of a symbolic link's target."""
+        target = self.target(entry)
+        return None if target is None else self.context.packages.owner(target)
+
+    def _of_baseline(self, key: str) -> t.Mapping[str, str]:
+        found: t.Mapping[str, str] = self.context.baseline_snapshot.get(key, {})
+        return found
+
+
+def ships(owned: model.Owned, entry: model.Entry) -> bool | None:
+    """Say whether a package ships exactly this: content for a file, target for a link, anything for a directory.
+
+    None when the package records nothing to compare with, as dpkg for a link.
+    """
+    if owned.ghost:
+        return None
+    if entry.type == model.FILE:
+        if owned.link_target is not None:
+            return False
+        hashes = entry.hashes or {}
+        common = [hashes[name] == digest for name, digest in owned.digests.items() if name in hashes]
+        return all(common) if common else None
+    if owned.digests:
+        return False
+    if entry.type == model.LINK:
+        return None if owned.link_target is None else owned.link_target == entry.link_target
+    return True if entry.type == model.DIRECTORY else None
+
+
+def is_code(entry: model.Entry) -> bool:
+    """Say whether an entry is a program, a library or a kernel module."""
+    return entry.type == model.FILE and model.is_code(entry.path, entry.mode or 0)
+
+
+def _named(key: str, globs: t.Sequence[str]) -> bool:
+    name = key.split(":")[1]
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs)

@@ -1,0 +1,204 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What programs generate when packages change: caches, links, bytecode, boot images.
+
+No package has a digest for them, so each kind names the packages that must really have come, gone or changed version
+since the baseline, and a check of what the file says where there is one. The rules are content:
+``content/file_integrity/derived.yml``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts, ships
+
+_ALTERNATIVES = b"/etc/alternatives/"
+_LEFTOVER = re.compile(
+    rb"(?P<path>.+)\.(?:(?P<new>dpkg-dist|dpkg-new|ucf-dist|rpmnew)|dpkg-old|dpkg-bak|ucf-old|rpmsave|rpmorig)"
+)
+# /usr/lib/python3/x/__pycache__/y.cpython-313.opt-1.pyc is compiled from /usr/lib/python3/x/y.py (PEP 3147, PEP 488).
+_BYTECODE = re.compile(rb"(?P<directory>.+)/__pycache__/(?P<module>[^/]+?)\.[^./]+(?:\.opt-[0-9a-z]+)?\.pyc")
+_SCRIPT = re.compile(rb".+/(?P<package>[^/:]+)(?::[^/:]+)?\.(?:preinst|postinst|prerm|postrm|config)")
+_NOBODY = 0o022
+
+
+@dataclasses.dataclass(frozen=True)
+class DerivedRule:
+    """One kind of generated file.
+
+    paths: compiled globs. packages: globs over package names, of which one must have changed. check: name of a function
+    in ``_CHECKS``. types: of entries that can be explained. sources: for the check ``copy``, packaged files that
+    the file may be a copy of.
+    """
+
+    name: str
+    description: str
+    paths: tuple[tuple[globs.Component, ...], ...]
+    packages: tuple[str, ...]
+    check: str
+    types: frozenset[str]
+    sources: tuple[bytes, ...]
+
+
+def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule, ...]:
+    """Return the rules that the controller sent; raise ValueError, naming the rule, for what is none."""
+    found = []
+    for rule in rules:
+        check = rule.get("check", "none")
+        if check not in _CHECKS:
+            raise ValueError("derived rule '%s': check '%s' is none of %s" % (rule["name"], check, ", ".join(CHECKS)))
+        found.append(
+            DerivedRule(
+                name=rule["name"],
+                description=rule["description"],
+                paths=tuple(globs.compiled(globs.components(path)) for path in rule["paths"]),
+                packages=tuple(rule.get("packages", ("*",))),
+                check=check,
+                types=frozenset(rule.get("types", (model.FILE, model.LINK))),
+                sources=tuple(globs.to_bytes(source) for source in rule.get("sources", ())),
+            )
+        )
+    return tuple(found)
+
+
+def derived(facts: Facts) -> DerivedRule | None:
+    """Return the rule by which a change of content (or creation, or deletion) follows from package changes."""
+    components = facts.path.split(b"/")[1:]
+    for rule in t.cast("tuple[DerivedRule, ...]", facts.context.derived):
+        if any(_matches(path, components) for path in rule.paths) and _follows(rule, facts):
+            return rule
+    return None
+
+
+def _follows(rule: DerivedRule, facts: Facts) -> bool:
+    entries = [entry for entry in (facts.before, facts.after) if entry is not None]
+    if not all(entry.type in rule.types for entry in entries):
+        return False
+    return _CHECKS[rule.check](rule, facts) and facts.changed_packages(rule.packages)
+
+
+def _matches(pattern: t.Sequence[globs.Component], components: t.Sequence[bytes]) -> bool:
+    if not pattern:
+        return not components
+    first, rest = pattern[0], pattern[1:]
+    if first is globs.ANY_DEPTH:
+        return any(_matches(rest, components[skipped:]) for skipped in range(len(components) + 1))
+    if not components:
+        return False
+    name = components[0]
+    fits = first == name if isinstance(first, bytes) else first.match(globs.to_text(name)) is not None
+    return fits and _matches(rest, components[1:])
+
+
+def _unchecked(_rule: DerivedRule, _facts: Facts) -> bool:
+    return True
+
+
+def _packaged_link(_rule: DerivedRule, facts: Facts) -> bool:
+    """A link to a packaged file; gone when the file is no package's any more."""
+    if facts.after is None:
+        return facts.before is not None and facts.target_owner(facts.before) is None
+    return facts.target_owner(facts.after) is not None
+
+
+def _changed_package_link(rule: DerivedRule, facts: Facts) -> bool:
+    """A link to a file of a package that itself is new or has a new version."""
+    if facts.after is None:
+        return _packaged_link(rule, facts)
+    owned = facts.target_owner(facts.after)
+    return owned is not None and facts.version_changed(owned)
+
+
+def _alternative(rule: DerivedRule, facts: Facts) -> bool:
+    """A link into /etc/alternatives, whose own links must lead to packaged files."""
+    entry = facts.after or facts.before
+    target = facts.target(entry) if entry else None
+    if target is not None and target.startswith(_ALTERNATIVES) and not facts.path.startswith(_ALTERNATIVES):
+        return True
+    return _packaged_link(rule, facts)
+
+
+def _sibling_link(_rule: DerivedRule, facts: Facts) -> bool:
+    """A link to a name in the same directory, which is watched itself."""
+    entry = facts.after or facts.before
+    target = facts.target(entry) if entry else None
+    return target is not None and posixpath.dirname(target) == posixpath.dirname(facts.path)
+
+
+def _bytecode(_rule: DerivedRule, facts: Facts) -> bool:
+    """Compiled from a module of a package that is new or has a new version, or left over by one that is gone."""
+    match = _BYTECODE.fullmatch(facts.path)
+    if match is None:
+        return False
+    source = facts.context.packages.owner(match["directory"] + b"/" + match["module"] + b".py")
+    if facts.after is None:
+        return True  # nothing runs what isn't there
+    return source is not None and facts.version_changed(source)
+
+
+def _copy(rule: DerivedRule, facts: Facts) -> bool:
+    """The content of a packaged file, verified by its digest."""
+    if facts.after is None:
+        return False
+    for source in rule.sources:
+        owned = facts.context.packages.owner(source)
+        if owned is not None and facts.version_changed(owned) and ships(owned, facts.after):
+            return True
+    return False
+
+
+def _leftover(_rule: DerivedRule, facts: Facts) -> bool:
+    """What dpkg, ucf or rpm leave beside a configuration file of a package that has a new version.
+
+    The new version's file can be verified by its digest. The old file can't, but no program reads a name like that:
+    nobody else may write it and it must not be executable.
+    """
+    match = _LEFTOVER.fullmatch(facts.path)
+    if match is None:
+        return False
+    if facts.after is None:
+        return True
+    owned = facts.context.packages.owner(match["path"])
+    if owned is None or not facts.version_changed(owned):
+        return False
+    if match["new"] is not None:
+        return ships(owned, facts.after) is True
+    mode = facts.after.mode
+    return mode is not None and not mode & (0o7111 | _NOBODY)
+
+
+def _maintainer_script(_rule: DerivedRule, facts: Facts) -> bool:
+    """A script of dpkg's database whose own package is new, gone or has a new version."""
+    match = _SCRIPT.fullmatch(facts.path)
+    return match is not None and facts.changed_packages([globs.escaped(globs.to_text(match["package"]))])
+
+
+def _empty(_rule: DerivedRule, facts: Facts) -> bool:
+    return facts.after is None or facts.after.size == 0
+
+
+def _created(_rule: DerivedRule, facts: Facts) -> bool:
+    """New, not changed: what an installation makes once."""
+    return facts.before is None
+
+
+_CHECKS: dict[str, t.Callable[[DerivedRule, Facts], bool]] = {
+    "none": _unchecked,
+    "packaged_link": _packaged_link,
+    "changed_package_link": _changed_package_link,
+    "alternative": _alternative,
+    "sibling_link": _sibling_link,
+    "bytecode": _bytecode,
+    "copy": _copy,
+    "leftover": _leftover,
+    "maintainer_script": _maintainer_script,
+    "empty": _empty,
+    "created": _created,
+}
+CHECKS = tuple(_CHECKS)
