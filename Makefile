@@ -31,6 +31,9 @@ run = $(BUILD)/env/bin/python
 test = $(BUILD)/test/bin/python
 # For tools that look for other programs beside themselves, and for the collection.
 in_test = PATH="$(abspath $(BUILD))/test/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(abspath $(BUILD))/collections"
+# A copy of the collection with the pages that are generated.
+documented = $(BUILD)/docs/collections/ansible_collections/bulwark/servers
+of_documented = ANSIBLE_COLLECTIONS_PATH="$(abspath $(BUILD))/docs/collections"
 
 help: ## Show what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,11 +79,13 @@ fleet-down: ## Remove the disposable hosts and all that was started for them
 	@python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" -m tests.fleet down
 
 docs: test-environment ## Render the collection's documentation to .build/docs
-	@rm -rf $(BUILD)/docs && mkdir -m 0755 -p $(BUILD)/docs
+	@rm -rf $(BUILD)/docs && mkdir -m 0755 -p $(documented)
+	@cp -R docs galaxy.yml meta playbooks plugins roles $(documented)
+	@$(test) tools/alert_reference.py $(documented)
 	@$(in_test) antsibull-docs sphinx-init --use-current --squash-hierarchy --sphinx-theme alabaster \
 		--dest-dir $(BUILD)/docs bulwark.servers >/dev/null
-	@$(in_test) antsibull-docs --config-file $(BUILD)/docs/antsibull-docs.cfg collection --use-current --squash-hierarchy \
-		--dest-dir $(BUILD)/docs/rst bulwark.servers >/dev/null
+	@$(in_test) $(of_documented) antsibull-docs --config-file $(BUILD)/docs/antsibull-docs.cfg collection --use-current \
+		--squash-hierarchy --dest-dir $(BUILD)/docs/rst bulwark.servers >/dev/null
 	@$(in_test) sphinx-build -q -b html -c $(BUILD)/docs $(BUILD)/docs/rst $(BUILD)/docs/html
 	@echo "Documentation: $(BUILD)/docs/html/index.html"
 
