@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import typing as t
@@ -44,11 +45,13 @@ def installed(core: Controller, tmp_path_factory: pytest.TempPathFactory) -> pat
     require("command:git")
     directory = tmp_path_factory.mktemp("install")
     source = collection.copy(directory / "source")
-    galaxy = [core.program("ansible-galaxy"), "collection"]
-    subprocess.run([*galaxy, "build", "--output-path", str(directory), str(source)], check=True)
-    (artefact,) = directory.glob("bulwark-servers-*.tar.gz")
     target = directory / "collections"
-    subprocess.run([*galaxy, "install", "--offline", "-p", str(target), str(artefact)], check=True)
+    galaxy = [core.program("ansible-galaxy"), "collection"]
+    # Where the checkout is found, there would be nothing left to install.
+    variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(target)}
+    subprocess.run([*galaxy, "build", "--output-path", str(directory), str(source)], env=variables, check=True)
+    (artefact,) = directory.glob("bulwark-servers-*.tar.gz")
+    subprocess.run([*galaxy, "install", "--offline", "-p", str(target), str(artefact)], env=variables, check=True)
     return target
 
 
