@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import getpass
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import person
 from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
 
 
@@ -29,21 +29,13 @@ class ActionModule(SealedActionBase):
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from error
         if arguments.get("accept"):
-            arguments["accepted_by"] = arguments.get("accepted_by") or _person(task_vars)
+            arguments["accepted_by"] = arguments.get("accepted_by") or person(task_vars)
         return arguments
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        by = arguments.get("accepted_by") or person(task_vars)
         if arguments.get("state") == "absent":
-            return self.forget_baseline(arguments, task_vars)
+            return self.forget_baseline(arguments, task_vars, by=by, reason=arguments.get("reason"))
         if self._task.check_mode:
             return self.execute(arguments, task_vars)
-        by = arguments.get("accepted_by") or _person(task_vars)
         return self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "First baseline.")
-
-
-def _person(task_vars: t.Mapping[str, t.Any]) -> str:
-    """Return who runs this: the AWX user where there is one, otherwise the account on the controller."""
-    for name in ("awx_user_name", "tower_user_name"):
-        if task_vars.get(name):
-            return str(task_vars[name])
-    return getpass.getuser()
