@@ -268,7 +268,9 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]
         """Show what is known of a task that went wrong."""
         outcome = Result(result)
         self._handle_warnings(outcome.data)
-        for line in text.failure(outcome.host, f"{what}: {outcome.task_name}", outcome.data, outcome.place):
+        # The place of a task helps with its error, and not with a host that did not answer.
+        place = None if outcome.data.get("unreachable") else outcome.place
+        for line in text.failure(outcome.host, f"{what}: {outcome.task_name}", outcome.data, place):
             self._display.display(line, color=color, stderr=self.get_option("display_failed_stderr"))
 
     def _close(self) -> None:

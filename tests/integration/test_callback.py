@@ -228,6 +228,7 @@ def test_a_log_has_what_went_wrong_and_the_summary_and_no_escape_codes(
     lines = said.splitlines()
     assert lines.count("Scan: 6 hosts") == 1
     assert len([line for line in lines if re.match(r"gone\d: did not answer: Compare: .*" + UNREACHABLE, line)]) == 2
+    assert len([line for line in lines if line.startswith("    task: ")]) == 2  # of the two tasks that failed
     failed = lines.index("web3: failed: Compare: no space left \\x1b]0;title\\x07")
     assert lines[failed + 1 : failed + 4] == [
         "    rc: 28",
