@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sqlite3
 import time
 import typing as t
 
@@ -42,6 +43,9 @@ class Database:
                 self._outer = self._run(self._begin_outer)
             if not self.read(migrations.is_current):
                 self._write(migrations.upgrade)
+            if mode == "write" and location.file(url) is not None:
+                # Not before: until here the file may have been another program's.
+                self._run(lambda: engines.use_write_ahead_log(self._engine))
         except StoreError:
             self.close()
             raise
@@ -79,11 +83,8 @@ class Database:
         if path is not None and not path.exists():
             return engines.memory()
         engine = engines.create(url)
-        with engine.connect() as connection:
-            exists = migrations.exists(connection)
-        if exists or self._mode == "check":
+        if self._mode == "check" or _has_store(engine):
             return engine
-        engine.dispose()
         return engines.memory()
 
     def _begin_outer(self) -> sa.Connection:
@@ -103,17 +104,30 @@ class Database:
         for attempt in range(_ATTEMPTS):
             try:
                 return work()
-            except sa.exc.DBAPIError as error:
+            except (sa.exc.DBAPIError, sqlite3.Error) as error:
+                reason = getattr(error, "orig", error)
                 last = attempt == _ATTEMPTS - 1 or self._mode == "check"
-                if last or getattr(error.orig, "sqlstate", None) not in _RETRY_STATES:
-                    raise StoreError(_explained(error, self._shown)) from error
+                if last or getattr(reason, "sqlstate", None) not in _RETRY_STATES:
+                    raise StoreError(_explained(reason, self._shown)) from error
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only spreads writers out
         raise AssertionError("unreachable")
 
 
-def _explained(error: sa.exc.DBAPIError, shown: str) -> str:
-    """Return one sentence about a database's error, without the statement and its values."""
-    reason = " ".join(str(error.orig).split())
+def _has_store(engine: sa.Engine) -> bool:
+    """Return whether there is a store; let the engine go when there is none, or none that can be read."""
+    found = False
+    try:
+        with engine.connect() as connection:
+            found = migrations.exists(connection)
+    finally:
+        if not found:
+            engine.dispose()
+    return found
+
+
+def _explained(error: BaseException, shown: str) -> str:
+    """Return one sentence about a driver's error; SQLAlchemy's own has the statement and its values too."""
+    reason = " ".join(str(error).split())
     for sign, explanation in _EXPLANATIONS.items():
         if sign in reason:
             return f"the store {shown} {explanation}"

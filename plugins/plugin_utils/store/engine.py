@@ -50,7 +50,6 @@ def create(url: sa.URL) -> sa.Engine:
     _create_file(path)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     _listen_sqlite(engine)
-    sa.event.listen(engine, "connect", _use_write_ahead_log)
     return engine
 
 
@@ -83,8 +82,13 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(IMMEDIATE) else "BEGIN")
 
 
-def _use_write_ahead_log(connection: t.Any, _record: t.Any) -> None:
-    """Let readers and a writer work at once (https://www.sqlite.org/wal.html); the file remembers it."""
+def use_write_ahead_log(engine: sa.Engine) -> None:
+    """Let readers and a writer of an SQLite file work at once (https://www.sqlite.org/wal.html), from now on."""
+    with contextlib.closing(engine.raw_connection()) as connection:
+        _switch_to_wal(connection.driver_connection)
+
+
+def _switch_to_wal(connection: t.Any) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:

@@ -39,6 +39,7 @@ class State:
     suppressed_until: float | None
     suppressed_by: str | None
     suppressed_reason: str | None
+    suppressed_severity: int | None
     first_seen: float
     last_seen: float
     occurred: float
@@ -89,6 +90,7 @@ def first_seen(seen: Observation, run_id: str, rules: t.Sequence[Suppression], n
         suppressed_until=None,
         suppressed_by=None,
         suppressed_reason=None,
+        suppressed_severity=None,
         first_seen=now,
         last_seen=now,
         occurred=seen.occurred,
@@ -115,9 +117,7 @@ def seen_again(state: State, seen: Observation, run_id: str, rules: t.Sequence[S
         if not is_same_event:
             steps += _reopen(state, run_id, rules, now)
     elif was == "suppressed":
-        if seen.severity_id > before:
-            reason = f"its severity rose from {SEVERITIES_BY_ID[before]} to {SEVERITIES_BY_ID[seen.severity_id]}"
-            steps += lift(state, now, by=None, reason=reason)
+        steps += _lift_worse(state, now)
     else:
         if was == "new" and state.last_run != run_id:
             state.status, state.status_since = "open", now
@@ -143,6 +143,7 @@ def suppress(state: State, now: float, by: str, reason: str, until: float | None
     before = state.severity_id if state.effective(now) in OPEN else None
     state.suppressed_at, state.suppressed_until = now, until
     state.suppressed_by, state.suppressed_reason = by, reason
+    state.suppressed_severity = state.severity_id
     if state.status == "new":
         # It has been looked at: once the suppression is over, it isn't news.
         state.status, state.status_since = "open", now
@@ -153,6 +154,7 @@ def suppress(state: State, now: float, by: str, reason: str, until: float | None
 def lift(state: State, now: float, by: str | None, reason: str) -> list[Step]:
     """End a suppression; the finding is what it was under it."""
     state.suppressed_at = state.suppressed_until = state.suppressed_by = state.suppressed_reason = None
+    state.suppressed_severity = None
     after = None if state.status == "resolved" else state.severity_id
     if after is not None:
         state.status_since = now
@@ -171,12 +173,24 @@ def change(state: State, before: str | None, now: float) -> Change:
     return Change(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
 
 
+def _lift_worse(state: State, now: float) -> list[Step]:
+    """End a suppression that was decided about something less severe."""
+    decided = state.suppressed_severity
+    if decided is None or state.severity_id <= decided:
+        return []
+    reason = f"its severity rose from {SEVERITIES_BY_ID[decided]} to {SEVERITIES_BY_ID[state.severity_id]}"
+    return lift(state, now, by=None, reason=reason)
+
+
 def _reopen(state: State, run_id: str, rules: t.Sequence[Suppression], now: float) -> list[Step]:
+    steps = _lift_worse(state, now)
     state.status, state.status_since, state.status_by, state.status_reason = "open", now, None, None
     state.reopened += 1
     after = None if state.is_suppressed(now) else state.severity_id
-    step = Step(now, state.uid, state.host, "reopened", None, after, run_id=run_id)
-    return [step] if state.is_suppressed(now) else [step, *_suppress_by_rule(state, rules, now)]
+    steps.append(Step(now, state.uid, state.host, "reopened", None, after, run_id=run_id))
+    if not state.is_suppressed(now) and len(steps) == 1:
+        steps += _suppress_by_rule(state, rules, now)
+    return steps
 
 
 def _suppress_by_rule(state: State, rules: t.Sequence[Suppression], now: float) -> list[Step]:

@@ -52,7 +52,7 @@ def _sqlite(url: sa.URL) -> sa.URL:
 
 def shown(url: sa.URL) -> str:
     """Return the URL as errors may show it: no password, and no parameters, which may hold one too."""
-    return url.set(query={}, password=None).render_as_string(hide_password=True)
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def file(url: sa.URL) -> pathlib.Path | None:

@@ -114,6 +114,7 @@ def _findings(metadata: sa.MetaData) -> sa.Table:
         sa.Column("suppressed_until", sa.Double),
         sa.Column("suppressed_by", sa.Text),
         sa.Column("suppressed_reason", sa.Text),
+        sa.Column("suppressed_severity", sa.Integer),
         sa.Column("first_seen", sa.Double, nullable=False),
         sa.Column("last_seen", sa.Double, nullable=False, index=True),
         sa.Column("occurred", sa.Double, nullable=False),
