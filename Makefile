@@ -46,7 +46,8 @@ test-environment: collection
 
 collection:
 	@mkdir -p $(BUILD)/collections/ansible_collections/bulwark
-	@ln -sfn "$(CURDIR)" $(BUILD)/collections/ansible_collections/bulwark/servers
+	@link=$(BUILD)/collections/ansible_collections/bulwark/servers; \
+		[ "$$(readlink $$link)" = "$(CURDIR)" ] || ln -sfn "$(CURDIR)" $$link
 
 scan: environment ## Scan this machine, or INVENTORY=hosts.yml [LIMIT=...] [STORE=url] [REPORT=file] [ARGS="..."]
 	@$(run) tools/playbook.py scan --build $(BUILD)
