@@ -66,6 +66,11 @@ def test_the_documentation_renders(checkout: pathlib.Path) -> None:
     _tool("antsibull-docs", "lint-collection-docs", *arguments, cwd=checkout)
 
 
+def test_the_sessions_of_the_version_matrix_are_valid() -> None:
+    _tool("antsibull-nox", "lint-config")
+    _tool("nox", "--list")
+
+
 def test_the_report_s_script_is_valid() -> None:
     require("command:node", "command:git")
     scripts = [str(name) for name in collection.files() if name.suffix in (".js", ".mjs")]
