@@ -31,17 +31,73 @@ APPEND_ONLY = 0x20
 GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 
 PSEUDO_FILE_SYSTEMS = frozenset(
-    (
-        "autofs bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs "
-        "fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nfsd nsfs pipefs proc pstore resctrl "
-        "rpc_pipefs securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs"
-    ).split()
+    [
+        "autofs",
+        "bdev",
+        "binder",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "cpuset",
+        "debugfs",
+        "devpts",
+        "efivarfs",
+        "functionfs",
+        "fuse.gvfsd-fuse",
+        "fuse.lxcfs",
+        "fuse.portal",
+        "fusectl",
+        "hugetlbfs",
+        "mqueue",
+        "nfsd",
+        "nsfs",
+        "pipefs",
+        "proc",
+        "pstore",
+        "resctrl",
+        "rpc_pipefs",
+        "securityfs",
+        "selinuxfs",
+        "smackfs",
+        "sockfs",
+        "sysfs",
+        "tracefs",
+        "xenfs",
+    ]
 )
 NETWORK_FILE_SYSTEMS = frozenset(
-    (
-        "9p acfs afs afp beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 ocfs2_dlmfs "
-        "orangefs prl_fs pvfs2 sdcardfs smb3 smbfs vboxsf virtiofs vmhgfs"
-    ).split()
+    [
+        "9p",
+        "acfs",
+        "afs",
+        "afp",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "gfarm",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "mfs",
+        "ncp",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2_dlmfs",
+        "orangefs",
+        "prl_fs",
+        "pvfs2",
+        "sdcardfs",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "virtiofs",
+        "vmhgfs",
+    ]
 )
 _LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))
 

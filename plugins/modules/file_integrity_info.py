@@ -218,12 +218,12 @@ statistics:
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.inspect import inspect
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import compare
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=compare_spec(), supports_check_mode=True)
-    run_module(module, inspect)
+    run_module(module, compare)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ _MOST_WAITING = 20000
 
 
 class Found(t.NamedTuple):
-    """A change and the line that accepts it; before the lines of a renaming have two paths."""
+    """A change and the state that accepts it, None when it is accepted that nothing is there."""
 
     change: model.Change
-    line: bytes | None
+    state: bytes | None
 
 
 class Changes:
@@ -91,7 +91,7 @@ class Changes:
             kind = model.CREATED
         elif difference.after is None:
             kind = model.DELETED
-        elif difference.before == difference.after:
+        elif lines.state_of(difference.before) == lines.state_of(difference.after):
             kind = model.PACKAGE_MISMATCH
         else:
             attributes = differing(t.cast("model.Entry", before), t.cast("model.Entry", after), watch)
@@ -112,16 +112,16 @@ class Changes:
         after: model.Entry | None,
         attributes: tuple[str, ...],
     ) -> Found:
-        line = None if difference.after is None else lines.unmarked(difference.after)
-        state = (kind, difference.path, before.path if before else None, line)
-        identifier = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+        state = None if difference.after is None else lines.state_of(difference.after)
+        identity = (kind, difference.path, before.path if before else None, state)
+        identifier = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
         watch = self._watches[difference.watch].name
-        return Found(model.Change(kind, difference.path, watch, before, after, attributes, identifier), line)
+        return Found(model.Change(kind, difference.path, watch, before, after, attributes, identifier), state)
 
     def _entry(self, difference: Difference, line: bytes | None) -> t.Any:
         if line is None:
             return None
-        extra = difference.extra if line is difference.after or line == difference.after else None
+        extra = difference.extra if line is difference.after else None
         return lines.parse(line, difference.path, self._watches[difference.watch].name, extra)
 
 

@@ -12,13 +12,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Place, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.differ import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.nodes import Node
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan, child
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
-
 
 # How many differences are gathered before they are sent on: a directory can have a million.
 _MOST_DIFFERENCES = 2000
@@ -37,11 +36,16 @@ class Compare(Scan):
     """
 
     def __init__(
-        self, plan: Plan, reader: Reader, deadline: _run.Deadline, verifying: t.Iterable[str], trusting: bool
+        self,
+        plan: Plan,
+        reader: Reader,
+        deadline: _run.Deadline,
+        verifying: t.Callable[[], t.Sequence[str]],
+        trusting: bool,
     ) -> None:
         super().__init__(plan, reader.directories, deadline)
         self._reader = reader
-        self._verifying = tuple(sorted(verifying))
+        self._verifying = verifying
         self._trusting = trusting
         self._recorded: dict[bytes, bytes] = {}
 
@@ -73,12 +77,12 @@ class Compare(Scan):
 
         def extra(_status: os.stat_result, beginning: bytes) -> t.Sequence[str]:
             # Anything but an untouched file will have to be compared with its package: hash for that in the same read.
-            return () if before is not None and before.startswith(beginning) else self._verifying
+            return () if before is not None and before.startswith(beginning) else self._verifying()
 
         node = self.nodes.read(directory, name, escaped, layout, extra)
         if node.problem:
             self.skip(owner, path, node.problem)
-        if node.line + lines.UNMARKED != before:
+        if before is None or not lines.states(before, node.state):
             self._differs(directory, path, name, owner, before, node)
         if before is not None:
             del self._recorded[escaped]
@@ -109,13 +113,13 @@ class Compare(Scan):
             return
         marked = lines.is_marked(before)
         wanted = [a for a in lines.digests_of(before) if a not in self.layouts[owner].hashes]
-        wanted += self._verifying if node.extra is None else ()
+        wanted += self._verifying() if node.extra is None else ()
         if wanted and stat.S_ISREG(node.mode):
             node = self._again(directory, name, owner, wanted)
         watch = self.plan.watches[owner]
         changed = differing(
             lines.parse(before, path, watch.name),
-            lines.parse(node.line + lines.UNMARKED, path, watch.name, node.extra),
+            lines.parse(lines.recorded(node.state, None), path, watch.name, node.extra),
             watch,
         )
         if changed:
@@ -128,7 +132,7 @@ class Compare(Scan):
         return self.nodes.read(directory, name, lines.escape(name), self.layouts[owner], lambda _s, _b: algorithms)
 
     def _found_difference(self, path: bytes, owner: int, before: bytes | None, node: Node) -> None:
-        self._add(Difference(path, owner, before, node.line + lines.UNMARKED, node.extra))
+        self._add(Difference(path, owner, before, lines.recorded(node.state, None), node.extra))
 
     def _add(self, difference: Difference) -> None:
         self.report.differences.append(difference)

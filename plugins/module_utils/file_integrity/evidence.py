@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import decode, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import decode, model, packages
 
 SEAL_SCOPE = "baseline_seal"
 
@@ -69,6 +69,16 @@ def seal_detection(
     """Return the detection of a baseline that is not what the controller sealed."""
     data = {"expected_digests": list(expected), "digest": found}
     return _finding.detection(alert, printable(path), SEAL_SCOPE, [{"data": data}], message=message)
+
+
+def package_detection(edit: packages.PackageEdit, scope: str) -> dict[str, t.Any]:
+    """Return the detection of a package whose metadata was edited on the host."""
+    data = {"package": edit.key, "version": edit.version}
+    message = "The metadata of package %s %s is not what it was when the baseline was made, yet its version is" % (
+        edit.name,
+        edit.version,
+    )
+    return _finding.detection("fim_package_database_edited", edit.key, scope, [{"data": data}], message=message)
 
 
 def ocsf_file(entry: model.Entry) -> dict[str, t.Any]:

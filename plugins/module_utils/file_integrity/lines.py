@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The canonical line that a baseline keeps of each entry.
 
-``NAME TYPE MODE UID GID SIZE INODE LINKS MTIME CTIME DEVICE FLAGS TARGET XATTRS HASHES MARK``, separated by one space.
+``NAME TYPE MODE UID GID SIZE INODE LINKS MTIME CTIME DEVICE FLAGS TARGET XATTRS HASHES MARK PACKAGE``, separated by
+one space: the state, then what was known of it when it was recorded.
 Equal states give equal bytes, so that what did not change is never parsed. ``-`` stands for what was not recorded.
 The line up to DEVICE comes from one stat(2) call alone.
 """
@@ -47,9 +48,9 @@ XATTR_KINDS = ("acl", "capabilities", "selinux", "xattrs")
 _KIND_LETTERS = {"acl": "a", "capabilities": "c", "selinux": "s", "xattrs": "x"}
 
 NONE = b"-"
-EMPTY = b"."
-UNMARKED = b" ."
-MARKED = b" m"
+_FIELDS = 17
+_UNMARKED = b" . "
+_MARKED = b" m "
 # The digests of a file whose content could not be read.
 UNREAD = b"!"
 
@@ -107,7 +108,7 @@ class Layout:
         xattrs: t.Mapping[bytes, bytes] | None,
         digests: t.Mapping[str, str] | None,
     ) -> bytes:
-        """Return the line after DEVICE, without MARK. digests: empty for content that could not be read."""
+        """Return the line after DEVICE, up to HASHES. digests: empty for content that could not be read."""
         return b" ".join(
             (
                 NONE if flags is None else _FLAGS[flags],
@@ -155,17 +156,27 @@ def name_of(line: bytes) -> bytes:
     return line[: line.index(b" ")]
 
 
-def is_unread(line: bytes) -> bool:
-    """Say whether the content that belongs in a line could not be read."""
-    return line[: -len(UNMARKED)].endswith(b" " + UNREAD)
+def recorded(state: bytes, package: str | None, marked: bool = False) -> bytes:
+    """Return the line of a state as it goes into a baseline. marked: its content isn't what its package installs."""
+    return state + (_MARKED if marked else _UNMARKED) + (escape(package.encode()) if package else NONE)
+
+
+def states(line: bytes, state: bytes) -> bool:
+    """Say whether a recorded, unmarked line has this state."""
+    return line.startswith(state + _UNMARKED)
+
+
+def state_of(line: bytes) -> bytes:
+    return line.rsplit(b" ", 2)[0]
 
 
 def is_marked(line: bytes) -> bool:
-    return line.endswith(MARKED)
+    return line.rsplit(b" ", 2)[1] == b"m"
 
 
-def unmarked(line: bytes) -> bytes:
-    return line[: -len(MARKED)] + UNMARKED
+def is_unread(line: bytes) -> bool:
+    """Say whether the content that belongs in a line could not be read."""
+    return line.rsplit(b" ", 3)[1] == UNREAD
 
 
 def type_of(line: bytes) -> str:
@@ -180,8 +191,8 @@ def digests_of(line: bytes) -> dict[str, str]:
 def parse(line: bytes, path: bytes, watch: str, extra: t.Mapping[str, str] | None = None) -> model.Entry:
     """Return the entry of a line. extra: digests beyond the recorded ones. ValueError when it is no line."""
     fields = line.split(b" ")
-    if len(fields) != 16:
-        raise ValueError("a baseline line has %d fields, not 16" % len(fields))
+    if len(fields) != _FIELDS:
+        raise ValueError("a baseline line has %d fields, not %d" % (len(fields), _FIELDS))
     digests = _digests(fields[14])
     if extra and digests is not None:
         digests = {**digests, **extra}
@@ -207,6 +218,7 @@ def parse(line: bytes, path: bytes, watch: str, extra: t.Mapping[str, str] | Non
         xattr_kinds=kinds,
         hashes=digests,
         package_mismatch=fields[15] == b"m",
+        package=None if fields[16] == NONE else unescape(fields[16]).decode("utf-8", "replace"),
     )
 
 

@@ -25,9 +25,9 @@ ExtraAlgorithms = t.Callable[[os.stat_result, bytes], t.Sequence[str]]
 
 
 class Node(t.NamedTuple):
-    """What was read. line: without the mark. extra: digests beyond those of the watch. problem: why it is incomplete."""
+    """What was read. state: its line up to HASHES. extra: digests beyond those of the watch. problem: why it is incomplete."""
 
-    line: bytes
+    state: bytes
     mode: int
     extra: t.Mapping[str, str] | None = None
     problem: str | None = None
@@ -76,8 +76,8 @@ class NodeReader:
                 finally:
                     os.close(descriptor)
         xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
-        line = layout.status(escaped, status) + layout.rest(flags, None, xattrs, None)
-        return Node(line, status.st_mode, problem=problem)
+        state = layout.status(escaped, status) + layout.rest(flags, None, xattrs, None)
+        return Node(state, status.st_mode, problem=problem)
 
     def _file(
         self, pinned: int, status: os.stat_result, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms | None
@@ -86,8 +86,8 @@ class NodeReader:
             descriptor = self._reopener.read(pinned)
         except OSError as error:
             xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
-            line = layout.status(escaped, status) + layout.rest(None, None, xattrs, {})
-            return Node(line, status.st_mode, problem=_because("it cannot be opened", error))
+            state = layout.status(escaped, status) + layout.rest(None, None, xattrs, {})
+            return Node(state, status.st_mode, problem=_because("it cannot be opened", error))
         try:
             return self._open_file(descriptor, status, escaped, layout, extra)
         finally:
@@ -129,8 +129,8 @@ class NodeReader:
         else:
             digests = {}
             problem = "it was changing while it was read"
-        line = beginning + layout.rest(flags, None, xattrs, digests)
-        return Node(line, status.st_mode, digests if digests and further else None, problem)
+        state = beginning + layout.rest(flags, None, xattrs, digests)
+        return Node(state, status.st_mode, digests if digests and further else None, problem)
 
     def _xattrs(self, where: int | bytes, layout: lines.Layout) -> t.Mapping[bytes, bytes] | None:
         """Return the extended attributes that the watch selects; None when the kernel doesn't tell."""

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec, _run, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -39,6 +39,7 @@ def _common_spec() -> dict[str, dict[str, t.Any]]:
         **_argspec.scanning_spec(),
         "watches": {"type": "list", "elements": "dict", "options": _WATCH},
         "max_changes": {"type": "int", "default": 1000},
+        "_derived": {"type": "list", "elements": "dict"},
     }
 
 
@@ -48,8 +49,10 @@ def compare_spec() -> dict[str, dict[str, t.Any]]:
 
 
 def keep_spec() -> dict[str, dict[str, t.Any]]:
-    """Return the argument spec of file_integrity. ``_phase`` and ``_digest`` are how the action plugin changes baseline
-    and seal together (plugin_utils/seal.py)."""
+    """Return the argument spec of file_integrity.
+
+    ``_phase`` and ``_digest`` are how the action plugin changes baseline and seal together (plugin_utils/seal.py).
+    """
     return {
         **_common_spec(),
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -68,7 +71,8 @@ def keep_spec() -> dict[str, dict[str, t.Any]]:
 class Options:
     """The options of either module, checked.
 
-    expected: the seals that the controller holds; None when no controller takes part, empty when it holds none.
+    expected: the seals that the controller holds; None when no controller takes part, empty when it holds none. derived:
+    what programs generate when packages change, from the controller's content.
     """
 
     root: str
@@ -79,6 +83,7 @@ class Options:
     workers: int
     priority: str
     max_changes: int
+    derived: tuple[classify_derived.DerivedRule, ...] = ()
     rehash: str = "always"
     accept: tuple[str, ...] = ()
     reason: str = ""
@@ -113,6 +118,7 @@ class Options:
             workers=_run.worker_count(params["workers"]),
             priority=params["priority"],
             max_changes=params["max_changes"],
+            derived=classify_derived.parse_derived(params.get("_derived") or ()),
             rehash=params.get("rehash") or "always",
             accept=accept,
             reason=params.get("reason") or "",

@@ -35,6 +35,7 @@ class RecordingRun:
         options: Options,
         deadline: _run.Deadline,
         watches: t.Sequence[Watch],
+        databases: packages.PackageDatabases,
         sealed: dict[str, dict[str, str]] | None,
     ) -> None:
         self._options = options
@@ -42,7 +43,7 @@ class RecordingRun:
         self._watches = watches
         self._sealed = sealed
         self.host = Host.read()
-        self.packages = packages.load_packages()
+        self._packages = databases
         self.tally = Tally(watches)
         self.host.note_problems(watches, self.tally)
         self._review = Review(watches, self._classify, options.max_changes)
@@ -50,7 +51,7 @@ class RecordingRun:
     def run(self, plan: Plan, make_scan: t.Callable[[], Record], recording: Recording, reader: Reader | None) -> None:
         """Read what ``make_scan`` asks for and give its blocks to ``recording``."""
         # The databases are loaded before the workers are forked, so that all share one copy.
-        self.packages.owner(b"/")
+        self._packages.owner(b"/")
 
         def receive(report: Report) -> None:
             for difference in report.differences:
@@ -65,7 +66,7 @@ class RecordingRun:
 
         survey(self._options, plan, make_scan, reader, self.tally, receive, lost)
         self._review.finish()
-        self.tally.add_packages(self.packages)
+        self.tally.add_packages(self._packages)
 
     def result(self) -> dict[str, t.Any]:
         return {
@@ -80,9 +81,10 @@ class RecordingRun:
     @functools.cached_property
     def _context(self) -> Context:
         return Context(
-            packages=self.packages,
-            snapshot=self.packages.snapshot(),
+            packages=self._packages,
+            snapshot=self._packages.snapshot(),
             baseline_snapshot=self._sealed or {},
             watches={watch.name: watch for watch in self._watches},
             first_run=True,
+            derived=self._options.derived,
         )

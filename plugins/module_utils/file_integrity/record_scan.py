@@ -49,19 +49,18 @@ class Record(Scan):
 
     def recorded(self, directory: int, path: bytes, name: bytes, owner: int) -> tuple[Node, bytes]:
         """Return an entry and its line as it goes into the baseline."""
-        expected: dict[str, str] = {}
+        owned = self._packages.owner(path)
+        expected = self._promised(owned)
 
         def extra(status: os.stat_result, _beginning: bytes) -> t.Sequence[str]:
-            if model.is_code(path, status.st_mode):
-                expected.update(self._packaged(path))
-            return tuple(expected)
+            return tuple(expected) if model.is_code(path, status.st_mode) else ()
 
         node = self.nodes.read(directory, name, lines.escape(name), self.layouts[owner], extra)
         if node.problem:
             self.skip(owner, path, node.problem)
-        line = node.line + lines.UNMARKED
+        line = lines.recorded(node.state, owned.key if owned else None)
         if node.extra and any(node.extra[algorithm] != digest for algorithm, digest in expected.items()):
-            line = node.line + lines.MARKED
+            line = lines.recorded(node.state, owned.key if owned else None, marked=True)
             self.report.differences.append(Difference(path, owner, line, line, node.extra))
         return node, line
 
@@ -77,9 +76,8 @@ class Record(Scan):
         del self.report.differences[self._found_before :]
         self.report.blocks.append(Block(directory, None, pending=reason))
 
-    def _packaged(self, path: bytes) -> dict[str, str]:
+    def _promised(self, owned: model.Owned | None) -> dict[str, str]:
         """Return the digests that a package promises of a file that nobody is meant to edit."""
-        owned = self._packages.owner(path)
         if owned is None or owned.conffile or owned.ghost:
             return {}
         return {algorithm: digest for algorithm, digest in owned.digests.items() if algorithm in self._verifiable}
@@ -165,8 +163,8 @@ class Extend(Record):
         recorded = lines.digests_of(before)
         further = tuple(recorded)
         node = self.nodes.read(directory, name, lines.escape(name), self.layouts[owner], lambda _s, _b: further)
-        line = node.line + lines.UNMARKED
         old = lines.parse(before, path, watch.name)
+        line = lines.recorded(node.state, old.package, old.package_mismatch)
         if node.problem or differing(old, lines.parse(line, path, watch.name, node.extra), watch):
             return before
-        return node.line + lines.MARKED if lines.is_marked(before) else line
+        return line

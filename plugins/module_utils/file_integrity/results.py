@@ -12,8 +12,8 @@ import typing as t
 class Difference(t.NamedTuple):
     """An entry whose line differs from the baseline's. extra: digests that package verification needs.
 
-    before and after are lines, None where there is nothing. Both are equal and marked for a program that still doesn't
-    match its package.
+    before and after are lines, None where there is nothing. Both are the same state, marked, for a program that still
+    doesn't match its package.
     """
 
     path: bytes

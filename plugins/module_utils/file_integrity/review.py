@@ -115,11 +115,12 @@ class Review:
 class Acceptance:
     """Chooses the changes that a person accepts, and keeps their lines.
 
-    wanted: ``all``, ``explained``, change ids and printable paths. lines: by directory and escaped name, the new line or
-    None for what is gone. limit: how many of ``taken`` are described.
+    wanted: ``all``, ``explained``, change ids and printable paths. limit: how many of ``taken`` are described. package: the
+    key of the package that owns a path. lines: by directory and escaped name, the new line or None for what is gone.
     """
 
-    def __init__(self, wanted: t.Sequence[str], limit: int) -> None:
+    def __init__(self, wanted: t.Sequence[str], limit: int, package: t.Callable[[bytes], str | None]) -> None:
+        self._package = package
         self._all = "all" in wanted
         self._explained = "explained" in wanted
         self._names = {name for name in wanted if name not in ("all", "explained")}
@@ -143,13 +144,14 @@ class Acceptance:
         if not (named or self._all or (self._explained and verdict.explained)):
             return
         self._matched |= named
-        if found.line is not None and lines.is_unread(found.line):
+        line = None if found.state is None else lines.recorded(found.state, self._package(change.path))
+        if line is not None and lines.is_unread(line):
             # Whoever accepts it would accept content that nobody has seen.
             self._unread.append(printable(change.path))
             return
         if change.before is not None and change.before.path != change.path:
             self._set(change.before.path, None)
-        self._set(change.path, found.line)
+        self._set(change.path, line)
         self.count += 1
         if len(self.taken) < self._limit:
             self.taken.append(change)

@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import show, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages, show, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
     Event,
@@ -20,11 +20,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.hea
     merged_packages,
     summary,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.inspect import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened, reopened
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Extend, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_run import RecordingRun
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Extend, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording, rewrite
 
@@ -46,6 +46,7 @@ class Revision:
         self._now = now
         # What the new baseline takes the place of, however many steps lead to it.
         self._base = opened.seal
+        self._packages = packages.load_packages()
 
     def preview(self) -> dict[str, t.Any]:
         """Return the result of check mode: nothing is written, and only what accepting needs is read."""
@@ -88,13 +89,13 @@ class Revision:
         wanted = self._options.watches or ()
         if not wanted:
             raise UsageError("there is nothing to watch; set watches, or leave default_watches on")
-        run = RecordingRun(self._options, self._deadline, wanted, None)
+        run = RecordingRun(self._options, self._deadline, wanted, self._packages, None)
         plan = run.host.plan(wanted, (), os.path.dirname(self._opened.path))
         event = self._event("created", self._options.reason or "first baseline")
-        header = Header(tuple(wanted), plan.roots, run.packages.snapshot(), (event,))
+        header = Header(tuple(wanted), plan.roots, self._packages.snapshot(), (event,))
 
         def make_scan() -> Record:
-            return Record(plan, (), self._deadline, run.packages)
+            return Record(plan, (), self._deadline, self._packages)
 
         with state.written(name) as stream:
             writer = Writer(stream)
@@ -113,7 +114,7 @@ class Revision:
             return result
         old, reader = t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
         event = self._event("accepted", self._options.reason, acceptance)
-        snapshot = comparison.packages.snapshot()
+        snapshot = self._packages.snapshot()
         if not acceptance.everything:
             snapshot = merged_packages(old.packages, snapshot)
         header = old.followed_by(event, self._base, packages=snapshot)
@@ -128,7 +129,7 @@ class Revision:
     def _extend(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
         old, reader = t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
         wanted = self._options.watches or old.watches
-        run = RecordingRun(self._options, self._deadline, wanted, old.packages)
+        run = RecordingRun(self._options, self._deadline, wanted, self._packages, old.packages)
         hidden = os.path.dirname(self._opened.path)
         plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden)
         old_plan = run.host.plan(old.watches, old.roots, hidden)
@@ -136,7 +137,7 @@ class Revision:
         header = old.followed_by(event, self._base, watches=tuple(wanted), roots=plan.roots)
 
         def make_scan() -> Extend:
-            return Extend(plan, old_plan, reader, self._deadline, run.packages)
+            return Extend(plan, old_plan, reader, self._deadline, self._packages)
 
         try:
             with state.written(name) as stream:
@@ -151,8 +152,12 @@ class Revision:
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
     def _compared(self) -> tuple[Comparison, Acceptance]:
-        acceptance = Acceptance(self._options.accept, self._options.max_changes)
-        comparison = Comparison(self._options, self._opened, self._deadline, acceptance)
+        def package(path: bytes) -> str | None:
+            owned = self._packages.owner(path)
+            return owned.key if owned else None
+
+        acceptance = Acceptance(self._options.accept, self._options.max_changes, package)
+        comparison = Comparison(self._options, self._opened, self._deadline, self._packages, acceptance)
         comparison.run()
         acceptance.conclude()
         return comparison, acceptance

@@ -12,7 +12,13 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, packages, tally, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
+    classify,
+    evidence,
+    packages,
+    tally,
+    watches,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import Header, summary
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
@@ -29,7 +35,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.sur
 _PART_DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
 
 
-def inspect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     """Return the result of file_integrity_info. Raises UsageError and StateError."""
     options = Options.of(params)
     deadline = begin(options)
@@ -52,7 +58,7 @@ def inspect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
             "explained_count": 0,
             "baseline": {**summary(None, opened.seal), "exists": opened.seal is not None},
         }
-    comparison = Comparison(options, opened, deadline)
+    comparison = Comparison(options, opened, deadline, packages.load_packages())
     comparison.run()
     comparison.note_other_watches()
     return {"changed": False, **comparison.result()}
@@ -62,7 +68,12 @@ class Comparison:
     """One comparison of the host with a baseline that is believed."""
 
     def __init__(
-        self, options: Options, opened: Opened, deadline: _run.Deadline, acceptance: Acceptance | None = None
+        self,
+        options: Options,
+        opened: Opened,
+        deadline: _run.Deadline,
+        databases: packages.PackageDatabases,
+        acceptance: Acceptance | None = None,
     ) -> None:
         self._options = options
         self._opened = opened
@@ -70,7 +81,7 @@ class Comparison:
         self._header = t.cast("Header", opened.header)
         self._reader = t.cast("t.Any", opened.reader)
         self._watches = watches.with_meaning_of(self._header.watches, options.watches or ())
-        self.packages = packages.load_packages()
+        self._packages = databases
         self.tally = tally.Tally(self._watches)
         self.review = Review(self._watches, self._classify, options.max_changes, acceptance)
         self._damaged = False
@@ -80,8 +91,12 @@ class Comparison:
         host = Host.read()
         host.note_problems(self._watches, self.tally)
         plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
-        verifying = self.packages.digest_algorithms()
         trusting = self._options.rehash == "changed"
+
+        @functools.lru_cache(maxsize=None)
+        def verifying() -> t.Sequence[str]:
+            # Only asked where something changed: it loads the package databases, in the worker.
+            return sorted(self._packages.digest_algorithms())
 
         def make_scan() -> Compare:
             return Compare(plan, self._reader, self._deadline, verifying, trusting)
@@ -115,6 +130,8 @@ class Comparison:
     def result(self) -> dict[str, t.Any]:
         self.tally.add_seal(self._options.expected)
         detections = self.review.detections()
+        if "_context" in self.__dict__:
+            detections += [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited()]
         if self._damaged and self._options.expected:
             opened = self._opened._replace(problem=_PART_DAMAGED, alert="fim_baseline_tampered")
             detections = opened.detections(self._options.expected) + detections
@@ -139,13 +156,17 @@ class Comparison:
     def _classify(self, change: Change) -> Verdict:
         return classify.classify(change, self._context)
 
+    def _edited(self) -> list[packages.PackageEdit]:
+        return packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
+
     @functools.cached_property
     def _context(self) -> Context:
         """Read the package databases when the first change asks for them."""
-        self.tally.add_packages(self.packages)
+        self.tally.add_packages(self._packages)
         return Context(
-            packages=self.packages,
-            snapshot=self.packages.snapshot(),
+            packages=self._packages,
+            snapshot=self._packages.snapshot(),
             baseline_snapshot=self._header.packages,
             watches={watch.name: watch for watch in self._watches},
+            derived=self._options.derived,
         )
