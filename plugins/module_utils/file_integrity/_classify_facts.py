@@ -18,10 +18,12 @@ PROGRAM = "program"
 LOCAL_PROGRAM = "local_program"
 LIBRARY = "library"
 PERSISTENCE = "persistence"
+DEFENCE = "defence"
 ACCOUNT = "account"
+STATE = "state"
 
-# Files that run, or decide what runs, as root.
-TRUSTED_CATEGORIES = frozenset((PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE))
+# Files that run as root, or that root's programs believe.
+TRUSTED_CATEGORIES = frozenset((PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE, DEFENCE, ACCOUNT))
 
 
 class Facts:

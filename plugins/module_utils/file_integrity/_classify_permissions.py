@@ -117,7 +117,7 @@ def _ownership(facts: Facts) -> model.Verdict | None:
         return _explained(facts, "owner", "group")
     shown = "%s:%s, it was %s:%s before" % tuple(map(_id, (after.uid, after.gid, before.uid, before.gid)))
     if before.uid == 0 and after.uid not in (0, None):
-        severity = "high" if facts.trusted or facts.category == ACCOUNT else "medium"
+        severity = "high" if facts.trusted else "medium"
         return _permissions(facts, severity, "It does not belong to root any more (%s)." % shown)
     return _permissions(facts, "low", "It has another owner or group (%s)." % shown)
 
@@ -134,7 +134,7 @@ def _acl(facts: Facts) -> model.Verdict | None:
         return None
     added = sorted(xattrs.writers(facts.after) - xattrs.writers(facts.before))
     if added:
-        severity = "high" if facts.trusted or facts.category == ACCOUNT else "medium"
+        severity = "high" if facts.trusted else "medium"
         return _permissions(facts, severity, "An access control list lets %s write." % ", ".join(added))
     if facts.upgraded and facts.matches:
         return _explained(facts, "acl")

@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._cl
     LOCAL_PROGRAM,
     PERSISTENCE,
     PROGRAM,
+    STATE,
     Facts,
 )
 
@@ -26,6 +27,7 @@ _GENERIC: t.Mapping[str, tuple[str, str, str]] = {
     PROGRAM: ("high", "high", "high"),
     LIBRARY: ("medium", "high", "medium"),
     LOCAL_PROGRAM: ("medium", "medium", "medium"),
+    STATE: ("low", "low", "low"),
 }
 _OTHER = ("low", "medium", "medium")
 _COLUMNS = {CREATED_ALERT: 0, MODIFIED_ALERT: 1, DELETED_ALERT: 2}

@@ -24,6 +24,9 @@ _LEFTOVER = re.compile(
 )
 # /usr/lib/python3/x/__pycache__/y.cpython-313.opt-1.pyc is compiled from /usr/lib/python3/x/y.py (PEP 3147, PEP 488).
 _BYTECODE = re.compile(rb"(?P<directory>.+)/__pycache__/(?P<module>[^/]+?)\.[^./]+(?:\.opt-[0-9a-z]+)?\.pyc")
+_KERNEL = re.compile(
+    rb"/boot/(?:(?P<name>vmlinuz|System\.map|config)-(?P<version>[^/]+)|[^/]+/(?P<directory>[^/]+)/linux)"
+)
 _SCRIPT = re.compile(rb".+/(?P<package>[^/:]+)(?::[^/:]+)?\.(?:preinst|postinst|prerm|postrm|config)")
 _NOBODY = 0o022
 
@@ -33,8 +36,8 @@ class DerivedRule:
     """One kind of generated file.
 
     paths: compiled globs. packages: globs over package names, of which one must have changed. check: name of a function
-    in ``_CHECKS``. types: of entries that can be explained. sources: for the check ``copy``, packaged files that
-    the file may be a copy of.
+    in ``_CHECKS``. types: of entries that can be explained. sources: by path, the packaged files that it may be a copy
+    of, for the check ``copy``.
     """
 
     name: str
@@ -43,7 +46,7 @@ class DerivedRule:
     packages: tuple[str, ...]
     check: str
     types: frozenset[str]
-    sources: tuple[bytes, ...]
+    sources: t.Mapping[bytes, tuple[bytes, ...]]
 
 
 def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule, ...]:
@@ -61,7 +64,10 @@ def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule
                 packages=tuple(rule.get("packages", ("*",))),
                 check=check,
                 types=frozenset(rule.get("types", (model.FILE, model.LINK))),
-                sources=tuple(globs.to_bytes(source) for source in rule.get("sources", ())),
+                sources={
+                    globs.to_bytes(path): tuple(map(globs.to_bytes, sources))
+                    for path, sources in rule.get("sources", {}).items()
+                },
             )
         )
     return tuple(found)
@@ -117,11 +123,11 @@ def _changed_package_link(rule: DerivedRule, facts: Facts) -> bool:
 
 def _alternative(rule: DerivedRule, facts: Facts) -> bool:
     """A link into /etc/alternatives, whose own links must lead to packaged files."""
+    if facts.path.startswith(_ALTERNATIVES):
+        return _packaged_link(rule, facts)
     entry = facts.after or facts.before
     target = facts.target(entry) if entry else None
-    if target is not None and target.startswith(_ALTERNATIVES) and not facts.path.startswith(_ALTERNATIVES):
-        return True
-    return _packaged_link(rule, facts)
+    return target is not None and target.startswith(_ALTERNATIVES)
 
 
 def _sibling_link(_rule: DerivedRule, facts: Facts) -> bool:
@@ -142,11 +148,24 @@ def _bytecode(_rule: DerivedRule, facts: Facts) -> bool:
     return source is not None and facts.version_changed(source)
 
 
+def _kernel_copy(_rule: DerivedRule, facts: Facts) -> bool:
+    """/boot/vmlinuz-6.1 and the like, which kernel-install(8) copies from /usr/lib/modules/6.1; or gone with it."""
+    match = _KERNEL.fullmatch(facts.path)
+    if match is None:
+        return False
+    name = match["name"] or b"vmlinuz"
+    version = match["version"] or match["directory"]
+    owned = facts.context.packages.owner(b"/usr/lib/modules/" + version + b"/" + name)
+    if facts.after is None:
+        return owned is None
+    return owned is not None and facts.version_changed(owned) and ships(owned, facts.after) is True
+
+
 def _copy(rule: DerivedRule, facts: Facts) -> bool:
     """The content of a packaged file, verified by its digest."""
     if facts.after is None:
         return False
-    for source in rule.sources:
+    for source in rule.sources.get(facts.path, ()):
         owned = facts.context.packages.owner(source)
         if owned is not None and facts.version_changed(owned) and ships(owned, facts.after):
             return True
@@ -195,6 +214,7 @@ _CHECKS: dict[str, t.Callable[[DerivedRule, Facts], bool]] = {
     "alternative": _alternative,
     "sibling_link": _sibling_link,
     "bytecode": _bytecode,
+    "kernel_copy": _kernel_copy,
     "copy": _copy,
     "leftover": _leftover,
     "maintainer_script": _maintainer_script,
