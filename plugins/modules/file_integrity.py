@@ -147,6 +147,10 @@ baseline:
       type: list
       elements: str
       returned: when it exists
+created:
+  description: Whether there was no baseline before, so that RV(findings) and RV(coverage) are those of the whole host.
+  type: bool
+  returned: success
 accepted:
   description: The changes that were accepted, or would be in check mode.
   type: list

@@ -42,7 +42,7 @@ def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
                 return _refused(options, opened)
             revision = Revision(options, opened, begin(options), _account(), time.time())
             result = revision.preview() if check_mode or state is None else _revise(state, options, revision)
-    return result
+    return {**result, "created": opened.reader is None}
 
 
 def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict[str, t.Any]:
@@ -88,7 +88,7 @@ def _abort(options: Options, check_mode: bool) -> dict[str, t.Any]:
 
 def _remove(options: Options, check_mode: bool) -> dict[str, t.Any]:
     """Remove the baseline whatever state it is in: this is the way out of a damaged or tampered one."""
-    gone = {"changed": False, "baseline": summary(None, None), "detections": [], "coverage": []}
+    gone = {"changed": False, "created": False, "baseline": summary(None, None), "detections": [], "coverage": []}
     with _state(options, create=False) as state:
         if state is None:
             return gone
@@ -112,6 +112,7 @@ def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
         reason = str(opened.problem)
     result: dict[str, t.Any] = {
         "changed": False,
+        "created": False,
         "detections": opened.detections(options.expected),
         "coverage": tally.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
         "baseline": {**summary(None, opened.seal), "exists": opened.seal is not None},
