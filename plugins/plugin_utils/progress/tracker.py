@@ -39,11 +39,15 @@ class Look:
     severities: tuple[int, ...]
 
 
+_NOTHING = Look(_finding.NOT_CHECKED, (0,) * len(_finding.SEVERITIES))
+
+
 class Tally:
-    """One capability over the fleet: the last look at each host, and the sums of all."""
+    """One capability over the fleet: the last look at each host, which of them the store has, and the sums of all."""
 
     def __init__(self) -> None:
         self.looks: dict[str, Look] = {}
+        self.recorded: set[str] = set()
         self.severities: collections.Counter[str] = collections.Counter()
         self.statuses: collections.Counter[str] = collections.Counter()
 
@@ -116,8 +120,14 @@ class Tracker:
         return news
 
     def host_failed(self, host: str, task: str, reason: str) -> None:
-        """Note a failed task; a host's first failure is kept, for the others tend to follow from it."""
+        """Note a failed task; a host's first failure is kept, for the others tend to follow from it.
+
+        In a run that is recorded, a look whose result isn't in the store yet has come to nothing.
+        """
         self.errors.setdefault(host, f"{task}: {_alike(host, _lines(reason)[0])}")
+        for tally in self.tallies.values():
+            if self.expected and host in tally.looks and host not in tally.recorded:
+                tally.add(host, _NOTHING)
 
     def expect(self, capabilities: t.Iterable[str]) -> None:
         """Note what the run is going to look at, so that a host can be said to be done."""
@@ -136,8 +146,9 @@ class Tracker:
     def recorded(self, host: str, capability: str) -> None:
         """Note that the store has this host's result: of one that gave none, that it was not checked."""
         tally = self.tallies.setdefault(capability, Tally())
+        tally.recorded.add(host)
         if host not in tally.looks:
-            tally.add(host, Look(_finding.NOT_CHECKED, (0,) * len(_finding.SEVERITIES)))
+            tally.add(host, _NOTHING)
 
     @property
     def done(self) -> int | None:

@@ -142,3 +142,20 @@ def test_the_first_failure_of_a_host_is_kept_and_bounded(run: Tracker) -> None:
     run.host_failed("web1", "Report", "because of that")
     assert run.errors["web1"].startswith("Compare: xxx")
     assert len(run.errors["web1"]) < 400
+
+
+def test_a_look_that_fails_before_it_is_recorded_has_come_to_nothing(run: Tracker) -> None:
+    run.expect(["file_integrity"])
+    for host in ("web1", "web2"):
+        run.looked(host, "file_integrity", findings(5), coverage("checked"))
+    run.recorded("web1", "file_integrity")
+    for host in ("web1", "web2"):
+        run.host_failed(host, "Hold the release", "something serious is open")
+    assert run.scanned == 1
+    assert +run.severities == {"critical": 1}
+
+
+def test_a_look_that_nobody_records_counts_whatever_fails_later(run: Tracker) -> None:
+    run.looked("web1", "file_integrity", [], coverage("checked"))
+    run.host_failed("web1", "Something else", "no")
+    assert run.scanned == 1
