@@ -97,7 +97,7 @@ def alert_text(data: model.ReportData, alert: str) -> dict[str, t.Any]:
 
 def technique_text(data: model.ReportData, identifier: str) -> dict[str, t.Any]:
     """Return what is shown of an ATT&CK technique, by the id that its cards have."""
-    technique = data.techniques.get(identifier) or model.Technique(identifier, "", "", known=False)
+    technique = data.techniques.get(key(identifier)) or model.Technique(identifier, "", "", known=False)
     return {
         "id": identifier,
         "name": visible(technique.name),

@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
 # From the most severe to the least.
 SEVERITIES = tuple(reversed(_finding.SEVERITIES))
@@ -122,8 +123,8 @@ class ReportData:
 
     findings: all of the report's hosts and capabilities, so that score and picture stay true. statuses, since: which of
     them are listed (those with one of these statuses, seen since that time); empty and None for all. limits: (option,
-    values as text) of what narrowed the report. runs: newest first. alerts and techniques: by the ids that the findings
-    and their events name.
+    values as text) of what narrowed the report. runs: newest first. alerts and techniques: by the
+    ``shown.key`` of the ids that the findings and their events name.
     """
 
     title: str
@@ -140,7 +141,7 @@ class ReportData:
 
     def alert(self, alert: str) -> AlertText:
         """Return the texts of an alert; of one that has none, its id."""
-        return self.alerts.get(alert) or AlertText(alert, "alert", "", "", ())
+        return self.alerts.get(key(alert)) or AlertText(alert, "alert", "", "", ())
 
     def listed(self, finding: Finding) -> bool:
         """Return whether the report lists a finding; it counts all of them."""

@@ -115,5 +115,5 @@ def _environment(data: model.ReportData) -> jinja2.Environment:
 def _finalized(value: t.Any) -> t.Any:
     # Markup has been through here when it was text; cutting is for those who know what they show.
     if isinstance(value, str) and not isinstance(value, markupsafe.Markup):
-        return shown.visible(value, limit=100_000, multiline=True)
+        return shown.visible(value, limit=20_000, multiline=True)
     return value

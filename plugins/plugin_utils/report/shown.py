@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 import urllib.parse
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -38,8 +39,14 @@ def visible(value: object, limit: int = TEXT_LIMIT, multiline: bool = False) -> 
         text = text[:limit]
     if not text.isprintable():
         kept = "\n\t" if multiline else ""
-        text = "".join(char if char.isprintable() or char in kept else printable(char) for char in text)
+        text = "".join(char if char.isprintable() or char in kept else _escaped(char) for char in text)
     return f"{text} … ({cut:,} more characters)" if cut > 0 else text
+
+
+def _escaped(char: str) -> str:
+    if unicodedata.category(char) == "Cf":  # every format character, also the rare ones that modules let pass
+        return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+    return printable(char)
 
 
 def key(name: str) -> str:

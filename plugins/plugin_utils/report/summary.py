@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +184,11 @@ def looked(entries: t.Sequence[model.Coverage], shown: coverage.Matrix) -> str:
     if not words:
         return f"Every scope was checked ({total:,} of {total:,})."
     reasons = collections.Counter(coverage.gap_reason(entry) for entry in dark or part).most_common()
-    why = f": {reasons[0][0].rstrip('.')}{' (and other reasons)' if len(reasons) > 1 else ''}" if reasons else ""
+    why = (
+        f": {visible(reasons[0][0], 300).rstrip('.')}{' (and other reasons)' if len(reasons) > 1 else ''}"
+        if reasons
+        else ""
+    )
     return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}{why}."
 
 

@@ -12,7 +12,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import card
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
-    key,
     listed,
     moment,
     visible,
@@ -119,7 +118,7 @@ def _attention(data: model.ReportData, gaps: t.Sequence[coverage.Gap]) -> dict[s
 
 
 def _issue_item(data: model.ReportData, issue: summary.Issue) -> dict[str, t.Any]:
-    text = cards.alert_text(data, key(issue.alert))
+    text = cards.alert_text(data, issue.alert)
     return {
         "issue": issue,
         "title": text["title"],

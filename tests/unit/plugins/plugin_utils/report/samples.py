@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, shown
 
 NOW = 1_764_000_000.0
 DAY = 86_400.0
@@ -277,6 +277,10 @@ def hostile(attack: str) -> model.ReportData:
             coverage(**names, status="partial", skipped=((attack, attack),), skipped_count=9),
             coverage(**{**names, "host": f"{attack} dark"}, status="not_checked", reason=attack),
         ),
-        alerts={attack: model.AlertText(attack, attack, attack, attack, (attack, f"https://example.org/{attack}"))},
-        techniques={attack: model.Technique(attack, attack, attack, known=False)},
+        alerts={
+            shown.key(attack): model.AlertText(
+                attack, attack, attack, attack, (attack, "https://example.org/reference")
+            )
+        },
+        techniques={shown.key(attack): model.Technique(attack, attack, attack, known=False)},
     )

@@ -1,0 +1,59 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model
+
+from tests.unit.plugins.plugin_utils.report import samples
+
+
+def entry(host: str, capability: str, scope: str, status: str = "checked", **changes: t.Any) -> model.Coverage:
+    return samples.coverage(host=host, capability=capability, scope=scope, status=status, **changes)
+
+
+def test_hosts_that_were_covered_alike_share_a_row_and_the_worst_is_first() -> None:
+    entries = [entry(host, "fim", scope) for host in ("c", "a", "b") for scope in ("x", "y")]
+    entries += [entry("d", "fim", "x"), entry("d", "fim", "y", "not_checked", reason="No root.")]
+    matrix = coverage.matrix(entries)
+    assert [row.hosts for row in matrix.rows] == [("d",), ("a", "b", "c")]
+    assert matrix.rows[0].cells == (coverage.Cell("partial", 1, 2, "No root."),)
+    assert (matrix.controls, matrix.not_fully_checked) == (4, 1)
+
+
+def test_different_reasons_make_different_rows() -> None:
+    entries = [entry(host, "fim", "x", "not_checked", reason=f"Reason {host}.") for host in ("a", "b")]
+    assert len(coverage.matrix(entries).rows) == 2
+
+
+def test_a_capability_that_a_host_never_had_is_said() -> None:
+    matrix = coverage.matrix([entry("a", "fim", "x"), entry("b", "fim", "x"), entry("b", "audit", "y")])
+    assert matrix.rows[0] == coverage.MatrixRow(
+        ("a",), (coverage.Cell("never", 0, 0, coverage.NEVER_REASON), coverage.Cell("checked", 1, 1, ""))
+    )
+    assert matrix.not_fully_checked == 1
+
+
+def test_a_host_that_only_a_finding_names_was_never_looked_at() -> None:
+    matrix = coverage.matrix([], [samples.finding(host="ghost")])
+    assert [(row.hosts, row.cells[0].status) for row in matrix.rows] == [(("ghost",), "never")]
+
+
+def test_a_gap_names_every_host_with_the_same_reason() -> None:
+    entries = [entry(host, "audit", "log", "not_checked", reason="No auditd.") for host in ("a", "b")]
+    entries.append(entry("c", "fim", "x", "partial", skipped=(("/root", "Permission denied."),), skipped_count=7))
+    dark, part = coverage.gaps(entries, coverage.matrix(entries[:2]))
+    assert (dark.reason, dark.hosts, dark.status) == ("No auditd.", ("a", "b"), "not_checked")
+    assert (part.reason, part.skipped, part.skipped_count) == (
+        "Permission denied.",
+        (("c", "/root", "Permission denied."),),
+        7,
+    )
+
+
+def test_ten_thousand_hosts_that_are_alike_are_one_row() -> None:
+    entries = [entry(f"h{number}", "fim", "x") for number in range(10_000)]
+    matrix = coverage.matrix(entries)
+    assert (len(matrix.rows), len(matrix.rows[0].hosts), coverage.gaps(entries, matrix)) == (1, 10_000, ())

@@ -1,0 +1,69 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_results, table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage
+
+from tests.unit.plugins.plugin_utils.report import stored
+
+WANTED = table.Row("critical", "new", "web1", "A packaged program does not match its package", "/bin/ls")
+
+
+def test_a_finding_of_a_module_makes_a_row() -> None:
+    assert from_results.rows([stored.event("web1", "/bin/ls")]) == [WANTED]
+
+
+def test_a_finding_of_the_store_makes_the_same_row() -> None:
+    with stored.store() as opened:
+        stored.record(opened, "web1", [stored.event("web1", "/bin/ls")], now=1)
+        assert from_results.rows([dataclasses.asdict(finding) for finding in opened.query(now=2)]) == [WANTED]
+
+
+def test_coverage_of_a_module_and_of_the_store_mean_the_same() -> None:
+    scope = _finding.ScopeCoverage("programs")
+    scope.skip("/bin/secret", "Permission denied.")
+    entry = scope.entry()
+    kept = dataclasses.asdict(Coverage("r", "web1", "fim", "partial", (entry,), 1.0, 1.0))
+    assert from_results.entries([entry], "web1", "fim") == from_results.entries([kept], "", "")
+    assert from_results.entries([entry], "web1", "fim")[0].skipped == (("/bin/secret", "Permission denied."),)
+
+
+@pytest.mark.parametrize(
+    ("findings", "message"),
+    [
+        ("text", "findings is no list but a str"),
+        ([7], r"findings\[0\] is no mapping but a int"),
+        ([{}], r"findings\[0\] has a severity that is none of critical, high"),
+        ([{"severity": "low", "status": "lost"}], r"findings\[0\] has a status that is none of new, open"),
+        ([{"severity": "low", "status": "new"}], r"findings\[0\] has no text in 'host'"),
+        ([{"finding_info": {}}], r"findings\[0\] is no mapping but a NoneType"),
+    ],
+)
+def test_what_is_no_finding_is_named(findings: t.Any, message: str) -> None:
+    with pytest.raises(from_results.ResultError, match=message):
+        from_results.rows(findings)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "message"),
+    [
+        ({}, "coverage is no list but a dict"),
+        (
+            [{"scope": "x", "status": "fine"}],
+            r"coverage\[0\] has a status that is none of checked, partial, not_checked",
+        ),
+        ([{"status": "checked"}], r"coverage\[0\] has no text in 'scope'"),
+        ([{"entries": [], "host": 3}], r"coverage\[0\] has no text in 'host'"),
+        ([{"scope": "x", "status": "partial", "skipped": "all"}], r"coverage\[0\] is no list but a str"),
+    ],
+)
+def test_what_is_no_coverage_is_named(coverage: t.Any, message: str) -> None:
+    with pytest.raises(from_results.ResultError, match=message):
+        from_results.entries(coverage, "web1", "fim")

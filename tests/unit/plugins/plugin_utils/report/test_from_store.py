@@ -1,0 +1,116 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_store, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
+
+from tests.unit.plugins.plugin_utils.report import stored
+
+NOTHING_KNOWN = catalogue.Catalogue({}, {})
+
+
+def collect(
+    store: Store,
+    now: float = 1_000,
+    known: catalogue.Catalogue = stored.CATALOGUE,
+    limits: from_store.Limits | None = None,
+) -> model.ReportData:
+    return from_store.collect(store, known, limits or from_store.Limits(), title="T", version="0.1.0", now=now)
+
+
+def test_an_empty_store_is_an_empty_report() -> None:
+    with stored.store() as store:
+        data = collect(store)
+    assert (data.runs, data.findings, data.coverage, data.limits) == ((), (), (), ())
+
+
+def test_a_finding_comes_with_its_history_and_its_texts() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
+        stored.record(store, "web1", [], now=20)
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=30)
+        data = collect(store)
+    (finding,) = data.findings
+    assert (finding.status, finding.severity, finding.count, finding.scope) == ("open", "critical", 2, "programs")
+    assert [(change.time, change.action, change.severity) for change in finding.history] == [
+        (10, "new", "critical"),
+        (20, "resolved", None),
+        (30, "reopened", "critical"),
+    ]
+    assert data.alert(finding.alert).references == ("https://example.org/reference",)
+    assert data.techniques["T1548.001"] == model.Technique(
+        "T1548.001", "Abuse Elevation Control: Setuid", "Privilege Escalation", known=True
+    )
+    assert [run.started for run in data.runs] == [30, 20, 10]
+
+
+def test_who_decided_and_why_is_in_the_history() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
+        store.suppress(Selection(host="web1"), reason="known build", by="alice", now=20, until=50)
+        before, after = collect(store, now=40), collect(store, now=60)
+    assert (before.findings[0].status, before.findings[0].history[-1]) == (
+        "suppressed",
+        model.Change(20, "suppressed", None, "alice: known build"),
+    )
+    # No run has seen it since, so the store's history does not say yet that the suppression is over.
+    assert (after.findings[0].status, after.findings[0].history[-1]) == (
+        "open",
+        model.Change(50, "unsuppressed", "critical", "the suppression ended"),
+    )
+
+
+def test_coverage_is_one_entry_for_each_scope_and_silence_is_not_checked() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [], now=10, coverage=[stored.checked(), not_checked("ssh", "No root.")])
+        described = {"playbook": "", "user": "", "controller": "", "version": ""}
+        store.start_run(hosts=["dead"], capabilities=["file_integrity"], now=20, **described)
+        data = collect(store)
+    assert [(entry.host, entry.scope, entry.status, entry.time) for entry in data.coverage] == [
+        ("dead", "file_integrity", "not_checked", 0),
+        ("web1", "programs", "checked", 10),
+        ("web1", "ssh", "not_checked", 10),
+    ]
+    assert data.coverage[0].reason.startswith("no result arrived")
+    assert data.runs[0].finished is None
+
+
+def test_an_alert_that_the_catalogue_does_not_know_has_its_own_words_and_no_link() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
+        data = collect(store, known=NOTHING_KNOWN)
+    assert data.alert("package_file_modified") == model.AlertText(
+        "A packaged program does not match its package",
+        "alert",
+        "What 'A packaged program does not match its package' means.",
+        "Reinstall the package.",
+        (),
+    )
+    assert {technique.known for technique in data.techniques.values()} == {False}
+
+
+def test_hosts_narrow_everything_but_statuses_and_since_only_the_list() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls"), stored.event("web1", "/bin/cat")], now=10)
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=20)
+        stored.record(store, "db1", [stored.event("db1", "/bin/ls")], now=20)
+        data = collect(store, limits=from_store.Limits(hosts=("web*",), statuses=("resolved",), since=5))
+    assert {(finding.host, finding.status) for finding in data.findings} == {("web1", "open"), ("web1", "resolved")}
+    assert {entry.host for entry in data.coverage} == {"web1"}
+    assert [finding.status for finding in data.findings if data.listed(finding)] == ["resolved"]
+    assert data.limits == (("hosts", "web*"), ("statuses", "resolved"), ("since", "1970-01-01 00:00 UTC"))
+
+
+def test_only_findings_that_can_be_shown_keep_their_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(from_store, "FINDING_LIMIT", 3)
+    monkeypatch.setattr(from_store, "_CHUNK", 2)
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", f"/bin/{number}") for number in range(5)], now=10)
+        data = collect(store)
+    assert [bool(finding.event) for finding in data.findings] == [True, True, True, False, False]
+    assert len({finding.uid for finding in data.findings}) == 5

@@ -1,0 +1,217 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import hashlib
+import html.parser
+import json
+import re
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page, view
+
+from tests.unit.plugins.plugin_utils.report import samples
+
+
+class Document(html.parser.HTMLParser):
+    """What a page is made of: its elements with the names of their attributes, its texts, links, styles and scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.links: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.raw: dict[str, list[str]] = {"style": [], "script": []}
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _value in attrs)))
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+        if tag in self.raw:
+            self._inside = tag
+            self.raw[tag].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.raw[self._inside][-1] += data
+        else:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+    @property
+    def payload(self) -> dict[str, t.Any]:
+        return t.cast("dict[str, t.Any]", json.loads(self.raw["script"][0]))
+
+
+def rendered(data: model.ReportData) -> Document:
+    return Document(page.render(data))
+
+
+@pytest.mark.parametrize("attack", samples.ATTACKS)
+def test_what_hosts_send_makes_no_element_and_no_attribute(attack: str) -> None:
+    assert rendered(samples.hostile(attack)).elements == rendered(samples.hostile("harmless")).elements
+
+
+@pytest.mark.parametrize("attack", samples.ATTACKS)
+def test_links_go_to_the_page_itself_or_to_the_catalogues_references(attack: str) -> None:
+    allowed = re.compile(r"#[\x21-\x7e]*|https://example\.org/reference")
+    links = rendered(samples.hostile(attack)).links
+    assert [link for link in links if not allowed.fullmatch(link)] == []
+
+
+def test_a_template_in_a_name_is_only_text() -> None:
+    text = rendered(samples.hostile("{{ 7 * 7 }}")).text
+    assert "{{ 7 * 7 }}" in text
+    assert "49" not in text
+
+
+@pytest.mark.parametrize("attack", samples.ATTACKS)
+def test_the_data_for_the_script_cannot_end_its_element(attack: str) -> None:
+    raw = Document(page.render(samples.hostile(attack))).raw["script"]
+    assert len(raw) == 2
+    assert not re.search(r"[<>&\u2028\u2029]|[^\x20-\x7e]", raw[0])
+
+
+def test_the_data_says_what_was_found() -> None:
+    payload = rendered(samples.hostile("a<b>&\u2028c")).payload
+    assert payload["findings"]["subject"] == ["a<b>&\\u2028c"] * 4
+
+
+def test_no_text_moves_the_readers_eye() -> None:
+    text = page.render(samples.hostile("\u202eabc\u2066\u200f\x1b[1m\x07"))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\x00-\x08\x0b-\x1f\x7f]", text)
+
+
+def test_a_megabyte_in_every_field_is_cut() -> None:
+    assert len(page.render(samples.hostile("<" * 1_000_000)).encode()) < 1_500_000
+
+
+def test_the_page_asks_for_nothing_from_outside() -> None:
+    document = rendered(samples.fleet())
+    loaders = {"img", "link", "iframe", "object", "embed", "video", "audio", "source", "base", "form-action"}
+    assert not loaders & {tag for tag, _attributes in document.elements}
+    assert not re.search(r"url\((?!\"#)|@import|@font-face", document.raw["style"][0])
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|sendBeacon|import\()", document.raw["script"][1])
+    assert not [name for name, _value in document.attributes if name.startswith("on") or name == "style"]
+
+
+def test_the_policy_allows_exactly_the_pages_own_style_and_script() -> None:
+    document = rendered(samples.fleet())
+    policy = next(value for name, value in document.attributes if value.startswith("default-src"))
+    style, script = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (document.raw["style"][0], document.raw["script"][1])
+    )
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; base-uri 'none'; "
+        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def test_the_script_never_makes_markup_of_text() -> None:
+    script = rendered(samples.data()).raw["script"][1]
+    forbidden = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser|srcdoc|createContextual"
+    )
+    assert not re.search(forbidden, script)
+
+
+def test_without_javascript_the_page_shows_the_most_urgent_findings() -> None:
+    document = rendered(samples.fleet())
+    cards = [attributes for tag, attributes in document.elements if tag == "details" and "data-slot" in attributes]
+    assert len(cards) == 51  # fifty, and the form for the script
+    for words in ("JavaScript is off: these are the first 50 of 140 findings", "What changed", "4755", "T1554"):
+        assert words in document.text
+
+
+def test_the_same_data_gives_the_same_page() -> None:
+    assert page.render(samples.fleet()) == page.render(samples.fleet())
+
+
+def test_only_when_it_was_written_may_differ_between_reports_that_say_the_same() -> None:
+    one, later = (page.render(samples.data(generated=time)) for time in (samples.NOW, samples.NOW + 3600))
+    assert one != later
+    assert page.same_report(one, later)
+    assert not page.same_report(one, page.render(samples.data(coverage=(samples.coverage(),))))
+
+
+def test_a_host_cannot_pretend_that_a_report_says_the_same() -> None:
+    forged = "<p>Written by bulwark.servers 0.1.0 on {}"
+    one, other = (page.render(samples.hostile(forged.format(text))) for text in ("here", "there"))
+    assert not page.same_report(one, other)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (samples.data(), ["Nothing is known. No run is recorded here, so nothing was checked.", "There is no score"]),
+        (
+            samples.data(
+                coverage=(samples.coverage(), samples.coverage(scope="ssh", status="not_checked", reason="No root."))
+            ),
+            ["Nothing was found.", "1 of 2 scopes was not checked: No root.", "1 host has a blind spot"],
+        ),
+        (samples.data(coverage=(samples.coverage(),)), ["Nothing was found. Every scope was checked (1 of 1)."]),
+    ],
+)
+def test_a_page_without_findings_tells_the_truth(data: model.ReportData, words: list[str]) -> None:
+    text = rendered(data).text
+    for sentence in words:
+        assert sentence in text
+    assert not re.search(r"all (is )?(clean|clear|good|safe)|no (problems|threats)", text, re.IGNORECASE)
+
+
+def test_the_score_is_shown_with_its_formula_and_its_parts() -> None:
+    text = rendered(samples.fleet()).text
+    for words in (
+        "(scopes checked + scopes partly checked ÷ 2) ÷ all scopes",
+        "critical 0 %, high 25 %, medium 50 %, low 75 %, informational 100 %",
+        "100 \N{MULTIPLICATION SIGN} coverage \N{MULTIPLICATION SIGN} health",
+        "lost to what was not checked",
+        "suppressed findings do not count; with them the score is",
+    ):
+        assert words in text
+
+
+def test_a_fleet_of_ten_thousand_is_grouped_and_what_is_cut_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "FINDING_LIMIT", 200)
+    document = rendered(samples.fleet(hosts=10_000, findings=300))
+    assert "5,833 hosts" in document.text
+    assert "9,900 hosts with less to do are not listed." in document.text
+    assert "This file holds 200 of 300 findings, the most severe first." in document.text
+    assert len(document.elements) < 20_000
+    assert len(document.payload["hosts"]) == 10_000
+
+
+def test_limits_are_said() -> None:
+    assert (
+        "Limited to hosts: web*, statuses: new."
+        in rendered(samples.data(limits=(("hosts", "web*"), ("statuses", "new")))).text
+    )
+
+
+def test_a_technique_that_the_catalogue_does_not_know_is_no_link() -> None:
+    attacks = [{"technique": {"uid": uid}} for uid in ("T1554", "T9999")]
+    document = rendered(
+        samples.data(
+            findings=(samples.finding(event={"finding_info": {"attacks": attacks}}),), coverage=(samples.coverage(),)
+        )
+    )
+    assert [link for link in document.links if "attack" in link and link.startswith("http")] == [
+        "https://attack.mitre.org/techniques/T1554/"
+    ]
+    assert "T9999" in document.text

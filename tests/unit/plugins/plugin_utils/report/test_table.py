@@ -1,0 +1,99 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.plugins.plugin_utils.report import samples
+
+ANY = st.text(alphabet=st.characters(codec="utf-8"), max_size=80)
+
+
+def row(**changes: str) -> table.Row:
+    fields = {"severity": "high", "status": "new", "host": "web1", "title": "A title", "subject": "/bin/x"}
+    return table.Row(**{**fields, **changes})
+
+
+def test_findings_are_aligned_with_the_most_severe_first() -> None:
+    rows = [row(severity="low", host="web-long-name"), row(severity="critical", status="open"), row()]
+    assert table.lines(rows, [])[:4] == [
+        "SEVERITY  STATUS  HOST           FINDING  SUBJECT",
+        "critical  open    web1           A title  /bin/x",
+        "high      new     web1           A title  /bin/x",
+        "low       new     web-long-name  A title  /bin/x",
+    ]
+
+
+def test_more_findings_than_the_limit_are_counted_by_severity() -> None:
+    rows = [row(subject=str(number), severity=("high", "low")[number % 2]) for number in range(10)]
+    lines = table.lines(rows, [], limit=4)
+    assert lines[5] == "and 6 more: 1 high, 5 low"
+
+
+def test_nothing_found_says_how_much_was_looked_at() -> None:
+    dark = samples.coverage(scope="ssh", status="not_checked", reason="No root.")
+    assert table.lines([], [samples.coverage(), dark]) == [
+        "Nothing was found. 1 of 2 scopes was not checked: No root.",
+        "",
+        "HOSTS  CAPABILITY      COVERAGE  SCOPES  REASON",
+        "web1   File integrity  partly    1 of 2  No root.",
+        "",
+        "Not checked:",
+        "- web1: File integrity, ssh: No root.",
+    ]
+
+
+def test_without_coverage_nothing_is_called_clean() -> None:
+    lines = table.lines([], [])
+    assert lines[0] == "Nothing was found, and no coverage says what was looked at."
+    assert lines[-1] == "Nothing was checked."
+
+
+def test_only_full_coverage_is_called_everything() -> None:
+    assert table.lines([], [samples.coverage()])[-1] == "Everything was checked."
+
+
+def test_the_last_lines_say_what_was_not_checked_of_whom_and_why() -> None:
+    data = samples.fleet()
+    text = " ".join(table.lines([row()], data.coverage)).split("Not checked:")[1]
+    for words in ("db-000.example.org", "auditd is not running", "No result arrived", "9 subjects skipped"):
+        assert words in text
+
+
+@pytest.mark.parametrize("attack", samples.ATTACKS)
+def test_what_a_host_sent_is_printable(attack: str) -> None:
+    data = samples.hostile(attack)
+    rows = [row(host=attack, title=attack, subject=attack)]
+    assert all(line.isprintable() for line in table.lines(rows, data.coverage))
+
+
+@given(ANY, ANY, st.integers(0, 200))
+def test_no_line_is_wider_than_asked_for(name: str, reason: str, width: int) -> None:
+    rows = [row(host=name, title=reason, subject=name + reason)]
+    entries = [samples.coverage(host=name, scope=reason, status="not_checked", reason=reason + name)]
+    lines = table.lines(rows, entries, width)
+    assert max(map(_columns, lines)) <= max(width, table.MINIMUM_WIDTH)
+
+
+def test_wide_characters_take_two_columns() -> None:
+    header, line = table.lines([row(host="世界")], [])[:2]
+    assert line.index("A title") == header.index("FINDING") - 2
+
+
+def test_a_megabyte_is_cut() -> None:
+    lines = table.lines(
+        [row(subject="x" * 1_000_000)], [samples.coverage(status="not_checked", reason="y" * 1_000_000)]
+    )
+    assert sum(map(len, lines)) < 2_000
+
+
+def _columns(line: str) -> int:
+    """Return how wide a terminal shows a line."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in line)
+    return len(line) + wide - sum(unicodedata.combining(char) > 0 for char in line)
