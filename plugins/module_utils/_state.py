@@ -77,6 +77,10 @@ class StateDirectory:
                 descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            raise DamagedError("%s is no regular file; look into it" % os.path.join(self.path, name)) from error
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             os.close(descriptor)

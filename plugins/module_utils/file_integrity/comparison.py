@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import NewerError, StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
     classify,
     evidence,
@@ -39,14 +39,7 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     """Return the result of file_integrity_info. Raises UsageError and StateError."""
     options = Options.of(params)
     deadline = begin(options)
-    state = StateDirectory.open(options.root, CAPABILITY, create=False)
-    try:
-        opened = open_baseline(state, options)
-    except StateError as error:
-        opened = Opened(os.path.join(options.root, CAPABILITY), problem=str(error))
-    finally:
-        if state is not None:
-            state.close()
+    opened = _opened(options)
     if opened.reader is None or opened.header is None:
         return {
             "changed": False,
@@ -62,6 +55,22 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     comparison.run()
     comparison.note_other_watches()
     return {"changed": False, **comparison.result()}
+
+
+def _opened(options: Options) -> Opened:
+    """Return the baseline, or what is wrong with where it should be: this module tells, rather than fail the scan."""
+    try:
+        state = StateDirectory.open(options.root, CAPABILITY, create=False)
+        try:
+            return open_baseline(state, options)
+        finally:
+            if state is not None:
+                state.close()
+    except NewerError as error:
+        return Opened(options.root, problem=str(error))
+    except StateError as error:
+        alert = "fim_baseline_tampered" if options.expected else None
+        return Opened(os.path.join(options.root, CAPABILITY), problem=str(error), alert=alert)
 
 
 class Comparison:

@@ -33,12 +33,14 @@ def constructor(algorithm: str) -> t.Callable[[], t.Any]:
 
     ``usedforsecurity=False`` keeps MD5 available in FIPS mode: there it only tells apart what dpkg installed.
     """
+    plain: t.Callable[[], t.Any] = getattr(hashlib, algorithm)
+    make = functools.partial(plain, usedforsecurity=False)
     try:
-        hashlib.new(algorithm, usedforsecurity=False)
-    except TypeError:  # Python 3.8
-        hashlib.new(algorithm)
-        return t.cast("t.Callable[[], t.Any]", getattr(hashlib, algorithm))
-    return functools.partial(getattr(hashlib, algorithm), usedforsecurity=False)
+        make()
+    except TypeError:  # Python 3.8 doesn't know the argument
+        plain()
+        return plain
+    return make
 
 
 class ContentReader:

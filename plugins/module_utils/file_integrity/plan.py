@@ -119,7 +119,7 @@ class Plan:
             component = pattern.components[position]
             last = position + 1 == len(pattern.components)
             if component is globs.ANY_DEPTH:
-                following.append((number, position))
+                self._enter(following, number, position)
                 if last:
                     complete.append(pattern)
                 continue
