@@ -260,9 +260,11 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]
             return
         self._clean_results(outcome.data, outcome.action)
         words = outcome.data.get("msg")
-        self._display.display(
-            text.said(outcome.host, words if isinstance(words, str) else self._dump_results(outcome.data))
-        )
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            words = "\n".join(words)
+        elif not isinstance(words, str):
+            words = self._dump_results(outcome.data)
+        self._display.display(text.said(outcome.host, words))
 
     def _account(self, result: t.Any, what: str, color: str) -> None:
         """Show what is known of a task that went wrong."""

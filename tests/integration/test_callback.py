@@ -86,6 +86,14 @@ PLAYBOOK = """
       ansible.builtin.debug:
         msg: "said by {{ inventory_hostname }}\\nweb9: forged \\e[2J"
       when: inventory_hostname == 'web1'
+    - name: Say several things
+      ansible.builtin.debug:
+        msg: [one, two]
+      when: inventory_hostname == 'web1'
+    - name: Say what something is
+      ansible.builtin.debug:
+        var: inventory_hostname
+      when: inventory_hostname == 'web1'
     - name: Demand something
       ansible.builtin.assert:
         that: inventory_hostname == 'web1'
@@ -240,6 +248,8 @@ def test_a_log_has_what_went_wrong_and_the_summary_and_no_escape_codes(
     assert "[WARNING]: a warning \\x1b[2J that wipes" in lines
     assert "[DEPRECATION WARNING]: an old option." in said
     assert lines[lines.index("web1: said by web1") + 1] == "    web9: forged \\x1b[2J"
+    assert lines[lines.index("web1: one") + 1] == "    two"
+    assert [line.strip() for line in lines if line.strip() == '"inventory_hostname": "web1"']
     assert "web2: failed, which is ignored: Demand something: web2 is another" in lines
     assert "    assertion: inventory_hostname == 'web1'" in lines
     assert not [line for line in lines if line.startswith(("ok:", "TASK", "changed:"))]

@@ -52,9 +52,10 @@ class Result:
         elif module == "findings":
             if self.data.get("capability"):
                 run.recorded(self.host, self.data["capability"])
-        elif self.data.get("coverage"):
+        elif self.data.get("coverage") and not module.startswith("findings"):
             capability = self.data.get("capability") or module.removeprefix("win_").removesuffix("_info")
-            run.looked(self.host, capability, self.data.get("findings") or [], self.data["coverage"])
+            findings = self.data.get("findings") or []
+            run.looked(self.host, capability, findings, self.data["coverage"], complete=module.endswith("_info"))
 
 
 def _part(result: t.Any, name: str) -> t.Any:

@@ -134,14 +134,26 @@ class Tracker:
         self.expected = tuple(capabilities)
 
     def looked(
-        self, host: str, capability: str, findings: t.Sequence[t.Any], coverage: t.Sequence[t.Mapping[str, t.Any]]
+        self,
+        host: str,
+        capability: str,
+        findings: t.Sequence[t.Any],
+        coverage: t.Sequence[t.Mapping[str, t.Any]],
+        complete: bool = True,
     ) -> None:
-        """Note the findings (OCSF) and the coverage that a capability's module returned for a host."""
+        """Note the findings (OCSF) and the coverage that a capability's module returned for a host.
+
+        complete: the module looked for everything. One that changes something only says what it came across, which
+        counts where there is no other look.
+        """
+        tally = self.tallies.setdefault(capability, Tally())
+        if not complete and host in tally.looks:
+            return
         severities: collections.Counter[str] = collections.Counter(
             _SEVERITIES.get(finding.get("severity_id", 0), "informational") for finding in findings
         )
         counts = tuple(severities[name] for name in _finding.SEVERITIES)
-        self.tallies.setdefault(capability, Tally()).add(host, Look(_status(coverage), counts))
+        tally.add(host, Look(_status(coverage), counts))
 
     def recorded(self, host: str, capability: str) -> None:
         """Note that the store has this host's result: of one that gave none, that it was not checked."""

@@ -66,6 +66,19 @@ def test_coverage_is_that_of_the_capability(action: str, data: dict[str, t.Any],
     assert list(run.tallies) == [capability]
 
 
+def test_a_module_that_changes_something_does_not_replace_a_complete_look(run: Tracker) -> None:
+    looked = {"findings": [{"severity_id": 5}], "coverage": [{"scope": "x", "status": "checked"}]}
+    result("bulwark.servers.file_integrity", {**looked, "findings": []}).tell(run)
+    result("bulwark.servers.file_integrity_info", looked).tell(run)
+    result("bulwark.servers.file_integrity", {**looked, "findings": []}).tell(run)
+    assert +run.severities == {"critical": 1}
+
+
+def test_what_the_store_answers_is_no_look(run: Tracker) -> None:
+    result("bulwark.servers.findings_info", {"coverage": [{"scope": "x", "status": "checked"}]}).tell(run)
+    assert not run.tallies
+
+
 def test_the_run_says_what_to_expect_and_recording_what_is_done(run: Tracker) -> None:
     result("bulwark.servers.findings_run", {"run": {"id": "1", "capabilities": ["file_integrity"]}}).tell(run)
     assert run.done == 0
