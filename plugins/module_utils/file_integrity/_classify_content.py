@@ -51,7 +51,7 @@ def created(facts: Facts) -> model.Verdict:
     if after.type == model.DIRECTORY:
         # What is put into it is a change of its own.
         return detected(facts, CREATED_ALERT, "informational", "A new directory that no package owns.")
-    verdict = unexplained(facts, CREATED_ALERT, "A new %s that %s." % (after.type, _not_by(facts)))
+    verdict = unexplained(facts, CREATED_ALERT, "A new %s, and %s." % (after.type, _not_by(facts)))
     runs = is_code(after) and verdict.alert == CREATED_ALERT and rank(verdict.severity) < rank("medium")
     return dataclasses.replace(verdict, severity="medium") if runs else verdict
 

@@ -32,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_permissions import permissions
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_verdicts import (
+    GENERIC_ALERTS,
     detected,
     explained_by,
     rank,
@@ -89,8 +90,8 @@ def _is_setuid(entry: model.Entry) -> bool:
 
 
 def _combined(detections: t.Sequence[model.Verdict]) -> model.Verdict:
-    """Return the most severe detection, with what the others say and mean."""
-    worst = max(detections, key=lambda verdict: rank(verdict.severity))
+    """Return the most severe detection, of equals the one that says more, with what the others say and mean."""
+    worst = max(detections, key=lambda verdict: (rank(verdict.severity), verdict.alert not in GENERIC_ALERTS))
     others = [verdict for verdict in detections if verdict is not worst]
     techniques = [technique for verdict in (worst, *others) for technique in verdict.techniques]
     message = " ".join([worst.message, *(verdict.message for verdict in others)])

@@ -83,8 +83,8 @@ def derived(facts: Facts) -> DerivedRule | None:
 
 
 def _follows(rule: DerivedRule, facts: Facts) -> bool:
-    entries = [entry for entry in (facts.before, facts.after) if entry is not None]
-    if not all(entry.type in rule.types for entry in entries):
+    entry = facts.after or facts.before
+    if entry is None or entry.type not in rule.types:
         return False
     return _CHECKS[rule.check](rule, facts) and facts.changed_packages(rule.packages)
 

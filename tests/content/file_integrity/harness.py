@@ -1,0 +1,227 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns a case written as YAML into a change with its context, with the default watches and the engine's own rules.
+
+A case says what was there (``before``), what is there now (``after``) and which packages the host has. Either is a path, or
+a mapping: path, type, content, mode, uid, gid, mtime, link, size, inode, links, flags, acl, capabilities, selinux, package.
+A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
+gone (it is not installed any more), edited (its metadata changed), files (path: content, or a mapping of content, link,
+mode, uid, gid, capabilities, conffile, obsolete, ghost). overrides_changed: dpkg's statoverride file was edited.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import pathlib
+import struct
+import typing as t
+
+import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
+    _packages_model,
+    classify,
+    classify_derived,
+    differ,
+    model,
+    plan,
+    watches,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity
+
+CASES = pathlib.Path(__file__).parent / "cases"
+HOMES = ("/root", "/home/alice")
+_MODES = {model.FILE: 0o644, model.DIRECTORY: 0o755, model.LINK: 0o777}
+_FIELDS = {
+    *("path", "type", "content", "mode", "uid", "gid", "mtime", "link", "size", "inode", "links", "flags"),
+    *("acl", "capabilities", "selinux", "package", "xattrs"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One case of one alert. becomes: the alert that is raised, None when a package explains the change."""
+
+    alert: str
+    fields: t.Mapping[str, t.Any]
+    becomes: str | None
+    severity: str | None
+
+    @property
+    def title(self) -> str:
+        return f"{self.alert}: {self.fields['why']}"
+
+
+class Packages:
+    """The packages that a case says the host has."""
+
+    def __init__(self, packages: t.Sequence[t.Mapping[str, t.Any]], overrides_changed: bool) -> None:
+        self._owned: dict[bytes, _packages_model.Owned] = {}
+        overrides = "changed" if overrides_changed else "same"
+        self.now: dict[str, dict[str, str]] = {"dpkg:base:all": {"1": "same"}, "dpkg:statoverride": {"": overrides}}
+        self.baseline: dict[str, dict[str, str]] = {
+            "dpkg:base:all": {"1": "same"},
+            "dpkg:statoverride": {"": "same"},
+        }
+        for package in packages:
+            self._add(package)
+
+    def _add(self, package: t.Mapping[str, t.Any]) -> None:
+        manager, name, version = package.get("manager", "dpkg"), package["name"], str(package.get("version", "1.0"))
+        key = f"{manager}:{name}:amd64"
+        was = package.get("was", version)
+        if was is not None:
+            self.baseline[key] = {str(was): "same"}
+        if package.get("gone"):
+            return
+        self.now[key] = {version: "edited" if package.get("edited") else "same"}
+        for path, shipped in (package.get("files") or {}).items():
+            fields = dict(shipped) if isinstance(shipped, dict) else {"content": shipped}
+            content, link = fields.pop("content", None), fields.pop("link", None)
+            algorithm = "md5" if manager == "dpkg" else "sha256"
+            self._owned[path.encode()] = _packages_model.Owned(
+                *(key, name, version, "amd64", manager),
+                digests={} if content is None else {algorithm: hashes(content)[algorithm]},
+                link_target=None if link is None else link.encode(),
+                **fields,
+            )
+
+    def owner(self, path: bytes) -> _packages_model.Owned | None:
+        return self._owned.get(path)
+
+    def digest_algorithms(self) -> t.AbstractSet[str]:
+        return frozenset(("md5", "sha256"))
+
+    def snapshot(self) -> dict[str, dict[str, str]]:
+        return self.now
+
+    def coverage_notes(self) -> list[tuple[str, str]]:
+        return []
+
+
+def hashes(content: str) -> dict[str, str]:
+    data = content.encode()
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+    }
+
+
+def load() -> list[Case]:
+    """Return all cases of all files: under each alert, what raises it and what does not."""
+    found = []
+    for path in sorted(CASES.glob("*.yml")):
+        for alert, groups in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+            assert set(groups) == {"raised", "not_raised"}, f"{path.name}: {alert} needs raised and not_raised"
+            found += [Case(alert, fields, alert, fields["severity"]) for fields in groups["raised"]]
+            for fields in groups["not_raised"]:
+                becomes = None if fields["becomes"] == "explained" else fields["becomes"]
+                found.append(Case(alert, fields, becomes, fields.get("severity")))
+    return found
+
+
+def verdict(case: Case) -> model.Verdict:
+    """Return what the classification makes of a case."""
+    packages = Packages(case.fields.get("packages", ()), case.fields.get("overrides_changed", False))
+    watch_list = default_watches()
+    change = _change(case.fields, watch_list)
+    context = model.Context(
+        packages=packages,
+        snapshot=packages.now,
+        baseline_snapshot=packages.baseline,
+        watches={watch.name: watch for watch in watch_list},
+        derived=derived_rules(),
+    )
+    return classify.classify(change, context)
+
+
+@functools.cache
+def default_watches() -> tuple[model.Watch, ...]:
+    return tuple(watches.from_options(file_integrity.load_watches()))
+
+
+@functools.cache
+def derived_rules() -> tuple[classify_derived.DerivedRule, ...]:
+    return classify_derived.parse_derived(file_integrity.load_derived())
+
+
+@functools.cache
+def _plan() -> plan.Plan:
+    roots = [
+        plan.Root(number, home + path[1:] if path.startswith("~/") else path, watch.recurse)
+        for number, watch in enumerate(default_watches())
+        for path in watch.paths
+        for home in (HOMES if path.startswith("~/") else ("",))
+    ]
+    return plan.Plan(default_watches(), roots, {})
+
+
+def owner(path: bytes) -> str | None:
+    """Return the name of the default watch that owns a path on a host with ``HOMES``."""
+    number = _plan().owner(path)
+    return None if number == plan.NOBODY else default_watches()[number].name
+
+
+def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) -> model.Change:
+    before = _entry(fields.get("before"), fields.get("packages", ()))
+    after = _entry(fields.get("after"), ())
+    entry = after or before
+    assert entry is not None, "a case has before, after or both"
+    attributes: tuple[str, ...] = ()
+    if before is None or after is None:
+        kind = model.CREATED if before is None else model.DELETED
+    else:
+        watch = next(watch for watch in watch_list if watch.name == entry.watch)
+        attributes = differ.differing(before, after, watch)
+        kind = model.MODIFIED
+        if before.type != after.type:
+            kind = model.REPLACED_TYPE
+        elif before.path != after.path:
+            kind = model.RENAMED
+    return model.Change(fields.get("kind", kind), entry.path, entry.watch, before, after, attributes)
+
+
+def _entry(
+    fields: str | t.Mapping[str, t.Any] | None, packages: t.Sequence[t.Mapping[str, t.Any]]
+) -> model.Entry | None:
+    if fields is None:
+        return None
+    fields = {"path": fields} if isinstance(fields, str) else fields
+    assert not set(fields) - _FIELDS, f"unknown fields {set(fields) - _FIELDS}"
+    path = fields["path"].encode()
+    watch = owner(path)
+    assert watch is not None, f"no default watch covers {path!r}"
+    kind = fields.get("type", model.LINK if "link" in fields else model.FILE)
+    content = fields.get("content", "content")
+    xattrs = {name.encode(): value.encode() for name, value in fields.get("xattrs", {}).items()}
+    if "capabilities" in fields:
+        xattrs[model.CAPABILITY_XATTR] = struct.pack("<5I", 0x02000001, fields["capabilities"], 0, 0, 0)
+    if "acl" in fields:
+        acl = [(0x01, 6, -1), *((0x02, access, user) for user, access in fields["acl"].items()), (0x10, 7, -1)]
+        xattrs[model.ACL_XATTRS[0]] = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in acl)
+    if "selinux" in fields:
+        xattrs[model.SELINUX_XATTR] = fields["selinux"].encode() + b"\0"
+    regular = kind == model.FILE
+    named = fields.get("package")
+    keys = [f"{package.get('manager', 'dpkg')}:{named}:amd64" for package in packages if package["name"] == named]
+    assert named is None or keys, f"no package {named}"
+    return model.Entry(
+        path=path,
+        watch=watch,
+        type=kind,
+        mode=fields.get("mode", _MODES.get(kind, 0o600)),
+        uid=fields.get("uid", 0),
+        gid=fields.get("gid", 0),
+        size=fields.get("size", len(content)) if regular else None,
+        inode=fields.get("inode", 1),
+        links=fields.get("links", 1),
+        mtime_ns=fields.get("mtime", 1000) * 10**9,
+        flags=tuple(fields.get("flags", ())),
+        link_target=fields["link"].encode() if "link" in fields else None,
+        hashes=hashes(content) if regular else None,
+        xattrs=xattrs,
+        xattr_kinds=("acl", "capabilities", "selinux", "xattrs"),
+        package=keys[0] if keys else None,
+    )

@@ -1,0 +1,47 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each alert of file integrity monitoring: what raises it, and what looks alike and must not."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, file_integrity
+
+from tests.content.file_integrity import harness, test_engine_alerts
+
+ALL = harness.load()
+
+
+@pytest.mark.parametrize("case", ALL, ids=[case.title for case in ALL])
+def test_a_case(case: harness.Case) -> None:
+    verdict = harness.verdict(case)
+    assert verdict.alert == case.becomes, verdict
+    if case.severity is not None:
+        assert verdict.severity == case.severity, verdict
+    for text in case.fields.get("says", ()):
+        assert text in verdict.message
+    for technique in case.fields.get("techniques", ()):
+        assert technique in verdict.techniques
+
+
+def test_every_alert_has_cases_for_and_against() -> None:
+    raised = {case.alert for case in ALL if case.becomes == case.alert}
+    not_raised = {case.alert for case in ALL if case.becomes != case.alert}
+    alerts = {alert.id for alert in catalogue.load() if alert.capability == file_integrity.CAPABILITY}
+    proven = test_engine_alerts.PROVEN
+    assert raised | proven == alerts
+    assert not_raised | proven == alerts
+    assert not raised & proven
+
+
+def test_every_severity_is_one_of_the_scale_and_every_technique_is_listed() -> None:
+    for case in ALL:
+        for technique in harness.verdict(case).techniques:
+            assert catalogue.load().technique(technique)
+
+
+def test_every_derived_rule_has_a_case_that_it_explains() -> None:
+    explained = {harness.verdict(case).message for case in ALL if case.becomes is None}
+    for rule in file_integrity.load_derived():
+        assert f"follows from package changes: {rule['description']}" in explained, rule["name"]
