@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turns a case written as YAML into a change with its context, with the default watches and the engine's own rules.
 
-A case says what was there (``before``), what is there now (``after``) and which packages the host has. Either is a path, or
-a mapping: path, type, content, mode, uid, gid, mtime, link, size, inode, links, flags, acl, capabilities, selinux, package.
+A case says what was there (``before``), what is there now (``after``) and which packages there are. Either is a path,
+or a mapping: path, type, content, mode, uid, gid, mtime, link, size, inode, links, flags, acl, capabilities, selinux,
+xattrs, package.
 A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
 gone (it is not installed any more), edited (its metadata changed), files (path: content, or a mapping of content, link,
 mode, uid, gid, capabilities, conffile, obsolete, ghost). overrides_changed: dpkg's statoverride file was edited.
