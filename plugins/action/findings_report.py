@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
@@ -73,9 +73,6 @@ def _facts(data: model.ReportData, width: int) -> dict[str, t.Any]:
     statuses = [finding.status for finding in data.findings]
     listed = [found for found in data.findings if data.listed(found) and (found.active or data.statuses)]
     lines = table.lines([_row(data, finding) for finding in listed], data.coverage, width)
-    words = (
-        f"Secure score {score.total.score:.0f} of 100: {summary.lost(score.total)}." if score else "No secure score."
-    )
     return {
         "score": dataclasses.asdict(score.total) if score else None,
         "counts": {
@@ -86,8 +83,15 @@ def _facts(data: model.ReportData, width: int) -> dict[str, t.Any]:
             "hosts": sum(len(row.hosts) for row in matrix.rows),
             "not_fully_checked": matrix.not_fully_checked,
         },
-        "summary": [*textwrap.wrap(words, max(width, table.MINIMUM_WIDTH)), "", *lines],
+        "summary": [*_heading(data, score, max(width, table.MINIMUM_WIDTH)), "", *lines],
     }
+
+
+def _heading(data: model.ReportData, score: secure_score.SecureScore | None, width: int) -> list[str]:
+    words = (
+        f"Secure score {score.total.score:.0f} of 100: {summary.lost(score.total)}." if score else "No secure score."
+    )
+    return [*textwrap.wrap(words, width), *textwrap.wrap(summary.limits(data), width)]
 
 
 def _row(data: model.ReportData, finding: model.Finding) -> table.Row:

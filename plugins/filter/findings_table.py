@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_results, table
 
 
@@ -32,7 +33,8 @@ def findings_table(
         rows, entries = from_results.rows(findings), from_results.entries(coverage, host, capability)
     except from_results.ResultError as error:
         raise AnsibleFilterError(f"findings_table: {error}") from error
-    return table.lines(rows, entries, width, limit)
+    # Joining texts drops Ansible's mark, and a file may be named like a template.
+    return t.cast("list[str]", wrap_var(table.lines(rows, entries, width, limit)))
 
 
 class FilterModule:

@@ -64,6 +64,13 @@ def score(
     )
 
 
+def limits(data: model.ReportData) -> str:
+    """Return what the report was narrowed to in a sentence, or nothing."""
+    if not data.limits:
+        return ""
+    return f"Limited to {', '.join(f'{name}: {visible(values, 200)}' for name, values in data.limits)}."
+
+
 def lost(points: secure_score.Points) -> str:
     """Return where the points that are missing from 100 went."""
     return f"{points.lost_to_findings:.1f} lost to findings, {points.lost_to_coverage:.1f} to what was not checked"

@@ -47,7 +47,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "verdict_found": found,
         "verdict_looked": looked,
         "provenance": _provenance(data, matrix),
-        "limits": _limits(data),
+        "limits": summary.limits(data),
         "severities": list(zip(model.SEVERITIES, _active_counts(data), strict=True)),
         "statuses": model.STATUSES,
         "coverage_words": _COVERAGE_WORDS,
@@ -82,14 +82,6 @@ def _provenance(data: model.ReportData, matrix: coverage.Matrix) -> str:
         ended = "" if newest.finished else ", which did not finish"
         words.append(f"newest run {moment(newest.started)} UTC{ended}")
     return " · ".join(words)
-
-
-def _limits(data: model.ReportData) -> str:
-    return (
-        f"Limited to {', '.join(f'{name}: {visible(values, 200)}' for name, values in data.limits)}."
-        if data.limits
-        else ""
-    )
 
 
 def _score(data: model.ReportData, score: secure_score.SecureScore | None) -> dict[str, t.Any]:

@@ -1,0 +1,146 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report and the table as playbooks of several ansible-core releases use them, on a store with hostile names."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import stat
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+
+from tests.support.controllers import controller
+from tests.unit.plugins.plugin_utils.report import stored
+
+VERSIONS = ["2.18", "2.19", "2.21"]
+TEMPLATE = "/etc/{{ lookup('pipe', 'id') }}"
+MARKUP = "/usr/bin/<script>alert(1)</script>"
+
+# set_fact templates what it is given, and the last task what set_fact kept: a name must come through as it is.
+PLAYBOOK = """
+- name: Report
+  hosts: localhost
+  gather_facts: false
+  module_defaults:
+    group/bulwark.servers.findings:
+      store: "{{ store }}"
+  tasks:
+    - name: Say what would be written
+      bulwark.servers.findings_report:
+        path: "{{ folder }}/new/report.html"
+      check_mode: true
+      register: checked
+    - name: Look for it
+      ansible.builtin.stat:
+        path: "{{ folder }}/new"
+      register: left
+    - name: Write it
+      bulwark.servers.findings_report:
+        path: "{{ folder }}/new/report.html"
+      register: written
+    - name: Write it again
+      bulwark.servers.findings_report:
+        path: "{{ folder }}/new/report.html"
+      register: again
+    - name: Write it for others
+      bulwark.servers.findings_report:
+        path: "{{ folder }}/new/report.html"
+        mode: "0644"
+        title: Others
+        hosts: ["db*"]
+        statuses: [resolved]
+        since: 2d
+        width: 60
+      register: narrowed
+    - name: Ask the store
+      bulwark.servers.findings_info:
+        gather: [findings, coverage]
+      register: stored
+    - name: Keep the lines
+      ansible.builtin.set_fact:
+        lines: "{{ stored.findings | bulwark.servers.findings_table(stored.coverage) }}"
+        summary: "{{ written.summary }}"
+    - name: Write down what came back
+      ansible.builtin.copy:
+        content: "{{ {'checked': checked, 'left': left.stat.exists, 'written': written, 'again': again,
+          'narrowed': narrowed, 'lines': lines, 'kept': summary} | to_json }}"
+        dest: "{{ folder }}/answers.json"
+        mode: "0600"
+"""
+
+REFUSED = """
+- name: Report
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Write it
+      bulwark.servers.findings_report: "{{ options }}"
+"""
+
+
+@pytest.fixture
+def url(tmp_path: pathlib.Path) -> str:
+    url = f"sqlite:///{tmp_path}/findings.db"
+    dark = not_checked("ssh", "No root.")
+    with contextlib.closing(Store.open(url)) as store:
+        for host in ("web1", "db1"):
+            changed, replaced = stored.event(host, TEMPLATE, alert="file_modified"), stored.event(host, MARKUP)
+            stored.record(store, host, [changed], 1)
+            stored.record(store, host, [changed, replaced], 2, [stored.checked(), dark])
+        stored.record(store, "db1", [stored.event("db1", MARKUP)], 3)
+    return url
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_playbook_writes_a_report_once_and_shows_names_as_they_are(
+    version: str, url: str, tmp_path: pathlib.Path
+) -> None:
+    playbook = tmp_path / "report.yml"
+    playbook.write_text(PLAYBOOK)
+    controller(version).run_playbook(playbook, extra_vars={"store": url, "folder": str(tmp_path)})
+    answers: dict[str, t.Any] = json.loads((tmp_path / "answers.json").read_text())
+    written, report = answers["written"], tmp_path / "new" / "report.html"
+    assert (answers["checked"]["changed"], answers["left"]) == (True, False)
+    assert (written["changed"], written["path"], answers["again"]["changed"]) == (True, str(report), False)
+    assert stat.S_IMODE(report.stat().st_mode) == 0o644
+    assert written["counts"]["by_status"] == {"new": 1, "open": 2, "suppressed": 0, "resolved": 1}
+    assert written["counts"]["open_at_least"] == {"critical": 2, "high": 2, "medium": 3, "low": 3, "informational": 3}
+    assert written["score"] == {"score": 0, "lost_to_findings": 75, "lost_to_coverage": 25, "controls": 2}
+    for lines in (written["summary"], answers["kept"], answers["lines"]):
+        assert any(line.endswith(TEMPLATE) for line in lines)
+        assert any(line.endswith(MARKUP) for line in lines)
+    assert answers["kept"] == written["summary"]
+    narrowed = answers["narrowed"]["summary"]
+    assert "Limited to hosts: db*, statuses: resolved, since: " in " ".join(narrowed)
+    assert "Nothing was found." in " ".join(narrowed)
+    assert max(map(len, narrowed)) <= 60
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": "/dev/null"}, "/dev/null is no file; give the path of one that is to be written"),
+        ({"path": "/dev/null/report.html"}, "the report cannot be written to /dev/null/report.html: Not a directory"),
+        ({"path": "x", "mode": "u=rw"}, "mode 'u=rw' is no file mode: write three octal digits in quotes"),
+        ({"path": "x", "since": "yesterday"}, "'yesterday' is no time"),
+        (
+            {"path": "x", "statuses": ["lost"]},
+            "value of statuses must be one or more of: new, open, suppressed",
+        ),
+        ({}, "missing required arguments: path"),
+        ({"path": "x", "store": "sqlite://"}, "names no file"),
+    ],
+)
+def test_what_cannot_be_done_is_said(options: dict[str, t.Any], message: str, url: str, tmp_path: pathlib.Path) -> None:
+    playbook = tmp_path / "report.yml"
+    playbook.write_text(REFUSED)
+    variables = {"options": {"store": url, **options}}
+    answer = controller("2.21").run_playbook(playbook, extra_vars=variables, check=False)
+    assert answer.returncode == 2
+    assert message in answer.stdout.replace("\\", "")
