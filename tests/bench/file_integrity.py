@@ -1,0 +1,190 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A full check of /usr against ``aide --check``: the same tree, attributes and number of workers, one after the other.
+
+Ours runs as it does on a target: the self-contained file that ansible-core sends (AnsiballZ), in a fresh process of the
+system's Python, so that starting Python, unpacking and importing count. Both run at normal priority from a warm cache.
+The ratio is the median over the pairs. peak_mb is the largest sum of the proportional set sizes (PSS, proc_pid_smaps(5))
+of our process and its workers, sampled in a run of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+
+from tests.support import commands, paths
+
+TREE = "/usr"
+WORKERS = 2
+PAIRS = 5
+_MODULE = "bulwark.servers.file_integrity"
+
+_AIDE = """\
+database_in=file:{database}
+database_out=file:{database}
+gzip_dbout=no
+num_workers={workers}
+log_level=warning
+report_url=stdout
+Everything=ftype+p+u+g+s+i+n+l+m+c+acl+xattrs+selinux+caps+e2fsattrs+sha256
+{tree} Everything
+"""
+
+
+def run() -> dict[str, t.Any]:
+    """Return the figures of the bench; raises RuntimeError when what is needed isn't here or either side found changes."""
+    aide = commands.find("aide")
+    if aide is None or os.geteuid() != 0:
+        raise RuntimeError("this bench needs root and AIDE: apt-get install aide")
+    with tempfile.TemporaryDirectory(prefix="bulwark-bench-") as name:
+        directory = pathlib.Path(name)
+        peer = _peer(aide, directory)
+        ours = _ours(directory)
+        seconds = _timed(peer, ours)
+        statistic = _statistics(ours["always"])
+        _same_work(peer, statistic["entries"])
+        return {
+            "ours_s": round(statistics.median(seconds["always"]), 3),
+            "peer_s": round(statistics.median(seconds["peer"]), 3),
+            "ratio": _ratio(seconds["always"], seconds["peer"]),
+            "ratio_unchanged": _ratio(seconds["changed"], seconds["peer"]),
+            "unchanged_s": round(statistics.median(seconds["changed"]), 3),
+            "peak_mb": round(_peak(ours["always"]), 1),
+            "entries": statistic["entries"],
+            "bytes": statistic["bytes_read"],
+            "workers": WORKERS,
+            "python": _output([_python(), "-V"]).strip(),
+            "peer": _output([aide, "--version"]).splitlines()[0],
+        }
+
+
+def _timed(peer: list[str], ours: t.Mapping[str, list[str]]) -> dict[str, list[float]]:
+    """Run everything once to warm the cache, then in turns; return the seconds of each."""
+    seconds: dict[str, list[float]] = {"peer": [], "always": [], "changed": []}
+    sides = [("peer", peer), *ours.items()]
+    for _name, command in sides:
+        _output(command)
+    for _pair in range(PAIRS):
+        for name, command in sides:
+            started = time.perf_counter()
+            _output(command)
+            seconds[name].append(time.perf_counter() - started)
+        print(" ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items()), flush=True)
+    return seconds
+
+
+def _ratio(ours: list[float], peer: list[float]) -> float:
+    return round(statistics.median(one / other for one, other in zip(ours, peer, strict=True)), 3)
+
+
+def _peer(aide: str, directory: pathlib.Path) -> list[str]:
+    """Make AIDE's database; return the command that checks."""
+    configuration = directory / "aide.conf"
+    configuration.write_text(_AIDE.format(database=directory / "aide.db", workers=WORKERS, tree=TREE))
+    _output([aide, "--config", str(configuration), "--init"])
+    return [aide, "--config", str(configuration), "--check"]
+
+
+def _ours(directory: pathlib.Path) -> dict[str, list[str]]:
+    """Make our baseline; return the commands that check, by how they rehash."""
+    common = {"state_dir": str(directory / "state"), "priority": "normal", "workers": WORKERS}
+    watches = [{"name": "bench", "paths": [TREE]}]
+    made = _payload(directory / "keep.py", _MODULE, {**common, "watches": watches})
+    json.loads(_output(made))
+    return {
+        rehash: _payload(directory / f"{rehash}.py", f"{_MODULE}_info", {**common, "rehash": rehash})
+        for rehash in ("always", "changed")
+    }
+
+
+def _payload(file: pathlib.Path, module: str, arguments: dict[str, t.Any]) -> list[str]:
+    """Write what ansible-core would send to a target for this task; return the command that runs it there."""
+    from ansible.executor.module_common import modify_module
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+
+    found = _module_loader().find_plugin_with_context(module)
+    built = modify_module(
+        module_name=module,
+        module_path=found.plugin_resolved_path,
+        module_args={**arguments, "_ansible_check_mode": False},
+        templar=Templar(loader=DataLoader()),
+        task_vars={"ansible_python_interpreter": _python(), "ansible_facts": {}},
+        module_compression="ZIP_DEFLATED",
+    )
+    file.write_bytes(built.b_module_data)
+    return [_python(), str(file)]
+
+
+@functools.cache
+def _module_loader() -> t.Any:
+    paths.link_collection()
+    os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
+    from ansible.plugins.loader import init_plugin_loader, module_loader
+
+    init_plugin_loader()
+    return module_loader
+
+
+def _python() -> str:
+    return shutil.which("python3", path="/usr/bin") or sys.executable
+
+
+def _statistics(command: list[str]) -> dict[str, t.Any]:
+    """Check once more, for what was done; RuntimeError when it found anything, or left anything out."""
+    result = json.loads(_output(command))
+    (scope,) = result["coverage"]
+    if result["changes_count"] or scope["status"] != "checked":
+        raise RuntimeError(f"the tree changed meanwhile, or could not be read: {result['changes'][:3]} {scope}")
+    return t.cast("dict[str, t.Any]", result["statistics"])
+
+
+def _same_work(peer: list[str], entries: int) -> None:
+    """Raise RuntimeError unless AIDE looked at the same number of entries and found no change either."""
+    said = _output(peer)
+    number = re.search(r"Number of entries:\s*(\d+)", said)
+    if number is None or int(number.group(1)) != entries or "NO differences" not in said:
+        raise RuntimeError(f"AIDE did not do the same work: {said[:500]}")
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _peak(command: list[str]) -> float:
+    """Run a command and return the largest sum of PSS of its processes, in MB."""
+    largest = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            largest = max(largest, sum(_pss(pid) for pid in _family(process.pid)))
+            time.sleep(0.01)
+    return largest / 1000
+
+
+def _family(pid: int) -> t.Iterator[int]:
+    yield pid
+    with contextlib.suppress(OSError):
+        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            yield from _family(int(child))
+
+
+def _pss(pid: int) -> int:
+    """Return a process's PSS in kB, 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
