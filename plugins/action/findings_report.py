@@ -72,7 +72,8 @@ def _facts(data: model.ReportData, width: int) -> dict[str, t.Any]:
     active = summary.severity_counts(finding for finding in data.findings if finding.active)
     statuses = [finding.status for finding in data.findings]
     listed = [found for found in data.findings if data.listed(found) and (found.active or data.statuses)]
-    lines = table.lines([_row(data, finding) for finding in listed], data.coverage, width)
+    unlisted = sum(active) - sum(finding.active for finding in listed)
+    lines = table.lines([_row(data, finding) for finding in listed], data.coverage, width, unlisted=unlisted)
     return {
         "score": dataclasses.asdict(score.total) if score else None,
         "counts": {

@@ -51,17 +51,21 @@ _COVERAGE_COLUMNS = (
 )
 
 
-def lines(rows: t.Sequence[Row], entries: t.Sequence[model.Coverage], width: int = 120, limit: int = 50) -> list[str]:
+def lines(
+    rows: t.Sequence[Row], entries: t.Sequence[model.Coverage], width: int = 120, limit: int = 50, unlisted: int = 0
+) -> list[str]:
     """Return the table: findings with the most severe first, coverage with reasons, and last what was not checked.
 
-    rows: the findings to show, at most ``limit`` of them; how many more there are is said. No line is wider than
-    ``width`` columns, which are at least ``MINIMUM_WIDTH``.
+    rows: the findings to show, at most ``limit`` of them; how many more there are is said. unlisted: how many active
+    findings were not asked for. No line is wider than ``width`` columns, which are at least ``MINIMUM_WIDTH``.
     """
     width = max(width, MINIMUM_WIDTH)
     matrix = coverage.matrix(entries)
-    found = _findings(rows, width, limit) if rows else textwrap.wrap(_nothing(entries, matrix), width)
+    found = _findings(rows, width, limit) if rows else []
+    if unlisted:
+        found += textwrap.wrap(f"{counted(unlisted, 'active finding')} not listed here.", width)
     return [
-        *found,
+        *(found or textwrap.wrap(_nothing(entries, matrix), width)),
         "",
         *_coverage(matrix, width),
         "",

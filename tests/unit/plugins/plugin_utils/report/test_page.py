@@ -175,6 +175,19 @@ def test_a_page_without_findings_tells_the_truth(data: model.ReportData, words: 
     assert not re.search(r"all (is )?(clean|clear|good|safe)|no (problems|threats)", text, re.IGNORECASE)
 
 
+def test_a_list_narrowed_to_nothing_is_not_called_nothing_found() -> None:
+    text = rendered(
+        samples.data(
+            findings=(samples.finding(),),
+            coverage=(samples.coverage(),),
+            statuses=("resolved",),
+            limits=(("statuses", "resolved"),),
+        )
+    ).text
+    assert "None of 1 finding is listed. Limited to statuses: resolved. 1 active finding: 1 high." in text
+    assert "Nothing was found" not in text
+
+
 def test_the_score_is_shown_with_its_formula_and_its_parts() -> None:
     text = rendered(samples.fleet()).text
     for words in (

@@ -49,6 +49,14 @@ def test_nothing_found_says_how_much_was_looked_at() -> None:
     ]
 
 
+def test_findings_that_were_not_asked_for_are_counted_and_never_called_nothing() -> None:
+    assert table.lines([], [samples.coverage()], unlisted=3)[0] == "3 active findings not listed here."
+    assert table.lines([row()], [], unlisted=1)[1:3] == [
+        "high      new     web1  A title  /bin/x",
+        "1 active finding not listed here.",
+    ]
+
+
 def test_without_coverage_nothing_is_called_clean() -> None:
     lines = table.lines([], [])
     assert lines[0] == "Nothing was found, and no coverage says what was looked at."
