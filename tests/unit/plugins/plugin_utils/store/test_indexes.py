@@ -1,0 +1,75 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens once per host must not become slower with the number of hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Selection, Store
+
+from tests.unit.plugins.plugin_utils.store.samples import checked, finding, record, start
+
+
+@contextlib.contextmanager
+def statements() -> t.Iterator[list[tuple[str, t.Any]]]:
+    """Collect what is executed meanwhile, with its values."""
+    executed: list[tuple[str, t.Any]] = []
+
+    def collect(_connection: t.Any, _cursor: t.Any, statement: str, values: t.Any, _context: t.Any, many: bool) -> None:
+        executed.append((statement, values[0] if many else values))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", collect)
+    try:
+        yield executed
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", collect)
+
+
+def plans(url: str, executed: t.Sequence[tuple[str, t.Any]]) -> list[str]:
+    """Return how SQLite does it (https://www.sqlite.org/eqp.html): SEARCH uses an index, SCAN reads the whole table."""
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        return [
+            step[3]
+            for statement, values in executed
+            if statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE", "INSERT")
+            for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+
+
+OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
+    "record": lambda store, run: record(store, 200, [finding("/etc/b")], [checked()], run_id=run),
+    "query of a host": lambda store, _run: store.query(Query(hosts=["web1"])),
+    "query of a finding": lambda store, _run: store.query(Query(uids=["x"])),
+    "query of an alert": lambda store, _run: store.query(Query(alerts=["x"])),
+    "history of a finding": lambda store, _run: store.history(Query(uids=["x"])),
+    "coverage of a host": lambda store, _run: store.coverage(hosts=["web1"]),
+    "suppress a host": lambda store, _run: store.suppress(Selection(host="web1"), reason="r", by="b", now=300),
+    "seal": lambda store, _run: store.expected_digests("web1", "default"),
+    "finish": lambda store, run: store.finish_run(run, 300),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_index_serves_what_is_about_one_host(store_url: str, store: Store, operation: str) -> None:
+    run_id = start(store, 100)
+    record(store, 100, [finding()], run_id=run_id)
+    with statements() as executed:
+        OPERATIONS[operation](store, run_id)
+    steps = plans(store_url, executed)
+    assert any("SEARCH" in step for step in steps)
+    # There are as many decisions about findings to come as people make.
+    assert [step for step in steps if step.startswith("SCAN bulwark_") and "suppressions" not in step] == []
+
+
+def test_the_first_findings_are_found_without_sorting_all(store_url: str, store: Store) -> None:
+    with statements() as executed:
+        store.query(Query(severity="high", statuses=["new", "open"], limit=100))
+    plan = plans(store_url, executed)
+    inner = plan[next(position for position, step in enumerate(plan) if "LIST SUBQUERY" in step) + 1]
+    assert "USING COVERING INDEX ix_bulwark_findings_order" in inner or "USING INDEX ix_bulwark_findings_order" in inner
