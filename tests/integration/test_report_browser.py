@@ -275,7 +275,7 @@ def test_an_issue_leads_to_its_findings_and_back_to_all(browser: Browser) -> Non
     browser.open(_FLEET)
     browser.find(".attention .action a").click()
     wanted = expected(lambda finding: finding.active and finding.alert == "package_file_modified")
-    assert browser.result.startswith(f"{wanted} of 140 findings with status new or open, alert “A packaged program")
+    assert browser.result.startswith(f'{wanted} of 140 findings with status new or open, alert "A packaged program')
     browser.find("#filter-alert-clear").click()
     assert browser.fragment == "#findings"
 
@@ -323,7 +323,7 @@ def test_everything_works_with_a_keyboard_alone(browser: Browser) -> None:
     browser.press(Keys.SPACE)
     wanted = expected(lambda f: f.active and f.severity == "critical" and "backup" in f.subject)
     assert browser.result.startswith(
-        f"{wanted} of 140 findings with severity critical, status new or open, text “backup”"
+        f'{wanted} of 140 findings with severity critical, status new or open, text "backup"'
     )
     while (focused := browser.press(Keys.TAB)).tag_name != "summary":
         pass

@@ -35,7 +35,7 @@ def payload(
 
     The script's ``types.js`` describes it. Hosts are those of the coverage as well, also without a finding.
     """
-    hosts, capabilities, scopes, alerts, techniques, names = (_Table() for _ in range(6))
+    hosts, capabilities, scopes, alerts, techniques, names = (_Table() for _table in range(6))
     rows = [
         [
             card.uid,

@@ -55,8 +55,8 @@ function stateWords(state) {
   if (state.status.length) words.push(`status ${state.status.join(" or ")}`);
   if (state.host) words.push(`host ${state.host}`);
   if (state.capability) words.push(`capability ${capabilityName(state.capability)}`);
-  if (state.alert) words.push(`alert “${alertTitle(state.alert)}”`);
-  if (state.q) words.push(`text “${state.q}”`);
+  if (state.alert) words.push(`alert "${alertTitle(state.alert)}"`);
+  if (state.q) words.push(`text "${state.q}"`);
   return words.length ? ` with ${words.join(", ")}` : "";
 }
 

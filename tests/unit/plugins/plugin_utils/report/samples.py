@@ -164,7 +164,7 @@ def _finding(chance: random.Random, number: int, names: list[str]) -> model.Find
 
 
 def _event(chance: random.Random, path: str, technique: str) -> dict[str, t.Any]:
-    digests = ["".join(chance.choices("0123456789abcdef", k=64)) for _ in range(2)]
+    digests = ["".join(chance.choices("0123456789abcdef", k=64)) for _digest in range(2)]
     return {
         "message": f"{path} changed: sha256, mode, mtime.",
         "finding_info": {"attacks": [{"technique": {"uid": technique}}]},
