@@ -5,8 +5,9 @@
 
 Evidence is whatever a capability found worth saying, with names and values that may come from a hostile host. So no
 capability's shape is relied on: an object with ``before`` and ``after`` is a change, wherever it stands, and
-everything else becomes a row named by its path. Only what OCSF itself defines is written its own way: fingerprints,
-``*_time`` in milliseconds, and ``*_id`` numbers that stand beside their text.
+everything else becomes a row named by its path. Only what has one meaning everywhere is written its own way: OCSF's
+fingerprints, its ``*_time`` in milliseconds and its ``*_id`` numbers beside their text, and stat(2)'s ``mtime`` and
+``ctime``.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import moment, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import exact_moment, moment, visible
 
 ROW_LIMIT = 60
 _DEPTH_LIMIT = 8
-_MISSING = object()
+_SIDES = ("before", "after")
+# What stat(2) counts in nanoseconds.
+_NANOSECONDS = ("mtime", "ctime")
 
 
 @dataclasses.dataclass
@@ -83,29 +86,33 @@ def _object(found: Rows, path: tuple[str, ...], value: t.Mapping[str, t.Any], de
     if {"algorithm", "value"} <= set(value):
         found.fact((*path, str(value["algorithm"])), value["value"])
         return
-    if _is_change(value):
-        _changes(found, path, value["before"], value["after"])
+    is_change = _is_change(value)
+    if is_change:
+        _changes(found, path, value.get("before"), value.get("after"), depth)
     for name, inner in value.items():
-        if not (_is_change(value) and name in ("before", "after")) and not _is_number_of_a_text(str(name), value):
+        if not (is_change and name in _SIDES) and not _is_number_of_a_text(str(name), value):
             _collect(found, (*path, str(name)), inner, depth + 1)
 
 
 def _is_change(value: t.Mapping[str, t.Any]) -> bool:
-    return "before" in value and "after" in value
+    """Return whether an object tells two sides: both of them, or one with the attributes of what came or went."""
+    sides = [value[side] for side in _SIDES if side in value]
+    return len(sides) == 2 or (len(sides) == 1 and isinstance(sides[0], t.Mapping))
+
+
+def _changes(found: Rows, path: tuple[str, ...], before: t.Any, after: t.Any, depth: int) -> None:
+    sides = [side for side in (before, after) if side is not None]
+    if depth >= _DEPTH_LIMIT or not sides or not all(isinstance(side, t.Mapping) for side in sides):
+        found.change(path, before, after)
+        return
+    old, new = before or {}, after or {}
+    for name in [*old, *(name for name in new if name not in old)]:
+        if old.get(name) != new.get(name):
+            _changes(found, (*path, str(name)), old.get(name), new.get(name), depth + 1)
 
 
 def _is_number_of_a_text(name: str, value: t.Mapping[str, t.Any]) -> bool:
     return name.endswith("_id") and name.removesuffix("_id") in value
-
-
-def _changes(found: Rows, path: tuple[str, ...], before: t.Any, after: t.Any) -> None:
-    if not (isinstance(before, t.Mapping) and isinstance(after, t.Mapping)):
-        found.change(path, before, after)
-        return
-    for name in [*before, *(name for name in after if name not in before)]:
-        old, new = before.get(name, _MISSING), after.get(name, _MISSING)
-        if old != new:
-            found.change((*path, str(name)), None if old is _MISSING else old, None if new is _MISSING else new)
 
 
 def _name(path: tuple[str, ...]) -> str:
@@ -123,6 +130,8 @@ def _text(path: tuple[str, ...], value: t.Any) -> str | None:
         return "yes" if value else "no"
     if isinstance(value, (int, float)) and path and path[-1].endswith("_time"):
         return f"{moment(value / 1000)} UTC"
+    if isinstance(value, int) and path and path[-1] in _NANOSECONDS:
+        return f"{exact_moment(value)} UTC"
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     return visible(value, multiline=True)

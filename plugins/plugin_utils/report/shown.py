@@ -67,6 +67,15 @@ def moment(seconds: float) -> str:
         return "unknown"
 
 
+def exact_moment(nanoseconds: int) -> str:
+    """Return a time as ``2026-01-31 12:30:05.000000001`` in UTC, by which two changes of a file can be told apart."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    try:
+        return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d %H:%M:%S}.{rest:09d}"
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
+
+
 def machine_time(seconds: float) -> str:
     """Return a time for ``<time datetime>``, or nothing for what is outside the calendar."""
     text = moment(seconds)

@@ -99,7 +99,7 @@ function changeRow([name, before, after]) {
  */
 function changeCell(value, className) {
   const cell = element("td", undefined, className);
-  cell.append(value === null ? element("span", "not there", "muted") : element("bdi", value));
+  cell.append(value === null ? element("span", "none", "muted") : element("bdi", value));
   return cell;
 }
 

@@ -32,6 +32,28 @@ def test_what_appeared_and_what_vanished_has_no_before_and_no_after() -> None:
     assert found.changes == [("acl", None, "user:eve:rwx"), ("label", "x", None)]
 
 
+def test_what_only_has_one_side_came_or_went_with_all_its_attributes() -> None:
+    created = of({"data": {"kind": "created", "after": {"mode": "0755", "owner": "root"}}})
+    deleted = of({"data": {"kind": "deleted", "before": {"mode": "0755"}}})
+    assert created.changes == [("mode", None, "0755"), ("owner", None, "root")]
+    assert (deleted.changes, deleted.facts) == ([("mode", "0755", None)], [("kind", "deleted")])
+
+
+def test_objects_in_objects_are_compared_by_attribute_too() -> None:
+    before, after = {"xattrs": {"user.a": "1", "user.b": "2"}}, {"xattrs": {"user.a": "1", "user.b": "3"}}
+    assert of({"data": {"before": before, "after": after}}).changes == [(f"xattrs{SEPARATOR}user.b", "2", "3")]
+    assert of({"data": {"before": {}, "after": after}}).changes[0] == (f"xattrs{SEPARATOR}user.a", None, "1")
+
+
+def test_a_word_before_alone_is_no_change() -> None:
+    assert of({"data": {"before": "noon"}}).facts == [("before", "noon")]
+
+
+def test_times_of_files_are_exact() -> None:
+    found = of({"data": {"before": {"mtime": 1_764_000_000_000_000_001}, "after": {"mtime": 10**30}}})
+    assert found.changes == [("mtime", "2025-11-24 16:00:00.000000001 UTC", "unknown UTC")]
+
+
 def test_a_change_keeps_what_stands_beside_it() -> None:
     found = of({"data": {"mode": {"before": "0755", "after": "4755", "risk": "setuid"}}})
     assert found.facts == [(f"mode{SEPARATOR}risk", "setuid")]
