@@ -6,7 +6,7 @@
 Evidence is whatever a capability found worth saying, with names and values that may come from a hostile host. So no
 capability's shape is relied on: an object with ``before`` and ``after`` is a change, wherever it stands, and
 everything else becomes a row named by its path. Only what has one meaning everywhere is written its own way: OCSF's
-fingerprints, its ``*_time`` in milliseconds and its ``*_id`` numbers beside their text, and stat(2)'s ``mtime`` and
+fingerprints, its ``*_time`` in milliseconds and its ``*_id`` numbers, and stat(2)'s ``mtime`` and
 ``ctime``.
 """
 
@@ -84,13 +84,15 @@ def _items(found: Rows, path: tuple[str, ...], items: t.Sequence[t.Any], depth: 
 
 def _object(found: Rows, path: tuple[str, ...], value: t.Mapping[str, t.Any], depth: int) -> None:
     if {"algorithm", "value"} <= set(value):
-        found.fact((*path, str(value["algorithm"])), value["value"])
+        # Named by its algorithm, a fingerprint needs no number in the list that it stands in.
+        named = path[:-1] if path and path[-1].isdecimal() else path
+        found.fact((*named, str(value["algorithm"])), value["value"])
         return
     is_change = _is_change(value)
     if is_change:
         _changes(found, path, value.get("before"), value.get("after"), depth)
     for name, inner in value.items():
-        if not (is_change and name in _SIDES) and not _is_number_of_a_text(str(name), value):
+        if not (is_change and name in _SIDES) and not _is_enumeration(str(name), inner):
             _collect(found, (*path, str(name)), inner, depth + 1)
 
 
@@ -111,8 +113,9 @@ def _changes(found: Rows, path: tuple[str, ...], before: t.Any, after: t.Any, de
             _changes(found, (*path, str(name)), old.get(name), new.get(name), depth + 1)
 
 
-def _is_number_of_a_text(name: str, value: t.Mapping[str, t.Any]) -> bool:
-    return name.endswith("_id") and name.removesuffix("_id") in value
+def _is_enumeration(name: str, value: t.Any) -> bool:
+    """Return whether this is one of OCSF's numbers for machines; what it means stands beside it, or is plain to see."""
+    return name.endswith("_id") and isinstance(value, int)
 
 
 def _name(path: tuple[str, ...]) -> str:

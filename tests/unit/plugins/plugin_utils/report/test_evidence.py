@@ -65,7 +65,10 @@ def test_ocsf_objects_are_written_for_people() -> None:
         "type": "Regular File",
         "type_id": 1,
         "modified_time": 1_000,
-        "hashes": [{"algorithm": "SHA-256", "algorithm_id": 3, "value": "ab12"}],
+        "hashes": [
+            {"algorithm": "SHA-256", "algorithm_id": 3, "value": "ab12"},
+            {"algorithm": "MD5", "algorithm_id": 1, "value": "cd34"},
+        ],
         "is_deleted": False,
     }
     assert of({"file": file}).facts == [
@@ -73,6 +76,7 @@ def test_ocsf_objects_are_written_for_people() -> None:
         (f"file{SEPARATOR}type", "Regular File"),
         (f"file{SEPARATOR}modified time", "1970-01-01 00:00 UTC"),
         (f"file{SEPARATOR}hashes{SEPARATOR}SHA-256", "ab12"),
+        (f"file{SEPARATOR}hashes{SEPARATOR}MD5", "cd34"),
         (f"file{SEPARATOR}is deleted", "no"),
     ]
 
