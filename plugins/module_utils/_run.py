@@ -46,7 +46,7 @@ class Deadline:
 
 
 def yield_to_others() -> None:
-    """Give this process and its children the lowest CPU priority and the idle I/O class, as far as the kernel lets it."""
+    """Give this process and its children the lowest CPU priority and the idle I/O class, if the kernel lets us."""
     with contextlib.suppress(OSError):
         os.nice(19)
     number = _IOPRIO_SET.get(platform.machine())

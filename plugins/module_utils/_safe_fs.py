@@ -30,75 +30,16 @@ APPEND_ONLY = 0x20
 # Errors that say that what was expected at a path isn't there (any more).
 GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 
-PSEUDO_FILE_SYSTEMS = frozenset(
-    [
-        "autofs",
-        "bdev",
-        "binder",
-        "binfmt_misc",
-        "bpf",
-        "cgroup",
-        "cgroup2",
-        "configfs",
-        "cpuset",
-        "debugfs",
-        "devpts",
-        "efivarfs",
-        "functionfs",
-        "fuse.gvfsd-fuse",
-        "fuse.lxcfs",
-        "fuse.portal",
-        "fusectl",
-        "hugetlbfs",
-        "mqueue",
-        "nfsd",
-        "nsfs",
-        "pipefs",
-        "proc",
-        "pstore",
-        "resctrl",
-        "rpc_pipefs",
-        "securityfs",
-        "selinuxfs",
-        "smackfs",
-        "sockfs",
-        "sysfs",
-        "tracefs",
-        "xenfs",
-    ]
-)
-NETWORK_FILE_SYSTEMS = frozenset(
-    [
-        "9p",
-        "acfs",
-        "afs",
-        "afp",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "gfarm",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "mfs",
-        "ncp",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "ocfs2_dlmfs",
-        "orangefs",
-        "prl_fs",
-        "pvfs2",
-        "sdcardfs",
-        "smb3",
-        "smbfs",
-        "vboxsf",
-        "virtiofs",
-        "vmhgfs",
-    ]
-)
+_PSEUDO_FILE_SYSTEMS = """
+    autofs bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs
+    fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nfsd nsfs pipefs proc pstore resctrl rpc_pipefs
+    securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs
+"""
+_NETWORK_FILE_SYSTEMS = """
+    9p acfs afp afs beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 orangefs prl_fs
+    pvfs2 smb3 smbfs vboxsf virtiofs vmhgfs
+"""
+_FOREIGN = frozenset((_PSEUDO_FILE_SYSTEMS + _NETWORK_FILE_SYSTEMS).split())
 _LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))
 
 _NODE_ESCAPES = {b"\\040": b" ", b"\\011": b"\t", b"\\012": b"\n", b"\\134": b"\\"}
@@ -109,13 +50,13 @@ def is_foreign(file_system: str) -> bool:
 
     A FUSE file system is whatever its user-space program makes of it, and can stall: it counts as foreign.
     """
-    if file_system in PSEUDO_FILE_SYSTEMS or file_system in NETWORK_FILE_SYSTEMS or file_system == "fuse":
+    if file_system in _FOREIGN or file_system == "fuse":
         return True
     return file_system.startswith("fuse.") and file_system not in _LOCAL_FUSE
 
 
 def mounts() -> dict[bytes, str]:
-    """Return the type of the topmost file system at each mount point, from proc_pid_mountinfo(5); OSError as it comes."""
+    """Return the type of the topmost file system at each mount point (proc_pid_mountinfo(5)); OSError as it comes."""
     with open("/proc/self/mountinfo", "rb") as stream:
         return parse_mounts(stream.read())
 
@@ -160,7 +101,7 @@ def pin(name: bytes, directory: int) -> int:
 
 
 class Reopener:
-    """Opens pinned files for reading, through /proc/self/fd. One for each process: the directory is the process's own."""
+    """Opens pinned files for reading, through /proc/self/fd; one for each process, as that directory is its own."""
 
     def __init__(self) -> None:
         try:

@@ -64,12 +64,6 @@ class StateDirectory:
     def close(self) -> None:
         os.close(self._descriptor)
 
-    def __enter__(self) -> StateDirectory:
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        self.close()
-
     def open_file(self, name: str) -> int | None:
         """Return a descriptor for reading a state file, None when there is none. Raises StateError, DamagedError."""
         try:
@@ -106,18 +100,13 @@ class StateDirectory:
 
     def _lock(self, descriptor: int, timeout: float) -> None:
         end = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise StateError(
-                        "another run is writing in %s and did not finish within %g s; wait for it, or raise lock_timeout"
-                        % (self.path, timeout)
-                    ) from None
-                time.sleep(_LOCK_POLL)
-            else:
-                return
+        while not _locked_now(descriptor):
+            if time.monotonic() >= end:
+                raise StateError(
+                    "another run is writing in %s and did not end within %g s; wait for it, or raise lock_timeout"
+                    % (self.path, timeout)
+                )
+            time.sleep(_LOCK_POLL)
 
     @contextlib.contextmanager
     def written(self, name: str) -> t.Iterator[t.BinaryIO]:
@@ -167,8 +156,16 @@ class StateDirectory:
         return True
 
 
+def _locked_now(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _open_private(parent: int | None, name: str, path: str, create: bool) -> int | None:
-    """Return a descriptor of a directory that nobody else can write in, made if need be; StateError when it isn't so."""
+    """Return a descriptor of a directory that only its owner can write in, made if need be; StateError otherwise."""
     with _explained(path):
         if create:
             with contextlib.suppress(FileExistsError):

@@ -44,6 +44,7 @@ options:
       - The changes to take into the baseline after they were reviewed.
       - V(all) takes all, V(explained) those that package upgrades explain. Everything else is an C(id) or a C(path) from
         RV(bulwark.servers.file_integrity_info#module:changes).
+      - With O(accept), O(watches) are left as they are in the baseline.
       - An C(id) takes exactly the state that was reviewed. When one of the listed changes isn't there any more, or is
         another one by now, nothing is accepted and the module fails, naming it.
     type: list

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A full check of /usr against ``aide --check``: the same tree, attributes and number of workers, one after the other.
 
-Ours runs as it does on a target: the self-contained file that ansible-core sends (AnsiballZ), in a fresh process of the
-system's Python, so that starting Python, unpacking and importing count. Both run at normal priority from a warm cache.
-The ratio is the median over the pairs. peak_mb is the largest sum of the proportional set sizes (PSS, proc_pid_smaps(5))
-of our process and its workers, sampled in a run of its own.
+Ours runs as it does on a target: the self-contained file that ansible-core sends (AnsiballZ), in a fresh process of
+the system's Python, so that starting Python, unpacking and importing count. Both run at normal priority from a warm
+cache. The ratio is the median over the pairs. peak_mb is the largest sum of the proportional set sizes (PSS,
+proc_pid_smaps(5)) of our process and its workers, sampled in a run of its own.
 """
 
 from __future__ import annotations

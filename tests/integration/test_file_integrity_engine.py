@@ -199,7 +199,9 @@ def test_acls_capabilities_flags_and_attributes(ext4: pathlib.Path, tmp_path: pa
             assert _data(compared, root / "acl")["after"]["acl"]["access"] == (
                 "user::rwx,user:daemon (1):rw-,group::r-x,mask::rwx,other::r-x"
             )
-            assert _data(compared, root / "directory")["after"]["acl"]["default"].endswith("group:bin (2):rwx,mask::rwx,other::r-x")
+            assert _data(compared, root / "directory")["after"]["acl"]["default"].endswith(
+                "group:bin (2):rwx,mask::rwx,other::r-x"
+            )
             assert _data(compared, root / "caps")["after"]["capabilities"] == "cap_net_raw,cap_sys_admin=ep"
             assert _data(compared, root / "label")["after"]["selinux"] == "system_u:object_r:bin_t:s0"
             assert _data(compared, root / "immutable")["after"]["flags"] == ["immutable"]
@@ -231,7 +233,9 @@ def test_what_getcap_and_getfacl_say_is_what_the_evidence_says(ext4: pathlib.Pat
 
 
 def test_more_hashes_on_request(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
-    engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tree)], "hashes": ["sha512", "blake2b", "md5"]},))
+    engine = Engine(
+        tmp_path / "state", ({"name": WATCH, "paths": [str(tree)], "hashes": ["sha512", "blake2b", "md5"]},)
+    )
     engine.keep()
     (tree / "a").write_text("other")
     evidence = _data(engine.compare(), tree / "a")
@@ -396,7 +400,9 @@ def test_only_regular_files_are_opened(engine: Engine, tree: pathlib.Path) -> No
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(tree / "socket"))
         # A writer waits in open(2) until somebody opens the other end of the FIFO.
-        with subprocess.Popen(["/bin/sh", "-c", f"exec 3>'{tree}/fifo'; echo opened"], stdout=subprocess.PIPE) as writer:
+        with subprocess.Popen(
+            ["/bin/sh", "-c", f"exec 3>'{tree}/fifo'; echo opened"], stdout=subprocess.PIPE
+        ) as writer:
             try:
                 with opened_names(tree) as names:
                     made = engine.keep()
@@ -442,7 +448,7 @@ def test_swapping_links_never_leads_outside(engine: Engine, tree: pathlib.Path, 
     ]
     for swapper in swappers:
         swapper.start()
-    kinds = set()
+    kinds: set[str] = set()
     try:
         with opened_names(outside) as names:
             for _round in range(12):
@@ -585,7 +591,7 @@ def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path) -> None:
     assert engine.compare()["changes"] == []
 
 
-def test_without_root_what_cannot_be_read_is_said(tmp_path: pathlib.Path) -> None:
+def test_without_root_what_cannot_be_read_is_said() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
         root.chmod(0o755)
@@ -680,12 +686,12 @@ def _edit(file: pathlib.Path, old: bytes, new: bytes) -> None:
         pytest.param(lambda file: _edit(file, b'"recurse":-1', b'"recurse": 0'), id="header"),
         pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-200]), id="cut off"),
         pytest.param(lambda file: file.write_bytes(b""), id="emptied"),
-        pytest.param(lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), id="link"),
-        pytest.param(lambda file: (file.unlink(), os.mkfifo(file)), id="fifo"),
+        pytest.param(lambda file: file.unlink() or file.symlink_to("/etc/passwd"), id="link"),
+        pytest.param(lambda file: file.unlink() or os.mkfifo(file), id="fifo"),
     ],
 )
 def test_an_edited_baseline_is_an_alert_and_nothing_counts_as_checked(
-    engine: Engine, tree: pathlib.Path, edit: t.Callable[[pathlib.Path], t.Any]
+    engine: Engine, edit: t.Callable[[pathlib.Path], t.Any]
 ) -> None:
     digest = _digest(engine.keep())
     edit(engine.file)
@@ -776,7 +782,9 @@ def test_accepting_takes_exactly_what_was_reviewed(engine: Engine, tree: pathlib
     assert changes(engine.compare()) == {str(tree / "b"): "modified"}
     assert engine.keep(accept=[str(tree / "b")], reason="CHG-2", accepted_by="me")["accepted_count"] == 1
     assert engine.compare()["changes"] == []
-    assert b'"by":"me","count":1,"paths":["' + os.fsencode(tree / "a") + b'"],"reason":"CHG-1"' in engine.file.read_bytes()
+    assert (
+        b'"by":"me","count":1,"paths":["' + os.fsencode(tree / "a") + b'"],"reason":"CHG-1"' in engine.file.read_bytes()
+    )
 
 
 def test_accepting_every_kind_of_change(engine: Engine, tree: pathlib.Path) -> None:
@@ -907,7 +915,7 @@ def test_staging_and_committing(engine: Engine, tree: pathlib.Path) -> None:
     again = engine.keep(_phase="commit", _digest=staged["staged_digest"])
     assert not again["changed"]
     (tree / "a").write_text("x")
-    accept = {"accept": ["all"], "reason": "x", "accepted_by": "me"}
+    accept: dict[str, t.Any] = {"accept": ["all"], "reason": "x", "accepted_by": "me"}
     second = engine.keep(_phase="stage", **accept)
     assert changes(engine.compare()) == {str(tree / "a"): "modified"}
     assert engine.keep(_phase="abort")["changed"]
@@ -1018,8 +1026,8 @@ def test_a_writer_waits_for_another_and_says_when_it_gives_up(engine: Engine, tr
     ("spoil", "message"),
     [
         (lambda path: path.symlink_to("/tmp"), "is a symbolic link"),
-        (lambda path: (path.mkdir(), path.chmod(0o770)), "can be written by its group"),
-        (lambda path: (path.mkdir(mode=0o700), os.chown(path, 65534, 65534)), "belongs to user 65534"),
+        (lambda path: path.mkdir() or path.chmod(0o770), "can be written by its group"),
+        (lambda path: path.mkdir(mode=0o700) or os.chown(path, 65534, 65534), "belongs to user 65534"),
         (lambda path: path.write_text(""), "is a symbolic link or no directory"),
     ],
 )

@@ -85,8 +85,8 @@ class Writer:
 class Reader:
     """An open baseline whose index and header are consistent. Raises DamagedError or NewerError when they aren't.
 
-    seal: what they hash to; whether that is the seal that was agreed on is for the caller to compare, before it believes
-    anything else. The descriptor belongs to the reader and is shared with forked workers (pread(2) only).
+    seal: what they hash to; whether that is the seal that was agreed on is for the caller to compare, before it
+    believes anything else. The descriptor belongs to the reader and is shared with forked workers (pread(2) only).
     """
 
     def __init__(self, descriptor: int, path: str) -> None:

@@ -31,8 +31,8 @@ def by_name(block: bytes) -> dict[bytes, bytes]:
 class Compare(Scan):
     """Finds the entries whose line is not what the baseline has.
 
-    verifying: digest algorithms that a changed file needs to be compared with its package. trusting: skip reading a file
-    whose status is as recorded (``rehash: changed``).
+    verifying: tells the digest algorithms that a changed file needs to be compared with its package. trusting: don't
+    read a file whose status is as recorded (``rehash: changed``).
     """
 
     def __init__(

@@ -116,7 +116,7 @@ class Comparison:
             self.tally.skip(
                 watch,
                 watch,
-                "%d changes are counted but not listed: max_changes is %d" % (number, self._options.max_changes),
+                "%d changes are counted, not listed: max_changes is %d" % (number, self._options.max_changes),
             )
 
     def note_other_watches(self) -> None:
@@ -133,7 +133,7 @@ class Comparison:
                 self.tally.skip(
                     watch.name,
                     watch.name,
-                    "its definition changed since the baseline was made; run bulwark.servers.file_integrity to extend that",
+                    "its definition changed after the baseline was made; run bulwark.servers.file_integrity",
                 )
 
     def result(self) -> dict[str, t.Any]:

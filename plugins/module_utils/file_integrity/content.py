@@ -34,7 +34,7 @@ def constructor(algorithm: str) -> t.Callable[[], t.Any]:
     ``usedforsecurity=False`` keeps MD5 available in FIPS mode: there it only tells apart what dpkg installed.
     """
     plain: t.Callable[[], t.Any] = getattr(hashlib, algorithm)
-    make = functools.partial(plain, usedforsecurity=False)
+    make = functools.partial(plain, usedforsecurity=False)  # type: ignore[call-arg]
     try:
         make()
     except TypeError:  # Python 3.8 doesn't know the argument

@@ -22,49 +22,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
 )
 
 # In the order of their bits, from linux/capability.h; capabilities(7) explains each.
-_CAPABILITIES = [
-    "chown",
-    "dac_override",
-    "dac_read_search",
-    "fowner",
-    "fsetid",
-    "kill",
-    "setgid",
-    "setuid",
-    "setpcap",
-    "linux_immutable",
-    "net_bind_service",
-    "net_broadcast",
-    "net_admin",
-    "net_raw",
-    "ipc_lock",
-    "ipc_owner",
-    "sys_module",
-    "sys_rawio",
-    "sys_chroot",
-    "sys_ptrace",
-    "sys_pacct",
-    "sys_admin",
-    "sys_boot",
-    "sys_nice",
-    "sys_resource",
-    "sys_time",
-    "sys_tty_config",
-    "mknod",
-    "lease",
-    "audit_write",
-    "audit_control",
-    "setfcap",
-    "mac_override",
-    "mac_admin",
-    "syslog",
-    "wake_alarm",
-    "block_suspend",
-    "audit_read",
-    "perfmon",
-    "bpf",
-    "checkpoint_restore",
-]
+_CAPABILITIES = """
+    chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service
+    net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin
+    sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override
+    mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
+"""
+_CAPABILITY_NAMES = ["cap_" + name for name in _CAPABILITIES.split()]
 
 _VFS_CAP_REVISION_MASK = 0xFF000000
 _VFS_CAP_EFFECTIVE = 0x000001
@@ -105,7 +69,7 @@ def group(gid: int | None) -> str | None:
 
 
 def capabilities(value: bytes) -> str:
-    """Return a ``security.capability`` attribute (linux/capability.h) as cap_to_text(3) would, or as hex when it is none."""
+    """Return a ``security.capability`` attribute (linux/capability.h) as setcap(8) takes it; hex if it is none."""
     try:
         (magic,) = struct.unpack_from("<I", value)
         words = _VFS_CAP_WORDS[magic & _VFS_CAP_REVISION_MASK]
@@ -120,7 +84,7 @@ def capabilities(value: bytes) -> str:
         held = effective * bool((permitted | inheritable) >> bit & 1)
         flags = held + "i" * (inheritable >> bit & 1) + "p" * (permitted >> bit & 1)
         if flags:
-            name = "cap_" + _CAPABILITIES[bit] if bit < len(_CAPABILITIES) else str(bit)
+            name = _CAPABILITY_NAMES[bit] if bit < len(_CAPABILITY_NAMES) else str(bit)
             by_flags.setdefault(flags, []).append(name)
     text = " ".join("%s=%s" % (",".join(names), flags) for flags, names in by_flags.items())
     if magic & _VFS_CAP_REVISION_MASK == _VFS_CAP_REVISION_3 and len(value) >= 4 * (2 + 2 * words):
@@ -130,7 +94,7 @@ def capabilities(value: bytes) -> str:
 
 
 def acl(value: bytes) -> str:
-    """Return a POSIX ACL attribute (linux/posix_acl_xattr.h) in the short form of setfacl(1), or as hex when it is none."""
+    """Return a POSIX ACL attribute (linux/posix_acl_xattr.h) in the short form of setfacl(1); hex if it is none."""
     try:
         if struct.unpack_from("<I", value)[0] != _ACL_VERSION or (len(value) - 4) % 8:
             return "0x" + value.hex()

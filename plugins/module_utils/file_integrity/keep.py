@@ -35,18 +35,17 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 
 
 def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
-    with _state(options, create=not check_mode) as state:
-        with state.locked(finding.lock_name(options), options.lock_timeout) if state else contextlib.nullcontext():
-            opened = finding.open_baseline(state, options)
-            if opened.alert is not None or (opened.reader is None and options.accept):
-                return _refused(options, opened)
-            revision = Revision(options, opened, begin(options), _account(), time.time())
-            result = revision.preview() if check_mode or state is None else _revise(state, options, revision)
-    return {**result, "created": opened.reader is None}
+    with _state(options, create=not check_mode) as state, _locked(state, options, check_mode):
+        opened = finding.open_baseline(state, options)
+        if opened.alert is not None or (opened.reader is None and options.accept):
+            return _refused(options, opened)
+        revision = Revision(options, opened, begin(options), _account(), time.time())
+        result = revision.preview() if check_mode or state is None else _revise(state, options, revision)
+        return {**result, "created": opened.reader is None}
 
 
 def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict[str, t.Any]:
-    """Write what has to be written under the staged name, and let it take its place unless the controller asked to wait."""
+    """Write the new baseline under the staged name; unless the controller asked to wait, let it take its place."""
     staged = finding.staged_name(options)
     state.remove(staged)
     result = revision.write(state, staged)
@@ -60,7 +59,7 @@ def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict
 
 
 def _commit(options: Options, check_mode: bool) -> dict[str, t.Any]:
-    """Let the staged baseline with the digest that the controller noted take its place; harmless when it already has."""
+    """Let the staged baseline that the controller noted the digest of take its place; harmless when it already has."""
     with _state(options, create=False) as state:
         if state is None or check_mode:
             raise UsageError("there is no staged baseline to take over")
@@ -104,12 +103,9 @@ def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
 
     A task that only makes sure of the baseline doesn't fail, so that its finding arrives; one that accepts fails.
     """
-    reason = (
-        "%s; nothing was changed. Look into it, then remove the baseline with state=absent and make it anew"
-        % opened.problem
-    )
-    if opened.alert is None:
-        reason = str(opened.problem)
+    reason = str(opened.problem)
+    if opened.alert is not None:
+        reason += "; nothing was changed. Look into it, then remove the baseline with state=absent and make it anew"
     result: dict[str, t.Any] = {
         "changed": False,
         "created": False,
@@ -130,6 +126,16 @@ def _state(options: Options, create: bool) -> t.Iterator[StateDirectory | None]:
     finally:
         if state is not None:
             state.close()
+
+
+@contextlib.contextmanager
+def _locked(state: StateDirectory | None, options: Options, check_mode: bool) -> t.Iterator[None]:
+    """Keep other writers out; check mode writes nothing, and takes no lock."""
+    if state is None or check_mode:
+        yield
+        return
+    with state.locked(finding.lock_name(options), options.lock_timeout):
+        yield
 
 
 def _read(state: StateDirectory, name: str) -> tuple[str, Header] | None:

@@ -62,17 +62,17 @@ ACL_XATTRS = (b"system.posix_acl_access", b"system.posix_acl_default")
 class Entry:
     """One file, directory, link or other node as it was recorded or found.
 
-    path: bytes as the kernel has them, absolute. A field is None where the watch doesn't select it, where it
-    doesn't apply, or where it could not be read (then the coverage says so): None is never compared.
+    path: bytes as the kernel has them, absolute. A field is None where the watch doesn't select it, where it doesn't
+    apply, or where it could not be read (then the coverage says so): None is never compared.
     mode: permission bits with setuid, setgid and sticky (07777). Times: nanoseconds since the epoch.
-    flags: ``immutable`` and ``append_only`` (FS_IOC_GETFLAGS, ioctl_iflags(2)). device: st_rdev of a device
-    node. link_target: what readlink(2) returns. hashes: algorithm (hashlib's name) to lower-case hex; beyond
-    those of the watch, a changed file also has those that package verification needs; empty when the content could not be
-    read. xattrs: name to value; a value
-    other than the capabilities, the SELinux label and the ACLs is kept as ``sha256:HEX:LENGTH``, because it can be
-    a secret. xattr_kinds: which of acl, capabilities, selinux and xattrs the watch had recorded. package_mismatch: recorded while its
-    content was not what its package installs. package: ``Owned.key`` of the package that owned the path when the
-    baseline recorded it, by which a deleted file is explained once its package is gone; never compared.
+    flags: ``immutable`` and ``append_only`` (FS_IOC_GETFLAGS, ioctl_iflags(2)). device: st_rdev of a device node.
+    link_target: what readlink(2) returns. hashes: algorithm (hashlib's name) to lower-case hex; beyond those of the
+    watch, a changed file also has those that package verification needs; empty when the content could not be read.
+    xattrs: name to value; a value other than the capabilities, the SELinux label and the ACLs is kept as
+    ``sha256:HEX:LENGTH``, because it can be a secret. xattr_kinds: which of acl, capabilities, selinux and xattrs the
+    watch had recorded. package_mismatch: recorded while its content was not what its package installs. package:
+    ``Owned.key`` of the package that owned the path when the baseline recorded it, by which a deleted file is explained
+    once its package is gone; never compared.
     """
 
     path: bytes
@@ -198,6 +198,8 @@ class Packages(t.Protocol):
 
     def owner(self, path: bytes) -> Owned | None: ...
 
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]: ...
+
     def digest_algorithms(self) -> t.AbstractSet[str]: ...
 
     def snapshot(self) -> dict[str, dict[str, str]]: ...
@@ -211,8 +213,8 @@ class Context:
 
     packages: the databases as they are now. snapshot: ``packages.snapshot()`` of now. baseline_snapshot: the
     one sealed in the baseline ({} when there is none). first_run: a baseline is being made, so nothing is a change yet.
-    watches: by name, as sealed in the baseline. derived: ``classify_derived.parse_derived`` of the controller's content:
-    what programs generate when packages change.
+    watches: by name, as sealed in the baseline. derived: ``classify_derived.parse_derived`` of the controller's
+    content: what programs generate when packages change.
     """
 
     packages: Packages

@@ -25,7 +25,7 @@ ExtraAlgorithms = t.Callable[[os.stat_result, bytes], t.Sequence[str]]
 
 
 class Node(t.NamedTuple):
-    """What was read. state: its line up to HASHES. extra: digests beyond those of the watch. problem: why it is incomplete."""
+    """What was read. state: the line up to HASHES. extra: all digests, if there are more. problem: what is missing."""
 
     state: bytes
     mode: int

@@ -51,8 +51,9 @@ def lock_name(options: Options) -> str:
 def open_baseline(state: StateDirectory | None, options: Options) -> Opened:
     """Return the host's baseline, believed only when its seal is one that the controller holds.
 
-    Without a controller's seal a baseline is believed when it is consistent. Raises StateError for one that can't be read
-    at all, unless the controller holds a seal: then whoever made it unreadable is suspected of more than an accident.
+    Without a controller's seal a baseline is believed when it is consistent. Raises StateError for one that can't be
+    read at all, unless the controller holds a seal: then whoever made it unreadable is suspected of more than an
+    accident.
     """
     path = os.path.join(state.path if state else os.path.join(options.root, CAPABILITY), file_name(options))
     try:
@@ -75,16 +76,6 @@ def open_baseline(state: StateDirectory | None, options: Options) -> Opened:
     except StateError:
         reader.close()
         raise
-    return Opened(path, reader, header, seal=reader.seal)
-
-
-def reopened(state: StateDirectory, name: str) -> Opened:
-    """Return the baseline that this run has just written as file ``name``; StateError when it isn't what was written."""
-    path = os.path.join(state.path, name)
-    reader = _read(state, name, path)
-    if reader is None:
-        raise StateError("%s was removed while it was worked on; run the task again" % path)
-    header = Header.of(reader.load().header, path)
     return Opened(path, reader, header, seal=reader.seal)
 
 

@@ -71,8 +71,8 @@ def keep_spec() -> dict[str, dict[str, t.Any]]:
 class Options:
     """The options of either module, checked.
 
-    expected: the seals that the controller holds; None when no controller takes part, empty when it holds none. derived:
-    what programs generate when packages change, from the controller's content.
+    expected: the seals that the controller holds; None when no controller takes part, empty when it holds none.
+    derived: what programs generate when packages change, from the controller's content.
     """
 
     root: str
@@ -118,7 +118,7 @@ class Options:
             workers=_run.worker_count(params["workers"]),
             priority=params["priority"],
             max_changes=params["max_changes"],
-            derived=classify_derived.parse_derived(params.get("_derived") or ()),
+            derived=_derived(params.get("_derived") or ()),
             rehash=params.get("rehash") or "always",
             accept=accept,
             reason=params.get("reason") or "",
@@ -127,3 +127,10 @@ class Options:
             phase=params.get("_phase"),
             digest=params.get("_digest"),
         )
+
+
+def _derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[classify_derived.DerivedRule, ...]:
+    try:
+        return classify_derived.parse_derived(rules)
+    except (KeyError, ValueError) as error:
+        raise UsageError("the content of the controller does not fit this module: %s" % error) from error

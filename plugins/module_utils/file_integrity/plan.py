@@ -49,8 +49,8 @@ class _Pattern(t.NamedTuple):
 class Plan:
     """Every watch, ready to be asked about directories.
 
-    roots: where the watches begin, homes and links resolved (see ``roots.resolve``). mounts: file system type at each mount
-    point. hidden: paths that no watch ever covers, such as our own state.
+    roots: where the watches begin, homes and links resolved (see ``roots.resolve``). mounts: file system type at each
+    mount point. hidden: paths that no watch ever covers, such as our own state.
     """
 
     def __init__(
@@ -185,9 +185,9 @@ class Plan:
             found.append(_Pattern(_ROOT, root.watch, root.recurse, parts))
         for index, watch in enumerate(self.watches):
             for purpose, texts in ((_EXCLUDE, watch.exclude), (_INCLUDE, watch.include)):
-                for text in texts:
-                    if "/" in text:
-                        found.append(_Pattern(purpose, index, 0, globs.compiled(globs.components(text))))
+                found += [
+                    _Pattern(purpose, index, 0, globs.compiled(globs.components(text))) for text in texts if "/" in text
+                ]
         return found
 
 
@@ -245,7 +245,8 @@ class Rules:
         begun = [(p.watch, p.recurse, _literal(p)) for p in complete if p.purpose == _ROOT]
         excluded = {p.watch for p in complete if p.purpose == _EXCLUDE}
         included = {p.watch for p in complete if p.purpose == _INCLUDE}
-        # A path that begins here is more specific than any that covers from above; of two, the literal one; then the later.
+        # A path that begins here is more specific than any that covers from above; of two, the literal one, then the
+        # later.
         begun.sort(key=lambda start: (start[2], start[0]), reverse=True)
         candidates = [(watch, recurse) for watch, recurse, _is_literal in begun]
         candidates += [(watch, levels - 1 if levels > 0 else levels) for watch, levels in self._open]

@@ -14,14 +14,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages, show, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
     Event,
     Header,
     merged_packages,
     summary,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened, reopened
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_run import RecordingRun
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Extend, Record
@@ -35,8 +35,17 @@ class _NothingNewError(Exception):
     """What was being written turned out to be what is there."""
 
 
+def _check_news(news: bool) -> None:
+    """Leave the writing of a file that would be the one that is there."""
+    if not news:
+        raise _NothingNewError
+
+
 class Revision:
-    """What ``state: present`` makes of the baseline that was found. account: who runs this; now: seconds since the epoch."""
+    """What ``state: present`` makes of the baseline that was found.
+
+    account: who runs this. now: seconds since the epoch.
+    """
 
     def __init__(self, options: Options, opened: Opened, deadline: _run.Deadline, account: str, now: float) -> None:
         self._options = options
@@ -44,46 +53,35 @@ class Revision:
         self._deadline = deadline
         self._account = account
         self._now = now
-        # What the new baseline takes the place of, however many steps lead to it.
-        self._base = opened.seal
         self._packages = packages.load_packages()
 
     def preview(self) -> dict[str, t.Any]:
         """Return the result of check mode: nothing is written, and only what accepting needs is read."""
+        if self._options.accept:
+            acceptance, result = self._compared()
+            return {**self._unchanged(), **result, "changed": self._takes(acceptance)}
+        changes = self._opened.header is None or self._other_watches() or self._has_gaps()
+        return {**self._unchanged(), "changed": changes}
+
+    def write(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
+        """Write the baseline as file ``name``; return the result, with its seal as ``written`` if it is a new one."""
+        if self._opened.reader is None:
+            return self._create(state, name)
+        if self._options.accept:
+            return {**self._unchanged(), **self._accept(state, name)}
+        if self._other_watches() or self._has_gaps():
+            return {**self._unchanged(), **self._extend(state, name)}
+        return self._unchanged()
+
+    def _unchanged(self) -> dict[str, t.Any]:
         header = self._opened.header
-        result: dict[str, t.Any] = {
-            "changed": header is None or self._other_watches() or bool(self._pending()),
+        return {
+            "changed": False,
             "detections": [],
             "coverage": [],
             "baseline": summary(header, self._opened.seal),
             "diff": show.watches_diff(header, self._options.watches),
         }
-        if self._options.accept:
-            comparison, acceptance = self._compared()
-            result.update(
-                show.accepted(acceptance), coverage=comparison.tally.entries(), diff=show.changes_diff(acceptance)
-            )
-            result["changed"] = result["changed"] or self._takes(acceptance)
-        return result
-
-    def write(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
-        """Write the baseline as file ``name`` and return the result, with the new seal as ``written`` if there is one."""
-        if self._opened.reader is None:
-            return self._create(state, name)
-        result: dict[str, t.Any] = {
-            "changed": False,
-            "detections": [],
-            "coverage": [],
-            "baseline": summary(self._opened.header, self._opened.seal),
-            "diff": show.watches_diff(self._opened.header, self._options.watches),
-        }
-        if self._options.accept:
-            result.update(self._accept(state, name))
-        if self._other_watches() or self._pending():
-            extended = self._extend(state, name)
-            extended["changed"] = result["changed"] or extended["changed"]
-            result.update(extended)
-        return result
 
     def _create(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
         wanted = self._options.watches or ()
@@ -104,37 +102,30 @@ class Revision:
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
     def _accept(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
-        comparison, acceptance = self._compared()
-        result = {
-            **show.accepted(acceptance),
-            "coverage": comparison.tally.entries(),
-            "diff": show.changes_diff(acceptance),
-        }
+        acceptance, result = self._compared()
         if not self._takes(acceptance):
             return result
-        old, reader = t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
+        old, reader = self._believed()
         event = self._event("accepted", self._options.reason, acceptance)
         snapshot = self._packages.snapshot()
         if not acceptance.everything:
             snapshot = merged_packages(old.packages, snapshot)
-        header = old.followed_by(event, self._base, packages=snapshot)
+        header = old.followed_by(event, reader.seal, packages=snapshot)
         with state.written(name) as stream:
             writer = Writer(stream)
             rewrite(writer, reader, acceptance.lines)
             seal = writer.finish(header.to_data())
-        self._opened = reopened(state, name)
-        reader.close()
         return {**result, **self._changed(header, seal, writer.entries)}
 
     def _extend(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
-        old, reader = t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
+        old, reader = self._believed()
         wanted = self._options.watches or old.watches
         run = RecordingRun(self._options, self._deadline, wanted, self._packages, old.packages)
         hidden = os.path.dirname(self._opened.path)
         plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden)
         old_plan = run.host.plan(old.watches, old.roots, hidden)
         event = self._event("extended", self._options.reason or "other watches")
-        header = old.followed_by(event, self._base, watches=tuple(wanted), roots=plan.roots)
+        header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots)
 
         def make_scan() -> Extend:
             return Extend(plan, old_plan, reader, self._deadline, self._packages)
@@ -144,14 +135,18 @@ class Revision:
                 writer = Writer(stream)
                 recording = Recording(writer, reader)
                 run.run(plan, make_scan, recording, reader)
-                if not recording.news and wanted == old.watches:
-                    raise _NothingNewError
+                _check_news(recording.news or wanted != old.watches)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
             return {"changed": False, "coverage": run.tally.entries()}
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
-    def _compared(self) -> tuple[Comparison, Acceptance]:
+    def _believed(self) -> tuple[Header, Reader]:
+        return t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
+
+    def _compared(self) -> tuple[Acceptance, dict[str, t.Any]]:
+        """Compare the host, choose what is accepted, and return that with what either mode says of it."""
+
         def package(path: bytes) -> str | None:
             owned = self._packages.owner(path)
             return owned.key if owned else None
@@ -159,23 +154,28 @@ class Revision:
         acceptance = Acceptance(self._options.accept, self._options.max_changes, package)
         comparison = Comparison(self._options, self._opened, self._deadline, self._packages, acceptance)
         comparison.run()
-        acceptance.conclude()
-        return comparison, acceptance
+        unread = acceptance.conclude()
+        result = {
+            **show.accepted(acceptance),
+            "coverage": comparison.tally.entries(),
+            "diff": show.changes_diff(acceptance),
+        }
+        if unread:
+            result["warnings"] = ["%d changes were not accepted: their content could not be read" % len(unread)]
+        return acceptance, result
 
     def _takes(self, acceptance: Acceptance) -> bool:
-        """Say whether accepting writes: something is accepted, or a baseline without a seal is to be sealed as it is."""
+        """Say whether accepting writes: something is accepted, or a baseline is to be sealed for the first time."""
         return bool(acceptance.count) or (acceptance.everything and self._options.expected == ())
 
     def _other_watches(self) -> bool:
         header = self._opened.header
         return header is not None and self._options.watches is not None and self._options.watches != header.watches
 
-    def _pending(self) -> int:
-        """Return how many directories the baseline should have and hasn't yet."""
+    def _has_gaps(self) -> bool:
+        """Say whether there are directories that the baseline should have and hasn't yet."""
         reader = self._opened.reader
-        if reader is None:
-            return 0
-        return sum(1 for place in reader.directories.values() if place.startswith(b"-"))
+        return reader is not None and any(place.startswith(b"-") for place in reader.directories.values())
 
     def _event(self, action: str, reason: str, acceptance: Acceptance | None = None) -> Event:
         paths = tuple(printable(change.path) for change in acceptance.taken[:_KEPT_PATHS]) if acceptance else ()

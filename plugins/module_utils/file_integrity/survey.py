@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
@@ -63,7 +64,7 @@ class Host:
         hidden: the directory of our own state.
         """
         both = dict.fromkeys((*sealed, *self.roots(watches)))
-        return Plan(watches, both, self.mounts, [hidden.encode("utf-8", "surrogateescape")])
+        return Plan(watches, both, self.mounts, [os.fsencode(os.path.realpath(hidden))])
 
 
 def survey(
@@ -75,7 +76,7 @@ def survey(
     receive: t.Callable[[Report], None],
     lost: t.Callable[[bytes, str], None] = lambda _directory, _reason: None,
 ) -> None:
-    """Read every directory that the baseline knows, and from / on what is new. ``receive`` gets the reports after the tally.
+    """Read every directory that the baseline knows, and what is new; ``receive`` gets the reports after the tally.
 
     lost: called with each directory whose worker died, after it was noted in the coverage of all watches it may hold.
     """

@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 
 PACKAGES_SCOPE = "packages"
+_NO_SEAL = "the controller holds no seal for this baseline and cannot tell whether it was edited; accept all to seal it"
 
 
 class Tally:
@@ -72,8 +73,7 @@ def seal_coverage(expected: t.Sequence[str] | None) -> list[dict[str, t.Any]]:
     if expected is None:
         return []
     if not expected:
-        reason = "the controller holds no seal for this baseline, so it cannot tell whether it was edited; accept all to seal it"
-        return [not_checked(SEAL_SCOPE, reason)]
+        return [not_checked(SEAL_SCOPE, _NO_SEAL)]
     scope = ScopeCoverage(SEAL_SCOPE)
     scope.examined = 1
     return [scope.entry()]

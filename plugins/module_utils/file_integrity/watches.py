@@ -83,10 +83,7 @@ def _checked(option: t.Mapping[str, t.Any]) -> Watch:
         raise UsageError("watch '%s': recurse is %d; use -1 for all levels, or 0 and more" % (name, recurse))
     hashes = tuple(option.get("hashes") or ("sha256",))
     for algorithm in hashes:
-        try:
-            constructor(algorithm)
-        except ValueError:
-            raise UsageError("watch '%s': this host's Python cannot compute '%s'" % (name, algorithm)) from None
+        _check_hash(name, algorithm)
     return Watch(
         name=name,
         paths=tuple(option["paths"]),
@@ -100,6 +97,13 @@ def _checked(option: t.Mapping[str, t.Any]) -> Watch:
         alert=option.get("alert"),
         techniques=option.get("techniques"),
     )
+
+
+def _check_hash(name: str, algorithm: str) -> None:
+    try:
+        constructor(algorithm)
+    except ValueError:
+        raise UsageError("watch '%s': this host's Python cannot compute '%s'" % (name, algorithm)) from None
 
 
 def _check_glob(name: str, field: str, glob: str) -> None:
