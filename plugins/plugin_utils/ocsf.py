@@ -228,9 +228,9 @@ def _techniques(detection: t.Mapping[str, t.Any], alert: Alert, catalogue: Catal
 
 def _attack(reference: AttackReference) -> dict[str, t.Any]:
     attack: dict[str, t.Any] = {"tactic": {"uid": reference.tactic, "name": reference.tactic_name}}
-    parent, _, sub = reference.technique.partition(".")
+    parent, _dot, sub = reference.technique.partition(".")
     # ATT&CK names a sub-technique "Technique: Sub-technique".
-    name, _, sub_name = reference.technique_name.partition(": ")
+    name, _colon, sub_name = reference.technique_name.partition(": ")
     if sub and sub_name:
         attack["technique"] = {"uid": parent, "name": name}
         attack["sub_technique"] = {"uid": reference.technique, "name": sub_name}

@@ -1,10 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store in PostgreSQL: everything that is tested with SQLite, and what is PostgreSQL's own.
-
-The tests are the same functions, collected here with another ``store_url``.
-"""
+"""What is PostgreSQL's own in the store; what both databases do is tested in tests/unit with both."""
 
 from __future__ import annotations
 
@@ -16,16 +13,8 @@ import pytest
 import sqlalchemy as sa
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store, StoreError, location
 
-from tests.integration import postgresql
+from tests.support import postgresql
 from tests.unit.plugins.plugin_utils.store.samples import finding, only, record, start
-from tests.unit.plugins.plugin_utils.store.test_concurrency import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_decisions import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_modes import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_query import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_recording import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_runs import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_seals import *  # noqa: F403
-from tests.unit.plugins.plugin_utils.store.test_upkeep import *  # noqa: F403
 
 # One worker, and so one server, for all of them.
 pytestmark = [pytest.mark.requires("postgresql", "module:psycopg"), pytest.mark.xdist_group("postgresql")]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import typing as t
 
@@ -172,16 +171,9 @@ class Store:
             )
         )
 
-    def history(
-        self, wanted: Query | None = None, now: float | None = None, *, limit: int | None = None
-    ) -> list[HistoryEntry]:
-        """Return what happened from a query's since to its until to the findings it is for, the newest first.
-
-        limit: how many entries at most, instead of the query's.
-        """
-        about = wanted or Query()
-        about = about if limit is None else dataclasses.replace(about, limit=limit)
-        return self._database.read(lambda c: query.history(c, about, _now(now)))
+    def history(self, wanted: Query | None = None, now: float | None = None) -> list[HistoryEntry]:
+        """Return what happened from a query's since to its until to the findings it is for, the newest first."""
+        return self._database.read(lambda c: query.history(c, wanted or Query(), _now(now)))
 
     def trend(
         self, *, since: float, until: float, points: int, hosts: t.Sequence[str] = (), now: float | None = None

@@ -158,7 +158,7 @@ def test_only_so_many_evidences_are_kept() -> None:
 def test_deep_nesting_ends() -> None:
     process: dict[str, t.Any] = {"pid": 1}
     data: t.Any = 1
-    for _ in range(200):
+    for _depth in range(200):
         process = {"pid": 1, "parent_process": process}
         data = [data]
     event = samples.finding(evidences=[{"process": process}, {"data": data}])

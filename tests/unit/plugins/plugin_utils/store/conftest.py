@@ -1,6 +1,8 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Each test of the store runs with both databases, unless it asks for ``sqlite_url``."""
+
 from __future__ import annotations
 
 import contextlib
@@ -10,11 +12,31 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
+from tests.support import postgresql
+
+# One worker, and so one server, for all of them.
+_POSTGRESQL = [pytest.mark.requires("postgresql", "module:psycopg"), pytest.mark.xdist_group("postgresql")]
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> t.Iterator[postgresql.Server]:
+    with postgresql.running() as server:
+        yield server
+
 
 @pytest.fixture
-def store_url(tmp_path: pathlib.Path) -> str:
-    """Return the URL of a store that nothing has opened yet; the tests against PostgreSQL have another of this name."""
+def sqlite_url(tmp_path: pathlib.Path) -> str:
+    """Return the URL of an SQLite file in a directory, neither of which is there yet."""
     return f"sqlite:///{tmp_path}/state/findings.db"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=_POSTGRESQL)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a store that nothing has opened yet."""
+    if request.param == "sqlite":
+        return t.cast("str", request.getfixturevalue("sqlite_url"))
+    server: postgresql.Server = request.getfixturevalue("postgresql_server")
+    return server.empty_database()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.unit.plugins.plugin_utils.store import processes
 from tests.unit.plugins.plugin_utils.store.processes import SHARED
 
 WRITERS = 8
-ROUNDS = 15
+ROUNDS = 8
 
 
 @pytest.mark.timeout(300)

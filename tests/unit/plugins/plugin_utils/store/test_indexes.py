@@ -16,6 +16,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query
 from tests.unit.plugins.plugin_utils.store.samples import checked, finding, record, start
 
 
+@pytest.fixture
+def store(sqlite_url: str) -> t.Iterator[Store]:
+    with contextlib.closing(Store.open(sqlite_url)) as opened:
+        yield opened
+
+
 @contextlib.contextmanager
 def statements() -> t.Iterator[list[tuple[str, t.Any]]]:
     """Collect what is executed meanwhile, with its values."""
@@ -56,20 +62,20 @@ OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_index_serves_what_is_about_one_host(store_url: str, store: Store, operation: str) -> None:
+def test_an_index_serves_what_is_about_one_host(sqlite_url: str, store: Store, operation: str) -> None:
     run_id = start(store, 100)
     record(store, 100, [finding()], run_id=run_id)
     with statements() as executed:
         OPERATIONS[operation](store, run_id)
-    steps = plans(store_url, executed)
+    steps = plans(sqlite_url, executed)
     assert any("SEARCH" in step for step in steps)
     # There are as many decisions about findings to come as people make.
     assert [step for step in steps if step.startswith("SCAN bulwark_") and "suppressions" not in step] == []
 
 
-def test_the_first_findings_are_found_without_sorting_all(store_url: str, store: Store) -> None:
+def test_the_first_findings_are_found_without_sorting_all(sqlite_url: str, store: Store) -> None:
     with statements() as executed:
         store.query(Query(severity="high", statuses=["new", "open"], limit=100))
-    plan = plans(store_url, executed)
+    plan = plans(sqlite_url, executed)
     inner = plan[next(position for position, step in enumerate(plan) if "LIST SUBQUERY" in step) + 1]
     assert "USING COVERING INDEX ix_bulwark_findings_order" in inner or "USING INDEX ix_bulwark_findings_order" in inner

@@ -26,7 +26,7 @@ def test_check_mode_does_everything_and_keeps_nothing(store_url: str) -> None:
 
 @pytest.mark.parametrize("mode", ["check", "read"])
 def test_a_store_that_is_not_there_is_empty_and_stays_away(store_url: str, mode: str) -> None:
-    for _ in range(2):
+    for _time in range(2):
         with contextlib.closing(Store.open(store_url, mode=mode)) as store:  # type: ignore[arg-type]
             assert store.query() == []
             if mode == "check":

@@ -22,6 +22,12 @@ from tests.support import paths, require
 from tests.unit.plugins.plugin_utils.store.samples import finding, record
 
 
+@pytest.fixture
+def store(sqlite_url: str) -> t.Iterator[Store]:
+    with contextlib.closing(Store.open(sqlite_url)) as opened:
+        yield opened
+
+
 def open_and_close(url: str) -> None:
     Store.open(url).close()
 
@@ -54,27 +60,27 @@ def test_a_link_to_nowhere_is_not_followed(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_the_write_ahead_log_is_used_and_foreign_keys_hold(store_url: str, store: Store) -> None:
-    with contextlib.closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as connection:
+def test_the_write_ahead_log_is_used_and_foreign_keys_hold(sqlite_url: str, store: Store) -> None:
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     record(store, 100, [finding()])
     assert store.forget(["web1"], by="alice", now=200)["findings"] == 1
     assert store.history() == []
 
 
-def test_a_reader_does_not_wait_for_a_writer(store_url: str, store: Store) -> None:
+def test_a_reader_does_not_wait_for_a_writer(sqlite_url: str, store: Store) -> None:
     record(store, 100, [finding()])
-    with contextlib.closing(sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)) as writer:
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert len(store.query()) == 1
 
 
-def test_a_writer_that_waits_too_long_says_for_what(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_and_close(store_url)
+def test_a_writer_that_waits_too_long_says_for_what(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_and_close(sqlite_url)
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
-    with contextlib.closing(sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)) as writer:
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        with contextlib.closing(Store.open(store_url)) as store, pytest.raises(StoreError) as error:
+        with contextlib.closing(Store.open(sqlite_url)) as store, pytest.raises(StoreError) as error:
             record(store, 100)
     assert str(error.value).endswith("was locked by another process for 60 seconds; look for one that hangs")
 
@@ -158,18 +164,18 @@ def test_an_empty_file_becomes_a_store(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["write", "check", "read"])
-def test_a_newer_store_is_refused(store_url: str, mode: database.Mode) -> None:
-    open_and_close(store_url)
-    with contextlib.closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as connection:
+def test_a_newer_store_is_refused(sqlite_url: str, mode: database.Mode) -> None:
+    open_and_close(sqlite_url)
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
         connection.execute("UPDATE bulwark_schema SET version = 99")
         connection.commit()
     with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 1: a newer version"):
-        Store.open(store_url, mode=mode)
+        Store.open(sqlite_url, mode=mode)
 
 
-def test_a_full_disk_is_named_and_nothing_is_half_written(store_url: str, store: Store) -> None:
+def test_a_full_disk_is_named_and_nothing_is_half_written(sqlite_url: str, store: Store) -> None:
     record(store, 100, [finding()])
-    with contextlib.closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as connection:
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
     store.close()
 
@@ -181,13 +187,13 @@ def test_a_full_disk_is_named_and_nothing_is_half_written(store_url: str, store:
     sa.event.listen(sa.Engine, "connect", limited)
     try:
         with (
-            contextlib.closing(Store.open(store_url)) as full,
+            contextlib.closing(Store.open(sqlite_url)) as full,
             pytest.raises(StoreError, match="cannot grow, its disk"),
         ):
             record(full, 200, [finding(f"/etc/{number}") for number in range(200)])
     finally:
         sa.event.remove(sa.Engine, "connect", limited)
-    with contextlib.closing(Store.open(store_url)) as store:
+    with contextlib.closing(Store.open(sqlite_url)) as store:
         assert [found.subject for found in store.query()] == ["/etc/passwd"]
 
 

@@ -1,0 +1,205 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The findings modules in real playbooks, with every supported ansible-core."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+from tests.support.controllers import Controller, controller
+from tests.unit.plugins.plugin_utils.ocsf import schema
+from tests.unit.plugins.plugin_utils.store.samples import checked, finding
+
+# Nothing listens there: a module that makes a connection fails.
+INVENTORY = "web1 ansible_host=127.0.0.1 ansible_port=1\nweb2 ansible_host=127.0.0.1 ansible_port=1\n"
+
+
+@pytest.fixture(scope="module", params=["2.18", "2.19", "2.21"])
+def ansible(request: pytest.FixtureRequest) -> Controller:
+    return controller(request.param)
+
+
+class Play:
+    """Plays on two hosts that can't be reached, with a store of the test's own."""
+
+    def __init__(self, ansible: Controller, directory: pathlib.Path) -> None:
+        self._ansible, self._directory = ansible, directory
+        self.answer = directory / "answer.json"
+        (directory / "hosts").write_text(INVENTORY)
+
+    def run(self, *tasks: dict[str, t.Any], arguments: t.Sequence[str] = (), **variables: t.Any) -> t.Any:
+        """Run tasks and return what they registered as ``answer``."""
+        keep = {
+            "ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": str(self.answer)},
+            "delegate_to": "localhost",
+            "connection": "local",
+            "run_once": True,
+            "check_mode": False,
+            "when": "answer is defined",
+        }
+        play = {"name": "Try", "hosts": "all", "gather_facts": False, "tasks": [*tasks, keep]}
+        (self._directory / "play.yml").write_text(yaml.safe_dump([play]))
+        (self._directory / "variables.json").write_text(json.dumps(variables))
+        self.answer.unlink(missing_ok=True)
+        answer = self._ansible.run_playbook(
+            self._directory / "play.yml",
+            "--extra-vars",
+            f"@{self._directory}/variables.json",
+            *arguments,
+            inventory=self._directory / "hosts",
+            state=self._directory,
+            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1"},
+        )
+        self.output = answer.stdout + answer.stderr
+        return json.loads(self.answer.read_text()) if self.answer.exists() else None
+
+
+@pytest.fixture
+def play(ansible: Controller, tmp_path: pathlib.Path) -> Play:
+    return Play(ansible, tmp_path)
+
+
+def task(module: str, register: str | None = None, once: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    made = {f"bulwark.servers.{module}": options, "run_once": once}
+    return {**made, "register": register} if register else made
+
+
+START = task("findings_run", "opened", once=True, state="started", capabilities=["file_integrity"])
+RECORD = task(
+    "findings",
+    "recorded",
+    state="recorded",
+    run="{{ opened.run.id }}",
+    capability="file_integrity",
+    result="{{ results[inventory_hostname] }}",
+)
+FINISH = task("findings_run", once=True, state="finished", run="{{ opened.run.id }}")
+EVERYTHING = ["findings", "coverage", "runs", "history", "suppressions"]
+ASK = task("findings_info", "answer", once=True, gather=EVERYTHING)
+UNREACHABLE = {"unreachable": True, "msg": "No route to host"}
+
+
+def found(*findings: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {"changed": False, "findings": list(findings), "coverage": [checked()]}
+
+
+def test_a_run_is_opened_recorded_closed_and_asked_for(play: Play, tmp_path: pathlib.Path) -> None:
+    answer = play.run(START, RECORD, FINISH, ASK, results={"web1": found(finding()), "web2": UNREACHABLE})
+    (stored,) = answer["findings"]
+    assert (stored["host"], stored["subject"], stored["status"], stored["count"]) == ("web1", "/etc/passwd", "new", 1)
+    assert schema.errors(stored["event"]) == []
+    assert {item["host"]: (item["status"], item["entries"][0]["reason"]) for item in answer["coverage"]} == {
+        "web1": ("checked", None),
+        "web2": ("not_checked", "the host was unreachable: No route to host"),
+    }
+    (run,) = answer["runs"]
+    assert (run["playbook"], run["hosts"], run["statuses"]) == ("Try", 2, {"checked": 1, "not_checked": 1})
+    assert run["finished"] >= run["started"] > 1_700_000_000
+    assert answer["counts"]["by_status"] == {"new": 1, "open": 0, "resolved": 0, "suppressed": 0}
+    assert [entry["action"] for entry in answer["history"]] == ["new"]
+    database = tmp_path / "bulwark" / "findings.db"
+    assert (database.stat().st_mode & 0o777, database.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_second_run_resolves_what_is_gone(play: Play) -> None:
+    play.run(START, RECORD, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
+    answer = play.run(START, RECORD, FINISH, ASK, results={"web1": found(), "web2": UNREACHABLE})
+    assert {item["host"]: item["status"] for item in answer["findings"]} == {"web1": "resolved", "web2": "new"}
+    answer = play.run(task("findings_info", "answer", once=True, statuses=["new"], severity="medium", hosts=["*2"]))
+    assert [item["host"] for item in answer["findings"]] == ["web2"]
+
+
+def test_check_mode_says_what_would_happen_and_keeps_nothing(play: Play, tmp_path: pathlib.Path) -> None:
+    results = {"web1": found(finding()), "web2": UNREACHABLE}
+    keep = {**RECORD, "register": "answer", "when": "inventory_hostname == 'web1'"}
+    answer = play.run(START, keep, FINISH, results=results, arguments=["--check", "--diff"])
+    assert (answer["changed"], answer["counts"]["new"]) == (True, 1)
+    assert "+web1 medium test_alert_state /etc/passwd: new" in play.output
+    assert not (tmp_path / "bulwark").exists()
+    play.run(START, RECORD, results=results)
+    answer = play.run(START, RECORD, ASK, results=results, arguments=["--check"])
+    assert (len(answer["runs"]), answer["findings"][0]["status"]) == (1, "new")
+
+
+def test_decisions_are_kept_and_made_only_once(play: Play) -> None:
+    decide = task(
+        "findings",
+        "answer",
+        once=True,
+        state="suppressed",
+        host="web*",
+        reason="CHG-1",
+        until="30d",
+        future=True,
+        by="alice",
+    )
+    twice = task("findings", "answer", once=True, state="resolved", uids=["{{ uid }}"], reason="done")
+    play.run(START, RECORD, results={"web1": found(finding()), "web2": found()})
+    answer = play.run(decide)
+    assert (answer["changed"], answer["changes_count"]) == (True, 1)
+    assert (answer["changes"][0]["before"], answer["changes"][0]["after"]) == ("new", "suppressed")
+    answer = play.run(START, RECORD, ASK, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
+    assert [item["status"] for item in answer["findings"]] == ["suppressed", "suppressed"]
+    assert answer["suppressions"][0]["by"] == "alice"
+    lift = task("findings", "answer", once=True, state="unsuppressed", host="web*", reason="over")
+    assert [play.run(lift)["changed"], play.run(lift)["changed"]] == [True, False]
+    uid = answer["findings"][0]["uid"]
+    assert [play.run(twice, uid=uid)["changed"], play.run(twice, uid=uid)["changed"]] == [True, False]
+
+
+def test_what_a_host_called_its_files_is_only_ever_text(play: Play, tmp_path: pathlib.Path) -> None:
+    proof = tmp_path / "proof"
+    subject = "/tmp/{{ lookup('pipe', 'touch " + str(proof) + "') }}<script>"
+    use = {
+        "ansible.builtin.debug": {"msg": "{{ answer.findings[0].subject }} {{ answer.history[0] }}"},
+        "run_once": True,
+    }
+    again = task("findings", state="suppressed", subject="{{ answer.findings[0].subject }}", reason="x", once=True)
+    facts = {"ansible.builtin.set_fact": {"kept": "{{ answer.findings[0].event.message }}"}, "run_once": True}
+    show = {"ansible.builtin.debug": {"var": "kept"}, "run_once": True}
+    load = {"ansible.builtin.set_fact": {"results": "{{ lookup('file', path) | from_json }}"}}
+    (tmp_path / "results.json").write_text(json.dumps({"web1": found(finding(subject)), "web2": UNREACHABLE}))
+    answer = play.run(load, START, RECORD, ASK, use, facts, show, again, ASK, path=str(tmp_path / "results.json"))
+    assert (answer["findings"][0]["subject"], answer["findings"][0]["status"]) == (subject, "suppressed")
+    assert "lookup('pipe'" in play.output
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"state": "resolved", "reason": "x"}, "state is resolved but any of the following are missing: uids, alert"),
+        ({"state": "suppressed", "host": "*", "reason": "x", "until": "soon"}, "'soon' is no time: write a date"),
+        (
+            {"state": "suppressed", "host": "*", "reason": "x", "until": "2020-01-01"},
+            "a suppression must end in the fut",
+        ),
+        ({"state": "recorded", "run": "lost", "capability": "x", "result": {}}, "there is no run 'lost' in the store"),
+        ({"state": "resolved", "host": "*", "reason": "x", "store": "mysql://u:geheim@h/d"}, "not with 'mysql'"),
+    ],
+)
+def test_a_mistake_is_explained_in_one_sentence(play: Play, options: dict[str, t.Any], message: str) -> None:
+    attempt = {**task("findings", "answer", once=True, **options), "ignore_errors": True}
+    answer = play.run(attempt)
+    assert answer["failed"]
+    assert message in answer["msg"]
+    assert "\n" not in answer["msg"]
+    assert "geheim" not in answer["msg"]
+    assert "Traceback" not in play.output
+
+
+def test_what_is_over_is_removed_and_a_host_forgotten(play: Play) -> None:
+    play.run(START, RECORD, FINISH, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
+    prune = task("findings_run", "answer", once=True, state="pruned", older_than="1d")
+    assert play.run(prune)["removed"] == {"findings": 0, "runs": 0}
+    forget = task("findings_run", "answer", once=True, state="forgotten", hosts=["web2"])
+    answer = play.run(forget)
+    assert (answer["changed"], answer["removed"]) == (True, {"findings": 1, "coverage": 1, "seals": 0})
+    assert not play.run(forget)["changed"]
+    assert [item["host"] for item in play.run(ASK)["findings"]] == ["web1"]

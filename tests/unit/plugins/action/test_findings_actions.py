@@ -1,0 +1,81 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The actions of the findings modules have what their documentation says."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.action import findings, findings_info, findings_run
+from ansible_collections.bulwark.servers.plugins.doc_fragments import store
+from ansible_collections.bulwark.servers.plugins.modules import findings as findings_doc
+from ansible_collections.bulwark.servers.plugins.modules import findings_info as findings_info_doc
+from ansible_collections.bulwark.servers.plugins.modules import findings_run as findings_run_doc
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import ControllerActionBase
+
+PAIRS: list[tuple[type[ControllerActionBase], t.Any]] = [
+    (findings.ActionModule, findings_doc),
+    (findings_info.ActionModule, findings_info_doc),
+    (findings_run.ActionModule, findings_run_doc),
+]
+
+
+@pytest.mark.parametrize(("action", "module"), PAIRS)
+def test_the_options_are_the_documented_ones(action: type[ControllerActionBase], module: t.Any) -> None:
+    documented = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
+    documented.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
+    for fields in documented.values():
+        del fields["description"]
+    assert action.ARGUMENTS["argument_spec"] == documented
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "missing required arguments: state"),
+        ({"state": "recorded"}, "state is recorded but all of the following are missing: run, capability"),
+        (
+            {"state": "recorded", "run": "r", "capability": "c"},
+            "state is recorded but any of the following are missing",
+        ),
+        ({"state": "recorded", "run": "r", "capability": "c", "findings": []}, "parameters are required together"),
+        (
+            {"state": "recorded", "run": "r", "capability": "c", "result": {}, "coverage": []},
+            "parameters are mutually exclusive: result|coverage",
+        ),
+        ({"state": "suppressed", "uids": ["u"]}, "state is suppressed but all of the following are missing: reason"),
+        ({"state": "resolved", "reason": "r"}, "state is resolved but any of the following are missing: uids, alert"),
+    ],
+)
+def test_options_that_belong_together_are_asked_for(options: dict[str, t.Any], message: str) -> None:
+    validator = ArgumentSpecValidator(**findings.ActionModule.ARGUMENTS)
+    assert message in " ".join(validator.validate(options).error_messages)
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        ({"unreachable": True, "msg": "No route to host"}, "the host was unreachable: No route to host"),
+        ({"failed": True, "msg": "no python"}, "it failed: no python"),
+        ({"failed": True}, "it failed"),
+        ({"failed": True, "msg": {"odd": 1}}, "it failed"),
+        ({"skipped": True, "skip_reason": "Conditional result was False"}, "skipped: Conditional result was False"),
+        ({"failed": True, "msg": "late", "coverage": [{"scope": "etc", "status": "checked"}]}, "it failed: late"),
+    ],
+)
+def test_a_result_of_a_task_that_did_not_run_is_not_checked(result: dict[str, t.Any], reason: str) -> None:
+    found, coverage = findings._from_result(result, "file_integrity")
+    assert found == []
+    assert [(entry["scope"], entry["status"], entry["reason"]) for entry in coverage] == [
+        ("file_integrity", "not_checked", reason)
+    ]
+
+
+def test_a_result_of_a_task_that_ran_is_taken_as_it_is() -> None:
+    coverage = [{"scope": "etc", "status": "checked"}]
+    assert findings._from_result({"failed": False, "findings": [1], "coverage": coverage}, "x") == ([1], coverage)
+    assert findings._from_result({"changed": True}, "x") == ([], None)
