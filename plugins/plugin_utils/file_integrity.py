@@ -43,7 +43,7 @@ _WATCH_FIELDS = frozenset(
         *("filesystems", "category", "alert", "techniques"),
     )
 )
-_DERIVED_FIELDS = frozenset(("description", "paths", "packages", "types", "check", "sources"))
+_DERIVED_FIELDS = frozenset(("description", "paths", "packages", "types", "check", "exclude"))
 
 
 def load_watches() -> list[dict[str, t.Any]]:
@@ -212,6 +212,8 @@ def _derived(name: str, fields: t.Mapping[str, t.Any], place: str) -> dict[str, 
     rule = {**fields, "name": name, "paths": _globs(fields, "paths", place)}
     if not rule["paths"]:
         raise ContentError(f"{place}: paths is missing; name at least one path")
+    if "exclude" in fields:
+        rule["exclude"] = _globs(fields, "exclude", place)
     if "packages" in fields:
         rule["packages"] = _texts(fields, "packages", place)
     _choices(rule, "types", _TYPES, place)

@@ -44,12 +44,13 @@ class Root:
 
 @dataclasses.dataclass
 class Deb:
-    """A Debian package: files by path (as the package lists them) with their content."""
+    """A Debian package: files by path (as the package lists them) with their content, links with where they lead."""
 
     name: str
     version: str = "1.0-1"
     arch: str = "all"
     files: t.Mapping[str | bytes, bytes] = dataclasses.field(default_factory=dict)
+    links: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     conffiles: t.Sequence[str] = ()
     control: str = ""
 
@@ -61,6 +62,8 @@ class Deb:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as stream:
                 stream.write(content)
+        for name, target in self.links.items():
+            (tree / name).symlink_to(target)
         (tree / "DEBIAN/control").write_text(
             f"Package: {self.name}\nVersion: {self.version}\nArchitecture: {self.arch}\n"
             f"Maintainer: nobody <nobody@example.com>\n{self.control}Description: made by a test\n"
@@ -141,6 +144,13 @@ class RpmRoot(Root):
 
     def install(self, *rpms: Rpm) -> None:
         self.rpm("--nodeps", "-i", *(str(rpm.build(self._built)) for rpm in rpms))
+
+    def upgrade(self, rpm: Rpm) -> None:
+        self.rpm("-U", str(rpm.build(self._built)))
+
+    def built(self) -> list[pathlib.Path]:
+        """Return the packages that were built for this root."""
+        return sorted(self._built.rglob("*.rpm"))
 
     def rpm(self, *arguments: str) -> None:
         _run("rpm", "--root", self.path, *arguments)

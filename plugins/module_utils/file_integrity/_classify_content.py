@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
@@ -93,7 +94,7 @@ def deleted(facts: Facts) -> model.Verdict:
     before = facts.before
     if before is None:
         raise ValueError("a deleted path had a state")
-    generated = regenerated(facts)
+    generated = _regenerated(facts)
     if generated is not None:
         return generated
     owned = facts.owned
@@ -131,7 +132,7 @@ def mismatch(facts: Facts) -> model.Verdict:
     return by_package if by_package is not None else _mismatched(facts)
 
 
-def regenerated(facts: Facts) -> model.Verdict | None:
+def _regenerated(facts: Facts) -> model.Verdict | None:
     """Return the explanation that programs generate this file when packages change; None when it isn't so."""
     rule = derived(facts)
     return None if rule is None else model.Verdict(message="follows from package changes: %s" % rule.description)
@@ -156,9 +157,21 @@ def _by_package(facts: Facts) -> model.Verdict | None:
             return explained_by(owned)
         if matches is False and not owned.conffile:
             return _mismatched(facts)
-        if matches is None and after.type == model.LINK and facts.upgraded and facts.target_owner(after) is not None:
-            return explained_by(owned)  # dpkg has no target to compare with
-    return regenerated(facts)
+        if matches is None and facts.upgraded and _leads_to_watched(facts, after):
+            return explained_by(owned)
+    return _regenerated(facts)
+
+
+def _leads_to_watched(facts: Facts, entry: model.Entry) -> bool:
+    """Say whether a link leads to a packaged file, into /etc or into its own directory, which are watched themselves.
+
+    dpkg does not record where its packages' links lead.
+    """
+    target = facts.target(entry)
+    if entry.type != model.LINK or target is None:
+        return False
+    same_directory = posixpath.dirname(target) == posixpath.dirname(entry.path)
+    return same_directory or target.startswith(b"/etc/") or facts.target_owner(entry) is not None
 
 
 def _mismatched(facts: Facts) -> model.Verdict:

@@ -104,7 +104,12 @@ def _mode(facts: Facts) -> model.Verdict | None:
         return _permissions(facts, "medium", "The file can be executed now (mode %s)." % shown)
     if loosened:
         return _permissions(facts, "low", "More accounts have access now (mode %s)." % shown)
-    return _permissions(facts, "informational", "Fewer accounts have access now (mode %s)." % shown)
+    if had & ~after.mode:
+        return _permissions(facts, "informational", "The mode is stricter now (mode %s)." % shown)
+    # Only special bits were added. On a file they are judged by _set_id.
+    if after.type == model.FILE and after.mode & ~had & _SET_ID:
+        return None
+    return _permissions(facts, "informational", "The special bits are others now (mode %s)." % shown)
 
 
 def _ownership(facts: Facts) -> model.Verdict | None:

@@ -68,6 +68,20 @@ class DpkgDatabase:
                 removed = ordinal
         return None if removed is None else self._owned(removed, names)
 
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
+        wanted = bytes.fromhex(digests.get("md5", ""))
+        if len(wanted) != _MD5_SIZE:
+            return
+        for group in range(len(self._packages)):
+            self._read_digests(group)
+        position = self._md5.find(wanted)
+        while position >= 0:
+            ordinal, offset = divmod(position, _MD5_SIZE)
+            if not offset:  # else it only looks like the digest, across two others
+                path = self._index.path(ordinal)
+                yield path, self._owned(ordinal, [path])
+            position = self._md5.find(wanted, position + 1)
+
     def digest_algorithms(self) -> t.AbstractSet[str]:
         return frozenset(["md5"])
 
@@ -142,16 +156,18 @@ class DpkgDatabase:
         )
 
     def _digest(self, group: int, ordinal: int) -> bytes | None:
-        if not self._stanzas[group].complete:
-            return None
-        if group not in self._digests_read:
-            self._digests_read.add(group)
-            digests = files.parse_md5sums(self._md5sums(group))
-            for member in self._index.members(group):
-                md5 = digests.get(self._index.path(member), _UNKNOWN)
-                self._md5[member * _MD5_SIZE : (member + 1) * _MD5_SIZE] = md5
+        self._read_digests(group)
         md5 = bytes(self._md5[ordinal * _MD5_SIZE : (ordinal + 1) * _MD5_SIZE])
         return None if md5 == _UNKNOWN else md5
+
+    def _read_digests(self, group: int) -> None:
+        if group in self._digests_read or not self._stanzas[group].complete:
+            return
+        self._digests_read.add(group)
+        digests = files.parse_md5sums(self._md5sums(group))
+        for member in self._index.members(group):
+            md5 = digests.get(self._index.path(member), _UNKNOWN)
+            self._md5[member * _MD5_SIZE : (member + 1) * _MD5_SIZE] = md5
 
     def _md5sums(self, group: int) -> bytes:
         try:

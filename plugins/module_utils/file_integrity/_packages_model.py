@@ -66,6 +66,9 @@ class Database(t.Protocol):
     def owner(self, names: t.Sequence[bytes]) -> Owned | None:
         """Return the record of one file, given every name that it can be listed under."""
 
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
+        """Yield path and record of files that a package ships with exactly this content."""
+
     def digest_algorithms(self) -> t.AbstractSet[str]:
         """Return the algorithms that a file must be hashed with to be compared."""
 

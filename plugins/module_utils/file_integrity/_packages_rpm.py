@@ -60,6 +60,10 @@ class RpmDatabase:
                     return self._owned(ordinal)
         return None
 
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
+        # Configuration that is a copy of a packaged file is Debian's, ucf(1); rpm's packages ship theirs in place.
+        return iter(())
+
     def digest_algorithms(self) -> t.AbstractSet[str]:
         return frozenset(row.algorithm for row in self._rows if row.algorithm)
 

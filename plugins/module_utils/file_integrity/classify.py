@@ -39,6 +39,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._cl
 )
 
 METADATA_ALERT = "fim_metadata_changed"
+# What differs when a file is written again with the same content.
+_REWRITTEN = frozenset(("inode", "links", "mtime", "ctime"))
 
 
 def classify(change: model.Change, context: model.Context) -> model.Verdict:
@@ -80,9 +82,9 @@ def _metadata(facts: Facts) -> model.Verdict:
     if more_links and after is not None and _is_setuid(after):
         message = "The setuid file has another hard link, under which it outlives its removal or update."
         return detected(facts, METADATA_ALERT, "medium", message)
-    return content.regenerated(facts) or detected(
-        facts, METADATA_ALERT, "informational", "Only %s changed." % ", ".join(changed)
-    )
+    if _REWRITTEN.issuperset(changed) and facts.changed_packages(("*",)):
+        return model.Verdict(message="follows from package changes: a file was written again with the same content")
+    return detected(facts, METADATA_ALERT, "informational", "Only %s changed." % ", ".join(changed))
 
 
 def _is_setuid(entry: model.Entry) -> bool:

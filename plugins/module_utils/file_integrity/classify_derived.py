@@ -19,8 +19,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts, ships
 
 _ALTERNATIVES = b"/etc/alternatives/"
+_CONFIGURATION = b"/etc/"
+_DOCUMENTATION = (b"/usr/share/doc/", b"/usr/share/man/")
 _LEFTOVER = re.compile(
-    rb"(?P<path>.+)\.(?:(?P<new>dpkg-dist|dpkg-new|ucf-dist|rpmnew)|dpkg-old|dpkg-bak|ucf-old|rpmsave|rpmorig)"
+    rb"(?P<path>.+)\.(?:(?P<manager>dpkg)-(?:(?P<new>dist|new)|old|bak)|(?P<rpm>rpm)(?:(?P<rpmnew>new)|save|orig))"
 )
 # /usr/lib/python3/x/__pycache__/y.cpython-313.opt-1.pyc is compiled from /usr/lib/python3/x/y.py (PEP 3147, PEP 488).
 _BYTECODE = re.compile(rb"(?P<directory>.+)/__pycache__/(?P<module>[^/]+?)\.[^./]+(?:\.opt-[0-9a-z]+)?\.pyc")
@@ -35,9 +37,8 @@ _NOBODY = 0o022
 class DerivedRule:
     """One kind of generated file.
 
-    paths: compiled globs. packages: globs over package names, of which one must have changed. check: name of a function
-    in ``_CHECKS``. types: of entries that can be explained. sources: by path, the packaged files that it may be a copy
-    of, for the check ``copy``.
+    paths, exclude: compiled globs. packages: globs over package names, of which one must have changed. check: name of a
+    function in ``_CHECKS``. types: of entries that can be explained.
     """
 
     name: str
@@ -46,7 +47,7 @@ class DerivedRule:
     packages: tuple[str, ...]
     check: str
     types: frozenset[str]
-    sources: t.Mapping[bytes, tuple[bytes, ...]]
+    exclude: tuple[tuple[globs.Component, ...], ...]
 
 
 def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule, ...]:
@@ -64,10 +65,7 @@ def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule
                 packages=tuple(rule.get("packages", ("*",))),
                 check=check,
                 types=frozenset(rule.get("types", (model.FILE, model.LINK))),
-                sources={
-                    globs.to_bytes(path): tuple(map(globs.to_bytes, sources))
-                    for path, sources in rule.get("sources", {}).items()
-                },
+                exclude=tuple(globs.compiled(globs.components(path)) for path in rule.get("exclude", ())),
             )
         )
     return tuple(found)
@@ -77,7 +75,8 @@ def derived(facts: Facts) -> DerivedRule | None:
     """Return the rule by which a change of content (or creation, or deletion) follows from package changes."""
     components = facts.path.split(b"/")[1:]
     for rule in t.cast("tuple[DerivedRule, ...]", facts.context.derived):
-        if any(_matches(path, components) for path in rule.paths) and _follows(rule, facts):
+        covers = any(_matches(path, components) for path in rule.paths)
+        if covers and not any(_matches(path, components) for path in rule.exclude) and _follows(rule, facts):
             return rule
     return None
 
@@ -130,6 +129,13 @@ def _alternative(rule: DerivedRule, facts: Facts) -> bool:
     return target is not None and target.startswith(_ALTERNATIVES)
 
 
+def _configuration_link(_rule: DerivedRule, facts: Facts) -> bool:
+    """A link to configuration, which is watched itself."""
+    entry = facts.after or facts.before
+    target = facts.target(entry) if entry else None
+    return target is not None and target.startswith(_CONFIGURATION)
+
+
 def _sibling_link(_rule: DerivedRule, facts: Facts) -> bool:
     """A link to a name in the same directory, which is watched itself."""
     entry = facts.after or facts.before
@@ -161,22 +167,26 @@ def _kernel_copy(_rule: DerivedRule, facts: Facts) -> bool:
     return owned is not None and facts.version_changed(owned) and ships(owned, facts.after) is True
 
 
-def _copy(rule: DerivedRule, facts: Facts) -> bool:
-    """The content of a packaged file, verified by its digest."""
-    if facts.after is None:
+def _copy(_rule: DerivedRule, facts: Facts) -> bool:
+    """The content of a file that a package that is new or has a new version ships elsewhere, as ucf(1) installs it.
+
+    Documentation is no source: it has examples of everything.
+    """
+    after = facts.after
+    if after is None or not after.hashes or (after.mode or 0) & 0o111:
         return False
-    for source in rule.sources.get(facts.path, ()):
-        owned = facts.context.packages.owner(source)
-        if owned is not None and facts.version_changed(owned) and ships(owned, facts.after):
-            return True
-    return False
+    return any(
+        not path.startswith(_DOCUMENTATION) and facts.version_changed(owned)
+        for path, owned in facts.context.packages.shipping(after.hashes)
+    )
 
 
 def _leftover(_rule: DerivedRule, facts: Facts) -> bool:
-    """What dpkg, ucf or rpm leave beside a configuration file of a package that has a new version.
+    """What dpkg or rpm leave beside a configuration file of a package of theirs that has a new version.
 
-    The new version's file can be verified by its digest. The old file can't, but no program reads a name like that:
-    nobody else may write it and it must not be executable.
+    The new version's file can be verified by its digest. The old file can't, but the distribution's programs don't read
+    a name like that (cron of an rpm distribution would read a ``.dpkg-old``, so the manager must fit): nobody else may
+    write it and it must not be executable.
     """
     match = _LEFTOVER.fullmatch(facts.path)
     if match is None:
@@ -184,9 +194,10 @@ def _leftover(_rule: DerivedRule, facts: Facts) -> bool:
     if facts.after is None:
         return True
     owned = facts.context.packages.owner(match["path"])
-    if owned is None or not facts.version_changed(owned):
+    manager = (match["manager"] or match["rpm"]).decode()
+    if owned is None or owned.manager != manager or not facts.version_changed(owned):
         return False
-    if match["new"] is not None:
+    if match["new"] or match["rpmnew"]:
         return ships(owned, facts.after) is True
     mode = facts.after.mode
     return mode is not None and not mode & (0o7111 | _NOBODY)
@@ -212,6 +223,7 @@ _CHECKS: dict[str, t.Callable[[DerivedRule, Facts], bool]] = {
     "packaged_link": _packaged_link,
     "changed_package_link": _changed_package_link,
     "alternative": _alternative,
+    "configuration_link": _configuration_link,
     "sibling_link": _sibling_link,
     "bytecode": _bytecode,
     "kernel_copy": _kernel_copy,

@@ -64,6 +64,14 @@ class PackageDatabases:
                 return owned
         return None
 
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
+        """Yield path and record of packaged files with exactly this content (hex digests by algorithm).
+
+        For dpkg only. The first question reads the digests of all packages: about a second on a large host.
+        """
+        for database in self._databases():
+            yield from database.shipping(digests)
+
     def digest_algorithms(self) -> t.AbstractSet[str]:
         """Return the algorithms (hashlib's names) to hash files with for a comparison, of those that work here."""
         wanted = {name for database in self._databases() for name in database.digest_algorithms()}

@@ -92,6 +92,11 @@ class Packages:
     def owner(self, path: bytes) -> _packages_model.Owned | None:
         return self._owned.get(path)
 
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, _packages_model.Owned]]:
+        for path, owned in self._owned.items():
+            if owned.digests and owned.digests.items() <= digests.items():
+                yield path, owned
+
     def digest_algorithms(self) -> t.AbstractSet[str]:
         return frozenset(("md5", "sha256"))
 

@@ -1,0 +1,270 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the classification makes of what the real dpkg and rpm do to a root, and of what an attacker does meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import stat
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, differ, model
+
+from tests.content.file_integrity import harness
+from tests.integration.package_roots import Deb, DebianRoot, Root, Rpm, RpmRoot
+
+pytestmark = pytest.mark.requires("root", "command:dpkg-deb", "command:rpmbuild")
+
+CONFFILE = "/etc/tool.conf"
+
+
+@dataclasses.dataclass
+class State:
+    """What the engine would have recorded of a root, with the packages of then."""
+
+    entries: dict[bytes, model.Entry]
+    snapshot: dict[str, dict[str, str]]
+
+
+def record(root: Root) -> State:
+    """Return the state of what the default watches cover in a root."""
+    databases = root.databases()
+    entries = {}
+    top = os.fsencode(root.path)
+    for directory, directories, files in os.walk(top):
+        for name in [*directories, *files]:
+            real = os.path.join(directory, name)
+            path = real[len(top) :]
+            watch = harness.owner(path)
+            if watch is not None:
+                owned = databases.owner(path)
+                entries[path] = _entry(path, real, watch, owned.key if owned else None)
+    return State(entries, databases.snapshot())
+
+
+def _entry(path: bytes, real: bytes, watch: str, package: str | None) -> model.Entry:
+    status = os.lstat(real)
+    kinds = {stat.S_IFREG: model.FILE, stat.S_IFDIR: model.DIRECTORY, stat.S_IFLNK: model.LINK}
+    kind = kinds[stat.S_IFMT(status.st_mode)]
+    content = pathlib.Path(os.fsdecode(real)).read_bytes() if kind == model.FILE else b""
+    return model.Entry(
+        path=path,
+        watch=watch,
+        type=kind,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        inode=status.st_ino,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        link_target=os.readlink(real) if kind == model.LINK else None,
+        hashes={
+            "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        if kind == model.FILE
+        else None,
+        package=package,
+    )
+
+
+def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
+    """Return what each difference between then and now means, by path."""
+    now = record(root)
+    watches = {watch.name: watch for watch in harness.default_watches()}
+    context = model.Context(
+        packages=root.databases(),
+        snapshot=now.snapshot,
+        baseline_snapshot=before.snapshot,
+        watches=watches,
+        derived=harness.derived_rules(),
+    )
+    found = {}
+    for path in sorted({*before.entries, *now.entries}):
+        old, new = before.entries.get(path), now.entries.get(path)
+        entry = new or old
+        assert entry is not None
+        kind = model.MODIFIED
+        attributes: tuple[str, ...] = ()
+        if old is None or new is None:
+            kind = model.CREATED if old is None else model.DELETED
+        else:
+            attributes = differ.differing(old, new, watches[new.watch])
+            if not attributes or (new.type == model.DIRECTORY and model.NOISE_OF_DIRECTORIES.issuperset(attributes)):
+                continue
+            if old.type != new.type:
+                kind = model.REPLACED_TYPE
+        change = model.Change(kind, path, entry.watch, old, new, attributes)
+        found[path.decode()] = classify.classify(change, context)
+    return found
+
+
+def alerts(found: t.Mapping[str, model.Verdict]) -> dict[str, str]:
+    return {path: verdict.alert for path, verdict in found.items() if verdict.alert is not None}
+
+
+def deb(version: str) -> Deb:
+    """Return a package of which each version has other content, another file and another library version."""
+    tag = version.encode()
+    files: dict[str | bytes, bytes] = {
+        "usr/bin/tool": b"tool " + tag,
+        "bin/old-path": b"old path " + tag,
+        CONFFILE: b"conf " + tag,
+        f"usr/lib/libtool.so.{version}": b"library " + tag,
+        f"usr/lib/tool/only-{version}": b"only " + tag,
+        "usr/share/tool/default.conf": b"default " + tag,
+    }
+    links = {"usr/lib/libtool.so": f"libtool.so.{version}"}
+    return Deb("tool", version, files=files, links=links, conffiles=[CONFFILE])
+
+
+def rpm(version: str) -> Rpm:
+    install = f"""
+    mkdir -p %{{buildroot}}/usr/bin %{{buildroot}}/etc %{{buildroot}}/usr/lib/tool
+    printf 'tool {version}' > %{{buildroot}}/usr/bin/tool
+    printf 'helper {version}' > %{{buildroot}}/usr/bin/helper
+    printf 'conf {version}' > %{{buildroot}}{CONFFILE}
+    printf 'library {version}' > %{{buildroot}}/usr/lib/libtool.so.{version}
+    ln -s libtool.so.{version} %{{buildroot}}/usr/lib/libtool.so
+    printf 'only {version}' > %{{buildroot}}/usr/lib/tool/only-{version}
+    """
+    files = f"""
+    /usr/bin/tool
+    %attr({"0755" if version == "1.0" else "4755"},root,root) /usr/bin/helper
+    %config(noreplace) {CONFFILE}
+    /usr/lib/libtool.so.{version}
+    /usr/lib/libtool.so
+    /usr/lib/tool
+    """
+    return Rpm("tool", version=version, install=install, files=files)
+
+
+@pytest.fixture(name="debian")
+def _debian(tmp_path: pathlib.Path) -> DebianRoot:
+    root = DebianRoot(tmp_path / "debian")
+    root.install(deb("1.0"))
+    return root
+
+
+@pytest.fixture(name="redhat")
+def _redhat(tmp_path: pathlib.Path) -> RpmRoot:
+    root = RpmRoot(tmp_path / "redhat")
+    root.install(rpm("1.0"))
+    return root
+
+
+def test_a_dpkg_upgrade_is_explained_to_the_last_file(debian: DebianRoot) -> None:
+    before = record(debian)
+    debian.install(deb("2.0"))
+    found = verdicts(debian, before)
+    assert alerts(found) == {}
+    assert {path: verdict.message for path, verdict in found.items()} == {
+        "/etc/tool.conf": "explained by tool 2.0",
+        "/usr/bin/old-path": "explained by tool 2.0",
+        "/usr/bin/tool": "explained by tool 2.0",
+        "/usr/lib/libtool.so": "explained by tool 2.0",
+        "/usr/lib/libtool.so.1.0": "tool 1.0 was removed",
+        "/usr/lib/libtool.so.2.0": "explained by tool 2.0",
+        "/usr/lib/tool/only-1.0": "tool 1.0 was removed",
+        "/usr/lib/tool/only-2.0": "explained by tool 2.0",
+    }
+
+
+def test_an_rpm_upgrade_is_explained_and_its_new_setuid_bit_shown(redhat: RpmRoot) -> None:
+    before = record(redhat)
+    redhat.upgrade(rpm("2.0"))
+    found = verdicts(redhat, before)
+    assert alerts(found) == {"/usr/bin/helper": "fim_setuid_added"}
+    assert found["/usr/bin/helper"].severity == "low"
+    assert found["/usr/lib/libtool.so"].message == "explained by tool 2.0-1"
+    assert found["/usr/lib/libtool.so.1.0"].message == "tool 1.0-1 was removed"
+
+
+def test_installing_again_is_explained(debian: DebianRoot, redhat: RpmRoot) -> None:
+    before = record(debian)
+    debian.reinstall("tool")
+    found = verdicts(debian, before)
+    assert found
+    assert alerts(found) == {}
+    before = record(redhat)
+    redhat.rpm("-U", "--replacepkgs", *map(str, redhat.built()))
+    found = verdicts(redhat, before)
+    assert found
+    assert alerts(found) == {}
+
+
+def test_removing_is_explained(debian: DebianRoot, redhat: RpmRoot) -> None:
+    before = record(debian)
+    debian.dpkg("--purge", "tool")
+    found = verdicts(debian, before)
+    assert "/usr/bin/tool" in found
+    assert alerts(found) == {}
+    before = record(redhat)
+    redhat.rpm("-e", "tool")
+    found = verdicts(redhat, before)
+    assert "/usr/bin/tool" in found
+    assert alerts(found) == {}
+
+
+def test_both_versions_of_edited_configuration_are_told_apart(debian: DebianRoot) -> None:
+    debian.file(CONFFILE).write_text("edited")
+    before = record(debian)
+    debian.install(deb("2.0"))
+    assert debian.file(f"{CONFFILE}.dpkg-dist").exists()
+    assert alerts(verdicts(debian, before)) == {}
+    debian.file(CONFFILE).write_text("edited again")
+    debian.file(f"{CONFFILE}.dpkg-dist").write_text("forged")
+    assert alerts(verdicts(debian, before)) == {
+        CONFFILE: "fim_file_modified",
+        f"{CONFFILE}.dpkg-dist": "fim_file_created",
+    }
+
+
+def test_a_trojan_does_not_pass_in_the_middle_of_an_upgrade(debian: DebianRoot, redhat: RpmRoot) -> None:
+    for root in (debian, redhat):
+        before = record(root)
+        if isinstance(root, DebianRoot):
+            root.install(deb("2.0"))
+        else:
+            root.upgrade(rpm("2.0"))
+        root.file("usr/bin/tool").write_text("trojan")
+        root.file("usr/lib/libtool.so").unlink()
+        root.file("usr/lib/libtool.so").symlink_to("/tmp/evil.so")
+        root.file("usr/bin/extra").write_text("extra")
+        root.file("usr/bin/extra").chmod(0o755)
+        found = alerts(verdicts(root, before))
+        assert found["/usr/bin/tool"] == "fim_package_mismatch"
+        assert found["/usr/lib/libtool.so"] in ("fim_file_modified", "fim_package_mismatch")
+        assert found["/usr/bin/extra"] == "fim_file_created"
+
+
+def test_a_trojan_whose_digest_was_put_into_the_database(debian: DebianRoot) -> None:
+    before = record(debian)
+    sums = debian.database("info/tool.md5sums")
+    good = hashlib.md5(b"tool 1.0", usedforsecurity=False).hexdigest()
+    evil = hashlib.md5(b"trojan", usedforsecurity=False).hexdigest()
+    sums.write_text(sums.read_text().replace(good, evil))
+    debian.file("usr/bin/tool").write_text("trojan")
+    assert alerts(verdicts(debian, before)) == {"/usr/bin/tool": "fim_package_database_edited"}
+
+
+def test_a_trojan_in_place_of_a_diverted_program(debian: DebianRoot) -> None:
+    before = record(debian)
+    debian.divert("--local", "--divert", "/usr/bin/tool.distrib", "--rename", "--add", "/usr/bin/tool")
+    debian.file("usr/bin/tool").write_text("trojan")
+    found = verdicts(debian, before)
+    assert alerts(found) == {"/usr/bin/tool": "fim_package_mismatch"}
+    assert found["/usr/bin/tool.distrib"].message == "explained by tool 1.0"
+
+
+def test_a_setuid_bit_that_an_override_was_added_for(debian: DebianRoot) -> None:
+    before = record(debian)
+    debian.override("--update", "--add", "root", "root", "4755", "/usr/bin/tool")
+    found = verdicts(debian, before)
+    assert alerts(found) == {"/usr/bin/tool": "fim_setuid_added"}
+    assert found["/usr/bin/tool"].severity == "high"
