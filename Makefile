@@ -56,7 +56,7 @@ report: environment ## Write the report again from what the store holds [STORE=u
 	@$(run) tools/playbook.py report --build $(BUILD)
 
 test: test-environment ## Run every test: lint, sanity, units, content, integration [TESTS=path] [ARGS="-k ..."]
-	@$(test) -m pytest -n $(WORKERS) --dist loadgroup -rfEs $(TESTS) $(ARGS)
+	@$(test) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -rfEs $(TESTS) $(ARGS)
 
 test-unit: test-environment ## Run the tests that need nothing but Python
 	@$(test) -m pytest -n $(WORKERS) --dist loadgroup tests/unit tests/content $(ARGS)

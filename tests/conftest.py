@@ -23,13 +23,19 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(need, ...): skip, or fail in CI, unless tests.support.require is met")
+    config.addinivalue_line("markers", "long: takes a minute or more, and is started first so that it doesn't end last")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that use Docker in one worker: they share the engine, and its hosts would fight for the cores."""
+    """Keep the tests that use Docker in one worker, and begin with those and the other long ones.
+
+    They share the engine, and more hosts at once would only fight for the cores.
+    """
     for item in items:
-        if isinstance(item, pytest.Function) and "docker_engine" in item.fixturenames:
+        if "docker_engine" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("docker"))
+            item.add_marker(pytest.mark.long)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

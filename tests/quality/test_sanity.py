@@ -16,6 +16,7 @@ from tests.support.controllers import Controller
 
 @pytest.mark.parametrize("version", ["2.21", "2.18"])
 @pytest.mark.timeout(1500)
+@pytest.mark.long
 def test_sanity(version: str, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path) -> None:
     # ansible-test only warns when one of these is not there, and passes.
     require("command:git", "command:shellcheck", "python:3.9", "python:3.11", "python:3.13")
