@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg_files as files
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_dpkg_digests import DpkgDigests
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
     AccountIds,
@@ -29,9 +30,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._pa
 DIRECTORY = b"var/lib/dpkg"
 # Where the administrator's modes and owners are in a snapshot: they can be edited like any other metadata.
 STATOVERRIDE_KEY = "dpkg:statoverride"
-
-_MD5_SIZE = 16
-_UNKNOWN = bytes(_MD5_SIZE)
 
 
 class DpkgDatabase:
@@ -51,8 +49,7 @@ class DpkgDatabase:
         ]
         self._stems = [_stem(stanza, info) for stanza in self._stanzas]
         self._index = PathIndex(self._list(stem) for stem in self._stems)
-        self._md5 = bytearray(_MD5_SIZE * len(self._index))
-        self._digests_read: set[int] = set()
+        self._digests = DpkgDigests(os.path.join(self._directory, b"info"), self._stems, self._index)
         self._diversions = files.parse_diversions(self._optional(b"diversions"))
         self._diverted_from = {diversion.contested: diversion for diversion in self._diversions}
         self._diverted_to = {diversion.altered: diversion for diversion in self._diversions}
@@ -69,18 +66,10 @@ class DpkgDatabase:
         return None if removed is None else self._owned(removed, names)
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
-        wanted = bytes.fromhex(digests.get("md5", ""))
-        if len(wanted) != _MD5_SIZE:
-            return
-        for group in range(len(self._packages)):
-            self._read_digests(group)
-        position = self._md5.find(wanted)
-        while position >= 0:
-            ordinal, offset = divmod(position, _MD5_SIZE)
-            if not offset:  # else it only looks like the digest, across two others
-                path = self._index.path(ordinal)
-                yield path, self._owned(ordinal, [path])
-            position = self._md5.find(wanted, position + 1)
+        complete = [group for group, stanza in enumerate(self._stanzas) if stanza.complete]
+        for ordinal in self._digests.paths_with(bytes.fromhex(digests.get("md5", "")), complete):
+            path = self._index.path(ordinal)
+            yield path, self._owned(ordinal, [path])
 
     def digest_algorithms(self) -> t.AbstractSet[str]:
         return frozenset(["md5"])
@@ -100,8 +89,9 @@ class DpkgDatabase:
                 continue
             if not stanza.complete:
                 notes.append((stanza.name, "the package is %s; its files can't be verified" % stanza.state))
-            elif not self._md5sums_size(group) and self._has_files(group):
+            elif self._digests.missing(group) and self._has_files(group):
                 notes.append((stanza.name, "the package came without digests (md5sums); its files can't be verified"))
+        notes.extend((self._packages[group].name, reason) for group, reason in self._digests.problems)
         notes.extend(self._diversion_notes())
         return notes
 
@@ -143,7 +133,10 @@ class DpkgDatabase:
     def _owned(self, ordinal: int, names: t.Sequence[bytes]) -> Owned:
         group = self._index.group(ordinal)
         conffile = self._stanzas[group].conffiles.get(self._index.path(ordinal))
-        md5 = conffile.md5 if conffile else self._digest(group, ordinal)
+        if conffile is not None:
+            md5 = conffile.md5
+        else:
+            md5 = self._digests.of(group, ordinal) if self._stanzas[group].complete else None
         override = next((self._overrides[name] for name in names if name in self._overrides), None)
         return Owned.of(
             self._packages[group],
@@ -155,39 +148,11 @@ class DpkgDatabase:
             obsolete=conffile is not None and conffile.obsolete,
         )
 
-    def _digest(self, group: int, ordinal: int) -> bytes | None:
-        self._read_digests(group)
-        md5 = bytes(self._md5[ordinal * _MD5_SIZE : (ordinal + 1) * _MD5_SIZE])
-        return None if md5 == _UNKNOWN else md5
-
-    def _read_digests(self, group: int) -> None:
-        if group in self._digests_read or not self._stanzas[group].complete:
-            return
-        self._digests_read.add(group)
-        digests = files.parse_md5sums(self._md5sums(group))
-        for member in self._index.members(group):
-            md5 = digests.get(self._index.path(member), _UNKNOWN)
-            self._md5[member * _MD5_SIZE : (member + 1) * _MD5_SIZE] = md5
-
-    def _md5sums(self, group: int) -> bytes:
-        try:
-            return self._optional(os.path.join(b"info", self._stems[group] + b".md5sums"))
-        except OSError as error:
-            name = self._packages[group].name
-            self._notes.append((name, "the package's digests (md5sums) can't be read: %s" % error.strerror))
-            return b""
-
-    def _md5sums_size(self, group: int) -> int:
-        try:
-            return os.stat(os.path.join(self._directory, b"info", self._stems[group] + b".md5sums")).st_size
-        except FileNotFoundError:
-            return 0
-
     def _metadata_digest(self, group: int) -> str:
         stanza = self._stanzas[group]
         if not stanza.settled:
             return ""
-        metadata = hashlib.sha256(self._md5sums(group))
+        metadata = hashlib.sha256(self._digests.md5sums(group))
         for path, conffile in sorted(stanza.conffiles.items()):
             if conffile.md5 is not None:
                 metadata.update(b"\0" + path + b"\0" + conffile.md5)

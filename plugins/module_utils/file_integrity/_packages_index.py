@@ -37,7 +37,7 @@ class PathIndex:
             blob += b"".join(paths)
         keys.sort()
         self._keys = array("Q", keys)
-        self._blob = bytes(blob)
+        self._blob = blob
         self._ends = ends
         self._starts = starts
 
@@ -45,7 +45,7 @@ class PathIndex:
         return len(self._ends)
 
     def path(self, ordinal: int) -> bytes:
-        return self._blob[self._ends[ordinal - 1] if ordinal else 0 : self._ends[ordinal]]
+        return bytes(self._blob[self._ends[ordinal - 1] if ordinal else 0 : self._ends[ordinal]])
 
     def find(self, path: bytes) -> t.Iterator[int]:
         """Yield the ordinal of every listing of ``path``, in the order of the groups."""

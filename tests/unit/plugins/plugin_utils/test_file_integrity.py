@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
-from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity, file_integrity_fields
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 from tests.content.file_integrity import harness
@@ -185,6 +185,6 @@ def test_a_default_that_is_disabled_must_exist() -> None:
 )
 def test_an_error_names_the_rule_and_the_field(fields: dict[str, t.Any], message: str) -> None:
     with pytest.raises(ContentError) as caught:
-        file_integrity._derived("cache", fields, "derived.yml: rule 'cache'")
+        file_integrity_fields.checked_rule("cache", fields, "derived.yml: rule 'cache'")
     assert "rule 'cache'" in str(caught.value)
     assert message in str(caught.value)
