@@ -12,7 +12,7 @@ type: aggregate
 short_description: Show the progress of a run over a fleet, and a summary at its end
 version_added: 0.1.0
 author:
-  - bulwark.servers contributors
+  - bulwark.servers contributors (@bulwark-servers)
 description:
   - On a terminal, keeps a few lines at the bottom up to date while a playbook runs. They say how many hosts are done,
     did not answer or have errors, how far each capability is and what it found, which hosts the run waits for, and

@@ -29,9 +29,10 @@ _COLUMNS, _ROWS = 80, 24
 
 
 class Painter(t.Protocol):
-    """Return the lines of the block for a terminal of these columns and rows; none to show no block."""
+    """A function that says what the block shows."""
 
-    def __call__(self, columns: int, rows: int) -> list[str]: ...
+    def __call__(self, columns: int, rows: int) -> list[str]:
+        """Return the lines of the block for a terminal of these columns and rows; none to show no block."""
 
 
 class Screen:

@@ -137,8 +137,8 @@ def _capability(run: Tracker, name: str) -> str:
     tally = run.tallies.get(name, Tally())
     total = len(run.hosts)
     filled = _BAR * len(tally.looks) // total if total else 0
-    bar = "#" * filled + "." * (_BAR - filled)
-    return f"{capability_name(name)} [{bar}] {len(tally.looks):,}/{total:,}  {_severities(tally.severities)}".rstrip()
+    gauge = "#" * filled + "." * (_BAR - filled)
+    return f"{capability_name(name)} [{gauge}] {len(tally.looks):,}/{total:,}  {_severities(tally.severities)}".rstrip()
 
 
 def _task(run: Tracker) -> str:
