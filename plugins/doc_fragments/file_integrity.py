@@ -22,7 +22,8 @@ options:
       - Directory on the host that holds the baselines. It is created with mode C(0700).
       - It is refused when it is a symbolic link, belongs to another account than root or the one that runs the module,
         or can be written by group or others.
-      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for others.
+      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
+        others.
     type: path
   watches:
     description:
@@ -58,7 +59,8 @@ options:
         default: []
       include:
         description:
-          - Globs of which entries this watch records, written as in O(watches[].exclude). Directories are searched all the same.
+          - Globs of which entries this watch records, written as in O(watches[].exclude). Directories are searched
+            all the same.
           - Everything when empty.
         type: list
         elements: str
@@ -71,8 +73,8 @@ options:
       attributes:
         description:
           - Which attributes to record and compare. V(content) is the hashes. All when not given.
-          - Size, links, times and inode of a directory are never compared, because they follow from what happens in it,
-            which is reported itself.
+          - Size, links, times and inode of a directory are never compared, because they follow from what happens in
+            it, which is reported itself.
         type: list
         elements: str
         choices:
@@ -102,8 +104,8 @@ options:
         default: [sha256]
       filesystems:
         description:
-          - V(local) leaves out what is mounted from a network or pseudo file system (NFS, CIFS, Ceph, 9p, FUSE, proc, sysfs and
-            the like), and says so in RV(ignore:coverage). V(all) reads them too.
+          - V(local) leaves out what is mounted from a network or pseudo file system (NFS, CIFS, Ceph, 9p, FUSE,
+            proc, sysfs and the like), and says so in RV(ignore:coverage). V(all) reads them too.
         type: str
         choices: [local, all]
         default: local
@@ -115,7 +117,8 @@ options:
         description: Content for the classification of changes, as the collection's watches define it.
         type: raw
       techniques:
-        description: MITRE ATT&CK techniques that a change of these files can mean, as the collection's watches define them.
+        description:
+          - MITRE ATT&CK techniques that a change of these files can mean, as the collection's watches define them.
         type: raw
   time_budget:
     description:

@@ -34,16 +34,16 @@ options:
   state:
     description:
       - V(present) makes sure that there is a baseline of all O(watches), and accepts what O(accept) lists.
-      - V(absent) removes the baseline and, on the controller, its seal. It is also the way out when a baseline was tampered with,
-        was removed or is damaged.
+      - V(absent) removes the baseline and, on the controller, its seal. It is also the way out when a baseline was
+        tampered with, was removed or is damaged.
     type: str
     choices: [present, absent]
     default: present
   accept:
     description:
       - The changes to take into the baseline after they were reviewed.
-      - V(all) takes all, V(explained) those that package upgrades explain. Everything else is an C(id) or a C(path) from
-        RV(bulwark.servers.file_integrity_info#module:changes).
+      - V(all) takes all, V(explained) those that package upgrades explain. Everything else is an C(id) or a C(path)
+        from RV(bulwark.servers.file_integrity_info#module:changes).
       - With O(accept), O(watches) are left as they are in the baseline.
       - An C(id) takes exactly the state that was reviewed. When one of the listed changes isn't there any more, or is
         another one by now, nothing is accepted and the module fails, naming it.
@@ -54,7 +54,8 @@ options:
     type: str
   accepted_by:
     description:
-      - Who accepts the changes. Required with O(accept), kept in the baseline. The action plugin fills in who runs the play.
+      - Who accepts the changes. Required with O(accept), kept in the baseline. The action plugin fills in who runs
+        the play.
     type: str
   default_watches:
     description: Whether to watch what the collection watches by default, besides O(watches).
@@ -176,13 +177,15 @@ accepted_count:
   returned: when O(accept) is given
 findings:
   description:
-    - OCSF events of what was found while the baseline was made or extended, above all programs that do not match their package.
+    - OCSF events of what was found while the baseline was made or extended, above all programs that do not match
+      their package.
     - The module returns them as C(detections), which the action plugin turns into findings.
   type: list
   elements: dict
   returned: success
 coverage:
-  description: For each watch what was read while the baseline was made, extended or compared, and what could not be and why.
+  description:
+    - For each watch what was read while the baseline was made, extended or compared, and what could not be and why.
   type: list
   elements: dict
   returned: success

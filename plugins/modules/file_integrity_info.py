@@ -11,14 +11,14 @@ version_added: 0.1.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Reads the files that the baseline of M(bulwark.servers.file_integrity) covers and returns what was created, deleted,
-    renamed or modified since, with the attributes before and after. File contents never leave the host.
-  - A change whose new content is what the owning package (dpkg or rpm) installs is explained by the package's name and version
-    and is no finding.
-  - The baseline must carry the seal that the findings store on the controller holds. One that was edited or removed on the
-    host is a finding, and then nothing counts as checked.
-  - The watches that were sealed in the baseline are what is compared. Where O(watches) differ from them, RV(ignore:coverage)
-    says so; M(bulwark.servers.file_integrity) extends the baseline.
+  - Reads the files that the baseline of M(bulwark.servers.file_integrity) covers and returns what was created,
+    deleted, renamed or modified since, with the attributes before and after. File contents never leave the host.
+  - A change whose new content is what the owning package (dpkg or rpm) installs is explained by the package's name
+    and version and is no finding.
+  - The baseline must carry the seal that the findings store on the controller holds. One that was edited or removed
+    on the host is a finding, and then nothing counts as checked.
+  - The watches that were sealed in the baseline are what is compared. Where O(watches) differ from them,
+    RV(ignore:coverage) says so; M(bulwark.servers.file_integrity) extends the baseline.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -28,23 +28,24 @@ options:
   rehash:
     description:
       - V(always) reads every file.
-      - V(changed) reads a file only when its mode, owner, size, modification time, change time, inode or link count differs from the baseline,
-        which takes a fraction of the time.
-      - V(changed) trusts the change time, which programs can't set. It misses a change made by someone with root's rights who
-        sets the system clock back while writing, writes to the block device or a disk image below the file system, or
-        loads code into the kernel; and disk corruption. Files of a watch that doesn't record all of V(size), V(mtime),
-        V(ctime) and V(inode) are always read.
+      - V(changed) reads a file only when its mode, owner, size, modification time, change time, inode or link count
+        differs from the baseline, which takes a fraction of the time.
+      - V(changed) trusts the change time, which programs can't set. It misses a change made by someone with root's
+        rights who sets the system clock back while writing, writes to the block device or a disk image below the
+        file system, or loads code into the kernel; and disk corruption. Files of a watch that doesn't record all of
+        V(size), V(mtime), V(ctime) and V(inode) are always read.
     type: str
     choices: [always, changed]
     default: always
   max_changes:
     description:
-      - How many changes are returned one by one. The most severe come first, and all are counted. What is left out makes one
-        further finding and is named in RV(ignore:coverage).
+      - How many changes are returned one by one. The most severe come first, and all are counted. What is left out
+        makes one further finding and is named in RV(ignore:coverage).
     type: int
     default: 1000
 notes:
-  - Run as another user than root, it compares what that user can read with that user's own baseline, and says what it could not read.
+  - Run as another user than root, it compares what that user can read with that user's own baseline, and says what
+    it could not read.
 seealso:
   - module: bulwark.servers.file_integrity
 """
@@ -68,7 +69,8 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - OCSF events of the changes that no package explains, of programs that don't match their package, and of a baseline that was tampered with.
+    - OCSF events of the changes that no package explains, of programs that don't match their package, and of a
+      baseline that was tampered with.
     - The module returns them as C(detections), which the action plugin turns into findings.
   type: list
   elements: dict

@@ -45,7 +45,7 @@ Everything=ftype+p+u+g+s+i+n+l+m+c+acl+xattrs+selinux+caps+e2fsattrs+sha256
 
 
 def run() -> dict[str, t.Any]:
-    """Return the figures of the bench; raises RuntimeError when what is needed isn't here or either side found changes."""
+    """Return the figures; raises RuntimeError when what is needed is missing, or either side finds changes."""
     aide = commands.find("aide")
     if aide is None or os.geteuid() != 0:
         raise RuntimeError("this bench needs root and AIDE: apt-get install aide")

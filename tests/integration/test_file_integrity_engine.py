@@ -680,14 +680,23 @@ def _edit(file: pathlib.Path, old: bytes, new: bytes) -> None:
     file.write_bytes(content.replace(old, new))
 
 
+def _put(file: pathlib.Path, kind: str) -> None:
+    """Put something that isn't a file in a file's place."""
+    file.unlink()
+    if kind == "fifo":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/etc/passwd")
+
+
 @pytest.mark.parametrize(
     "edit",
     [
         pytest.param(lambda file: _edit(file, b'"recurse":-1', b'"recurse": 0'), id="header"),
         pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-200]), id="cut off"),
         pytest.param(lambda file: file.write_bytes(b""), id="emptied"),
-        pytest.param(lambda file: file.unlink() or file.symlink_to("/etc/passwd"), id="link"),
-        pytest.param(lambda file: file.unlink() or os.mkfifo(file), id="fifo"),
+        pytest.param(lambda file: _put(file, "link"), id="link"),
+        pytest.param(lambda file: _put(file, "fifo"), id="fifo"),
     ],
 )
 def test_an_edited_baseline_is_an_alert_and_nothing_counts_as_checked(
@@ -1022,12 +1031,18 @@ def test_a_writer_waits_for_another_and_says_when_it_gives_up(engine: Engine, tr
     assert engine.finish(writing)["changed"]
 
 
+def _directory(path: pathlib.Path, mode: int = 0o700, owner: int = 0) -> None:
+    path.mkdir()
+    path.chmod(mode)
+    os.chown(path, owner, owner)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda path: path.symlink_to("/tmp"), "is a symbolic link"),
-        (lambda path: path.mkdir() or path.chmod(0o770), "can be written by its group"),
-        (lambda path: path.mkdir(mode=0o700) or os.chown(path, 65534, 65534), "belongs to user 65534"),
+        (lambda path: _directory(path, mode=0o770), "can be written by its group"),
+        (lambda path: _directory(path, owner=65534), "belongs to user 65534"),
         (lambda path: path.write_text(""), "is a symbolic link or no directory"),
     ],
 )
