@@ -191,6 +191,19 @@ def test_odd_names(debian: DebianRoot) -> None:
     assert {name: owned.digests if owned else None for name, owned in found.items()} == {n: md5(n) for n in NAMES}
 
 
+def test_a_packaged_file_is_found_by_its_content(debian: DebianRoot) -> None:
+    debian.install(
+        Deb("one", files={"usr/share/one/default": b"default", "usr/share/one/other": b"other"}),
+        Deb("two", files={"usr/share/two/default": b"default"}),
+    )
+    databases = debian.databases()
+    found = [(path, owned.package) for path, owned in databases.shipping(md5(b"default"))]
+    assert found == [(b"/usr/share/one/default", "one"), (b"/usr/share/two/default", "two")]
+    assert list(databases.shipping(md5(b"nothing"))) == []
+    assert list(databases.shipping({"md5": "00" * 16})) == []
+    assert list(databases.shipping(sha256(b"default"))) == []
+
+
 def test_digests_that_are_missing_are_noted_and_seen(debian: DebianRoot) -> None:
     debian.install(Deb("tool", files={"usr/bin/tool": b"x"}), Deb("meta"))
     before = debian.databases().snapshot()

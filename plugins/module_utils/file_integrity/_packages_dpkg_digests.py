@@ -40,7 +40,7 @@ class DpkgDigests:
         """Yield the ordinals of all paths of these packages with this digest."""
         for group in groups:
             self._load(group)
-        position = self._digests.find(md5) if len(md5) == _SIZE else -1
+        position = self._digests.find(md5) if len(md5) == _SIZE and md5 != _UNKNOWN else -1
         while position >= 0:
             ordinal, offset = divmod(position, _SIZE)
             if not offset:  # else it only looks like the digest, across two others

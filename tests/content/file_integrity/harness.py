@@ -5,7 +5,7 @@
 
 A case says what was there (``before``), what is there now (``after``) and which packages there are. Either is a path,
 or a mapping: path, type, content, mode, uid, gid, mtime, link, size, inode, links, flags, acl, capabilities, selinux,
-xattrs, package.
+xattrs, package. Modes are octal, as text.
 A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
 gone (it is not installed any more), edited (its metadata changed), files (path: content, or a mapping of content, link,
 mode, uid, gid, capabilities, conffile, obsolete, ghost). overrides_changed: dpkg's statoverride file was edited.
@@ -81,6 +81,8 @@ class Packages:
         for path, shipped in (package.get("files") or {}).items():
             fields = dict(shipped) if isinstance(shipped, dict) else {"content": shipped}
             content, link = fields.pop("content", None), fields.pop("link", None)
+            if "mode" in fields:
+                fields["mode"] = int(fields["mode"], 8)
             algorithm = "md5" if manager == "dpkg" else "sha256"
             self._owned[path.encode()] = _packages_model.Owned(
                 *(key, name, version, "amd64", manager),
@@ -217,7 +219,7 @@ def _entry(
         path=path,
         watch=watch,
         type=kind,
-        mode=fields.get("mode", _MODES.get(kind, 0o600)),
+        mode=int(fields["mode"], 8) if "mode" in fields else _MODES.get(kind, 0o600),
         uid=fields.get("uid", 0),
         gid=fields.get("gid", 0),
         size=fields.get("size", len(content)) if regular else None,
