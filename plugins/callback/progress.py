@@ -24,7 +24,8 @@ description:
   - As the stdout callback it shows failures, warnings, deprecations, differences and what M(ansible.builtin.debug)
     prints, and nothing of tasks that went well. With C(-v) it shows what P(ansible.builtin.default#callback) shows.
   - Beside another stdout callback it adds only the progress and the summary.
-  - Control characters in text that came from a host are shown as backslash escapes.
+  - Control characters in text that came from a host are shown as backslash escapes; on a terminal, and as the stdout
+    callback, also in what Ansible itself and other plugins write.
 requirements:
   - set as stdout callback, or listed in C(callbacks_enabled), in configuration
 extends_documentation_fragment:

@@ -381,3 +381,43 @@ def test_under_ansible_runner_as_in_awx_it_writes_lines(
     ], answer.stdout
     assert "\x1b[J" not in answer.stdout
     assert ends_with(lines, SUMMARY), answer.stdout
+
+
+def test_the_scan_itself_ends_with_what_was_found_and_where_the_report_is(
+    tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]
+) -> None:
+    core = controller("2.21")
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    report = tmp_path / "report.html"
+    variables = {
+        "bulwark_become": False,
+        "bulwark_report_path": str(report),
+        "bulwark_store": f"sqlite:///{tmp_path}/findings.db",
+        # A baseline of the test's own: this machine may have others.
+        "file_integrity_baseline": f"test-{os.getpid()}",
+        "file_integrity_default_watches": False,
+        "file_integrity_watches": [{"name": "watched", "paths": [str(watched)], "category": "program"}],
+    }
+
+    def scan(**more: str) -> list[str]:
+        environment = {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}
+        answer = core.run_playbook(
+            "bulwark.servers.scan", extra_vars={**variables, **more}, environment=environment, state=tmp_path
+        )
+        return answer.stdout.splitlines()
+
+    try:
+        scan()
+        (watched / "evil\x1b[2J\nweb9: forged").write_text("#!/bin/sh\n")
+        lines = scan()
+    finally:
+        scan(file_integrity_state="absent")
+        # The lock of a baseline outlives it, for whoever waits for it.
+        lock = pathlib.Path("/var/lib/bulwark/file_integrity") / f"{variables['file_integrity_baseline']}.lock"
+        lock.unlink(missing_ok=True)
+    assert lines[0] == "Scan: 1 host"
+    assert [line for line in lines if re.fullmatch(r"Scanned 1 of 1 host in 0:\d\d\.", line)]
+    assert [line for line in lines if re.match(r"high +new +localhost .*evil\\x1b\[2J\\nweb9: forged$", line)]
+    assert lines[-1] == f"Report: {report}"
+    assert "\x1b" not in "".join(lines)
