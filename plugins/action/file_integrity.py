@@ -26,6 +26,7 @@ class ActionModule(SealedActionBase):
             arguments["watches"] = content.merge_watches(
                 content.load_watches() if with_defaults else [], disabled, arguments.get("watches") or []
             )
+            arguments["_derived"] = content.load_derived()
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from error
         if arguments.get("accept"):

@@ -5,8 +5,23 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
 
 
 class ActionModule(SealedActionBase):
-    """The comparison needs nothing beyond what every sealed capability does."""
+    """Give the module what the collection knows of files that package changes generate."""
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        arguments = super().module_arguments(arguments, task_vars)
+        try:
+            arguments["_derived"] = content.load_derived()
+            if arguments.get("watches") is not None:
+                arguments["watches"] = content.merge_watches([], [], arguments["watches"])
+        except catalogue.ContentError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return arguments

@@ -63,9 +63,17 @@ def unexplained(facts: Facts, generic: str, message: str) -> model.Verdict:
 
     Where additions are what matters (persistence) a deletion raises the generic alert and is less severe.
     """
-    own = facts.watch.alert if facts.watch else None
-    if not own:
+    own = _own_alert(facts)
+    if own is None:
         return detected(facts, generic, _GENERIC.get(facts.category, _OTHER)[_COLUMNS[generic]], message)
     if generic == DELETED_ALERT and facts.category == PERSISTENCE:
-        return detected(facts, generic, raised(own["severity"], -1), message)
-    return detected(facts, own["id"], own["severity"], message)
+        return detected(facts, generic, raised(own[1], -1), message)
+    return detected(facts, *own, message)
+
+
+def _own_alert(facts: Facts) -> tuple[str, str] | None:
+    """Return id and severity of the watch's alert. The controller sends both; a watch given by hand has only the id."""
+    alert = facts.watch.alert if facts.watch else None
+    if isinstance(alert, str):
+        return alert, "medium"
+    return (alert["id"], alert["severity"]) if alert else None
