@@ -93,11 +93,11 @@ class Database:
         return connection
 
     def _transaction(self, work: t.Callable[[sa.Connection], T], immediate: bool) -> T:
-        engine = self._engine.execution_options(**{engines.IMMEDIATE: immediate})
-        if engine.dialect.name == "postgresql" and not immediate:
+        options: dict[str, t.Any] = {engines.IMMEDIATE: immediate}
+        if self._engine.dialect.name == "postgresql" and not immediate:
             # SQLite's readers see one moment by themselves; PostgreSQL's do when asked to.
-            engine = engine.execution_options(isolation_level="REPEATABLE READ")
-        with engine.begin() as connection:
+            options["isolation_level"] = "REPEATABLE READ"
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
             return work(connection)
 
     def _run(self, work: t.Callable[[], T]) -> T:
