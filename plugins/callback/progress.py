@@ -66,7 +66,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress import text
-from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.results import Result
+from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.results import Result, title
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.show import Show
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.terminal import is_terminal, under_runner
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tracker
@@ -244,7 +244,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]
 
     def _task(self, task: t.Any) -> None:
         with self._display._lock:
-            self._run.task_started(task._uuid, task.get_name().strip(), bool(task.run_once))
+            self._run.task_started(task._uuid, title(task.get_name()), bool(task.run_once))
         if self._show:
             self._show.hold(task.action in _ASKING)
 

@@ -22,7 +22,7 @@ class Result:
         self._task = _part(result, "task")
         self.host: str = _part(result, "host").get_name()
         self.data: t.MutableMapping[str, t.Any] = _part(result, "result")
-        self.task_name: str = str(result.task_name or self._task.get_name()).strip()
+        self.task_name: str = title(str(result.task_name or self._task.get_name()))
         self.task_id: str = self._task._uuid
 
     @property
@@ -56,6 +56,11 @@ class Result:
             capability = self.data.get("capability") or module.removeprefix("win_").removesuffix("_info")
             findings = self.data.get("findings") or []
             run.looked(self.host, capability, findings, self.data["coverage"], complete=module.endswith("_info"))
+
+
+def title(name: str) -> str:
+    """Return a task's name without the role that Ansible puts before it."""
+    return name.strip().rpartition(" : ")[2]
 
 
 def _part(result: t.Any, name: str) -> t.Any:

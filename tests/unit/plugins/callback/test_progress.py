@@ -30,7 +30,8 @@ def result(action: str, data: dict[str, t.Any], prefix: str = "") -> Result:
     host = types.SimpleNamespace(get_name=lambda: "web1")
     task = types.SimpleNamespace(action=action, _uuid="1", get_name=lambda: "Compare", get_path=lambda: "main.yml:3")
     parts = {"host": host, "task": task, "result": data}
-    return Result(types.SimpleNamespace(task_name="Compare", **{prefix + name: part for name, part in parts.items()}))
+    name = "bulwark.servers.file_integrity : Compare"
+    return Result(types.SimpleNamespace(task_name=name, **{prefix + name: part for name, part in parts.items()}))
 
 
 @pytest.fixture
