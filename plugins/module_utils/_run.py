@@ -39,6 +39,10 @@ class Deadline:
     def passed(self) -> bool:
         return self._end is not None and time.monotonic() >= self._end
 
+    def remaining(self, grace: float) -> float | None:
+        """Return the seconds until ``grace`` seconds after the end, 0 when that is over, None without a limit."""
+        return None if self._end is None else max(0.0, self._end + grace - time.monotonic())
+
     @property
     def reason(self) -> str:
         """Return the sentence for the coverage of what was left out."""

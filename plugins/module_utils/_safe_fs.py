@@ -30,27 +30,33 @@ APPEND_ONLY = 0x20
 # Errors that say that what was expected at a path isn't there (any more).
 GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 
-_PSEUDO_FILE_SYSTEMS = """
-    autofs bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs
+_PSEUDO = """
+    bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs
     fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nfsd nsfs pipefs proc pstore resctrl rpc_pipefs
     securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs
 """
-_NETWORK_FILE_SYSTEMS = """
-    9p acfs afp afs beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 orangefs prl_fs
+_NETWORK = """
+    9p acfs afp afs autofs beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 orangefs prl_fs
     pvfs2 smb3 smbfs vboxsf virtiofs vmhgfs
 """
-_FOREIGN = frozenset((_PSEUDO_FILE_SYSTEMS + _NETWORK_FILE_SYSTEMS).split())
+_PSEUDO_FILE_SYSTEMS = frozenset(_PSEUDO.split())
+_NETWORK_FILE_SYSTEMS = frozenset(_NETWORK.split())
 _LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))
 
 _NODE_ESCAPES = {b"\\040": b" ", b"\\011": b"\t", b"\\012": b"\n", b"\\134": b"\\"}
 
 
+def is_pseudo(file_system: str) -> bool:
+    """Say whether a file system type, as in /proc/filesystems, shows the kernel's own objects and holds no files."""
+    return file_system in _PSEUDO_FILE_SYSTEMS
+
+
 def is_foreign(file_system: str) -> bool:
-    """Say whether a file system type, as in /proc/filesystems, is a network or pseudo file system.
+    """Say whether a file system type is a pseudo file system, or one whose files are on another machine.
 
     A FUSE file system is whatever its user-space program makes of it, and can stall: it counts as foreign.
     """
-    if file_system in _FOREIGN or file_system == "fuse":
+    if is_pseudo(file_system) or file_system in _NETWORK_FILE_SYSTEMS or file_system == "fuse":
         return True
     return file_system.startswith("fuse.") and file_system not in _LOCAL_FUSE
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.differ import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.nodes import Node
@@ -31,8 +31,9 @@ def by_name(block: bytes) -> dict[bytes, bytes]:
 class Compare(Scan):
     """Finds the entries whose line is not what the baseline has.
 
-    verifying: tells the digest algorithms that a changed file needs to be compared with its package. trusting: don't
-    read a file whose status is as recorded (``rehash: changed``).
+    verifying: tells the digest algorithms that a changed file needs to be compared with its package. racy: don't read
+    a file whose status is as recorded (``rehash: changed``), unless its change time is in one of these spans of
+    nanoseconds, see ``Header.reading_times``; None to read every file.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class Compare(Scan):
         reader: Reader,
         deadline: _run.Deadline,
         verifying: t.Callable[[], t.Sequence[str]],
-        trusting: bool,
+        racy: t.Sequence[tuple[int, int]] | None,
     ) -> None:
         super().__init__(plan, reader.directories, deadline)
         self._reader = reader
         self._verifying = verifying
-        self._trusting = trusting
+        self._racy = racy
+        self._raciest = min((start for start, _end in racy or ()), default=0)
         self._recorded: dict[bytes, bytes] = {}
 
     def begin(self, directory: bytes) -> bool:
@@ -69,9 +71,9 @@ class Compare(Scan):
         escaped = lines.escape(name)
         before = self._recorded.get(escaped)
         layout = self.layouts[owner]
-        if self._trusting and before is not None and layout.trusts_status and not lines.is_marked(before):
+        if self._racy is not None and before is not None and layout.trusts_status:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if _vouched(before, layout.status(escaped, status)):
+            if self._vouches(status, layout.status(escaped, status), before):
                 del self._recorded[escaped]
                 return status.st_mode
 
@@ -105,6 +107,19 @@ class Compare(Scan):
 
     def unreadable(self, directory: bytes, reason: str) -> None:
         """What could not be read is neither there nor gone: the coverage has it."""
+
+    def _vouches(self, status: os.stat_result, beginning: bytes, before: bytes) -> bool:
+        """Say whether the status alone tells that an entry is as it was recorded.
+
+        It does not for a directory, whose times aren't recorded, for content that could not be read, nor for a
+        program that has to be compared with its package again.
+        """
+        if not before.startswith(beginning) or stat.S_ISDIR(status.st_mode):
+            return False
+        if lines.is_marked(before) or (stat.S_ISREG(status.st_mode) and lines.is_unread(before)):
+            return False
+        changed = status.st_ctime_ns
+        return changed < self._raciest or not any(start <= changed <= end for start, end in self._racy or ())
 
     def _differs(self, directory: int, path: bytes, name: bytes, owner: int, before: bytes | None, node: Node) -> None:
         """Look closer: the lines differ, but perhaps not in anything that can be compared."""
@@ -142,10 +157,3 @@ class Compare(Scan):
     def _explain(self, directory: bytes, reason: str) -> None:
         for watch in self.plan.rules(directory).watches:
             self.skip(watch, directory, reason)
-
-
-def _vouched(before: bytes, beginning: bytes) -> bool:
-    """Say whether the status alone vouches for an entry: a directory's doesn't, and unread content can't be trusted."""
-    if not before.startswith(beginning) or lines.type_of(before) == model.DIRECTORY:
-        return False
-    return lines.type_of(before) != model.FILE or not lines.is_unread(before)

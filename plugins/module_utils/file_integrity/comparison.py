@@ -100,7 +100,7 @@ class Comparison:
         host = Host.read()
         host.note_problems(self._watches, self.tally)
         plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
-        trusting = self._options.rehash == "changed"
+        racy = self._header.reading_times() if self._options.rehash == "changed" else None
 
         @functools.lru_cache(maxsize=None)
         def verifying() -> t.Sequence[str]:
@@ -108,9 +108,9 @@ class Comparison:
             return sorted(self._packages.digest_algorithms())
 
         def make_scan() -> Compare:
-            return Compare(plan, self._reader, self._deadline, verifying, trusting)
+            return Compare(plan, self._reader, self._deadline, verifying, racy)
 
-        survey(self._options, plan, make_scan, self._reader, self.tally, self._receive)
+        survey(self._options, self._deadline, plan, make_scan, self._reader, self.tally, self._receive)
         self.review.finish()
         for watch, number in self.review.omitted().items():
             self.tally.skip(

@@ -19,12 +19,13 @@ _LONGEST_HISTORY = 500
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One change of the baseline: when (seconds since the epoch), by whom, why, what and how many changes.
+    """One change of the baseline: when and until when (seconds since the epoch), by whom, why, what, how many changes.
 
     paths: printable, some of those that were accepted.
     """
 
     when: float
+    until: float
     by: str
     reason: str
     action: str  # created, accepted or extended
@@ -67,6 +68,14 @@ class Header:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError("the baseline %s is damaged: its header is not one (%s)" % (path, error)) from error
+
+    def reading_times(self) -> tuple[tuple[int, int], ...]:
+        """Return from when until when, in nanoseconds since the epoch, files were being read for this baseline.
+
+        A file that changed in such a time may have changed again within the same tick of the kernel's clock, after it
+        was read: its change time vouches for nothing (git knows this as "racy"). A second is more than any tick.
+        """
+        return tuple((int((event.when - 1) * 1e9), int((event.until + 1) * 1e9)) for event in self.history)
 
     def followed_by(self, event: Event, parent: str | None, **changed: t.Any) -> Header:
         """Return the header of the baseline that an event makes of this one."""

@@ -199,9 +199,12 @@ class Rules:
         self._covers = covers
         self._items = items
         self._open = tuple((watch, levels) for watch, levels in covers if levels)
-        nexts = [plan.component(item) for item in items]
-        self._literals = frozenset(part for part in nexts if isinstance(part, bytes))
-        self._matching = any(not isinstance(part, bytes) for part in nexts)
+        # With ten thousand home directories there are as many literal items: each is only tried on its own name.
+        self._literals: dict[bytes, list[_Item]] = {}
+        self._matching: list[_Item] = []
+        for item in items:
+            part = plan.component(item)
+            (self._literals.setdefault(part, []) if isinstance(part, bytes) else self._matching).append(item)
         self._filtered = any(
             plan.excluded_names[watch] is not None or plan.selective[watch] for watch, _levels in self._open
         )
@@ -215,7 +218,7 @@ class Rules:
     @property
     def names(self) -> frozenset[bytes] | None:
         """Return the only names that matter here, or None when the directory must be listed."""
-        return None if self._open or self._matching else self._literals
+        return None if self._open or self._matching else frozenset(self._literals)
 
     @property
     def watches(self) -> frozenset[int]:
@@ -241,7 +244,7 @@ class Rules:
 
     def _looked(self, name: bytes) -> tuple[int, Rules]:
         plan = self._plan
-        following, complete = plan.step(self._items, name)
+        following, complete = plan.step([*self._literals.get(name, ()), *self._matching], name)
         begun = [(p.watch, p.recurse, _literal(p)) for p in complete if p.purpose == _ROOT]
         excluded = {p.watch for p in complete if p.purpose == _EXCLUDE}
         included = {p.watch for p in complete if p.purpose == _INCLUDE}

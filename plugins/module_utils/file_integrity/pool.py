@@ -11,8 +11,10 @@ import pickle  # between a process and its own fork, never from outside
 import select
 import signal
 import struct
+import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tasks import Tasks
@@ -20,15 +22,23 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tas
 # A report is sent on when it holds about this much, so that neither side grows with the tree.
 _REPORT_LIMIT = 2 << 20
 _FRAME = struct.Struct("!QB")
+# Seconds that a worker has to stop by itself when the time budget is over, and to end when it was told to.
+_GRACE = 20.0
+_PATIENCE = 5.0
+_POLL = 0.002
 # Kinds of message: a report with more to come, the last report of a share, the text of an unexpected error.
 _MORE, _FINISHED, _FAILED = range(3)
 
 
 class WorkerPool:
-    """Runs scans in child processes. make_scan is called in the child, and sees everything as it was at the fork."""
+    """Runs scans in child processes. make_scan is called in the child, and sees everything as it was at the fork.
 
-    def __init__(self, count: int, make_scan: t.Callable[[], Scan]) -> None:
+    deadline: the workers keep to it by themselves; one that hangs in the kernel (a dying disk) is given up.
+    """
+
+    def __init__(self, count: int, make_scan: t.Callable[[], Scan], deadline: _run.Deadline) -> None:
         self._count = count
+        self._deadline = deadline
         self._make_scan = make_scan
         self._workers: dict[int, _Worker] = {}
 
@@ -48,7 +58,10 @@ class WorkerPool:
                 self._hand_out(tasks)
                 if not self._workers:
                     return
-                ready, _write, _error = select.select(list(self._workers), [], [])
+                ready, _write, _error = select.select(list(self._workers), [], [], self._deadline.remaining(_GRACE))
+                if not ready:
+                    self._give_up(tasks, lost)
+                    return
                 for descriptor in ready:
                     worker = self._workers[descriptor]
                     try:
@@ -75,6 +88,13 @@ class WorkerPool:
                 worker.give(tasks.share())
         if not any(worker.share for worker in self._workers.values()):
             self._end()
+
+    def _give_up(self, tasks: Tasks, lost: t.Callable[[list[bytes], str], None]) -> None:
+        """Leave behind workers that did not stop when the time was over, and all that is left to read."""
+        reason = self._deadline.reason
+        lost(tasks.rest(), reason)
+        for worker in self._workers.values():
+            lost(worker.share, "%s, and the process that read it did not stop" % reason)
 
     def _bury(self, worker: _Worker) -> str:
         del self._workers[worker.results]
@@ -128,12 +148,25 @@ class _Worker:
         """Wait for the worker's end and return how it ended."""
         os.close(self._tasks)
         os.close(self.results)
-        _pid, status = os.waitpid(self.pid, 0)
+        status = _ended(self.pid)
+        if status is None:
+            return "the process that read it does not end, not even when it is killed"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             hint = " (out of memory?)" if number == signal.SIGKILL else ""
             return "the process that read it was ended by signal %d%s" % (number, hint)
         return "the process that read it failed: %s" % (self.error or "status %d" % os.WEXITSTATUS(status))
+
+
+def _ended(pid: int) -> int | None:
+    """Return a child's wait status; None when it hangs in the kernel, where no signal reaches it."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return status
+        time.sleep(_POLL)
+    return None
 
 
 def _work(make_scan: t.Callable[[], Scan], tasks: int, results: int) -> t.NoReturn:

@@ -64,7 +64,7 @@ class RecordingRun:
             kept = place is not None and place.pending is None
             recording.add(Block(directory, None, pending=None if kept else reason))
 
-        survey(self._options, plan, make_scan, reader, self.tally, receive, lost)
+        survey(self._options, self._deadline, plan, make_scan, reader, self.tally, receive, lost)
         self._review.finish()
         self.tally.add_packages(self._packages)
 

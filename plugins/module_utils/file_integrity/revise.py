@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
@@ -89,8 +90,7 @@ class Revision:
             raise UsageError("there is nothing to watch; set watches, or leave default_watches on")
         run = RecordingRun(self._options, self._deadline, wanted, self._packages, None)
         plan = run.host.plan(wanted, (), os.path.dirname(self._opened.path))
-        event = self._event("created", self._options.reason or "first baseline")
-        header = Header(tuple(wanted), plan.roots, self._packages.snapshot(), (event,))
+        snapshot = self._packages.snapshot()
 
         def make_scan() -> Record:
             return Record(plan, (), self._deadline, self._packages)
@@ -98,6 +98,8 @@ class Revision:
         with state.written(name) as stream:
             writer = Writer(stream)
             run.run(plan, make_scan, Recording(writer, None), None)
+            event = self._event("created", self._options.reason or "first baseline")
+            header = Header(tuple(wanted), plan.roots, snapshot, (event,))
             seal = writer.finish(header.to_data())
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
@@ -124,8 +126,6 @@ class Revision:
         hidden = os.path.dirname(self._opened.path)
         plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden)
         old_plan = run.host.plan(old.watches, old.roots, hidden)
-        event = self._event("extended", self._options.reason or "other watches")
-        header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots)
 
         def make_scan() -> Extend:
             return Extend(plan, old_plan, reader, self._deadline, self._packages)
@@ -136,6 +136,8 @@ class Revision:
                 recording = Recording(writer, reader)
                 run.run(plan, make_scan, recording, reader)
                 _check_news(recording.news or wanted != old.watches)
+                event = self._event("extended", self._options.reason or "other watches")
+                header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
             return {"changed": False, "coverage": run.tally.entries()}
@@ -180,7 +182,7 @@ class Revision:
     def _event(self, action: str, reason: str, acceptance: Acceptance | None = None) -> Event:
         paths = tuple(printable(change.path) for change in acceptance.taken[:_KEPT_PATHS]) if acceptance else ()
         by = self._options.accepted_by or self._account
-        return Event(self._now, by, reason, action, acceptance.count if acceptance else 0, paths)
+        return Event(self._now, time.time(), by, reason, action, acceptance.count if acceptance else 0, paths)
 
     def _changed(self, header: Header, seal: str, entries: int) -> dict[str, t.Any]:
         return {"changed": True, "written": seal, "baseline": {**summary(header, seal), "entries": entries}}

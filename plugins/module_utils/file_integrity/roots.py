@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import posixpath
 import stat
 import typing as t
 
@@ -26,11 +26,8 @@ def homes(passwd: bytes) -> list[str]:
     found: dict[str, None] = {}
     for line in passwd.split(b"\n"):
         fields = line.split(b":")
-        if len(fields) < 7 or not fields[5].startswith(b"/"):
-            continue
-        with contextlib.suppress(globs.GlobError):
-            parts = globs.components(globs.escaped(globs.to_text(fields[5])))
-            found["/" + "/".join(parts)] = None
+        if len(fields) >= 7 and fields[5].startswith(b"/"):
+            found[globs.escaped(globs.to_text(posixpath.normpath(b"/" + fields[5].lstrip(b"/"))))] = None
     return list(found)
 
 

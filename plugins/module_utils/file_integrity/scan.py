@@ -167,7 +167,7 @@ class Scan:
 
     def _bar(self, path: bytes, name: bytes, file_system: str, owner: int, below: Rules) -> None:
         self.withheld(name)
-        if not file_system:
+        if not file_system or _safe_fs.is_pseudo(file_system):
             return
         for watch in {owner} - {NOBODY} or below.watches:
             self.skip(watch, path, "a %s file system is mounted there; filesystems is 'local'" % file_system)

@@ -69,6 +69,7 @@ class Host:
 
 def survey(
     options: Options,
+    deadline: _run.Deadline,
     plan: Plan,
     make_scan: t.Callable[[], Scan],
     reader: Reader | None,
@@ -100,7 +101,7 @@ def survey(
             lost(directory, reason)
 
     try:
-        WorkerPool(options.workers, make_scan).run(tasks, take, bury)
+        WorkerPool(options.workers, make_scan, deadline).run(tasks, take, bury)
     except OSError as error:
         raise UsageError("the file system cannot be read: %s" % error) from error
 
