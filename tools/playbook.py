@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -47,6 +48,8 @@ def main(arguments: list[str]) -> int:
 def command_line(name: str, settings: t.Mapping[str, str], report: pathlib.Path) -> list[str]:
     """Return ansible-playbook's arguments. ARGS comes last, so that it can override everything."""
     variables: dict[str, t.Any] = {"bulwark_report_path": str(report)}
+    if sys.stdout.isatty():
+        variables["bulwark_width"] = max(60, shutil.get_terminal_size().columns)
     if settings.get("STORE"):
         variables["bulwark_store"] = settings["STORE"]
     inventory = settings.get("INVENTORY")

@@ -41,6 +41,7 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         del tmp
         arguments = self.module_arguments(dict(self._task.args), task_vars)
         result.update(self.run_module(arguments, task_vars))
+        result["capability"] = self.capability
         # The content sent to the module would be kept with every host's registered result.
         result.pop("invocation", None)
         if "detections" in result:
