@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import SE
 CONTENT = pathlib.Path(__file__).parent / "content"
 
 KINDS = ("alert", "recommendation", "vulnerability")
-# state: the problem is there until a run looks and finds it gone. event: it happened, and stays until a person closes it.
+# state: it is there until a run looks and finds it gone. event: it happened, and stays until a person closes it.
 LIFECYCLES = ("state", "event")
 
 _ID = re.compile(r"[a-z][a-z0-9_]{2,63}")

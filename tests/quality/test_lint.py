@@ -62,7 +62,8 @@ def test_the_changelog_fragments_are_valid(checkout: pathlib.Path) -> None:
 
 
 def test_the_documentation_renders(checkout: pathlib.Path) -> None:
-    arguments = ["--plugin-docs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "."]
+    references = ["--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "--check-extra-docs-refs"]
+    arguments = ["--plugin-docs", *references, "."]
     _tool("antsibull-docs", "lint-collection-docs", *arguments, cwd=checkout)
 
 
