@@ -371,6 +371,7 @@ def test_a_header_that_was_edited_is_not_taken(redhat: RpmRoot) -> None:
     ((subject, reason),) = databases.coverage_notes()
     assert subject == "rpm database"
     assert "BAD" in reason
+    assert "rpm:incomplete" in databases.snapshot()
 
 
 def test_a_host_with_both_and_a_host_with_neither(debian: DebianRoot, tmp_path: pathlib.Path) -> None:

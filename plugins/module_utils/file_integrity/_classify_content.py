@@ -104,7 +104,7 @@ def deleted(facts: Facts) -> model.Verdict:
             name, version = gone
             return model.Verdict(message="%s %s was removed" % gone, package=name, version=version)
         if before.package is not None:
-            message = "%s is still installed but does not list this file any more." % before.package.split(":")[1]
+            message = "%s was not removed, but does not list this file any more." % before.package.split(":")[1]
             return unexplained(facts, DELETED_ALERT, message)
         if before.type == model.DIRECTORY:
             return detected(facts, DELETED_ALERT, "informational", "A directory that no package owned is gone.")

@@ -11,6 +11,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_dpkg import STATOVERRIDE_KEY
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+    INCOMPLETE_KEY,
+    is_package,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.packages import metadata_edited
 
 # What a watch's category says of its files; see content/file_integrity/watches.yml.
@@ -92,16 +96,17 @@ class Facts:
         return any(
             before.get(key, {}).keys() != now.get(key, {}).keys() and _named(key, globs)
             for key in {**before, **now}
-            if key != STATOVERRIDE_KEY
+            if is_package(key)
         )
 
     def gone_package(self) -> tuple[str, str] | None:
         """Return name and version of the package that owned the path in the baseline and that isn't installed any more.
 
-        A package is gone when none of the versions that the baseline knew is left, or not all of several.
+        A package is gone when none of the versions that the baseline knew is left, or not all of several. None where
+        the database has parts missing: whoever damages a package's entry must not be able to delete its files unseen.
         """
         key = self.before.package if self.before else None
-        if key is None:
+        if key is None or INCOMPLETE_KEY % key.split(":")[0] in self.context.snapshot:
             return None
         versions = self._of_baseline(key)
         left = self.context.snapshot.get(key, {})

@@ -14,6 +14,9 @@ import typing as t
 Snapshot = t.Dict[str, t.Dict[str, str]]
 SnapshotView = t.Mapping[str, t.Mapping[str, str]]
 
+# In a snapshot that a database gave with parts missing: a package that isn't in it may be installed all the same.
+INCOMPLETE_KEY = "%s:incomplete"
+
 # The largest state file of a package manager that is read: a status file of 20,000 packages has about 30 MB.
 _READ_LIMIT = 256 * 1024 * 1024
 
@@ -77,6 +80,11 @@ class Database(t.Protocol):
 
     def notes(self) -> list[tuple[str, str]]:
         """Return (subject, reason) of what can't be verified."""
+
+
+def is_package(key: str) -> bool:
+    """Say whether a key of a snapshot stands for a package; others stand for what else belongs to a database."""
+    return key.count(":") > 1
 
 
 class AccountIds:

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_rpm_query as query
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+    INCOMPLETE_KEY,
     AccountIds,
     Owned,
     Package,
@@ -71,6 +72,8 @@ class RpmDatabase:
         found: Snapshot = {}
         for group, package in enumerate(self._packages):
             found.setdefault(package.key, {})[package.version] = self._metadata.get(group, "")
+        if self._notes:
+            found[INCOMPLETE_KEY % "rpm"] = {"": "rpm"}
         return found
 
     def notes(self) -> list[tuple[str, str]]:

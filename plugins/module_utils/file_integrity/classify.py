@@ -10,12 +10,13 @@ version of the package. Otherwise the most severe of what is left decides.
 What an attacker with root can still hide, and what is against it:
 
 * During an upgrade, a file that no digest covers can be changed together with those that change legitimately: caches,
-  boot images, bytecode of an upgraded package, where a dpkg package's own symbolic link leads (it must lead to a
-  packaged file), ownership of an upgraded package's data. The rules name the packages that must have changed, which
-  keeps the window to upgrades of those; nothing of that kind is explained at any other time.
+  boot images, bytecode of an upgraded package, where a dpkg package's own symbolic link leads (to a packaged file, into
+  /etc or its own directory), ownership of an upgraded package's data. The rules name the packages that must have
+  changed, which keeps the window to upgrades of those; nothing of that kind is explained at any other time.
 * A package of the attacker's own (``dpkg -i evil.deb``), or the database edited to claim a new version with the
-  trojan's digest, is explained as what it claims to be. It shows in the list of explaining packages. An edit under the
-  same version is ``fim_package_database_edited``.
+  trojan's digest, is explained as what it claims to be, and so is the removal of a security tool with the package
+  manager. It shows in the list of explaining packages. An edit under the same version is
+  ``fim_package_database_edited``.
 * Identity (passwd, shadow, group), PAM, sudoers and SSH keys are never derived: without a digest they are reported.
 * MD5, which is all that dpkg has: to make a second file with a given digest is infeasible; two files with the same
   digest can be made, but the package would have to ship one of them.

@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._pa
     Owned,
     Snapshot,
     SnapshotView,
+    is_package,
 )
 
 # No PATH lookup: what is run as root to say whether files are genuine is the distribution's own.
@@ -134,7 +135,7 @@ def edited_packages(baseline: SnapshotView, now: SnapshotView) -> list[PackageEd
         PackageEdit(key, key.split(":")[1], version)
         for key, versions in sorted(now.items())
         for version in sorted(versions)
-        if key != dpkg.STATOVERRIDE_KEY and metadata_edited(baseline, now, key, version)
+        if is_package(key) and metadata_edited(baseline, now, key, version)
     ]
 
 

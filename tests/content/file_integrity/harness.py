@@ -9,6 +9,7 @@ xattrs, package. Modes are octal, as text.
 A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
 gone (it is not installed any more), edited (its metadata changed), files (path: content, or a mapping of content, link,
 mode, uid, gid, capabilities, conffile, obsolete, ghost). overrides_changed: dpkg's statoverride file was edited.
+damaged: the manager whose database can't be read completely.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ def verdict(case: Case) -> model.Verdict:
     packages = Packages(case.fields.get("packages", ()), case.fields.get("overrides_changed", False))
     watch_list = default_watches()
     change = _change(case.fields, watch_list)
+    if "damaged" in case.fields:
+        packages.now[f"{case.fields['damaged']}:incomplete"] = {"": "x"}
     context = model.Context(
         packages=packages,
         snapshot=packages.now,
