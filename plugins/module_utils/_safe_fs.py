@@ -36,8 +36,8 @@ _PSEUDO = """
     securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs
 """
 _NETWORK = """
-    9p acfs afp afs autofs beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 orangefs prl_fs
-    pvfs2 smb3 smbfs vboxsf virtiofs vmhgfs
+    9p acfs afp afs autofs beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 orangefs
+    prl_fs pvfs2 smb3 smbfs vboxsf virtiofs vmhgfs
 """
 _PSEUDO_FILE_SYSTEMS = frozenset(_PSEUDO.split())
 _NETWORK_FILE_SYSTEMS = frozenset(_NETWORK.split())

@@ -44,13 +44,17 @@ class EngineError(AssertionError):
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """Both modules with one state directory and one set of watches."""
+    """Both modules with one state directory and one set of watches.
+
+    common: arguments of every task. prefix: a command that runs the interpreter, such as nsenter(1).
+    """
 
     state: pathlib.Path
     watches: tuple[dict[str, t.Any], ...]
     python: str = sys.executable
     as_nobody: bool = False
     common: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     def keep(self, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
         """Return what file_integrity returns, and fail the test when it fails."""
@@ -89,7 +93,7 @@ class Engine:
             watch_spec = t.cast("dict[str, t.Any]", spec["watches"]["options"])
             params["watches"] = [{**_defaults(watch_spec), **watch} for watch in params["watches"]]
         process = subprocess.Popen(
-            [self.python, "-W", "error", "-c", _PROGRAM.format(module=module, function=function)],
+            [*self.prefix, self.python, "-W", "error", "-c", _PROGRAM.format(module=module, function=function)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -975,6 +975,9 @@ def test_a_full_disk_leaves_the_old_baseline_whole(tmp_path: pathlib.Path, tree:
         assert engine.file.read_bytes() == before
         assert sorted(entry.name for entry in engine.file.parent.iterdir()) == ["default.baseline", "default.lock"]
         assert engine.compare()["changes_count"] == 2000
+        engine.keep(state="absent")
+        assert "no space left to write" in engine.try_keep()["msg"]
+        assert [entry.name for entry in engine.file.parent.iterdir()] == ["default.lock"]
 
 
 def test_a_full_disk_while_syncing(ext4: pathlib.Path, tree: pathlib.Path) -> None:

@@ -103,7 +103,7 @@ class Reader:
     def load(self) -> Reader:
         """Take in what the seal covers, once that is trusted; return self."""
         if self._version != _first_line(FORMAT):
-            version = self._version[len(_MAGIC) :].split(b" ")[0]
+            version = self._version[len(_MAGIC) :].split(b" ", 1)[0]
             raise NewerError(
                 "the baseline %s has format %s, this version of the collection reads %d; update the collection"
                 % (self._path, version.decode("ascii", "replace"), FORMAT)
@@ -125,8 +125,15 @@ class Reader:
     def place(self, directory: bytes) -> Place | None:
         """Return where a directory's block is, None when the baseline doesn't know the directory."""
         text = self.directories.get(directory)
-        if text is None:
-            return None
+        return None if text is None else self._place(text)
+
+    def places(self) -> t.Iterator[tuple[bytes, Place]]:
+        """Yield every directory that the baseline knows, and where its block is."""
+        for directory, text in self.directories.items():
+            yield directory, self._place(text)
+
+    @staticmethod
+    def _place(text: bytes) -> Place:
         fields = text.split(b" ")
         if fields[0] == b"-":
             return Place(0, 0, 0, 0, b"", lines.unescape(fields[1]).decode("utf-8", "replace"))

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
     watches,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import Header, summary
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import summary
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
     CAPABILITY,
@@ -87,8 +87,7 @@ class Comparison:
         self._options = options
         self._opened = opened
         self._deadline = deadline
-        self._header = t.cast("Header", opened.header)
-        self._reader = t.cast("t.Any", opened.reader)
+        self._reader, self._header = opened.believed()
         self._watches = watches.with_meaning_of(self._header.watches, options.watches or ())
         self._packages = databases
         self.tally = tally.Tally(self._watches)

@@ -30,6 +30,12 @@ class Opened(t.NamedTuple):
     alert: str | None = None
     seal: str | None = None
 
+    def believed(self) -> tuple[Reader, Header]:
+        """Return the baseline to compare with; StateError when there is none."""
+        if self.reader is None or self.header is None:
+            raise StateError(str(self.problem))
+        return self.reader, self.header
+
     def detections(self, expected: t.Sequence[str] | None) -> list[dict[str, t.Any]]:
         if self.alert is None or self.problem is None:
             return []

@@ -15,6 +15,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tasks import Tasks
@@ -48,7 +49,7 @@ class WorkerPool:
         """Read all directories of ``tasks`` and those that are found on the way.
 
         receive gets each report. lost gets the directories of a worker that died, with the reason; others go on.
-        Raises OSError when no process can be started.
+        Raises UsageError when no process can be started, and whatever ``receive`` raises.
         """
         seen: set[bytes] = set()
         # Objects that exist now aren't touched by the children's collector, so their pages stay shared.
@@ -81,13 +82,24 @@ class WorkerPool:
 
     def _hand_out(self, tasks: Tasks) -> None:
         while len(self._workers) < self._count and len(tasks) > len(self._workers):
-            worker = _Worker(self._make_scan, list(self._workers.values()))
-            self._workers[worker.results] = worker
+            if not self._start():
+                break
         for worker in list(self._workers.values()):
             if not worker.share and len(tasks):
                 worker.give(tasks.share())
         if not any(worker.share for worker in self._workers.values()):
             self._end()
+
+    def _start(self) -> bool:
+        """Start one more worker; return whether there is one. Those that are there can do the work alone."""
+        try:
+            worker = _Worker(self._make_scan, list(self._workers.values()))
+        except OSError as error:
+            if not self._workers:
+                raise UsageError("no process can be started to read files: %s" % error.strerror) from error
+            return False
+        self._workers[worker.results] = worker
+        return True
 
     def _give_up(self, tasks: Tasks, lost: t.Callable[[list[bytes], str], None]) -> None:
         """Leave behind workers that did not stop when the time was over, and all that is left to read."""

@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages, show, watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
     Event,
@@ -107,7 +107,7 @@ class Revision:
         acceptance, result = self._compared()
         if not self._takes(acceptance):
             return result
-        old, reader = self._believed()
+        reader, old = self._opened.believed()
         event = self._event("accepted", self._options.reason, acceptance)
         snapshot = self._packages.snapshot()
         if not acceptance.everything:
@@ -120,7 +120,7 @@ class Revision:
         return {**result, **self._changed(header, seal, writer.entries)}
 
     def _extend(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
-        old, reader = self._believed()
+        reader, old = self._opened.believed()
         wanted = self._options.watches or old.watches
         run = RecordingRun(self._options, self._deadline, wanted, self._packages, old.packages)
         hidden = os.path.dirname(self._opened.path)
@@ -142,9 +142,6 @@ class Revision:
         except _NothingNewError:
             return {"changed": False, "coverage": run.tally.entries()}
         return {**run.result(), **self._changed(header, seal, writer.entries)}
-
-    def _believed(self) -> tuple[Header, Reader]:
-        return t.cast("Header", self._opened.header), t.cast("Reader", self._opened.reader)
 
     def _compared(self) -> tuple[Acceptance, dict[str, t.Any]]:
         """Compare the host, choose what is accepted, and return that with what either mode says of it."""

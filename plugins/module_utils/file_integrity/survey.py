@@ -81,14 +81,10 @@ def survey(
 
     lost: called with each directory whose worker died, after it was noted in the coverage of all watches it may hold.
     """
-    known = [(b"/", 0, 0)]
+    known = [(cost(0, 0), b"/")]
     if reader is not None:
-        known = []
-        for directory in reader.directories:
-            place = reader.place(directory)
-            if place is not None:
-                known.append((directory, place.entries, place.content))
-    tasks = Tasks([(cost(entries, content), directory) for directory, entries, content in known], options.workers)
+        known = [(cost(place.entries, place.content), directory) for directory, place in reader.places()]
+    tasks = Tasks(known, options.workers)
 
     def take(report: Report) -> None:
         tally.add(report)
@@ -100,10 +96,7 @@ def survey(
                 tally.skip(plan.watches[watch].name, printable(directory), reason)
             lost(directory, reason)
 
-    try:
-        WorkerPool(options.workers, make_scan, deadline).run(tasks, take, bury)
-    except OSError as error:
-        raise UsageError("the file system cannot be read: %s" % error) from error
+    WorkerPool(options.workers, make_scan, deadline).run(tasks, take, bury)
 
 
 def begin(options: Options) -> _run.Deadline:

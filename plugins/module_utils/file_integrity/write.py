@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import child
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import child, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Block
 
 Lines = t.Mapping[bytes, t.Mapping[bytes, t.Optional[bytes]]]
@@ -36,38 +36,47 @@ class Recording:
             content = max(block.content, place.content if place else 0)
             self._writer.add(block.directory, block.block, block.entries, content)
             if self._old is not None and not self.news:
-                known = place is not None and place.pending is None
-                self.news = not known or self._old.block(t.cast("t.Any", place)) != block.block
+                same = place is not None and place.pending is None and self._old.block(place) == block.block
+                self.news = not same
         elif self._old is not None and place is not None:
             self._writer.add(block.directory, self._old.block(place), place.entries, place.content)
 
 
 def rewrite(writer: Writer, old: Reader, accepted: Lines) -> None:
     """Write ``old`` again with the accepted lines in it; DamagedError when ``old`` isn't what its seal covers."""
-    for directory in old.directories:
-        place = t.cast("t.Any", old.place(directory))
+    for directory, place in old.places():
         if place.pending is not None:
             writer.add_pending(directory, place.pending)
-        elif directory in accepted:
-            _patched(writer, directory, by_name(old.block(place)), accepted[directory], place.content)
+        elif directory in accepted or _is_gone(directory, accepted):
+            _patched(writer, directory, by_name(old.block(place)), accepted, place.content)
         else:
             writer.add(directory, old.block(place), place.entries, place.content)
     for directory in accepted:
         if directory not in old.directories:
-            _patched(writer, directory, {}, accepted[directory], 0)
+            _patched(writer, directory, {}, accepted, 0)
     _write_new_empty_ones(writer, old, accepted)
 
 
-def _patched(
-    writer: Writer, directory: bytes, entries: dict[bytes, bytes], changed: t.Mapping[bytes, bytes | None], content: int
-) -> None:
-    for name, line in changed.items():
+def _patched(writer: Writer, directory: bytes, entries: dict[bytes, bytes], accepted: Lines, content: int) -> None:
+    for name, line in accepted.get(directory, {}).items():
         if line is None:
             entries.pop(name, None)
         else:
             entries[name] = line
+    if not entries and _is_gone(directory, accepted):
+        return
     ordered = sorted(entries.items(), key=lambda item: lines.unescape(item[0]))
     writer.add(directory, b"\n".join(line for _name, line in ordered), len(ordered), content)
+
+
+def _is_gone(directory: bytes, accepted: Lines) -> bool:
+    """Say whether it is accepted that there is no such directory any more."""
+    if directory == b"/":
+        return False
+    siblings = accepted.get(parent(directory), {})
+    name = lines.escape(directory[directory.rindex(b"/") + 1 :])
+    line = siblings.get(name)
+    return name in siblings and (line is None or lines.type_of(line) != model.DIRECTORY)
 
 
 def _write_new_empty_ones(writer: Writer, old: Reader, accepted: Lines) -> None:
