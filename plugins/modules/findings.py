@@ -128,7 +128,7 @@ EXAMPLES = r"""
 - name: Accept a change until it is rolled out everywhere
   bulwark.servers.findings:
     state: suppressed
-    alert: file_integrity_*
+    alert: fim_file_modified
     host: web*.example.com
     subject: /etc/nginx/nginx.conf
     future: true

@@ -194,6 +194,16 @@ def test_a_mistake_is_explained_in_one_sentence(play: Play, options: dict[str, t
     assert "Traceback" not in play.output
 
 
+def test_a_delegated_look_is_about_the_host_it_was_delegated_to(play: Play) -> None:
+    delegated = {**RECORD, "delegate_to": "web2", "run_once": True}
+    answer = play.run(START, delegated, ASK, results={"web1": found(finding(host="web2"))})
+    assert [(item["host"], item["status"]) for item in answer["coverage"]] == [
+        ("web1", "not_checked"),
+        ("web2", "checked"),
+    ]
+    assert [item["host"] for item in answer["findings"]] == ["web2"]
+
+
 def test_what_is_over_is_removed_and_a_host_forgotten(play: Play) -> None:
     play.run(START, RECORD, FINISH, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
     prune = task("findings_run", "answer", once=True, state="pruned", older_than="1d")
