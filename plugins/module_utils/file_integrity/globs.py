@@ -42,8 +42,11 @@ def components(glob: str) -> tuple[str, ...]:
     """Return the components of an absolute glob; raise GlobError when it isn't one or climbs with ``..``."""
     if not glob.startswith("/"):
         raise GlobError("'%s' is not absolute; start it with a /" % glob)
-    if "\0" in glob:
-        raise GlobError("'%s' has a null character" % glob)
+    try:
+        if b"\0" in to_bytes(glob):
+            raise GlobError("%r has a null character" % glob)
+    except UnicodeEncodeError as error:
+        raise GlobError("%r has a character that no file name can have" % glob) from error
     parts = tuple(part for part in glob.split("/") if part not in ("", "."))
     if ".." in parts:
         raise GlobError("'%s' has the component '..'; write the path it means" % glob)

@@ -84,7 +84,7 @@ def _followed(parts: tuple[str, ...]) -> tuple[list[str], str]:
             pending.insert(0, step if step == ".." else globs.escaped(step))
         while ".." in pending:
             done, pending = _climbed(done, pending)
-    return links, _joined(done)
+    return links, _joined([*done, *pending])
 
 
 def _climbed(done: list[str], pending: list[str]) -> tuple[list[str], list[str]]:

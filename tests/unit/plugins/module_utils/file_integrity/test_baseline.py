@@ -1,0 +1,166 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import baseline, content, header, tasks
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture
+def file(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "baseline"
+    with path.open("wb") as stream:
+        writer = baseline.Writer(stream)
+        writer.add(b"/odd\n name", b"one", 1, 10)
+        writer.add(b"/", b"", 0, 0)
+        writer.add_pending(b"/gap", "no time, sorry")
+        writer.finish({"a": 1})
+    return path
+
+
+def _read(path: pathlib.Path) -> baseline.Reader:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return baseline.Reader(descriptor, "x")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def test_what_is_written_is_read(file: pathlib.Path) -> None:
+    reader = _read(file).load()
+    assert reader.header == {"a": 1, "entries": 1}
+    assert set(reader.directories) == {b"/", b"/odd\n name", b"/gap"}
+    place = reader.place(b"/odd\n name")
+    assert place is not None
+    assert (reader.block(place), place.entries, place.content) == (b"one", 1, 10)
+    gap = reader.place(b"/gap")
+    assert gap is not None
+    assert gap.pending == "no time, sorry"
+    assert reader.place(b"/unknown") is None
+    reader.close()
+
+
+def _read_blocks(reader: baseline.Reader) -> None:
+    for _directory, place in reader.load().places():
+        reader.block(place)
+
+
+def test_no_byte_can_be_changed_without_notice(file: pathlib.Path) -> None:
+    whole = file.read_bytes()
+    seal = _read(file).seal
+    for position in range(len(whole)):
+        file.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        try:
+            reader = _read(file)
+        except DamagedError:
+            continue
+        if reader.seal != seal:
+            continue
+        with pytest.raises(DamagedError):
+            _read_blocks(reader)
+        reader.close()
+
+
+def test_no_cut_goes_unnoticed(file: pathlib.Path) -> None:
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        with pytest.raises(DamagedError):
+            _read(file)
+
+
+def test_a_newer_format_has_a_seal_and_is_refused(file: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baseline, "FORMAT", 2)
+    with file.open("wb") as stream:
+        seal = baseline.Writer(stream).finish({})
+    monkeypatch.undo()
+    reader = _read(file)
+    assert reader.seal == seal
+    with pytest.raises(NewerError, match="has format 2, this version of the collection reads 1"):
+        reader.load()
+    reader.close()
+
+
+def test_the_header_comes_back() -> None:
+    event = header.Event(1.5, 2.5, "me", "why", "created", 3, ("/a",))
+    made = header.Header((Watch("w", ("/a",), hashes=("md5",)),), (Root(0, "/a", -1),), {"p": {"1": "x"}}, (event,))
+    assert header.Header.of({**made.to_data(), "entries": 0}, "x") == made
+    for key in ("watches", "roots", "packages", "history", "entries"):
+        with pytest.raises(DamagedError, match="its header is not one"):
+            header.Header.of({**made.to_data(), "entries": 0, key: object()}, "x")
+
+
+def test_metadata_that_was_edited_is_not_sealed_by_the_way() -> None:
+    sealed = {"a": {"1": "old"}, "gone": {"1": "x"}}
+    now = {"a": {"1": "edited"}, "b": {"2": "new"}, "c": {"3": "c"}}
+    assert header.merged_packages(sealed, now) == {"a": {"1": "old"}, "b": {"2": "new"}, "c": {"3": "c"}}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 300_000)), max_size=6), st.binary(min_size=1, max_size=9))
+def test_digests_are_those_of_the_whole_content(parts: list[tuple[bool, int]], pattern: bytes) -> None:
+    descriptor = os.memfd_create("content")
+    try:
+        size = 0
+        for is_hole, length in parts:
+            if not is_hole:
+                os.pwrite(descriptor, (pattern * (length // len(pattern) + 1))[:length], size)
+            size += length
+        os.ftruncate(descriptor, size)
+        reader = content.ContentReader(Deadline(0))
+        digests = reader.digests(descriptor, os.fstat(descriptor), ["sha256", "md5"])
+        whole = os.pread(descriptor, size, 0) if size else b""
+        assert digests["sha256"] == hashlib.sha256(whole).hexdigest()
+        assert digests["md5"] == hashlib.md5(whole, usedforsecurity=False).hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def test_only_what_was_there_when_it_was_opened_is_hashed(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "growing"
+    path.write_bytes(b"x" * 100_000)
+    descriptor = os.open(path, os.O_RDONLY)
+    status = os.fstat(descriptor)
+    with path.open("ab") as stream:
+        stream.write(b"y" * 100_000)
+    digests = content.ContentReader(Deadline(0)).digests(descriptor, status, ["sha256"])
+    os.close(descriptor)
+    assert digests["sha256"] == hashlib.sha256(b"x" * 100_000).hexdigest()
+
+
+def test_hashing_stops_when_the_time_is_over(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "huge"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with path.open("rb") as stream, pytest.raises(content.OutOfTimeError):
+        content.ContentReader(Deadline(0.05)).digests(stream.fileno(), os.fstat(stream.fileno()), ["sha256"])
+
+
+def test_an_unknown_algorithm_is_refused() -> None:
+    with pytest.raises((ValueError, AttributeError)):
+        content.constructor("sha999")
+
+
+@given(st.lists(st.integers(0, 1 << 34), max_size=400), st.integers(1, 8))
+def test_every_directory_is_handed_out_once_the_most_expensive_first(costs: list[int], workers: int) -> None:
+    queue = tasks.Tasks([(cost, b"/%d" % number) for number, cost in enumerate(costs)], workers)
+    shares = []
+    while len(queue):
+        shares.append(queue.share())
+    handed_out = [directory for share in shares for directory in share]
+    assert sorted(handed_out) == sorted(b"/%d" % number for number in range(len(costs)))
+    ordered = [costs[int(directory[1:])] for directory in handed_out]
+    assert ordered == sorted(costs, reverse=True)
+    assert queue.share() == []

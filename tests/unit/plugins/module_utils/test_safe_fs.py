@@ -1,0 +1,185 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import stat
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs, _state
+
+
+def test_directories_are_opened_without_following_links(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").touch()
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "a" / "link").symlink_to("b")
+    descriptor = _safe_fs.open_directory(os.fsencode(tmp_path / "a" / "b"))
+    assert _safe_fs.listed(descriptor) == [b"file"]
+    os.close(descriptor)
+    for path in ("link/b", "a/link", "missing", "a/b/file"):
+        with pytest.raises(OSError, match=r"\[Errno") as raised:
+            _safe_fs.open_directory(os.fsencode(tmp_path / path))
+        assert raised.value.errno in _safe_fs.GONE
+    before = len(os.listdir("/proc/self/fd"))
+    for _attempt in range(5):
+        with pytest.raises(OSError, match=r"\[Errno"):
+            _safe_fs.open_directory(os.fsencode(tmp_path / "link" / "b"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_pinned_file_is_read_even_when_its_name_is_something_else_by_now(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("first")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    pinned = _safe_fs.pin(b"file", directory)
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").symlink_to("/etc/passwd")
+    descriptor = _safe_fs.Reopener().read(pinned)
+    assert os.read(descriptor, 10) == b"first"
+    link = _safe_fs.pin(b"file", directory)
+    assert stat.S_ISLNK(os.fstat(link).st_mode)
+    assert _safe_fs.link_target(link) == b"/etc/passwd"
+    for opened in (directory, pinned, descriptor, link):
+        os.close(opened)
+
+
+def test_reading_leaves_the_access_time(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("x")
+    os.utime(tmp_path / "file", ns=(5, 5))
+    directory = os.open(tmp_path, os.O_RDONLY)
+    pinned = _safe_fs.pin(b"file", directory)
+    descriptor = _safe_fs.Reopener().read(pinned)
+    os.read(descriptor, 1)
+    for opened in (directory, pinned, descriptor):
+        os.close(opened)
+    assert (tmp_path / "file").stat().st_atime_ns == 5
+
+
+def test_the_flag_request_of_each_architecture() -> None:
+    # From the kernel's headers: _IOR('f', 1, long) with 64-bit longs.
+    assert _safe_fs._get_flags_request("x86_64") == _safe_fs._get_flags_request("aarch64") == 0x80086601
+    assert _safe_fs._get_flags_request("ppc64le") == 0x40086601
+
+
+def test_mountinfo() -> None:
+    text = (
+        b"22 28 0:21 / /proc rw,nosuid - proc proc rw\n"
+        b"30 28 8:1 / /with\\040space\\012and\\134more rw shared:1 - ext4 /dev/sda1 rw\n"
+        b"31 28 0:50 / /mnt rw - autofs x rw\n"
+        b"32 31 0:51 / /mnt rw - nfs4 server:/ rw\n"
+        b"broken\n"
+    )
+    assert _safe_fs.parse_mounts(text) == {
+        b"/proc": "proc",
+        b"/with space\nand\\more": "ext4",
+        b"/mnt": "nfs4",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file_system", "foreign"),
+    [
+        ("ext4", False),
+        ("tmpfs", False),
+        ("overlay", False),
+        ("btrfs", False),
+        ("fuse.fuse-overlayfs", False),
+        ("fuseblk", False),
+        ("proc", True),
+        ("nfs4", True),
+        ("cifs", True),
+        ("fuse.sshfs", True),
+        ("autofs", True),
+    ],
+)
+def test_which_file_systems_are_foreign(file_system: str, foreign: bool) -> None:
+    assert _safe_fs.is_foreign(file_system) is foreign
+
+
+def test_mounts_of_this_machine() -> None:
+    assert _safe_fs.mounts()[b"/proc"] == "proc"
+
+
+def test_where_state_is() -> None:
+    assert _state.default_root({}, 0) == "/var/lib/bulwark"
+    assert _state.default_root({"HOME": "/home/x"}, 1000) == "/home/x/.local/state/bulwark"
+    assert _state.default_root({"HOME": "/home/x", "XDG_STATE_HOME": "/s"}, 1000) == "/s/bulwark"
+
+
+def _write_and_fail(state: _state.StateDirectory, error: Exception) -> None:
+    with state.written("file") as stream:
+        stream.write(b"new")
+        stream.flush()
+        raise error
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: pathlib.Path) -> None:
+    state = _state.StateDirectory.open(str(tmp_path / "state"), "cap", create=True)
+    assert state is not None
+    with state.written("file") as stream:
+        stream.write(b"old")
+    with pytest.raises(RuntimeError):
+        _write_and_fail(state, RuntimeError())
+    with pytest.raises(_state.StateError, match="no space left to write"):
+        _write_and_fail(state, OSError(errno.ENOSPC, "full"))
+    directory = tmp_path / "state" / "cap"
+    assert (directory / "file").read_bytes() == b"old"
+    assert [entry.name for entry in directory.iterdir()] == ["file"]
+    assert stat.S_IMODE((directory / "file").stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    # What a killed run left is overwritten.
+    (directory / ".file.tmp").symlink_to("/etc/passwd")
+    with state.written("file") as stream:
+        stream.write(b"newer")
+    assert (directory / "file").read_bytes() == b"newer"
+    state.close()
+
+
+def test_a_lock_is_waited_for(tmp_path: pathlib.Path) -> None:
+    state = _state.StateDirectory.open(str(tmp_path / "state"), "cap", create=True)
+    assert state is not None
+    with (
+        state.locked("lock", 0),
+        pytest.raises(_state.StateError, match="another run is writing in"),
+        state.locked("lock", 0.2),
+    ):
+        pass
+    with state.locked("lock", 0):
+        pass
+    state.close()
+
+
+def test_state_that_does_not_exist_is_not_made_for_reading(tmp_path: pathlib.Path) -> None:
+    assert _state.StateDirectory.open(str(tmp_path / "state"), "cap", create=False) is None
+    assert not (tmp_path / "state").exists()
+
+
+def test_deadlines() -> None:
+    assert not _run.Deadline(0).passed()
+    assert _run.Deadline(0).remaining(1) is None
+    over = _run.Deadline(1e-9)
+    assert over.passed()
+    assert over.remaining(0) == 0
+    assert 5 < (_run.Deadline(10).remaining(20) or 0) <= 30
+    assert _run.Deadline(2.5).reason == "the time budget of 2.5 s was used up"
+
+
+def test_idle_priority_is_taken_by_the_process_and_its_children() -> None:
+    pid = os.fork()
+    if pid == 0:
+        _run.yield_to_others()
+        # ioprio_get(2) by its number on x86_64 and aarch64; the class is in the top three bits.
+        import ctypes
+
+        number = {"x86_64": 252, "aarch64": 31}.get(os.uname().machine)
+        io_class = ctypes.CDLL(None).syscall(number, 1, 0) >> 13 if number else 3
+        os._exit(0 if os.nice(0) == 19 and io_class == 3 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_workers_are_no_more_than_processors() -> None:
+    assert _run.worker_count(0) == 1
+    assert _run.worker_count(10_000) == len(os.sched_getaffinity(0))
