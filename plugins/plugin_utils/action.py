@@ -13,6 +13,13 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
 
+# What a module's answer may not hold: findings are made here alone, the rest makes Ansible add hosts, facts or
+# statistics, which no module of ours does and a compromised host might. The content that was sent to the module
+# (invocation) would be kept with every host's registered result.
+_NOT_THE_HOSTS = frozenset(
+    ("findings", "capability", "ansible_facts", "ansible_stats", "add_host", "add_group", "invocation")
+)
+
 
 class CapabilityActionBase(ActionBase):  # type: ignore[misc]
     """Run the module of the same name on the target and turn its detections into findings.
@@ -40,10 +47,9 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         arguments = self.module_arguments(dict(self._task.args), task_vars)
-        result.update(self.run_module(arguments, task_vars))
+        answer = self.run_module(arguments, task_vars)
+        result.update({key: value for key, value in answer.items() if key not in _NOT_THE_HOSTS})
         result["capability"] = self.capability
-        # The content sent to the module would be kept with every host's registered result.
-        result.pop("invocation", None)
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
         return t.cast("dict[str, t.Any]", wrap_var(result))
