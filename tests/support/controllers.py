@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -22,6 +23,10 @@ PYTHONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "2.20": ("3.12", "3.13"),
     "2.21": ("3.13", "3.12"),
 }
+
+_REQUIREMENTS = paths.ROOT / "requirements.txt"
+_BOOTSTRAP = paths.ROOT / "tools" / "bootstrap.py"
+_BOOTSTRAP_MODULES = ("bootstrap", "pip_wheel", "pip_settings", "package_index")
 
 # The inventory of ``make scan``: this machine without a connection.
 THIS_MACHINE = paths.ROOT / "tools" / "this_machine.yml"
@@ -82,15 +87,13 @@ def controller(version: str) -> Controller:
     pythons = PYTHONS[version]
     python = next((candidate for candidate in pythons if commands.python(candidate)), pythons[0])
     require(f"python:{python}")
-    directory = paths.cache() / "controllers" / f"{version}-python{python}"
-    bootstrap(directory, commands.python(python) or python, f"ansible-core~={version}.0")
+    directory = paths.cache() / "controllers" / f"{version}-python{python}-{_recipe()}"
+    command = [commands.python(python) or python, str(_BOOTSTRAP), str(directory), "-r", str(_REQUIREMENTS)]
+    subprocess.run([*command, "--package", f"ansible-core~={version}.0"], stdin=subprocess.DEVNULL, check=True)
     return Controller(version, directory)
 
 
-def bootstrap(directory: pathlib.Path, python: str, *packages: str) -> None:
-    """Set up an environment with the collection's requirements and these packages, as ``make`` does."""
-    command = [python, str(paths.ROOT / "tools" / "bootstrap.py"), str(directory)]
-    command += ["-r", str(paths.ROOT / "requirements.txt")]
-    for package in packages:
-        command += ["--package", package]
-    subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
+def _recipe() -> str:
+    """Return a digest of what controllers are made from: another checkout's must not replace one that is in use."""
+    parts = [_REQUIREMENTS, *(_BOOTSTRAP.with_name(f"{name}.py") for name in _BOOTSTRAP_MODULES)]
+    return hashlib.sha256(b"".join(hashlib.sha256(part.read_bytes()).digest() for part in parts)).hexdigest()[:12]
