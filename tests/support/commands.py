@@ -23,25 +23,22 @@ def find(name: str) -> str | None:
 
 @functools.cache
 def python(version: str) -> str | None:
-    """Return an interpreter of this version, as in ``3.8``: from PATH, or from pyenv, or None.
+    """Return the path of an interpreter of this version, as in ``3.8``: from PATH, or from pyenv, or None.
 
-    A name on PATH may be a pyenv shim that starts nothing, so each candidate is asked.
+    A name on PATH may be a pyenv shim that starts another one or nothing, so each candidate is asked what it is.
     """
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     candidates = [shutil.which(f"python{version}"), f"/usr/bin/python{version}"]
     candidates += sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python{version}"))
-    for candidate in candidates:
-        if candidate and _runs(candidate, version):
-            return candidate
-    return None
+    found = (_interpreter(candidate, version) for candidate in candidates if candidate and os.path.exists(candidate))
+    return next(filter(None, found), None)
 
 
-def _runs(interpreter: str, version: str) -> bool:
-    probe = "import sys; print('%d.%d' % sys.version_info[:2])"
-    if not os.path.exists(interpreter):
-        return False
-    answer = subprocess.run([interpreter, "-c", probe], capture_output=True, text=True, check=False)
-    return answer.returncode == 0 and answer.stdout.strip() == version
+def _interpreter(candidate: str, version: str) -> str | None:
+    probe = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+    answer = subprocess.run([candidate, "-c", probe], capture_output=True, text=True, check=False)
+    found, _space, executable = answer.stdout.strip().partition(" ")
+    return executable if answer.returncode == 0 and found == version else None
 
 
 def postgresql() -> pathlib.Path | None:
