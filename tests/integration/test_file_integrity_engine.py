@@ -458,8 +458,10 @@ def test_swapping_links_never_leads_outside(engine: Engine, tree: pathlib.Path, 
             link.symlink_to(target)
             real.rename(spare)
             link.rename(real)
+            time.sleep(0.0005)
             real.unlink()
             spare.rename(real)
+            time.sleep(0.0005)
 
     swappers = [
         threading.Thread(target=swap, args=("sub", outside)),
