@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 
+from tests.fleet.fleet import Fleet
 from tests.support import collection, paths, require
 from tests.support.controllers import Controller
 
@@ -65,13 +66,19 @@ def test_only_what_a_user_runs_is_shipped(installed: pathlib.Path) -> None:
     assert [path for path in root.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"] == []
 
 
-def test_the_scan_runs_from_there(core: Controller, installed: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_the_scan_runs_from_there(
+    core: Controller, installed: pathlib.Path, fleet: Fleet, tmp_path: pathlib.Path
+) -> None:
+    (host,) = fleet.start("trixie")
     report = tmp_path / "report.html"
     answer = core.run_playbook(
         "bulwark.servers.scan",
+        inventory=fleet.inventory,
         collections=installed,
         state=tmp_path / "state",
-        extra_vars={"bulwark_report_path": str(report), "bulwark_become": False},
+        extra_vars={"bulwark_report_path": str(report)},
     )
-    assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    page = report.read_text(encoding="utf-8")
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert host.name in page
     assert str(paths.ROOT) not in answer.stdout
