@@ -104,8 +104,8 @@ options:
         default: [sha256]
       filesystems:
         description:
-          - V(local) leaves out what is mounted from a network or pseudo file system (NFS, CIFS, Ceph, 9p, FUSE,
-            proc, sysfs and the like), and says so in RV(ignore:coverage). V(all) reads them too.
+          - V(local) leaves out what is mounted from a network file system (NFS, CIFS, Ceph, 9p, FUSE and the like) and
+            says so in RV(ignore:coverage), and pseudo file systems such as proc and sysfs. V(all) reads them too.
         type: str
         choices: [local, all]
         default: local

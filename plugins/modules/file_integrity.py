@@ -186,6 +186,8 @@ findings:
 coverage:
   description:
     - For each watch what was read while the baseline was made, extended or compared, and what could not be and why.
+      Empty when nothing had to be read.
+    - The scope V(packages) says what could not be compared with its package.
   type: list
   elements: dict
   returned: success

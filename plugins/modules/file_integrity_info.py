@@ -32,8 +32,10 @@ options:
         differs from the baseline, which takes a fraction of the time.
       - V(changed) trusts the change time, which programs can't set. It misses a change made by someone with root's
         rights who sets the system clock back while writing, writes to the block device or a disk image below the
-        file system, or loads code into the kernel; and disk corruption. Files of a watch that doesn't record all of
-        V(size), V(mtime), V(ctime) and V(inode) are always read.
+        file system, or loads code into the kernel; disk corruption; and changes on a file system that keeps no change
+        time (vfat).
+      - Files that were changing while they were recorded, and files of a watch that doesn't record all of V(size),
+        V(mtime), V(ctime) and V(inode), are always read.
     type: str
     choices: [always, changed]
     default: always
@@ -78,7 +80,8 @@ findings:
 coverage:
   description:
     - For each watch how many entries were compared, and what could not be and why.
-    - The scope V(baseline_seal) says whether the controller could verify the baseline.
+    - The scope V(baseline_seal) says whether the controller could verify the baseline, and V(packages) what could not
+      be compared with its package, when something had to be.
   type: list
   elements: dict
   returned: success
