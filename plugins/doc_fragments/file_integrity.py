@@ -137,6 +137,16 @@ options:
     type: str
     choices: [idle, normal]
     default: idle
+  _derived:
+    description:
+      - Which files programs generate when packages change. For the action plugin only, which fills it in.
+    type: list
+    elements: dict
+  _expected_digests:
+    description:
+      - The seals that the controller holds for this baseline. For the action plugin only, which fills it in.
+    type: list
+    elements: str
   store:
     description:
       - URL of the findings store on the controller, which holds the seals of the baselines.

@@ -74,6 +74,15 @@ options:
     description: Seconds to wait for another run that is writing the same baseline.
     type: int
     default: 60
+  _phase:
+    description:
+      - Which half of changing baseline and seal together to do. For the action plugin only, which fills it in.
+    type: str
+    choices: [stage, commit, abort]
+  _digest:
+    description:
+      - The digest of the staged baseline to take over. For the action plugin only, which fills it in.
+    type: str
 notes:
   - Run as another user than root, it records what that user can read, and says what it could not.
   - Accepting needs memory in proportion to the number of accepted changes, about 1 KB each.

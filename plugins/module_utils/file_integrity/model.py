@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_model
+
 # Entry.type, named by what stat(2) calls S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR and S_IFBLK.
 FILE = "file"
 DIRECTORY = "directory"
@@ -147,64 +149,27 @@ class Watch:
     techniques: t.Any = None
 
 
-class Owned(t.Protocol):
-    """What a package database says of one path; None where that package manager doesn't record it."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def package(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def arch(self) -> str: ...
-
-    @property
-    def manager(self) -> str: ...
-
-    @property
-    def digests(self) -> t.Mapping[str, str]: ...
-
-    @property
-    def mode(self) -> int | None: ...
-
-    @property
-    def uid(self) -> int | None: ...
-
-    @property
-    def gid(self) -> int | None: ...
-
-    @property
-    def link_target(self) -> bytes | None: ...
-
-    @property
-    def capabilities(self) -> str | None: ...
-
-    @property
-    def conffile(self) -> bool: ...
-
-    @property
-    def obsolete(self) -> bool: ...
-
-    @property
-    def ghost(self) -> bool: ...
+# What a package database says of one path.
+Owned = _packages_model.Owned
 
 
 class Packages(t.Protocol):
-    """What the engine and ``classify`` need of the host's package databases (packages.PackageDatabases)."""
+    """What the engine and ``classify`` need of the host's package databases; see packages.PackageDatabases."""
 
-    def owner(self, path: bytes) -> Owned | None: ...
+    def owner(self, path: bytes) -> Owned | None:
+        """Return what the package that owns a path records of it."""
 
-    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]: ...
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
+        """Yield the packaged files whose content has one of these digests."""
 
-    def digest_algorithms(self) -> t.AbstractSet[str]: ...
+    def digest_algorithms(self) -> t.AbstractSet[str]:
+        """Return the algorithms that a file has to be hashed with to be compared with its package."""
 
-    def snapshot(self) -> dict[str, dict[str, str]]: ...
+    def snapshot(self) -> dict[str, dict[str, str]]:
+        """Return the version and metadata digest of every package."""
 
-    def coverage_notes(self) -> list[tuple[str, str]]: ...
+    def coverage_notes(self) -> list[tuple[str, str]]:
+        """Return (subject, reason) of what can't be verified with a package."""
 
 
 @dataclasses.dataclass(frozen=True)

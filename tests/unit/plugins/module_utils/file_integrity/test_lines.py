@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
 import pathlib
 import stat
 import typing as t
@@ -67,7 +66,7 @@ def test_a_line_holds_all_that_was_recorded(
     marked: bool,
 ) -> None:
     layout = lines.Layout(model.Watch("w", ("/",)))
-    beginning = layout.status(lines.escape(name), t.cast("os.stat_result", status))
+    beginning = layout.status(lines.escape(name), t.cast("t.Any", status))
     state = beginning + layout.rest(flags, target, xattrs, digests)
     line = lines.recorded(state, package, marked)
     assert b"\n" not in line
