@@ -386,9 +386,13 @@ def test_a_pseudo_file_system_mounted_over_a_watched_directory_hides_nothing(
     engine.keep()
     with _mounted("-t", "proc", "proc", str(tree / "sub")):
         compared = engine.compare()
+        engine.keep(watches=[*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}])
     assert coverage(compared, WATCH)["status"] == "partial"
     assert {entry["subject"] for entry in coverage(compared, WATCH)["skipped"]} >= {str(tree / "sub")}
     assert changes(compared) == {}
+    # Extending meanwhile forgets nothing of what is below.
+    (tree / "sub" / "c").write_text("changed")
+    assert changes(engine.compare()) == {str(tree / "sub" / "c"): "modified"}
 
 
 # Hostile trees

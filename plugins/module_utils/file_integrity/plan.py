@@ -105,6 +105,14 @@ class Plan:
         """
         return self._barred.get(directory, _NOTHING)
 
+    def is_beyond(self, directory: bytes) -> bool:
+        """Say whether a directory is on a network or pseudo file system."""
+        while directory not in self.foreign:
+            if directory == b"/":
+                return False
+            directory = parent(directory)
+        return True
+
     def crosses(self, watch: int) -> bool:
         """Say whether a watch goes on into network and pseudo file systems."""
         return watch not in self._local

@@ -112,6 +112,9 @@ class Extend(Record):
         if place is None:
             return bool(rules.watches & self._changed)
         if not rules.active:
+            if self.plan.is_beyond(directory):
+                # What a mount covers for now is still watched.
+                self.report.blocks.append(Block(directory, None))
             return False
         if place.pending is not None:
             return True
