@@ -150,7 +150,7 @@ explained:
       type: str
       returned: success
     version:
-      description: Version of the package, V(null) when it was removed.
+      description: Version of the package, and of one that was removed the version that it had.
       type: str
       returned: success
     files:
