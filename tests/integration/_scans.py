@@ -91,6 +91,7 @@ class Scanner:
                 "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(result), "mode": "0600"},
                 "delegate_to": "localhost",
                 "become": False,
+                "check_mode": False,
                 "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
             },
         ]
