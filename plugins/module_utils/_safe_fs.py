@@ -31,9 +31,8 @@ APPEND_ONLY = 0x20
 GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 
 _PSEUDO = """
-    bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs
-    fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nfsd nsfs pipefs proc pstore resctrl rpc_pipefs
-    securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs
+    bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs functionfs fusectl mqueue nfsd
+    nsfs pipefs proc pstore resctrl rpc_pipefs securityfs selinuxfs smackfs sockfs sysfs tracefs xenfs
 """
 _NETWORK = """
     9p acfs afp afs autofs beegfs ceph cifs coda davfs gfarm glusterfs gpfs lustre mfs ncp ncpfs nfs nfs4 orangefs

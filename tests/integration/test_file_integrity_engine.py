@@ -23,6 +23,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
 
 from tests.integration._engine import Engine, changes, coverage, opened_names
 from tests.support import commands, require
@@ -355,7 +356,24 @@ def test_roots_links_on_the_way_are_followed_and_watched(tmp_path: pathlib.Path,
     (tmp_path / "entry").symlink_to(tree)
     os.lchown(tmp_path / "entry", 65534, 65534)
     other = dataclasses.replace(engine, state=tmp_path / "other")
-    assert coverage(other.keep(), WATCH)["examined"] == 0
+    made = coverage(other.keep(), WATCH)
+    assert made["examined"] == 0
+    assert [entry["subject"] for entry in made["skipped"]] == [str(tmp_path / "entry")]
+
+
+def test_a_link_in_place_of_a_directory_that_is_only_searched_is_said(tmp_path: pathlib.Path) -> None:
+    # As ~/.config of an account, or /opt/java: nothing of it is recorded, so its replacement is no change.
+    (tmp_path / "opt" / "java-17" / "bin").mkdir(parents=True)
+    (tmp_path / "opt" / "java").symlink_to("java-17")
+    (tmp_path / "elsewhere" / "bin").mkdir(parents=True)
+    engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [f"{tmp_path}/opt/*/bin"]},))
+    assert coverage(engine.keep(), WATCH)["status"] == "checked"
+    for target in ("../elsewhere", str(tmp_path / "elsewhere"), ".", ".."):
+        (tmp_path / "opt" / "evil").symlink_to(target)
+        compared = coverage(engine.compare(), WATCH)
+        assert compared["status"] == "partial"
+        assert [entry["subject"] for entry in compared["skipped"]] == [str(tmp_path / "opt" / "evil")]
+        (tmp_path / "opt" / "evil").unlink()
 
 
 def test_mounts(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
@@ -389,6 +407,10 @@ def test_a_pseudo_file_system_mounted_over_a_watched_directory_hides_nothing(
         engine.keep(watches=[*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}])
     assert coverage(compared, WATCH)["status"] == "partial"
     assert {entry["subject"] for entry in coverage(compared, WATCH)["skipped"]} >= {str(tree / "sub")}
+    assert changes(compared) == {}
+    with _mounted("--bind", "/proc/version", str(tree / "a")):
+        compared = engine.compare()
+    assert [entry["subject"] for entry in coverage(compared, WATCH)["skipped"]] == [str(tree / "a")]
     assert changes(compared) == {}
     # Extending meanwhile forgets nothing of what is below.
     (tree / "sub" / "c").write_text("changed")
@@ -600,20 +622,31 @@ def test_a_hundred_thousand_files_in_one_directory(tmp_path: pathlib.Path) -> No
         assert coverage(compared, WATCH)["examined"] == 100_000
 
 
-def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "levels", "reason"),
+    [
+        ("d", 400, "it is nested deeper than 256 directories"),
+        ("\x01" * 250, 100, "its path is longer than 4096 bytes"),
+    ],
+)
+def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path, name: str, levels: int, reason: str) -> None:
     root = tmp_path / "deep"
     root.mkdir()
+    engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(root)]},))
+    engine.keep()
     current = os.open(root, os.O_RDONLY)
-    for _level in range(400):
-        os.mkdir("d", dir_fd=current)
-        following = os.open("d", os.O_RDONLY, dir_fd=current)
+    for _level in range(levels):
+        os.mkdir(name, dir_fd=current)
+        following = os.open(name, os.O_RDONLY, dir_fd=current)
         os.close(current)
         current = following
     os.close(current)
-    engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(root)]},))
-    (gap,) = coverage(engine.keep(), WATCH)["skipped"]
-    assert gap["reason"] == "it is nested deeper than 256 directories"
-    assert engine.compare()["changes"] == []
+    compared = engine.compare()
+    (gap,) = coverage(compared, WATCH)["skipped"]
+    assert gap["reason"] == reason
+    # Whatever a user makes, the controller must be able to keep it: one subject that it refuses loses all findings.
+    host = ocsf.Host("host")
+    assert len(ocsf.findings(compared["detections"], catalogue.load(), host, 0.0)) == len(compared["detections"]) > 10
 
 
 def test_without_root_what_cannot_be_read_is_said() -> None:

@@ -90,8 +90,8 @@ class Compare(Scan):
             del self._recorded[escaped]
         return node.mode
 
-    def withheld(self, name: bytes) -> None:
-        self._recorded.pop(lines.escape(name), None)
+    def withheld(self, name: bytes) -> bool:
+        return self._recorded.pop(lines.escape(name), None) is not None
 
     def finish(self, directory: bytes) -> None:
         """What the baseline has and the directory has not, is deleted."""

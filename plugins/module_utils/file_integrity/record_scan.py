@@ -44,8 +44,9 @@ class Record(Scan):
         self._lines[name] = line
         return node.mode
 
-    def withheld(self, name: bytes) -> None:
+    def withheld(self, name: bytes) -> bool:
         """An entry that may not be looked at isn't recorded; it will be new to whoever may."""
+        return False
 
     def recorded(self, directory: int, path: bytes, name: bytes, owner: int) -> tuple[Node, bytes]:
         """Return an entry and its line as it goes into the baseline."""

@@ -18,6 +18,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.res
 
 # Deeper than this no one installs anything, and each level costs an open for every directory in it.
 DEEPEST = 256
+# PATH_MAX: no program opens anything by a longer path, and a longer one would not fit into a finding's subject.
+LONGEST = 4096
 
 
 class Scan:
@@ -45,8 +47,11 @@ class Scan:
         """Deal with an entry that a watch owns; return its st_mode, 0 when it is gone. OSError, OutOfTimeError."""
         raise NotImplementedError
 
-    def withheld(self, name: bytes) -> None:
-        """Note that nothing can be said of this entry, neither that it is there nor that it is gone."""
+    def withheld(self, name: bytes) -> bool:
+        """Note that nothing can be said of this entry, neither that it is there nor that it is gone.
+
+        Returns whether a baseline to compare with has it.
+        """
         raise NotImplementedError
 
     def finish(self, directory: bytes) -> None:
@@ -128,7 +133,7 @@ class Scan:
             owner, below = look(name)
             path = prefix + name
             if barred and name in barred and not self._enters(owner, below, barred[name]):
-                self._bar(path, name, barred[name], owner, below)
+                self._bar(descriptor, path, name, barred[name], owner, below)
                 continue
             if limited and self.deadline.passed():
                 raise OutOfTimeError
@@ -139,6 +144,8 @@ class Scan:
                     examined[owner] = examined.get(owner, 0) + 1
                 elif below.active:
                     mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+                    if stat.S_ISLNK(mode):
+                        self._note_link(os.readlink(name, dir_fd=descriptor), path, rules, below)
                 else:
                     continue
             except OSError as error:
@@ -157,6 +164,10 @@ class Scan:
             for watch in below.watches:
                 self.skip(watch, path, "it is nested deeper than %d directories" % DEEPEST)
             return
+        if len(path) > LONGEST:
+            for watch in below.watches:
+                self.skip(watch, path, "its path is longer than %d bytes" % LONGEST)
+            return
         self.report.directories.append(path)
 
     def _enters(self, owner: int, below: Rules, file_system: str) -> bool:
@@ -165,12 +176,32 @@ class Scan:
             return False
         return any(self.plan.crosses(watch) for watch in {owner} - {NOBODY} | below.watches)
 
-    def _bar(self, path: bytes, name: bytes, file_system: str, owner: int, below: Rules) -> None:
-        self.withheld(name)
-        if not file_system or _safe_fs.is_pseudo(file_system):
+    def _note_link(self, target: bytes, path: bytes, rules: Rules, below: Rules) -> None:
+        """Say that what is watched below a path can't be, as a link is there that isn't followed (see ``roots``).
+
+        Unless it leads to a name beside it that is watched in the same way, as /opt/java to /opt/java-17.
+        """
+        is_name = b"/" not in target and target not in (b".", b"..")
+        beside = rules.look(target)[1].watches if is_name else frozenset()
+        for watch in below.watches - beside:
+            self.skip(watch, path, "it is a link, and what it leads to is not watched")
+
+    def _bar(self, descriptor: int, path: bytes, name: bytes, file_system: str, owner: int, below: Rules) -> None:
+        """Leave out what another file system is mounted on, and say so unless it was never anything but that."""
+        known = self.withheld(name)
+        if not file_system:
+            return
+        if _safe_fs.is_pseudo(file_system) and not known and _is_directory(descriptor, name):
             return
         for watch in {owner} - {NOBODY} or below.watches:
             self.skip(watch, path, "a %s file system is mounted there; filesystems is 'local'" % file_system)
+
+
+def _is_directory(directory: int, name: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
 
 
 def _keep() -> None:
