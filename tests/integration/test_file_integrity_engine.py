@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -252,6 +253,40 @@ def test_what_getcap_and_getfacl_say_is_what_the_evidence_says(ext4: pathlib.Pat
         shown = _data(compared, root / str(number))["after"]["capabilities"]
         # cap_to_text(3) writes all but the first group with a plus, which means the same.
         assert sorted(shown.split()) == sorted(said.replace("+", "=").split())
+
+
+def test_no_heap_of_attributes_hides_a_capability_or_fills_the_memory(tmp_path: pathlib.Path) -> None:
+    point = tmp_path / "tree"
+    point.mkdir()
+    with _mounted("-t", "tmpfs", "tmpfs", str(point)):
+        engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(point)], "category": "program"},))
+        (point / "program").touch(0o755)
+        (point / "other").touch(0o755)
+        engine.keep()
+        _heap(point / "other", 2000)
+        compared = engine.compare()
+        assert _first(compared, point / "other")["attributes"] == ["ctime", "xattrs"]
+        assert len(_data(compared, point / "other")["after"]["xattrs"]) == 1
+        assert coverage(compared, WATCH)["status"] == "checked"
+        os.setxattr(point / "other", "user.00000001", b"another")
+        assert engine.compare()["changes"][0]["id"] != compared["changes"][0]["id"]
+
+        _heap(point / "program", 10000)
+        os.setxattr(point / "program", "security.capability", bytes.fromhex("01000002" + "80" + 15 * "00"))
+        compared = engine.compare()
+        assert _first(compared, point / "program")["alert"] == "fim_capability_added"
+        assert [entry["subject"] for entry in coverage(compared, WATCH)["skipped"]] == [str(point / "program")]
+
+
+def _heap(path: pathlib.Path, number: int) -> None:
+    """Give a file so many attributes; from some thousand on the kernel can't list them (E2BIG, listxattr(2))."""
+    try:
+        for index in range(number):
+            os.setxattr(path, f"user.{index:08}", b"")
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        pytest.skip("tmpfs has no user attributes before Linux 6.6")
 
 
 def test_more_hashes_on_request(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:

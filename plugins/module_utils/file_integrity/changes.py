@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.res
 
 # Creations and deletions wait for each other to be paired. A change of more files than this is no renaming.
 _MOST_WAITING = 20000
+_MOST_WAITING_BYTES = 64 << 20
 
 
 class Found(t.NamedTuple):
@@ -32,6 +33,7 @@ class Changes:
         self._emit = emit
         self._created: dict[bytes, Difference] = {}
         self._deleted: dict[bytes, Difference] = {}
+        self._waiting_bytes = 0
 
     def add(self, difference: Difference) -> None:
         line = difference.after or difference.before
@@ -41,7 +43,9 @@ class Changes:
             and line is not None
             and lines.type_of(line) == model.FILE
             and len(waiting) < _MOST_WAITING
+            and self._waiting_bytes < _MOST_WAITING_BYTES
         ):
+            self._waiting_bytes += len(line)
             waiting[difference.path] = difference
         else:
             self._emit(self._change(difference))

@@ -21,6 +21,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.sca
 
 # How many differences are gathered before they are sent on: a directory can have a million.
 _MOST_DIFFERENCES = 2000
+# The same in bytes of their lines: an access control list can have 64 KiB.
+_MOST_DIFFERING = 4 << 20
 
 
 def by_name(block: bytes) -> dict[bytes, bytes]:
@@ -151,7 +153,8 @@ class Compare(Scan):
 
     def _add(self, difference: Difference) -> None:
         self.report.differences.append(difference)
-        if len(self.report.differences) >= _MOST_DIFFERENCES:
+        self.report.differing += len(difference.before or b"") + len(difference.after or b"")
+        if len(self.report.differences) >= _MOST_DIFFERENCES or self.report.differing >= _MOST_DIFFERING:
             self.flush()
 
     def _explain(self, directory: bytes, reason: str) -> None:

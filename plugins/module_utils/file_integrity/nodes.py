@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, xattrs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import ContentReader
 
 # How often a file that changes while it is read is read again.
 _ATTEMPTS = 3
-
-_NO_XATTRS: t.Mapping[bytes, bytes] = {}
 
 # Given the status and the beginning of the line, return the algorithms beyond those of the watch.
 ExtraAlgorithms = t.Callable[[os.stat_result, bytes], t.Sequence[str]]
@@ -57,8 +53,9 @@ class NodeReader:
             if kind == stat.S_IFDIR:
                 return self._directory(pinned, status, escaped, layout)
             target = _safe_fs.link_target(pinned) if kind == stat.S_IFLNK and layout.target else None
-            xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
-            return Node(layout.status(escaped, status) + layout.rest(None, target, xattrs, None), status.st_mode)
+            found, problem = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
+            state = layout.status(escaped, status) + layout.rest(None, target, found, None)
+            return Node(state, status.st_mode, problem=problem)
         finally:
             os.close(pinned)
 
@@ -75,9 +72,9 @@ class NodeReader:
                     flags = self._flags.flags(descriptor, status.st_dev)
                 finally:
                     os.close(descriptor)
-        xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
-        state = layout.status(escaped, status) + layout.rest(flags, None, xattrs, None)
-        return Node(state, status.st_mode, problem=problem)
+        found, unlisted = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
+        state = layout.status(escaped, status) + layout.rest(flags, None, found, None)
+        return Node(state, status.st_mode, problem=problem or unlisted)
 
     def _file(
         self, pinned: int, status: os.stat_result, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms | None
@@ -85,8 +82,8 @@ class NodeReader:
         try:
             descriptor = self._reopener.read(pinned)
         except OSError as error:
-            xattrs = self._xattrs(_safe_fs.pinned_path(pinned), layout)
-            state = layout.status(escaped, status) + layout.rest(None, None, xattrs, {})
+            found, _problem = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
+            state = layout.status(escaped, status) + layout.rest(None, None, found, {})
             return Node(state, status.st_mode, problem=_because("it cannot be opened", error))
         try:
             return self._open_file(descriptor, status, escaped, layout, extra)
@@ -106,7 +103,7 @@ class NodeReader:
         for _attempt in range(_ATTEMPTS):
             beginning = layout.status(escaped, status)
             flags = self._flags.flags(descriptor, status.st_dev) if layout.flags else None
-            xattrs = self._xattrs(descriptor, layout)
+            found, unlisted = xattrs.read(descriptor, layout.kinds)
             further = extra(status, beginning) if extra else ()
             algorithms = (
                 layout.hashes + tuple(a for a in further if a not in layout.hashes) if further else layout.hashes
@@ -129,35 +126,8 @@ class NodeReader:
         else:
             digests = {}
             problem = "it was changing while it was read"
-        state = beginning + layout.rest(flags, None, xattrs, digests)
-        return Node(state, status.st_mode, digests if digests and further else None, problem)
-
-    def _xattrs(self, where: int | bytes, layout: lines.Layout) -> t.Mapping[bytes, bytes] | None:
-        """Return the extended attributes that the watch selects; None when the kernel doesn't tell."""
-        if not layout.kinds:
-            return None
-        try:
-            names = os.listxattr(where)
-        except OSError as error:
-            return _NO_XATTRS if error.errno == errno.EOPNOTSUPP else None
-        if not names:
-            return _NO_XATTRS
-        found = {}
-        for text in names:
-            name = os.fsencode(text)
-            kind = lines.xattr_kind(name)
-            if kind not in layout.kinds:
-                continue
-            try:
-                value = os.getxattr(where, text)
-            except OSError:
-                continue  # removed since it was listed
-            found[name] = _sealed(value) if kind == "xattrs" else value
-        return found
-
-
-def _sealed(value: bytes) -> bytes:
-    return ("sha256:%s:%d" % (hashlib.sha256(value).hexdigest(), len(value))).encode()
+        state = beginning + layout.rest(flags, None, found, digests)
+        return Node(state, status.st_mode, digests if digests and further else None, problem or unlisted)
 
 
 def _because(what: str, error: OSError) -> str:

@@ -38,7 +38,7 @@ class Report:
     """What one or more directories came to.
 
     directories: newly found, still to be read. skipped: watch, path and reason. damaged: directories whose block
-    isn't what the seal covers. examined: entries by watch.
+    isn't what the seal covers. examined: entries by watch. differing: bytes in the lines of ``differences``.
     """
 
     differences: list[Difference] = dataclasses.field(default_factory=list)
@@ -47,10 +47,11 @@ class Report:
     skipped: list[tuple[int, bytes, str]] = dataclasses.field(default_factory=list)
     damaged: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
     examined: dict[int, int] = dataclasses.field(default_factory=dict)
+    differing: int = 0
     directories_read: int = 0
     bytes_read: int = 0
 
     @property
     def weight(self) -> int:
         """Return roughly how many bytes this holds, so that it is sent on before it gets big."""
-        return 500 * len(self.differences) + sum(len(block.block or b"") for block in self.blocks)
+        return 500 * len(self.differences) + self.differing + sum(len(block.block or b"") for block in self.blocks)
