@@ -104,6 +104,11 @@ def test_an_untouched_tree_has_no_changes_and_is_wholly_covered(engine: Engine) 
     assert not engine.keep()["changed"]
 
 
+def test_every_comparison_says_what_the_packages_cannot_verify(engine: Engine) -> None:
+    made = engine.keep()
+    assert coverage(engine.compare(), "packages") == coverage(made, "packages")
+
+
 def _settled(engine: Engine, tree: pathlib.Path) -> None:
     """Make a baseline of files whose change times are older than its making, as they are on a real host."""
     assert tree.is_dir()

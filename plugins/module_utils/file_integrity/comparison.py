@@ -138,8 +138,7 @@ class Comparison:
     def result(self) -> dict[str, t.Any]:
         self.tally.add_seal(self._options.expected)
         detections = self.review.detections()
-        if "_context" in self.__dict__:
-            detections += [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited()]
+        detections += [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited()]
         if self._damaged and self._options.expected:
             opened = self._opened._replace(problem=_PART_DAMAGED, alert="fim_baseline_tampered")
             detections = opened.detections(self._options.expected) + detections
@@ -169,7 +168,7 @@ class Comparison:
 
     @functools.cached_property
     def _context(self) -> Context:
-        """Read the package databases when the first change asks for them."""
+        """Read the package databases: for the first change, or at the end, since a run without one says as much of them."""
         self.tally.add_packages(self._packages)
         return Context(
             packages=self._packages,
