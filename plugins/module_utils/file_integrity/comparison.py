@@ -168,7 +168,7 @@ class Comparison:
 
     @functools.cached_property
     def _context(self) -> Context:
-        """Read the package databases: for the first change, or at the end, since a run without one says as much of them."""
+        """Read the package databases: for the first change, or at the end, to say what they cannot verify."""
         self.tally.add_packages(self._packages)
         return Context(
             packages=self._packages,
