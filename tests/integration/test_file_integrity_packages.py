@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, packages
 
 from tests.integration.package_roots import Deb, DebianRoot, Rpm, RpmRoot
 
@@ -167,7 +167,14 @@ def test_a_package_that_waits_for_its_configuration(debian: DebianRoot) -> None:
     assert program.digests == md5(b"x")
     assert conffile is not None
     assert conffile.digests == {}
-    assert databases.snapshot()["dpkg:tool:all"] == {"1.0-1": ""}
+    # The digests are final, those of the conffiles are not: what is not known yet is no edit when it comes.
+    unpacked = databases.snapshot()
+    debian.dpkg("--configure", "tool")
+    configured = debian.databases().snapshot()
+    assert unpacked["dpkg:tool:all"] != configured["dpkg:tool:all"]
+    assert packages.edited_packages(unpacked, configured) == packages.edited_packages(configured, unpacked) == []
+    merged = header.merged_packages
+    assert merged(unpacked, configured) == merged(configured, unpacked) == configured
 
 
 # No newline: neither dpkg nor rpmbuild takes one.

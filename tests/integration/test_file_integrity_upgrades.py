@@ -253,6 +253,18 @@ def test_a_trojan_whose_digest_was_put_into_the_database(debian: DebianRoot) -> 
     assert alerts(verdicts(debian, before)) == {"/usr/bin/tool": "fim_package_database_edited"}
 
 
+@pytest.mark.parametrize("state", ["half-configured", "unpacked"])
+def test_a_package_that_is_made_to_look_unfinished(debian: DebianRoot, state: str) -> None:
+    before = record(debian)
+    sums, status = debian.database("info/tool.md5sums"), debian.database("status")
+    good = hashlib.md5(b"tool 1.0", usedforsecurity=False).hexdigest()
+    evil = hashlib.md5(b"trojan", usedforsecurity=False).hexdigest()
+    sums.write_text(sums.read_text().replace(good, evil))
+    status.write_text(status.read_text().replace("install ok installed", f"install ok {state}"))
+    debian.file("usr/bin/tool").write_text("trojan")
+    assert alerts(verdicts(debian, before)) == {"/usr/bin/tool": "fim_package_database_edited"}
+
+
 def test_a_trojan_in_place_of_a_diverted_program(debian: DebianRoot) -> None:
     before = record(debian)
     debian.divert("--local", "--divert", "/usr/bin/tool.distrib", "--rename", "--add", "/usr/bin/tool")

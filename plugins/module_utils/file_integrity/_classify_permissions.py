@@ -135,12 +135,15 @@ def _records_owner(facts: Facts, after: model.Entry) -> bool:
 
 
 def _acl(facts: Facts) -> model.Verdict | None:
-    if facts.after is None or facts.before is None or "acl" not in facts.change.attributes:
+    before, after = facts.before, facts.after
+    if after is None or (before is not None and "acl" not in facts.change.attributes):
         return None
-    added = sorted(xattrs.writers(facts.after) - xattrs.writers(facts.before))
+    added = sorted(xattrs.writers(after) - (xattrs.writers(before) if before is not None else frozenset()))
     if added:
         severity = "high" if facts.trusted else "medium"
         return _permissions(facts, severity, "An access control list lets %s write." % ", ".join(added))
+    if before is None:
+        return None
     if facts.upgraded and facts.matches:
         return _explained(facts, "acl")
     return _permissions(facts, "low", "The access control list changed; nobody new can write.")

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._pa
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_dpkg_digests import DpkgDigests
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+    SEPARATOR,
     AccountIds,
     Owned,
     Package,
@@ -149,14 +150,21 @@ class DpkgDatabase:
         )
 
     def _metadata_digest(self, group: int) -> str:
+        """Return the digests of the package's md5sums and of its conffiles, empty while dpkg is still to write them.
+
+        They are two, so that a package that is made to look unfinished still can't have its md5sums edited unseen.
+        """
         stanza = self._stanzas[group]
-        if not stanza.settled:
+        if not stanza.complete:
             return ""
-        metadata = hashlib.sha256(self._digests.md5sums(group))
+        sums = hashlib.sha256(self._digests.md5sums(group)).hexdigest()
+        if not stanza.settled:
+            return sums + SEPARATOR
+        conffiles = hashlib.sha256()
         for path, conffile in sorted(stanza.conffiles.items()):
             if conffile.md5 is not None:
-                metadata.update(b"\0" + path + b"\0" + conffile.md5)
-        return metadata.hexdigest()
+                conffiles.update(b"\0" + path + b"\0" + conffile.md5)
+        return sums + SEPARATOR + conffiles.hexdigest()
 
     def _has_files(self, group: int) -> bool:
         """Say whether a path of the package should have a digest: it is no conffile and no directory."""

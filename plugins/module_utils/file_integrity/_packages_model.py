@@ -10,9 +10,12 @@ import os
 import stat
 import typing as t
 
-# {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed.
+# {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed. It can
+# have several parts, each empty while it is not known; only what is known on both sides is compared.
 Snapshot = t.Dict[str, t.Dict[str, str]]
 SnapshotView = t.Mapping[str, t.Mapping[str, str]]
+
+SEPARATOR = "."
 
 # In a snapshot that a database gave with parts missing: a package that isn't in it may be installed all the same.
 INCOMPLETE_KEY = "%s:incomplete"

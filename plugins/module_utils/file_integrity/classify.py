@@ -76,13 +76,14 @@ def _content(facts: Facts) -> t.Iterator[model.Verdict]:
 def _metadata(facts: Facts) -> model.Verdict:
     """Judge a change of nothing but times, inode, links or other extended attributes: the content is what it was."""
     before, after, changed = facts.before, facts.after, facts.change.attributes
-    installed_again = facts.matches or facts.upgraded or (after is not None and after.type == model.LINK)
-    if facts.owned is not None and installed_again and not facts.database_edited:
-        return explained_by(facts.owned)
     more_links = before is not None and after is not None and (after.links or 0) > (before.links or 0)
-    if more_links and after is not None and _is_setuid(after):
+    if more_links and after is not None and _is_setuid(after) and not facts.upgraded:
         message = "The setuid file has another hard link, under which it outlives its removal or update."
         return detected(facts, METADATA_ALERT, "medium", message)
+    installed_again = facts.matches or facts.upgraded or (after is not None and after.type == model.LINK)
+    written_again = facts.upgraded or _REWRITTEN.issuperset(changed)
+    if facts.owned is not None and installed_again and written_again and not facts.database_edited:
+        return explained_by(facts.owned)
     if _REWRITTEN.issuperset(changed) and facts.changed_packages(("*",)):
         return model.Verdict(message="follows from package changes: a file was written again with the same content")
     return detected(facts, METADATA_ALERT, "informational", "Only %s changed." % ", ".join(changed))

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import SEPARATOR
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
 
@@ -89,9 +90,20 @@ def merged_packages(sealed: dict[str, dict[str, str]], now: dict[str, dict[str, 
     So metadata that was edited on the host isn't sealed along with changes of something else.
     """
     return {
-        key: {version: sealed.get(key, {}).get(version, digest) for version, digest in versions.items()}
+        key: {version: _kept(sealed.get(key, {}).get(version), digest) for version, digest in versions.items()}
         for key, versions in now.items()
     }
+
+
+def _kept(sealed: str | None, now: str) -> str:
+    """Return a sealed metadata digest with what was not known of it then."""
+    if not sealed:
+        return now
+    return (
+        SEPARATOR.join(one or other for one, other in zip(sealed.split(SEPARATOR), now.split(SEPARATOR)))
+        if now
+        else sealed
+    )
 
 
 def summary(header: Header | None, seal: str | None) -> dict[str, t.Any]:

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_rpm as rpm
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+    SEPARATOR,
     AccountIds,
     Database,
     Owned,
@@ -140,10 +141,10 @@ def edited_packages(baseline: SnapshotView, now: SnapshotView) -> list[PackageEd
 
 
 def metadata_edited(baseline: SnapshotView, now: SnapshotView, key: str, version: str) -> bool:
-    """Say whether one package's metadata differs between two snapshots that both have this version, fully installed."""
-    before = baseline.get(key, {}).get(version)
-    after = now.get(key, {}).get(version)
-    return bool(before and after and before != after)
+    """Say whether what two snapshots both know of one version's metadata differs."""
+    before = baseline.get(key, {}).get(version, "").split(SEPARATOR)
+    after = now.get(key, {}).get(version, "").split(SEPARATOR)
+    return any(one and other and one != other for one, other in zip(before, after))
 
 
 def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:

@@ -73,7 +73,7 @@ def shows_gone(entries: t.Sequence[Entry], scope: str, subject: str) -> bool:
     """Return whether a subject that the module didn't report is really not there any more.
 
     Only when its scope was looked at, and neither the subject nor anything above it was skipped. A list of skipped
-    subjects that was cut short may have held it.
+    subjects that was cut short may have held it, and so may what was skipped under the name of the scope itself.
     """
     concerned = [entry for entry in entries if entry["scope"] == scope]
     return bool(concerned) and all(_looked_at(entry, subject) for entry in concerned)
@@ -82,7 +82,9 @@ def shows_gone(entries: t.Sequence[Entry], scope: str, subject: str) -> bool:
 def _looked_at(entry: Entry, subject: str) -> bool:
     if entry["status"] == NOT_CHECKED or entry["skipped_count"] != len(entry["skipped"]):
         return False
-    return not any(_contains(skipped["subject"], subject) for skipped in entry["skipped"])
+    return not any(
+        skipped["subject"] == entry["scope"] or _contains(skipped["subject"], subject) for skipped in entry["skipped"]
+    )
 
 
 def _contains(above: str, subject: str) -> bool:

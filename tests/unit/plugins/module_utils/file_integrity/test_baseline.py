@@ -103,9 +103,15 @@ def test_the_header_comes_back() -> None:
 
 
 def test_metadata_that_was_edited_is_not_sealed_by_the_way() -> None:
-    sealed = {"a": {"1": "old"}, "gone": {"1": "x"}}
-    now = {"a": {"1": "edited"}, "b": {"2": "new"}, "c": {"3": "c"}}
-    assert header.merged_packages(sealed, now) == {"a": {"1": "old"}, "b": {"2": "new"}, "c": {"3": "c"}}
+    sealed = {"a": {"1": "old"}, "gone": {"1": "x"}, "part": {"1": "known."}, "none": {"1": ""}}
+    now = {"a": {"1": "edited"}, "b": {"2": "new"}, "c": {"3": "c"}, "part": {"1": "edited.new"}, "none": {"1": "x.y"}}
+    assert header.merged_packages(sealed, now) == {
+        "a": {"1": "old"},
+        "b": {"2": "new"},
+        "c": {"3": "c"},
+        "part": {"1": "known.new"},
+        "none": {"1": "x.y"},
+    }
 
 
 @settings(max_examples=30)

@@ -85,6 +85,7 @@ def test_changes_tell_what_became_of_which_finding(store: Store) -> None:
         ([skipped("/etc/ssh/key")], "new"),
         ([skipped("/etc/ssh")], "new"),
         ([skipped("/etc/ss")], "resolved"),
+        ([skipped("etc")], "new"),  # by the name of the scope: it may have been anything in it
         ([skipped("/etc/ssh/key/below")], "resolved"),
         ([skipped("/")], "new"),
         ([skipped("/var/lib", more=1)], "new"),
