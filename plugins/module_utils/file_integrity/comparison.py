@@ -13,7 +13,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import NewerError, StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
-    classify,
     evidence,
     packages,
     tally,
@@ -109,7 +108,16 @@ class Comparison:
         def make_scan() -> Compare:
             return Compare(plan, self._reader, self._deadline, verifying, racy)
 
-        survey(self._options, self._deadline, plan, make_scan, self._reader, self.tally, self._receive)
+        survey(
+            self._options,
+            self._deadline,
+            plan,
+            make_scan,
+            self._reader,
+            self.tally,
+            self._receive,
+            meanwhile=self._read_packages,
+        )
         self.review.finish()
         for watch, number in self.review.omitted().items():
             self.tally.skip(
@@ -161,19 +169,24 @@ class Comparison:
             self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
 
     def _classify(self, change: Change) -> Verdict:
+        # Importing the rules takes time, which few comparisons need, and none before its workers are at it.
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
+
         return classify.classify(change, self._context)
 
     def _edited(self) -> list[packages.PackageEdit]:
         return packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
 
+    def _read_packages(self) -> None:
+        self.tally.add_packages(self._packages)
+        _ = self._context
+
     @functools.cached_property
     def _context(self) -> Context:
-        """Read the package databases: for the first change, or at the end, to say what they cannot verify."""
-        self.tally.add_packages(self._packages)
         return Context(
             packages=self._packages,
             snapshot=self._packages.snapshot(),
             baseline_snapshot=self._header.packages,
             watches={watch.name: watch for watch in self._watches},
-            derived=self._options.derived,
+            derived=self._options.derived_rules(),
         )

@@ -12,8 +12,11 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec, _run, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -83,7 +86,7 @@ class Options:
     workers: int
     priority: str
     max_changes: int
-    derived: tuple[classify_derived.DerivedRule, ...] = ()
+    derived: tuple[t.Mapping[str, t.Any], ...] = ()
     rehash: str = "always"
     accept: tuple[str, ...] = ()
     reason: str = ""
@@ -118,7 +121,7 @@ class Options:
             workers=_run.worker_count(params["workers"]),
             priority=params["priority"],
             max_changes=params["max_changes"],
-            derived=_derived(params.get("_derived") or ()),
+            derived=tuple(params.get("_derived") or ()),
             rehash=params.get("rehash") or "always",
             accept=accept,
             reason=params.get("reason") or "",
@@ -128,9 +131,12 @@ class Options:
             digest=params.get("_digest"),
         )
 
+    def derived_rules(self) -> tuple[classify_derived.DerivedRule, ...]:
+        """Return the rules of what programs generate; UsageError when the controller's content doesn't fit."""
+        # Few comparisons need them before their workers are busy, and importing takes time.
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived
 
-def _derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[classify_derived.DerivedRule, ...]:
-    try:
-        return classify_derived.parse_derived(rules)
-    except (KeyError, ValueError) as error:
-        raise UsageError("the content of the controller does not fit this module: %s" % error) from error
+        try:
+            return classify_derived.parse_derived(self.derived)
+        except (KeyError, ValueError) as error:
+            raise UsageError("the content of the controller does not fit this module: %s" % error) from error

@@ -44,17 +44,24 @@ class WorkerPool:
         self._workers: dict[int, _Worker] = {}
 
     def run(
-        self, tasks: Tasks, receive: t.Callable[[Report], None], lost: t.Callable[[list[bytes], str], None]
+        self,
+        tasks: Tasks,
+        receive: t.Callable[[Report], None],
+        lost: t.Callable[[list[bytes], str], None],
+        meanwhile: t.Callable[[], None],
     ) -> None:
         """Read all directories of ``tasks`` and those that are found on the way.
 
-        receive gets each report. lost gets the directories of a worker that died, with the reason; others go on.
-        Raises UsageError when no process can be started, and whatever ``receive`` raises.
+        meanwhile is called once the workers are busy. receive gets each report. lost gets the directories of a worker
+        that died, with the reason; others go on. Raises UsageError when no process can be started, and whatever
+        ``receive`` and ``meanwhile`` raise.
         """
         seen: set[bytes] = set()
         # Objects that exist now aren't touched by the children's collector, so their pages stay shared.
         gc.freeze()
         try:
+            self._hand_out(tasks)
+            meanwhile()
             while True:
                 self._hand_out(tasks)
                 if not self._workers:
@@ -184,6 +191,8 @@ def _ended(pid: int) -> int | None:
 def _work(make_scan: t.Callable[[], Scan], tasks: int, results: int) -> t.NoReturn:
     """Do a child's work and end it, without ever returning into the parent's code."""
     status = 1
+    # What a scan makes has no cycles; looking for them would only cost time.
+    gc.disable()
     try:
         _serve(make_scan(), tasks, results)
         status = 0

@@ -86,5 +86,5 @@ class RecordingRun:
             baseline_snapshot=self._sealed or {},
             watches={watch.name: watch for watch in self._watches},
             first_run=True,
-            derived=self._options.derived,
+            derived=self._options.derived_rules(),
         )

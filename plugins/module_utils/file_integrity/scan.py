@@ -34,6 +34,7 @@ class Scan:
         self.plan = plan
         self.deadline = deadline
         self.nodes = NodeReader(deadline)
+        self._directories = _safe_fs.DirectoryOpener()
         self.layouts = [lines.Layout(watch) for watch in plan.watches]
         self.report = Report()
         self.flush: t.Callable[[], None] = _keep
@@ -78,7 +79,7 @@ class Scan:
             self._leave_out(directory, rules, "a file system that the watch does not enter is mounted over it")
             return
         try:
-            descriptor = _safe_fs.open_directory(directory)
+            descriptor = self._directories.open(directory)
         except OSError as error:
             if error.errno in _safe_fs.GONE:
                 self.gone(directory)

@@ -76,10 +76,12 @@ def survey(
     tally: Tally,
     receive: t.Callable[[Report], None],
     lost: t.Callable[[bytes, str], None] = lambda _directory, _reason: None,
+    meanwhile: t.Callable[[], None] = lambda: None,
 ) -> None:
     """Read every directory that the baseline knows, and what is new; ``receive`` gets the reports after the tally.
 
     lost: called with each directory whose worker died, after it was noted in the coverage of all watches it may hold.
+    meanwhile: what this process does while the workers start reading.
     """
     known = [(cost(0, 0), b"/")]
     if reader is not None:
@@ -96,7 +98,7 @@ def survey(
                 tally.skip(plan.watches[watch].name, printable(directory), reason)
             lost(directory, reason)
 
-    WorkerPool(options.workers, make_scan, deadline).run(tasks, take, bury)
+    WorkerPool(options.workers, make_scan, deadline).run(tasks, take, bury, meanwhile)
 
 
 def begin(options: Options) -> _run.Deadline:

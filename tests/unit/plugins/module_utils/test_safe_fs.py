@@ -3,32 +3,70 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import pathlib
 import stat
+import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs, _state
 
 
-def test_directories_are_opened_without_following_links(tmp_path: pathlib.Path) -> None:
+def _refused_calls(opener: _safe_fs.DirectoryOpener) -> t.Callable[[bytes], int]:
+    """Return what is left of an opener on a kernel that doesn't know openat2(2)."""
+
+    def syscall(*_arguments: object) -> int:
+        ctypes.set_errno(errno.ENOSYS)
+        return -1
+
+    opener._syscall = syscall  # type: ignore[assignment]
+    return opener.open
+
+
+_OPENERS = {
+    "stepwise": _safe_fs.open_directory,
+    "at once": _safe_fs.DirectoryOpener().open,
+    "old kernel": _refused_calls(_safe_fs.DirectoryOpener()),
+}
+
+
+@pytest.mark.parametrize("opened", _OPENERS.values(), ids=_OPENERS.keys())
+def test_directories_are_opened_without_following_links(
+    tmp_path: pathlib.Path, opened: t.Callable[[bytes], int]
+) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").touch()
     (tmp_path / "link").symlink_to("a")
     (tmp_path / "a" / "link").symlink_to("b")
-    descriptor = _safe_fs.open_directory(os.fsencode(tmp_path / "a" / "b"))
+    descriptor = opened(os.fsencode(tmp_path / "a" / "b"))
     assert _safe_fs.listed(descriptor) == [b"file"]
+    assert not os.get_inheritable(descriptor)
     os.close(descriptor)
+    before = len(os.listdir("/proc/self/fd"))
     for path in ("link/b", "a/link", "missing", "a/b/file"):
         with pytest.raises(OSError, match=r"\[Errno") as raised:
-            _safe_fs.open_directory(os.fsencode(tmp_path / path))
+            opened(os.fsencode(tmp_path / path))
         assert raised.value.errno in _safe_fs.GONE
-    before = len(os.listdir("/proc/self/fd"))
-    for _attempt in range(5):
-        with pytest.raises(OSError, match=r"\[Errno"):
-            _safe_fs.open_directory(os.fsencode(tmp_path / "link" / "b"))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("opened", _OPENERS.values(), ids=_OPENERS.keys())
+def test_a_path_longer_than_a_call_takes_is_opened_all_the_same(
+    tmp_path: pathlib.Path, opened: t.Callable[[bytes], int]
+) -> None:
+    current = os.open(tmp_path, os.O_RDONLY)
+    name = b"d" * 250
+    for _level in range(20):
+        os.mkdir(name, dir_fd=current)
+        following = os.open(name, os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = following
+    descriptor = opened(os.fsencode(tmp_path) + (b"/" + name) * 20)
+    assert os.path.samestat(os.fstat(descriptor), os.fstat(current))
+    os.close(descriptor)
+    os.close(current)
 
 
 def test_a_pinned_file_is_read_even_when_its_name_is_something_else_by_now(tmp_path: pathlib.Path) -> None:
@@ -172,8 +210,6 @@ def test_idle_priority_is_taken_by_the_process_and_its_children() -> None:
     if pid == 0:
         _run.yield_to_others()
         # ioprio_get(2) by its number on x86_64 and aarch64; the class is in the top three bits.
-        import ctypes
-
         number = {"x86_64": 252, "aarch64": 31}.get(os.uname().machine)
         io_class = ctypes.CDLL(None).syscall(number, 1, 0) >> 13 if number else 3
         os._exit(0 if os.nice(0) == 19 and io_class == 3 else 1)
