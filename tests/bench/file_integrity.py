@@ -32,6 +32,7 @@ TREE = "/usr"
 WORKERS = 2
 PAIRS = 5
 _MODULE = "bulwark.servers.file_integrity"
+_WATCH = "bench"
 
 _AIDE = """\
 database_in=file:{database}
@@ -102,7 +103,7 @@ def _peer(aide: str, directory: pathlib.Path) -> list[str]:
 def _ours(directory: pathlib.Path) -> dict[str, list[str]]:
     """Make our baseline; return the commands that check, by how they rehash."""
     common = {"state_dir": str(directory / "state"), "priority": "normal", "workers": WORKERS}
-    watches = [{"name": "bench", "paths": [TREE]}]
+    watches = [{"name": _WATCH, "paths": [TREE]}]
     made = _payload(directory / "keep.py", _MODULE, {**common, "watches": watches})
     json.loads(_output(made))
     return {
@@ -148,7 +149,7 @@ def _python() -> str:
 def _statistics(command: list[str]) -> dict[str, t.Any]:
     """Check once more, for what was done; RuntimeError when it found anything, or left anything out."""
     result = json.loads(_output(command))
-    (scope,) = result["coverage"]
+    (scope,) = [entry for entry in result["coverage"] if entry["scope"] == _WATCH]
     if result["changes_count"] or scope["status"] != "checked":
         raise RuntimeError(f"the tree changed meanwhile, or could not be read: {result['changes'][:3]} {scope}")
     return t.cast("dict[str, t.Any]", result["statistics"])
