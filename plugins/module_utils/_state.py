@@ -66,22 +66,20 @@ class StateDirectory:
 
     def open_file(self, name: str) -> int | None:
         """Return a descriptor for reading a state file, None when there is none. Raises StateError, DamagedError."""
-        try:
-            with _explained(os.path.join(self.path, name)):
+        path = os.path.join(self.path, name)
+        with _explained(path):
+            try:
                 descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENXIO):
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENXIO):
+                    raise DamagedError("%s is no regular file; look into it" % path) from error
                 raise
-            raise DamagedError("%s is no regular file; look into it" % os.path.join(self.path, name)) from error
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             os.close(descriptor)
-            raise DamagedError(
-                "%s is no regular file of root or the account that runs this; look into it"
-                % os.path.join(self.path, name)
-            )
+            raise DamagedError("%s is no regular file of root or the account that runs this; look into it" % path)
         return descriptor
 
     @contextlib.contextmanager
@@ -194,7 +192,7 @@ def _open_private(parent: int | None, name: str, path: str, create: bool) -> int
 
 @contextlib.contextmanager
 def _explained(path: str) -> t.Iterator[None]:
-    """Turn the errors that an administrator can do something about into sentences."""
+    """Turn every error but that of a file that isn't there into a sentence."""
     try:
         yield
     except FileNotFoundError:
@@ -204,6 +202,4 @@ def _explained(path: str) -> t.Iterator[None]:
             raise StateError(
                 "no space left to write %s; what was there before is kept: free some space" % path
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO):
-            raise StateError("%s cannot be used: %s" % (path, error.strerror)) from error
-        raise
+        raise StateError("%s cannot be used: %s" % (path, error.strerror or error)) from error

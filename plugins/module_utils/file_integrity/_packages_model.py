@@ -135,4 +135,4 @@ def read_state(path: bytes) -> bytes:
             raise OSError("%s is no regular file" % os.fsdecode(path))
         if status.st_size > _READ_LIMIT:
             raise OSError("%s is larger than %d bytes" % (os.fsdecode(path), _READ_LIMIT))
-        return stream.read(_READ_LIMIT)
+        return stream.read(status.st_size)

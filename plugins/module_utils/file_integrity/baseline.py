@@ -30,8 +30,8 @@ _MAGIC = b"bulwark file integrity "
 _FIRST_LINE = 32
 _LAST_LINE = re.compile(rb"end (\d{20}) (\d{20}) (\d{20}) ([0-9a-f]{64})\n")
 _LAST_LINE_LENGTH = 4 + 3 * 21 + 65
-# An index for 100 million directories; a file that claims more is none of ours.
-_INDEX_LIMIT = 16 << 30
+# An index for ten million directories; a file that claims more is none of ours.
+_INDEX_LIMIT = 2 << 30
 _HEADER_LIMIT = 1 << 30
 
 
@@ -159,8 +159,11 @@ class Reader:
         fits = offset + index_length + header_length + _LAST_LINE_LENGTH == size
         if not fits or index_length > _INDEX_LIMIT or header_length > _HEADER_LIMIT:
             raise DamagedError("the baseline %s is damaged: its parts do not add up" % self._path)
-        index = _read_all(self._descriptor, offset, index_length)
-        header = _read_all(self._descriptor, offset + index_length, header_length)
+        try:
+            index = _read_all(self._descriptor, offset, index_length)
+            header = _read_all(self._descriptor, offset + index_length, header_length)
+        except MemoryError as error:
+            raise DamagedError("the baseline %s is larger than the memory; it is none of ours" % self._path) from error
         return first, header, index, last.group(4).decode("ascii")
 
 

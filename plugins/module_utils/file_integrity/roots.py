@@ -34,7 +34,8 @@ def homes(passwd: bytes) -> list[str]:
 def read_passwd() -> bytes:
     """Return the host's account file; OSError as it comes."""
     with open("/etc/passwd", "rb") as stream:
-        return stream.read(_PASSWD_LIMIT)
+        # No more than there is: the whole limit would be allocated first.
+        return stream.read(min(os.fstat(stream.fileno()).st_size, _PASSWD_LIMIT))
 
 
 def resolve(watches: t.Sequence[Watch], home_directories: t.Sequence[str]) -> list[Root]:

@@ -176,6 +176,25 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: pathlib.Path) -> None:
     state.close()
 
 
+def test_what_is_in_the_way_of_state_is_named(tmp_path: pathlib.Path) -> None:
+    state = _state.StateDirectory.open(str(tmp_path / "state"), "cap", create=True)
+    assert state is not None
+    directory = tmp_path / "state" / "cap"
+    for name in ("file", ".file.tmp", "a.lock"):
+        (directory / name).mkdir()
+    (directory / "b.lock").symlink_to("/nonexistent")
+    for name in ("a.lock", "b.lock"):
+        with pytest.raises(_state.StateError, match=f"{name} cannot be used: "), state.locked(name, 0):
+            pytest.fail("a lock that is none was taken")
+    with pytest.raises(_state.StateError, match="cannot be used: "):
+        state.remove("file")
+    with pytest.raises(_state.StateError, match="cannot be used: "), state.written("file"):
+        pytest.fail("a file was opened for writing over a directory")
+    with pytest.raises(_state.DamagedError, match="is no regular file"):
+        state.open_file("file")
+    state.close()
+
+
 def test_a_lock_is_waited_for(tmp_path: pathlib.Path) -> None:
     state = _state.StateDirectory.open(str(tmp_path / "state"), "cap", create=True)
     assert state is not None
