@@ -36,7 +36,7 @@ class ActionModule(SealedActionBase):
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         by = arguments.get("accepted_by") or person(task_vars)
         if arguments.get("state") == "absent":
-            return self.forget_baseline(arguments, task_vars, by=by, reason=arguments.get("reason"))
+            return self.forget_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "Removed.")
         if self._task.check_mode:
             return self.execute(arguments, task_vars)
         return self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "First baseline.")

@@ -12,6 +12,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+# Stands among expected digests for a host that may have no baseline: its first one, or its removal, was cut off.
+NO_BASELINE = "none"
+
 
 class UsageError(Exception):
     """An option has a value that can't be used; the message names the option and what to do."""
@@ -45,7 +48,11 @@ def scanning_spec() -> dict[str, dict[str, t.Any]]:
 
 
 def sealed_spec() -> dict[str, dict[str, t.Any]]:
-    """Return the options of every module whose baseline on the host is sealed by the controller."""
+    """Return the options of every module whose baseline on the host is sealed by the controller.
+
+    ``_expected_digests`` are those that the baseline may have, ``NO_BASELINE`` among them where it may be missing;
+    empty when the controller holds no seal.
+    """
     return {
         "baseline": {"type": "str", "default": "default"},
         "state_dir": {"type": "path"},

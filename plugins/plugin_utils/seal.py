@@ -6,7 +6,8 @@
 The baseline is on the host and its digest, the seal, in the store. Both must change together although
 either side can fail at any moment. So a new baseline is first staged beside the old one, its digest
 noted in the store as proposed; then it takes the old one's place, and the proposal becomes the seal.
-Wherever that is cut off, the baseline on the host matches the seal or the proposal.
+Wherever that is cut off, the baseline on the host matches the seal or the proposal. That there is no baseline
+is such a state, too: before the first one, and once removing it was proposed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
 from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
@@ -33,14 +35,17 @@ class SealedActionBase(CapabilityActionBase):
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         host = self.host(task_vars).name
-        with self.open_store() as store:
-            expected = store.expected_digests(host, self._baseline)
+        expected = self._expected(host)
         result = super().execute({**arguments, "_expected_digests": expected}, task_vars)
-        found = result["baseline"].get("digest") if isinstance(result.get("baseline"), dict) else None
+        while expected and _found(result) not in (None, *expected):
+            # Another run may have changed the baseline while the module was on its way, which is no tampering.
+            before, expected = expected, self._expected(host)
+            if expected == before:
+                break
+            result = super().execute({**arguments, "_expected_digests": expected}, task_vars)
         # The controller was cut off between the host's change and its own; the next proposal must not forget this one.
-        if found in expected[1:] and not result.get("failed"):
-            with self.open_store() as store:
-                store.confirm_seal(host, self._baseline, found, now=time.time())
+        if _found(result) in expected[1:] and not self._task.check_mode:
+            self._settle(host, expected[1])
         return result
 
     def replace_baseline(
@@ -57,19 +62,28 @@ class SealedActionBase(CapabilityActionBase):
         committed = self.execute({**arguments, "_phase": "commit", "_digest": digest}, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
             return committed
-        with self.open_store() as store:
-            store.confirm_seal(host, self._baseline, digest, now=time.time())
+        self._settle(host, digest)
         return {**staged, **committed}
 
     def forget_baseline(
-        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], by: str, reason: str | None
+        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], by: str, reason: str
     ) -> dict[str, t.Any]:
-        """Remove the baseline from the host, then its seal from the store."""
-        removed = self.execute(arguments, task_vars)
-        if not removed.get("failed") and not removed.get("unreachable") and not self._task.check_mode:
+        """Note in the store that the baseline may go, remove it from the host, and then the seal."""
+        host = self.host(task_vars).name
+        if not self._task.check_mode:
             with self.open_store() as store:
-                store.remove_seal(self.host(task_vars).name, self._baseline, by=by, reason=reason, now=time.time())
-        return removed
+                if store.seal(host, self._baseline):
+                    store.propose_seal(host, self._baseline, NO_BASELINE, by=by, reason=reason, now=time.time())
+        # What was proposed is settled once the host shows it.
+        return self.execute(arguments, task_vars)
+
+    def _expected(self, host: str) -> list[str]:
+        with self.open_store() as store:
+            return store.expected_digests(host, self._baseline)
+
+    def _settle(self, host: str, digest: str) -> None:
+        with self.open_store() as store:
+            store.confirm_seal(host, self._baseline, digest, now=time.time())
 
     def host(self, task_vars: dict[str, t.Any]) -> ocsf.Host:
         return ocsf.Host.from_vars(self.host_vars(task_vars))
@@ -81,3 +95,11 @@ class SealedActionBase(CapabilityActionBase):
                 yield store
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from error
+
+
+def _found(result: t.Mapping[str, t.Any]) -> str | None:
+    """Return the digest of the baseline that a module found or made, or that there is none."""
+    baseline = result.get("baseline")
+    if result.get("failed") or not isinstance(baseline, dict):
+        return None
+    return NO_BASELINE if baseline.get("exists") is False else baseline.get("digest")

@@ -34,6 +34,7 @@ class Scanner:
         self.inventory = inventory
         self.directory = directory
         self.report = directory / "report.html"
+        self._result = directory / "result.json"
         self.store_url = f"sqlite:///{directory}/findings.db"
 
     def scan(
@@ -76,8 +77,14 @@ class Scanner:
 
     def module(self, name: str, host: str, *arguments: str, check: bool = True, **options: t.Any) -> dict[str, t.Any]:
         """Run one of the collection's actions on a host in a play of its own, as root, and return its result."""
-        result = self.directory / "result.json"
-        result.unlink(missing_ok=True)
+        self._result.unlink(missing_ok=True)
+        self.play(self.action(name, host, **options), *arguments)
+        found: dict[str, t.Any] = json.loads(self._result.read_text(encoding="utf-8"))
+        assert not (check and found.get("failed")), found["msg"]
+        return found
+
+    def action(self, name: str, host: str, **options: t.Any) -> pathlib.Path:
+        """Write the playbook of ``module`` and return its path."""
         tasks = [
             {"name": "Facts", "ansible.builtin.setup": {"gather_subset": ["!all", "min", "network"]}},
             {
@@ -88,7 +95,11 @@ class Scanner:
             },
             {
                 "name": "Keep",
-                "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(result), "mode": "0600"},
+                "ansible.builtin.copy": {
+                    "content": "{{ result | to_json }}",
+                    "dest": str(self._result),
+                    "mode": "0600",
+                },
                 "delegate_to": "localhost",
                 "become": False,
                 "check_mode": False,
@@ -98,10 +109,7 @@ class Scanner:
         play = {"name": "One action", "hosts": host, "become": True, "gather_facts": False, "tasks": tasks}
         playbook = self.directory / "action.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")
-        self.play(playbook, *arguments)
-        found: dict[str, t.Any] = json.loads(result.read_text(encoding="utf-8"))
-        assert not (check and found.get("failed")), found["msg"]
-        return found
+        return playbook
 
     @contextlib.contextmanager
     def store(self) -> t.Iterator[Store]:

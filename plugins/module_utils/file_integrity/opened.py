@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
@@ -69,7 +70,7 @@ def open_baseline(state: StateDirectory | None, options: Options) -> Opened:
             raise
         return Opened(path, problem=str(error), alert="fim_baseline_tampered")
     if reader is None:
-        if options.expected:
+        if options.expected and NO_BASELINE not in options.expected:
             reason = "the baseline that the controller holds a seal for is not on the host any more"
             return Opened(path, problem=reason, alert="fim_baseline_removed")
         return Opened(path, problem="there is no baseline yet; run bulwark.servers.file_integrity to make one")

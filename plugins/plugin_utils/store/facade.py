@@ -186,22 +186,19 @@ class Store:
         return self._database.read(lambda c: seals.get(c, host, name))
 
     def expected_digests(self, host: str, name: str) -> list[str]:
-        """Return the digests that the baseline on the host may have; none when it has no seal."""
+        """Return the digests that the baseline on the host may have; none when it has no seal.
+
+        ``NO_BASELINE`` among them says that it may be missing.
+        """
         return self._database.read(lambda c: seals.expected_digests(c, host, name))
 
     def propose_seal(self, host: str, name: str, digest: str, *, by: str, reason: str, now: float) -> None:
-        """Note the digest of a baseline that is about to replace the sealed one."""
+        """Note the digest of a baseline that is about to replace the sealed one, or ``NO_BASELINE`` to remove it."""
         self._database.write(lambda c: seals.propose(c, host, name, digest, by, reason, now))
 
     def confirm_seal(self, host: str, name: str, digest: str, *, now: float) -> None:
-        """Seal the digest that was proposed; raise StoreError when it isn't that one."""
+        """Seal the digest that was proposed, or forget the seal with ``NO_BASELINE``; StoreError when it isn't that."""
         self._database.write(lambda c: seals.confirm(c, host, name, digest, now))
-
-    def remove_seal(
-        self, host: str, name: str, *, by: str | None = None, reason: str | None = None, now: float | None = None
-    ) -> bool:
-        """Forget a seal; return whether there was one."""
-        return self._database.write(lambda c: seals.remove(c, host, name, by, reason, _now(now)))
 
     def seal_history(self, host: str, name: str) -> list[SealEntry]:
         """Return what happened to a seal, the newest first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Seal, SealEntry
@@ -24,14 +25,18 @@ def get(connection: sa.Connection, host: str, name: str) -> Seal | None:
 
 
 def expected_digests(connection: sa.Connection, host: str, name: str) -> list[str]:
-    """Return the digests that the baseline on the host may have: the sealed one, and one that was proposed."""
+    """Return the digests that the baseline on the host may have: the sealed one, and one that was proposed.
+
+    ``NO_BASELINE`` stands for none: until the first is sealed, and once its removal was proposed.
+    """
     seal = get(connection, host, name)
-    digests = (seal.digest, seal.next_digest) if seal else ()
-    return [digest for digest in digests if digest is not None]
+    if seal is None:
+        return []
+    return [seal.digest or NO_BASELINE, *([seal.next_digest] if seal.next_digest else [])]
 
 
 def propose(connection: sa.Connection, host: str, name: str, digest: str, by: str, reason: str, now: float) -> None:
-    """Note the digest that is about to be sealed; the sealed one still counts."""
+    """Note the digest that is about to be sealed, or ``NO_BASELINE``; the sealed one still counts."""
     row = {
         "host": host,
         "name": name,
@@ -47,13 +52,16 @@ def propose(connection: sa.Connection, host: str, name: str, digest: str, by: st
 
 
 def confirm(connection: sa.Connection, host: str, name: str, digest: str, now: float) -> None:
-    """Seal the digest that was proposed; raise StoreError when another one is."""
+    """Seal the digest that was proposed, or forget the seal; raise StoreError when another one is."""
     sql.lock(connection, "seal", host, name)
     seal = get(connection, host, name)
     if seal is not None and seal.digest == digest and seal.next_digest is None:
         return
     if seal is None or seal.next_digest != digest:
         raise StoreError(f"the baseline '{name}' of {host} was changed by another run meanwhile; check it again")
+    if digest == NO_BASELINE:
+        remove(connection, host, name, seal.by, seal.reason, now)
+        return
     values = {"digest": digest, "next_digest": None, "proposed_at": None, "sealed_at": now}
     connection.execute(tables().seals.update().where(*_key(host, name)).values(values))
     _log(connection, SealEntry(now, host, name, "confirmed", digest, seal.by, seal.reason))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
 WHY: dict[str, t.Any] = {"by": "alice", "reason": "first"}
@@ -14,7 +15,8 @@ WHY: dict[str, t.Any] = {"by": "alice", "reason": "first"}
 def test_a_digest_is_proposed_and_then_sealed(store: Store) -> None:
     assert (store.seal("web1", "default"), store.expected_digests("web1", "default")) == (None, [])
     store.propose_seal("web1", "default", "aa", **WHY, now=100)
-    assert store.expected_digests("web1", "default") == ["aa"]
+    # Until it is sealed, the host may not have it yet.
+    assert store.expected_digests("web1", "default") == [NO_BASELINE, "aa"]
     store.confirm_seal("web1", "default", "aa", now=110)
     seal = store.seal("web1", "default")
     assert seal is not None
@@ -55,8 +57,10 @@ def test_what_was_not_proposed_is_not_sealed(store: Store, digest: str) -> None:
 def test_seals_are_of_one_host_and_baseline(store: Store) -> None:
     for host, name in (("web1", "default"), ("web1", "strict"), ("web2", "default")):
         store.propose_seal(host, name, f"{host} {name}", **WHY, now=100)
-    assert store.remove_seal("web1", "default")
-    assert not store.remove_seal("web1", "default")
+        store.confirm_seal(host, name, f"{host} {name}", now=110)
+    store.propose_seal("web1", "default", NO_BASELINE, **WHY, now=120)
+    assert store.expected_digests("web1", "default") == ["web1 default", NO_BASELINE]
+    store.confirm_seal("web1", "default", NO_BASELINE, now=130)
     assert store.expected_digests("web1", "default") == []
     assert store.expected_digests("web1", "strict") == ["web1 strict"]
     assert store.expected_digests("web2", "default") == ["web2 default"]
@@ -65,13 +69,15 @@ def test_seals_are_of_one_host_and_baseline(store: Store) -> None:
 def test_the_history_says_who_sealed_what_when_and_why(store: Store) -> None:
     store.propose_seal("web1", "default", "aa", **WHY, now=100)
     store.confirm_seal("web1", "default", "aa", now=110)
-    store.remove_seal("web1", "default", by="bob", reason="retired", now=120)
+    store.propose_seal("web1", "default", NO_BASELINE, by="bob", reason="retired", now=120)
+    store.confirm_seal("web1", "default", NO_BASELINE, now=130)
     history = [
         (entry.at, entry.action, entry.digest, entry.by, entry.reason)
         for entry in store.seal_history("web1", "default")
     ]
     assert history == [
-        (120, "removed", "aa", "bob", "retired"),
+        (130, "removed", "aa", "bob", "retired"),
+        (120, "proposed", NO_BASELINE, "bob", "retired"),
         (110, "confirmed", "aa", "alice", "first"),
         (100, "proposed", "aa", "alice", "first"),
     ]

@@ -45,6 +45,7 @@ def test_forgetting_a_host_leaves_nothing_of_it_but_the_history_of_its_seals(sto
     for host in ("web1", "web2"):
         record(store, 100, [finding(host=host)], host=host)
         store.propose_seal(host, "default", "aa", by="alice", reason="first", now=100)
+        store.confirm_seal(host, "default", "aa", now=100)
     assert store.forget(["web1"], by="bob", now=200) == {"findings": 1, "coverage": 1, "seals": 1}
     assert [found.host for found in store.query()] == ["web2"]
     assert [covered.host for covered in store.coverage()] == ["web2"]
