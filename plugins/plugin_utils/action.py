@@ -14,10 +14,14 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
 
 # What a module's answer may not hold: findings are made here alone, the rest makes Ansible add hosts, facts or
-# statistics, which no module of ours does and a compromised host might. The content that was sent to the module
+# statistics, take the task for a loop, which ends ansible-core 2.18 for all hosts, or for one that never reached its
+# host, all of which no module of ours does and a compromised host might. The content that was sent to the module
 # (invocation) would be kept with every host's registered result.
 _NOT_THE_HOSTS = frozenset(
-    ("findings", "capability", "ansible_facts", "ansible_stats", "add_host", "add_group", "invocation")
+    (
+        *("findings", "capability", "ansible_facts", "ansible_stats", "add_host", "add_group", "invocation"),
+        *("results", "skipped", "unreachable"),
+    )
 )
 
 

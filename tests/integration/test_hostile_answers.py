@@ -1,0 +1,92 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host in an attacker's hands can do to the controller by what its modules answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+
+from tests.support.controllers import Controller, controller
+
+# Stands for a Python on the host that runs nothing it is given.
+_PYTHON = """#!/bin/sh
+cat <<'END'
+{answer}
+END
+"""
+_TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch %s') }}"
+
+
+@pytest.fixture(scope="module", params=["2.18", "2.19", "2.21"])
+def ansible(request: pytest.FixtureRequest) -> Controller:
+    return controller(request.param)
+
+
+def _answer(marker: pathlib.Path) -> dict[str, t.Any]:
+    text = _TEMPLATE % marker
+    return {
+        "changed": text,
+        "detections": [
+            {"alert": "fim_file_created", "subject": text, "scope": "s", "evidences": [{"data": {text: text}}]}
+        ],
+        "coverage": [{"scope": "s", "status": "checked", "reason": text}],
+        "baseline": {"exists": True, "digest": text},
+        "explained": [],
+        "findings": [{"finding_info": {"uid": "x"}}],
+        "capability": "other",
+        "ansible_facts": {"inventory_hostname": "good", "ansible_distribution": text},
+        "add_host": {"host_name": "added", "groups": ["all"]},
+        "diff": {"before": [text], "after": {}},
+        "results": [1],
+        "skipped": True,
+        "unreachable": True,
+    }
+
+
+def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: pathlib.Path) -> None:
+    marker = tmp_path / "executed"
+    python = tmp_path / "python"
+    python.write_text(_PYTHON.format(answer=json.dumps(_answer(marker))))
+    python.chmod(0o755)
+    inventory = tmp_path / "hosts"
+    inventory.write_text(
+        f"evil ansible_connection=local ansible_python_interpreter={python}\ngood ansible_connection=local\n"
+    )
+    url = f"sqlite:///{tmp_path}/findings.db"
+    tasks = [
+        {
+            "bulwark.servers.findings_run": {"state": "started", "capabilities": ["file_integrity"]},
+            "run_once": True,
+            "register": "run",
+        },
+        {"bulwark.servers.file_integrity_info": {"state_dir": str(tmp_path / "state")}, "register": "result"},
+        {
+            "bulwark.servers.findings": {
+                "state": "recorded",
+                "run": "{{ run.run.id }}",
+                "capability": "file_integrity",
+                "result": "{{ result }}",
+            }
+        },
+        {"bulwark.servers.findings_run": {"state": "finished", "run": "{{ run.run.id }}"}, "run_once": True},
+    ]
+    play = {"name": "Look", "hosts": "all", "gather_facts": False, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    ansible.run_playbook(
+        tmp_path / "play.yml", "--diff", inventory=inventory, state=tmp_path, environment={"BULWARK_STORE": url}
+    )
+    assert not marker.exists()
+    with contextlib.closing(Store.open(url)) as store:
+        assert [(found.host, found.capability, found.subject) for found in store.query()] == [
+            ("evil", "file_integrity", _TEMPLATE % marker)
+        ]
+        assert {entry.host: entry.status for entry in store.coverage()} == {"evil": "checked", "good": "not_checked"}
+        (run,) = store.runs()
+        assert run.finished is not None
