@@ -5,7 +5,9 @@
 
 Ours runs as it does on a target: the self-contained file that ansible-core sends (AnsiballZ), in a fresh process of
 the system's Python, so that starting Python, unpacking and importing count. Both run at normal priority from a warm
-cache. The ratio is the median over the pairs. peak_mb is the largest sum of the proportional set sizes (PSS,
+cache. The ratio is the median over the pairs. floor_ratio is what no check can fall below that hashes each file with
+Python's hashlib: as many bare processes as there are workers read and hash the same files, whose names they are given,
+and look at nothing else. peak_mb is the largest sum of the proportional set sizes (PSS,
 proc_pid_smaps(5)) of our process and its workers, sampled in a run of its own; peak_rss_mb counts what they share once
 for each.
 """
@@ -55,7 +57,7 @@ def run() -> dict[str, t.Any]:
         directory = pathlib.Path(name)
         peer = _peer(aide, directory)
         ours = _ours(directory)
-        seconds = _timed(peer, ours)
+        seconds = _timed({"peer": peer, **ours, "floor": _floor(directory)})
         statistic = _statistics(ours["always"])
         _same_work(peer, statistic["entries"])
         return {
@@ -63,6 +65,8 @@ def run() -> dict[str, t.Any]:
             "peer_s": round(statistics.median(seconds["peer"]), 3),
             "ratio": _ratio(seconds["always"], seconds["peer"]),
             "ratio_unchanged": _ratio(seconds["changed"], seconds["peer"]),
+            "floor_ratio": _ratio(seconds["floor"], seconds["peer"]),
+            "floor_s": round(statistics.median(seconds["floor"]), 3),
             "unchanged_s": round(statistics.median(seconds["changed"]), 3),
             **_peak(ours["always"]),
             "entries": statistic["entries"],
@@ -73,14 +77,13 @@ def run() -> dict[str, t.Any]:
         }
 
 
-def _timed(peer: list[str], ours: t.Mapping[str, list[str]]) -> dict[str, list[float]]:
+def _timed(sides: t.Mapping[str, list[str]]) -> dict[str, list[float]]:
     """Run everything once to warm the cache, then in turns; return the seconds of each."""
-    seconds: dict[str, list[float]] = {"peer": [], "always": [], "changed": []}
-    sides = [("peer", peer), *ours.items()]
-    for _name, command in sides:
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for command in sides.values():
         _output(command)
     for _pair in range(PAIRS):
-        for name, command in sides:
+        for name, command in sides.items():
             started = time.perf_counter()
             _output(command)
             seconds[name].append(time.perf_counter() - started)
@@ -110,6 +113,45 @@ def _ours(directory: pathlib.Path) -> dict[str, list[str]]:
         rehash: _payload(directory / f"{rehash}.py", f"{_MODULE}_info", {**common, "rehash": rehash})
         for rehash in ("always", "changed")
     }
+
+
+_HASH_ONLY = """
+import hashlib, os, sys
+names = sys.stdin.buffer.read().split(b"\\0")
+buffer = bytearray(1 << 20)
+for name in names:
+    descriptor = os.open(name, os.O_RDONLY)
+    digest = hashlib.sha256()
+    while True:
+        length = os.readv(descriptor, [buffer])
+        if not length:
+            break
+        digest.update(memoryview(buffer)[:length])
+    os.close(descriptor)
+    digest.hexdigest()
+"""
+
+
+def _floor(directory: pathlib.Path) -> list[str]:
+    """Deal the tree's files out, the largest first, so that all processes get the same; return what hashes them."""
+    found = [
+        (os.lstat(path).st_size, path)
+        for folder, _folders, names in os.walk(os.fsencode(TREE))
+        for path in (os.path.join(folder, name) for name in names)
+        if not os.path.islink(path) and os.path.isfile(path)
+    ]
+    shares: list[list[bytes]] = [[] for _worker in range(WORKERS)]
+    sizes = [0] * WORKERS
+    for size, path in sorted(found, reverse=True):
+        least = sizes.index(min(sizes))
+        shares[least].append(path)
+        sizes[least] += size
+    program = directory / "floor.py"
+    program.write_text(_HASH_ONLY)
+    for number, share in enumerate(shares):
+        (directory / f"share{number}").write_bytes(b"\0".join(share))
+    each = " & ".join(f"{_python()} {program} < {directory}/share{number}" for number in range(WORKERS))
+    return ["sh", "-c", f"{each} & wait"]
 
 
 def _payload(file: pathlib.Path, module: str, arguments: dict[str, t.Any]) -> list[str]:
