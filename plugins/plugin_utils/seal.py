@@ -13,6 +13,7 @@ is such a state, too: before the first one, and once removing it was proposed.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import typing as t
 
@@ -21,6 +22,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO
 from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class SealedActionBase(CapabilityActionBase):
@@ -56,6 +59,9 @@ class SealedActionBase(CapabilityActionBase):
         digest = staged.get("staged_digest")
         if staged.get("failed") or staged.get("unreachable") or not digest:
             return staged
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            # It would become the seal: above all the host must not propose that there is no baseline.
+            raise AnsibleActionFail("the host answered with a staged digest that is no SHA-256; it cannot be trusted")
         host = self.host(task_vars).name
         with self.open_store() as store:
             store.propose_seal(host, self._baseline, digest, by=by, reason=reason, now=time.time())

@@ -50,15 +50,21 @@ def _answer(marker: pathlib.Path) -> dict[str, t.Any]:
     }
 
 
-def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: pathlib.Path) -> None:
-    marker = tmp_path / "executed"
-    python = tmp_path / "python"
-    python.write_text(_PYTHON.format(answer=json.dumps(_answer(marker))))
+def _forging(directory: pathlib.Path, answer: t.Mapping[str, t.Any]) -> pathlib.Path:
+    """Return an inventory with a host that answers this whatever it is asked, and one that is as it should be."""
+    python = directory / "python"
+    python.write_text(_PYTHON.format(answer=json.dumps(answer)))
     python.chmod(0o755)
-    inventory = tmp_path / "hosts"
+    inventory = directory / "hosts"
     inventory.write_text(
         f"evil ansible_connection=local ansible_python_interpreter={python}\ngood ansible_connection=local\n"
     )
+    return inventory
+
+
+def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: pathlib.Path) -> None:
+    marker = tmp_path / "executed"
+    inventory = _forging(tmp_path, _answer(marker))
     url = f"sqlite:///{tmp_path}/findings.db"
     tasks = [
         {
@@ -90,3 +96,22 @@ def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: path
         assert {entry.host: entry.status for entry in store.coverage()} == {"evil": "checked", "good": "not_checked"}
         (run,) = store.runs()
         assert run.finished is not None
+
+
+@pytest.mark.parametrize("digest", ["none", {"a": 1}, "0" * 63, "\x1b[2J"], ids=str)
+def test_a_host_cannot_have_its_seal_forgotten(tmp_path: pathlib.Path, digest: t.Any) -> None:
+    baseline = {"exists": False, "digest": digest}
+    answer = {"changed": True, "staged_digest": digest, "baseline": baseline, "detections": [], "coverage": []}
+    inventory = _forging(tmp_path, answer)
+    url = f"sqlite:///{tmp_path}/findings.db"
+    with contextlib.closing(Store.open(url)) as store:
+        store.propose_seal("evil", "default", "a" * 64, by="me", reason="first", now=1)
+        store.confirm_seal("evil", "default", "a" * 64, now=1)
+    task = {"bulwark.servers.file_integrity": {"store": url}}
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": [task]}]))
+    failed = controller("2.21").run_playbook(tmp_path / "play.yml", inventory=inventory, state=tmp_path, check=False)
+    assert "a staged digest that is no SHA-256" in failed.stdout + failed.stderr
+    with contextlib.closing(Store.open(url)) as store:
+        seal = store.seal("evil", "default")
+    assert seal is not None
+    assert (seal.digest, seal.next_digest) == ("a" * 64, None)
