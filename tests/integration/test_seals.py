@@ -9,10 +9,8 @@ Whatever was cut off, the next scan reports no tampering that did not happen, an
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import random
-import signal
 import sqlite3
 import subprocess
 import time
@@ -22,6 +20,7 @@ import pytest
 
 from tests.fleet.fleet import Fleet
 from tests.fleet.hosts import Host
+from tests.integration import _processes as processes
 from tests.integration import _scans
 from tests.support.controllers import Controller
 
@@ -99,8 +98,8 @@ def test_a_first_baseline_is_cut_off(desk: Desk) -> None:
     desk.host.shell(f"install -d -m 0700 /var/lib/bulwark {_scans.STATE}; touch {_LOCK}")
     scan = desk.scanner.started("bulwark.servers.scan")
     with desk.host_is_busy(once=_STAGED):
-        _wait(lambda: desk.digests()[1])
-        _kill(scan)
+        processes.wait_for(lambda: desk.digests()[1])
+        processes.kill(scan)
         desk.end_what_runs_on_the_host()
     desk.scanner.scan()
     assert desk.scanner.open() == {}
@@ -118,9 +117,9 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     # Staged on the host, and nobody knows.
     accepting = desk.start(**_ACCEPT)
     with desk.store_is_busy():
-        _wait(lambda: desk.has(_STAGED))
+        processes.wait_for(lambda: desk.has(_STAGED))
         time.sleep(1)
-        _kill(accepting)
+        processes.kill(accepting)
     assert (desk.digests(), desk.has(_STAGED)) == ((sealed, None), True)
     desk.scanner.scan()
     assert desk.scanner.open() == found
@@ -128,8 +127,8 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     # Proposed in the store, and the host has not changed.
     accepting = desk.start(**_ACCEPT)
     with desk.host_is_busy(once=_STAGED):
-        _wait(lambda: desk.digests()[1])
-        _kill(accepting)
+        processes.wait_for(lambda: desk.digests()[1])
+        processes.kill(accepting)
         desk.end_what_runs_on_the_host()
     assert desk.digests()[0] == sealed
     assert desk.has(_STAGED)
@@ -141,13 +140,13 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     before = desk.proposed_at()
     accepting = desk.start(**_ACCEPT)
     with desk.host_is_busy(once=_STAGED):
-        _wait(lambda: desk.proposed_at() != before)
+        processes.wait_for(lambda: desk.proposed_at() != before)
         busy = contextlib.ExitStack()
         busy.enter_context(desk.store_is_busy())
     with busy:
-        _wait(lambda: not desk.has(_STAGED))
+        processes.wait_for(lambda: not desk.has(_STAGED))
         time.sleep(1)
-        _kill(accepting)
+        processes.kill(accepting)
     assert desk.digests()[0] == sealed
     desk.scanner.scan()
     assert desk.scanner.open() == {_BACK_DOOR: "high"}
@@ -169,7 +168,7 @@ def test_a_comparison_and_a_change_at_once(desk: Desk) -> None:
     desk.host.write("/usr/local/bin/slow-python", f'{slow}exec /usr/bin/python3 "$@"\n', mode=0o755)
     # It is told which seal to expect, and when it comes to look, that is the old one.
     scan = desk.scanner.started("bulwark.servers.scan", ansible_python_interpreter="/usr/local/bin/slow-python")
-    _wait(lambda: desk.has("/tmp/waits"))
+    processes.wait_for(lambda: desk.has("/tmp/waits"))
     desk.start(**_ACCEPT).communicate()
     desk.host.shell("touch /tmp/go")
     scan.communicate()
@@ -183,8 +182,8 @@ def test_removing_is_cut_off(desk: Desk) -> None:
     # Proposed in the store, and the host has not changed.
     removing = desk.start(state="absent")
     with desk.host_is_busy(once=_LOCK):
-        _wait(lambda: desk.digests()[1])
-        _kill(removing)
+        processes.wait_for(lambda: desk.digests()[1])
+        processes.kill(removing)
         desk.end_what_runs_on_the_host()
     desk.scanner.scan()
     assert desk.scanner.open() == {_WANTED: "high"}
@@ -193,13 +192,13 @@ def test_removing_is_cut_off(desk: Desk) -> None:
     before = desk.proposed_at()
     with desk.host_is_busy(once=_LOCK):
         removing = desk.start(state="absent")
-        _wait(lambda: desk.proposed_at() != before)
+        processes.wait_for(lambda: desk.proposed_at() != before)
         busy = contextlib.ExitStack()
         busy.enter_context(desk.store_is_busy())
     with busy:
-        _wait(lambda: not desk.has(_scans.BASELINE))
+        processes.wait_for(lambda: not desk.has(_scans.BASELINE))
         time.sleep(1)
-        _kill(removing)
+        processes.kill(removing)
     assert desk.digests()[0]
     desk.scanner.scan()
     assert desk.scanner.open() == {}
@@ -219,7 +218,7 @@ def test_accepting_is_killed_at_any_moment(desk: Desk) -> None:
         accepting = desk.start(accept=[path], reason="CHG-7")
         moment = chance.uniform(0.2, 1) * duration
         time.sleep(moment)
-        _kill(accepting)
+        processes.kill(accepting)
         # What it started on the host may go on, and end, after it.
         desk.scanner.scan()
         found = desk.scanner.open()
@@ -230,23 +229,3 @@ def test_accepting_is_killed_at_any_moment(desk: Desk) -> None:
     desk.scanner.module("file_integrity", desk.host.name, accept=["all"], reason="CHG-8")
     desk.scanner.scan()
     assert desk.scanner.open() == {}
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a controller with all its processes, at once; Ansible's workers have sessions of their own."""
-    for pid in [process.pid, *_descendants(process.pid)]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.communicate()
-
-
-def _descendants(pid: int) -> list[int]:
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [found for child in map(int, children) for found in (child, *_descendants(child))]
-
-
-def _wait(condition: t.Callable[[], t.Any]) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)

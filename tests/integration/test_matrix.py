@@ -1,0 +1,57 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every ansible-core that is supported scans hosts with every Python that it supports: all of it, and finds the change.
+
+From 2.20 on ansible-core runs no module on Python 3.8; a host that has no other must be seen to be not checked.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.fleet import images
+from tests.fleet.engine import Engine
+from tests.fleet.fleet import Fleet
+from tests.integration import _scans
+from tests.support import require
+from tests.support.controllers import Controller
+
+_CHANGE = ("fim_setuid_added", "/usr/local/bin/.d")
+
+
+@pytest.fixture(scope="module")
+def hosts(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
+    """One host for each Python, with nothing on it yet."""
+    require("fleet", "python:3.8")
+    fleet = Fleet(docker_engine, tmp_path_factory.mktemp("matrix"))
+    try:
+        fleet.start(*images.PYTHONS)
+        yield fleet
+    finally:
+        fleet.remove()
+
+
+@pytest.mark.parametrize("core", ["2.18", "2.19", "2.21"])
+def test_a_controller_scans_every_python(
+    hosts: Fleet, core: str, controller: t.Callable[[str], Controller], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scanner = _scans.Scanner(controller(core), hosts.inventory, tmp_path_factory.mktemp("controller"))
+    for host in hosts.hosts:
+        host.shell("rm -rf /var/lib/bulwark; rm -f /usr/local/bin/.d")
+    first = scanner.scan()
+    assert scanner.open() == {}, first.stdout
+    for host in hosts.hosts:
+        host.shell("cp /bin/dash /usr/local/bin/.d; chmod 4755 /usr/local/bin/.d")
+    answer = scanner.scan()
+    unsupported = {host.name for host in hosts.hosts if core == "2.21" and host.kind == "python38"}
+    for name, entry in scanner.coverage().items():
+        assert entry.status == ("not_checked" if name in unsupported else "checked")
+        assert scanner.open(name) == ({} if name in unsupported else {_CHANGE: "high"})
+    for name in unsupported:
+        assert "Ansible requires Python 3.9 or newer on the target" in scanner.reasons(name)
+    # What a user sees: no host failed, and nothing that ansible-core will stop doing.
+    assert {numbers["failed"] for numbers in _scans.recap(answer).values()} == {0}
+    assert "WARNING" not in answer.stderr
