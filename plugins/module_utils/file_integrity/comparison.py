@@ -179,7 +179,7 @@ class Comparison:
 
     def _read_packages(self) -> None:
         self.tally.add_packages(self._packages)
-        _ = self._context
+        self._edited()  # what it reads is kept for the result
 
     @functools.cached_property
     def _context(self) -> Context:
