@@ -1153,6 +1153,11 @@ def test_a_state_directory_that_others_control_is_refused(
     spoil(engine.state)
     assert message in engine.try_keep()["msg"]
     assert message in coverage(engine.compare(), "file_integrity")["reason"]
+    # Where a sealed baseline was, it is there for a reason.
+    for result in (engine.keep(_expected_digests=["0" * 64]), engine.compare(_expected_digests=["0" * 64])):
+        (found,) = result["detections"]
+        assert (found["alert"], message in found["message"]) == ("fim_baseline_tampered", True)
+    assert engine.try_keep(accept=["all"], reason="x", accepted_by="x", _expected_digests=["0" * 64])["failed"]
 
 
 # Targets

@@ -35,6 +35,9 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 
 
 def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
+    obstacle = finding.obstacle(options)
+    if obstacle is not None:
+        return _refused(options, obstacle)
     with _state(options, create=not check_mode) as state, _locked(state, options, check_mode):
         opened = finding.open_baseline(state, options)
         if opened.alert is not None or (opened.reader is None and options.accept):

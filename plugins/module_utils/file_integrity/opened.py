@@ -55,6 +55,20 @@ def lock_name(options: Options) -> str:
     return options.baseline + ".lock"
 
 
+def obstacle(options: Options) -> Opened | None:
+    """Return what is wrong with the directory of a sealed baseline, if anything is; somebody put that there."""
+    if not options.expected:
+        return None
+    try:
+        state = StateDirectory.open(options.root, CAPABILITY, create=False)
+    except StateError as error:
+        path = os.path.join(options.root, CAPABILITY)
+        return Opened(path, problem=str(error), alert="fim_baseline_tampered")
+    if state is not None:
+        state.close()
+    return None
+
+
 def open_baseline(state: StateDirectory | None, options: Options) -> Opened:
     """Return the host's baseline, believed only when its seal is one that the controller holds.
 
