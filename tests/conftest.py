@@ -9,10 +9,15 @@ import os
 import sys
 import typing as t
 
+import hypothesis
 import pytest
 
 from tests.fleet.fixtures import _fleet, docker_engine, fleet
 from tests.support import controllers, paths, require
+
+# How long one example takes says nothing on a machine that is shared; what it shows does.
+hypothesis.settings.register_profile("shared_machine", deadline=None)
+hypothesis.settings.load_profile("shared_machine")
 
 __all__ = ["_fleet", "docker_engine", "fleet"]
 
