@@ -23,7 +23,8 @@ class UsageError(Exception):
 def run_module(module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any], bool], dict[str, t.Any]]) -> None:
     """Run ``action(params, check_mode)`` and leave with its result, or with the sentence of the error it raised.
 
-    A result may hold ``failed`` with ``msg``, and ``diff``, which is only returned in diff mode.
+    A result may hold ``failed`` with ``msg``, ``diff``, which is only returned in diff mode, and ``warnings``. Those go
+    to the action plugin as ``notices``: it shows them, while what a module sends as warnings is not believed.
     """
     try:
         result = action(module.params, module.check_mode)
@@ -33,8 +34,8 @@ def run_module(module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any],
         result.pop("diff", None)
     if result.pop("failed", False):
         module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
+    if "warnings" in result:
+        result["notices"] = result.pop("warnings")
     module.exit_json(**result)
 
 

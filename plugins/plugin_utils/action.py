@@ -12,17 +12,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
-
-# What a module's answer may not hold: findings are made here alone, the rest makes Ansible add hosts, facts or
-# statistics, take the task for a loop, which ends ansible-core 2.18 for all hosts, or for one that never reached its
-# host, all of which no module of ours does and a compromised host might. The content that was sent to the module
-# (invocation) would be kept with every host's registered result.
-_NOT_THE_HOSTS = frozenset(
-    (
-        *("findings", "capability", "ansible_facts", "ansible_stats", "add_host", "add_group", "invocation"),
-        *("results", "skipped", "unreachable"),
-    )
-)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 
 class CapabilityActionBase(ActionBase):  # type: ignore[misc]
@@ -52,10 +43,12 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         del tmp
         arguments = self.module_arguments(dict(self._task.args), task_vars)
         answer = self.run_module(arguments, task_vars)
-        result.update({key: value for key, value in answer.items() if key not in _NOT_THE_HOSTS})
+        result.update(readable(answer))
         result["capability"] = self.capability
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
+        if "coverage" in result:
+            result["coverage"] = coverage.checked(result["coverage"], self.capability)
         return t.cast("dict[str, t.Any]", wrap_var(result))
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
 
 _FACT_LIMIT = 256
+_TEXTS = ("system", "distribution", "distribution_version", "kernel", "domain", "virtualization_role")
 # OCSF's os.type_id (https://schema.ocsf.io/1.5.0/objects/os) by Ansible's fact ``system``.
 _SYSTEMS = {"Linux": (200, "Linux"), "Win32NT": (100, "Windows"), "Darwin": (300, "macOS")}
 
@@ -68,6 +69,16 @@ class Host:
         if self.kernel:
             described["kernel_release"] = self.kernel
         return described
+
+
+def platform_facts(facts: t.Any) -> dict[str, t.Any]:
+    """Return of the facts that a host sent those that ``Host`` is made of, under the names that Ansible gives them."""
+    sent = {"ansible_facts": facts}
+    found: dict[str, t.Any] = {f"ansible_{name}": _fact(sent, name) for name in _TEXTS}
+    address = _address(sent)
+    if address is not None:
+        found["ansible_default_ipv6" if ":" in address else "ansible_default_ipv4"] = {"address": address}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def host_name(inventory_hostname: str) -> str:

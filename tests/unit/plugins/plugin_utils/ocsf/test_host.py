@@ -8,7 +8,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.host import Host
+from ansible_collections.bulwark.servers.plugins.plugin_utils.host import Host, platform_facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,3 +84,18 @@ class _Failing(dict[str, t.Any]):
 
 def test_variables_that_cannot_be_templated_count_as_not_gathered() -> None:
     assert Host.from_vars(_Failing(inventory_hostname="web1")) == Host("web1")
+
+
+@pytest.mark.parametrize("sent", [FACTS, PREFIXED], ids=["facts", "prefixed facts"])
+def test_of_what_a_host_sends_only_the_facts_that_name_its_platform_are_kept(sent: dict[str, t.Any]) -> None:
+    kept = platform_facts({**sent, "bulwark_store": "sqlite:////theirs.db", "ansible_connection": "local"})
+    assert kept == PREFIXED
+    variables = {"inventory_hostname": "web1", "ansible_facts": kept}
+    assert Host.from_vars(variables) == Host.from_vars({**variables, "ansible_facts": sent})
+
+
+@given(JSON)
+def test_kept_facts_are_texts_whatever_a_host_sends(sent: t.Any) -> None:
+    for name, value in platform_facts(sent).items():
+        assert name in PREFIXED or name == "ansible_default_ipv6"
+        assert isinstance(value["address"] if name.startswith("ansible_default") else value, str)

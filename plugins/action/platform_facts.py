@@ -1,0 +1,37 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a host for the facts that name its platform, and let it set no other variable."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.host import platform_facts
+
+_SUBSET = ("!all", "min", "network")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Run ansible-core's own module, and of what it answers keep the facts that were asked for."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        del tmp
+        self.validate_argument_spec(argument_spec={})
+        # The redirect leads to the module for Windows where the connection is one to Windows.
+        answer = self._execute_module(
+            module_name="ansible.legacy.setup", module_args={"gather_subset": list(_SUBSET)}, task_vars=task_vars
+        )
+        result.update(readable(answer))
+        result["ansible_facts"] = platform_facts(answer.get("ansible_facts"))
+        if self._discovered_interpreter_key:
+            # Found by the controller, which would look for it again at each task.
+            result["ansible_facts"][self._discovered_interpreter_key] = self._discovered_interpreter
+        return t.cast("dict[str, t.Any]", wrap_var(result))

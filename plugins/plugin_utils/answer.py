@@ -1,0 +1,51 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module answered, as far as Ansible may act on it: whoever controls the host wrote the answer.
+
+Some keys of a result are orders to Ansible or the controller's own word, others are printed as they are, with escape
+sequences for the terminal in them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
+
+# Findings are made on the controller alone. The rest makes Ansible add hosts, facts or statistics, take the task for a
+# loop, which ends ansible-core 2.18 for all hosts, or for one that never reached its host, all of which no module of
+# ours does. The content that was sent to the module (invocation) would be kept with every host's registered result.
+_NOT_THE_HOSTS = frozenset(
+    (
+        *("findings", "capability", "ansible_facts", "ansible_stats", "add_host", "add_group", "invocation"),
+        *("results", "skipped", "unreachable"),
+        # Printed as they are; since ansible-core 2.19 they may also be objects, of which the host chose the parts.
+        *("warnings", "deprecations", "exception", "notices", "msg", "diff"),
+    )
+)
+_NOTICES = 20
+
+
+def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return an answer without what is not the host's to say, and with what Ansible prints made safe to print.
+
+    ``notices``, the module's own warnings, become Ansible's.
+    """
+    result = {key: value for key, value in answer.items() if key not in _NOT_THE_HOSTS}
+    if isinstance(answer.get("msg"), str):
+        result["msg"] = visible(answer["msg"], multiline=True)
+    notices = answer.get("notices")
+    if isinstance(notices, list) and notices:
+        result["warnings"] = [visible(notice) for notice in notices[:_NOTICES]]
+    if "diff" in answer:
+        result["diff"] = _diff(answer["diff"])
+    return result
+
+
+def _diff(value: t.Any) -> t.Any:
+    """Return a difference of texts, or a list of them, and nothing of other kinds."""
+    if isinstance(value, list):
+        return [_diff(item) for item in value if isinstance(item, dict)]
+    texts = value.items() if isinstance(value, dict) else ()
+    return {key: visible(text, len(text), multiline=True) for key, text in texts if isinstance(text, str)}

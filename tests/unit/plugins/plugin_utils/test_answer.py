@@ -1,0 +1,53 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+import unicodedata
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.plugins.plugin_utils.ocsf.test_hostile import JSON
+
+TRUE: dict[str, t.Any] = {
+    "changed": True,
+    "failed": True,
+    "msg": "/srv/a\\x1bb cannot be read:\nno such file",
+    "coverage": [{"scope": "s"}],
+    "diff": {"before": "a\n", "after": "b\\n\n" * 9000},
+}
+
+
+def test_a_true_answer_stays_as_it_is() -> None:
+    assert readable(TRUE) == TRUE
+    assert readable({"diff": [TRUE["diff"]]}) == {"diff": [TRUE["diff"]]}
+
+
+def test_notices_become_warnings_which_a_module_cannot_send_itself() -> None:
+    answer = {"notices": ["one\x1b[31m", 2] + ["more"] * 100, "warnings": ["three"], "deprecations": [{"msg": "four"}]}
+    assert readable(answer) == {"warnings": ["one\\x1b[31m", "2", *["more"] * 18]}
+
+
+@pytest.mark.parametrize(
+    "key", ["ansible_facts", "add_host", "results", "skipped", "unreachable", "findings", "exception"]
+)
+def test_what_only_the_controller_may_say_is_left_out(key: str) -> None:
+    assert readable({key: True, "changed": False}) == {"changed": False}
+
+
+@given(st.dictionaries(st.sampled_from(["msg", "diff", "notices", "warnings", "exception"]), JSON))
+def test_what_ansible_prints_holds_no_control_characters(answer: dict[str, t.Any]) -> None:
+    def texts(value: t.Any) -> t.Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (list, dict)):
+            for item in value.values() if isinstance(value, dict) else value:
+                yield from texts(item)
+
+    for text in texts(readable(answer)):
+        categories = {unicodedata.category(char) for char in text if char not in "\n\t"}
+        assert not categories & {"Cc", "Cf", "Cs"}
