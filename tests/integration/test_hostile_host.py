@@ -14,6 +14,7 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 
 from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet
@@ -31,6 +32,32 @@ _CORES = ["2.18", "2.19", "2.21"]
 _MARKER = "BULWARK_TEST_MARKER"
 _TEMPLATE = "{{ lookup('pipe','touch $%s') }}" % _MARKER
 _ESCAPES = "\x1b[31mred\x1b[0m\x1b]0;title\x07"
+
+_NAMES = [
+    _TEMPLATE.encode(),
+    b"{% raw %}{#",
+    b"<script>alert(1)<script>",
+    b"<img src=x onerror=alert(1)>",
+    b"\"'><b>&lt;",
+    b"]]>-->",
+    _ESCAPES.encode(),
+    b"\xc2\x9b31m",
+    b"new\nline\r\tand more",
+    b"not \xff\xfe UTF-8 \xed\xa0\x80",
+    "turned \u202eround\u2066".encode(),
+    "\ufeff\u200b\u2028\u00ad".encode(),
+    b"back\\slash\\x41\\",
+    b"$(touch $" + _MARKER.encode() + b")`id`",
+    b"%s%n{0}{x}",
+    b"=cmd|' calc'!A0",
+    b"-rf",
+    b" ",
+    b"~",
+    b"*",
+    b"all",
+    b"n" * 255,
+    b"\xf0\x9f\x98\x80" * 63,
+]
 
 # Answers for each of Ansible's modules from a file, where there is one.
 _PYTHON = """#!/bin/sh
@@ -218,6 +245,80 @@ def test_a_host_that_never_answers_holds_nobody_up_for_ever(
     assert scanner.coverage()[good.name].status == "checked"
     assert scanner.coverage()[evil.name].status == "not_checked"
     assert "Timed out after 40 second(s)" in scanner.reasons(evil.name)
+
+
+@pytest.mark.parametrize("core", _CORES)
+def test_what_files_are_called_is_only_text(
+    fleet: Fleet, core: str, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
+) -> None:
+    marker = tmp_path / "marker"
+    (host,) = fleet.start("trixie")
+    scanner = _scans.Scanner(controller(core), fleet.inventory, tmp_path)
+    environment = {**_AS_MAKE_DOES, _MARKER: str(marker)}
+    _write(host, [b"/etc/cron.d/" + name for name in _NAMES], b"# wanted\n")
+    scanner.scan(environment=environment)
+    assert scanner.open() == {}
+
+    changed = [b"/etc/cron.d/" + name for name in _NAMES]
+    created = [b"/usr/local/bin/" + name for name in _NAMES]
+    _write(host, changed, b"# not wanted\n")
+    _write(host, created, b"#!/bin/sh\n")
+    link = b"/usr/local/bin/link"
+    host.run("ln", "-s", f"/{_TEMPLATE}{_ESCAPES}", link.decode())
+    answer = scanner.scan("--diff", "-v", environment=environment)
+    assert _subjects(subject for _alert, subject in scanner.open()) == {*changed, *created, link}
+    assert scanner.coverage()[host.name].status == "checked"
+    _check_what_is_shown(answer, scanner)
+
+    # The review of the guide, in Ansible's own callback.
+    answer = scanner.play(_review(scanner), "--diff", "-v", environment={_MARKER: str(marker)})
+    _check_what_is_shown(answer, scanner)
+    told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
+    assert _subjects(found["subject"] for found in told["findings"]) == {*changed, *created, link}
+    scanner.scan(environment=environment)
+    assert scanner.open() == {}
+    assert not marker.exists()
+
+
+def _review(scanner: _scans.Scanner) -> pathlib.Path:
+    """Return a playbook that shows what changed, asks the store for it, and accepts it, one change by its path."""
+    integrity = {"bulwark.servers.file_integrity_info": {}, "register": "integrity"}
+    table = "{{ integrity.findings | bulwark.servers.findings_table(integrity.coverage, host=inventory_hostname) }}"
+    ask = {"bulwark.servers.findings_info": {}, "register": "told"}
+    keep = {
+        "ansible.builtin.copy": {
+            "content": "{{ told | to_json }}",
+            "dest": f"{scanner.directory}/told.json",
+            "mode": "0600",
+        },
+        "delegate_to": "localhost",
+        "become": False,
+        "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+    }
+    accept = "{{ [integrity.changes[0].path] + integrity.changes[1:] | map(attribute='id') }}"
+    accepting = {"bulwark.servers.file_integrity": {"accept": accept, "reason": "{{ integrity.changes[0].path }}"}}
+    store = {"store": scanner.store_url}
+    play = {
+        "hosts": "all",
+        "become": True,
+        "gather_facts": False,
+        "module_defaults": {"group/bulwark.servers.servers": store, "group/bulwark.servers.findings": store},
+        "tasks": [integrity, {"ansible.builtin.debug": {"msg": table}}, ask, keep, accepting],
+    }
+    playbook = scanner.directory / "review.yml"
+    playbook.write_text(json.dumps([play]), encoding="utf-8")
+    return playbook
+
+
+def _write(host: Host, paths: t.Sequence[bytes], content: bytes) -> None:
+    """Write files whose names no shell would take."""
+    script = "import json, sys\nfor path in json.load(sys.stdin):\n    open(bytes.fromhex(path), 'wb').write({!r})"
+    names = json.dumps([path.hex() for path in paths]).encode()
+    host.run("/usr/bin/python3", "-c", script.format(content), stdin=names)
+
+
+def _subjects(shown: t.Iterable[str]) -> set[bytes]:
+    return {_finding.unprintable(subject) for subject in shown}
 
 
 def _forge(host: Host, answers: t.Mapping[str, t.Any]) -> None:
