@@ -83,6 +83,7 @@ def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
         baseline_snapshot=before.snapshot,
         watches=watches,
         derived=harness.derived_rules(),
+        was_owned=lambda path: path in before.entries and before.entries[path].package is not None,
     )
     found = {}
     for path in sorted({*before.entries, *now.entries}):

@@ -35,9 +35,11 @@ def _packaged_link(facts: Facts) -> bool:
     """A link to a packaged file; gone when the file is no package's any more, so not one to what was never packaged."""
     if facts.after is None:
         target = facts.target(facts.before) if facts.before else None
-        # Where the administrator's own units and programs are, which no package ever owned.
-        local = target is None or target.startswith((_CONFIGURATION, b"/usr/local/", b"/opt/"))
-        return not local and facts.before is not None and facts.target_owner(facts.before) is None
+        if facts.before is None or target is None or facts.target_owner(facts.before) is not None:
+            return False
+        # Where the administrator's own units and programs are, too, which no package ever owned.
+        local = target.startswith((_CONFIGURATION, b"/usr/local/", b"/opt/"))
+        return not local or facts.context.was_owned(target)
     return facts.target_owner(facts.after) is not None
 
 

@@ -11,14 +11,20 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._state import NewerError, StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import (
+    DamagedError,
+    NewerError,
+    StateDirectory,
+    StateError,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
     evidence,
+    lines,
     packages,
     tally,
     watches,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import summary
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
@@ -27,6 +33,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.ope
     open_baseline,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance, Review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, begin, survey
@@ -189,4 +196,15 @@ class Comparison:
             baseline_snapshot=self._header.packages,
             watches={watch.name: watch for watch in self._watches},
             derived=self._options.derived_rules(),
+            was_owned=self._was_owned,
         )
+
+    def _was_owned(self, path: bytes) -> bool:
+        place = self._reader.place(parent(path))
+        if place is None or place.pending is not None:
+            return False
+        try:
+            line = by_name(self._reader.block(place)).get(lines.escape(path[path.rindex(b"/") + 1 :]))
+        except DamagedError:
+            return False
+        return line is not None and lines.is_owned(line)

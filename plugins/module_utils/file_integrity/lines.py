@@ -222,6 +222,11 @@ def parse(line: bytes, path: bytes, watch: str, extra: t.Mapping[str, str] | Non
     )
 
 
+def is_owned(line: bytes) -> bool:
+    """Say whether a package owned the path of a baseline's line when it was recorded."""
+    return line.split(b" ")[16] != NONE
+
+
 def _digests(word: bytes) -> dict[str, str] | None:
     if word == NONE:
         return None

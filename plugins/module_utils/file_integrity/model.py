@@ -179,7 +179,7 @@ class Context:
     packages: the databases as they are now. snapshot: ``packages.snapshot()`` of now. baseline_snapshot: the
     one sealed in the baseline ({} when there is none). first_run: a baseline is being made, so nothing is a change yet.
     watches: by name, as sealed in the baseline. derived: ``classify_derived.parse_derived`` of the controller's
-    content: what programs generate when packages change.
+    content: what programs generate when packages change. was_owned: whether a path was a package's in the baseline.
     """
 
     packages: Packages
@@ -188,6 +188,7 @@ class Context:
     watches: t.Mapping[str, Watch]
     first_run: bool = False
     derived: tuple[t.Any, ...] = ()
+    was_owned: t.Callable[[bytes], bool] = lambda _path: False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ xattrs, package. Modes are octal, as text.
 A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
 gone (it is not installed any more), edited (its metadata changed), files (path: content, or a mapping of content, link,
 mode, uid, gid, capabilities, conffile, obsolete, ghost). overrides_changed: dpkg's statoverride file was edited.
-damaged: the manager whose database can't be read completely.
+damaged: the manager whose database can't be read completely. was_owned: other paths that were a package's in the
+baseline.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ def verdict(case: Case) -> model.Verdict:
         baseline_snapshot=packages.baseline,
         watches={watch.name: watch for watch in watch_list},
         derived=derived_rules(),
+        was_owned=lambda path: path.decode() in case.fields.get("was_owned", ()),
     )
     return classify.classify(change, context)
 
