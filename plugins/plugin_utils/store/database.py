@@ -21,7 +21,7 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 T = t.TypeVar("T")
 
 # write: as it is. check: everything happens and is undone when the store is closed. read: nothing is written, and a
-# store that doesn't exist is empty.
+# store that doesn't exist is an error: of a name that was mistyped, nobody may be told that nothing was found.
 Mode = t.Literal["write", "check", "read"]
 
 # serialization_failure and deadlock_detected (https://www.postgresql.org/docs/current/errcodes-appendix.html):
@@ -81,10 +81,15 @@ class Database:
             return engines.create(url)
         path = location.file(url)
         if path is not None and not path.exists():
-            return engines.memory()
+            return self._absent()
         engine = engines.create(url)
         if self._mode == "check" or _has_store(engine):
             return engine
+        return self._absent()
+
+    def _absent(self) -> sa.Engine:
+        if self._mode == "read":
+            raise StoreError(f"there is no store at {self._shown}; correct its URL, or let a scan create it first")
         return engines.memory()
 
     def _begin_outer(self) -> sa.Connection:

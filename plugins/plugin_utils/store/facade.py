@@ -61,7 +61,7 @@ class Store:
         """Return the store at an SQLAlchemy URL, by default at ``location.default_url()``.
 
         mode: with ``write`` the store is created where there is none. With ``check`` all happens as with ``write`` and
-        is undone by ``close``. With ``read`` nothing can be written, and a store that doesn't exist is empty.
+        is undone by ``close``. With ``read`` nothing can be written, and a store that doesn't exist is an error.
         """
         if not _SQLALCHEMY.startswith("2."):
             found = _SQLALCHEMY or "missing"
@@ -204,13 +204,31 @@ class Store:
         """Return what happened to a seal, the newest first."""
         return self._database.read(lambda c: seals.history(c, host, name))
 
+    def seal_log(
+        self,
+        *,
+        hosts: t.Sequence[str] = (),
+        since: float | None = None,
+        until: float | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[SealEntry]:
+        """Return what happened to all seals, the newest first. hosts: names or patterns as in ``Query``."""
+        return self._database.read(lambda c: seals.log(c, hosts, since, until, limit, offset))
+
     def prune(self, before: float) -> dict[str, int]:
         """Remove what was over before a time; return how many ``findings`` and ``runs`` that were."""
         return self._database.write(lambda c: upkeep.prune(c, before))
 
-    def forget(self, hosts: t.Sequence[str], *, by: str, now: float) -> dict[str, int]:
-        """Remove all about hosts that are no more; return the numbers of ``findings``, ``coverage`` and ``seals``."""
-        return self._database.write(lambda c: upkeep.forget(c, hosts, by, now))
+    def forget(
+        self, hosts: t.Sequence[str], *, capabilities: t.Sequence[str] = (), by: str, now: float
+    ) -> dict[str, int]:
+        """Remove all about hosts that are no more; return the numbers of ``findings``, ``coverage`` and ``seals``.
+
+        capabilities: remove of these hosts, or without hosts of all, only what these capabilities have there; the seals
+        stay then, for what they prove has nothing to do with what else is looked at.
+        """
+        return self._database.write(lambda c: upkeep.forget(c, hosts, capabilities, by, now))
 
 
 def _now(now: float | None) -> float:

@@ -114,8 +114,8 @@ class Query:
 
     hosts, alerts, subjects: names, in which ``*`` stands for any text and ``?`` for one character. severity: the
     lowest. since, until: those that a run saw in this time (``last_seen`` at or after, ``first_seen`` at or before).
-    limit: how many at most, the most severe and most recent first. In ``Store.history`` since and until are about when
-    things happened.
+    limit: how many at most, the most severe and most recent first. run: those of the hosts and capabilities that this
+    run looks at, whichever run saw them. In ``Store.history`` since and until are about when things happened.
     """
 
     hosts: t.Sequence[str] = ()
@@ -129,6 +129,7 @@ class Query:
     until: float | None = None
     limit: int | None = None
     offset: int = 0
+    run: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import OPEN
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     STATUSES,
@@ -28,9 +28,6 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 
-_NO_LIMIT = 2**62
-
-
 def findings(connection: sa.Connection, query: Query, now: float) -> list[StoredFinding]:
     """Return the findings that a query is for, the most severe and most recent first."""
     table = tables().findings
@@ -39,7 +36,7 @@ def findings(connection: sa.Connection, query: Query, now: float) -> list[Stored
     chosen = sa.select(table.c.uid).where(*_conditions(query, connection.dialect.name, now)).order_by(*order)
     statement = (
         sa.select(table, _effective(now).label("effective"))
-        .where(table.c.uid.in_(_limited(chosen, query)))
+        .where(table.c.uid.in_(sql.limited(chosen, query.limit, query.offset)))
         .order_by(*order)
     )
     return [_finding(row) for row in connection.execute(statement).mappings()]
@@ -77,13 +74,8 @@ def history(connection: sa.Connection, query: Query, now: float) -> list[History
         statement = statement.where(table.c.at >= query.since)
     if query.until is not None:
         statement = statement.where(table.c.at <= query.until)
-    return [_entry(row) for row in connection.execute(_limited(statement, query)).mappings()]
-
-
-def _limited(statement: sa.Select[t.Any], query: Query) -> sa.Select[t.Any]:
-    # SQLite has no OFFSET without a LIMIT.
-    limit = _NO_LIMIT if query.limit is None and query.offset else query.limit
-    return statement.limit(limit).offset(query.offset)
+    rows = connection.execute(sql.limited(statement, query.limit, query.offset)).mappings()
+    return [_entry(row) for row in rows]
 
 
 def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
@@ -123,6 +115,13 @@ def _conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement
         conditions.append(columns.last_seen >= query.since)
     if query.until is not None:
         conditions.append(columns.first_seen <= query.until)
+    if query.run is not None:
+        covered = tables().coverage.c
+        conditions.append(
+            sa.exists().where(
+                covered.run_id == query.run, covered.host == columns.host, covered.capability == columns.capability
+            )
+        )
     return conditions
 
 

@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Seal, SealEntry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -83,6 +83,28 @@ def history(connection: sa.Connection, host: str, name: str) -> list[SealEntry]:
     columns = [column for column in table.c if column.name != "id"]
     query = sa.select(*columns).where(table.c.host == host, table.c.name == name).order_by(table.c.id.desc())
     return [SealEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def log(
+    connection: sa.Connection,
+    hosts: t.Sequence[str],
+    since: float | None,
+    until: float | None,
+    limit: int | None,
+    offset: int,
+) -> list[SealEntry]:
+    """Return what happened to the seals of these hosts, or of all, the newest first."""
+    table = tables().seal_history
+    query = sa.select(*(column for column in table.c if column.name != "id")).order_by(
+        table.c.at.desc(), table.c.id.desc()
+    )
+    if hosts:
+        query = query.where(patterns.any_of(table.c.host, hosts, connection.dialect.name))
+    if since is not None:
+        query = query.where(table.c.at >= since)
+    if until is not None:
+        query = query.where(table.c.at <= until)
+    return [SealEntry(**row) for row in connection.execute(sql.limited(query, limit, offset)).mappings()]
 
 
 def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:

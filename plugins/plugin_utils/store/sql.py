@@ -15,6 +15,8 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 
 Row = t.Mapping[t.Any, t.Any]
 
+_NO_LIMIT = 2**62
+
 
 def upsert(
     connection: sa.Connection,
@@ -41,6 +43,12 @@ def upsert(
     else:
         statement = insert.on_conflict_do_nothing(index_elements=key)
     connection.execute(statement, sorted(rows, key=lambda row: [row[name] for name in key]))
+
+
+def limited(statement: sa.Select[t.Any], limit: int | None, offset: int) -> sa.Select[t.Any]:
+    """Return the statement for so many rows at most, after leaving some out."""
+    # SQLite has no OFFSET without a LIMIT.
+    return statement.limit(_NO_LIMIT if limit is None and offset else limit).offset(offset)
 
 
 def lock(connection: sa.Connection, *names: str) -> None:

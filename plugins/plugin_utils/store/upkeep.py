@@ -9,6 +9,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import seals
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -38,15 +39,28 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     return removed
 
 
-def forget(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> dict[str, int]:
-    """Remove all about hosts that are no more, their seals too; return how many of each that were."""
-    findings, coverage, latest, sealed = tables().findings, tables().coverage, tables().latest, tables().seals
+def forget(
+    connection: sa.Connection, hosts: t.Sequence[str], capabilities: t.Sequence[str], by: str, now: float
+) -> dict[str, int]:
+    """Remove all about hosts that are no more, or what capabilities have of them; return how many of each that were.
+
+    The seals go with the host, not with a capability.
+    """
+    if not hosts and not capabilities:
+        raise StoreError("nothing is named that could be forgotten: give hosts or capabilities")
+    removed = {}
+    for name, table in (("latest", tables().latest), ("findings", tables().findings), ("coverage", tables().coverage)):
+        wanted = [
+            column.in_(names) for column, names in ((table.c.host, hosts), (table.c.capability, capabilities)) if names
+        ]
+        removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
+    del removed["latest"]
+    return {**removed, "seals": 0 if capabilities else _forget_seals(connection, hosts, by, now)}
+
+
+def _forget_seals(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> int:
+    sealed = tables().seals
     names = connection.execute(sa.select(sealed.c.host, sealed.c.name).where(sealed.c.host.in_(hosts))).all()
     for row in names:
         seals.remove(connection, row.host, row.name, by, "the host was forgotten", now)
-    connection.execute(latest.delete().where(latest.c.host.in_(hosts)))
-    return {
-        "findings": connection.execute(findings.delete().where(findings.c.host.in_(hosts))).rowcount,
-        "coverage": connection.execute(coverage.delete().where(coverage.c.host.in_(hosts))).rowcount,
-        "seals": len(names),
-    }
+    return len(names)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store, StoreError
@@ -24,14 +25,26 @@ def test_check_mode_does_everything_and_keeps_nothing(store_url: str) -> None:
         assert (only(store, 300).status, len(store.runs())) == ("new", 1)
 
 
-@pytest.mark.parametrize("mode", ["check", "read"])
-def test_a_store_that_is_not_there_is_empty_and_stays_away(store_url: str, mode: str) -> None:
+def test_a_store_that_is_not_there_is_empty_in_check_mode_and_stays_away(store_url: str) -> None:
     for _time in range(2):
-        with contextlib.closing(Store.open(store_url, mode=mode)) as store:  # type: ignore[arg-type]
+        with contextlib.closing(Store.open(store_url, mode="check")) as store:
             assert store.query() == []
-            if mode == "check":
-                record(store, 100, [finding()])
-                assert only(store, 100).status == "new"
+            record(store, 100, [finding()])
+            assert only(store, 100).status == "new"
+
+
+def test_a_store_that_is_not_there_cannot_be_read_and_stays_away(store_url: str) -> None:
+    for _time in range(2):
+        with pytest.raises(
+            StoreError, match=r"^there is no store at \S+; correct its URL, or let a scan create it first$"
+        ):
+            Store.open(store_url, mode="read")
+
+
+def test_reading_creates_neither_file_nor_directory(sqlite_url: str, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(StoreError, match="there is no store"):
+        Store.open(sqlite_url, mode="read")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_opened_for_reading_is_not_written(store_url: str) -> None:

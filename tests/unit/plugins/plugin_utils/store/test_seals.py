@@ -81,3 +81,17 @@ def test_the_history_says_who_sealed_what_when_and_why(store: Store) -> None:
         (110, "confirmed", "aa", "alice", "first"),
         (100, "proposed", "aa", "alice", "first"),
     ]
+
+
+def test_the_log_of_all_seals_is_limited_to_hosts_and_times(store: Store) -> None:
+    for now, host in enumerate(("web1", "web2", "db1"), start=1):
+        store.propose_seal(host, "default", "aa", by="alice", reason=f"CHG-{now}", now=now)
+    assert [(entry.host, entry.reason) for entry in store.seal_log()] == [
+        ("db1", "CHG-3"),
+        ("web2", "CHG-2"),
+        ("web1", "CHG-1"),
+    ]
+    assert [entry.host for entry in store.seal_log(hosts=["web*"])] == ["web2", "web1"]
+    assert [entry.host for entry in store.seal_log(since=2, until=2)] == ["web2"]
+    assert [entry.host for entry in store.seal_log(offset=2)] == ["web1"]
+    assert [entry.host for entry in store.seal_log(limit=1)] == ["db1"]

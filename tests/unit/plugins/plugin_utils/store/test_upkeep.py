@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Selection, Store, StoreError
 
 from tests.unit.plugins.plugin_utils.store.samples import finding, record, start
 
@@ -53,3 +54,45 @@ def test_forgetting_a_host_leaves_nothing_of_it_but_the_history_of_its_seals(sto
     assert (store.seal("web1", "default"), store.expected_digests("web2", "default")) == (None, ["aa"])
     assert store.seal_history("web1", "default")[0].reason == "the host was forgotten"
     assert store.forget(["web1"], by="bob", now=300) == {"findings": 0, "coverage": 0, "seals": 0}
+
+
+def test_forgetting_a_capability_leaves_the_others_and_the_seals(store: Store) -> None:
+    for host in ("web1", "web2"):
+        record(store, 100, [finding(host=host)], host=host)
+    _plan(store, 200, ["file_integrity", "file_integrty"])
+    store.propose_seal("web1", "default", "aa", by="alice", reason="first", now=100)
+    removed = store.forget(["web1"], capabilities=["file_integrty"], by="bob", now=300)
+    assert removed == {"findings": 0, "coverage": 1, "seals": 0}
+    assert {(item.host, item.capability) for item in store.coverage()} == {
+        ("web1", "file_integrity"),
+        ("web2", "file_integrity"),
+        ("web2", "file_integrty"),
+    }
+    assert store.forget([], capabilities=["file_integrty"], by="bob", now=300)["coverage"] == 1
+    assert {item.capability for item in store.coverage()} == {"file_integrity"}
+    assert (len(store.query()), store.expected_digests("web1", "default")) == (2, ["none", "aa"])
+    assert store.forget(["web2"], capabilities=["file_integrity"], by="bob", now=300)["findings"] == 1
+    assert [found.host for found in store.query()] == ["web1"]
+
+
+def test_something_must_be_named_that_is_to_be_forgotten(store: Store) -> None:
+    record(store, 100, [finding()])
+    with pytest.raises(StoreError, match="give hosts or capabilities"):
+        store.forget([], by="bob", now=200)
+    assert len(store.query()) == 1
+
+
+def test_a_run_is_asked_for_the_findings_of_its_hosts_and_capabilities(store: Store) -> None:
+    for host in ("web1", "web2"):
+        record(store, 100, [finding(host=host), finding("/etc/shadow", host=host)], host=host)
+    run_id = start(store, 200, ["web1"])
+    assert {found.host for found in store.query(Query(run=run_id))} == {"web1"}
+    assert store.counts(Query(run=run_id)).open_by_severity["medium"] == 2
+    assert store.counts(Query(run=_plan(store, 300, ["other"]))).total == 0
+    assert store.counts(Query(run="lost")).total == 0
+
+
+def _plan(store: Store, now: float, capabilities: list[str]) -> str:
+    """Open a run of these capabilities for web1 and web2."""
+    described = {"playbook": "scan", "user": "alice", "controller": "control1", "version": "0.1.0"}
+    return store.start_run(hosts=["web1", "web2"], capabilities=capabilities, now=now, **described)
