@@ -45,7 +45,8 @@ class ControllerActionBase(ActionBase):  # type: ignore[misc]
             with contextlib.closing(Store.open(options["store"], mode="read" if self.READS_ONLY else mode)) as store:
                 result.update(self.act(store, options, task_vars or {}))
         except (StoreError, MomentError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            # Ansible repeats in its message that of every error which led to it; this one says it all.
+            raise AnsibleActionFail(str(error)) from None
         return t.cast("dict[str, t.Any]", wrap_var(result))
 
 

@@ -52,10 +52,11 @@ def test_a_database_may_hold_other_things_too(store_url: str) -> None:
     assert {name for name in tables if not name.startswith("bulwark_")} == {"bookmarks"}
 
 
-@pytest.mark.parametrize("mode", ["check", "read"])
-def test_looking_creates_no_tables(store_url: str, mode: t.Any) -> None:
-    with contextlib.closing(Store.open(store_url, mode=mode)) as store:
+def test_looking_creates_no_tables(store_url: str) -> None:
+    with contextlib.closing(Store.open(store_url, mode="check")) as store:
         assert store.query() == []
+    with pytest.raises(StoreError, match="there is no store at postgresql://"):
+        Store.open(store_url, mode="read")
     with connect(store_url) as connection:
         assert sa.inspect(connection).get_table_names() == []
 
@@ -65,15 +66,38 @@ def test_a_newer_store_is_refused(store_url: str) -> None:
     with connect(store_url) as connection:
         connection.exec_driver_sql("UPDATE bulwark_schema SET version = 99")
         connection.commit()
-    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 1: a newer version"):
+    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 2: a newer version"):
         Store.open(store_url)
 
 
 def test_a_database_that_is_not_there_is_named(store_url: str) -> None:
     with pytest.raises(StoreError) as error:
         Store.open(store_url.replace("@/postgres", "@/lost"))
-    assert 'database "lost' in str(error.value)
-    assert "does not exist" in str(error.value)
+    assert str(error.value) == (
+        'the store postgresql://bulwark@/lost cannot be opened: database "lost" does not exist; '
+        "create it, or correct the URL"
+    )
+
+
+@pytest.mark.parametrize(
+    ("password", "complaint"), [("wrong", "refuses the password of user 'weak'"), ("", "wants a password")]
+)
+def test_a_wrong_password_is_said_and_not_shown(server: postgresql.Server, password: str, complaint: str) -> None:
+    url = server.guarded_database().replace("weak@", f"weak:{password}@" if password else "weak@")
+    with pytest.raises(StoreError) as error:
+        Store.open(url)
+    shown = "postgresql://weak:***@/postgres" if password else "postgresql://weak@/postgres"
+    advice = "put it into ~/.pgpass (https://www.postgresql.org/docs/current/libpq-pgpass.html)"
+    assert str(error.value) == f"the store {shown} {complaint}; {advice}"
+
+
+def test_a_schema_without_rights_is_named(server: postgresql.Server) -> None:
+    with pytest.raises(StoreError) as error:
+        Store.open(server.guarded_database().replace("weak@", "weak:right@"))
+    assert str(error.value) == (
+        "the store postgresql://weak:***@/postgres cannot be used: permission denied for schema public; "
+        "its tables and schema must belong to the user in the URL"
+    )
 
 
 def test_a_reader_sees_one_moment(store_url: str, store: Store) -> None:

@@ -39,6 +39,13 @@ class Server:
             connection.execute(f"CREATE SCHEMA test{self._schemas}")
         return f"postgresql://{_USER}@/postgres?host={self._directory}&options=-csearch_path%3Dtest{self._schemas}"
 
+    def guarded_database(self) -> str:
+        """Return the URL of the database for a user ``weak`` with the password ``right``, which it doesn't have."""
+        with self._connect() as connection:
+            connection.execute("DROP ROLE IF EXISTS weak")
+            connection.execute("CREATE ROLE weak LOGIN PASSWORD 'right'")
+        return f"postgresql://weak@/postgres?host={self._directory}"
+
     def is_up(self) -> bool:
         try:
             self._connect().close()
@@ -64,6 +71,8 @@ def running() -> t.Iterator[Server]:
         data = directory / "data"
         command = [str(programs / "initdb"), "-D", str(data), "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=directory, **identity)
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"local all weak scram-sha-256\n{rules.read_text()}")
         server = Server(directory)
         with _process(programs, directory, data, identity) as process:
             deadline = time.monotonic() + _START_SECONDS

@@ -19,6 +19,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
 # A coverage entry belongs to a watch, a log, a container: what a person configures, so hundreds at most.
 _ENTRIES_LIMIT = 1_000
 _TEXT_LIMIT = 2_000
+# Of one result. A distribution's upgrade touches fewer packages; whoever controls a host may send any number.
+_EXPLAINED_LIMIT = 2_000
+# It is searched for, and an index holds no more: a third of PostgreSQL's page of 8,192 bytes.
+_BY_LIMIT = 300
+_EXAMPLES_LIMIT = 3
 # What comes between a directory and its content, on Linux and (as ``printable`` shows a backslash) on Windows.
 _SEPARATORS = ("/", "\\\\")
 
@@ -28,19 +33,30 @@ Entry = dict[str, t.Any]
 def checked(entries: t.Any, capability: str) -> list[Entry]:
     """Return a module's coverage entries, each plain and bounded; what can't be read counts as not checked."""
     if not isinstance(entries, (list, tuple)) or not entries:
-        return [not_checked(capability, "the module returned no coverage")]
-    fitting = [_checked(entry, capability) for entry in entries[:_ENTRIES_LIMIT]]
+        return [_refused(capability, "the module returned no coverage")]
+    room = _EXPLAINED_LIMIT
+    fitting = []
+    for entry in entries[:_ENTRIES_LIMIT]:
+        fitting.append(_checked(entry, capability, room))
+        room -= len(fitting[-1]["explained"])
     if len(entries) > _ENTRIES_LIMIT:
-        fitting.append(not_checked(capability, f"{len(entries) - _ENTRIES_LIMIT} more coverage entries are not kept"))
+        fitting.append(_refused(capability, f"{len(entries) - _ENTRIES_LIMIT} more coverage entries are not kept"))
     return fitting
 
 
-def _checked(entry: t.Any, capability: str) -> Entry:
+def _refused(scope: str, reason: str) -> Entry:
+    return {**not_checked(scope, reason), "explained_count": 0, "explained": [], "note": None}
+
+
+def _checked(entry: t.Any, capability: str, room: int) -> Entry:
     scope = capability
     try:
         fields = evidence.mapping(entry)
         scope = evidence.name(fields.get("scope"))
         skipped = evidence.sequence(fields.get("skipped", ()))
+        explained = [
+            _explained(evidence.mapping(item)) for item in evidence.sequence(fields.get("explained", ()))[:room]
+        ]
         return {
             "scope": scope,
             "status": evidence.choice(fields.get("status"), (CHECKED, PARTIAL, NOT_CHECKED)),
@@ -48,13 +64,37 @@ def _checked(entry: t.Any, capability: str) -> Entry:
             "examined": evidence.integer(fields.get("examined", 0), 63),
             "skipped": [_skipped(evidence.mapping(item)) for item in skipped[:SKIPPED_LIMIT]],
             "skipped_count": max(evidence.integer(fields.get("skipped_count", 0), 63), len(skipped)),
+            "explained_count": _explained_count(fields.get("explained_count", 0), explained),
+            "explained": explained,
+            "note": None if fields.get("note") is None else evidence.text(fields["note"], _TEXT_LIMIT),
         }
     except evidence.UnfitError as error:
-        return not_checked(scope, f"the module returned a coverage entry that cannot be read: {error}")
+        return _refused(scope, f"the module returned a coverage entry that cannot be read: {error}")
 
 
 def _skipped(item: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
     return {"subject": evidence.name(item.get("subject")), "reason": evidence.text(item.get("reason"), _TEXT_LIMIT)}
+
+
+def _explained(item: t.Mapping[t.Any, t.Any]) -> dict[str, t.Any]:
+    examples = evidence.sequence(item.get("examples", ()))[:_EXAMPLES_LIMIT]
+    return {
+        "by": evidence.text(item.get("by"), _BY_LIMIT),
+        "count": _count(item.get("count")),
+        "examples": [evidence.text(example, _TEXT_LIMIT) for example in examples],
+    }
+
+
+def _explained_count(said: t.Any, explained: t.Sequence[Entry]) -> int:
+    """Return how many changes are explained: what the host says, and no less than it lists."""
+    return min(max(_count(said), sum(item["count"] for item in explained)), 2**63 - 1)
+
+
+def _count(value: t.Any) -> int:
+    number = evidence.integer(value, 63)
+    if number < 0:
+        raise evidence.UnfitError("a number of 0 or more is needed")
+    return number
 
 
 def merged(before: t.Sequence[t.Mapping[str, t.Any]], now: t.Sequence[Entry]) -> list[t.Mapping[str, t.Any]]:

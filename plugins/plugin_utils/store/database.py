@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import engine as engines
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import location, migrations
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import failures, location, migrations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -42,6 +42,9 @@ class Database:
             if mode == "check":
                 self._outer = self._run(self._begin_outer)
             if not self.read(migrations.is_current):
+                if mode == "read":
+                    # Brought up to date for as long as it is read, and left as it was.
+                    self._outer = self._run(self._begin_outer)
                 self._write(migrations.upgrade)
             if mode == "write" and location.file(url) is not None:
                 # Not before: until here the file may have been another program's.
@@ -51,7 +54,7 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Undo what a check did, and let the database go: a forked process must not share a connection."""
+        """Undo what a check did or a reader upgraded, and let the database go: a fork must not share a connection."""
         if self._outer is not None:
             self._outer.close()
             self._outer = None
@@ -113,7 +116,7 @@ class Database:
                 reason = getattr(error, "orig", error)
                 last = attempt == _ATTEMPTS - 1 or self._mode == "check"
                 if last or getattr(reason, "sqlstate", None) not in _RETRY_STATES:
-                    raise StoreError(_explained(reason, self._shown)) from error
+                    raise StoreError(f"the store {self._shown} {failures.explained(reason)}") from error
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only spreads writers out
         raise AssertionError("unreachable")
 
@@ -128,22 +131,3 @@ def _has_store(engine: sa.Engine) -> bool:
         if not found:
             engine.dispose()
     return found
-
-
-def _explained(error: BaseException, shown: str) -> str:
-    """Return one sentence about a driver's error; SQLAlchemy's own has the statement and its values too."""
-    reason = " ".join(str(error).split())
-    for sign, explanation in _EXPLANATIONS.items():
-        if sign in reason:
-            return f"the store {shown} {explanation}"
-    return f"the store {shown} failed: {reason}"
-
-
-_EXPLANATIONS = {
-    "database is locked": f"was locked by another process for {engines.BUSY_SECONDS} seconds; look for one that hangs",
-    "file is not a database": "is no SQLite database; name another file or restore it from a backup",
-    "malformed": "is damaged; restore it from a backup, or move it away to start a new one",
-    "unable to open database file": "cannot be opened; its file and directory must belong to who runs this",
-    "attempt to write a readonly database": "cannot be written; its file and directory must belong to who runs this",
-    "database or disk is full": "cannot grow, its disk is full; free some space, or prune it",
-}

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     decisions,
+    explained,
     location,
     patterns,
     query,
@@ -26,6 +27,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Change,
     Counts,
     Coverage,
+    Explanation,
     HistoryEntry,
     Query,
     RecordResult,
@@ -168,6 +170,27 @@ class Store:
                 run_id,
                 (lambda column: patterns.any_of(column, hosts, c.dialect.name)) if hosts else None,
                 capabilities,
+            )
+        )
+
+    def explanations(
+        self,
+        *,
+        by: t.Sequence[str] = (),
+        hosts: t.Sequence[str] = (),
+        capabilities: t.Sequence[str] = (),
+        run_id: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int | None = None,
+    ) -> list[Explanation]:
+        """Return what explained changes in all runs that were not pruned, the newest first.
+
+        by, hosts: names or patterns as in ``Query``. since, until: of when the results arrived.
+        """
+        return self._database.read(
+            lambda c: explained.search(
+                c, explained.conditions(c.dialect.name, by, hosts, capabilities, run_id, since, until), limit
             )
         )
 

@@ -51,8 +51,9 @@ def _sqlite(url: sa.URL) -> sa.URL:
 
 
 def shown(url: sa.URL) -> str:
-    """Return the URL as errors may show it: no password, and no parameters, which may hold one too."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    """Return the file, or the server's URL as errors may show it: no password, nor parameters, which may hold one."""
+    path = file(url)
+    return str(path) if path else url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 def file(url: sa.URL) -> pathlib.Path | None:

@@ -14,8 +14,38 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
-# The step at position N upgrades version N + 1 to N + 2. A released step never changes.
-STEPS: tuple[t.Callable[[sa.Connection], None], ...] = ()
+
+def _explained_and_last_checked(connection: sa.Connection) -> None:
+    """Make room for what explained changes, and note when each host was last looked at, which coverage tells."""
+    number = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "DOUBLE"
+    for statement in (
+        """CREATE TABLE bulwark_explained (
+            run_id TEXT NOT NULL,
+            host TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            scope TEXT NOT NULL,
+            "by" TEXT NOT NULL,
+            count BIGINT NOT NULL,
+            examples TEXT NOT NULL,
+            PRIMARY KEY (run_id, host, capability, position),
+            FOREIGN KEY (run_id, host, capability) REFERENCES bulwark_coverage (run_id, host, capability)
+                ON DELETE CASCADE
+        )""",
+        'CREATE INDEX ix_bulwark_explained_by ON bulwark_explained ("by")',
+        f"ALTER TABLE bulwark_latest ADD COLUMN checked {number}",
+        """UPDATE bulwark_latest SET checked = (
+            SELECT max(seen.recorded) FROM bulwark_coverage AS seen
+            WHERE seen.host = bulwark_latest.host AND seen.capability = bulwark_latest.capability
+                AND seen.status <> 'not_checked'
+        )""",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+# The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
+# no use of ``schema``, which tells of the newest version.
+STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (_explained_and_last_checked,)
 VERSION = 1 + len(STEPS)
 
 # Any number will do, as long as nothing else in the same database uses it.

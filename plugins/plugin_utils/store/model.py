@@ -33,8 +33,10 @@ class Run:
 class Coverage:
     """How far one capability looked at one host in one run.
 
-    status: ``checked``, ``partial`` or ``not_checked``, the summary of ``entries`` (``ScopeCoverage.entry()``).
-    recorded: when the result arrived; None when none did. started: when the run started.
+    status: ``checked``, ``partial`` or ``not_checked``, the summary of ``entries``. entries: ``ScopeCoverage.entry()``,
+    always with ``explained_count``, ``explained`` and ``note``. recorded: when the result arrived; None when none did.
+    started: when the run started. last_checked: when a result of any run last said that something was looked at; None
+    for never.
     """
 
     run_id: str
@@ -44,6 +46,24 @@ class Coverage:
     entries: tuple[t.Mapping[str, t.Any], ...]
     recorded: float | None
     started: float
+    last_checked: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Changes of one scope of one host that one thing explains, such as an upgraded package, in one run.
+
+    at: when the result arrived. count: of how many changes. examples: the first subjects.
+    """
+
+    run_id: str
+    at: float
+    host: str
+    capability: str
+    scope: str
+    by: str
+    count: int
+    examples: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,11 @@ import contextlib
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import PARTIAL
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     coverage,
     events,
+    explained,
     findings,
     lifecycle,
     runs,
@@ -160,6 +161,9 @@ def _dropped_entry(capability: str, number: int) -> coverage.Entry:
         "examined": 0,
         "skipped": [],
         "skipped_count": number,
+        "explained_count": 0,
+        "explained": [],
+        "note": None,
     }
 
 
@@ -167,16 +171,22 @@ def _write_coverage(
     connection: sa.Connection, run_id: str, host: str, capability: str, entries: list[coverage.Entry], now: float
 ) -> None:
     table = tables().coverage
-    key = (table.c.run_id == run_id) & (table.c.host == host) & (table.c.capability == capability)
-    before = connection.execute(sa.select(table.c.entries).where(key, table.c.recorded.is_not(None))).scalar()
-    merged = coverage.merged(json.loads(before) if before else [], entries)
+    key = (run_id, host, capability)
+    same = (table.c.run_id == run_id) & (table.c.host == host) & (table.c.capability == capability)
+    stored = connection.execute(sa.select(table.c.entries).where(same, table.c.recorded.is_not(None))).scalar()
+    before = explained.joined(json.loads(stored), explained.of(connection, key)) if stored else []
+    merged = coverage.merged(before, entries)
+    status = coverage.summary(merged)
     row = {
         "run_id": run_id,
         "host": host,
         "capability": capability,
-        "status": coverage.summary(merged),
-        "entries": json.dumps(merged, ensure_ascii=False),
+        "status": status,
+        "entries": json.dumps(explained.without(merged), ensure_ascii=False),
         "recorded": now,
     }
     sql.upsert(connection, table, [row], update=("status", "entries", "recorded"))
+    explained.replace(connection, key, merged)
     runs.mark_latest(connection, run_id, [(host, capability)])
+    if status != NOT_CHECKED:
+        runs.mark_checked(connection, host, capability, now)

@@ -12,7 +12,7 @@ import typing as t
 import uuid
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Coverage, Run
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -122,16 +122,39 @@ def coverage(
 ) -> list[Coverage]:
     """Return the coverage of a run, or without one the newest of each host and capability."""
     table, latest, run = tables().coverage, tables().latest, tables().runs
-    query = sa.select(table, run.c.started).join(run, run.c.id == table.c.run_id)
-    if run_id is None:
-        same = (latest.c.host == table.c.host) & (latest.c.capability == table.c.capability)
-        query = query.join(latest, same & (latest.c.run_id == table.c.run_id))
-    else:
+    if run_id is not None:
         require(connection, run_id)
-        query = query.where(table.c.run_id == run_id)
-    if hosts:
-        query = query.where(hosts(table.c.host))
-    if capabilities:
-        query = query.where(table.c.capability.in_(capabilities))
-    rows = connection.execute(query.order_by(table.c.host, table.c.capability)).mappings()
-    return [Coverage(**{**row, "entries": tuple(json.loads(row["entries"]))}) for row in rows]
+
+    def narrowed(query: sa.Select[t.Any]) -> sa.Select[t.Any]:
+        query = query.join(latest, (latest.c.host == table.c.host) & (latest.c.capability == table.c.capability))
+        query = query.where(table.c.run_id == (latest.c.run_id if run_id is None else run_id))
+        if hosts:
+            query = query.where(hosts(table.c.host))
+        return query.where(table.c.capability.in_(capabilities)) if capabilities else query
+
+    looks = sa.select(table, run.c.started, latest.c.checked.label("last_checked"))
+    looks = looks.select_from(table).join(run, run.c.id == table.c.run_id)
+    rows = connection.execute(narrowed(looks).order_by(table.c.host, table.c.capability)).mappings()
+    explanations = explained.by_key(connection, narrowed)
+    return [
+        Coverage(
+            **{
+                **row,
+                "entries": tuple(
+                    explained.joined(
+                        json.loads(row["entries"]),
+                        explanations.get((row["run_id"], row["host"], row["capability"]), ()),
+                    )
+                ),
+            }
+        )
+        for row in rows
+    ]
+
+
+def mark_checked(connection: sa.Connection, host: str, capability: str, now: float) -> None:
+    """Note that something of a host and capability was looked at now."""
+    latest = tables().latest
+    earlier = latest.c.checked.is_(None) | (latest.c.checked < now)
+    key = (latest.c.host == host) & (latest.c.capability == capability)
+    connection.execute(latest.update().where(key, earlier).values(checked=now))

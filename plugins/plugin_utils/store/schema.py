@@ -22,6 +22,7 @@ class Tables:
     runs: sa.Table
     coverage: sa.Table
     latest: sa.Table
+    explained: sa.Table
     findings: sa.Table
     history: sa.Table
     suppressions: sa.Table
@@ -31,7 +32,7 @@ class Tables:
 
 @functools.cache
 def tables() -> Tables:
-    """Return the tables of schema version 1; a later version adds its step to ``migrations``."""
+    """Return the tables of the newest schema version; ``migrations`` brings older ones there."""
     metadata = sa.MetaData()
     return Tables(
         metadata=metadata,
@@ -44,6 +45,7 @@ def tables() -> Tables:
         runs=_runs(metadata),
         coverage=_coverage(metadata),
         latest=_latest(metadata),
+        explained=_explained(metadata),
         findings=_findings(metadata),
         history=_history(metadata),
         suppressions=_suppressions(metadata),
@@ -89,6 +91,30 @@ def _latest(metadata: sa.MetaData) -> sa.Table:
         sa.Column("capability", sa.Text, primary_key=True),
         sa.Column("run_id", sa.Text, nullable=False, index=True),
         sa.Column("started", sa.Double, nullable=False),
+        # When a result last said that something was looked at, in whichever run.
+        sa.Column("checked", sa.Double),
+    )
+
+
+def _explained(metadata: sa.MetaData) -> sa.Table:
+    """What explained changes, so that a package can be looked up over all hosts and runs."""
+    return sa.Table(
+        "bulwark_explained",
+        metadata,
+        sa.Column("run_id", sa.Text, primary_key=True),
+        sa.Column("host", sa.Text, primary_key=True),
+        sa.Column("capability", sa.Text, primary_key=True),
+        # In the order of the result. Scopes are the host's words, and may be longer than a key can be.
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False, index=True),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("examples", sa.Text, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id", "host", "capability"],
+            ["bulwark_coverage.run_id", "bulwark_coverage.host", "bulwark_coverage.capability"],
+            ondelete="CASCADE",
+        ),
     )
 
 

@@ -82,7 +82,9 @@ def test_a_writer_that_waits_too_long_says_for_what(sqlite_url: str, monkeypatch
         writer.execute("BEGIN IMMEDIATE")
         with contextlib.closing(Store.open(sqlite_url)) as store, pytest.raises(StoreError) as error:
             record(store, 100)
-    assert str(error.value).endswith("was locked by another process for 60 seconds; look for one that hangs")
+    path = sqlite_url.removeprefix("sqlite:///")
+    expected = f"the store {path} was locked by another process for 0.2 seconds; look for one that hangs"
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,17 +113,17 @@ def test_a_url_that_is_none_is_explained_without_its_password(url: str, message:
 
 def test_no_url_shows_its_password() -> None:
     url = location.parse("postgres://bulwark:geheim@db/bulwark?password=geheim&sslkey=geheim")
-    assert location.shown(url) == "postgresql+psycopg://bulwark:***@db/bulwark"
+    assert location.shown(url) == "postgresql://bulwark:***@db/bulwark"
 
 
 def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     require("module:psycopg")
     with pytest.raises(StoreError) as error:
         open_and_close("postgresql://bulwark:geheim@127.0.0.1:1/bulwark")
-    assert str(error.value).startswith(
-        "the store postgresql+psycopg://bulwark:***@127.0.0.1:1/bulwark failed: connection"
+    assert str(error.value) == (
+        "the store postgresql://bulwark:***@127.0.0.1:1/bulwark does not answer: connection to server at "
+        '"127.0.0.1", port 1 failed: Connection refused; start the server, or correct the URL'
     )
-    assert "geheim" not in str(error.value)
 
 
 def damaged(path: pathlib.Path, kind: str) -> None:
@@ -154,7 +156,7 @@ def test_a_file_that_is_no_store_is_explained_and_left_alone(tmp_path: pathlib.P
     before = path.read_bytes()
     with pytest.raises(StoreError) as error, contextlib.closing(Store.open(f"sqlite:///{path}")) as store:
         record(store, 100, [finding()])
-    assert message in str(error.value)
+    assert str(error.value) in (f"the store {path} {message}", f"the SQLite file {message}")
     assert path.read_bytes() == before or kind in ("cut", "overwritten")
 
 
@@ -169,7 +171,7 @@ def test_a_newer_store_is_refused(sqlite_url: str, mode: database.Mode) -> None:
     with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
         connection.execute("UPDATE bulwark_schema SET version = 99")
         connection.commit()
-    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 1: a newer version"):
+    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 2: a newer version"):
         Store.open(sqlite_url, mode=mode)
 
 

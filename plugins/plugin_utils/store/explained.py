@@ -1,0 +1,140 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What explains changes: a table of its own, for "which package explained what, when" is asked over all hosts and runs.
+
+Coverage entries carry it on their way in and out; what the coverage table keeps of an entry is the rest.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Explanation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+# Run, host and capability of a coverage.
+Key = tuple[str, str, str]
+Entry = dict[str, t.Any]
+
+# As coverage entries were before changes could be explained.
+_PLAIN: t.Mapping[str, t.Any] = {"explained_count": 0, "explained": [], "note": None}
+
+
+def replace(connection: sa.Connection, key: Key, entries: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Write what explains the changes of these coverage entries, in place of what was written for this key."""
+    table = tables().explained
+    connection.execute(table.delete().where(_is(key)))
+    found = [(entry["scope"], explanation) for entry in entries for explanation in entry["explained"]]
+    rows = [
+        {
+            **dict(zip(("run_id", "host", "capability"), key, strict=True)),
+            "position": position,
+            "scope": scope,
+            "by": explanation["by"],
+            "count": explanation["count"],
+            "examples": json.dumps(explanation["examples"], ensure_ascii=False),
+        }
+        for position, (scope, explanation) in enumerate(found)
+    ]
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
+def without(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Entry]:
+    """Return coverage entries as the coverage table keeps them."""
+    return [{name: value for name, value in entry.items() if name != "explained"} for entry in entries]
+
+
+def by_key(
+    connection: sa.Connection, narrowed: t.Callable[[sa.Select[t.Any]], sa.Select[t.Any]]
+) -> dict[Key, list[sa.RowMapping]]:
+    """Return the explanations of the coverage to which a function narrows a statement, in their order."""
+    table, covered = tables().explained, tables().coverage
+    statement = narrowed(sa.select(table).select_from(covered).join(table, _same(covered))).order_by(table.c.position)
+    found: dict[Key, list[sa.RowMapping]] = collections.defaultdict(list)
+    for row in connection.execute(statement).mappings():
+        found[row["run_id"], row["host"], row["capability"]].append(row)
+    return found
+
+
+def of(connection: sa.Connection, key: Key) -> list[sa.RowMapping]:
+    """Return the explanations of one coverage, in their order."""
+    table = tables().explained
+    return list(connection.execute(sa.select(table).where(_is(key)).order_by(table.c.position)).mappings())
+
+
+def joined(entries: t.Sequence[Entry], rows: t.Iterable[sa.RowMapping]) -> list[Entry]:
+    """Return coverage entries with what explains their changes."""
+    complete = [{**_PLAIN, **entry, "explained": []} for entry in entries]
+    first = {entry["scope"]: entry for entry in reversed(complete)}
+    for row in rows:
+        explanation = {"by": row["by"], "count": row["count"], "examples": json.loads(row["examples"])}
+        first[row["scope"]]["explained"].append(explanation)
+    return complete
+
+
+def conditions(
+    dialect: str,
+    by: t.Sequence[str],
+    hosts: t.Sequence[str],
+    capabilities: t.Sequence[str],
+    run_id: str | None,
+    since: float | None,
+    until: float | None,
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of ``search``; what is empty or None doesn't limit."""
+    table, recorded = tables().explained.c, tables().coverage.c.recorded
+    found = [
+        patterns.any_of(column, names, dialect) for column, names in ((table.by, by), (table.host, hosts)) if names
+    ]
+    if capabilities:
+        found.append(table.capability.in_(capabilities))
+    if run_id is not None:
+        found.append(table.run_id == run_id)
+    if since is not None:
+        found.append(recorded >= since)
+    if until is not None:
+        found.append(recorded <= until)
+    return found
+
+
+def search(
+    connection: sa.Connection, conditions: t.Sequence[sa.ColumnElement[bool]], limit: int | None
+) -> list[Explanation]:
+    """Return the explanations that meet conditions on the tables of explanations and coverage, the newest first."""
+    table, covered = tables().explained, tables().coverage
+    statement = (
+        sa.select(table, covered.c.recorded.label("at"))
+        .join(covered, _same(covered))
+        .where(*conditions)
+        .order_by(covered.c.recorded.desc(), table.c.host, table.c.capability, table.c.position)
+        .limit(limit)
+    )
+    names = ("run_id", "at", "host", "capability", "scope", "by", "count")
+    return [
+        Explanation(**{name: row[name] for name in names}, examples=tuple(json.loads(row["examples"])))
+        for row in connection.execute(statement).mappings()
+    ]
+
+
+def _same(covered: sa.Table) -> sa.ColumnElement[bool]:
+    columns = tables().explained.c
+    return (
+        (columns.run_id == covered.c.run_id)
+        & (columns.host == covered.c.host)
+        & (columns.capability == covered.c.capability)
+    )
+
+
+def _is(key: Key) -> sa.ColumnElement[bool]:
+    columns = tables().explained.c
+    run_id, host, capability = key
+    return (columns.run_id == run_id) & (columns.host == host) & (columns.capability == capability)
