@@ -28,7 +28,7 @@ class ActionModule(SealedActionBase):
             )
             arguments["_derived"] = content.load_derived()
         except catalogue.ContentError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         if arguments.get("accept"):
             arguments["accepted_by"] = arguments.get("accepted_by") or person(task_vars)
         return arguments

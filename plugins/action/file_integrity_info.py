@@ -23,5 +23,5 @@ class ActionModule(SealedActionBase):
             if arguments.get("watches") is not None:
                 arguments["watches"] = content.merge_watches([], [], arguments["watches"])
         except catalogue.ContentError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         return arguments

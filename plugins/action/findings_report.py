@@ -62,7 +62,7 @@ class ActionModule(ControllerActionBase):
             )
             changed = output.put(path, page.render(data), mode, page.same_report, dry=self._task.check_mode)
         except (catalogue.ContentError, output.OutputError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         return {"changed": changed, "path": str(path), **_facts(data, options["width"])}
 
 

@@ -32,7 +32,7 @@ def findings_table(
     try:
         rows, entries = from_results.rows(findings), from_results.entries(coverage, host, capability)
     except from_results.ResultError as error:
-        raise AnsibleFilterError(f"findings_table: {error}") from error
+        raise AnsibleFilterError(f"findings_table: {error}") from None
     # Joining texts drops Ansible's mark, and a file may be named like a template.
     return t.cast("list[str]", wrap_var(table.lines(rows, entries, width, limit)))
 

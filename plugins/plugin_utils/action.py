@@ -63,7 +63,7 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         try:
             return ocsf.findings(detections, catalogue.load(), host, time.time())
         except catalogue.ContentError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
 
     def host_vars(self, task_vars: dict[str, t.Any]) -> t.Mapping[str, t.Any]:
         """Return the variables of the host that the module runs on, which delegation makes another one."""

@@ -100,7 +100,7 @@ class SealedActionBase(CapabilityActionBase):
             with contextlib.closing(Store.open(self._store_url)) as store:
                 yield store
         except StoreError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
 
 
 def _found(result: t.Mapping[str, t.Any]) -> str | None:

@@ -194,6 +194,23 @@ def test_a_mistake_is_explained_in_one_sentence(play: Play, options: dict[str, t
     assert "Traceback" not in play.output
 
 
+def test_a_store_that_does_not_work_is_explained_once(play: Play, tmp_path: pathlib.Path) -> None:
+    """Ansible adds to an error's message that of each error which led to it; ours need none of that."""
+    (tmp_path / "text.db").write_text("This is no database. " * 100)
+    words = {
+        f"sqlite:///{tmp_path}/text.db": f"the store {tmp_path}/text.db is no SQLite database; name another file or "
+        "restore it from a backup",
+        "sqlite:////proc/no/findings.db": "the store /proc/no/findings.db cannot be created: No such file or directory",
+        "postgresql://u:geheim@127.0.0.1:1/d": "the store postgresql://u:***@127.0.0.1:1/d does not answer: connection "
+        'to server at "127.0.0.1", port 1 failed: Connection refused; start the server, or correct the URL',
+    }
+    for url, message in words.items():
+        attempt = {**task("findings_run", "answer", once=True, state="pruned", older_than="1d", store=url)}
+        answer = play.run({**attempt, "ignore_errors": True})
+        assert answer["msg"] == message
+        assert "caused by" not in play.output
+
+
 def test_a_delegated_look_is_about_the_host_it_was_delegated_to(play: Play) -> None:
     delegated = {**RECORD, "delegate_to": "web2", "run_once": True}
     answer = play.run(START, delegated, ASK, results={"web1": found(finding(host="web2"))})
