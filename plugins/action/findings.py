@@ -118,7 +118,10 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any,
     ):
         if result.get(outcome):
             message = result.get("msg") or result.get("skip_reason") or result.get("skipped_reason")
-            reason = f"{words}: {message}" if isinstance(message, str) and message else words
+            # Ansible begins so whatever went wrong.
+            reason = (
+                f"{words}: {message.removeprefix('Task failed: ')}" if isinstance(message, str) and message else words
+            )
             return findings, [not_checked(capability, reason)]
     return findings, result.get("coverage")
 

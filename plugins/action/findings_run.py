@@ -34,6 +34,7 @@ class ActionModule(ControllerActionBase):
             "hosts": {"type": "list", "elements": "str"},
             "playbook": {"type": "str"},
             "older_than": {"type": "str"},
+            "reasons": {"type": "dict", "default": {}},
         },
         "required_if": [
             ("state", "started", ["capabilities"]),
@@ -73,7 +74,13 @@ class ActionModule(ControllerActionBase):
         if self._task.check_mode and not store.runs(ids=[run_id]):
             # In check mode nothing was opened that could be closed.
             return {"changed": True, "run": {"id": run_id}}
-        changed = store.finish_run(run_id, time.time())
+        reasons = {
+            # Ansible begins so whatever went wrong.
+            host_name(str(host)): str(reason).removeprefix("Task failed: ")
+            for host, reason in options["reasons"].items()
+            if reason
+        }
+        changed = store.finish_run(run_id, time.time(), reasons)
         return {"changed": changed, "run": _run(store, run_id)}
 
     def _prune(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

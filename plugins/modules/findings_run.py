@@ -68,6 +68,12 @@ options:
       - A number of minutes, hours, days or weeks (V(90m), V(12h), V(30d), V(52w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
+  reasons:
+    description:
+      - With O(state=finished), why a host has no result, by its inventory name. The coverage then says that.
+      - Hosts that have a result are left as they are.
+    type: dict
+    default: {}
 seealso:
   - module: bulwark.servers.findings
   - module: bulwark.servers.findings_info

@@ -112,9 +112,12 @@ class Store:
         """
         return self._database.write(lambda c: recording.record(c, run_id, host, capability, findings, coverage, now))
 
-    def finish_run(self, run_id: str, now: float) -> bool:
-        """Close a run; return whether it was open."""
-        return self._database.write(lambda c: runs.finish(c, run_id, now))
+    def finish_run(self, run_id: str, now: float, reasons: t.Mapping[str, str] | None = None) -> bool:
+        """Close a run; return whether it was open.
+
+        reasons: by host, in a sentence, why no result of it was recorded.
+        """
+        return self._database.write(lambda c: runs.finish(c, run_id, now, reasons or {}))
 
     def suppress(
         self,

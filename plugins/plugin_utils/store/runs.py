@@ -12,6 +12,7 @@ import typing as t
 import uuid
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
+from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Coverage, Run
@@ -20,7 +21,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
-_NO_RESULT = "no result arrived: the host could not be reached, or the run ended before its turn"
+_NO_RESULT = "no result arrived: the run goes on, was stopped, or failed on this host; the job's output says which"
+_LOST = "no result arrived before the run was closed; the job's output says what failed on this host"
+_REASON_LIMIT = 2_000
 
 
 def start(
@@ -64,12 +67,30 @@ def mark_latest(connection: sa.Connection, run_id: str, covered: t.Sequence[tupl
     )
 
 
-def finish(connection: sa.Connection, run_id: str, now: float) -> bool:
-    """Close a run and return whether it was open; with several controllers, the last one's time stays."""
+def finish(connection: sa.Connection, run_id: str, now: float, reasons: t.Mapping[str, str]) -> bool:
+    """Close a run and return whether it was open; with several controllers, the last one's time stays.
+
+    reasons: why hosts have no result, where that is known.
+    """
     runs = tables().runs
     finished = require(connection, run_id)
     connection.execute(runs.update().where(runs.c.id == run_id).values(finished=max(now, finished or now)))
+    _explain_missing(connection, run_id, reasons)
     return finished is None
+
+
+def _explain_missing(connection: sa.Connection, run_id: str, reasons: t.Mapping[str, str]) -> None:
+    """Say of every host and capability without a result why; what came of it before the end is known no better."""
+    table = tables().coverage
+    missing = (table.c.run_id == run_id) & table.c.recorded.is_(None)
+    rows = connection.execute(sa.select(table.c.host, table.c.capability, table.c.entries).where(missing)).all()
+    for host, capability, entries in rows:
+        reason = f"no result arrived: {evidence.text(reasons[host], _REASON_LIMIT)}" if host in reasons else _LOST
+        said = json.dumps([not_checked(capability, reason)], ensure_ascii=False)
+        # Another controller that closes the run knows nothing of what this one saw.
+        if said != entries and (host in reasons or json.loads(entries)[0]["reason"] == _NO_RESULT):
+            same = missing & (table.c.host == host) & (table.c.capability == capability)
+            connection.execute(table.update().where(same).values(entries=said))
 
 
 def require(connection: sa.Connection, run_id: str) -> float | None:

@@ -40,6 +40,31 @@ def test_closing_a_run_twice_keeps_the_later_time(store: Store) -> None:
         store.finish_run("lost", 100)
 
 
+def test_closing_a_run_says_why_hosts_have_no_result(store: Store) -> None:
+    def reasons(run_id: str) -> dict[str, str | None]:
+        return {covered.host: covered.entries[0]["reason"] for covered in store.coverage(run_id)}
+
+    other = start(store, 90, ["web2"])
+    run_id = start(store, 100, ["web1", "web2", "web3"])
+    assert reasons(run_id)["web2"] == (
+        "no result arrived: the run goes on, was stopped, or failed on this host; the job's output says which"
+    )
+    record(store, 110, [], [checked()], "web1", run_id)
+    store.finish_run(run_id, 200, {"web1": "never", "web2": "'port' is undefined\x1b[2J", "web9": "unknown"})
+    said = {
+        "web1": None,
+        "web2": "no result arrived: 'port' is undefined\\x1b[2J",
+        "web3": "no result arrived before the run was closed; the job's output says what failed on this host",
+    }
+    assert reasons(run_id) == said
+    # As the second slice of a job does, which knows nothing of these hosts.
+    store.finish_run(run_id, 210)
+    assert reasons(run_id) == said
+    assert reasons(other)["web2"].startswith("no result arrived: the run goes on")  # type: ignore[union-attr]
+    record(store, 220, [], [checked()], "web2", run_id)
+    assert reasons(run_id)["web2"] is None
+
+
 def test_slices_of_a_job_share_a_run(store: Store) -> None:
     assert start(store, 100, ["web1"], run_id="job-7") == start(store, 105, ["web2"], run_id="job-7") == "job-7"
     record(store, 110, [], host="web1", run_id="job-7")
