@@ -20,15 +20,22 @@ class UsageError(Exception):
     """An option has a value that can't be used; the message names the option and what to do."""
 
 
+class HostError(Exception):
+    """The host can't be looked at, whatever the options are; the message says what is missing there."""
+
+
 def run_module(module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any], bool], dict[str, t.Any]]) -> None:
     """Run ``action(params, check_mode)`` and leave with its result, or with the sentence of the error it raised.
 
+    An error of usage is marked with ``usage_error``, so that it can be told from a host that could not be looked at.
     A result may hold ``failed`` with ``msg``, ``diff``, which is only returned in diff mode, and ``warnings``. Those go
     to the action plugin as ``notices``: it shows them, while what a module sends as warnings is not believed.
     """
     try:
         result = action(module.params, module.check_mode)
-    except (StateError, UsageError) as error:
+    except UsageError as error:
+        module.fail_json(msg=str(error), usage_error=True)
+    except (HostError, StateError) as error:
         module.fail_json(msg=str(error))
     if not module._diff:
         result.pop("diff", None)

@@ -19,6 +19,9 @@ NOT_CHECKED = "not_checked"
 
 # A host with a million unreadable files must not send a million reasons; the count stays exact.
 SKIPPED_LIMIT = 50
+# What an upgrade of a whole distribution explains is not listed package by package either.
+EXPLAINED_LIMIT = 50
+EXAMPLES_LIMIT = 3
 
 # Characters that move the cursor, start terminal escapes or reorder what a reader sees (Unicode bidi controls,
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters), and the line separators that
@@ -130,7 +133,9 @@ def detection(
 class ScopeCoverage:
     """What one scope (a watch, a log source, a process) covered, filled while the module works.
 
-    ``skip`` notes one thing that could not be looked at; ``fail`` says that the scope was not looked at at all.
+    ``skip`` notes one thing that could not be looked at; ``fail`` says that the scope was not looked at at all, or that
+    what was seen there proves nothing. ``explain`` notes changes that are no findings, and what explains them. note: a
+    sentence for people on what the run did there.
     """
 
     def __init__(self, scope: str) -> None:
@@ -139,6 +144,8 @@ class ScopeCoverage:
         self._skipped: list[dict[str, str]] = []
         self._skipped_count = 0
         self._failure: str | None = None
+        self._explained: list[dict[str, t.Any]] = []
+        self.note: str | None = None
 
     def skip(self, subject: str, reason: str) -> None:
         self._skipped_count += 1
@@ -148,17 +155,23 @@ class ScopeCoverage:
     def fail(self, reason: str) -> None:
         self._failure = reason
 
+    def explain(self, by: str, count: int, examples: t.Sequence[str]) -> None:
+        """Note that ``by`` (a package with its version, a rule) explains so many changes; examples: printable paths."""
+        self._explained.append({"by": by, "count": count, "examples": list(examples[:EXAMPLES_LIMIT])})
+
     def entry(self) -> dict[str, t.Any]:
         """Return the coverage entry.
 
         status: ``checked``, ``partial`` (some subjects skipped) or ``not_checked``. skipped lists at most
-        ``SKIPPED_LIMIT`` subjects with reasons; skipped_count is exact.
+        ``SKIPPED_LIMIT`` subjects with reasons; skipped_count is exact. Only when there is something to say there are
+        ``note``, and ``explained_count`` with ``explained``: what explains most comes first, at most
+        ``EXPLAINED_LIMIT``, the last of which sums up what is left.
         """
         if self._failure is not None:
             status = NOT_CHECKED
         else:
             status = PARTIAL if self._skipped_count else CHECKED
-        return {
+        entry: dict[str, t.Any] = {
             "scope": self.scope,
             "status": status,
             "reason": self._failure,
@@ -166,6 +179,21 @@ class ScopeCoverage:
             "skipped": list(self._skipped),
             "skipped_count": self._skipped_count,
         }
+        if self._explained:
+            entry["explained_count"] = sum(group["count"] for group in self._explained)
+            entry["explained"] = _shortened(self._explained)
+        if self.note:
+            entry["note"] = self.note
+        return entry
+
+
+def _shortened(explained: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    ordered = sorted(explained, key=lambda group: (-group["count"], group["by"]))
+    if len(ordered) <= EXPLAINED_LIMIT:
+        return ordered
+    listed, rest = ordered[: EXPLAINED_LIMIT - 1], ordered[EXPLAINED_LIMIT - 1 :]
+    summed_up = {"by": "%d more" % len(rest), "count": sum(group["count"] for group in rest), "examples": []}
+    return [*listed, summed_up]
 
 
 def not_checked(scope: str, reason: str) -> dict[str, t.Any]:

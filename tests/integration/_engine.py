@@ -22,7 +22,7 @@ from tests.support import paths
 
 _PROGRAM = """
 import json, os, sys
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.{module} import {function}
 request = json.load(sys.stdin)
@@ -32,7 +32,7 @@ if request["nobody"]:
     os.setuid(65534)
 try:
     result = {function}(request["params"], request["check"])
-except (StateError, UsageError) as error:
+except (HostError, StateError, UsageError) as error:
     result = {{"failed": True, "msg": str(error)}}
 json.dump(result, sys.stdout)
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -620,15 +621,47 @@ def test_sparse_files_have_their_true_digest_without_reading_holes(engine: Engin
     assert _data(compared, sparse)["after"]["content"]["sha256"] == hashlib.sha256(sparse.read_bytes()).hexdigest()
 
 
-def test_the_time_budget_bounds_a_terabyte(engine: Engine, tree: pathlib.Path) -> None:
+def _huge(*files: pathlib.Path) -> None:
+    """Make files that take hours to read, as anyone can in an instant."""
+    for file in files:
+        with file.open("wb") as stream:
+            stream.truncate(15 << 40)
+
+
+def test_one_huge_file_is_named_and_the_rest_is_compared(engine: Engine, tree: pathlib.Path) -> None:
     engine.keep()
-    with (tree / "sub" / "huge").open("wb") as stream:
-        stream.truncate(1 << 40)
+    _huge(tree / "sub" / "huge", tree / "aa")
+    (tree / "b").write_text("changed")
+    (tree / "sub" / "c").write_text("changed")
     started = time.monotonic()
-    compared = engine.compare(time_budget=2)
+    compared = engine.compare(time_budget=20, workers=1)
+    assert time.monotonic() - started < 15
+    assert coverage(compared, WATCH)["status"] == "partial"
+    skipped = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
+    assert set(skipped) == {str(tree / "sub" / "huge"), str(tree / "aa")}
+    assert skipped[str(tree / "aa")].endswith("s that one file may take of the time budget")
+    assert set(changes(compared)) == {str(tree / name) for name in ("aa", "b", "sub/c", "sub/huge")}
+
+
+def test_a_huge_file_that_was_read_in_part_is_not_read_twice(engine: Engine, tree: pathlib.Path) -> None:
+    _huge(tree / "huge")
+    engine.keep(time_budget=10)
+    os.utime(tree / "huge", (1, 1))
+    started = time.monotonic()
+    compared = engine.compare(time_budget=20)
+    # A share is two seconds.
+    assert time.monotonic() - started < 3.9
+    assert _first(compared, tree / "huge")["attributes"] == ["mtime", "ctime"]
+
+
+def test_the_time_budget_bounds_many_huge_files(engine: Engine, tree: pathlib.Path) -> None:
+    engine.keep()
+    _huge(*(tree / "sub" / f"huge{number}" for number in range(9)))
+    started = time.monotonic()
+    compared = engine.compare(time_budget=3)
     assert time.monotonic() - started < 15
     skipped = coverage(compared, WATCH)["skipped"]
-    assert {"subject": str(tree / "sub"), "reason": "the time budget of 2 s was used up"} in skipped
+    assert {"subject": str(tree / "sub"), "reason": "the time budget of 3 s was used up"} in skipped
     # What was left out is neither deleted nor clean.
     assert "deleted" not in changes(compared).values()
 
@@ -763,12 +796,49 @@ def test_the_controllers_seal(engine: Engine) -> None:
     sealed = engine.compare(_expected_digests=[digest])
     assert coverage(sealed, "baseline_seal")["status"] == "checked"
     assert sealed["detections"] == []
+    assert "note" not in coverage(sealed, "baseline_seal")
+
+
+def test_a_first_baseline_is_taken_for_sealed_and_says_so(engine: Engine) -> None:
+    made = engine.keep(_phase="stage", _expected_digests=[])
+    seal = coverage(made, "baseline_seal")
+    assert (seal["status"], seal["note"]) == (
+        "checked",
+        "A baseline was taken: the host as it is now is what later scans compare it with.",
+    )
+
+
+def test_a_baseline_that_the_controller_knows_nothing_of_is_neither_believed_nor_changed(
+    engine: Engine, tree: pathlib.Path
+) -> None:
+    engine.keep()
+    (tree / "a").write_text("changed")
+    before = engine.file.read_bytes()
     unsealed = engine.compare(_expected_digests=[])
-    assert coverage(unsealed, "baseline_seal")["status"] == "not_checked"
-    assert coverage(unsealed, WATCH)["status"] == "checked"
-    adopted = engine.keep(accept=["all"], reason="controller restored", accepted_by="me", _expected_digests=[])
-    assert adopted["changed"]
-    assert _digest(adopted) != digest
+    # What is there can be looked at, and proves nothing.
+    assert changes(unsealed) == {str(tree / "a"): "modified"}
+    assert {entry["status"] for entry in unsealed["coverage"]} == {"not_checked"}
+    reason = coverage(unsealed, WATCH)["reason"]
+    assert "the controller holds no seal for the baseline on the host" in reason
+    assert "state=absent" in reason
+    assert not unsealed["packages_changed"]
+
+    other = {"name": "other", "paths": ["/etc/hostname"]}
+    for watches in (list(engine.watches), [*engine.watches, other]):
+        for check in (False, True):
+            kept = engine.keep(check, watches=watches, _expected_digests=[], _phase="stage")
+            assert (kept["changed"], kept["created"], kept["warnings"]) == (False, False, [reason])
+            assert {entry["status"] for entry in kept["coverage"]} == {"not_checked"}
+            assert "staged_digest" not in kept
+    for wanted in (["all"], ["explained"]):
+        refused = engine.try_keep(accept=wanted, reason="x", accepted_by="me", _expected_digests=[])
+        assert (refused["failed"], refused["msg"]) == (True, reason)
+    assert engine.file.read_bytes() == before
+
+    # The way out.
+    assert engine.keep(state="absent", _expected_digests=[])["changed"]
+    assert engine.keep(_expected_digests=[])["created"]
+    assert engine.compare()["changes"] == []
 
 
 def _edit(file: pathlib.Path, old: bytes, new: bytes) -> None:
@@ -804,12 +874,17 @@ def test_an_edited_baseline_is_an_alert_and_nothing_counts_as_checked(
     edit(engine.file)
     compared = engine.compare(_expected_digests=[digest], watches=list(engine.watches))
     assert [detection["alert"] for detection in compared["detections"]] == ["fim_baseline_tampered"]
-    assert coverage(compared, WATCH)["status"] == "not_checked"
+    assert {entry["scope"]: entry["status"] for entry in compared["coverage"]} == {
+        WATCH: "not_checked",
+        "baseline_seal": "not_checked",
+    }
     kept = engine.keep(_expected_digests=[digest])
     assert not kept["changed"]
     assert [detection["alert"] for detection in kept["detections"]] == ["fim_baseline_tampered"]
     refused = engine.try_keep(accept=["all"], reason="x", accepted_by="x", _expected_digests=[digest])
     assert refused["failed"]
+    # One sentence, whatever number of watches there are.
+    assert set(refused) == {"changed", "created", "baseline", "failed", "msg"}
     # The way out.
     assert engine.keep(state="absent")["changed"]
     assert engine.keep()["changed"]
@@ -838,6 +913,7 @@ def test_an_edited_block_is_found_when_it_is_used(engine: Engine, tree: pathlib.
     assert [detection["alert"] for detection in compared["detections"]] == ["fim_baseline_tampered"]
     reasons = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
     assert reasons == {str(tree): "a part of the baseline on the host is not the one that its seal covers"}
+    assert coverage(compared, "baseline_seal")["status"] == "not_checked"
 
 
 def test_a_removed_baseline_is_not_silently_made_anew(engine: Engine) -> None:
@@ -978,6 +1054,56 @@ def test_extending_does_not_accept_what_is_waiting(engine: Engine, tree: pathlib
     assert "sha512" not in _data(compared, tree / "a")["before"]["content"]
 
 
+def test_an_extension_says_which_watches_it_is_for(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
+    one, two, three = ({"name": name, "paths": [str(tree / name)]} for name in ("a", "b", "sub"))
+    engine = Engine(tmp_path / "state", (one, two))
+    engine.keep()
+    extended = engine.keep(watches=[{**one, "recurse": 1}, three])
+    assert extended["baseline"]["reason"] == "Watches added: sub. Watches removed: b. Watches changed: a."
+    assert [extended[f"watches_{kind}"] for kind in ("added", "removed", "changed")] == [["sub"], ["b"], ["a"]]
+    assert engine.keep(watches=[one], reason="CHG-1")["baseline"]["reason"] == "CHG-1"
+
+
+@contextlib.contextmanager
+def _locked(file: pathlib.Path) -> t.Iterator[None]:
+    with file.with_name("default.lock").open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _read_only(file: pathlib.Path) -> t.Iterator[None]:
+    directory = str(file.parent)
+    with _mounted("--bind", directory, directory):
+        _run("mount", "-o", "remount,bind,ro", directory)
+        yield
+
+
+@pytest.mark.parametrize("hold", [_locked, _read_only])
+def test_a_state_that_cannot_be_written_hinders_no_comparison(
+    engine: Engine, tree: pathlib.Path, hold: t.Callable[[pathlib.Path], contextlib.AbstractContextManager[None]]
+) -> None:
+    engine.keep()
+    (tree / "a").write_text("changed")
+    wider = [*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}]
+    with hold(engine.file):
+        assert changes(engine.compare()) == {str(tree / "a"): "modified"}
+        # What is as it should be needs no lock.
+        assert "warnings" not in engine.keep(lock_timeout=0)
+        # What can't be extended now can be compared all the same, and the rest is said.
+        kept = engine.keep(watches=wider, lock_timeout=0)
+        assert (kept["changed"], kept["created"], kept["baseline"]["exists"]) == (False, False, True)
+        assert len(kept["warnings"]) == 1
+        assert str(engine.file.parent) in kept["warnings"][0]
+        assert coverage(kept, "other")["status"] == "not_checked"
+        compared = engine.compare(watches=wider)
+        assert coverage(compared, "other")["status"] == "not_checked"
+        assert changes(compared) == {str(tree / "a"): "modified"}
+        refused = engine.try_keep(accept=["all"], reason="x", accepted_by="me", lock_timeout=0)
+        assert str(engine.file.parent) in refused["msg"]
+    assert engine.keep(watches=wider)["changed"]
+
+
 def test_dropping_and_splitting_watches(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
     one = {"name": "one", "paths": [str(tree)]}
     two = {"name": "two", "paths": [str(tree / "sub")]}
@@ -1008,6 +1134,19 @@ def test_dropping_and_splitting_watches(tmp_path: pathlib.Path, tree: pathlib.Pa
 )
 def test_wrong_watches_are_named(engine: Engine, watch: dict[str, t.Any], message: str) -> None:
     assert message in engine.try_keep(watches=[*engine.watches, watch])["msg"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("workers", 0, "workers is 0; use 1 or more"),
+        ("time_budget", -1, "time_budget is -1; use 0 or more"),
+        ("max_changes", -1, "max_changes is -1; use 0 or more"),
+    ],
+)
+def test_wrong_numbers_are_named(engine: Engine, option: str, value: int, message: str) -> None:
+    assert engine.try_keep(**{option: value})["msg"] == message
+    assert engine.try_compare(**{option: value})["msg"] == message
 
 
 # Two phases
@@ -1122,9 +1261,8 @@ def test_two_at_once(engine: Engine, tree: pathlib.Path) -> None:
 
 
 def test_a_writer_waits_for_another_and_says_when_it_gives_up(engine: Engine, tree: pathlib.Path) -> None:
-    with (tree / "huge").open("wb") as stream:
-        stream.truncate(1 << 40)
-    writing = engine.start_keep(time_budget=8)
+    _huge(tree / "huge")
+    writing = engine.start_keep(time_budget=80)
     _child_of(writing.pid)
     refused = engine.try_keep(lock_timeout=1)
     assert "another run is writing in" in refused["msg"]

@@ -227,6 +227,14 @@ def test_digests_that_are_missing_are_noted_and_seen(debian: DebianRoot) -> None
     ]
 
 
+def test_digests_that_were_emptied_are_told_from_those_that_never_came(debian: DebianRoot) -> None:
+    debian.install(Deb("tool", files={"usr/bin/tool": b"x"}), Deb("meta"))
+    debian.database("info/tool.md5sums").write_bytes(b"")
+    assert debian.databases().coverage_notes() == [
+        ("tool", "the package's file of digests (md5sums) is empty; its files can't be verified")
+    ]
+
+
 def test_an_edit_of_the_metadata_is_told_from_reinstalling_and_upgrading(debian: DebianRoot) -> None:
     conffile = "/etc/tool.conf"
     tool = Deb("tool", files={"usr/bin/tool": b"good", conffile: b"c"}, conffiles=[conffile])

@@ -39,8 +39,8 @@ class Namespace:
     def write(self, path: str, content: str, mode: str = "755") -> None:
         self.run("sh", "-c", 'mkdir -p "${1%/*}" && cat >"$1" && chmod "$2" "$1"', "-", path, mode, text=content)
 
-    def install(self, version: str) -> None:
-        self.run("dpkg", "-i", str(_package(self.directory, version)))
+    def install(self, version: str, name: str = "bulwark-test") -> None:
+        self.run("dpkg", "-i", str(_package(self.directory, version, name)))
 
 
 @pytest.fixture
@@ -64,24 +64,25 @@ def namespace(tmp_path: pathlib.Path) -> t.Iterator[Namespace]:
             holder.kill()
 
 
-def _package(directory: pathlib.Path, version: str) -> pathlib.Path:
+def _package(directory: pathlib.Path, version: str, name: str) -> pathlib.Path:
     """Build a package of a program, a configuration file and some data, with digests as debhelper adds them."""
-    built = directory / f"{version}.deb"
+    built = directory / f"{name}-{version}.deb"
     if built.exists():
         return built
-    root = directory / f"build-{version}"
-    files = {_TOOL: f"#!/bin/sh\necho {version}\n", "/opt/bulwark-test/share/data": version}
+    root = directory / f"build-{name}-{version}"
+    tool = f"/opt/{name}/bin/tool"
+    files = {tool: f"#!/bin/sh\necho {version}\n", f"/opt/{name}/share/data": version}
     sums = []
     for path, content in files.items():
         target = root / path[1:]
         target.parent.mkdir(parents=True)
         target.write_text(content)
         sums.append(f"{hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()}  {path[1:]}\n")
-    (root / _TOOL[1:]).chmod(0o755)
+    (root / tool[1:]).chmod(0o755)
     (root / "DEBIAN").mkdir()
     (root / "DEBIAN" / "md5sums").write_text("".join(sums))
     (root / "DEBIAN" / "control").write_text(
-        f"Package: bulwark-test\nVersion: {version}\nArchitecture: all\nMaintainer: test <test@example.org>\n"
+        f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: test <test@example.org>\n"
         "Description: test\n"
     )
     subprocess.run(
@@ -133,10 +134,55 @@ def test_an_upgrade_is_explained_and_a_trojan_within_it_is_not(namespace: Namesp
     assert (explained["package"], explained["version"]) == ("bulwark-test", "2.0")
     assert _TOOL in explained["paths"]
     assert coverage(upgraded, _WATCH)["status"] == "checked"
+    # A forged package can be reviewed by whoever reads the coverage.
+    assert coverage(upgraded, _WATCH)["explained_count"] == upgraded["explained_count"] >= 2
+    (group,) = coverage(upgraded, _WATCH)["explained"]
+    assert (group["by"], group["count"]) == ("bulwark-test 2.0", upgraded["explained_count"])
+    assert {_TOOL} < set(group["examples"])
+    assert len(group["examples"]) <= 3
     namespace.write(_TOOL, "#!/bin/sh\necho trojan\n")
     assert _alerts(engine.compare()) == {_TOOL: "fim_package_mismatch"}
     engine.keep(accept=["explained"], reason="upgrade", accepted_by="me")
     assert _alerts(engine.compare()) == {_TOOL: "fim_package_mismatch"}
+
+
+def test_what_is_known_of_packages_moves_on_with_what_they_explain(namespace: Namespace) -> None:
+    # Nothing of this package is watched, and the time in which its upgrade explains anything has to end all the same.
+    engine = dataclasses.replace(namespace.engine, watches=({"name": _WATCH, "paths": ["/opt/other"]},))
+    namespace.install("1.0")
+    namespace.install("1.0", "bulwark-second")
+    digest = engine.keep()["baseline"]["digest"]
+    assert not engine.compare(_expected_digests=[digest])["packages_changed"]
+    namespace.install("2.0")
+    upgraded = engine.compare(_expected_digests=[digest])
+    assert (upgraded["explained_count"], upgraded["packages_changed"]) == (0, True)
+    accept: dict[str, t.Any] = {"reason": "upgrade", "accepted_by": "me"}
+    assert engine.keep(check=True, accept=["explained"], **accept)["changed"]
+    # What is waiting for a person is not accepted with it, and single changes leave the packages as they were.
+    namespace.write("/opt/other/tool", "x")
+    namespace.write("/opt/other/second", "x")
+    engine.keep(accept=["/opt/other/second"], **accept)
+    assert engine.compare()["packages_changed"]
+    waiting = changes(engine.compare())
+    assert waiting["/opt/other/tool"] == "created"
+    moved = engine.keep(accept=["explained"], **accept)
+    assert (moved["changed"], moved["accepted_count"]) == (True, 0)
+    after = engine.compare()
+    assert (changes(after), after["packages_changed"]) == (waiting, False)
+    assert not engine.keep(accept=["explained"], **accept)["changed"]
+    # What was edited under a version that is sealed stays an alert, and the sealed digest stays the genuine one.
+    namespace.run("sh", "-c", "echo >>/var/lib/dpkg/info/bulwark-test.md5sums")
+    namespace.run("dpkg", "--purge", "bulwark-second")
+    edited = engine.compare()
+    assert edited["packages_changed"]
+    assert "fim_package_database_edited" in _alerts(edited).values()
+    engine.keep(accept=["explained"], **accept)
+    after = engine.compare()
+    assert not after["packages_changed"]
+    assert "fim_package_database_edited" in _alerts(after).values()
+    # A person can say that it is as it should be.
+    assert engine.keep(accept=["all"], **accept)["changed"]
+    assert _alerts(engine.compare()) == {}
 
 
 def test_removing_a_package_explains_its_files_and_removing_a_file_does_not(namespace: Namespace) -> None:

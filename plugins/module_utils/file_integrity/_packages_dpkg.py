@@ -90,8 +90,10 @@ class DpkgDatabase:
                 continue
             if not stanza.complete:
                 notes.append((stanza.name, "the package is %s; its files can't be verified" % stanza.state))
-            elif self._digests.missing(group) and self._has_files(group):
-                notes.append((stanza.name, "the package came without digests (md5sums); its files can't be verified"))
+                continue
+            lack = self._digests.lack(group)
+            if lack is not None and self._has_files(group):
+                notes.append((stanza.name, "%s; its files can't be verified" % lack))
         notes.extend((self._packages[group].name, reason) for group, reason in self._digests.problems)
         notes.extend(self._diversion_notes())
         return notes

@@ -57,12 +57,12 @@ class DpkgDigests:
             self.problems.append((group, "the package's digests (md5sums) can't be read: %s" % error))
             return b""
 
-    def missing(self, group: int) -> bool:
-        """Say whether a package has no md5sums file, or an empty one."""
+    def lack(self, group: int) -> str | None:
+        """Return why a package has no digests at all: there is no md5sums file, or it is empty. None when it has."""
         try:
-            return not os.stat(self._path(group)).st_size
+            return None if os.stat(self._path(group)).st_size else "the package's file of digests (md5sums) is empty"
         except FileNotFoundError:
-            return True
+            return "the package came without digests (md5sums)"
 
     def _load(self, group: int) -> None:
         if group in self._read:

@@ -118,7 +118,7 @@ class Changes:
     ) -> Found:
         state = None if difference.after is None else lines.state_of(difference.after)
         identity = (kind, difference.path, before.path if before else None, state)
-        identifier = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        identifier = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
         watch = self._watches[difference.watch].name
         return Found(model.Change(kind, difference.path, watch, before, after, attributes, identifier), state)
 

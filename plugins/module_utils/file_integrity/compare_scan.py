@@ -131,7 +131,7 @@ class Compare(Scan):
         marked = lines.is_marked(before)
         wanted = [a for a in lines.digests_of(before) if a not in self.layouts[owner].hashes]
         wanted += self._verifying() if node.extra is None else ()
-        if wanted and stat.S_ISREG(node.mode):
+        if wanted and stat.S_ISREG(node.mode) and not lines.is_unread(lines.recorded(node.state, None)):
             node = self._again(directory, name, owner, wanted)
         watch = self.plan.watches[owner]
         changed = differing(

@@ -19,16 +19,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
     evidence,
+    header,
     lines,
     packages,
     tally,
     watches,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import summary
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
     CAPABILITY,
+    NO_SEAL,
     Opened,
     open_baseline,
 )
@@ -55,7 +57,8 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
             "changes_count": 0,
             "explained": [],
             "explained_count": 0,
-            "baseline": {**summary(None, opened.seal), "exists": opened.seal is not None},
+            "packages_changed": False,
+            "baseline": {**header.summary(None, opened.seal), "exists": opened.seal is not None},
         }
     comparison = Comparison(options, opened, deadline, packages.load_packages())
     comparison.run()
@@ -132,6 +135,7 @@ class Comparison:
                 watch,
                 "%d changes are counted, not listed: max_changes is %d" % (number, self._options.max_changes),
             )
+        self.review.explain(self.tally)
 
     def note_other_watches(self) -> None:
         """Say where the watches that were asked for are not those of the baseline."""
@@ -150,8 +154,16 @@ class Comparison:
                     "its definition changed after the baseline was made; run bulwark.servers.file_integrity",
                 )
 
+    def _judge_seal(self) -> None:
+        """Say in the coverage whether the controller could tell that the baseline is the one it sealed."""
+        if self._options.unsealed:
+            self.tally.doubt(NO_SEAL)
+            self.tally.add_seal(NO_SEAL)
+        elif self._options.expected is not None:
+            self.tally.add_seal(_PART_DAMAGED if self._damaged else None)
+
     def result(self) -> dict[str, t.Any]:
-        self.tally.add_seal(self._options.expected)
+        self._judge_seal()
         detections = self.review.detections()
         detections += [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited()]
         if self._damaged and self._options.expected:
@@ -164,7 +176,8 @@ class Comparison:
             "changes_count": self.review.count,
             "explained": self.review.explained(),
             "explained_count": self.review.explained_count,
-            "baseline": summary(self._header, self._reader.seal),
+            "packages_changed": not self._options.unsealed and self.packages_to_seal() is not None,
+            "baseline": header.summary(self._header, self._reader.seal),
             "statistics": self.tally.statistics(self._options.workers),
         }
 
@@ -180,6 +193,21 @@ class Comparison:
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
 
         return classify.classify(change, self._context)
+
+    def packages_to_seal(self, edited: bool = False) -> Snapshot | None:
+        """Return the packages as they are now, to be sealed in place of the baseline's; None when those are the same.
+
+        Sealing them ends the time in which what the upgraded packages' programs generate is explained. It explains
+        nothing that was not explained before. A version that is sealed keeps the digest of its metadata, unless what
+        was ``edited`` is accepted. Where time ran out the old ones stay: what was not read yet may be explained by
+        them.
+        """
+        if self._deadline.passed():
+            return None
+        now = self._context.snapshot
+        if not edited:
+            now = header.merged_packages(self._header.packages, now)
+        return None if now == self._header.packages else now
 
     def _edited(self) -> list[packages.PackageEdit]:
         return packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)

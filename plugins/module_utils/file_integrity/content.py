@@ -9,6 +9,7 @@ import errno
 import functools
 import hashlib
 import os
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
@@ -19,12 +20,20 @@ _BUFFER = 256 << 10
 _SMALL = 64 << 10
 _SEQUENTIAL_FROM = 4 << 20
 _STAT_BLOCK = 512
+# Of the time that is left one file may take this part, and at least so many seconds: the zeros of a sparse file that
+# anyone can make in an instant take hours to hash, and everything else still has to be looked at.
+_SHARE = 0.1
+_SMALLEST_SHARE = 1.0
 
 _Updates = t.Sequence[t.Callable[[t.Any], None]]
 
 
 class OutOfTimeError(Exception):
     """The time budget ended in the middle of something."""
+
+
+class TooLongError(Exception):
+    """A file took more than its share of the time budget; the message says so."""
 
 
 @functools.lru_cache(maxsize=None)
@@ -51,25 +60,35 @@ class ContentReader:
         self._parent = os.getppid()
         self._buffer = memoryview(bytearray(_BUFFER))
         self._zeros = memoryview(bytes(_BUFFER))
+        self._share: float | None = None
+        self._share_end = 0.0
         self.bytes_read = 0
 
     def digests(self, descriptor: int, status: os.stat_result, algorithms: t.Sequence[str]) -> dict[str, str]:
         """Return the digests of the first ``status.st_size`` bytes, or of all when the file is shorter by now.
 
-        Holes are hashed as the zeros they are, without reading them. Raises OSError and OutOfTimeError.
+        Holes are hashed as the zeros they are, without reading them. Raises OSError, OutOfTimeError and TooLongError.
         """
         hashes = [constructor(algorithm)() for algorithm in algorithms]
         updates = [h.update for h in hashes]
         size = status.st_size
         if size <= _SMALL:
             self._small(descriptor, size, updates)
-        elif status.st_blocks * _STAT_BLOCK < size:
-            self._sparse(descriptor, size, updates)
         else:
-            if size >= _SEQUENTIAL_FROM:
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            self._dense(descriptor, 0, size, updates)
+            self._large(descriptor, status, updates)
         return {algorithm: h.hexdigest() for algorithm, h in zip(algorithms, hashes)}
+
+    def _large(self, descriptor: int, status: os.stat_result, updates: _Updates) -> None:
+        size = status.st_size
+        remaining = self._deadline.remaining(0)
+        self._share = None if remaining is None else max(_SMALLEST_SHARE, remaining * _SHARE)
+        self._share_end = time.monotonic() + (self._share or 0)
+        if status.st_blocks * _STAT_BLOCK < size:
+            self._sparse(descriptor, size, updates)
+            return
+        if size >= _SEQUENTIAL_FROM:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        self._dense(descriptor, 0, size, updates)
 
     def _small(self, descriptor: int, size: int, updates: _Updates) -> None:
         done = 0
@@ -122,6 +141,10 @@ class ContentReader:
         if os.getppid() != self._parent:
             # Whoever started us was killed: nobody waits for the digest of a terabyte.
             raise OutOfTimeError
+        if self._share is not None and time.monotonic() >= self._share_end:
+            raise TooLongError(
+                "reading it takes longer than the %.3g s that one file may take of the time budget" % self._share
+            )
 
 
 def _seek(descriptor: int, position: int, what: int, size: int) -> int:

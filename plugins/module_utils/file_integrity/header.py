@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import SEPARATOR
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import SEPARATOR, Snapshot
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
 
@@ -40,7 +40,7 @@ class Header:
 
     watches: tuple[Watch, ...]
     roots: tuple[Root, ...]
-    packages: dict[str, dict[str, str]]
+    packages: Snapshot
     history: tuple[Event, ...]
     parent: str | None = None
     entries: int = 0
@@ -84,7 +84,7 @@ class Header:
         return dataclasses.replace(self, history=history, parent=parent, **changed)
 
 
-def merged_packages(sealed: dict[str, dict[str, str]], now: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+def merged_packages(sealed: Snapshot, now: Snapshot) -> Snapshot:
     """Return the packages of now, where a version that is sealed already keeps the digest of its metadata.
 
     So metadata that was edited on the host isn't sealed along with changes of something else.

@@ -11,8 +11,8 @@ import pwd
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import opened as finding
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import tally
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
@@ -38,13 +38,42 @@ def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
     obstacle = finding.obstacle(options)
     if obstacle is not None:
         return _refused(options, obstacle)
-    with _state(options, create=not check_mode) as state, _locked(state, options, check_mode):
+    with _state(options, create=False) as state:
+        # Looking needs neither the lock nor a directory that can be written.
         opened = finding.open_baseline(state, options)
-        if opened.alert is not None or (opened.reader is None and options.accept):
-            return _refused(options, opened)
-        revision = Revision(options, opened, begin(options), _account(), time.time())
-        result = revision.preview() if check_mode or state is None else _revise(state, options, revision)
-        return {**result, "created": opened.reader is None}
+        result = _settled(options, opened)
+        if opened.reader is not None:
+            opened.reader.close()
+    if result is not None:
+        return result
+    try:
+        with _state(options, create=not check_mode) as state, _locked(state, options, check_mode):
+            return _changed(state, options, check_mode)
+    except StateError as error:
+        if opened.reader is None or options.accept:
+            raise
+        # There is a baseline all the same, and what it has can be compared.
+        return _refused(options, opened._replace(problem=str(error)))
+
+
+def _settled(options: Options, opened: finding.Opened) -> dict[str, t.Any] | None:
+    """Return the result where the baseline may not be changed, or need not be; None where it is to be."""
+    if opened.alert is not None or (opened.reader is None and options.accept):
+        return _refused(options, opened)
+    if opened.reader is not None and options.unsealed:
+        return _refused(options, opened._replace(problem=finding.NO_SEAL))
+    revision = Revision(options, opened, _run.Deadline(0), _account(), time.time())
+    return None if revision.needed else {**revision.unchanged(), "created": False}
+
+
+def _changed(state: StateDirectory | None, options: Options, check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of changing the baseline, which another run may have done before this one had the lock."""
+    opened = finding.open_baseline(state, options)
+    if opened.alert is not None or (opened.reader is not None and options.unsealed):
+        return _refused(options, opened)
+    revision = Revision(options, opened, begin(options), _account(), time.time())
+    result = revision.preview() if check_mode or state is None else _revise(state, options, revision)
+    return {**result, "created": opened.reader is None}
 
 
 def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict[str, t.Any]:
@@ -65,17 +94,17 @@ def _commit(options: Options, check_mode: bool) -> dict[str, t.Any]:
     """Let the staged baseline that the controller noted the digest of take its place; harmless when it already has."""
     with _state(options, create=False) as state:
         if state is None or check_mode:
-            raise UsageError("there is no staged baseline to take over")
+            raise StateError("there is no staged baseline to take over")
         with state.locked(finding.lock_name(options), options.lock_timeout):
             current = _read(state, finding.file_name(options))
             if current is not None and current[0] == options.digest:
                 return {"changed": False, "baseline": summary(current[1], current[0])}
             staged = _read(state, finding.staged_name(options))
             if staged is None or staged[0] != options.digest:
-                raise UsageError("the staged baseline is not there any more, or is another one; run the task again")
+                raise StateError("the staged baseline is not there any more, or is another one; run the task again")
             if staged[1].parent != (current[0] if current else None):
                 state.remove(finding.staged_name(options))
-                raise UsageError("the baseline changed since this change was staged; run the task again")
+                raise StateError("the baseline changed since this change was staged; run the task again")
             state.rename(finding.staged_name(options), finding.file_name(options))
             return {"changed": True, "baseline": summary(staged[1], staged[0])}
 
@@ -102,7 +131,7 @@ def _remove(options: Options, check_mode: bool) -> dict[str, t.Any]:
 
 
 def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
-    """Return the result where there is no baseline to keep: one that was tampered with, or none to accept for.
+    """Return the result where the baseline is not changed: it can't be believed, or not be written, or isn't there.
 
     A task that only makes sure of the baseline doesn't fail, so that its finding arrives; one that accepts fails.
     """
@@ -112,13 +141,17 @@ def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "created": False,
-        "detections": opened.detections(options.expected),
-        "coverage": tally.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
-        "baseline": {**summary(None, opened.seal), "exists": opened.seal is not None},
+        "baseline": summary(opened.header, opened.seal),
     }
     if options.accept:
         return {**result, "failed": True, "msg": reason}
-    return {**result, "warnings": [reason]}
+    sealed = opened.alert is not None or options.unsealed
+    return {
+        **result,
+        "detections": opened.detections(options.expected),
+        "coverage": tally.nothing_checked(options.watches, str(opened.problem), sealed),
+        "warnings": [reason],
+    }
 
 
 @contextlib.contextmanager

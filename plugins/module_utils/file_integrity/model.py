@@ -114,8 +114,8 @@ class Change:
 
     path: where it is now, or was when it was deleted. before is None when created, after is None when deleted.
     attributes: names from ``ATTRIBUTES`` that differ, in that order; empty for created and deleted. watch: name
-    of the watch that owns the path (the one it has now, or had). id: short hash over path, kind and the recorded
-    state after, by which exactly this change is accepted.
+    of the watch that owns the path (the one it has now, or had). id: 128 bits in hex of a hash over path, kind
+    and the recorded state after, by which exactly this change is accepted.
     """
 
     kind: str

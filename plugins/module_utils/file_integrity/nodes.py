@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, xattrs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import ContentReader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import ContentReader, TooLongError
 
 # How often a file that changes while it is read is read again.
 _ATTEMPTS = 3
@@ -113,6 +113,10 @@ class NodeReader:
             except OSError as error:
                 digests = {}
                 problem = _because("its content cannot be read", error)
+                break
+            except TooLongError as error:
+                digests = {}
+                problem = str(error)
                 break
             again = os.fstat(descriptor)
             if (again.st_ctime_ns, again.st_size, again.st_ino, again.st_dev) == (

@@ -17,6 +17,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opt
 
 CAPABILITY = "file_integrity"
 
+NO_SEAL = (
+    "the controller holds no seal for the baseline on the host and cannot tell who made or edited it; look at what a "
+    "comparison shows, then remove it with state=absent and take a new one with state=present"
+)
+
 
 class Opened(t.NamedTuple):
     """What was found. reader and header: of a baseline to believe, otherwise None.

@@ -41,6 +41,7 @@ def _common_spec() -> dict[str, dict[str, t.Any]]:
         **_argspec.sealed_spec(),
         **_argspec.scanning_spec(),
         "watches": {"type": "list", "elements": "dict", "options": _WATCH},
+        "disabled_watches": {"type": "list", "elements": "str", "default": []},
         "max_changes": {"type": "int", "default": 1000},
         "_derived": {"type": "list", "elements": "dict"},
     }
@@ -48,7 +49,11 @@ def _common_spec() -> dict[str, dict[str, t.Any]]:
 
 def compare_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of file_integrity_info."""
-    return {**_common_spec(), "rehash": {"type": "str", "choices": ["always", "changed"], "default": "always"}}
+    return {
+        **_common_spec(),
+        "default_watches": {"type": "bool", "default": False},
+        "rehash": {"type": "str", "choices": ["always", "changed"], "default": "always"},
+    }
 
 
 def keep_spec() -> dict[str, dict[str, t.Any]]:
@@ -63,7 +68,6 @@ def keep_spec() -> dict[str, dict[str, t.Any]]:
         "reason": {"type": "str"},
         "accepted_by": {"type": "str"},
         "default_watches": {"type": "bool", "default": True},
-        "disabled_watches": {"type": "list", "elements": "str", "default": []},
         "lock_timeout": {"type": "int", "default": 60},
         "_phase": {"type": "str", "choices": ["stage", "commit", "abort"]},
         "_digest": {"type": "str"},
@@ -106,6 +110,8 @@ class Options:
         for name in ("time_budget", "max_changes", "lock_timeout"):
             if params.get(name) is not None and params[name] < 0:
                 raise UsageError("%s is %d; use 0 or more" % (name, params[name]))
+        if params["workers"] < 1:
+            raise UsageError("workers is %d; use 1 or more" % params["workers"])
         accept = tuple(params.get("accept") or ())
         for name in ("reason", "accepted_by"):
             if accept and not (params.get(name) or "").strip():
@@ -130,6 +136,11 @@ class Options:
             phase=params.get("_phase"),
             digest=params.get("_digest"),
         )
+
+    @property
+    def unsealed(self) -> bool:
+        """Say whether a baseline that is found is one that the controller knows nothing of: anyone can have made it."""
+        return self.expected is not None and not self.expected
 
     def derived_rules(self) -> tuple[classify_derived.DerivedRule, ...]:
         """Return the rules of what programs generate; UsageError when the controller's content doesn't fit."""

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tasks import Tasks
@@ -53,7 +53,7 @@ class WorkerPool:
         """Read all directories of ``tasks`` and those that are found on the way.
 
         meanwhile is called once the workers are busy. receive gets each report. lost gets the directories of a worker
-        that died, with the reason; others go on. Raises UsageError when no process can be started, and whatever
+        that died, with the reason; others go on. Raises HostError when no process can be started, and whatever
         ``receive`` and ``meanwhile`` raise.
         """
         seen: set[bytes] = set()
@@ -103,7 +103,7 @@ class WorkerPool:
             worker = _Worker(self._make_scan, list(self._workers.values()))
         except OSError as error:
             if not self._workers:
-                raise UsageError("no process can be started to read files: %s" % error.strerror) from error
+                raise HostError("no process can be started to read files: %s" % error.strerror) from error
             return False
         self._workers[worker.results] = worker
         return True

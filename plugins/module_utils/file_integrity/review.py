@@ -11,11 +11,12 @@ import heapq
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import EXAMPLES_LIMIT, SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence, lines, model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.changes import Changes, Found
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import Tally
 
 _SHOWN_PATHS = 10
 
@@ -26,6 +27,10 @@ Classify = t.Callable[[model.Change], model.Verdict]
 class _Explanation:
     files: int = 0
     paths: list[bytes] = dataclasses.field(default_factory=list)
+
+    def add(self, other: _Explanation) -> None:
+        self.files += other.files
+        self.paths += other.paths[: _SHOWN_PATHS - len(self.paths)]
 
 
 class Review:
@@ -44,7 +49,8 @@ class Review:
         # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
         self._kept: list[tuple[int, int, model.Change, model.Verdict]] = []
         self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-        self._explanations: dict[tuple[str | None, str | None, str], _Explanation] = {}
+        # By watch, package, version and message.
+        self._explanations: dict[tuple[str, str | None, str | None, str], _Explanation] = {}
         self.count = 0
         self.explained_count = 0
 
@@ -75,6 +81,10 @@ class Review:
         return [_described(change, verdict) for _rank, _order, change, verdict in self._kept]
 
     def explained(self) -> list[dict[str, t.Any]]:
+        """Return what explains changes, each with the number of changes and some of their paths."""
+        merged: dict[tuple[str | None, str | None, str], _Explanation] = collections.defaultdict(_Explanation)
+        for (_watch, *key), explanation in self._explanations.items():
+            merged[t.cast("tuple[str | None, str | None, str]", tuple(key))].add(explanation)
         return [
             {
                 "package": package,
@@ -84,9 +94,19 @@ class Review:
                 "paths": [printable(path) for path in explanation.paths],
             }
             for (package, version, message), explanation in sorted(
-                self._explanations.items(), key=lambda item: tuple(part or "" for part in item[0])
+                merged.items(), key=lambda item: tuple(part or "" for part in item[0])
             )
         ]
+
+    def explain(self, tally: Tally) -> None:
+        """Tell the coverage of each watch which of its changes are no findings, and what explains them."""
+        merged: dict[tuple[str, str], _Explanation] = collections.defaultdict(_Explanation)
+        for (watch, package, version, message), explanation in self._explanations.items():
+            by = message if package is None else "%s %s" % (package, version)
+            merged[(watch, printable(by))].add(explanation)
+        for (watch, by), explanation in merged.items():
+            examples = [printable(path) for path in explanation.paths[:EXAMPLES_LIMIT]]
+            tally.explain(watch, by, explanation.files, examples)
 
     def _take(self, found: Found) -> None:
         change = found.change
@@ -96,11 +116,9 @@ class Review:
         if verdict.explained:
             self.explained_count += 1
             explanation = self._explanations.setdefault(
-                (verdict.package, verdict.version, verdict.message), _Explanation()
+                (change.watch, verdict.package, verdict.version, verdict.message), _Explanation()
             )
-            explanation.files += 1
-            if len(explanation.paths) < _SHOWN_PATHS:
-                explanation.paths.append(change.path)
+            explanation.add(_Explanation(1, [change.path]))
             return
         self._kinds[change.watch][change.kind] += 1
         rank = SEVERITIES.index(verdict.severity) if verdict.severity else 0
@@ -135,6 +153,11 @@ class Acceptance:
     @property
     def everything(self) -> bool:
         return self._all
+
+    @property
+    def takes_explained(self) -> bool:
+        """Say whether every change that is explained is accepted."""
+        return self._all or self._explained
 
     def consider(self, found: Found, verdict: model.Verdict) -> None:
         change = found.change

@@ -14,12 +14,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages, show, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
     Event,
     Header,
-    merged_packages,
     summary,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened
@@ -56,25 +56,30 @@ class Revision:
         self._now = now
         self._packages = packages.load_packages()
 
+    @property
+    def needed(self) -> bool:
+        """Say whether anything has to be read or written: without ``accept``, a baseline that is as asked for stays."""
+        return bool(self._opened.header is None or self._options.accept or self._other_watches() or self._has_gaps())
+
     def preview(self) -> dict[str, t.Any]:
         """Return the result of check mode: nothing is written, and only what accepting needs is read."""
         if self._options.accept:
-            acceptance, result = self._compared()
-            return {**self._unchanged(), **result, "changed": self._takes(acceptance)}
-        changes = self._opened.header is None or self._other_watches() or self._has_gaps()
-        return {**self._unchanged(), "changed": changes}
+            acceptance, packages_now, result = self._compared()
+            return {**self.unchanged(), **result, "changed": bool(acceptance.count or packages_now)}
+        return {**self.unchanged(), "changed": self.needed}
 
     def write(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
         """Write the baseline as file ``name``; return the result, with its seal as ``written`` if it is a new one."""
         if self._opened.reader is None:
             return self._create(state, name)
         if self._options.accept:
-            return {**self._unchanged(), **self._accept(state, name)}
-        if self._other_watches() or self._has_gaps():
-            return {**self._unchanged(), **self._extend(state, name)}
-        return self._unchanged()
+            return {**self.unchanged(), **self._accept(state, name)}
+        if self.needed:
+            return {**self.unchanged(), **self._extend(state, name)}
+        return self.unchanged()
 
-    def _unchanged(self) -> dict[str, t.Any]:
+    def unchanged(self) -> dict[str, t.Any]:
+        """Return the result where the baseline stays as it is."""
         header = self._opened.header
         return {
             "changed": False,
@@ -98,21 +103,20 @@ class Revision:
         with state.written(name) as stream:
             writer = Writer(stream)
             run.run(plan, make_scan, Recording(writer, None), None)
-            event = self._event("created", self._options.reason or "first baseline")
+            event = self._event("created", self._options.reason or "Taken.")
             header = Header(tuple(wanted), plan.roots, snapshot, (event,))
             seal = writer.finish(header.to_data())
+        if self._options.expected is not None:
+            run.tally.add_seal(taken=True)
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
     def _accept(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
-        acceptance, result = self._compared()
-        if not self._takes(acceptance):
+        acceptance, packages_now, result = self._compared()
+        if not (acceptance.count or packages_now):
             return result
         reader, old = self._opened.believed()
         event = self._event("accepted", self._options.reason, acceptance)
-        snapshot = self._packages.snapshot()
-        if not acceptance.everything:
-            snapshot = merged_packages(old.packages, snapshot)
-        header = old.followed_by(event, reader.seal, packages=snapshot)
+        header = old.followed_by(event, reader.seal, packages=packages_now or old.packages)
         with state.written(name) as stream:
             writer = Writer(stream)
             rewrite(writer, reader, acceptance.lines)
@@ -136,15 +140,20 @@ class Revision:
                 recording = Recording(writer, reader)
                 run.run(plan, make_scan, recording, reader)
                 _check_news(recording.news or wanted != old.watches)
-                event = self._event("extended", self._options.reason or "other watches")
+                difference = watches.Difference.of(old.watches, wanted)
+                event = self._event("extended", self._options.reason or difference.sentence())
                 header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
             return {"changed": False, "coverage": run.tally.entries()}
-        return {**run.result(), **self._changed(header, seal, writer.entries)}
+        return {**run.result(), **self._changed(header, seal, writer.entries), **difference.result()}
 
-    def _compared(self) -> tuple[Acceptance, dict[str, t.Any]]:
-        """Compare the host, choose what is accepted, and return that with what either mode says of it."""
+    def _compared(self) -> tuple[Acceptance, Snapshot | None, dict[str, t.Any]]:
+        """Compare the host; return what is accepted, the packages that go with it, and what either mode says of it.
+
+        The packages move on with all that they explain, and not with single changes: the rest would lose its
+        explanation.
+        """
 
         def package(path: bytes) -> str | None:
             owned = self._packages.owner(path)
@@ -154,6 +163,7 @@ class Revision:
         comparison = Comparison(self._options, self._opened, self._deadline, self._packages, acceptance)
         comparison.run()
         unread = acceptance.conclude()
+        packages_now = comparison.packages_to_seal(acceptance.everything) if acceptance.takes_explained else None
         result = {
             **show.accepted(acceptance),
             "coverage": comparison.tally.entries(),
@@ -161,11 +171,7 @@ class Revision:
         }
         if unread:
             result["warnings"] = ["%d changes were not accepted: their content could not be read" % len(unread)]
-        return acceptance, result
-
-    def _takes(self, acceptance: Acceptance) -> bool:
-        """Say whether accepting writes: something is accepted, or a baseline is to be sealed for the first time."""
-        return bool(acceptance.count) or (acceptance.everything and self._options.expected == ())
+        return acceptance, packages_now, result
 
     def _other_watches(self) -> bool:
         header = self._opened.header

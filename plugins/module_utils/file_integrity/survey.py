@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import roots
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
@@ -44,7 +44,7 @@ class Host:
         try:
             mounts = _safe_fs.mounts()
         except OSError as error:
-            raise UsageError(
+            raise HostError(
                 "the mounted file systems are unknown: /proc is not mounted (%s)" % error.strerror
             ) from error
         return cls(tuple(homes), mounts, tuple(problems))

@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 
 PACKAGES_SCOPE = "packages"
-_NO_SEAL = "the controller holds no seal for this baseline and cannot tell whether it was edited; accept all to seal it"
+_TAKEN = "A baseline was taken: the host as it is now is what later scans compare it with."
 
 
 class Tally:
@@ -23,7 +23,9 @@ class Tally:
     def __init__(self, watches: t.Sequence[Watch]) -> None:
         self.scopes = [ScopeCoverage(watch.name) for watch in watches]
         self._names = {scope.scope: scope for scope in self.scopes}
+        self._packages: ScopeCoverage | None = None
         self._others: list[dict[str, t.Any]] = []
+        self._doubt: str | None = None
         self._start = time.monotonic()
         self._directories = 0
         self._bytes_read = 0
@@ -46,17 +48,36 @@ class Tally:
 
     def add_packages(self, packages: Packages) -> None:
         """Note what could not be verified with the host's packages."""
-        scope = ScopeCoverage(PACKAGES_SCOPE)
+        self._packages = ScopeCoverage(PACKAGES_SCOPE)
         for subject, reason in packages.coverage_notes():
-            scope.skip(subject, reason)
+            self._packages.skip(subject, reason)
+
+    def doubt(self, reason: str) -> None:
+        """Say that nothing counts as checked, whatever was compared: what it was compared with proves nothing."""
+        self._doubt = reason
+
+    def explain(self, watch: str, by: str, count: int, examples: t.Sequence[str]) -> None:
+        """Note changes of a watch that are no findings, and what explains them."""
+        self._names[watch].explain(by, count, examples)
+
+    def add_seal(self, problem: str | None = None, taken: bool = False) -> None:
+        """Add the scope of the seal: that the baseline is the one that the controller sealed, or why it is not.
+
+        taken: it is sealed by the run that took it.
+        """
+        scope = ScopeCoverage(SEAL_SCOPE)
+        scope.examined = 1
+        if problem is not None:
+            scope.fail(problem)
+        scope.note = _TAKEN if taken else None
         self._others.append(scope.entry())
 
-    def add_seal(self, expected: t.Sequence[str] | None) -> None:
-        """Say whether the controller could tell that the baseline is the one it sealed."""
-        self._others.extend(seal_coverage(expected))
-
     def entries(self) -> list[dict[str, t.Any]]:
-        return [scope.entry() for scope in self.scopes] + self._others
+        scopes = [*self.scopes, *([self._packages] if self._packages else [])]
+        if self._doubt is not None:
+            for scope in scopes:
+                scope.fail(self._doubt)
+        return [scope.entry() for scope in scopes] + self._others
 
     def statistics(self, workers: int) -> dict[str, t.Any]:
         return {
@@ -68,26 +89,11 @@ class Tally:
         }
 
 
-def seal_coverage(expected: t.Sequence[str] | None) -> list[dict[str, t.Any]]:
-    """Return the scope of the seal of a baseline that was believed; none when no controller takes part."""
-    if expected is None:
-        return []
-    if not expected:
-        return [not_checked(SEAL_SCOPE, _NO_SEAL)]
-    scope = ScopeCoverage(SEAL_SCOPE)
-    scope.examined = 1
-    return [scope.entry()]
-
-
-def nothing_checked(watches: t.Sequence[Watch] | None, reason: str, seal_checked: bool) -> list[dict[str, t.Any]]:
+def nothing_checked(watches: t.Sequence[Watch] | None, reason: str, sealed: bool) -> list[dict[str, t.Any]]:
     """Return the coverage of a run that had no baseline to believe.
 
-    watches: what would have been compared, as far as it is known. seal_checked: the seal was looked at and is wrong.
+    watches: what would have been compared, as far as it is known. sealed: a baseline should have been there, and a
+    controller that knows its seal.
     """
     names = [watch.name for watch in watches] if watches else ["file_integrity"]
-    found = [not_checked(name, reason) for name in names]
-    if seal_checked:
-        scope = ScopeCoverage(SEAL_SCOPE)
-        scope.examined = 1
-        found.append(scope.entry())
-    return found
+    return [not_checked(name, reason) for name in [*names, *([SEAL_SCOPE] if sealed else [])]]

@@ -14,6 +14,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.con
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
 
+# How many watches a sentence names.
+_LISTED = 20
+
 HASHES = ("blake2b", "blake2s", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "sha3_512")
 
 
@@ -45,6 +48,37 @@ def from_data(data: t.Mapping[str, t.Any]) -> Watch:
             "hashes": tuple(data["hashes"]),
         }
     )
+
+
+class Difference(t.NamedTuple):
+    """How the watches that are asked for differ from those of a baseline, by name."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, old: t.Sequence[Watch], new: t.Sequence[Watch]) -> Difference:
+        before = {watch.name: watch for watch in old}
+        now = {watch.name: watch for watch in new}
+        return cls(
+            tuple(name for name in now if name not in before),
+            tuple(name for name in before if name not in now),
+            tuple(name for name in now if name in before and now[name] != before[name]),
+        )
+
+    def result(self) -> dict[str, list[str]]:
+        return {"watches_%s" % kind: list(names) for kind, names in self._asdict().items()}
+
+    def sentence(self) -> str:
+        """Return why a baseline is extended."""
+        said = ["Watches %s: %s." % (kind, _listed(names)) for kind, names in self._asdict().items() if names]
+        return " ".join(said) or "What could not be read before was added, or the order of the watches changed."
+
+
+def _listed(names: t.Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (" and %d more" % more if more > 0 else "")
 
 
 def recording(watch: Watch) -> Watch:

@@ -69,6 +69,25 @@ def test_skips_are_counted_exactly_and_listed_up_to_the_limit() -> None:
     assert len(entry["skipped"]) == _finding.SKIPPED_LIMIT
 
 
+def test_what_is_explained_is_counted_exactly_and_listed_up_to_the_limit() -> None:
+    coverage = _finding.ScopeCoverage("binaries")
+    for number in range(1, _finding.EXPLAINED_LIMIT + 3):
+        coverage.explain(f"package{number} 1.0", number, [f"/{letter}" for letter in "abcd"])
+    entry = coverage.entry()
+    listed = entry["explained"]
+    assert len(listed) == _finding.EXPLAINED_LIMIT
+    assert listed[0] == {"by": "package52 1.0", "count": 52, "examples": ["/a", "/b", "/c"]}
+    assert listed[-1] == {"by": "3 more", "count": 6, "examples": []}
+    assert entry["explained_count"] == sum(group["count"] for group in listed) == 52 * 53 // 2
+    assert entry["status"] == "checked"
+
+
+def test_a_note_is_there_when_there_is_something_to_say() -> None:
+    coverage = _finding.ScopeCoverage("binaries")
+    coverage.note = "For the first time."
+    assert coverage.entry()["note"] == "For the first time."
+
+
 def test_a_failed_scope_is_not_checked_whatever_else_happened() -> None:
     coverage = _finding.ScopeCoverage("audit")
     coverage.skip("/var/log/audit/audit.log", "permission denied")

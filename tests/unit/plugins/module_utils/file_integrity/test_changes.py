@@ -98,7 +98,7 @@ def test_an_id_stands_for_path_kind_and_state() -> None:
 
     base = identity("/a/x", _line("x", mode="104755"), _line("x"))
     assert base == identity("/a/x", _line("x", mode="104755"), _line("x", digest="other"))
-    assert len(base) == 16
+    assert len(base) == 32
     others = {
         identity("/a/y", _line("x", mode="104755"), _line("x")),
         identity("/a/x", _line("x", mode="106755"), _line("x")),
