@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import keep_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import person
 from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
@@ -18,17 +16,15 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import Sealed
 class ActionModule(SealedActionBase):
     """Give the module the watches as content defines them, and change baseline and seal together."""
 
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": content.unchecked_watches(keep_spec()),
+        "required_by": {"accept": ["reason"]},
+    }
+
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
-        disabled = arguments.pop("disabled_watches", None) or []
-        with_defaults = boolean(arguments.pop("default_watches", True))
-        try:
-            arguments["watches"] = content.merge_watches(
-                content.load_watches() if with_defaults else [], disabled, arguments.get("watches") or []
-            )
-            arguments["_derived"] = content.load_derived()
-        except catalogue.ContentError as error:
-            raise AnsibleActionFail(str(error)) from None
+        arguments["watches"] = content.asked_watches(arguments, default=True) or []
+        arguments["_derived"] = content.load_derived()
         if arguments.get("accept"):
             arguments["accepted_by"] = arguments.get("accepted_by") or person(task_vars)
         return arguments
@@ -39,4 +35,4 @@ class ActionModule(SealedActionBase):
             return self.forget_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "Removed.")
         if self._task.check_mode:
             return self.execute(arguments, task_vars)
-        return self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "First baseline.")
+        return self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason"))

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
 
 
 class ActionModule(SealedActionBase):
-    """Give the module what the collection knows of files that package changes generate."""
+    """Give the module the watches that are asked for, and what is known of files that package changes generate."""
+
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": content.unchecked_watches(compare_spec())}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
-        try:
-            arguments["_derived"] = content.load_derived()
-            if arguments.get("watches") is not None:
-                arguments["watches"] = content.merge_watches([], [], arguments["watches"])
-        except catalogue.ContentError as error:
-            raise AnsibleActionFail(str(error)) from None
+        arguments["_derived"] = content.load_derived()
+        asked = content.asked_watches(arguments, default=False)
+        if asked is not None:
+            arguments["watches"] = asked
         return arguments

@@ -120,15 +120,23 @@ options:
         description:
           - MITRE ATT&CK techniques that a change of these files can mean, as the collection's watches define them.
         type: raw
+  disabled_watches:
+    description: Names of the collection's watches to leave out.
+    type: list
+    elements: str
+    default: []
   time_budget:
     description:
       - Seconds after which the module stops reading files and returns what it has. What was left out is named in
         RV(ignore:coverage). V(0) means no limit.
+      - One file may take a tenth of the time that is left, and at least a second, so that a huge one (anyone can make
+        a sparse file of terabytes) is left out and named, and the rest is read.
     type: int
     default: 0
   workers:
     description:
-      - How many processes read files at the same time, at most one for each processor the module may use.
+      - How many processes read files at the same time, one or more, and at most one for each processor the module may
+        use.
     type: int
     default: 2
   priority:

@@ -19,6 +19,9 @@ description:
     (dpkg or rpm) records, so that a program replaced before the first run is found too.
   - A baseline that exists is only changed by O(accept), or extended for watches that are new or were changed. What
     is already in it stays as it is, so that a change waiting for review is not accepted by the way.
+  - A baseline on the host that the controller holds no seal for (its store is a new one, or somebody put the baseline
+    there) is left as it is, and so is one that was tampered with. The module says so with a warning, fails with
+    O(accept), and nothing counts as checked. O(state=absent) and then O(state=present) take a new one.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -35,7 +38,7 @@ options:
     description:
       - V(present) makes sure that there is a baseline of all O(watches), and accepts what O(accept) lists.
       - V(absent) removes the baseline and, on the controller, its seal. It is also the way out when a baseline was
-        tampered with, was removed or is damaged.
+        tampered with, was removed or is damaged, or the controller holds no seal for it.
     type: str
     choices: [present, absent]
     default: present
@@ -44,8 +47,10 @@ options:
       - The changes to take into the baseline after they were reviewed.
       - V(all) takes all, V(explained) those that package upgrades explain. Everything else is an C(id) or a C(path)
         from RV(bulwark.servers.file_integrity_info#module:changes).
+      - V(all) and V(explained) also bring the baseline's list of packages up to date, which ends the time in which
+        what these packages' programs generate is explained. It explains nothing that was not explained before.
       - With O(accept), O(watches) are left as they are in the baseline.
-      - An C(id) takes exactly the state that was reviewed. When one of the listed changes isn't there any more, or is
+      - An C(id) takes exactly the state that was reviewed, a C(path) the one that is there when the module runs. When one of the listed changes isn't there any more, or is
         another one by now, nothing is accepted and the module fails, naming it.
     type: list
     elements: str
@@ -61,17 +66,14 @@ options:
     description: Whether to watch what the collection watches by default, besides O(watches).
     type: bool
     default: true
-  disabled_watches:
-    description: Names of the collection's watches to leave out.
-    type: list
-    elements: str
-    default: []
   max_changes:
     description: How many changes are returned one by one. The most severe come first, and all are counted.
     type: int
     default: 1000
   lock_timeout:
-    description: Seconds to wait for another run that is writing the same baseline.
+    description:
+      - Seconds to wait for another run that is writing the same baseline.
+      - Where nothing has to be changed, and for comparing, nobody has to wait.
     type: int
     default: 60
   _phase:
@@ -110,7 +112,7 @@ EXAMPLES = r"""
 - name: Accept two reviewed changes, one exactly as it was reviewed and one as it is now
   bulwark.servers.file_integrity:
     accept:
-      - 3f0c4f7e9ab21d55
+      - 3f0c4f7e9ab21d55c1d04be6a8f17720
       - /etc/ssh/sshd_config
     reason: CHG-2231, new bastion
 
@@ -162,6 +164,21 @@ created:
   description: Whether there was no baseline before, so that RV(findings) and RV(coverage) are those of the whole host.
   type: bool
   returned: success
+watches_added:
+  description: Names of the watches that the baseline was extended for.
+  type: list
+  elements: str
+  returned: when the baseline was extended
+watches_removed:
+  description: Names of the watches that the baseline had and that were not asked for any more.
+  type: list
+  elements: str
+  returned: when the baseline was extended
+watches_changed:
+  description: Names of the watches that were defined in another way before.
+  type: list
+  elements: str
+  returned: when the baseline was extended
 accepted:
   description: The changes that were accepted, or would be in check mode.
   type: list
@@ -196,7 +213,8 @@ coverage:
   description:
     - For each watch what was read while the baseline was made, extended or compared, and what could not be and why.
       Empty when nothing had to be read.
-    - The scope V(packages) says what could not be compared with its package.
+    - The scope V(packages) says what could not be compared with its package, and V(baseline_seal) with C(note) that a
+      baseline was taken.
   type: list
   elements: dict
   returned: success

@@ -16,7 +16,8 @@ description:
   - A change whose new content is what the owning package (dpkg or rpm) installs is explained by the package's name
     and version and is no finding.
   - The baseline must carry the seal that the findings store on the controller holds. One that was edited or removed
-    on the host is a finding, and then nothing counts as checked.
+    on the host is a finding, and then nothing counts as checked. Neither does anything where the controller holds no
+    seal, though what differs from the baseline is shown.
   - The watches that were sealed in the baseline are what is compared. Where O(watches) differ from them,
     RV(ignore:coverage) says so; M(bulwark.servers.file_integrity) extends the baseline.
 extends_documentation_fragment:
@@ -25,6 +26,12 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.linux
   - bulwark.servers.file_integrity
 options:
+  default_watches:
+    description:
+      - Whether what the collection watches by default is asked for, besides O(watches).
+      - Without it and without O(watches), nothing in particular is asked for, and what the baseline has is compared.
+    type: bool
+    default: false
   rehash:
     description:
       - V(always) reads every file.
@@ -82,6 +89,7 @@ coverage:
     - For each watch how many entries were compared, and what could not be and why.
     - The scope V(baseline_seal) says whether the controller could verify the baseline, and V(packages) what could not
       be compared with its package, when something had to be.
+    - C(explained_count) and C(explained) say how many changes of a watch package activity explains, and which it is.
   type: list
   elements: dict
   returned: success
@@ -92,6 +100,11 @@ coverage:
       examined: 5213
       skipped: []
       skipped_count: 0
+      explained_count: 31
+      explained:
+        - by: openssh-server 1:10.0p1-7
+          count: 31
+          examples: [/usr/sbin/sshd]
 changes:
   description: The changes to review, the most severe first, at most O(max_changes).
   type: list
@@ -169,6 +182,12 @@ explained:
 explained_count:
   description: How many changes are explained by packages.
   type: int
+  returned: success
+packages_changed:
+  description:
+    - Whether packages were installed, upgraded or removed since the baseline, so that accepting V(explained) brings its
+      list of packages up to date, also where it explains no change.
+  type: bool
   returned: success
 baseline:
   description: The baseline that was compared with.

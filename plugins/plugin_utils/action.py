@@ -9,6 +9,8 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
@@ -19,18 +21,21 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import cover
 class CapabilityActionBase(ActionBase):  # type: ignore[misc]
     """Run the module of the same name on the target and turn its detections into findings.
 
-    A capability's action sets ``capability`` and, where it has something to add, overrides
-    ``module_arguments`` (content compiled for the target, what the controller knows of the host) and
-    ``run_module`` (how often the module runs, what the controller keeps of it). Nothing else differs.
+    A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has
+    something to add overrides ``module_arguments`` (content compiled for the target, what the controller knows of the
+    host) and ``run_module`` (how often the module runs, what the controller keeps of it). Nothing else differs.
+
+    A failed result with ``usage_error`` is about an option or content, not about the host.
     """
 
     TRANSFERS_FILES = False
     _supports_async = False
 
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]]
     capability: t.ClassVar[str]
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the arguments for the module on the target; raise AnsibleActionFail for bad input."""
+        """Return the arguments for the module on the target; raise ContentError for bad input."""
         return arguments
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -41,7 +46,14 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
-        arguments = self.module_arguments(dict(self._task.args), task_vars)
+        problem = self._wrong_option()
+        if problem is None:
+            try:
+                arguments = self.module_arguments(dict(self._task.args), task_vars)
+            except catalogue.ContentError as error:
+                problem = str(error)
+        if problem is not None:
+            return {**result, "failed": True, "msg": problem, "usage_error": True, "capability": self.capability}
         answer = self.run_module(arguments, task_vars)
         result.update(readable(answer))
         result["capability"] = self.capability
@@ -57,6 +69,17 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
             "dict[str, t.Any]",
             self._execute_module(module_name=self._task.action, module_args=arguments, task_vars=task_vars),
         )
+
+    def _wrong_option(self) -> str | None:
+        """Return what is wrong with the options, None when nothing is.
+
+        The module would say the same, but not that it is the options that are wrong, and on each host.
+        """
+        found = ArgumentSpecValidator(**self.ARGUMENTS).validate(self._task.args).errors
+        if not found.errors:
+            return None
+        unsupported = f"Unsupported parameters for {self._task.action}: "
+        return f"{unsupported if isinstance(found[0], UnsupportedError) else ''}{found.msg}"
 
     def _findings(self, detections: t.Any, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         host = ocsf.Host.from_vars(self.host_vars(task_vars))

@@ -19,9 +19,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 _NOT_THE_HOSTS = frozenset(
     (
         *("findings", "capability", "ansible_facts", "ansible_stats", "add_host", "add_group", "invocation"),
-        *("results", "skipped", "unreachable"),
+        *("results", "skipped", "unreachable", "argument_errors"),
         # Printed as they are; since ansible-core 2.19 they may also be objects, of which the host chose the parts.
         *("warnings", "deprecations", "exception", "notices", "msg", "diff"),
+        # Only said by a task that failed.
+        "usage_error",
     )
 )
 _NOTICES = 20
@@ -40,6 +42,8 @@ def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         result["warnings"] = [visible(notice) for notice in notices[:_NOTICES]]
     if "diff" in answer:
         result["diff"] = _diff(answer["diff"])
+    if answer.get("usage_error") is True and answer.get("failed") is True:
+        result["usage_error"] = True
     return result
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible.module_utils.common.validation import check_type_list
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity_fields import (
@@ -55,6 +57,25 @@ def merge_watches(
         taken.add(watch["name"])
         merged.append(watch)
     return merged
+
+
+def asked_watches(arguments: dict[str, t.Any], default: bool) -> list[dict[str, t.Any]] | None:
+    """Take the options that say what to watch out of a task's arguments and return the watches; ContentError likewise.
+
+    default: whether the collection's are meant when ``default_watches`` isn't given. None when nothing is asked for.
+    """
+    given = arguments.pop("watches", None)
+    disabled = check_type_list(arguments.pop("disabled_watches", None) or [])
+    wanted = arguments.pop("default_watches", None)
+    with_defaults = default if wanted is None else boolean(wanted)
+    if given is None and not with_defaults:
+        return None
+    return merge_watches(load_watches() if with_defaults else [], disabled, check_type_list(given or []))
+
+
+def unchecked_watches(argument_spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """Return a module's argument spec for the controller, which leaves the fields of watches to ``merge_watches``."""
+    return {**argument_spec, "watches": {"type": "list", "elements": "dict"}}
 
 
 @functools.lru_cache(maxsize=1)

@@ -19,11 +19,16 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import Difference
 from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+# Of the names that a host says its baseline had, for the history of seals.
+_MOST_REMOVED = 100
+_LONGEST_NAME = 100
 
 
 class SealedActionBase(CapabilityActionBase):
@@ -48,13 +53,22 @@ class SealedActionBase(CapabilityActionBase):
             result = super().execute({**arguments, "_expected_digests": expected}, task_vars)
         # The controller was cut off between the host's change and its own; the next proposal must not forget this one.
         if _found(result) in expected[1:] and not self._task.check_mode:
-            self._settle(host, expected[1])
+            try:
+                self._settle(host, expected[1])
+            except AnsibleActionFail as error:
+                # What the module found is true all the same, and the next run settles what this one could not.
+                return _noticed(
+                    result, f"the seal is still the one before, for the next run to settle: {error.message}"
+                )
         return result
 
     def replace_baseline(
-        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], by: str, reason: str
+        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], by: str, reason: str | None
     ) -> dict[str, t.Any]:
-        """Stage the new baseline on the host, note its digest in the store, and let it take the old one's place."""
+        """Stage the new baseline on the host, note its digest in the store, and let it take the old one's place.
+
+        reason: why, for the history of the seal; None to say what is done.
+        """
         staged = self.execute({**arguments, "_phase": "stage"}, task_vars)
         digest = staged.get("staged_digest")
         if staged.get("failed") or staged.get("unreachable") or not digest:
@@ -64,7 +78,8 @@ class SealedActionBase(CapabilityActionBase):
             raise AnsibleActionFail("the host answered with a staged digest that is no SHA-256; it cannot be trusted")
         host = self.host(task_vars).name
         with self.open_store() as store:
-            store.propose_seal(host, self._baseline, digest, by=by, reason=reason, now=time.time())
+            why = reason or _what_is_done(store, host, self._baseline, arguments, staged)
+            store.propose_seal(host, self._baseline, digest, by=by, reason=why, now=time.time())
         committed = self.execute({**arguments, "_phase": "commit", "_digest": digest}, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
             return committed
@@ -101,6 +116,34 @@ class SealedActionBase(CapabilityActionBase):
                 yield store
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from None
+
+
+def _what_is_done(
+    store: Store, host: str, baseline: str, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]
+) -> str:
+    """Return what is sealed, as far as the controller knows it itself; of the host's answer only names of watches."""
+    expected = store.expected_digests(host, baseline)
+    if not expected or (NO_BASELINE in expected and staged.get("created") is True):
+        before = {entry.action for entry in store.seal_history(host, baseline)}
+        return "Baseline taken anew." if before & {"confirmed", "removed"} else "First baseline."
+    asked = [watch["name"] for watch in arguments.get("watches") or ()]
+    told = {kind: staged.get(f"watches_{kind}") for kind in Difference._fields}
+    names = {kind: value if isinstance(value, list) else [] for kind, value in told.items()}
+    return Difference(
+        added=tuple(name for name in asked if name in names["added"]),
+        removed=tuple(_shown(name) for name in names["removed"][:_MOST_REMOVED] if name not in asked),
+        changed=tuple(name for name in asked if name in names["changed"]),
+    ).sentence()
+
+
+def _shown(name: t.Any) -> str:
+    return visible(name, _LONGEST_NAME)
+
+
+def _noticed(result: dict[str, t.Any], sentence: str) -> dict[str, t.Any]:
+    """Return a module's result with a warning of the controller's."""
+    notices = result.get("notices")
+    return {**result, "notices": [sentence, *(notices if isinstance(notices, list) else [])]}
 
 
 def _found(result: t.Mapping[str, t.Any]) -> str | None:
