@@ -14,6 +14,7 @@ import unicodedata
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tally, Tracker
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
@@ -181,7 +182,7 @@ def _by_reason(title: str, reasons: t.Mapping[str, str]) -> list[str]:
         return []
     worst = sorted(hosts.items(), key=lambda item: -len(item[1]))
     lines = [f"{title}: {counted(len(reasons), 'host')}"]
-    lines += [f"  {listed(sorted(names), _HOSTS_NAMED)}: {reason}" for reason, names in worst[:_REASONS_NAMED]]
+    lines += [f"  {alike.hosts(names, _HOSTS_NAMED)}: {reason}" for reason, names in worst[:_REASONS_NAMED]]
     if len(worst) > _REASONS_NAMED:
         lines.append(f"  and {counted(len(worst) - _REASONS_NAMED, 'other reason')}")
     return lines

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike
 
 # OCSF severity_id (https://schema.ocsf.io/1.5.0/objects/finding) of each of our severities.
 _SEVERITIES = dict(enumerate(_finding.SEVERITIES, start=1))
@@ -21,14 +22,8 @@ _ESTIMATE_FROM = 0.05
 # Reasons are kept for every host that has one.
 _REASON_LIMIT = 300
 
-# What a summary can do without: how Ansible begins, and the name of the host, which ssh says in its own ways. Without
-# them the hosts that fail alike are one line of it.
-_NEEDLESS = (
-    (re.compile(r"^(Task failed: )?((Module|Action) failed: )?(Failed to connect to the host via ssh: )?"), ""),
-    (re.compile(r'^Data could not be sent to remote host "[^"]*"\. Make sure this host can be reached over ssh: '), ""),
-    (re.compile(r"connect to host \S+ port"), "connect to port"),
-    (re.compile(r"^\S+@\S+: "), ""),
-)
+# How Ansible begins what went wrong, which a summary can do without.
+_BEGINNING = re.compile(r"^(Task failed: )?((Module|Action) failed: )?(Failed to connect to the host via ssh: )?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +214,4 @@ def _lines(reason: str) -> list[str]:
 
 def _alike(host: str, text: str) -> str:
     """Return a reason in the words that other hosts with the same trouble give."""
-    for pattern, replacement in _NEEDLESS:
-        text = pattern.sub(replacement, text)
-    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "the host", text)[:_REASON_LIMIT]
+    return alike.reason(host, _BEGINNING.sub("", text))[:_REASON_LIMIT]

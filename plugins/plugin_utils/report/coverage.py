@@ -10,21 +10,28 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, model
 
 # A capability that other hosts of the report have, and this one never had.
 NEVER = "never"
 NEVER_REASON = "It was never run on this host."
+# It was to be run, and no run has looked at anything yet.
+NEVER_CHECKED = "never_checked"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One capability on one host. checked: of how many of its scopes all was looked at. reason: of the first gap."""
+    """One capability on one host.
+
+    checked: of how many of its scopes all was looked at. scopes: how many there are, 0 where that is not known. reason:
+    of the first gap. note: what modules say about their look.
+    """
 
     status: str
     checked: int
     scopes: int
     reason: str
+    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,25 +87,32 @@ def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[model.Findi
         scopes[entry.host, entry.capability].append(entry)
     pairs = [*scopes, *((finding.host, finding.capability) for finding in findings)]
     capabilities = tuple(sorted({capability for _host, capability in pairs}))
-    alike: dict[tuple[Cell, ...], list[str]] = collections.defaultdict(list)
+    same: dict[tuple[Cell, ...], list[str]] = collections.defaultdict(list)
     for host in sorted({host for host, _capability in pairs}):
-        alike[tuple(_cell(scopes.get((host, capability), [])) for capability in capabilities)].append(host)
-    rows = [MatrixRow(tuple(hosts), cells) for cells, hosts in alike.items()]
+        same[tuple(_cell(scopes.get((host, capability), [])) for capability in capabilities)].append(host)
+    rows = [MatrixRow(tuple(hosts), cells) for cells, hosts in same.items()]
     return Matrix(capabilities, tuple(sorted(rows, key=_badness, reverse=True)))
 
 
 def _cell(entries: t.Sequence[model.Coverage]) -> Cell:
     if not entries:
         return Cell(NEVER, 0, 0, NEVER_REASON)
+    scopes = sum(not entry.whole for entry in entries)
     checked = sum(entry.status == _finding.CHECKED for entry in entries)
+    note = "; ".join(dict.fromkeys(entry.note for entry in entries if entry.note))
     if checked == len(entries):
-        return Cell(_finding.CHECKED, checked, checked, "")
-    dark = all(entry.status == _finding.NOT_CHECKED for entry in entries)
+        return Cell(_finding.CHECKED, checked, scopes, "", note)
     gaps = sorted((entry for entry in entries if entry.status != _finding.CHECKED), key=lambda entry: entry.status)
-    return Cell(_finding.NOT_CHECKED if dark else _finding.PARTIAL, checked, len(entries), gap_reason(gaps[0]))
+    return Cell(_gap_status(entries), checked, scopes, gap_reason(gaps[0]), note)
 
 
-def gap_reason(entry: model.Coverage) -> str:
+def _gap_status(entries: t.Sequence[model.Coverage]) -> str:
+    if any(entry.status != _finding.NOT_CHECKED for entry in entries):
+        return _finding.PARTIAL
+    return NEVER_CHECKED if all(entry.time == 0 for entry in entries) else _finding.NOT_CHECKED
+
+
+def full_reason(entry: model.Coverage) -> str:
     """Return why a scope was not checked in full, in one line."""
     if entry.reason:
         return entry.reason
@@ -107,18 +121,23 @@ def gap_reason(entry: model.Coverage) -> str:
     return "The module gave no reason."
 
 
+def gap_reason(entry: model.Coverage) -> str:
+    """Return the same in the words that other hosts with the same trouble give."""
+    return alike.reason(entry.host, full_reason(entry))
+
+
 def _badness(row: MatrixRow) -> tuple[int, int, int]:
-    dark = sum(cell.status in (NEVER, _finding.NOT_CHECKED) for cell in row.cells)
+    dark = sum(cell.status in (NEVER, NEVER_CHECKED, _finding.NOT_CHECKED) for cell in row.cells)
     part = sum(cell.status == _finding.PARTIAL for cell in row.cells)
     return dark, part, len(row.hosts)
 
 
 def gaps(entries: t.Iterable[model.Coverage], shown: Matrix, samples: int = 10) -> tuple[Gap, ...]:
     """Return what was not checked, one entry per capability, scope and reason; what concerns most hosts first."""
-    alike: dict[tuple[str, str, str, str], list[model.Coverage]] = collections.defaultdict(list)
+    by_reason: dict[tuple[str, str, str, str], list[model.Coverage]] = collections.defaultdict(list)
     for entry in entries:
         if entry.status != _finding.CHECKED:
-            alike[entry.status, entry.capability, entry.scope, gap_reason(entry)].append(entry)
+            by_reason[entry.status, entry.capability, entry.scope, gap_reason(entry)].append(entry)
     found = [
         Gap(
             capability,
@@ -129,7 +148,7 @@ def gaps(entries: t.Iterable[model.Coverage], shown: Matrix, samples: int = 10) 
             tuple((entry.host, subject, why) for entry in same for subject, why in entry.skipped)[:samples],
             sum(entry.skipped_count for entry in same),
         )
-        for (status, capability, scope, reason), same in alike.items()
+        for (status, capability, scope, reason), same in by_reason.items()
     ]
     for column, capability in enumerate(shown.capabilities):
         hosts = tuple(host for row in shown.rows if row.cells[column].status == NEVER for host in row.hosts)

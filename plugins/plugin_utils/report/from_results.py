@@ -27,9 +27,11 @@ def entries(coverage: t.Any, host: str, capability: str) -> list[model.Coverage]
         fields = _mapping(item, place)
         if "entries" in fields:
             of = (_text(fields, "host", place), _text(fields, "capability", place))
-            found += [_entry(_mapping(entry, place), *of, place) for entry in _sequence(fields["entries"], place)]
+            time = float(fields.get("last_checked") or 0)
+            found += [_entry(_mapping(entry, place), *of, place, time) for entry in _sequence(fields["entries"], place)]
         else:
-            found.append(_entry(fields, host, capability, place))
+            # When it was last checked is not a result's to say.
+            found.append(_entry(fields, host, capability, place, None))
     return found
 
 
@@ -50,7 +52,7 @@ def _row(item: t.Any, place: str) -> table.Row:
     )
 
 
-def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, place: str) -> model.Coverage:
+def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, place: str, time: float | None) -> model.Coverage:
     if fields.get("status") not in model.COVERAGE_STATUSES:
         raise ResultError(f"{place} has a status that is none of {', '.join(model.COVERAGE_STATUSES)}")
     skipped = [_mapping(item, place) for item in _sequence(fields.get("skipped") or [], place)]
@@ -63,8 +65,16 @@ def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, place: str
         examined=0,
         skipped=tuple((str(item.get("subject")), str(item.get("reason"))) for item in skipped),
         skipped_count=max(len(skipped), int(fields.get("skipped_count") or 0)),
-        time=0,
+        time=time,
+        explained=tuple(_explained(_mapping(item, place)) for item in _sequence(fields.get("explained") or [], place)),
+        explained_count=int(fields.get("explained_count") or 0),
+        note=str(fields.get("note") or ""),
     )
+
+
+def _explained(item: t.Mapping[str, t.Any]) -> model.Explained:
+    examples = item.get("examples") or ()
+    return model.Explained(str(item.get("by")), int(item.get("count") or 0), tuple(map(str, examples)))
 
 
 def _sequence(value: t.Any, place: str) -> t.Sequence[t.Any]:

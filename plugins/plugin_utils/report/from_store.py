@@ -137,7 +137,12 @@ def _coverage(covered: Coverage) -> t.Iterator[model.Coverage]:
             examined=entry["examined"],
             skipped=tuple((item["subject"], item["reason"]) for item in entry["skipped"]),
             skipped_count=entry["skipped_count"],
-            time=covered.recorded or 0,
+            time=covered.last_checked or 0,
+            explained=tuple(
+                model.Explained(item["by"], item["count"], tuple(item["examples"])) for item in entry["explained"]
+            ),
+            explained_count=entry["explained_count"],
+            note=entry["note"] or "",
         )
 
 

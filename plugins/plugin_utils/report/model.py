@@ -63,10 +63,22 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
+class Explained:
+    """Changes that one thing explains, such as a package. examples: the first of what changed."""
+
+    by: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Coverage:
     """How far the newest run of a capability on a host looked at one scope.
 
-    reason: why it was not checked. skipped: (subject, reason) of what was left out, the first of skipped_count.
+    reason: why it was not checked. skipped: (subject, reason) of what was left out, the first of skipped_count. time:
+    when a run last looked at something of the capability on the host, 0 for never, None where that is not known.
+    explained, explained_count: changes that are no findings; what explains them, and how many they are. note: a
+    sentence about the look.
     """
 
     host: str
@@ -77,7 +89,15 @@ class Coverage:
     examined: int
     skipped: tuple[tuple[str, str], ...]
     skipped_count: int
-    time: float
+    time: float | None
+    explained: tuple[Explained, ...] = ()
+    explained_count: int = 0
+    note: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Return whether this stands for the whole capability, which was not checked: no scope of it is known."""
+        return self.status == _finding.NOT_CHECKED and self.scope == self.capability
 
 
 @dataclasses.dataclass(frozen=True)

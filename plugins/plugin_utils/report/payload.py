@@ -13,6 +13,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import card
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import capability_name, key, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.secure_score import SecureScore
 
+# More would make a file that browsers open slowly; the section on coverage has all that explains changes, host by host
+# or not.
+_EXPLAINED_LIMIT = 20_000
+
 
 class _Table:
     """Texts by number, so that what ten thousand findings share is written once."""
@@ -35,7 +39,7 @@ def payload(
 
     The script's ``types.js`` describes it. Hosts are those of the coverage as well, also without a finding.
     """
-    hosts, capabilities, scopes, alerts, techniques, names = (_Table() for _table in range(6))
+    hosts, capabilities, scopes, alerts, techniques, names, texts = (_Table() for _table in range(7))
     rows = [
         [
             card.uid,
@@ -60,6 +64,7 @@ def payload(
     ]
     columns = [field.name for field in dataclasses.fields(cards.Card)]
     gaps = _gaps(data.coverage, hosts, capabilities, scopes)
+    explained = _explained(data.coverage, hosts, capabilities, texts)
     cells = {
         hosts.number(key(host)): [
             [capabilities.number(key(capability)), cell.status, cell.checked, cell.scopes]
@@ -77,13 +82,35 @@ def payload(
         "alerts": [cards.alert_text(data, alert) for alert in alerts.texts],
         "techniques": [cards.technique_text(data, technique) for technique in techniques.texts],
         "hosts": [
-            {"name": host, "score": scores.get(host), "cells": cells.get(number, []), "gaps": gaps.get(number, [])}
+            {
+                "name": host,
+                "score": scores.get(host),
+                "cells": cells.get(number, []),
+                "gaps": gaps.get(number, []),
+                "explained": explained.get(number, []),
+            }
             for number, host in enumerate(hosts.texts)
         ],
         "capabilities": [{"id": name, "name": capability_name(name)} for name in capabilities.texts],
         "scopes": scopes.texts,
         "names": names.texts,
+        "texts": texts.texts,
     }
+
+
+def _explained(
+    entries: t.Iterable[model.Coverage], hosts: _Table, capabilities: _Table, texts: _Table
+) -> dict[int, list[list[t.Any]]]:
+    found: dict[int, list[list[t.Any]]] = {}
+    room = _EXPLAINED_LIMIT
+    for entry in entries:
+        for explained in entry.explained[:room]:
+            examples = [texts.number(visible(example, 300)) for example in explained.examples]
+            found.setdefault(hosts.number(key(entry.host)), []).append(
+                [capabilities.number(key(entry.capability)), texts.number(key(explained.by)), explained.count, examples]
+            )
+        room -= len(entry.explained[:room])
+    return found
 
 
 def _gaps(
@@ -97,7 +124,7 @@ def _gaps(
                     capabilities.number(key(entry.capability)),
                     scopes.number(key(entry.scope)),
                     entry.status,
-                    visible(coverage.gap_reason(entry), 500),
+                    visible(coverage.full_reason(entry), 500),
                 ]
             )
     return gaps

@@ -32,7 +32,8 @@ class Issue:
 class Row:
     """A host or a capability: its score, active findings by severity (as ``model.SEVERITIES``), and its coverage.
 
-    checked and partly: how many of all its scopes. time: when it was last looked at, 0 for never.
+    checked and partly: how many of all its scopes. dark: how many of its controls (a capability on a host) were not
+    checked at all, so that their scopes are not known. time: when something was last looked at, 0 for never.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Row:
     checked: int
     partly: int
     scopes: int
+    dark: int
     time: float
 
     @property
@@ -140,8 +142,9 @@ def _rows(
             severity_counts(active.get(key, ())),
             sum(entry.status == _finding.CHECKED for entry in entries.get(key, ())),
             sum(entry.status == _finding.PARTIAL for entry in entries.get(key, ())),
-            len(entries.get(key, ())),
-            max((entry.time for entry in entries.get(key, ())), default=0.0),
+            sum(not entry.whole for entry in entries.get(key, ())),
+            len(_dark(entries.get(key, ()))),
+            max((entry.time or 0 for entry in entries.get(key, ())), default=0.0),
         )
         for key in {*active, *entries}
     ]
@@ -177,17 +180,17 @@ def _found(active: t.Sequence[model.Finding]) -> str:
     return f"{many}: {', '.join(grave)}." if grave else f"{many}, none critical or high."
 
 
+def _dark(entries: t.Iterable[model.Coverage]) -> set[tuple[str, str]]:
+    """Return the hosts and capabilities of which nothing is known but that they were not checked."""
+    return {(entry.host, entry.capability) for entry in entries if entry.whole}
+
+
 def looked(entries: t.Sequence[model.Coverage], shown: coverage.Matrix) -> str:
     """Return how much was looked at: ``3 of 5 scopes were not checked: auditd is not running.``"""
-    total = len(entries)
+    total = sum(not entry.whole for entry in entries)
     dark = [entry for entry in entries if entry.status == _finding.NOT_CHECKED]
     part = [entry for entry in entries if entry.status == _finding.PARTIAL]
-    words = [f"{len(dark):,} of {total:,} scopes {_were(len(dark))} not checked"] if dark else []
-    if part:
-        words.append(f"{len(part):,}{'' if dark else f' of {total:,} scopes'} {_were(len(part))} checked only in part")
-    never = sum(len(row.hosts) for row in shown.rows for cell in row.cells if cell.status == coverage.NEVER)
-    if never:
-        words.append(f"{never:,} of {shown.controls:,} capabilities on hosts {_were(never)} never run")
+    words = _gaps(dark, part, total, shown)
     if not words:
         return f"Every scope was checked ({total:,} of {total:,})."
     reasons = collections.Counter(coverage.gap_reason(entry) for entry in dark or part).most_common()
@@ -197,6 +200,27 @@ def looked(entries: t.Sequence[model.Coverage], shown: coverage.Matrix) -> str:
         else ""
     )
     return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}{why}."
+
+
+def _gaps(
+    dark: t.Sequence[model.Coverage], part: t.Sequence[model.Coverage], total: int, shown: coverage.Matrix
+) -> list[str]:
+    words = []
+    controls = "hosts" if len(shown.capabilities) == 1 else "capabilities on hosts"
+    unknown = len(_dark(dark))
+    if unknown:
+        words.append(f"{unknown:,} of {shown.controls:,} {controls} {_were(unknown)} not checked at all")
+    scopes = sum(not entry.whole for entry in dark)
+    if scopes:
+        words.append(f"{scopes:,} of {total:,} scopes {_were(scopes)} not checked")
+    if part:
+        words.append(
+            f"{len(part):,}{'' if scopes else f' of {total:,} scopes'} {_were(len(part))} checked only in part"
+        )
+    never = sum(len(row.hosts) for row in shown.rows for cell in row.cells if cell.status == coverage.NEVER)
+    if never:
+        words.append(f"{never:,} of {shown.controls:,} capabilities on hosts {_were(never)} never run")
+    return words
 
 
 def _were(number: int) -> str:

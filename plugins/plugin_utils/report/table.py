@@ -9,19 +9,24 @@ import dataclasses
 import textwrap
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, coverage, explained, model, summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.columns import Column, aligned, wrapped
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
-    listed,
     visible,
 )
 
 MINIMUM_WIDTH = 60
 _MATRIX_LIMIT = 40
 _GAP_LIMIT = 40
-_STATUS_WORDS = {"checked": "checked", "partial": "partly", "not_checked": "not checked", coverage.NEVER: "never run"}
+_STATUS_WORDS = {
+    "checked": "checked",
+    "partial": "partly",
+    "not_checked": "not checked",
+    coverage.NEVER_CHECKED: "never checked",
+    coverage.NEVER: "never run",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +50,7 @@ _FINDING_COLUMNS = (
 _COVERAGE_COLUMNS = (
     Column("HOSTS", 40, middle=True),
     Column("CAPABILITY", 24),
-    Column("COVERAGE", 11),
+    Column("COVERAGE", 13),
     Column("SCOPES", 12),
     Column("REASON", 200, shrinks=True),
 )
@@ -68,6 +73,7 @@ def lines(
         *(found or textwrap.wrap(_nothing(entries, matrix), width)),
         "",
         *_coverage(matrix, width),
+        *_explained(entries, width),
         "",
         *_gaps(coverage.gaps(entries, matrix), width, bool(matrix.rows)),
     ]
@@ -98,11 +104,11 @@ def _coverage(matrix: coverage.Matrix, width: int) -> list[str]:
         return ["No coverage."]
     cells = [
         (
-            listed([visible(host, 60) for host in row.hosts], 1),
+            alike.hosts([visible(host, 60) for host in row.hosts], 2),
             capability_name(capability),
             _STATUS_WORDS[cell.status],
-            f"{cell.checked:,} of {cell.scopes:,}",
-            cell.reason,
+            f"{cell.checked:,} of {cell.scopes:,}" if cell.scopes else "",
+            cell.reason or cell.note,
         )
         for row in matrix.rows[:_MATRIX_LIMIT]
         for capability, cell in zip(matrix.capabilities, row.cells, strict=True)
@@ -110,6 +116,11 @@ def _coverage(matrix: coverage.Matrix, width: int) -> list[str]:
     text = aligned(_COVERAGE_COLUMNS, cells, width)
     hidden = sum(len(row.hosts) for row in matrix.rows[_MATRIX_LIMIT:])
     return [*text, f"and {counted(hidden, 'host')} with fewer gaps"] if hidden else text
+
+
+def _explained(entries: t.Sequence[model.Coverage], width: int) -> list[str]:
+    words = explained.sentence(entries)
+    return ["", *textwrap.wrap(f"{words}; the report lists them.", width)] if words else []
 
 
 def _gaps(gaps: t.Sequence[coverage.Gap], width: int, covered: bool) -> list[str]:
@@ -121,7 +132,7 @@ def _gaps(gaps: t.Sequence[coverage.Gap], width: int, covered: bool) -> list[str
     for gap in gaps[:_GAP_LIMIT]:
         scope = "" if gap.scope in ("", gap.capability) else f", {visible(gap.scope, 100)}"
         part = f" (partly; {counted(gap.skipped_count, 'subject')} skipped)" if gap.status == "partial" else ""
-        hosts = listed([visible(host, 60) for host in gap.hosts], 5)
+        hosts = alike.hosts([visible(host, 60) for host in gap.hosts], 5)
         sentence = f"{hosts}: {capability_name(gap.capability)}{scope}{part}: {visible(gap.reason, 300)}"
         text += wrapped(sentence, width)
     if len(gaps) > _GAP_LIMIT:

@@ -8,7 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, coverage, model, summary, trend
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    cards,
+    coverage,
+    explained,
+    model,
+    summary,
+    trend,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
@@ -24,12 +31,14 @@ _ATTENTION_LIMIT = 8
 _HOST_LIMIT = 100
 _MATRIX_LIMIT = 60
 _GAP_LIMIT = 60
+_EXPLAINED_LIMIT = 300
 _RUN_LIMIT = 20
 
 _COVERAGE_WORDS = {
     "checked": "Checked",
     "partial": "Partly",
     "not_checked": "Not checked",
+    coverage.NEVER_CHECKED: "Never checked",
     coverage.NEVER: "Never run",
 }
 
@@ -55,6 +64,9 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "matrix_limit": _MATRIX_LIMIT,
         "gaps": gaps,
         "gap_limit": _GAP_LIMIT,
+        "explained": explained.groups(data.coverage),
+        "explained_words": explained.sentence(data.coverage),
+        "explained_limit": _EXPLAINED_LIMIT,
         **_score(data, score),
         **_attention(data, gaps),
         **_trend(data),

@@ -163,6 +163,7 @@ function fillChoices() {
 
 root.dataset.script = "on";
 listenForTheme();
+byId("explained-filter")?.addEventListener("input", filterExplained);
 if (byId("filter")) {
   fillChoices();
   listenForFilter();

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: bulwark.servers contributors
 // The chosen host's score and coverage, above its findings: a list without findings says nothing by itself.
 
-const COVERAGE_WORDS = { checked: "checked", partial: "partly checked", not_checked: "not checked", never: "never run" };
+const COVERAGE_WORDS = { checked: "checked", partial: "partly checked", not_checked: "not checked", never_checked: "never checked", never: "never run" };
 
 /** @param {State} state */
 function showHost(state) {
@@ -16,7 +16,7 @@ function showHost(state) {
   const coverage = element("ul");
   coverage.append(...host.cells.map(([capability, status, checked, scopes]) => {
     const item = listItem(icon(status), ` ${report.capabilities[capability].name}: ${COVERAGE_WORDS[status]}`);
-    if (scopes) item.append(element("span", ` (${checked} of ${scopes} scopes)`, "muted"));
+    if (scopes) item.append(element("span", ` (${checked} of ${counted(scopes, "scope")})`, "muted"));
     return item;
   }));
   const gaps = element("ul", undefined, "gaps muted");
@@ -24,5 +24,37 @@ function showHost(state) {
     const words = element("bdi", report.scopes[scope]);
     return listItem(`${report.capabilities[capability].name}, `, words, `: ${COVERAGE_WORDS[status]}. `, element("bdi", reason));
   }));
-  panel.replaceChildren(heading, coverage, ...(host.gaps.length ? [gaps] : []));
+  panel.replaceChildren(heading, coverage, ...(host.gaps.length ? [gaps] : []), ...explainedParts(host));
+}
+
+/** @param {Host} host */
+function explainedParts(host) {
+  if (!host.explained.length) return [];
+  const sum = host.explained.reduce((total, [, , count]) => total + count, 0);
+  const made = element("details", undefined, "muted");
+  made.append(element("summary", `${counted(sum, "change")} explained by packages`));
+  const list = element("ul", undefined, "gaps");
+  list.append(...host.explained.map(([capability, by, count, examples]) => {
+    const item = listItem(
+      `${report.capabilities[capability].name}: ${counted(count, "change")} ${count === 1 ? "is" : "are"} explained by `,
+      element("bdi", report.texts[by]),
+    );
+    if (examples.length) item.append(": ", element("bdi", examples.map((number) => report.texts[number]).join(", ")));
+    if (examples.length && examples.length < count) item.append(", …");
+    return item;
+  }));
+  made.append(list);
+  return [made];
+}
+
+/** Show of what explains changes only what has all words that were typed: a package, a path, a host. */
+function filterExplained() {
+  const words = byId("explained-filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [...document.querySelectorAll("#explained tbody tr")];
+  for (const row of rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+  }
+  const shown = rows.filter((row) => !row.hidden).length;
+  byId("explained-result").textContent = words.length ? `${grouped(shown)} of ${grouped(rows.length)}` : "";
 }

@@ -27,7 +27,8 @@
  * @typedef {{id: string, name: string, tactic: string, url: ?string}} Technique
  * @typedef {[number, string, number, number]} Cell capability, coverage status, scopes checked, all scopes
  * @typedef {[number, number, string, string]} Gap capability, scope, coverage status, reason
- * @typedef {{name: string, score: ?number, cells: Cell[], gaps: Gap[]}} Host
+ * @typedef {[number, number, number, number[]]} Explained capability, what explains (a text), of how many changes, examples (texts)
+ * @typedef {{name: string, score: ?number, cells: Cell[], gaps: Gap[], explained: Explained[]}} Host
  *
  * @typedef {Object} Report
  * @property {string[]} severities from the most severe
@@ -40,6 +41,7 @@
  * @property {{id: string, name: string}[]} capabilities
  * @property {string[]} scopes
  * @property {string[]} names of rows of evidence
+ * @property {string[]} texts what explains changes, and examples of these
  *
  * @typedef {Object} State What is shown; the address's fragment holds it.
  * @property {string[]} severity none for all
@@ -90,6 +92,12 @@ const capitalized = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
 /** @param {number} value */
 const grouped = (value) => value.toLocaleString("en-US");
+
+/**
+ * @param {number} number
+ * @param {string} noun
+ */
+const counted = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 /** @param {number} seconds since the epoch */
 function timeElement(seconds) {

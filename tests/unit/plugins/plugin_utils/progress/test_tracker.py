@@ -133,8 +133,8 @@ def test_hosts_that_fail_alike_have_the_same_reason(run: Tracker) -> None:
 
 
 def test_a_host_named_like_a_part_of_a_word_leaves_the_word_alone(run: Tracker) -> None:
-    run.host_failed("a", "Compare", "a has no space left, said web-a and a")
-    assert run.errors == {"a": "Compare: the host has no space left, said web-a and the host"}
+    run.host_failed("a1", "Compare", "a1 has no space left, said web-a1 and a1")
+    assert run.errors == {"a1": "Compare: the host has no space left, said web-a1 and the host"}
 
 
 def test_the_first_failure_of_a_host_is_kept_and_bounded(run: Tracker) -> None:

@@ -205,9 +205,12 @@ def _history(status: str, severity: str, first: float, last: float) -> tuple[mod
 def _host_coverage(number: int, host: str) -> list[model.Coverage]:
     if number == 1:
         reason = "No result arrived: the host was unreachable, or the run was stopped before it answered."
-        dark = {"host": host, "status": "not_checked", "reason": reason, "examined": 0}
-        return [coverage(capability=capability, scope="", **dark) for capability in ("file_integrity", "audit")]
+        dark = {"host": host, "status": "not_checked", "reason": reason, "examined": 0, "time": 0}
+        return [coverage(capability=name, scope=name, **dark) for name in ("file_integrity", "audit")]
     entries = [coverage(host=host, scope=scope) for scope in ("programs", "ssh", "cron", "boot", "libraries")]
+    entries[4] = coverage(host=host, scope="libraries", **_explained(number))
+    if number == 2:
+        entries[3] = coverage(host=host, scope="boot", note="The baseline was taken by this scan.")
     if number % 4 == 3:
         skipped = (("/etc/ssh/ssh_host_ed25519_key", "Permission denied: run as root."),)
         entries[1] = coverage(host=host, scope="ssh", status="partial", skipped=skipped, skipped_count=3)
@@ -215,6 +218,17 @@ def _host_coverage(number: int, host: str) -> list[model.Coverage]:
     if number % 6 == 4:
         audit |= {"status": "not_checked", "reason": "auditd is not running: install it and start it.", "examined": 0}
     return [*entries, coverage(**audit)]
+
+
+def _explained(number: int) -> dict[str, t.Any]:
+    """Return an upgrade that all hosts had, and a package that one of them has and no other."""
+    explained = [
+        model.Explained("openssh-server 1:10.0p1-7", 31, ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session")),
+        model.Explained("libc6 2.41-12", 4, ("/usr/lib/x86_64-linux-gnu/libc.so.6",)),
+    ]
+    if number == 2:
+        explained.append(model.Explained("helper-tools 0.1", 1, ("/usr/local/bin/helper",)))
+    return {"explained": tuple(explained), "explained_count": sum(item.count for item in explained)}
 
 
 # Everything that a host could send to break a page, a terminal or a template.
@@ -257,6 +271,8 @@ def hostile(attack: str) -> model.ReportData:
         "unmapped": {"notes": [attack]},
     }
     names = {"host": attack, "capability": attack, "scope": attack}
+    told = (model.Explained(attack, 3, (attack, attack)),)
+    explained: dict[str, t.Any] = {"explained": told, "explained_count": 3, "note": attack}
     return data(
         title=attack,
         limits=(("hosts", attack),),
@@ -274,7 +290,7 @@ def hostile(attack: str) -> model.ReportData:
             for status in model.STATUSES
         ),
         coverage=(
-            coverage(**names, status="partial", skipped=((attack, attack),), skipped_count=9),
+            coverage(**names, status="partial", skipped=((attack, attack),), skipped_count=9, **explained),
             coverage(**{**names, "host": f"{attack} dark"}, status="not_checked", reason=attack),
         ),
         alerts={

@@ -24,7 +24,7 @@ def test_hosts_that_were_covered_alike_share_a_row_and_the_worst_is_first() -> N
 
 
 def test_different_reasons_make_different_rows() -> None:
-    entries = [entry(host, "fim", "x", "not_checked", reason=f"Reason {host}.") for host in ("a", "b")]
+    entries = [entry(host, "fim", "x", "not_checked", reason=why) for host, why in (("a", "One."), ("b", "Another."))]
     assert len(coverage.matrix(entries).rows) == 2
 
 
@@ -51,6 +51,42 @@ def test_a_gap_names_every_host_with_the_same_reason() -> None:
         (("c", "/root", "Permission denied."),),
         7,
     )
+
+
+def test_the_same_reason_in_each_host_s_words_is_one_gap() -> None:
+    entries = [
+        entry(
+            f"web{number}",
+            "fim",
+            "fim",
+            "not_checked",
+            reason=f"the host was unreachable: ssh: connect to host 10.0.0.{number} port 22: Connection refused",
+        )
+        for number in range(80)
+    ]
+    (gap,) = coverage.gaps(entries, coverage.matrix(entries))
+    assert (len(gap.hosts), gap.reason) == (
+        80,
+        "the host was unreachable: ssh: connect to port 22: Connection refused",
+    )
+    assert len(coverage.matrix(entries).rows) == 1
+
+
+def test_a_host_that_was_never_checked_is_no_scope() -> None:
+    dark = entry("a", "fim", "fim", "not_checked", reason="No answer.", time=0)
+    matrix = coverage.matrix([dark, entry("b", "fim", "x")])
+    assert matrix.rows[0].cells == (coverage.Cell("never_checked", 0, 0, "No answer."),)
+    assert matrix.not_fully_checked == 1
+    # Before that it was, and of a module's own result nobody knows.
+    for time in (samples.NOW, None):
+        again = entry("a", "fim", "fim", "not_checked", reason="No answer.", time=time)
+        assert coverage.matrix([again]).rows[0].cells == (coverage.Cell("not_checked", 0, 0, "No answer."),)
+
+
+def test_notes_are_said_once_and_tell_hosts_apart() -> None:
+    entries = [entry("a", "fim", scope, note="First look.") for scope in ("x", "y")] + [entry("b", "fim", "x")]
+    matrix = coverage.matrix(entries)
+    assert {row.hosts: row.cells[0].note for row in matrix.rows} == {("a",): "First look.", ("b",): ""}
 
 
 def test_ten_thousand_hosts_that_are_alike_are_one_row() -> None:

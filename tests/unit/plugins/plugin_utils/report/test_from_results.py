@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_results, table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_results, model, table
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage
 
 from tests.unit.plugins.plugin_utils.report import stored
@@ -29,10 +29,21 @@ def test_a_finding_of_the_store_makes_the_same_row() -> None:
 def test_coverage_of_a_module_and_of_the_store_mean_the_same() -> None:
     scope = _finding.ScopeCoverage("programs")
     scope.skip("/bin/secret", "Permission denied.")
-    entry = scope.entry()
-    kept = dataclasses.asdict(Coverage("r", "web1", "fim", "partial", (entry,), 1.0, 1.0))
-    assert from_results.entries([entry], "web1", "fim") == from_results.entries([kept], "", "")
-    assert from_results.entries([entry], "web1", "fim")[0].skipped == (("/bin/secret", "Permission denied."),)
+    entry = {
+        **scope.entry(),
+        "explained": [{"by": "bash 5.2", "count": 3, "examples": ["/bin/bash"]}],
+        "explained_count": 4,
+        "note": "A note.",
+    }
+    kept = dataclasses.asdict(Coverage("r", "web1", "fim", "partial", (entry,), 1.0, 1.0, None))
+    (now,) = from_results.entries([entry], "web1", "fim")
+    (later,) = from_results.entries([kept], "", "")
+    # Only the store knows when a host was last checked.
+    assert (now.time, later.time) == (None, 0)
+    assert now == dataclasses.replace(later, time=None)
+    assert now.skipped == (("/bin/secret", "Permission denied."),)
+    assert now.explained == (model.Explained("bash 5.2", 3, ("/bin/bash",)),)
+    assert (now.explained_count, now.note) == (4, "A note.")
 
 
 @pytest.mark.parametrize(

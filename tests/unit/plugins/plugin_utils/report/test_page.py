@@ -172,7 +172,27 @@ def test_a_page_without_findings_tells_the_truth(data: model.ReportData, words: 
     text = rendered(data).text
     for sentence in words:
         assert sentence in text
+    assert text.count("Nothing was found") <= 1
     assert not re.search(r"all (is )?(clean|clear|good|safe)|no (problems|threats)", text, re.IGNORECASE)
+
+
+def test_what_packages_explain_is_listed_folded_away() -> None:
+    text = rendered(samples.fleet()).text
+    assert "386 changes on 11 hosts are explained by packages" in text
+    first, second = text.index("helper-tools 0.1"), text.index("openssh-server 1:10.0p1-7")
+    assert first < second
+    assert "/usr/sbin/sshd, /usr/lib/openssh/sshd-session" in text
+    assert "The baseline was taken by this scan." in text
+    assert "<details open" not in page.render(samples.fleet())
+
+
+def test_a_host_that_never_answered_is_never_checked_and_no_scope() -> None:
+    dark = samples.coverage(host="web2", scope="file_integrity", status="not_checked", reason="No answer.", time=0)
+    text = rendered(samples.data(coverage=(samples.coverage(), dark))).text
+    for words in ("1 of 2 hosts was not checked at all: No answer.", "Never checked"):
+        assert words in text
+    assert re.search(r"1 of 1\s*; 1 host not at all", text)
+    assert not re.search(r"0 of 1\b", text)
 
 
 def test_a_list_narrowed_to_nothing_is_not_called_nothing_found() -> None:
@@ -184,7 +204,8 @@ def test_a_list_narrowed_to_nothing_is_not_called_nothing_found() -> None:
             limits=(("statuses", "resolved"),),
         )
     ).text
-    assert "None of 1 finding is listed. Limited to statuses: resolved. 1 active finding: 1 high." in text
+    assert "None of 1 finding is listed. Limited to statuses: resolved." in text
+    assert "1 active finding: 1 high." in text
     assert "Nothing was found" not in text
 
 
@@ -203,7 +224,7 @@ def test_the_score_is_shown_with_its_formula_and_its_parts() -> None:
 def test_a_fleet_of_ten_thousand_is_grouped_and_what_is_cut_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view, "FINDING_LIMIT", 200)
     document = rendered(samples.fleet(hosts=10_000, findings=300))
-    assert "5,833 hosts" in document.text
+    assert "5,832 hosts" in document.text
     assert "9,900 hosts with less to do are not listed." in document.text
     assert "This file holds 200 of 300 findings, the most severe first." in document.text
     assert len(document.elements) < 20_000

@@ -6,7 +6,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +61,47 @@ def test_without_coverage_nothing_is_called_clean() -> None:
     lines = table.lines([], [])
     assert lines[0] == "Nothing was found, and no coverage says what was looked at."
     assert lines[-1] == "Nothing was checked."
+
+
+def test_what_packages_explain_is_said_in_one_line_and_a_note_beside_the_coverage() -> None:
+    told = (model.Explained("openssh-server 1:10.0", 31, ("/usr/sbin/sshd",)),)
+    entries = [samples.coverage(explained=told, explained_count=31, note="The baseline was taken by this scan.")]
+    assert table.lines([], entries) == [
+        "Nothing was found. Every scope was checked (1 of 1).",
+        "",
+        "HOSTS  CAPABILITY      COVERAGE  SCOPES  REASON",
+        "web1   File integrity  checked   1 of 1  The baseline was taken by this scan.",
+        "",
+        "31 changes are explained by packages; the report lists them.",
+        "",
+        "Everything was checked.",
+    ]
+
+
+def test_a_host_that_never_answered_is_no_scope() -> None:
+    dark = samples.coverage(host="web2", scope="file_integrity", status="not_checked", reason="No answer.", time=0)
+    assert table.lines([], [samples.coverage(), dark]) == [
+        "Nothing was found. 1 of 2 hosts was not checked at all: No answer.",
+        "",
+        "HOSTS  CAPABILITY      COVERAGE       SCOPES  REASON",
+        "web2   File integrity  never checked          No answer.",
+        "web1   File integrity  checked        1 of 1",
+        "",
+        "Not checked:",
+        "- web2: File integrity: No answer.",
+    ]
+
+
+def test_a_fleet_that_does_not_answer_is_one_line() -> None:
+    entries = [
+        samples.coverage(host=f"web{number:02}", scope="file_integrity", status="not_checked", reason=reason, time=0)
+        for number in range(1, 81)
+        for reason in [f"the host was unreachable: ssh: connect to host 10.0.0.{number} port 22: Connection refused"]
+    ]
+    lines = table.lines([], entries, width=160)
+    reason = "the host was unreachable: ssh: connect to port 22: Connection refused"
+    assert lines[-1] == f"- web01..web80 (80 hosts): File integrity: {reason}"
+    assert lines[3] == f"web01..web80 (80 hosts)  File integrity  never checked          {reason}"
 
 
 def test_only_full_coverage_is_called_everything() -> None:

@@ -1,0 +1,32 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import explained, model
+
+from tests.unit.plugins.plugin_utils.report import samples
+
+
+def entry(host: str, *told: model.Explained, scope: str = "programs") -> model.Coverage:
+    return samples.coverage(host=host, scope=scope, explained=told, explained_count=sum(item.count for item in told))
+
+
+def test_what_is_on_the_fewest_hosts_comes_first() -> None:
+    common = model.Explained("libc6 2.41", 4, ("/lib/libc.so.6",))
+    forged = model.Explained("helper 0.1", 1, ("/usr/bin/helper",))
+    entries = [entry("web1", common), entry("web2", common, forged), entry("web2", common, scope="libraries")]
+    assert explained.groups(entries) == (
+        explained.Group("file_integrity", "helper 0.1", 1, ("web2",), ("/usr/bin/helper",)),
+        explained.Group("file_integrity", "libc6 2.41", 12, ("web1", "web2"), ("/lib/libc.so.6",)),
+    )
+
+
+def test_the_sentence_counts_changes_and_hosts() -> None:
+    one = model.Explained("bash 5.2", 1, ())
+    assert explained.sentence([entry("web1")]) == ""
+    assert explained.sentence([entry("web1", one)]) == "1 change is explained by packages"
+    assert explained.sentence([entry("web1", one), entry("web2")]) == "1 change on 1 host is explained by packages"
+    assert explained.sentence([entry("web1", one), entry("web2", one)]) == (
+        "2 changes on 2 hosts are explained by packages"
+    )
