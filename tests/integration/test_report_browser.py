@@ -485,6 +485,30 @@ def test_paper_has_all_that_matches_unfolded_and_nothing_to_click(browser: Brows
     assert browser.driver.find_elements("css selector", "details[open]") == []
 
 
+@pytest.mark.parametrize("host", ["", "web-000.example.org"])
+def test_nothing_is_cut_off_on_paper(browser: Browser, host: str) -> None:
+    """A4 has 688 pixels between the margins, which are 14 mm."""
+    browser.open(_FLEET, f"#findings?status=&host={host}", width=688)
+    browser.media("print")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    cut = browser.run(
+        """
+        return [...document.querySelectorAll("th, td, dd, dt, time, .tile-name, .badge, summary > *")]
+          .filter((element) => element.checkVisibility() && !element.closest(".visually-hidden"))
+          .filter((element) => {
+            const box = element.closest(".card, .tile, .finding") ?? document.body;
+            const end = box.getBoundingClientRect().right + 0.5;
+            return element.getBoundingClientRect().right > end || element.scrollWidth > element.clientWidth + 1
+              && getComputedStyle(element).display !== "inline" && element.getBoundingClientRect().left
+              + element.scrollWidth > end;
+          })
+          .map((element) => `${element.tagName} ${element.className} ${element.textContent.slice(0, 40)}`)
+        """
+    )
+    assert cut == []
+    assert not browser.find("#explained-filter").is_displayed()
+
+
 def test_the_browser_prints_it(browser: Browser) -> None:
     browser.open(_FLEET, "#findings?severity=critical")
     assert base64.b64decode(browser.driver.print_page()).startswith(b"%PDF-")
