@@ -171,9 +171,11 @@ class DpkgDatabase:
     def _has_files(self, group: int) -> bool:
         """Say whether a path of the package should have a digest: it is no conffile and no directory."""
         conffiles = self._stanzas[group].conffiles
-        paths = [self._index.path(member) for member in self._index.members(group)]
-        directories = {os.path.dirname(path) for path in paths}
-        return any(path not in directories and path not in conffiles for path in paths)
+        # From the end, as a directory comes before what is in it: most often the first that is asked is a file.
+        return any(
+            self._index.path(member) not in conffiles and not self._index.leads_on(member, group)
+            for member in reversed(self._index.members(group))
+        )
 
     def _diversion_notes(self) -> t.Iterator[tuple[str, str]]:
         """Yield the paths that a diversion took from their package and where a file of nobody is now."""

@@ -10,6 +10,8 @@ import typing as t
 from array import array
 
 _LOW_32 = 0xFFFFFFFF
+# Before each path: no path holds it.
+_SEPARATOR = b"\0"
 
 
 class PathIndex:
@@ -31,10 +33,11 @@ class PathIndex:
             starts.append(ordinal)
             for path in paths:
                 keys.append((hash(path) & _LOW_32) << 32 | ordinal)
-                end += len(path)
+                end += len(_SEPARATOR) + len(path)
                 ends.append(end)
                 ordinal += 1
-            blob += b"".join(paths)
+            if paths:
+                blob += _SEPARATOR + _SEPARATOR.join(paths)
         keys.sort()
         self._keys = array("Q", keys)
         self._blob = blob
@@ -45,7 +48,7 @@ class PathIndex:
         return len(self._ends)
 
     def path(self, ordinal: int) -> bytes:
-        return bytes(self._blob[self._ends[ordinal - 1] if ordinal else 0 : self._ends[ordinal]])
+        return bytes(self._blob[self._begin(ordinal) + len(_SEPARATOR) : self._ends[ordinal]])
 
     def find(self, path: bytes) -> t.Iterator[int]:
         """Yield the ordinal of every listing of ``path``, in the order of the groups."""
@@ -66,3 +69,12 @@ class PathIndex:
         """Return the ordinals of one group."""
         following = group + 1
         return range(self._starts[group], self._starts[following] if following < len(self._starts) else len(self))
+
+    def leads_on(self, ordinal: int, group: int) -> bool:
+        """Say whether a group has paths below one of its paths, which must be a directory then."""
+        members = self.members(group)
+        below = _SEPARATOR + self.path(ordinal) + b"/"
+        return self._blob.find(below, self._begin(members.start), self._begin(members.stop)) >= 0
+
+    def _begin(self, ordinal: int) -> int:
+        return self._ends[ordinal - 1] if ordinal else 0

@@ -112,10 +112,8 @@ class Reader:
             self.header: dict[str, t.Any] = json.loads(self._header)
         except ValueError as error:
             raise DamagedError("the baseline %s is damaged: its header is no JSON" % self._path) from error
-        self.directories: dict[bytes, bytes] = {}
-        for line in self._index.split(b"\n") if self._index else ():
-            name, _separator, place = line.partition(b" ")
-            self.directories[lines.unescape(name)] = place
+        split = [line.split(b" ", 1) for line in self._index.split(b"\n")] if self._index else []
+        self.directories: dict[bytes, bytes] = {lines.unescape(name): place for name, place in split}
         self._header = self._index = b""
         return self
 
@@ -131,6 +129,12 @@ class Reader:
         """Yield every directory that the baseline knows, and where its block is."""
         for directory, text in self.directories.items():
             yield directory, self._place(text)
+
+    def sizes(self) -> t.Iterator[tuple[bytes, int, int]]:
+        """Yield every directory that the baseline knows, with the numbers of its entries and of bytes in its files."""
+        for directory, text in self.directories.items():
+            fields = text.split(b" ", 4)
+            yield (directory, 0, 0) if fields[0] == b"-" else (directory, int(fields[2]), int(fields[3]))
 
     @staticmethod
     def _place(text: bytes) -> Place:

@@ -17,15 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateDirectory,
     StateError,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
-    evidence,
-    header,
-    lines,
-    packages,
-    tally,
-    watches,
-)
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, lines, tally, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
@@ -37,8 +29,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.ope
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance, Review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, begin, survey
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.packages import (
+        PackageDatabases,
+        PackageEdit,
+    )
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance, Review
+
+# On the host every module is compiled anew by each run. What the workers don't need is imported where it is used: once
+# they are busy, or where something changed.
 
 _PART_DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
 
@@ -60,7 +62,7 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
             "packages_changed": False,
             "baseline": {**header.summary(None, opened.seal), "exists": opened.seal is not None},
         }
-    comparison = Comparison(options, opened, deadline, packages.load_packages())
+    comparison = Comparison(options, opened, deadline)
     comparison.run()
     comparison.note_other_watches()
     return {"changed": False, **comparison.result()}
@@ -90,18 +92,26 @@ class Comparison:
         options: Options,
         opened: Opened,
         deadline: _run.Deadline,
-        databases: packages.PackageDatabases,
+        databases: PackageDatabases | None = None,
         acceptance: Acceptance | None = None,
     ) -> None:
+        """databases: the host's, those that are installed when left out."""
         self._options = options
         self._opened = opened
         self._deadline = deadline
         self._reader, self._header = opened.believed()
         self._watches = watches.with_meaning_of(self._header.watches, options.watches or ())
-        self._packages = databases
+        self._given_packages = databases
+        self._acceptance = acceptance
+        self._edited: list[PackageEdit] = []
         self.tally = tally.Tally(self._watches)
-        self.review = Review(self._watches, self._classify, options.max_changes, acceptance)
         self._damaged = False
+
+    @functools.cached_property
+    def review(self) -> Review:
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Review
+
+        return Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
 
     def run(self) -> None:
         """Compare everything; afterwards ``review`` and ``tally`` are complete."""
@@ -164,8 +174,7 @@ class Comparison:
 
     def result(self) -> dict[str, t.Any]:
         self._judge_seal()
-        detections = self.review.detections()
-        detections += [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited()]
+        detections = self.review.detections() + self._package_detections()
         if self._damaged and self._options.expected:
             opened = self._opened._replace(problem=_PART_DAMAGED, alert="fim_baseline_tampered")
             detections = opened.detections(self._options.expected) + detections
@@ -189,7 +198,6 @@ class Comparison:
             self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
 
     def _classify(self, change: Change) -> Verdict:
-        # Importing the rules takes time, which few comparisons need, and none before its workers are at it.
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
 
         return classify.classify(change, self._context)
@@ -209,12 +217,22 @@ class Comparison:
             now = header.merged_packages(self._header.packages, now)
         return None if now == self._header.packages else now
 
-    def _edited(self) -> list[packages.PackageEdit]:
-        return packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
+    def _package_detections(self) -> list[dict[str, t.Any]]:
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence
+
+        return [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited]
 
     def _read_packages(self) -> None:
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+
         self.tally.add_packages(self._packages)
-        self._edited()  # what it reads is kept for the result
+        self._edited = packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
+
+    @functools.cached_property
+    def _packages(self) -> PackageDatabases:
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+
+        return self._given_packages or packages.load_packages()
 
     @functools.cached_property
     def _context(self) -> Context:

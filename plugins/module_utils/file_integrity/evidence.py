@@ -9,9 +9,11 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import decode, model, packages
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import decode, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import SEAL_SCOPE
 
-SEAL_SCOPE = "baseline_seal"
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
 
 # type_id of the OCSF file object.
 _TYPE_IDS = {

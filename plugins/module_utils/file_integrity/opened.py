@@ -10,7 +10,6 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import Header
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
@@ -45,6 +44,9 @@ class Opened(t.NamedTuple):
     def detections(self, expected: t.Sequence[str] | None) -> list[dict[str, t.Any]]:
         if self.alert is None or self.problem is None:
             return []
+        # Importing takes time, which only a baseline that can't be believed needs.
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence
+
         return [evidence.seal_detection(self.alert, self.path, self.problem, expected or (), self.seal)]
 
 

@@ -144,7 +144,9 @@ class Options:
 
     def derived_rules(self) -> tuple[classify_derived.DerivedRule, ...]:
         """Return the rules of what programs generate; UsageError when the controller's content doesn't fit."""
-        # Few comparisons need them before their workers are busy, and importing takes time.
+        if not self.derived:
+            return ()
+        # Imported late: the workers, which need none of it, are busy by now.
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived
 
         try:

@@ -85,7 +85,8 @@ def survey(
     """
     known = [(cost(0, 0), b"/")]
     if reader is not None:
-        known = [(cost(place.entries, place.content), directory) for directory, place in reader.places()]
+        reads = options.rehash == "always"
+        known = [(cost(entries, content * reads), directory) for directory, entries, content in reader.sizes()]
     tasks = Tasks(known, options.workers)
 
     def take(report: Report) -> None:

@@ -9,11 +9,11 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.evidence import SEAL_SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Packages, Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 
 PACKAGES_SCOPE = "packages"
+SEAL_SCOPE = "baseline_seal"
 _TAKEN = "A baseline was taken: the host as it is now is what later scans compare it with."
 
 

@@ -13,7 +13,7 @@ _DIRECTORY_COST = 100000
 # A share is worth at least this much, so that handing out doesn't cost more than reading.
 _SMALLEST_SHARE = 4 << 20
 _MOST_DIRECTORIES = 256
-_SHARES_PER_WORKER = 8
+_SHARES_PER_WORKER = 2
 
 
 def cost(entries: int, content: int) -> int:
