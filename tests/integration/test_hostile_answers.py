@@ -115,3 +115,27 @@ def test_a_host_cannot_have_its_seal_forgotten(tmp_path: pathlib.Path, digest: t
         seal = store.seal("evil", "default")
     assert seal is not None
     assert (seal.digest, seal.next_digest) == ("a" * 64, None)
+
+
+def test_a_host_cannot_decide_what_the_history_of_its_seal_says(tmp_path: pathlib.Path) -> None:
+    digest = "b" * 64
+    named = {
+        "watches_added": ["evil", "cron"],
+        "watches_removed": ["\x1b[2J", {"a": 1}, "n" * 9999],
+        "watches_changed": "cron",
+    }
+    baseline = {"exists": True, "digest": digest, "reason": "First baseline."}
+    answer = {"changed": True, "created": True, "staged_digest": digest, "baseline": baseline, "coverage": [], **named}
+    inventory = _forging(tmp_path, answer)
+    url = f"sqlite:///{tmp_path}/findings.db"
+    with contextlib.closing(Store.open(url)) as store:
+        store.propose_seal("evil", "default", "a" * 64, by="me", reason="first", now=1)
+        store.confirm_seal("evil", "default", "a" * 64, now=1)
+    task = {"bulwark.servers.file_integrity": {"store": url}}
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": [task]}]))
+    controller("2.21").run_playbook(tmp_path / "play.yml", inventory=inventory, state=tmp_path)
+    with contextlib.closing(Store.open(url)) as store:
+        reason = store.seal_history("evil", "default")[0].reason
+    assert reason is not None
+    assert reason.startswith("Watches added: cron. Watches removed: \\x1b[2J, {'a': 1}, nnn")
+    assert len(reason) < 300

@@ -32,8 +32,15 @@ def test_notices_become_warnings_which_a_module_cannot_send_itself() -> None:
     assert readable(answer) == {"warnings": ["one\\x1b[31m", "2", *["more"] * 18]}
 
 
+@pytest.mark.parametrize(("said", "kept"), [(True, True), (False, False), ("yes", False), ({"a": 1}, False)])
+def test_only_a_task_that_failed_can_have_had_a_wrong_option(said: t.Any, kept: bool) -> None:
+    assert ("usage_error" in readable({"failed": True, "usage_error": said})) is kept
+    assert "usage_error" not in readable({"usage_error": said})
+
+
 @pytest.mark.parametrize(
-    "key", ["ansible_facts", "add_host", "results", "skipped", "unreachable", "findings", "exception"]
+    "key",
+    ["argument_errors", "ansible_facts", "add_host", "results", "skipped", "unreachable", "findings", "exception"],
 )
 def test_what_only_the_controller_may_say_is_left_out(key: str) -> None:
     assert readable({key: True, "changed": False}) == {"changed": False}
