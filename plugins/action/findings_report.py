@@ -8,22 +8,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import textwrap
 import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, secure_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     coverage,
     from_store,
     model,
+    outline,
     output,
     page,
     summary,
-    table,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
@@ -43,6 +42,7 @@ class ActionModule(ControllerActionBase):
             "statuses": {"type": "list", "elements": "str", "choices": list(model.STATUSES), "default": []},
             "since": {"type": "str"},
             "width": {"type": "int", "default": 120},
+            "run": {"type": "str"},
         },
     }
 
@@ -63,17 +63,27 @@ class ActionModule(ControllerActionBase):
             changed = output.put(path, page.render(data), mode, page.same_report, dry=self._task.check_mode)
         except (catalogue.ContentError, output.OutputError) as error:
             raise AnsibleActionFail(str(error)) from None
-        return {"changed": changed, "path": str(path), **_facts(data, options["width"])}
+        run = _controls(store, options["run"])
+        return {
+            "changed": changed,
+            "path": str(path),
+            "summary": outline.lines(data, options["width"], run),
+            **_facts(data),
+        }
 
 
-def _facts(data: model.ReportData, width: int) -> dict[str, t.Any]:
+def _controls(store: Store, run_id: str | None) -> frozenset[outline.Control] | None:
+    # In check mode the run is in no store.
+    if run_id is None or not store.runs(ids=[run_id]):
+        return None
+    return frozenset((covered.host, covered.capability) for covered in store.coverage(run_id))
+
+
+def _facts(data: model.ReportData) -> dict[str, t.Any]:
     matrix = coverage.matrix(data.coverage, data.findings)
     score = summary.score(data.coverage, data.findings)
     active = summary.severity_counts(finding for finding in data.findings if finding.active)
     statuses = [finding.status for finding in data.findings]
-    listed = [found for found in data.findings if data.listed(found) and (found.active or data.statuses)]
-    unlisted = sum(active) - sum(finding.active for finding in listed)
-    lines = table.lines([_row(data, finding) for finding in listed], data.coverage, width, unlisted=unlisted)
     return {
         "score": dataclasses.asdict(score.total) if score else None,
         "counts": {
@@ -81,20 +91,7 @@ def _facts(data: model.ReportData, width: int) -> dict[str, t.Any]:
             "by_status": {status: statuses.count(status) for status in model.STATUSES},
             "open_by_severity": dict(zip(model.SEVERITIES, active, strict=True)),
             "open_at_least": summary.open_at_least(active),
-            "hosts": sum(len(row.hosts) for row in matrix.rows),
+            "hosts": len(matrix.hosts),
             "not_fully_checked": matrix.not_fully_checked,
         },
-        "summary": [*_heading(data, score, max(width, table.MINIMUM_WIDTH)), "", *lines],
     }
-
-
-def _heading(data: model.ReportData, score: secure_score.SecureScore | None, width: int) -> list[str]:
-    words = (
-        f"Secure score {score.total.score:.0f} of 100: {summary.lost(score.total)}." if score else "No secure score."
-    )
-    return [*textwrap.wrap(words, width), *textwrap.wrap(summary.limits(data), width)]
-
-
-def _row(data: model.ReportData, finding: model.Finding) -> table.Row:
-    title = data.alert(finding.alert).title
-    return table.Row(finding.severity, finding.status, finding.host, title, finding.subject)

@@ -81,6 +81,11 @@ options:
     description: How many columns the lines of RV(summary) may have, at least 60.
     type: int
     default: 120
+  run:
+    description:
+      - Id of a run. RV(summary) is then about the hosts and capabilities of this run, and one line of it says what else
+        the store has. The report itself has everything all the same.
+    type: str
 notes:
   - A file holds up to 20,000 findings, the most severe first, and says how many it leaves out. Narrow it with O(hosts),
     O(capabilities), O(statuses) and O(since), or read all with M(bulwark.servers.findings_info).

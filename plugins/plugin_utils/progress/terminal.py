@@ -173,6 +173,7 @@ def under_runner(environment: t.Mapping[str, str]) -> bool:
 
 def escaped(text: str) -> str:
     """Return text in which colours are all that a terminal obeys."""
+    text = text.replace("\r\n", "\n")
     if text.isascii() and "\x1b" not in text and text.replace("\n", "").isprintable():
         return text
     return "".join(

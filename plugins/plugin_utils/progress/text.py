@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import collections
 import typing as t
-import unicodedata
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tally, Tracker
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.columns import shortened, taken, width
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
@@ -25,9 +25,13 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 # A host that takes longer than this is named: on a large fleet the last few decide how long a scan takes.
 SLOW_AFTER = 10.0
 
+_NAMED_SLOW = 2
+_SHORTEST_NAME = 8
+
 _BAR = 24
 _REASON_LIMIT = 1000
 _DETAIL_LINES = 5
+_MESSAGE_LINES = 10
 _HOSTS_NAMED = 10
 _REASONS_NAMED = 20
 
@@ -42,20 +46,10 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def fit(text: str, columns: int) -> str:
-    """Return as much of ``text`` as these terminal columns hold, counting wide characters as two (Unicode UAX 11)."""
-    used = 0
-    for position, char in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        if used > columns:
-            return text[:position]
-    return text
-
-
 def block(run: Tracker, columns: int, rows: int) -> list[str]:
     """Return the lines of the live block for a terminal of this size: the fleet, each capability, the task."""
-    lines = [_fleet(run), *(_capability(run, name) for name in _capabilities(run)), _task(run)]
-    return [fit(line, columns - 1) for line in lines[: max(1, rows - 2)]]
+    lines = [_fleet(run), *(_capability(run, name) for name in _capabilities(run)), _task(run, columns - 1)]
+    return [taken(line, columns - 1) for line in lines[: max(1, rows - 2)]]
 
 
 def plain(run: Tracker) -> str:
@@ -75,8 +69,11 @@ def failure(host: str, what: str, result: t.Mapping[str, t.Any], place: str | No
     what: ``failed``, ``did not answer`` ... with the task's name. place: the file and line of the task. The message
     comes first, then what else the module said, long output cut to its end.
     """
-    message = visible(str(result.get("msg") or result.get("censored") or "no message was given").strip(), _REASON_LIMIT)
-    lines = [f"{visible(host, 200)}: {what}: {message}"]
+    message = _message_lines(result)
+    lines = [f"{visible(host, 200)}: {what}: {visible(message[0], _REASON_LIMIT)}"]
+    lines += [f"    {visible(line, _REASON_LIMIT)}" for line in message[1:_MESSAGE_LINES]]
+    if len(message) > _MESSAGE_LINES:
+        lines.append(f"    ({len(message) - _MESSAGE_LINES:,} more lines; -v shows them)")
     for name in _DETAILS:
         value = result.get(name)
         if value in (None, "", []):
@@ -90,8 +87,14 @@ def failure(host: str, what: str, result: t.Mapping[str, t.Any], place: str | No
     return lines
 
 
+def _message_lines(result: t.Mapping[str, t.Any]) -> list[str]:
+    said = str(result.get("msg") or result.get("censored") or "").strip()
+    return [line for line in said.splitlines() if line.strip()] or ["no message was given"]
+
+
 def said(host: str, words: str) -> str:
     """Return what a task printed for a host; the second and later lines are set in, so that none looks like ours."""
+    words = words.replace("\r\n", "\n")
     lines = visible(words, len(words), multiline=True).strip("\n").split("\n")
     return f"{visible(host, 200)}: " + "\n    ".join(lines)
 
@@ -137,17 +140,31 @@ def _capabilities(run: Tracker) -> list[str]:
 def _capability(run: Tracker, name: str) -> str:
     tally = run.tallies.get(name, Tally())
     total = len(run.hosts)
-    filled = _BAR * len(tally.looks) // total if total else 0
+    looked = len(tally.looked_at)
+    filled = _BAR * looked // total if total else 0
     gauge = "#" * filled + "." * (_BAR - filled)
-    return f"{capability_name(name)} [{gauge}] {len(tally.looks):,}/{total:,}  {_severities(tally.severities)}".rstrip()
+    return f"{capability_name(name)} [{gauge}] {looked:,}/{total:,}  {_severities(tally.severities)}".rstrip()
 
 
-def _task(run: Tracker) -> str:
-    parts = [f"{run.task_done:,}/{run.task_hosts:,}"]
-    slow = [f"{visible(host, 80)} ({duration(wait)})" for host, wait in run.at_work(SLOW_AFTER)]
-    if slow:
-        parts.append(f"waiting for {listed(slow, 2)}")
-    return f"{visible(run.task, 80)}: {', '.join(parts)}" if run.task else ""
+def _task(run: Tracker, columns: int = 10_000) -> str:
+    """Return what the run is at, and the hosts that it waits for, with shorter names where columns are few."""
+    if not run.task:
+        return ""
+    task = shortened(visible(run.task, 80), max(columns // 3, 12), middle=False)
+    done = f"{task}: {run.task_done:,}/{run.task_hosts:,}"
+    slow = [(visible(host, 80), f"({duration(wait)})") for host, wait in run.at_work(SLOW_AFTER)]
+    if not slow:
+        return done
+
+    def words(longest: int) -> str:
+        return (
+            f"{done}, waiting for {listed([f'{shortened(host, longest)} {wait}' for host, wait in slow], _NAMED_SLOW)}"
+        )
+
+    longest = max(len(host) for host, _wait in slow[:_NAMED_SLOW])
+    while width(words(longest)) > columns and longest > _SHORTEST_NAME:
+        longest -= 1
+    return words(longest)
 
 
 def _severities(counts: t.Mapping[str, int]) -> str:

@@ -38,10 +38,15 @@ _NOTHING = Look(_finding.NOT_CHECKED, (0,) * len(_finding.SEVERITIES))
 
 
 class Tally:
-    """One capability over the fleet: the last look at each host, which of them the store has, and the sums of all."""
+    """One capability over the fleet: the last look at each host, which of them the store has, and the sums of all.
+
+    looked_at: the hosts that the capability has really looked at. Of the others with a look it is known that it came to
+    nothing.
+    """
 
     def __init__(self) -> None:
         self.looks: dict[str, Look] = {}
+        self.looked_at: set[str] = set()
         self.recorded: set[str] = set()
         self.severities: collections.Counter[str] = collections.Counter()
         self.statuses: collections.Counter[str] = collections.Counter()
@@ -51,6 +56,10 @@ class Tally:
         self._count(self.looks.get(host), -1)
         self.looks[host] = look
         self._count(look, 1)
+        if look is _NOTHING:
+            self.looked_at.discard(host)
+        else:
+            self.looked_at.add(host)
 
     def _count(self, look: Look | None, sign: int) -> None:
         if look is None:
@@ -162,7 +171,7 @@ class Tracker:
         """How many hosts every expected capability has looked at, or None where nothing says what to expect."""
         if not self.expected:
             return None
-        looked = [set(self.tallies[name].looks) if name in self.tallies else set() for name in self.expected]
+        looked = [self.tallies[name].looked_at if name in self.tallies else set() for name in self.expected]
         return len(set.intersection(*looked))
 
     @property

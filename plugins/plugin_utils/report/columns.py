@@ -23,14 +23,14 @@ class Column:
     middle: bool = False
 
 
-def aligned(columns: t.Sequence[Column], rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
-    """Return a header and rows as lines of at most ``width`` columns, what hides in a text made visible."""
+def aligned(columns: t.Sequence[Column], rows: t.Sequence[t.Sequence[str]], room: int) -> list[str]:
+    """Return a header and rows as lines of at most ``room`` columns, what hides in a text made visible."""
     table = [[visible(cell, 400) for cell in row] for row in rows]
     needed = [
-        min(column.most, max(_width(row[at]) for row in [[c.name for c in columns], *table]))
+        min(column.most, max(width(row[at]) for row in [[c.name for c in columns], *table]))
         for at, column in enumerate(columns)
     ]
-    widths = _fitted(columns, needed, width - 2 * (len(columns) - 1))
+    widths = _fitted(columns, needed, room - 2 * (len(columns) - 1))
     return [
         "  ".join(_padded(cell, size, column) for cell, size, column in zip(row, widths, columns, strict=True)).rstrip()
         for row in [[column.name for column in columns], *table]
@@ -47,23 +47,30 @@ def _fitted(columns: t.Sequence[Column], needed: list[int], room: int) -> list[i
     return widths
 
 
-def _padded(text: str, width: int, column: Column) -> str:
-    if _width(text) > width:
-        end = (width - 1) // 2 if column.middle else 0
-        text = f"{_taken(text, width - 1 - end)}…{_taken(text[::-1], end)[::-1]}"
-    return text + " " * (width - _width(text))
+def _padded(text: str, columns: int, column: Column) -> str:
+    text = shortened(text, columns, middle=column.middle)
+    return text + " " * (columns - width(text))
 
 
-def _taken(text: str, width: int) -> str:
-    taken = ""
-    for char in text:
-        if _width(taken + char) > width:
-            break
-        taken += char
-    return taken
+def shortened(text: str, columns: int, *, middle: bool = True) -> str:
+    """Return a text of at most so many columns, with an ellipsis for what it lost in the middle, or at the end."""
+    if width(text) <= columns:
+        return text
+    end = (columns - 1) // 2 if middle else 0
+    return f"{taken(text, columns - 1 - end)}…{taken(text[::-1], end)[::-1]}"
 
 
-def _width(text: str) -> int:
+def taken(text: str, columns: int) -> str:
+    """Return as much of a text as these columns hold."""
+    used = 0
+    for position, char in enumerate(text):
+        used += width(char)
+        if used > columns:
+            return text[:position]
+    return text
+
+
+def width(text: str) -> int:
     """Return how many columns of a terminal a text takes: wide characters two, combining ones none."""
     if text.isascii():
         return len(text)
@@ -72,12 +79,12 @@ def _width(text: str) -> int:
     )
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Return a text as an item of a list, in lines of at most ``width`` columns."""
+def wrapped(text: str, columns: int) -> list[str]:
+    """Return a text as an item of a list, in lines of at most this width."""
     wrapped: list[str] = []
-    for line in textwrap.wrap(text, width, initial_indent="- ", subsequent_indent="  "):
-        while _width(line) > width:
-            head = _taken(line, width)
+    for line in textwrap.wrap(text, columns, initial_indent="- ", subsequent_indent="  "):
+        while width(line) > columns:
+            head = taken(line, columns)
             wrapped.append(head)
             line = f"  {line[len(head) :]}"
         wrapped.append(line)

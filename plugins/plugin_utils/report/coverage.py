@@ -54,6 +54,10 @@ class Matrix:
     rows: tuple[MatrixRow, ...]
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(host for row in self.rows for host in row.hosts)
+
+    @property
     def controls(self) -> int:
         """How many capabilities on hosts there are to check."""
         return sum(len(row.hosts) for row in self.rows) * len(self.capabilities)

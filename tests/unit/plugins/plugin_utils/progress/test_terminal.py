@@ -136,6 +136,10 @@ def test_a_terminal_obeys_nothing_but_colours(text: str) -> None:
     assert [char for char in shown if unicodedata.bidirectional(char) in _BIDI_CONTROLS] == []
 
 
+def test_line_ends_of_windows_are_line_ends_and_what_overwrites_a_line_is_shown() -> None:
+    assert escaped("one\r\ntwo\x1b[0m\r\nok: forged\rthree\n") == "one\ntwo\x1b[0m\nok: forged\\rthree\n"
+
+
 @given(st.text(st.characters(exclude_categories=["C", "Z"])))
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
     assert escaped(text) == text

@@ -41,13 +41,6 @@ def test_duration(seconds: float, shown: str) -> None:
     assert text.duration(seconds) == shown
 
 
-@pytest.mark.parametrize(
-    ("words", "columns", "shown"), [("abc", 2, "ab"), ("abc", 3, "abc"), ("日本語", 5, "日本"), ("日本語", 6, "日本語")]
-)
-def test_text_is_cut_to_the_columns_it_takes(words: str, columns: int, shown: str) -> None:
-    assert text.fit(words, columns) == shown
-
-
 def test_block_shows_the_fleet_the_capability_and_the_task(run: Tracker, clock: Clock) -> None:
     run.task_started("1", "Compare the files", once=False)
     for host in ("web0", "web1", "web2"):
@@ -69,6 +62,31 @@ def test_block_fits_the_terminal(run: Tracker) -> None:
     run.task_started("1", "Compare", once=False)
     assert all(len(line) <= 19 for line in text.block(run, 20, 24))
     assert len(text.block(run, 80, 3)) == 1
+
+
+def test_both_hosts_that_a_run_waits_for_are_named_however_long_they_are(run: Tracker, clock: Clock) -> None:
+    names = ["web-frontend-01.eu-central.example.org", "database-primary-17.us-east.example.org"]
+    run.task_started("1", "Compare the files with the baseline", once=False)
+    for name in names:
+        run.host_started(name)
+    clock.now = 75.0
+    (line,) = [line for line in text.block(run, 100, 24) if "waiting" in line]
+    assert len(line) <= 99
+    assert line.endswith("waiting for web-fro…le.org (1:15) and databas…le.org (1:15)")
+    (wide,) = [line for line in text.block(run, 200, 24) if "waiting" in line]
+    assert wide.endswith(f"waiting for {names[0]} (1:15) and {names[1]} (1:15)")
+
+
+def test_a_host_that_did_not_answer_or_failed_is_not_done(run: Tracker) -> None:
+    look(run, "web0", 5)
+    look(run, "web1")
+    run.host_unreachable("web7", "ssh: timed out")
+    run.recorded("web7", "file_integrity")
+    run.host_failed("web1", "Record", "the store is locked")
+    assert text.block(run, 200, 24)[:2] == [
+        "Scan: 8 hosts, 1 done, 1 did not answer, 1 with errors; 0:00, about 0:00 left",
+        "File integrity [###.....................] 1/8  1 critical",
+    ]
 
 
 def test_plain_line_says_the_same_in_one(run: Tracker) -> None:
@@ -94,6 +112,13 @@ def test_failure_gives_the_message_the_details_and_the_place() -> None:
         *(f"    stderr: line {number}" for number in range(3, 8)),
         "    task: /roles/x/tasks/main.yml:3",
     ]
+
+
+def test_a_message_of_several_lines_is_set_in_and_bounded_and_windows_line_ends_are_none() -> None:
+    lines = text.failure("web1", "failed: Compare", {"msg": "one\r\n\r\ntwo\x1b[2J\n" + "more\n" * 20, "rc": 1}, None)
+    assert lines[:3] == ["web1: failed: Compare: one", "    two\\x1b[2J", "    more"]
+    assert lines[-2:] == ["    (12 more lines; -v shows them)", "    rc: 1"]
+    assert text.said("web1", "one\r\ntwo\rthree\r\n") == "web1: one\n    two\\rthree"
 
 
 def test_failure_of_a_censored_task_says_so() -> None:

@@ -75,12 +75,12 @@ def test_coverage_of_a_host_is_never_better_than_its_scopes(run: Tracker, status
     assert run.tallies["file_integrity"].looks["web1"].status == expected
 
 
-def test_a_result_that_was_only_recorded_is_not_a_scanned_host(run: Tracker) -> None:
+def test_a_result_that_was_only_recorded_is_neither_done_nor_scanned(run: Tracker) -> None:
     run.expect(["file_integrity"])
     run.recorded("web1", "file_integrity")
     run.looked("web2", "file_integrity", findings(3), coverage("partial"))
     run.recorded("web2", "file_integrity")
-    assert (run.done, run.scanned) == (2, 1)
+    assert (run.done, run.scanned) == (1, 1)
     assert +run.severities == {"medium": 1}
 
 

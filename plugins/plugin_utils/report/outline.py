@@ -1,0 +1,71 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report in lines for a terminal: of the whole store, or of one run's hosts with a word on the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary, table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
+
+# A host and a capability.
+Control = tuple[str, str]
+
+
+def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None = None) -> list[str]:
+    """Return the score, the table and what was not checked, no line wider than ``width``.
+
+    run: what one run was to look at; the lines are about that, and one says what else the store has.
+    """
+    width = max(width, table.MINIMUM_WIDTH)
+    shown = data if run is None else _part(data, lambda control: control in run)
+    rest = [] if run is None else textwrap.wrap(_rest(_part(data, lambda control: control not in run)), width)
+    active = sum(finding.active for finding in shown.findings)
+    listed = [found for found in shown.findings if data.listed(found) and (found.active or data.statuses)]
+    unlisted = active - sum(finding.active for finding in listed)
+    return [
+        *textwrap.wrap(_heading(shown, "store" if run is None else "run"), width),
+        *textwrap.wrap(summary.limits(data), width),
+        *rest,
+        "",
+        *table.lines([_row(data, finding) for finding in listed], shown.coverage, width, unlisted=unlisted),
+    ]
+
+
+def _part(data: model.ReportData, wanted: t.Callable[[Control], bool]) -> model.ReportData:
+    return dataclasses.replace(
+        data,
+        findings=tuple(found for found in data.findings if wanted((found.host, found.capability))),
+        coverage=tuple(entry for entry in data.coverage if wanted((entry.host, entry.capability))),
+    )
+
+
+def _heading(data: model.ReportData, what: str) -> str:
+    hosts = len(coverage.matrix(data.coverage, data.findings).hosts)
+    about = f"{'This run' if what == 'run' else 'The whole store'}, {counted(hosts, 'host')}"
+    score = summary.score(data.coverage, data.findings)
+    if not score:
+        return f"{about}: no secure score."
+    return f"{about}: secure score {score.total.score:.0f} of 100, {summary.lost(score.total)}."
+
+
+def _rest(data: model.ReportData) -> str:
+    """Return what the store has beside a run, or nothing."""
+    matrix = coverage.matrix(data.coverage, data.findings)
+    if not matrix.rows:
+        return ""
+    active = sum(finding.active for finding in data.findings)
+    found = counted(active, "active finding") if active else "no active finding"
+    gaps = sum(len(row.hosts) for row in matrix.rows if not row.complete)
+    checked = f"{gaps:,} of them not fully checked" if gaps else "all fully checked"
+    hosts = counted(len(matrix.hosts), "host")
+    return f"The store and the report also have {hosts} that this run was not for: {found}, {checked}."
+
+
+def _row(data: model.ReportData, finding: model.Finding) -> table.Row:
+    title = data.alert(finding.alert).title
+    return table.Row(finding.severity, finding.status, finding.host, title, finding.subject)

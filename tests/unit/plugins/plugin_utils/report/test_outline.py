@@ -1,0 +1,48 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outline
+
+from tests.unit.plugins.plugin_utils.report import samples
+
+_DARK = samples.coverage(host="old2", scope="file_integrity", status="not_checked", reason="No answer.", time=0)
+_DATA = samples.data(
+    findings=(samples.finding(host="web1"), samples.finding(host="old1", uid="2")),
+    coverage=(samples.coverage(host="web1"), samples.coverage(host="old1"), _DARK),
+)
+_RUN = {("web1", "file_integrity")}
+
+
+def test_a_run_is_about_its_hosts_and_says_in_one_line_what_else_there_is() -> None:
+    lines = outline.lines(_DATA, 120, _RUN)
+    assert lines[:2] == [
+        "This run, 1 host: secure score 25 of 100, 75.0 lost to findings, 0.0 to what was not checked.",
+        "The store and the report also have 2 hosts that this run was not for: 1 active finding, 1 of them not fully "
+        "checked.",
+    ]
+    assert "old1" not in " ".join(lines)
+    assert lines[-1] == "Everything was checked."
+
+
+def test_a_run_over_everything_has_no_such_line() -> None:
+    everything = {(host, "file_integrity") for host in ("web1", "old1", "old2")}
+    text = " ".join(outline.lines(_DATA, 120, everything))
+    assert text.startswith("This run, 3 hosts: ")
+    assert "also have" not in text
+
+
+def test_without_a_run_it_is_the_whole_store() -> None:
+    lines = outline.lines(_DATA, 120)
+    assert lines[0].startswith("The whole store, 3 hosts: secure score 17 of 100, ")
+    assert lines[-1] == "- old2: File integrity: No answer."
+
+
+def test_a_store_without_anything_has_no_score() -> None:
+    assert outline.lines(samples.data(), 120)[0] == "The whole store, 0 hosts: no secure score."
+
+
+def test_findings_that_are_not_listed_are_counted() -> None:
+    data = samples.data(findings=_DATA.findings, coverage=_DATA.coverage, statuses=("resolved",))
+    assert "1 active finding not listed here." in outline.lines(data, 120, _RUN)
