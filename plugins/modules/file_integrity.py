@@ -50,8 +50,9 @@ options:
       - V(all) and V(explained) also bring the baseline's list of packages up to date, which ends the time in which
         what these packages' programs generate is explained. It explains nothing that was not explained before.
       - With O(accept), O(watches) are left as they are in the baseline.
-      - An C(id) takes exactly the state that was reviewed, a C(path) the one that is there when the module runs. When one of the listed changes isn't there any more, or is
-        another one by now, nothing is accepted and the module fails, naming it.
+      - An C(id) takes exactly the state that was reviewed, a C(path) the one that is there when the module runs.
+      - When one of the listed changes isn't there any more, or is another one by now, nothing is accepted and the
+        module fails, naming it.
     type: list
     elements: str
   reason:
