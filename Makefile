@@ -14,7 +14,7 @@ STORE ?=
 REPORT ?=
 ARGS ?=
 # test
-TESTS ?= tests
+TESTS ?=
 WORKERS ?= 2
 # fleet
 N ?= 4
@@ -23,7 +23,7 @@ NAME ?=
 export INVENTORY LIMIT STORE REPORT ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help environment test-environment collection scan report test test-unit lint sanity bench fleet fleet-matrix \
+.PHONY: help environment test-environment collection scan report shell test test-unit lint sanity bench fleet fleet-matrix \
 	fleet-down docs build clean
 
 bootstrap = python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" tools/bootstrap.py
@@ -31,6 +31,8 @@ run = $(BUILD)/env/bin/python
 test = $(BUILD)/test/bin/python
 # For tools that look for other programs beside themselves, and for the collection.
 in_test = PATH="$(abspath $(BUILD))/test/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(abspath $(BUILD))/collections"
+# What tools leave in the checkout, also those that somebody starts without make.
+leftovers = .ansible .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache tests/output changelogs/.plugin-cache.yaml
 # A copy of the collection with the pages that are generated.
 documented = $(BUILD)/docs/collections/ansible_collections/bulwark/servers
 of_documented = ANSIBLE_COLLECTIONS_PATH="$(abspath $(BUILD))/docs/collections"
@@ -55,11 +57,14 @@ scan: environment ## Scan this machine, or INVENTORY=hosts.yml [LIMIT=...] [STOR
 report: environment ## Write the report again from what the store holds [STORE=url] [REPORT=file]
 	@$(run) tools/playbook.py report --build $(BUILD)
 
-test: test-environment ## Run every test: lint, sanity, units, content, integration [TESTS=path] [ARGS="-k ..."]
-	@$(test) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -rfEs $(TESTS) $(ARGS)
+shell: environment ## Let this shell find ansible-playbook and the collection: eval "$(make -s shell)"
+	@$(run) tools/playbook.py --shell --build $(BUILD)
 
-test-unit: test-environment ## Run the tests that need nothing but Python
-	@$(test) -m pytest -n $(WORKERS) --dist loadgroup tests/unit tests/content $(ARGS)
+test: test-environment ## Run every test: lint, sanity, units, content, integration [TESTS=path] [ARGS="-k ..."]
+	@$(test) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -rfEs $(or $(TESTS),tests) $(ARGS)
+
+test-unit: test-environment ## Run the tests that need nothing but Python [TESTS=path] [ARGS="-k ..."]
+	@$(test) -m pytest -n $(WORKERS) --dist loadgroup $(or $(TESTS),tests/unit tests/content) $(ARGS)
 
 lint: test-environment ## Check style, types, roles, licences and documentation
 	@$(test) -m pytest tests/quality --deselect tests/quality/test_sanity.py $(ARGS)
@@ -87,11 +92,14 @@ docs: test-environment ## Render the collection's documentation to .build/docs
 		--dest-dir $(BUILD)/docs bulwark.servers >/dev/null
 	@$(in_test) $(of_documented) antsibull-docs --config-file $(BUILD)/docs/antsibull-docs.cfg collection --use-current \
 		--squash-hierarchy --dest-dir $(BUILD)/docs/rst bulwark.servers >/dev/null
-	@$(in_test) sphinx-build -q -b html -c $(BUILD)/docs $(BUILD)/docs/rst $(BUILD)/docs/html
+	@# Without a network, links to Ansible's own documentation lead nowhere, at great length.
+	@$(in_test) sphinx-build -q -b html -c $(BUILD)/docs $(BUILD)/docs/rst $(BUILD)/docs/html \
+		2>$(BUILD)/docs/sphinx.log || { cat $(BUILD)/docs/sphinx.log >&2; exit 1; }
 	@echo "Documentation: $(BUILD)/docs/html/index.html"
 
 build: environment ## Build the collection's artefact in .build/artefact
 	@$(BUILD)/env/bin/ansible-galaxy collection build --force --output-path $(BUILD)/artefact .
 
-clean: ## Remove what was built here; 'make fleet-down' first if a fleet is up
-	@rm -rf $(BUILD)
+clean: ## Remove everything that was made here; 'make fleet-down' first if a fleet is up
+	@rm -rf $(BUILD) $(leftovers)
+	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +

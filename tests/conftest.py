@@ -10,6 +10,7 @@ import sys
 import typing as t
 
 import hypothesis
+import hypothesis.configuration
 import pytest
 
 from tests.fleet.fixtures import _fleet, docker_engine, fleet
@@ -18,6 +19,7 @@ from tests.support import controllers, paths, require
 # How long one example takes says nothing on a machine that is shared; what it shows does.
 hypothesis.settings.register_profile("shared_machine", deadline=None)
 hypothesis.settings.load_profile("shared_machine")
+hypothesis.configuration.set_hypothesis_home_dir(paths.BUILD / "hypothesis")
 
 __all__ = ["_fleet", "docker_engine", "fleet"]
 

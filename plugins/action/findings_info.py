@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import STATUSES
@@ -27,7 +27,7 @@ class ActionModule(ControllerActionBase):
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["findings", "coverage", "runs", "history", "suppressions"],
+                "choices": ["findings", "coverage", "runs", "history", "suppressions", "seals"],
                 "default": ["findings"],
             },
             "hosts": {"type": "list", "elements": "str", "default": []},
@@ -50,6 +50,7 @@ class ActionModule(ControllerActionBase):
             raise AnsibleActionFail("'limit' and 'offset' are 0 or more")
         now = time.time()
         query = _query(options, now)
+        names.check_alerts(query.alerts, catalogue.load(), store)
         gather: dict[str, t.Callable[[], t.Sequence[t.Any]]] = {
             "findings": lambda: store.query(query, now),
             "coverage": lambda: store.coverage(
@@ -58,6 +59,9 @@ class ActionModule(ControllerActionBase):
             "runs": lambda: store.runs(query.limit, ids=[options["run"]] if options["run"] else ()),
             "history": lambda: store.history(query, now),
             "suppressions": store.suppressions,
+            "seals": lambda: store.seal_log(
+                hosts=query.hosts, since=query.since, until=query.until, limit=query.limit, offset=query.offset
+            ),
         }
         return {
             "changed": False,

@@ -11,7 +11,8 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
     STORE_OPTION,
     ControllerActionBase,
@@ -19,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import 
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
 
 
 class ActionModule(ControllerActionBase):
@@ -37,12 +38,16 @@ class ActionModule(ControllerActionBase):
             "reasons": {"type": "dict", "default": {}},
         },
         "required_if": [
-            ("state", "started", ["capabilities"]),
             ("state", "finished", ["run"]),
             ("state", "pruned", ["older_than"]),
-            ("state", "forgotten", ["hosts"]),
+            ("state", "forgotten", ["hosts", "capabilities"], True),
         ],
     }
+
+    def check(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
+        if options["state"] != "started":
+            return options  # what is forgotten may have a name that never was right
+        return {**options, "capabilities": names.capabilities(options["capabilities"], catalogue.load())}
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         states = {
@@ -67,7 +72,7 @@ class ActionModule(ControllerActionBase):
             now=time.time(),
             run_id=options["run"],
         )
-        return {"changed": True, "run": _run(store, run_id)}
+        return {"changed": True, "run": _run(store, run_id), "capabilities": list(options["capabilities"])}
 
     def _finish(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         run_id = options["run"]
@@ -80,17 +85,31 @@ class ActionModule(ControllerActionBase):
             for host, reason in options["reasons"].items()
             if reason
         }
-        changed = store.finish_run(run_id, time.time(), reasons)
-        return {"changed": changed, "run": _run(store, run_id)}
+        now = time.time()
+        changed = store.finish_run(run_id, now, reasons)
+        run = _run(store, run_id)
+        return {"changed": changed, "run": run, "counts": _counts(run, store.counts(Query(run=run_id), now))}
 
     def _prune(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         removed = store.prune(moment.parse(options["older_than"], time.time()))
         return {"changed": any(removed.values()), "removed": removed}
 
     def _forget(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        hosts = [host_name(host) for host in options["hosts"]]
-        removed = store.forget(hosts, by=person(task_vars), now=time.time())
+        hosts = options["hosts"] and [host_name(host) for host in options["hosts"]]
+        removed = store.forget(hosts, capabilities=options["capabilities"] or (), by=person(task_vars), now=time.time())
         return {"changed": any(removed.values()), "removed": removed}
+
+
+def _counts(run: t.Mapping[str, t.Any], found: Counts) -> dict[str, t.Any]:
+    """Return what a job can be judged by: how much is open on the hosts of the run, and how much it could not check."""
+    rising = list(SEVERITIES)
+    return {
+        "open_at_least": {
+            severity: sum(found.open_by_severity[name] for name in rising[position:])
+            for position, severity in enumerate(rising)
+        },
+        "not_fully_checked": sum(number for status, number in run["statuses"].items() if status != CHECKED),
+    }
 
 
 def _run(store: Store, run_id: str) -> dict[str, t.Any]:

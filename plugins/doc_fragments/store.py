@@ -17,8 +17,8 @@ options:
         V(postgresql://bulwark@db.example.com/bulwark).
       - Defaults to the environment variable E(BULWARK_STORE), and without it to the SQLite file
         C($XDG_STATE_HOME/bulwark/findings.db) (C(~/.local/state/bulwark/findings.db)).
-      - The store is created where there is none, a file with mode C(0600). An older one is upgraded; one that a newer
-        version of this collection wrote is refused.
+      - Actions that write create the store where there is none, a file with mode C(0600); those that only read fail. An
+        older one is upgraded; one that a newer version of this collection wrote is refused.
       - Keep a password out of the URL. PostgreSQL takes it from C(~/.pgpass) or E(PGPASSFILE).
     type: str
 requirements:

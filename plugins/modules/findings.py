@@ -79,6 +79,7 @@ options:
   alert:
     description:
       - The id of an alert. C(*) stands for any text and C(?) for one character, here, in O(host) and in O(subject).
+      - What fits no alert of the collection, and nothing in the store, is refused; the error names what comes close.
     type: str
   host:
     description:

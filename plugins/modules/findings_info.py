@@ -27,9 +27,10 @@ options:
     description:
       - What to return besides RV(counts).
       - V(suppressions) are decisions about findings to come.
+      - V(seals) is who accepted changes into the baselines, when and why.
     type: list
     elements: str
-    choices: [findings, coverage, runs, history, suppressions]
+    choices: [findings, coverage, runs, history, suppressions, seals]
     default: [findings]
   hosts:
     description: Inventory names of hosts.
@@ -42,7 +43,9 @@ options:
     elements: str
     default: []
   alerts:
-    description: Ids of alerts.
+    description:
+      - Ids of alerts. One that fits no alert of the collection, and nothing in the store, is refused; the error names
+        what comes close.
     type: list
     elements: str
     default: []
@@ -68,21 +71,22 @@ options:
     choices: [informational, low, medium, high, critical]
   since:
     description:
-      - Only findings that a run saw at or after this. For RV(history), only what happened at or after this.
+      - Only findings that a run saw at or after this. For RV(history) and RV(seals), only what happened at or after
+        this.
       - A number of minutes, hours, days or weeks ago (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
   until:
     description:
-      - Only findings that a run saw at or before this, written as in O(since). For RV(history), only what happened at
-        or before this.
+      - Only findings that a run saw at or before this, written as in O(since). For RV(history) and RV(seals), only what
+        happened at or before this.
     type: str
   limit:
-    description: How many findings, runs and entries of the history to return at most. With V(0), all.
+    description: How many findings, runs and entries of RV(history) and RV(seals) to return at most. With V(0), all.
     type: int
     default: 1000
   offset:
-    description: How many findings, and entries of the history, to leave out first.
+    description: How many findings, and entries of RV(history) and RV(seals), to leave out first.
     type: int
     default: 0
   run:
@@ -112,6 +116,29 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ looked.coverage | rejectattr('status', 'eq', 'checked') | map(attribute='host') | unique }}"
   run_once: true
+
+- name: Ask for everything
+  bulwark.servers.findings_info:
+    limit: 0
+  run_once: true
+  register: all
+  no_log: true # or -v shows each of them
+
+- name: Export it as OCSF events, one on a line
+  ansible.builtin.copy:
+    content: "{{ all.findings | map(attribute='event') | map('to_json') | join('\n') }}\n"
+    dest: "{{ playbook_dir }}/findings.jsonl"
+    mode: "0600"
+  run_once: true
+  delegate_to: localhost
+
+- name: Ask who accepted changes of a host in the last month, and why
+  bulwark.servers.findings_info:
+    gather: [seals]
+    hosts: [web1.example.com]
+    since: 30d
+  run_once: true
+  register: accepted
 """
 
 RETURN = r"""
@@ -310,6 +337,42 @@ history:
       type: str
     run_id:
       description: The run that did it.
+      returned: always
+      type: str
+seals:
+  description: What happened to the baselines' seals, the newest first.
+  returned: when O(gather) has V(seals)
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: When it happened.
+      returned: always
+      type: float
+    host:
+      description: The host that has the baseline.
+      returned: always
+      type: str
+    name:
+      description: The baseline's name.
+      returned: always
+      type: str
+    action:
+      description:
+        - V(proposed) when a new baseline was about to be put in place, V(confirmed) when it was, V(removed) with the
+          baseline or its host.
+      returned: always
+      type: str
+    digest:
+      description: The SHA-256 digest of the baseline.
+      returned: always
+      type: str
+    by:
+      description: Who did it.
+      returned: always
+      type: str
+    reason:
+      description: Why.
       returned: always
       type: str
 suppressions:

@@ -149,7 +149,9 @@ score:
       type: int
       returned: success
 counts:
-  description: How much there is of what.
+  description:
+    - How much there is of what, in the whole store unless the report is narrowed. For the hosts of one run see
+      RV(bulwark.servers.findings_run#module:counts).
   type: dict
   returned: success
   contains:

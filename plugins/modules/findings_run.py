@@ -38,7 +38,8 @@ options:
       - V(finished) closes one. A run that was never closed was cut off.
       - V(pruned) removes resolved findings with their history, and runs with their coverage. New, open and suppressed
         findings stay, and so does the newest coverage of every host and capability.
-      - V(forgotten) removes everything about hosts that are no more, with the seals of their baselines.
+      - V(forgotten) removes everything about hosts that are no more, with the seals of their baselines. With
+        O(capabilities) it removes only what the store has of these, and leaves the seals.
     type: str
     required: true
     choices: [started, finished, pruned, forgotten]
@@ -50,12 +51,16 @@ options:
         default a new id is made.
     type: str
   capabilities:
-    description: The capabilities that will look at each host. Required when O(state=started).
+    description:
+      - With O(state=started) the capabilities that will look at each host, as a list or as names with commas between.
+        Defaults to all that the collection has. A name that is none of these is refused, and no run is opened.
+      - With O(state=forgotten) the capabilities whose findings and coverage are removed, under whatever name the store
+        has them; of every host when O(hosts) is not given.
     type: list
     elements: str
   hosts:
     description:
-      - The inventory names of the hosts. Required when O(state=forgotten).
+      - The inventory names of the hosts. O(state=forgotten) needs these, or O(capabilities).
       - With O(state=started) it defaults to all hosts of the play, also those that failed already.
     type: list
     elements: str
@@ -93,6 +98,7 @@ EXAMPLES = r"""
     state: finished
     run: "{{ opened.run.id }}"
   run_once: true
+  register: closed
 
 - name: Remove what has been over for a year
   bulwark.servers.findings_run:
@@ -105,6 +111,21 @@ EXAMPLES = r"""
     state: forgotten
     hosts:
       - web7.example.com
+  run_once: true
+
+- name: Fail when something serious is open on the hosts that were looked at
+  ansible.builtin.assert:
+    that: closed.counts.open_at_least.high == 0
+  run_once: true
+
+- name: Forget a capability that two hosts are not to be looked at with any more
+  bulwark.servers.findings_run:
+    state: forgotten
+    hosts:
+      - web8.example.com
+      - web9.example.com
+    capabilities:
+      - file_integrity
   run_once: true
 """
 
@@ -165,6 +186,34 @@ run:
       returned: always
       type: dict
       sample: {not_checked: 12}
+capabilities:
+  description: The capabilities that were asked for, each once. Loop over these.
+  returned: when O(state=started)
+  type: list
+  elements: str
+  sample: [file_integrity]
+counts:
+  description:
+    - What the run can be judged by. Counts only the hosts and capabilities of the run, and of those also findings that
+      an earlier run found and this one could not look for.
+  returned: when O(state=finished), except in check mode for a run that is in no store
+  type: dict
+  contains:
+    open_at_least:
+      description: For each severity, how many findings that are new or open have it or a higher one.
+      returned: always
+      type: dict
+      sample:
+        critical: 1
+        high: 3
+        medium: 9
+        low: 20
+        informational: 24
+    not_fully_checked:
+      description: How many capabilities on hosts were checked only in part or not at all.
+      returned: always
+      type: int
+      sample: 0
 removed:
   description: How many things were removed, by what they are.
   returned: when O(state=pruned) or O(state=forgotten)

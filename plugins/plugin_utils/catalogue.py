@@ -71,6 +71,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._alerts)
 
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The capabilities that raise the alerts, which are all that the collection has."""
+        return tuple(sorted({alert.capability for alert in self}))
+
     def alert(self, alert_id: str) -> Alert:
         try:
             return self._alerts[alert_id]

@@ -13,8 +13,13 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.moment import MomentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.names import UnknownNameError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
+
+# Their messages are sentences for people.
+_ERRORS = (StoreError, MomentError, ContentError, UnknownNameError)
 
 STORE_OPTION: t.Mapping[str, t.Any] = {"store": {"type": "str"}}
 
@@ -32,8 +37,12 @@ class ControllerActionBase(ActionBase):  # type: ignore[misc]
 
     _requires_connection = False
 
+    def check(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the options; raise UnknownNameError for what is wrong with them, before there is a store."""
+        return options
+
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the result; raise AnsibleActionFail, StoreError or MomentError for what can't be done."""
+        """Return the result; raise AnsibleActionFail or one of _ERRORS for what can't be done."""
         raise NotImplementedError
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -42,9 +51,10 @@ class ControllerActionBase(ActionBase):  # type: ignore[misc]
         _validated, options = self.validate_argument_spec(**self.ARGUMENTS)
         mode: t.Literal["write", "check", "read"] = "check" if self._task.check_mode else "write"
         try:
+            options = self.check(options)
             with contextlib.closing(Store.open(options["store"], mode="read" if self.READS_ONLY else mode)) as store:
                 result.update(self.act(store, options, task_vars or {}))
-        except (StoreError, MomentError) as error:
+        except _ERRORS as error:
             # Ansible repeats in its message that of every error which led to it; this one says it all.
             raise AnsibleActionFail(str(error)) from None
         return t.cast("dict[str, t.Any]", wrap_var(result))

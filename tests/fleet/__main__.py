@@ -28,13 +28,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fleet", description="Disposable hosts with sshd.")
     actions = parser.add_subparsers(dest="action", required=True)
     up = actions.add_parser("up", help="replace the fleet that is up, if any, by a new one")
-    up.add_argument("--hosts", type=int, default=4, metavar="N", help="how many hosts of the newest release (4)")
+    up.add_argument(
+        "--hosts", type=_number, default=4, metavar="N", help="how many hosts of the newest release, at least 1 (4)"
+    )
     up.add_argument(
         "--matrix", action="store_true", help="instead, one host for each Python: " + ", ".join(images.PYTHONS)
     )
     down = actions.add_parser("down", help="remove the fleet and whatever was started for it")
     down.add_argument("--all", action="store_true", help="also what other checkouts and interrupted tests left")
     return parser
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a fleet has 1 host or more, not '{text}'")
+    return int(text)
 
 
 def _matrix() -> list[str]:

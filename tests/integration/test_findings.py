@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 from tests.support.controllers import Controller, controller
 from tests.unit.plugins.plugin_utils.ocsf import schema
@@ -80,7 +82,7 @@ RECORD = task(
     result="{{ results[inventory_hostname] }}",
 )
 FINISH = task("findings_run", once=True, state="finished", run="{{ opened.run.id }}")
-EVERYTHING = ["findings", "coverage", "runs", "history", "suppressions"]
+EVERYTHING = ["findings", "coverage", "runs", "history", "suppressions", "seals"]
 ASK = task("findings_info", "answer", once=True, gather=EVERYTHING)
 UNREACHABLE = {"unreachable": True, "msg": "No route to host"}
 
@@ -181,6 +183,10 @@ def test_what_a_host_called_its_files_is_only_ever_text(play: Play, tmp_path: pa
             "a suppression must end in the fut",
         ),
         ({"state": "recorded", "run": "lost", "capability": "x", "result": {}}, "there is no run 'lost' in the store"),
+        (
+            {"state": "suppressed", "alert": "fim_file_modifed", "host": "*", "reason": "x"},
+            "there is no alert 'fim_file_modifed': did you mean fim_file_modified",
+        ),
         ({"state": "resolved", "host": "*", "reason": "x", "store": "mysql://u:geheim@h/d"}, "not with 'mysql'"),
     ],
 )
@@ -230,3 +236,61 @@ def test_what_is_over_is_removed_and_a_host_forgotten(play: Play) -> None:
     assert (answer["changed"], answer["removed"]) == (True, {"findings": 1, "coverage": 1, "seals": 0})
     assert not play.run(forget)["changed"]
     assert [item["host"] for item in play.run(ASK)["findings"]] == ["web1"]
+
+
+def test_a_run_is_judged_by_its_own_hosts(play: Play) -> None:
+    play.run(START, RECORD, FINISH, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
+    finish = {**FINISH, "register": "answer"}
+    answer = play.run(START, RECORD, finish, results={"web1": found()}, arguments=["--limit", "web1"])
+    nothing = dict.fromkeys(["critical", "high", "medium", "low", "informational"], 0)
+    assert answer["counts"] == {"open_at_least": nothing, "not_fully_checked": 0}
+    answer = play.run(START, finish)
+    assert answer["counts"] == {
+        "open_at_least": {**nothing, "medium": 1, "low": 1, "informational": 1},
+        "not_fully_checked": 2,
+    }
+    assert "counts" not in play.run(START, finish, arguments=["--check"])
+
+
+def test_a_capability_is_forgotten_whatever_its_name_is(play: Play) -> None:
+    plan = {"state": "recorded", "run": "{{ opened.run.id }}", "result": UNREACHABLE, "capability": "file_integrty"}
+    play.run(START, RECORD, task("findings", **plan), results={"web1": found(finding()), "web2": found()})
+    forget = task("findings_run", "answer", once=True, state="forgotten", capabilities=["file_integrty"])
+    some = task("findings_run", "answer", once=True, state="forgotten", capabilities=["file_integrty"], hosts=["web2"])
+    none = task("findings_run", "answer", once=True, state="forgotten", capabilities=["file_integrty"], hosts=[])
+    assert play.run(none)["removed"] == {"findings": 0, "coverage": 0, "seals": 0}
+    assert play.run(some)["removed"] == {"findings": 0, "coverage": 1, "seals": 0}
+    assert play.run(forget)["removed"] == {"findings": 0, "coverage": 1, "seals": 0}
+    answer = play.run(ASK)
+    assert {item["capability"] for item in answer["coverage"]} == {"file_integrity"}
+    assert len(answer["findings"]) == 1
+
+
+def test_a_misspelt_alert_and_a_store_that_is_not_there_are_no_empty_answers(
+    play: Play, tmp_path: pathlib.Path
+) -> None:
+    ask = {
+        **task("findings_info", "answer", once=True, alerts=["test_alert_*", "fim_file_creatd"]),
+        "ignore_errors": True,
+    }
+    assert "there is no store at" in play.run(ask)["msg"]
+    assert not (tmp_path / "bulwark").exists()
+    play.run(START, RECORD, results={"web1": found(finding()), "web2": found()})
+    assert "there is no alert 'fim_file_creatd': did you mean fim_file_created" in play.run(ask)["msg"]
+
+
+def test_who_changed_baselines_and_why_is_answered(play: Play, tmp_path: pathlib.Path) -> None:
+    play.run(START)
+    with contextlib.closing(Store.open(f"sqlite:///{tmp_path}/bulwark/findings.db")) as store:
+        for host in ("web1", "web2"):
+            store.propose_seal(host, "default", "aa", by="alice", reason="CHG-1", now=100)
+    ask = task("findings_info", "answer", once=True, gather=["seals"], hosts=["*2"])
+    (entry,) = play.run(ask)["seals"]
+    assert {name: entry[name] for name in ("at", "host", "name", "action", "by", "reason")} == {
+        "at": 100,
+        "host": "web2",
+        "name": "default",
+        "action": "proposed",
+        "by": "alice",
+        "reason": "CHG-1",
+    }

@@ -48,7 +48,9 @@ class Result:
         if module == "findings_run":
             run.expect((self.data.get("run") or {}).get("capabilities") or run.expected)
         elif module == "findings_report":
-            run.report = {name: self.data.get(name) for name in ("summary", "path")}
+            # In check mode no report is written that could be named.
+            names = ("summary",) if self._task.check_mode is True else ("summary", "path")
+            run.report = {name: self.data.get(name) for name in names}
         elif module == "findings":
             if self.data.get("capability"):
                 run.recorded(self.host, self.data["capability"])

@@ -247,12 +247,12 @@ class Store:
         return self._database.write(lambda c: upkeep.prune(c, before))
 
     def forget(
-        self, hosts: t.Sequence[str], *, capabilities: t.Sequence[str] = (), by: str, now: float
+        self, hosts: t.Sequence[str] | None, *, capabilities: t.Sequence[str] = (), by: str, now: float
     ) -> dict[str, int]:
         """Remove all about hosts that are no more; return the numbers of ``findings``, ``coverage`` and ``seals``.
 
-        capabilities: remove of these hosts, or without hosts of all, only what these capabilities have there; the seals
-        stay then, for what they prove has nothing to do with what else is looked at.
+        capabilities: remove of these hosts, or with None of all, only what these capabilities have there; the seals
+        stay then.
         """
         return self._database.write(lambda c: upkeep.forget(c, hosts, capabilities, by, now))
 

@@ -40,22 +40,23 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
 
 
 def forget(
-    connection: sa.Connection, hosts: t.Sequence[str], capabilities: t.Sequence[str], by: str, now: float
+    connection: sa.Connection, hosts: t.Sequence[str] | None, capabilities: t.Sequence[str], by: str, now: float
 ) -> dict[str, int]:
     """Remove all about hosts that are no more, or what capabilities have of them; return how many of each that were.
 
-    The seals go with the host, not with a capability.
+    hosts: None for all of them. The seals go with the host, not with a capability.
     """
-    if not hosts and not capabilities:
+    if hosts is None and not capabilities:
         raise StoreError("nothing is named that could be forgotten: give hosts or capabilities")
     removed = {}
     for name, table in (("latest", tables().latest), ("findings", tables().findings), ("coverage", tables().coverage)):
-        wanted = [
-            column.in_(names) for column, names in ((table.c.host, hosts), (table.c.capability, capabilities)) if names
-        ]
+        wanted = [] if hosts is None else [table.c.host.in_(hosts)]
+        if capabilities:
+            wanted.append(table.c.capability.in_(capabilities))
         removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
     del removed["latest"]
-    return {**removed, "seals": 0 if capabilities else _forget_seals(connection, hosts, by, now)}
+    whole_hosts = () if capabilities or hosts is None else hosts
+    return {**removed, "seals": _forget_seals(connection, whole_hosts, by, now)}
 
 
 def _forget_seals(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> int:

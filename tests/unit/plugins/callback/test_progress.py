@@ -25,10 +25,11 @@ def test_it_is_an_additional_callback_unless_configured_as_stdout_callback() -> 
     assert CallbackModule.CALLBACK_TYPE == "aggregate"
 
 
-def result(action: str, data: dict[str, t.Any], prefix: str = "") -> Result:
+def result(action: str, data: dict[str, t.Any], prefix: str = "", check_mode: bool = False) -> Result:
     """Return a result as ansible-core gives it to callbacks; 2.18 has an underscore before its parts."""
     host = types.SimpleNamespace(get_name=lambda: "web1")
-    task = types.SimpleNamespace(action=action, _uuid="1", get_name=lambda: "Compare", get_path=lambda: "main.yml:3")
+    methods = {"get_name": lambda: "Compare", "get_path": lambda: "main.yml:3"}
+    task = types.SimpleNamespace(action=action, _uuid="1", check_mode=check_mode, **methods)
     parts = {"host": host, "task": task, "result": data}
     name = "bulwark.servers.file_integrity : Compare"
     return Result(types.SimpleNamespace(task_name=name, **{prefix + name: part for name, part in parts.items()}))
@@ -85,6 +86,14 @@ def test_the_run_says_what_to_expect_and_recording_what_is_done(run: Tracker) ->
     assert run.done == 0
     result("bulwark.servers.findings", {"capability": "file_integrity"}).tell(run)
     assert run.done == 1
+
+
+def test_a_report_that_was_not_written_is_not_named(run: Tracker) -> None:
+    written = {"summary": ["Nothing was found."], "path": "/tmp/report.html"}
+    result("bulwark.servers.findings_report", written).tell(run)
+    assert run.report == written
+    result("bulwark.servers.findings_report", written, check_mode=True).tell(run)
+    assert run.report == {"summary": ["Nothing was found."]}
 
 
 def test_modules_of_others_say_nothing_but_changes(run: Tracker) -> None:

@@ -68,7 +68,8 @@ def test_forgetting_a_capability_leaves_the_others_and_the_seals(store: Store) -
         ("web2", "file_integrity"),
         ("web2", "file_integrty"),
     }
-    assert store.forget([], capabilities=["file_integrty"], by="bob", now=300)["coverage"] == 1
+    assert store.forget([], capabilities=["file_integrty"], by="bob", now=300)["coverage"] == 0
+    assert store.forget(None, capabilities=["file_integrty"], by="bob", now=300)["coverage"] == 1
     assert {item.capability for item in store.coverage()} == {"file_integrity"}
     assert (len(store.query()), store.expected_digests("web1", "default")) == (2, ["none", "aa"])
     assert store.forget(["web2"], capabilities=["file_integrity"], by="bob", now=300)["findings"] == 1
@@ -78,7 +79,7 @@ def test_forgetting_a_capability_leaves_the_others_and_the_seals(store: Store) -
 def test_something_must_be_named_that_is_to_be_forgotten(store: Store) -> None:
     record(store, 100, [finding()])
     with pytest.raises(StoreError, match="give hosts or capabilities"):
-        store.forget([], by="bob", now=200)
+        store.forget(None, by="bob", now=200)
     assert len(store.query()) == 1
 
 

@@ -1,0 +1,78 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (Ansible wants the documentation above the imports)
+"""Refuse a play without hosts, which Ansible skips and counts as done."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: hosts
+short_description: Return a pattern for the hosts of a play, if it matches any
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Ansible skips a play whose pattern matches no host, and ends with 0 as if all went well. A scan that looks at
+    nothing because of a misspelt group, or an inventory that is not there, must not look clean.
+  - Returns the pattern as it is, and fails when no host of the inventory matches it within C(--limit).
+  - It can only be used in C(hosts) of a play. C(--syntax-check), C(--list-tasks) and C(--list-tags) do without hosts.
+options:
+  _terms:
+    description: Patterns of hosts, as C(hosts) of a play takes them; several are the hosts of each.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - plugin: ansible.builtin.inventory_hostnames
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Look at the hosts of a group
+  hosts: "{{ lookup('bulwark.servers.hosts', 'webservers') }}"
+  gather_facts: false
+  tasks:
+    - name: Compare the files with the baseline
+      bulwark.servers.file_integrity_info:
+"""
+
+RETURN = r"""
+_raw:
+  description: The patterns as one.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.loader import lookup_loader
+from ansible.plugins.lookup import LookupBase
+
+_WITHOUT_HOSTS = ("syntax", "listtasks", "listtags")
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Match as Ansible does, with what it knows before the play has its hosts."""
+
+    def run(self, terms: t.Any, variables: t.Any = None, **_options: t.Any) -> list[str]:
+        pattern = ",".join(map(str, self._flatten(terms)))
+        if not any(context.CLIARGS.get(name) for name in _WITHOUT_HOSTS) and not self._matched(pattern, variables):
+            raise AnsibleLookupError(_explanation(pattern, variables))
+        return [pattern]
+
+    def _matched(self, pattern: str, variables: t.Mapping[str, t.Any]) -> set[str]:
+        matching = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        # While hosts is being templated, the hosts of the play are what --limit leaves of the inventory.
+        within = set(variables["ansible_play_hosts_all"])
+        if "localhost" in variables.get("ansible_limit", "localhost"):
+            within.add("localhost")  # which Ansible makes up where an inventory hasn't it
+        return within.intersection(matching.run([pattern], variables=variables))
+
+
+def _explanation(pattern: str, variables: t.Mapping[str, t.Any]) -> str:
+    limit = f" within the limit '{variables['ansible_limit']}'" if variables.get("ansible_limit") else ""
+    sources = ", ".join(map(str, variables.get("ansible_inventory_sources") or ["that is configured"]))
+    return f"no host matches '{pattern}'{limit} in the inventory {sources}; correct inventory, limit or pattern"

@@ -1,0 +1,77 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
+
+from tests.support import paths
+from tests.unit.plugins.plugin_utils.store.samples import finding, record
+
+CATALOGUE = catalogue.load()
+
+
+@pytest.fixture
+def store(tmp_path: pathlib.Path) -> t.Iterator[Store]:
+    with contextlib.closing(Store.open(f"sqlite:///{tmp_path}/findings.db")) as opened:
+        yield opened
+
+
+def test_the_capabilities_are_those_that_have_a_role() -> None:
+    assert set(CATALOGUE.capabilities) == {path.name for path in (paths.ROOT / "roles").iterdir()}
+
+
+def test_without_a_wish_all_capabilities_look() -> None:
+    assert names.capabilities(None, CATALOGUE) == CATALOGUE.capabilities
+
+
+def test_names_may_have_spaces_around_them_and_count_once() -> None:
+    assert names.capabilities(["file_integrity", " file_integrity ", ""], CATALOGUE) == ("file_integrity",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            ["file_integrity", "file_integrty"],
+            "there is no capability 'file_integrty'; the collection has file_integrity",
+        ),
+        ([], "no capability is named; the collection has file_integrity"),
+        ([" "], "no capability is named; the collection has file_integrity"),
+    ],
+)
+def test_a_capability_that_is_none_is_refused(wanted: list[str], message: str) -> None:
+    with pytest.raises(names.UnknownNameError) as raised:
+        names.capabilities(wanted, CATALOGUE)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("pattern", ["fim_file_modified", "fim_*", "*", "fim_file_modifie?"])
+def test_an_alert_of_the_catalogue_is_one(pattern: str, store: Store) -> None:
+    names.check_alerts([pattern], CATALOGUE, store)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("fim_file_modifed", r"^there is no alert 'fim_file_modifed': did you mean fim_file_modified\b.*\?$"),
+        ("fim_file_modifed*", r"^there is no alert 'fim_file_modifed\*': did you mean fim_file_modified\b.*\?$"),
+        ("42", r"^there is no alert '42': the reference of the alerts lists them all$"),
+    ],
+)
+def test_a_misspelt_alert_is_named_with_what_comes_close(pattern: str, message: str, store: Store) -> None:
+    with pytest.raises(names.UnknownNameError, match=message):
+        names.check_alerts(["fim_file_modified", pattern], CATALOGUE, store)
+
+
+def test_an_alert_of_another_version_is_known_by_what_the_store_has(store: Store) -> None:
+    record(store, 100, [finding()])
+    names.check_alerts(["test_alert_state", "test_alert_*"], CATALOGUE, store)
+    store.suppress(Selection(alert="gone_*"), reason="x", by="alice", now=200, future=True)
+    names.check_alerts(["gone_*"], CATALOGUE, store)
