@@ -86,7 +86,7 @@ def report_path(settings: t.Mapping[str, str], build: pathlib.Path) -> pathlib.P
     if report.is_dir():
         raise SettingError(f"REPORT={report} is a directory; name the file to write")
     try:
-        report.parent.mkdir(parents=True, exist_ok=True)
+        report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(f"REPORT={report}: its directory cannot be made: {error.strerror}") from error
     if not os.access(report.parent, os.W_OK | os.X_OK):

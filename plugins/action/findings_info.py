@@ -27,7 +27,7 @@ class ActionModule(ControllerActionBase):
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["findings", "coverage", "runs", "history", "suppressions", "seals"],
+                "choices": ["findings", "coverage", "explanations", "runs", "history", "suppressions", "seals"],
                 "default": ["findings"],
             },
             "hosts": {"type": "list", "elements": "str", "default": []},
@@ -42,6 +42,7 @@ class ActionModule(ControllerActionBase):
             "limit": {"type": "int", "default": 1000},
             "offset": {"type": "int", "default": 0},
             "run": {"type": "str"},
+            "explained_by": {"type": "list", "elements": "str", "default": []},
         },
     }
 
@@ -55,6 +56,16 @@ class ActionModule(ControllerActionBase):
             "findings": lambda: store.query(query, now),
             "coverage": lambda: store.coverage(
                 options["run"], hosts=options["hosts"], capabilities=options["capabilities"]
+            ),
+            "explanations": lambda: store.explanations(
+                by=options["explained_by"],
+                hosts=query.hosts,
+                capabilities=query.capabilities,
+                run_id=options["run"],
+                since=query.since,
+                until=query.until,
+                limit=query.limit,
+                offset=query.offset,
             ),
             "runs": lambda: store.runs(query.limit, ids=[options["run"]] if options["run"] else ()),
             "history": lambda: store.history(query, now),

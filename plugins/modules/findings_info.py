@@ -26,11 +26,12 @@ options:
   gather:
     description:
       - What to return besides RV(counts).
+      - V(explanations) are changes that are no findings, because a package explains them.
       - V(suppressions) are decisions about findings to come.
       - V(seals) is who accepted changes into the baselines, when and why.
     type: list
     elements: str
-    choices: [findings, coverage, runs, history, suppressions, seals]
+    choices: [findings, coverage, explanations, runs, history, suppressions, seals]
     default: [findings]
   hosts:
     description: Inventory names of hosts.
@@ -92,7 +93,15 @@ options:
   run:
     description:
       - Id of the run whose coverage, and which of RV(runs), to return. By default the newest coverage of each host.
+      - Also limits RV(explanations), which are otherwise of all runs.
     type: str
+  explained_by:
+    description:
+      - Only RV(explanations) by these, such as V(openssh-server *). C(*) stands for any text and C(?) for one
+        character.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: bulwark.servers.findings
   - module: bulwark.servers.findings_run
@@ -115,6 +124,13 @@ EXAMPLES = r"""
 - name: Show them
   ansible.builtin.debug:
     msg: "{{ looked.coverage | rejectattr('status', 'eq', 'checked') | map(attribute='host') | unique }}"
+  run_once: true
+
+- name: Ask which hosts had changes that a package explains, and when
+  bulwark.servers.findings_info:
+    gather: [explanations]
+    explained_by: ["openssh-server *"]
+    since: 30d
   run_once: true
 
 - name: Ask for everything
@@ -292,6 +308,51 @@ coverage:
       description: When the run was opened.
       returned: always
       type: float
+    last_checked:
+      description: When a run last looked at something of it, in whichever run; none when no run ever did.
+      returned: always
+      type: float
+explanations:
+  description:
+    - What explained changes on hosts, so that they are no findings, the newest first. Pruning removes them with their
+      runs.
+  returned: when O(gather) has V(explanations)
+  type: list
+  elements: dict
+  contains:
+    run_id:
+      description: The id of the run.
+      returned: always
+      type: str
+    at:
+      description: When the result was recorded.
+      returned: always
+      type: float
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    capability:
+      description: The capability.
+      returned: always
+      type: str
+    scope:
+      description: The scope that the changes are in.
+      returned: always
+      type: str
+    by:
+      description: What explains them, such as a package with its version.
+      returned: always
+      type: str
+    count:
+      description: How many changes.
+      returned: always
+      type: int
+    examples:
+      description: What changed, the first few.
+      returned: always
+      type: list
+      elements: str
 runs:
   description: The runs, the newest first, as in RV(bulwark.servers.findings_run#module:run).
   returned: when O(gather) has V(runs)

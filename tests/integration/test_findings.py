@@ -109,6 +109,21 @@ def test_a_run_is_opened_recorded_closed_and_asked_for(play: Play, tmp_path: pat
     assert (database.stat().st_mode & 0o777, database.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_what_explains_changes_is_asked_for_by_name(play: Play) -> None:
+    told = {"by": "openssh-server 1:10.0", "count": 31, "examples": ["/usr/sbin/sshd"]}
+    entry = checked(explained=[told], explained_count=31, note="the baseline was taken by this scan")
+    results = {"web1": {**found(), "coverage": [entry]}, "web2": found()}
+    ask = task("findings_info", "answer", once=True, gather=["explanations", "coverage"], explained_by=["openssh*"])
+    answer = play.run(START, RECORD, FINISH, ask, results=results)
+    (explanation,) = answer["explanations"]
+    assert {key: explanation[key] for key in ("host", "scope", *told)} == {"host": "web1", "scope": "etc", **told}
+    first = next(item for item in answer["coverage"] if item["host"] == "web1")
+    assert first["entries"] == [entry]
+    assert first["last_checked"] == first["recorded"] == explanation["at"]
+    other = task("findings_info", "answer", once=True, gather=["explanations"], explained_by=["bash *"])
+    assert play.run(other)["explanations"] == []
+
+
 def test_a_second_run_resolves_what_is_gone(play: Play) -> None:
     play.run(START, RECORD, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
     answer = play.run(START, RECORD, FINISH, ASK, results={"web1": found(), "web2": UNREACHABLE})

@@ -13,7 +13,7 @@ import contextlib
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Explanation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -107,7 +107,7 @@ def conditions(
 
 
 def search(
-    connection: sa.Connection, conditions: t.Sequence[sa.ColumnElement[bool]], limit: int | None
+    connection: sa.Connection, conditions: t.Sequence[sa.ColumnElement[bool]], limit: int | None, offset: int
 ) -> list[Explanation]:
     """Return the explanations that meet conditions on the tables of explanations and coverage, the newest first."""
     table, covered = tables().explained, tables().coverage
@@ -116,12 +116,11 @@ def search(
         .join(covered, _same(covered))
         .where(*conditions)
         .order_by(covered.c.recorded.desc(), table.c.host, table.c.capability, table.c.position)
-        .limit(limit)
     )
     names = ("run_id", "at", "host", "capability", "scope", "by", "count")
     return [
         Explanation(**{name: row[name] for name in names}, examples=tuple(json.loads(row["examples"])))
-        for row in connection.execute(statement).mappings()
+        for row in connection.execute(sql.limited(statement, limit, offset)).mappings()
     ]
 
 

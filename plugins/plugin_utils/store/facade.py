@@ -186,6 +186,7 @@ class Store:
         since: float | None = None,
         until: float | None = None,
         limit: int | None = None,
+        offset: int = 0,
     ) -> list[Explanation]:
         """Return what explained changes in all runs that were not pruned, the newest first.
 
@@ -193,7 +194,7 @@ class Store:
         """
         return self._database.read(
             lambda c: explained.search(
-                c, explained.conditions(c.dialect.name, by, hosts, capabilities, run_id, since, until), limit
+                c, explained.conditions(c.dialect.name, by, hosts, capabilities, run_id, since, until), limit, offset
             )
         )
 

@@ -57,6 +57,7 @@ def test_each_run_keeps_its_explanations_until_it_is_pruned(store: Store) -> Non
         ({"capabilities": ["audit"]}, []),
         ({"since": 150, "until": 250}, [200]),
         ({"limit": 1}, [300]),
+        ({"offset": 1}, [200, 100]),
     ],
 )
 def test_a_package_is_looked_up(store: Store, query: dict[str, t.Any], times: list[int]) -> None:
