@@ -87,7 +87,8 @@ def _explained(item: t.Mapping[t.Any, t.Any]) -> dict[str, t.Any]:
 
 def _explained_count(said: t.Any, explained: t.Sequence[Entry]) -> int:
     """Return how many changes are explained: what the host says, and no less than it lists."""
-    return min(max(_count(said), sum(item["count"] for item in explained)), 2**63 - 1)
+    listed: int = sum(item["count"] for item in explained)
+    return min(max(_count(said), listed), 2**63 - 1)
 
 
 def _count(value: t.Any) -> int:
