@@ -165,12 +165,17 @@ def verdict(data: model.ReportData, shown: coverage.Matrix) -> tuple[str, str]:
     """
     if not shown.rows:
         return "Nothing is known.", "No run is recorded here, so nothing was checked."
-    return _found([finding for finding in data.findings if finding.active]), looked(data.coverage, shown)
+    active = [finding for finding in data.findings if finding.active]
+    return _found(active) if active else nothing(data.coverage), looked(data.coverage, shown)
+
+
+def nothing(entries: t.Iterable[model.Coverage]) -> str:
+    """Return what to say without an active finding: that nothing was found, if anything was looked at."""
+    seen = any(entry.status != _finding.NOT_CHECKED for entry in entries)
+    return "Nothing was found." if seen else "Nothing was looked at."
 
 
 def _found(active: t.Sequence[model.Finding]) -> str:
-    if not active:
-        return "Nothing was found."
     grave = [
         f"{count:,} {severity}"
         for severity, count in zip(model.SEVERITIES, severity_counts(active), strict=True)
@@ -206,13 +211,13 @@ def _gaps(
     dark: t.Sequence[model.Coverage], part: t.Sequence[model.Coverage], total: int, shown: coverage.Matrix
 ) -> list[str]:
     words = []
-    controls = "hosts" if len(shown.capabilities) == 1 else "capabilities on hosts"
+    what = ("host", "") if len(shown.capabilities) == 1 else ("capability on a host", "capabilities on hosts")
     unknown = len(_dark(dark))
     if unknown:
-        words.append(f"{unknown:,} of {shown.controls:,} {controls} {_were(unknown)} not checked at all")
+        words.append(f"{unknown:,} of {counted(shown.controls, *what)} {_were(unknown)} not checked at all")
     scopes = sum(not entry.whole for entry in dark)
     if scopes:
-        words.append(f"{scopes:,} of {total:,} scopes {_were(scopes)} not checked")
+        words.append(f"{scopes:,} of {counted(total, 'scope')} {_were(scopes)} not checked")
     if part:
         words.append(
             f"{len(part):,}{'' if scopes else f' of {total:,} scopes'} {_were(len(part))} checked only in part"

@@ -82,7 +82,7 @@ def lines(
 def _nothing(entries: t.Sequence[model.Coverage], matrix: coverage.Matrix) -> str:
     if not entries:
         return "Nothing was found, and no coverage says what was looked at."
-    return f"Nothing was found. {summary.looked(entries, matrix)}"
+    return f"{summary.nothing(entries)} {summary.looked(entries, matrix)}"
 
 
 def _findings(rows: t.Sequence[Row], width: int, limit: int) -> list[str]:
