@@ -19,7 +19,8 @@ from tests.integration import _scans
 from tests.support import require
 from tests.support.controllers import Controller
 
-_CHANGE = ("fim_setuid_added", "/usr/local/bin/.d")
+_UNIT = "/etc/systemd/system/persist.service"
+_CHANGES = {("fim_setuid_added", "/usr/local/bin/.d"): "high", ("persistence_systemd_unit", _UNIT): "high"}
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +41,19 @@ def test_a_controller_scans_every_python(
 ) -> None:
     scanner = _scans.Scanner(controller(core), hosts.inventory, tmp_path_factory.mktemp("controller"))
     for host in hosts.hosts:
-        host.shell("rm -rf /var/lib/bulwark; rm -f /usr/local/bin/.d")
+        host.shell(f"rm -rf /var/lib/bulwark; rm -f /usr/local/bin/.d {_UNIT}")
+    unsupported = {host.name for host in hosts.hosts if core == "2.21" and host.kind == "python38"}
+    statuses = {host.name: "not_checked" if host.name in unsupported else "checked" for host in hosts.hosts}
     first = scanner.scan()
+    assert {name: entry.status for name, entry in scanner.coverage().items()} == statuses
     assert scanner.open() == {}, first.stdout
     for host in hosts.hosts:
         host.shell("cp /bin/dash /usr/local/bin/.d; chmod 4755 /usr/local/bin/.d")
+        host.write(_UNIT, "[Service]\nExecStart=/usr/bin/true\n")
     answer = scanner.scan()
-    unsupported = {host.name for host in hosts.hosts if core == "2.21" and host.kind == "python38"}
-    for name, entry in scanner.coverage().items():
-        assert entry.status == ("not_checked" if name in unsupported else "checked")
-        assert scanner.open(name) == ({} if name in unsupported else {_CHANGE: "high"})
+    assert {name: entry.status for name, entry in scanner.coverage().items()} == statuses
+    for host in hosts.hosts:
+        assert scanner.open(host.name) == ({} if host.name in unsupported else _CHANGES)
     for name in unsupported:
         assert "Ansible requires Python 3.9 or newer on the target" in scanner.reasons(name)
     # What a user sees: no host failed, and nothing that ansible-core will stop doing.
