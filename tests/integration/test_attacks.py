@@ -97,7 +97,7 @@ class Campaign:
 
         self.attacked.shell("\n".join(attack.do for attack in ATTACKS))
         self.tampered.shell(f"rm {_scans.BASELINE}")
-        self._accept_as_another_controller()
+        self._take_as_another_controller()
         self.trojaned.shell(f"{_PATCH}; touch -r /var/tmp/kept {_TROJAN}")
         self._scan("again")
 
@@ -106,12 +106,13 @@ class Campaign:
         found = {(found.host, found.alert, found.subject): found for found in self.scanner.findings()}
         self.stages[stage] = Stage(found, self.scanner.coverage())
 
-    def _accept_as_another_controller(self) -> None:
-        """Accept everything as an attacker who has this very collection can: the baseline that it makes is perfect."""
+    def _take_as_another_controller(self) -> None:
+        """Take a baseline as an attacker who has this very collection can: it is perfect, but for its seal."""
         directory = self.scanner.directory / "attacker"
         directory.mkdir()
         theirs = _scans.Scanner(self.scanner.controller, self.scanner.inventory, directory)
-        theirs.module("file_integrity", self.replayed.name, accept=["all"], reason="hide it")
+        theirs.module("file_integrity", self.replayed.name, state="absent")
+        theirs.module("file_integrity", self.replayed.name)
 
 
 @pytest.fixture(scope="module")
