@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 
-EXAMPLES = 3
+_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def groups(entries: t.Iterable[model.Coverage]) -> tuple[Group, ...]:
             by,
             sum(explained.count for _host, explained in same),
             tuple(dict.fromkeys(host for host, _explained in same)),
-            tuple(dict.fromkeys(example for _host, explained in same for example in explained.examples))[:EXAMPLES],
+            tuple(dict.fromkeys(example for _host, explained in same for example in explained.examples))[:_SHOWN],
         )
         for (capability, by), same in alike.items()
     ]
