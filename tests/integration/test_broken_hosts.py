@@ -37,9 +37,9 @@ def test_each_broken_host_is_named_with_the_reason(fleet: Fleet, scanner: _scans
     down.engine("stop", "--time", "1", down.container)
     _without_become(scanner, not_root)
     reasons = {
-        down: "file_integrity: the host was unreachable: Task failed: Failed to connect to the host via ssh",
+        down: "file_integrity: the host was unreachable: Failed to connect to the host via ssh",
         no_python: "file_integrity: it failed: The module interpreter '/usr/bin/python3' was not found",
-        no_sudo: "file_integrity: it failed: Task failed: Missing sudo password",
+        no_sudo: "file_integrity: it failed: Missing sudo password",
         in_the_way: "file_integrity: it failed: /var/lib/bulwark is a symbolic link or no directory; remove it",
     }
 
