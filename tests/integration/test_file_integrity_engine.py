@@ -461,6 +461,18 @@ def test_a_pseudo_file_system_mounted_over_a_watched_directory_hides_nothing(
 # Hostile trees
 
 
+@pytest.mark.parametrize("rehash", ["always", "changed"])
+def test_a_name_is_not_taken_for_the_one_that_is_written_like_it(
+    engine: Engine, tree: pathlib.Path, rehash: str
+) -> None:
+    (tree / "a b").write_text("spaced")
+    engine.keep()
+    (tree / "a b").rename(tree / "a\\x20b")
+    (change,) = engine.compare(rehash=rehash)["changes"]
+    assert (change["kind"], change["previous_path"]) == ("renamed", str(tree / "a b"))
+    assert change["path"] == str(tree / "a\\\\x20b")
+
+
 def test_names_with_newlines_and_bytes_that_are_no_utf8(engine: Engine, tree: pathlib.Path) -> None:
     names = [b"new\nline", b"\xff\xfe", b"sp ace", b"back\\slash", b"-", b".hidden", "Grüße".encode(), b"x" * 255]
     for name in names:

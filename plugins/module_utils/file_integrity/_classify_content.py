@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
@@ -54,7 +53,7 @@ def created(facts: Facts) -> model.Verdict:
         return detected(facts, CREATED_ALERT, "informational", "A new directory that no package owns.")
     verdict = unexplained(facts, CREATED_ALERT, "A new %s, and %s." % (after.type, _not_by(facts)))
     runs = is_code(after) and verdict.alert == CREATED_ALERT and rank(verdict.severity) < rank("medium")
-    return dataclasses.replace(verdict, severity="medium") if runs else verdict
+    return verdict._replace(severity="medium") if runs else verdict
 
 
 def modified(facts: Facts) -> model.Verdict:
@@ -121,7 +120,7 @@ def renamed(facts: Facts, old: Facts) -> model.Verdict:
         return appeared
     worst = max((verdict for verdict in (appeared, gone) if not verdict.explained), key=lambda v: rank(v.severity))
     if not appeared.explained and appeared.alert != CREATED_ALERT:
-        return dataclasses.replace(appeared, message="%s It was %s before." % (appeared.message, _shown(old.path)))
+        return appeared._replace(message="%s It was %s before." % (appeared.message, _shown(old.path)))
     message = "It was %s before, and no package explains it." % _shown(old.path)
     return detected(facts, RENAMED_ALERT, worst.severity or "medium", message)
 
@@ -152,7 +151,7 @@ def _by_package(facts: Facts) -> model.Verdict | None:
             return detected(facts, DATABASE_EDITED_ALERT, "high", message, ["T1554"])
         if matches and owned.conffile and not facts.upgraded and facts.before is not None:
             verdict = unexplained(facts, MODIFIED_ALERT, "It is now the configuration that %s ships." % facts.label)
-            return dataclasses.replace(verdict, severity=raised(verdict.severity or "medium", -1))
+            return verdict._replace(severity=raised(verdict.severity or "medium", -1))
         if matches:
             return explained_by(owned)
         if matches is False and not owned.conffile:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
+import types
 import typing as t
 
 # {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed. It can
@@ -24,8 +24,7 @@ INCOMPLETE_KEY = "%s:incomplete"
 _READ_LIMIT = 256 * 1024 * 1024
 
 
-@dataclasses.dataclass(frozen=True)
-class Package:
+class Package(t.NamedTuple):
     """One installed package; key is the same for all its versions (``dpkg:bash:amd64``, ``rpm:bash:x86_64``)."""
 
     key: str
@@ -35,8 +34,7 @@ class Package:
     manager: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Owned:
+class Owned(t.NamedTuple):
     """What a package manager records of one path; None where it records nothing.
 
     key: the package's key in snapshots. version: the manager's full version, with the epoch. digests: lower-case hex
@@ -51,7 +49,7 @@ class Owned:
     version: str
     arch: str
     manager: str
-    digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    digests: t.Mapping[str, str] = types.MappingProxyType({})
     mode: int | None = None
     uid: int | None = None
     gid: int | None = None

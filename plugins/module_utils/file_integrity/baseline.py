@@ -112,8 +112,10 @@ class Reader:
             self.header: dict[str, t.Any] = json.loads(self._header)
         except ValueError as error:
             raise DamagedError("the baseline %s is damaged: its header is no JSON" % self._path) from error
-        split = [line.split(b" ", 1) for line in self._index.split(b"\n")] if self._index else []
-        self.directories: dict[bytes, bytes] = {lines.unescape(name): place for name, place in split}
+        self.directories: dict[bytes, bytes] = {}
+        for line in self._index.split(b"\n") if self._index else ():
+            name, _separator, place = line.partition(b" ")
+            self.directories[lines.unescape(name)] = place
         self._header = self._index = b""
         return self
 

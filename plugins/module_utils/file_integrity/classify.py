@@ -24,7 +24,6 @@ What an attacker with root can still hide, and what is against it:
 
 from __future__ import annotations
 
-import dataclasses
 import stat
 import typing as t
 
@@ -63,7 +62,7 @@ def _content(facts: Facts) -> t.Iterator[model.Verdict]:
         yield content.deleted(facts)
     elif change.kind == model.RENAMED and change.before is not None:
         old = change.before
-        gone = dataclasses.replace(change, kind=model.DELETED, path=old.path, watch=old.watch, after=None)
+        gone = change._replace(kind=model.DELETED, path=old.path, watch=old.watch, after=None)
         yield content.renamed(facts, Facts(gone, facts.context))
     elif change.kind == model.REPLACED_TYPE:
         yield content.replaced(facts)
@@ -99,4 +98,4 @@ def _combined(detections: t.Sequence[model.Verdict]) -> model.Verdict:
     others = [verdict for verdict in detections if verdict is not worst]
     techniques = [technique for verdict in (worst, *others) for technique in verdict.techniques]
     message = " ".join([worst.message, *(verdict.message for verdict in others)])
-    return dataclasses.replace(worst, message=message, techniques=tuple(dict.fromkeys(techniques)))
+    return worst._replace(message=message, techniques=tuple(dict.fromkeys(techniques)))

@@ -70,33 +70,29 @@ class Compare(Scan):
         return True
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
-        escaped = lines.escape(name)
+        # Most names are their own escaped form, which only a backslash makes doubtful.
+        escaped = name if name in self._recorded and b"\\" not in name else lines.escape(name)
         before = self._recorded.get(escaped)
+        if before is None:
+            return self._compare(directory, path, name, owner, escaped, None)
         layout = self.layouts[owner]
-        if self._racy is not None and before is not None and layout.trusts_status:
+        # A directory's times aren't recorded, as they change with what is in it: they vouch for nothing.
+        if self._racy is not None and layout.trusts_status and not lines.is_directory(before, escaped):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if self._vouches(status, layout.status(escaped, status), before):
+            if before.startswith(layout.status(escaped, status)) and self._vouches(status.st_ctime_ns, before):
                 del self._recorded[escaped]
                 return status.st_mode
-
-        def extra(_status: os.stat_result, beginning: bytes) -> t.Sequence[str]:
-            # Anything but an untouched file will have to be compared with its package: hash for that in the same read.
-            return () if before is not None and before.startswith(beginning) else self._verifying()
-
-        node = self.nodes.read(directory, name, escaped, layout, extra)
-        if node.problem:
-            self.skip(owner, path, node.problem)
-        if before is None or not lines.states(before, node.state):
-            self._differs(directory, path, name, owner, before, node)
-        if before is not None:
-            del self._recorded[escaped]
-        return node.mode
+        mode = self._compare(directory, path, name, owner, escaped, before)
+        del self._recorded[escaped]
+        return mode
 
     def withheld(self, name: bytes) -> bool:
         return self._recorded.pop(lines.escape(name), None) is not None
 
     def finish(self, directory: bytes) -> None:
         """What the baseline has and the directory has not, is deleted."""
+        if not self._recorded:
+            return
         rules = self.plan.rules(directory)
         for escaped, line in self._recorded.items():
             name = lines.unescape(escaped)
@@ -110,17 +106,30 @@ class Compare(Scan):
     def unreadable(self, directory: bytes, reason: str) -> None:
         """What could not be read is neither there nor gone: the coverage has it."""
 
-    def _vouches(self, status: os.stat_result, beginning: bytes, before: bytes) -> bool:
-        """Say whether the status alone tells that an entry is as it was recorded.
+    def _compare(
+        self, directory: int, path: bytes, name: bytes, owner: int, escaped: bytes, before: bytes | None
+    ) -> int:
+        def extra(_status: os.stat_result, beginning: bytes) -> t.Sequence[str]:
+            # Anything but an untouched file will have to be compared with its package: hash for that in the same read.
+            return () if before is not None and before.startswith(beginning) else self._verifying()
 
-        It does not for a directory, whose times aren't recorded, for content that could not be read, nor for a
-        program that has to be compared with its package again.
+        was_directory = before is not None and lines.is_directory(before, escaped)
+        read = self.nodes.read_directory if was_directory else self.nodes.read
+        node = read(directory, name, escaped, self.layouts[owner], extra)
+        if node.problem:
+            self.skip(owner, path, node.problem)
+        if before is None or not lines.states(before, node.state):
+            self._differs(directory, path, name, owner, before, node)
+        return node.mode
+
+    def _vouches(self, changed: int, before: bytes) -> bool:
+        """Say whether a status that is as recorded, its change time among it, tells that the entry is as recorded.
+
+        It does not for content that could not be read, nor for a program that has to be compared with its package
+        again.
         """
-        if not before.startswith(beginning) or stat.S_ISDIR(status.st_mode):
+        if not lines.is_settled(before):
             return False
-        if lines.is_marked(before) or (stat.S_ISREG(status.st_mode) and lines.is_unread(before)):
-            return False
-        changed = status.st_ctime_ns
         return changed < self._raciest or not any(start <= changed <= end for start, end in self._racy or ())
 
     def _differs(self, directory: int, path: bytes, name: bytes, owner: int, before: bytes | None, node: Node) -> None:

@@ -87,6 +87,8 @@ def _opened(options: Options) -> Opened:
 class Comparison:
     """One comparison of the host with a baseline that is believed."""
 
+    review: Review
+
     def __init__(
         self,
         options: Options,
@@ -106,12 +108,6 @@ class Comparison:
         self._edited: list[PackageEdit] = []
         self.tally = tally.Tally(self._watches)
         self._damaged = False
-
-    @functools.cached_property
-    def review(self) -> Review:
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Review
-
-        return Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
 
     def run(self) -> None:
         """Compare everything; afterwards ``review`` and ``tally`` are complete."""
@@ -136,7 +132,7 @@ class Comparison:
             self._reader,
             self.tally,
             self._receive,
-            meanwhile=self._read_packages,
+            meanwhile=self._prepare_review,
         )
         self.review.finish()
         for watch, number in self.review.omitted().items():
@@ -218,13 +214,18 @@ class Comparison:
         return None if now == self._header.packages else now
 
     def _package_detections(self) -> list[dict[str, t.Any]]:
+        if not self._edited:
+            return []
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import evidence
 
         return [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited]
 
-    def _read_packages(self) -> None:
+    def _prepare_review(self) -> None:
+        """Do what nothing needs before the first report of a worker arrives."""
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Review
 
+        self.review = Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
         self.tally.add_packages(self._packages)
         self._edited = packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
 

@@ -174,9 +174,20 @@ def is_marked(line: bytes) -> bool:
     return line.rsplit(b" ", 2)[1] == b"m"
 
 
+def is_settled(line: bytes) -> bool:
+    """Say whether the content that was recorded, if any, was read and is what its package installs."""
+    _state, digests, mark, _package = line.rsplit(b" ", 3)
+    return mark != b"m" and digests != UNREAD
+
+
 def is_unread(line: bytes) -> bool:
     """Say whether the content that belongs in a line could not be read."""
     return line.rsplit(b" ", 3)[1] == UNREAD
+
+
+def is_directory(line: bytes, name: bytes) -> bool:
+    """Say whether the line of an escaped name is a directory's."""
+    return line.startswith(b"d", len(name) + 1)
 
 
 def type_of(line: bytes) -> str:

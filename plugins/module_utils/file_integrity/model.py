@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_model
+
+# The records are named tuples: making a data class takes several times as long, and the host does it in each run.
 
 # Entry.type, named by what stat(2) calls S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR and S_IFBLK.
 FILE = "file"
@@ -60,8 +61,7 @@ SELINUX_XATTR = b"security.selinux"
 ACL_XATTRS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(t.NamedTuple):
     """One file, directory, link or other node as it was recorded or found.
 
     path: bytes as the kernel has them, absolute. A field is None where the watch doesn't select it, where it doesn't
@@ -108,8 +108,7 @@ def is_code(path: bytes, mode: int) -> bool:
     return bool(mode & 0o111) or b".so." in name or name.endswith((b".so", b".ko", b".ko.xz", b".ko.zst", b".ko.gz"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Change:
+class Change(t.NamedTuple):
     """One difference between the baseline and the host.
 
     path: where it is now, or was when it was deleted. before is None when created, after is None when deleted.
@@ -127,8 +126,7 @@ class Change:
     id: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Watch:
+class Watch(t.NamedTuple):
     """One watch as the user or the collection's defaults define it; see the module documentation.
 
     name: also the coverage scope. paths, exclude, include: globs as text, where bytes that are no UTF-8 are
@@ -172,8 +170,7 @@ class Packages(t.Protocol):
         """Return (subject, reason) of what can't be verified with a package."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Context:
+class Context(t.NamedTuple):
     """What ``classify`` may know besides the change.
 
     packages: the databases as they are now. snapshot: ``packages.snapshot()`` of now. baseline_snapshot: the
@@ -191,8 +188,7 @@ class Context:
     was_owned: t.Callable[[bytes], bool] = lambda _path: False
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
+class Verdict(t.NamedTuple):
     """What a change means: an alert to raise, or the package activity that explains it.
 
     For an alert: alert (id in the catalogue), severity, message (one sentence) and techniques (ATT&CK ids).

@@ -59,6 +59,23 @@ class NodeReader:
         finally:
             os.close(pinned)
 
+    def read_directory(
+        self, directory: int, name: bytes, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms
+    ) -> Node:
+        """Return the same as ``read``, in fewer calls if the child is a directory."""
+        try:
+            descriptor = _safe_fs.open_child(name, directory)
+        except OSError:
+            return self.read(directory, name, escaped, layout, extra)
+        try:
+            status = os.fstat(descriptor)
+            flags = self._flags.flags(descriptor, status.st_dev) if layout.flags else None
+            found, problem = xattrs.read(descriptor, layout.kinds)
+            state = layout.status(escaped, status) + layout.rest(flags, None, found, None)
+            return Node(state, status.st_mode, problem=problem)
+        finally:
+            os.close(descriptor)
+
     def _directory(self, pinned: int, status: os.stat_result, escaped: bytes, layout: lines.Layout) -> Node:
         problem = None
         flags = None

@@ -26,7 +26,7 @@ _FRAME = struct.Struct("!QB")
 # Seconds that a worker has to stop by itself when the time budget is over, and to end when it was told to.
 _GRACE = 20.0
 _PATIENCE = 5.0
-_POLL = 0.002
+_POLL = 0.0005
 # Kinds of message: a report with more to come, the last report of a share, the text of an unexpected error.
 _MORE, _FINISHED, _FAILED = range(3)
 
@@ -121,9 +121,12 @@ class WorkerPool:
 
     def _end(self) -> None:
         """End all workers: idle ones at the end of the work, busy ones when something went wrong here."""
-        for worker in list(self._workers.values()):
+        workers = list(self._workers.values())
+        for worker in workers:
             if worker.share:
                 os.kill(worker.pid, signal.SIGKILL)
+            worker.dismiss()
+        for worker in workers:
             self._bury(worker)
 
 
@@ -163,9 +166,15 @@ class _Worker:
             raise EOFError
         return kind == _FINISHED, pickle.loads(data)  # noqa: S301
 
+    def dismiss(self) -> None:
+        """Tell the worker, if it still listens, that there is nothing more to do."""
+        if self._tasks >= 0:
+            os.close(self._tasks)
+            self._tasks = -1
+
     def bury(self) -> str:
         """Wait for the worker's end and return how it ended."""
-        os.close(self._tasks)
+        self.dismiss()
         os.close(self.results)
         status = _ended(self.pid)
         if status is None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
@@ -32,7 +31,7 @@ def from_options(options: t.Sequence[t.Mapping[str, t.Any]]) -> list[Watch]:
 
 def to_data(watch: Watch) -> dict[str, t.Any]:
     """Return a watch as JSON data, the inverse of ``from_data``."""
-    data = dataclasses.asdict(watch)
+    data = watch._asdict()
     return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in data.items()}
 
 
@@ -93,7 +92,7 @@ def with_meaning_of(sealed: t.Sequence[Watch], given: t.Iterable[Watch]) -> list
 
 
 def _meaning(watch: Watch, other: Watch) -> Watch:
-    return dataclasses.replace(watch, category=other.category, alert=other.alert, techniques=other.techniques)
+    return watch._replace(category=other.category, alert=other.alert, techniques=other.techniques)
 
 
 def roots_kept(old: t.Sequence[Watch], roots: t.Iterable[Root], new: t.Sequence[Watch]) -> list[Root]:

@@ -35,6 +35,8 @@ def read(where: int | bytes, kinds: t.AbstractSet[str]) -> tuple[t.Mapping[bytes
             return _NOTHING, None
         problem = "its extended attributes cannot be listed: %s" % error.strerror
         return _values(where, [name for name in _NAMED if lines.xattr_kind(name) in kinds]), problem
+    if not names:
+        return _NOTHING, None
     named = [name for name in names if lines.xattr_kind(name) in kinds and lines.xattr_kind(name) != "xattrs"]
     found = _values(where, named)
     if "xattrs" in kinds:

@@ -69,6 +69,41 @@ def test_a_path_longer_than_a_call_takes_is_opened_all_the_same(
     os.close(current)
 
 
+@pytest.mark.parametrize("name", [b"file", b"fifo", b"link", b"missing"])
+def test_a_child_that_is_no_directory_is_not_opened(tmp_path: pathlib.Path, name: bytes) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("directory")
+    os.mkfifo(tmp_path / "fifo")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match=r"\[Errno") as raised:
+        _safe_fs.open_child(name, directory)
+    assert raised.value.errno in _safe_fs.GONE
+    assert len(os.listdir("/proc/self/fd")) == before
+    descriptor = _safe_fs.open_child(b"directory", directory)
+    assert os.path.samestat(os.fstat(descriptor), os.stat(tmp_path / "directory"))
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+    os.close(directory)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_are_listed_as_the_bytes_they_are(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    names = [b"plain", b"\xff\xfe", "\u00fc".encode(), b"new\nline", b"\xed\xb2\x80", b"back\\slash"]
+    directory = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: encoding)
+    assert _safe_fs.listed(directory) == []
+    for name in names:
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=directory))
+    again = os.open(tmp_path, os.O_RDONLY)
+    assert sorted(_safe_fs.listed(again)) == sorted(names)
+    os.close(again)
+    os.close(directory)
+
+
 def test_a_pinned_file_is_read_even_when_its_name_is_something_else_by_now(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("first")
     directory = os.open(tmp_path, os.O_RDONLY)

@@ -108,6 +108,14 @@ def test_the_index_finds_exactly_what_it_was_given(groups: list[list[bytes]], ot
         assert [index.path(ordinal) for ordinal in index.members(number)] == group
 
 
+def test_the_index_tells_directories_from_what_only_begins_alike() -> None:
+    groups = [[b"/a", b"/a/b", b"/a/b2", b"/x/a/b/c"], [b"/a/b/c"], []]
+    index = _packages_index.PathIndex(groups)
+    leading = [index.path(ordinal) for ordinal in index.members(0) if index.leads_on(ordinal, 0)]
+    assert leading == [b"/a"]
+    assert not index.leads_on(4, 1)
+
+
 def quoted(text: bytes) -> bytes:
     return b"'" + text.replace(b"'", b"'\\''") + b"'"
 
