@@ -19,8 +19,8 @@ NOT_CHECKED = "not_checked"
 
 # A host with a million unreadable files must not send a million reasons; the count stays exact.
 SKIPPED_LIMIT = 50
-# What an upgrade of a whole distribution explains is not listed package by package either.
-EXPLAINED_LIMIT = 50
+# Each package that explains anything should be seen by whoever reviews it, up to what a distribution upgrade changes.
+EXPLAINED_LIMIT = 1000
 EXAMPLES_LIMIT = 3
 
 # Characters that move the cursor, start terminal escapes or reorder what a reader sees (Unicode bidi controls,
@@ -164,8 +164,8 @@ class ScopeCoverage:
 
         status: ``checked``, ``partial`` (some subjects skipped) or ``not_checked``. skipped lists at most
         ``SKIPPED_LIMIT`` subjects with reasons; skipped_count is exact. Only when there is something to say there are
-        ``note``, and ``explained_count`` with ``explained``: what explains most comes first, at most
-        ``EXPLAINED_LIMIT``, the last of which sums up what is left.
+        ``note``, and ``explained_count`` with ``explained``: what explains least comes first, as a forged package
+        among many upgraded ones would, at most ``EXPLAINED_LIMIT``, the last of which sums up what is left.
         """
         if self._failure is not None:
             status = NOT_CHECKED
@@ -188,7 +188,7 @@ class ScopeCoverage:
 
 
 def _shortened(explained: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
-    ordered = sorted(explained, key=lambda group: (-group["count"], group["by"]))
+    ordered = sorted(explained, key=lambda group: (group["count"], group["by"]))
     if len(ordered) <= EXPLAINED_LIMIT:
         return ordered
     listed, rest = ordered[: EXPLAINED_LIMIT - 1], ordered[EXPLAINED_LIMIT - 1 :]
