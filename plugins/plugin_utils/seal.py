@@ -112,7 +112,8 @@ class SealedActionBase(CapabilityActionBase):
     @contextlib.contextmanager
     def open_store(self) -> t.Iterator[Store]:
         try:
-            with contextlib.closing(Store.open(self._store_url)) as store:
+            mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
+            with contextlib.closing(Store.open(self._store_url, mode=mode)) as store:
                 yield store
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from None

@@ -40,9 +40,9 @@ class Site:
         }
         self.baseline = directory / "state" / "file_integrity" / "default.baseline"
 
-    def scan(self, **variables: t.Any) -> str:
+    def scan(self, *arguments: str, **variables: t.Any) -> str:
         """Scan and return what was printed, whatever the scan ended with."""
-        done = self.scanner.scan(check=False, **{**self.variables, **variables})
+        done = self.scanner.scan(*arguments, check=False, **{**self.variables, **variables})
         return done.stdout + done.stderr
 
     def coverage(self) -> dict[str, t.Mapping[str, t.Any]]:
@@ -66,6 +66,13 @@ class Site:
 @pytest.fixture
 def site(tmp_path: pathlib.Path) -> Site:
     return Site(controller("2.21"), tmp_path)
+
+
+def test_check_mode_leaves_neither_a_store_nor_a_baseline(site: Site) -> None:
+    said = site.scan("--check")
+    assert "failed=0" in said or "Scanned 1 of 1 host" in said
+    assert not list(site.directory.glob("findings.db*"))
+    assert not site.baseline.exists()
 
 
 def test_the_first_scan_says_that_it_took_a_baseline(site: Site) -> None:

@@ -128,7 +128,10 @@ class Tracker:
 
         In a run that is recorded, a look whose result isn't in the store yet has come to nothing.
         """
-        self.errors.setdefault(host, f"{task}: {_alike(host, _lines(reason)[0])}")
+        first, *more = _lines(reason)
+        # ansible.builtin.validate_argument_spec announces its sentences with a line of its own.
+        said = f"{first} {more[0]}" if first.endswith(":") and more else first
+        self.errors.setdefault(host, f"{task}: {_alike(host, said)}")
         for tally in self.tallies.values():
             if self.expected and host in tally.looks and host not in tally.recorded:
                 tally.add(host, _NOTHING)

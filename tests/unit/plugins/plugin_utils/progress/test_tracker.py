@@ -137,6 +137,11 @@ def test_a_host_named_like_a_part_of_a_word_leaves_the_word_alone(run: Tracker) 
     assert run.errors == {"a1": "Compare: the host has no space left, said web-a1 and the host"}
 
 
+def test_a_line_that_announces_what_is_wrong_is_followed_by_it(run: Tracker) -> None:
+    run.host_failed("web1", "Check the options", "Validation of arguments failed:\nvalue of width must be int\nmore")
+    assert run.errors == {"web1": "Check the options: Validation of arguments failed: value of width must be int"}
+
+
 def test_the_first_failure_of_a_host_is_kept_and_bounded(run: Tracker) -> None:
     run.host_failed("web1", "Compare", "x" * 100_000)
     run.host_failed("web1", "Report", "because of that")
