@@ -81,11 +81,19 @@ def test_what_the_store_answers_is_no_look(run: Tracker) -> None:
     assert not run.tallies
 
 
-def test_the_run_says_what_to_expect_and_recording_what_is_done(run: Tracker) -> None:
+def test_a_host_is_done_when_what_the_run_expects_was_looked_at(run: Tracker) -> None:
     result("bulwark.servers.findings_run", {"run": {"id": "1", "capabilities": ["file_integrity"]}}).tell(run)
     assert run.done == 0
-    result("bulwark.servers.findings", {"capability": "file_integrity"}).tell(run)
+    looked = {"findings": [], "coverage": [{"scope": "x", "status": "checked"}]}
+    result("bulwark.servers.file_integrity_info", looked).tell(run)
     assert run.done == 1
+
+
+def test_a_host_that_gave_nothing_to_record_is_not_done(run: Tracker) -> None:
+    result("bulwark.servers.findings_run", {"run": {"id": "1", "capabilities": ["file_integrity"]}}).tell(run)
+    result("bulwark.servers.findings", {"capability": "file_integrity"}).tell(run)
+    assert run.done == 0
+    assert run.scanned == 0
 
 
 def test_a_report_that_was_not_written_is_not_named(run: Tracker) -> None:
