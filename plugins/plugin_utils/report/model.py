@@ -143,7 +143,8 @@ class ReportData:
 
     findings: all of the report's hosts and capabilities, so that score and picture stay true. statuses, since: which of
     them are listed (those with one of these statuses, seen since that time); empty and None for all. limits: (option,
-    values as text) of what narrowed the report. runs: newest first. alerts and techniques: by the
+    values as text) of what narrowed the report. runs: newest first, and last those from
+    the future. alerts and techniques: by the
     ``shown.key`` of the ids that the findings and their events name.
     """
 

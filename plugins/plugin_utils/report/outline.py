@@ -29,6 +29,7 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
     unlisted = active - sum(finding.active for finding in listed)
     return [
         *textwrap.wrap(_heading(shown, "store" if run is None else "run"), width),
+        *textwrap.wrap(summary.ahead(data), width),
         *textwrap.wrap(summary.limits(data), width),
         *rest,
         "",

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, moment, visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +71,18 @@ def limits(data: model.ReportData) -> str:
     if not data.limits:
         return ""
     return f"Limited to {', '.join(f'{name}: {visible(values, 200)}' for name, values in data.limits)}."
+
+
+def ahead(data: model.ReportData) -> str:
+    """Return in a sentence that the clock of some run's controller was fast, or nothing."""
+    runs = [run for run in data.runs if run.started > data.generated]
+    if not runs:
+        return ""
+    latest = max(runs, key=lambda run: run.started)
+    return (
+        f"The store has {counted(len(runs), 'run')} from the future, the latest of {moment(latest.started)} UTC by"
+        f" {visible(latest.controller, 80)}: that controller's clock was fast, or this one's is slow."
+    )
 
 
 def lost(points: secure_score.Points) -> str:

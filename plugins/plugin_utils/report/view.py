@@ -56,6 +56,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "verdict_found": found,
         "verdict_looked": looked,
         "provenance": _provenance(data, matrix),
+        "ahead": summary.ahead(data),
         "limits": summary.limits(data),
         "severities": list(zip(model.SEVERITIES, _active_counts(data), strict=True)),
         "statuses": model.STATUSES,

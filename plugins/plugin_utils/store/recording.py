@@ -187,6 +187,6 @@ def _write_coverage(
     }
     sql.upsert(connection, table, [row], update=("status", "entries", "recorded"))
     explained.replace(connection, key, merged)
-    runs.mark_latest(connection, run_id, [(host, capability)])
+    runs.mark_latest(connection, run_id, [(host, capability)], now)
     if status != NOT_CHECKED:
         runs.mark_checked(connection, host, capability, now)

@@ -51,19 +51,26 @@ def start(
         for host, capability in planned
     ]
     sql.upsert(connection, tables().coverage, rows)
-    mark_latest(connection, run_id, planned)
+    mark_latest(connection, run_id, planned, now)
     return run_id
 
 
-def mark_latest(connection: sa.Connection, run_id: str, covered: t.Sequence[tuple[str, str]]) -> None:
-    """Note that this run is the newest for these hosts and capabilities, unless a later one is."""
+def mark_latest(connection: sa.Connection, run_id: str, covered: t.Sequence[tuple[str, str]], now: float) -> None:
+    """Note that this run is the newest for these hosts and capabilities, unless a later one is.
+
+    One that began after ``now`` is none: its controller's clock was fast, and would hide all runs until then.
+    """
     runs, latest = tables().runs, tables().latest
     started = connection.execute(sa.select(runs.c.started).where(runs.c.id == run_id)).scalar_one()
     rows = [
         {"host": host, "capability": capability, "run_id": run_id, "started": started} for host, capability in covered
     ]
     sql.upsert(
-        connection, latest, rows, update=("run_id", "started"), where=lambda new: new.started >= latest.c.started
+        connection,
+        latest,
+        rows,
+        update=("run_id", "started"),
+        where=lambda new: (new.started >= latest.c.started) | (latest.c.started > now),
     )
 
 
@@ -174,8 +181,7 @@ def coverage(
 
 
 def mark_checked(connection: sa.Connection, host: str, capability: str, now: float) -> None:
-    """Note that something of a host and capability was looked at now."""
+    """Note that something of a host and capability was looked at now, also where a fast clock noted a later time."""
     latest = tables().latest
-    earlier = latest.c.checked.is_(None) | (latest.c.checked < now)
     key = (latest.c.host == host) & (latest.c.capability == capability)
-    connection.execute(latest.update().where(key, earlier).values(checked=now))
+    connection.execute(latest.update().where(key).values(checked=now))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_store, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_store, model, page
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.report import stored
@@ -114,3 +114,15 @@ def test_only_findings_that_can_be_shown_keep_their_events(monkeypatch: pytest.M
         data = collect(store)
     assert [bool(finding.event) for finding in data.findings] == [True, True, True, False, False]
     assert len({finding.uid for finding in data.findings}) == 5
+
+
+def test_a_run_from_the_future_is_not_the_newest() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [], now=9_000)
+        stored.record(store, "web1", [], now=10)
+        stored.record(store, "web1", [], now=20)
+        data = collect(store)
+    assert [run.started for run in data.runs] == [20, 10, 9_000]
+    page_text = page.render(data)
+    assert "newest run 1970-01-01 00:00 UTC" in page_text
+    assert "The store has 1 run from the future, the latest of 1970-01-01 02:30 UTC by bastion" in page_text

@@ -44,3 +44,11 @@ def test_a_store_without_anything_has_no_score() -> None:
 def test_findings_that_are_not_listed_are_counted() -> None:
     data = samples.data(findings=_DATA.findings, coverage=_DATA.coverage, statuses=("resolved",))
     assert "1 active finding not listed here." in outline.lines(data, 120, _RUN)
+
+
+def test_a_run_from_the_future_is_told_in_one_sentence() -> None:
+    runs = (samples.run(), samples.run(samples.NOW + 400 * samples.DAY, controller="fast\x1b[2J"))
+    text = " ".join(outline.lines(samples.data(findings=_DATA.findings, coverage=_DATA.coverage, runs=runs), 120, _RUN))
+    assert "The store has 1 run from the future, the latest of 20" in text
+    assert "UTC by fast\\x1b[2J: that controller's clock was fast, or this one's is slow." in text
+    assert "future" not in " ".join(outline.lines(samples.data(runs=runs[:1]), 120))

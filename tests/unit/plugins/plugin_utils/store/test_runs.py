@@ -106,3 +106,27 @@ def test_runs_are_listed_the_newest_first(store: Store) -> None:
     assert [run.id for run in store.runs()] == [ids[1], ids[2], ids[0]]
     assert [run.id for run in store.runs(limit=1)] == [ids[1]]
     assert [run.id for run in store.runs(ids=[ids[0], "lost"])] == [ids[0]]
+
+
+def test_a_run_from_the_future_is_not_the_newest(store: Store) -> None:
+    # One scan by a controller whose clock was fast, in which everything was checked.
+    fast = start(store, 9_000, ["web1", "web2"])
+    record(store, 9_010, [], host="web1", run_id=fast)
+    record(store, 9_010, [], host="web2", run_id=fast)
+    store.finish_run(fast, 9_020)
+    run_id = start(store, 100, ["web1", "web2"])
+    assert [(covered.run_id, covered.status) for covered in store.coverage()] == [(run_id, "not_checked")] * 2
+    record(store, 110, [], host="web1", run_id=run_id)
+    covered = {covered.host: covered for covered in store.coverage()}
+    assert (covered["web1"].run_id, covered["web1"].status, covered["web1"].last_checked) == (run_id, "checked", 110)
+    # Of the next run no later clock is left to hide it; of the fast one the coverage can still be read.
+    later = start(store, 200, ["web2"])
+    assert store.coverage(hosts=["web2"])[0].run_id == later
+    assert {covered.status for covered in store.coverage(fast)} == {"checked"}
+
+
+def test_a_result_that_nobody_planned_is_not_hidden_by_a_run_from_the_future(store: Store) -> None:
+    record(store, 9_000, [])
+    run_id = start(store, 100, [])
+    record(store, 110, [], [skipped("/etc/x")], run_id=run_id)
+    assert [(covered.run_id, covered.status) for covered in store.coverage()] == [(run_id, "partial")]
