@@ -23,7 +23,8 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
 
     A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has
     something to add overrides ``module_arguments`` (content compiled for the target, what the controller knows of the
-    host) and ``run_module`` (how often the module runs, what the controller keeps of it). Nothing else differs.
+    host), ``scopes`` (what it then has to say how far it looked at) and ``run_module`` (how often the module runs, what
+    the controller keeps of it). Nothing else differs.
 
     A failed result with ``usage_error`` is about an option or content, not about the host.
     """
@@ -37,6 +38,10 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the arguments for the module on the target; raise ContentError for bad input."""
         return arguments
+
+    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
+        """Return the coverage scopes that the module's answer must have with these arguments, as far as is known."""
+        return ()
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the module's result, before its detections become findings."""
@@ -60,7 +65,7 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
         if "coverage" in result:
-            result["coverage"] = coverage.checked(result["coverage"], self.capability)
+            result["coverage"] = coverage.checked(result["coverage"], self.capability, self.scopes(arguments))
         return t.cast("dict[str, t.Any]", wrap_var(result))
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -41,6 +41,9 @@ class SealedActionBase(CapabilityActionBase):
         self._baseline: str = arguments.get("baseline") or "default"
         return arguments
 
+    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
+        return [watch["name"] for watch in arguments.get("watches") or ()]
+
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         host = self.host(task_vars).name
         expected = self._expected(host)

@@ -98,6 +98,24 @@ def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: path
         assert run.finished is not None
 
 
+def test_what_a_host_says_nothing_of_was_not_checked(tmp_path: pathlib.Path) -> None:
+    """A module that loses one of its watches must not look as if all had been checked."""
+    answer = {"changed": False, "detections": [], "coverage": [{"scope": "shop", "status": "checked"}]}
+    inventory = _forging(tmp_path, answer)
+    watches = [{"name": name, "paths": [f"/srv/{name}"]} for name in ("shop", "lost")]
+    tasks = [
+        {
+            "bulwark.servers.file_integrity_info": {"store": f"sqlite:///{tmp_path}/findings.db", "watches": watches},
+            "register": "result",
+        },
+        {"ansible.builtin.assert": {"that": "(result.coverage | map(attribute='scope')) == ['shop', 'lost']"}},
+        {"ansible.builtin.assert": {"that": "result.coverage[1].status == 'not_checked'"}},
+        {"ansible.builtin.assert": {"that": "'says nothing of it' in result.coverage[1].reason"}},
+    ]
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": tasks}]))
+    controller("2.21").run_playbook(tmp_path / "play.yml", inventory=inventory, state=tmp_path)
+
+
 @pytest.mark.parametrize("digest", ["none", {"a": 1}, "0" * 63, "\x1b[2J"], ids=str)
 def test_a_host_cannot_have_its_seal_forgotten(tmp_path: pathlib.Path, digest: t.Any) -> None:
     baseline = {"exists": False, "digest": digest}

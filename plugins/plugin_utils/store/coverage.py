@@ -30,8 +30,11 @@ _SEPARATORS = ("/", "\\\\")
 Entry = dict[str, t.Any]
 
 
-def checked(entries: t.Any, capability: str) -> list[Entry]:
-    """Return a module's coverage entries, each plain and bounded; what can't be read counts as not checked."""
+def checked(entries: t.Any, capability: str, asked: t.Sequence[str] = ()) -> list[Entry]:
+    """Return a module's coverage entries, each plain and bounded; what can't be read counts as not checked.
+
+    asked: scopes that the module was to look at. Those of which it says nothing are not checked either.
+    """
     if not isinstance(entries, (list, tuple)) or not entries:
         return [_refused(capability, "the module returned no coverage")]
     room = _EXPLAINED_LIMIT
@@ -41,7 +44,16 @@ def checked(entries: t.Any, capability: str) -> list[Entry]:
         room -= len(fitting[-1]["explained"])
     if len(entries) > _ENTRIES_LIMIT:
         fitting.append(_refused(capability, f"{len(entries) - _ENTRIES_LIMIT} more coverage entries are not kept"))
-    return fitting
+    return fitting + _unanswered(fitting, capability, asked)
+
+
+def _unanswered(entries: t.Sequence[Entry], capability: str, asked: t.Sequence[str]) -> list[Entry]:
+    told = {entry["scope"] for entry in entries}
+    if told == {capability} and summary(entries) == NOT_CHECKED:
+        # Nothing was looked at, which says it of each of them.
+        return []
+    reason = "the module was asked to look at it, and its answer says nothing of it"
+    return [_refused(scope, reason) for scope in dict.fromkeys(asked) if scope not in told]
 
 
 def _refused(scope: str, reason: str) -> Entry:
