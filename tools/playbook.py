@@ -82,14 +82,21 @@ def report_path(settings: t.Mapping[str, str], build: pathlib.Path) -> pathlib.P
 
     Known before a scan that may take hours, at whose end it would be written.
     """
-    report = pathlib.Path(settings.get("REPORT") or build / "report" / "scan.html").expanduser().absolute()
-    if report.is_dir():
+    given = settings.get("REPORT")
+    report = pathlib.Path(given or build / "report" / "scan.html").expanduser().absolute()
+    # Not with pathlib, which fails in a directory that is another account's.
+    if os.path.isdir(report):
         raise SettingError(f"REPORT={report} is a directory; name the file to write")
     try:
         report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(f"REPORT={report}: its directory cannot be made: {error.strerror}") from error
     if not os.access(report.parent, os.W_OK | os.X_OK):
+        if not given and report.parent.stat().st_uid != os.geteuid():
+            raise SettingError(
+                f"{report.parent} belongs to another account, as after sudo make scan; take it back with 'sudo chown -R"
+                f" {os.geteuid()} {shlex.quote(str(report.parent))}', or name another file with REPORT=FILE"
+            )
         raise SettingError(f"REPORT={report}: its directory cannot be written to; name a file in another one")
     return report
 

@@ -9,9 +9,11 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import types
 import typing as t
@@ -56,6 +58,37 @@ def test_a_wrong_setting_is_said_in_one_sentence(
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.startswith(message)
     assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.requires("root")
+def test_a_report_s_directory_that_sudo_made_is_said_in_one_sentence() -> None:
+    """The owner of a checkout scans after root did."""
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as directory:
+        checkout = pathlib.Path(directory)
+        build = checkout / ".build"
+        checkout.chmod(0o755)
+        build.mkdir()
+        os.chown(build, nobody, nobody)
+        script = shutil.copy(SCRIPT, checkout)
+        (build / "report").mkdir(mode=0o700)
+        (build / "report" / "scan.html").write_text("of root")
+        answer = subprocess.run(
+            [os.path.realpath(sys.executable), script, "scan", "--build", str(build)],
+            env={name: value for name, value in os.environ.items() if name != "REPORT"},
+            capture_output=True,
+            text=True,
+            check=False,
+            user=nobody,
+            group=nobody,
+            extra_groups=[],
+        )
+        report = build / "report"
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == (
+        f"make scan: {report} belongs to another account, as after sudo make scan; take it back with"
+        f" 'sudo chown -R {nobody} {report}', or name another file with REPORT=FILE\n"
+    )
 
 
 @pytest.mark.parametrize("inventory", ["web1,", "web1,web2", str(paths.ROOT / "tests"), str(SCRIPT)])
