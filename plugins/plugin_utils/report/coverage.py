@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import listed, visible
 
 # A capability that other hosts of the report have, and this one never had.
 NEVER = "never"
@@ -72,11 +73,13 @@ class Matrix:
 class Gap:
     """Something that was not checked, or partly, for one reason, on these hosts.
 
-    skipped: the first subjects that were left out, as (host, subject, reason); skipped_count: of how many.
+    scopes: empty where it is the whole capability. every: they are all that it has on each of the hosts. skipped: the
+    first subjects that were left out, as (host, subject, reason); skipped_count: of how many.
     """
 
     capability: str
-    scope: str
+    scopes: tuple[str, ...]
+    every: bool
     status: str
     reason: str
     hosts: tuple[str, ...]
@@ -136,27 +139,54 @@ def _badness(row: MatrixRow) -> tuple[int, int, int]:
     return dark, part, len(row.hosts)
 
 
-def gaps(entries: t.Iterable[model.Coverage], shown: Matrix, samples: int = 10) -> tuple[Gap, ...]:
-    """Return what was not checked, one entry per capability, scope and reason; what concerns most hosts first."""
-    by_reason: dict[tuple[str, str, str, str], list[model.Coverage]] = collections.defaultdict(list)
-    for entry in entries:
-        if entry.status != _finding.CHECKED:
-            by_reason[entry.status, entry.capability, entry.scope, gap_reason(entry)].append(entry)
-    found = [
-        Gap(
-            capability,
-            scope,
-            status,
-            reason,
-            tuple(dict.fromkeys(entry.host for entry in same)),
-            tuple((entry.host, subject, why) for entry in same for subject, why in entry.skipped)[:samples],
-            sum(entry.skipped_count for entry in same),
-        )
-        for (status, capability, scope, reason), same in by_reason.items()
-    ]
+def gaps(entries: t.Sequence[model.Coverage], shown: Matrix, samples: int = 10) -> tuple[Gap, ...]:
+    """Return what was not checked, one entry per capability, reason and hosts; what concerns most hosts first."""
+    known = known_scopes(entries)
+    found = [_gap(same, known, samples) for same in _alike(entries)]
     for column, capability in enumerate(shown.capabilities):
         hosts = tuple(host for row in shown.rows if row.cells[column].status == NEVER for host in row.hosts)
         if hosts:
-            found.append(Gap(capability, "", NEVER, NEVER_REASON, hosts, (), 0))
+            found.append(Gap(capability, (), False, NEVER, NEVER_REASON, hosts, (), 0))
     order = (_finding.NOT_CHECKED, NEVER, _finding.PARTIAL)
-    return tuple(sorted(found, key=lambda gap: (order.index(gap.status), -len(gap.hosts), gap.capability, gap.scope)))
+    return tuple(sorted(found, key=lambda gap: (order.index(gap.status), -len(gap.hosts), gap.capability, gap.scopes)))
+
+
+def scope_words(scopes: t.Sequence[str], every: bool) -> str:
+    """Return which scopes a gap is about, or nothing for a whole capability. every: there are no others."""
+    if every and len(scopes) > 1:
+        return f"all {len(scopes):,} scopes"
+    return listed([visible(scope, 100) for scope in scopes], 3)
+
+
+def known_scopes(entries: t.Iterable[model.Coverage]) -> t.Mapping[tuple[str, str], int]:
+    """Return how many scopes each host and capability has, as far as they are known."""
+    return collections.Counter((entry.host, entry.capability) for entry in entries if not entry.whole)
+
+
+def _alike(entries: t.Iterable[model.Coverage]) -> t.Iterable[list[model.Coverage]]:
+    """Return the entries of each gap: scopes that were not checked on the same hosts for the same reason are one."""
+    by_scope: dict[tuple[str, ...], list[model.Coverage]] = collections.defaultdict(list)
+    for entry in entries:
+        if entry.status != _finding.CHECKED:
+            by_scope[entry.status, entry.capability, gap_reason(entry), entry.scope].append(entry)
+    by_hosts: dict[tuple[t.Any, ...], list[model.Coverage]] = collections.defaultdict(list)
+    for (*told, _scope), same in by_scope.items():
+        by_hosts[(*told, same[0].whole, frozenset(entry.host for entry in same))] += same
+    return by_hosts.values()
+
+
+def _gap(same: t.Sequence[model.Coverage], known: t.Mapping[tuple[str, str], int], samples: int) -> Gap:
+    """known: of ``known_scopes``."""
+    first = same[0]
+    scopes = tuple(dict.fromkeys(entry.scope for entry in same if entry.scope != entry.capability))
+    hosts = tuple(dict.fromkeys(entry.host for entry in same))
+    return Gap(
+        capability=first.capability,
+        scopes=scopes,
+        every=bool(scopes) and all(known[host, first.capability] == len(scopes) for host in hosts),
+        status=first.status,
+        reason=gap_reason(first),
+        hosts=hosts,
+        skipped=tuple((entry.host, subject, why) for entry in same for subject, why in entry.skipped)[:samples],
+        skipped_count=sum(entry.skipped_count for entry in same),
+    )

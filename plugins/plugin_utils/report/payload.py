@@ -63,7 +63,7 @@ def payload(
         for card in shown
     ]
     columns = [field.name for field in dataclasses.fields(cards.Card)]
-    gaps = _gaps(data.coverage, hosts, capabilities, scopes)
+    gaps = _gaps(data.coverage, hosts, capabilities, texts)
     explained = _explained(data.coverage, hosts, capabilities, texts)
     cells = {
         hosts.number(key(host)): [
@@ -114,17 +114,19 @@ def _explained(
 
 
 def _gaps(
-    entries: t.Iterable[model.Coverage], hosts: _Table, capabilities: _Table, scopes: _Table
+    entries: t.Sequence[model.Coverage], hosts: _Table, capabilities: _Table, texts: _Table
 ) -> dict[int, list[list[t.Any]]]:
-    gaps: dict[int, list[list[t.Any]]] = {}
+    """Return what was not checked by host: a reason once, with its scopes in words."""
+    known = coverage.known_scopes(entries)
+    scopes: dict[tuple[str, str, str, str], list[str]] = {}
     for entry in entries:
         if entry.status != _finding.CHECKED:
-            gaps.setdefault(hosts.number(key(entry.host)), []).append(
-                [
-                    capabilities.number(key(entry.capability)),
-                    scopes.number(key(entry.scope)),
-                    entry.status,
-                    visible(coverage.full_reason(entry), 500),
-                ]
-            )
+            same = scopes.setdefault((entry.host, entry.capability, entry.status, coverage.full_reason(entry)), [])
+            same += [entry.scope] if entry.scope != entry.capability else []
+    gaps: dict[int, list[list[t.Any]]] = {}
+    for (host, capability, status, reason), names in scopes.items():
+        words = coverage.scope_words(names, len(names) == known.get((host, capability)))
+        gaps.setdefault(hosts.number(key(host)), []).append(
+            [capabilities.number(key(capability)), texts.number(words), status, visible(reason, 500)]
+        )
     return gaps

@@ -130,10 +130,10 @@ def _gaps(gaps: t.Sequence[coverage.Gap], width: int, covered: bool) -> list[str
         return ["Everything was checked."]
     text = ["Not checked:"]
     for gap in gaps[:_GAP_LIMIT]:
-        scope = "" if gap.scope in ("", gap.capability) else f", {visible(gap.scope, 100)}"
+        about = filter(None, (capability_name(gap.capability), coverage.scope_words(gap.scopes, gap.every)))
         part = f" (partly; {counted(gap.skipped_count, 'subject')} skipped)" if gap.status == "partial" else ""
         hosts = alike.hosts([visible(host, 60) for host in gap.hosts], 5)
-        sentence = f"{hosts}: {capability_name(gap.capability)}{scope}{part}: {visible(gap.reason, 300)}"
+        sentence = f"{hosts}: {', '.join(about)}{part}: {visible(gap.reason, 300)}"
         text += wrapped(sentence, width)
     if len(gaps) > _GAP_LIMIT:
         text.append(f"  and {counted(len(gaps) - _GAP_LIMIT, 'more reason')}")

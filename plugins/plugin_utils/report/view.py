@@ -65,6 +65,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "matrix_limit": _MATRIX_LIMIT,
         "gaps": gaps,
         "gap_limit": _GAP_LIMIT,
+        "scope_words": coverage.scope_words,
         "explained": explained.groups(data.coverage),
         "explained_words": explained.sentence(data.coverage),
         "explained_limit": _EXPLAINED_LIMIT,

@@ -20,9 +20,10 @@ function showHost(state) {
     return item;
   }));
   const gaps = element("ul", undefined, "gaps muted");
-  gaps.append(...host.gaps.map(([capability, scope, status, reason]) => {
-    const words = element("bdi", report.scopes[scope]);
-    return listItem(`${report.capabilities[capability].name}, `, words, `: ${COVERAGE_WORDS[status]}. `, element("bdi", reason));
+  gaps.append(...host.gaps.map(([capability, scopes, status, reason]) => {
+    const words = element("bdi", report.texts[scopes]);
+    const about = report.texts[scopes] ? [", ", words] : [];
+    return listItem(report.capabilities[capability].name, ...about, `: ${COVERAGE_WORDS[status]}. `, element("bdi", reason));
   }));
   panel.replaceChildren(heading, coverage, ...(host.gaps.length ? [gaps] : []), ...explainedParts(host));
 }

@@ -26,7 +26,7 @@
  * @typedef {{id: string, title: string, kind: string, description: string, remediation: string, references: string[]}} Alert
  * @typedef {{id: string, name: string, tactic: string, url: ?string}} Technique
  * @typedef {[number, string, number, number]} Cell capability, coverage status, scopes checked, all scopes
- * @typedef {[number, number, string, string]} Gap capability, scope, coverage status, reason
+ * @typedef {[number, number, string, string]} Gap capability, scopes (a text), coverage status, reason
  * @typedef {[number, number, number, number[]]} Explained capability, what explains (a text), of how many changes, examples (texts)
  * @typedef {{name: string, score: ?number, cells: Cell[], gaps: Gap[], explained: Explained[]}} Host
  *

@@ -93,3 +93,38 @@ def test_ten_thousand_hosts_that_are_alike_are_one_row() -> None:
     entries = [entry(f"h{number}", "fim", "x") for number in range(10_000)]
     matrix = coverage.matrix(entries)
     assert (len(matrix.rows), len(matrix.rows[0].hosts), coverage.gaps(entries, matrix)) == (1, 10_000, ())
+
+
+def test_scopes_that_lack_on_the_same_hosts_for_the_same_reason_are_one_gap() -> None:
+    def dark(host: str, scope: str, **changes: t.Any) -> model.Coverage:
+        fields = {"status": "not_checked", "reason": "No root.", **changes}
+        return samples.coverage(host=host, scope=scope, **fields)
+
+    entries = [
+        *(dark(host, scope) for host in ("web1", "web2") for scope in ("cron", "ssh")),
+        dark("web1", "boot"),
+        dark("web1", "etc", reason="No time."),
+        dark("web2", "boot", status="partial", reason="", skipped=(("/boot/a", "No root."),), skipped_count=3),
+        dark("web3", "file_integrity"),
+    ]
+    found = coverage.gaps(entries, coverage.matrix(entries))
+    assert [(gap.status, gap.scopes, gap.hosts, gap.reason, gap.every) for gap in found] == [
+        ("not_checked", ("cron", "ssh"), ("web1", "web2"), "No root.", False),
+        ("not_checked", (), ("web3",), "No root.", False),
+        ("not_checked", ("boot",), ("web1",), "No root.", False),
+        ("not_checked", ("etc",), ("web1",), "No time.", False),
+        ("partial", ("boot",), ("web2",), "No root.", False),
+    ]
+    assert [coverage.scope_words(gap.scopes, gap.every) for gap in found[:3]] == ["cron and ssh", "", "boot"]
+
+
+def test_all_scopes_of_each_of_the_hosts_are_called_so() -> None:
+    entries = [
+        samples.coverage(host=host, scope=scope, status="not_checked", reason="Gone.")
+        for host in ("web1", "web2")
+        for scope in ("cron", "ssh")
+    ]
+    (gap,) = coverage.gaps(entries, coverage.matrix(entries))
+    assert coverage.scope_words(gap.scopes, gap.every) == "all 2 scopes"
+    (gap,) = coverage.gaps([*entries, samples.coverage(host="web2")], coverage.matrix(entries))
+    assert coverage.scope_words(gap.scopes, gap.every) == "cron and ssh"

@@ -249,3 +249,17 @@ def test_a_technique_that_the_catalogue_does_not_know_is_no_link() -> None:
         "https://attack.mitre.org/techniques/T1554/"
     ]
     assert "T9999" in document.text
+
+
+def test_the_gaps_of_a_host_have_each_reason_once() -> None:
+    names = [f"watch{number}" for number in range(47)]
+    lost = [samples.coverage(scope=name, status="not_checked", reason="Gone.") for name in names]
+    dark = samples.coverage(host="web2", scope="file_integrity", status="not_checked", reason="No answer.")
+    document = rendered(samples.data(coverage=(*lost, dark)))
+    payload = document.payload
+    told = [
+        (host["name"], payload["texts"][words], reason)
+        for host in payload["hosts"]
+        for _name, words, _status, reason in host["gaps"]
+    ]
+    assert sorted(told) == [("web1", "all 47 scopes", "Gone."), ("web2", "", "No answer.")]

@@ -146,3 +146,17 @@ def _columns(line: str) -> int:
     """Return how wide a terminal shows a line."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in line)
     return len(line) + wide - sum(unicodedata.combining(char) > 0 for char in line)
+
+
+def test_one_reason_for_all_scopes_is_one_line() -> None:
+    names = [f"watch{number}" for number in range(47)]
+    lost = [samples.coverage(scope=name, status="not_checked", reason="The baseline is gone.") for name in names]
+    lines = table.lines([], lost)
+    assert lines[lines.index("Not checked:") + 1 :] == ["- web1: File integrity, all 47 scopes: The baseline is gone."]
+
+
+def test_one_reason_for_some_scopes_is_one_line_that_names_the_first() -> None:
+    names = ["boot", "cron", "etc", "ssh", "usr"]
+    dark = [samples.coverage(scope=name, status="not_checked", reason="No root.") for name in names]
+    lines = table.lines([], [*dark, samples.coverage()])
+    assert lines[-1] == "- web1: File integrity, boot, cron, etc and 2 more: No root."
