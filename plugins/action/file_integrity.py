@@ -24,6 +24,7 @@ class ActionModule(SealedActionBase):
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         arguments["watches"] = content.asked_watches(arguments, default=True) or []
+        arguments["_default_names"] = content.default_names(arguments["watches"])
         arguments["_derived"] = content.load_derived()
         if arguments.get("accept"):
             arguments["accepted_by"] = arguments.get("accepted_by") or person(task_vars)

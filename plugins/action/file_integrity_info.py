@@ -21,6 +21,7 @@ class ActionModule(SealedActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         arguments["_derived"] = content.load_derived()
         asked = content.asked_watches(arguments, default=False)
+        arguments["_default_names"] = content.default_names(asked)
         if asked is not None:
             arguments["watches"] = asked
         return arguments

@@ -31,7 +31,8 @@ options:
         M(bulwark.servers.file_integrity); see its O(bulwark.servers.file_integrity#module:default_watches).
       - A path that several watches cover belongs to the watch with the most specific path, and is recorded once.
         Of equally specific ones the later in the list wins.
-      - A path that does not exist is no error; what appears there later is reported as created.
+      - A path that does not exist is no error; what appears there later is reported as created. A watch of yours that
+        matches nothing at all is named in RV(ignore:coverage) and does not count as checked in full.
     type: list
     elements: dict
     suboptions:
@@ -42,7 +43,7 @@ options:
       paths:
         description:
           - Absolute paths as globs. C(*), C(?) and C([]) match within one path component, including leading dots.
-            A component C(**) matches any number of components.
+            A component C(**) matches any number of components. C([[]) stands for the character C([).
           - C(~/) in front stands for the home directory of each account in C(/etc/passwd).
           - A path that is a symbolic link itself is recorded as a link and not followed. Links of root on the way to a
             path without globs, as in C(/bin/login) where C(/bin) is a link, are followed, and recorded too.
@@ -145,6 +146,11 @@ options:
     type: str
     choices: [idle, normal]
     default: idle
+  _default_names:
+    description:
+      - Which watches are the collection's own. For the action plugin only, which fills it in.
+    type: list
+    elements: str
   _derived:
     description:
       - Which files programs generate when packages change. For the action plugin only, which fills it in.

@@ -142,13 +142,13 @@ class ScopeCoverage:
         self.scope = scope
         self.examined = 0
         self._skipped: list[dict[str, str]] = []
-        self._skipped_count = 0
+        self.skipped_count = 0
         self._failure: str | None = None
         self._explained: list[dict[str, t.Any]] = []
         self.note: str | None = None
 
     def skip(self, subject: str, reason: str) -> None:
-        self._skipped_count += 1
+        self.skipped_count += 1
         if len(self._skipped) < SKIPPED_LIMIT:
             self._skipped.append({"subject": subject, "reason": reason})
 
@@ -170,14 +170,14 @@ class ScopeCoverage:
         if self._failure is not None:
             status = NOT_CHECKED
         else:
-            status = PARTIAL if self._skipped_count else CHECKED
+            status = PARTIAL if self.skipped_count else CHECKED
         entry: dict[str, t.Any] = {
             "scope": self.scope,
             "status": status,
             "reason": self._failure,
             "examined": self.examined,
             "skipped": list(self._skipped),
-            "skipped_count": self._skipped_count,
+            "skipped_count": self.skipped_count,
         }
         if self._explained:
             entry["explained_count"] = sum(group["count"] for group in self._explained)

@@ -73,6 +73,14 @@ def asked_watches(arguments: dict[str, t.Any], default: bool) -> list[dict[str, 
     return merge_watches(load_watches() if with_defaults else [], disabled, check_type_list(given or []))
 
 
+def default_names(watches: t.Sequence[t.Mapping[str, t.Any]] | None) -> list[str]:
+    """Return which of the watches that ``asked_watches`` returned are the collection's; all of its names for None."""
+    defaults = {watch["name"]: watch for watch in _default_watches()}
+    if watches is None:
+        return list(defaults)
+    return [watch["name"] for watch in watches if watch == defaults.get(watch["name"])]
+
+
 def unchecked_watches(argument_spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
     """Return a module's argument spec for the controller, which leaves the fields of watches to ``merge_watches``."""
     return {**argument_spec, "watches": {"type": "list", "elements": "dict"}}

@@ -78,10 +78,8 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
 def _globs(fields: t.Mapping[str, t.Any], field: str, place: str) -> list[str]:
     found = _texts(fields, field, place)
     for glob in found:
-        if field != "paths" and "/" not in glob:
-            continue
         try:
-            globs.components(glob[1:] if field == "paths" and glob.startswith("~/") else glob)
+            globs.check(glob[1:] if field == "paths" and glob.startswith("~/") else glob, name=field != "paths")
         except globs.GlobError as error:
             raise ContentError(f"{place}: {field}: {error}") from error
     return found

@@ -347,7 +347,7 @@ def test_paths_that_appear_later_are_created(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "later"
     watches = ({"name": WATCH, "paths": [str(root / "*" / ".ssh" / "authorized_keys"), str(root / "file")]},)
     engine = Engine(tmp_path / "state", watches)
-    made = engine.keep()
+    made = engine.keep(_default_names=[WATCH])
     assert coverage(made, WATCH)["status"] == "checked"
     (root / "bob" / ".ssh").mkdir(parents=True)
     (root / "bob" / ".ssh" / "authorized_keys").touch()
@@ -1139,12 +1139,30 @@ def test_dropping_and_splitting_watches(tmp_path: pathlib.Path, tree: pathlib.Pa
         ({"name": "x", "paths": ["etc"]}, "watch 'x', paths: 'etc' is not absolute"),
         ({"name": "x", "paths": ["/a/../b"]}, "has the component '..'"),
         ({"name": "x", "paths": ["/a"], "exclude": ["a/b"]}, "watch 'x', exclude: 'a/b' is not absolute"),
+        ({"name": "x", "paths": ["/srv/[a"]}, "watch 'x', paths: '/srv/[a' has a [ that is not closed"),
+        ({"name": "x", "paths": ["/a"], "exclude": ["[!]"]}, "watch 'x', exclude: '[!]' has a [ that is not closed"),
         ({"name": "x", "paths": ["/a"], "recurse": -2}, "watch 'x': recurse is -2"),
         ({"name": WATCH, "paths": ["/a"]}, f"two watches are named '{WATCH}'"),
     ],
 )
 def test_wrong_watches_are_named(engine: Engine, watch: dict[str, t.Any], message: str) -> None:
     assert message in engine.try_keep(watches=[*engine.watches, watch])["msg"]
+
+
+def test_a_watch_of_ones_own_that_matches_nothing_is_not_checked(engine: Engine, tree: pathlib.Path) -> None:
+    nowhere = {"name": "typo", "paths": [str(tree / "nonexistent"), str(tree / "[[]b*")]}
+    engine = dataclasses.replace(engine, watches=(*engine.watches, nowhere, {**nowhere, "name": "default"}))
+    for result in (engine.keep(_default_names=["default"]), engine.compare(_default_names=["default"])):
+        assert coverage(result, WATCH)["status"] == coverage(result, "default")["status"] == "checked"
+        unmatched = coverage(result, "typo")
+        assert unmatched["status"] == "partial"
+        assert [entry["subject"] for entry in unmatched["skipped"]] == nowhere["paths"]
+        assert "nothing on the host matches it" in unmatched["skipped"][0]["reason"]
+    # What comes later is found, and settles it.
+    (tree / "[b").touch()
+    found = engine.compare(_default_names=["default"])
+    assert changes(found) == {str(tree / "[b"): "created"}
+    assert "nothing on the host matches it" not in json.dumps(coverage(found, WATCH))
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,8 @@ class Comparison:
             meanwhile=self._prepare_review,
         )
         self.review.finish()
+        # Where everything was deleted, that is the finding.
+        self.tally.note_unmatched(self._options.default_names | self.review.changed_watches())
         for watch, number in self.review.omitted().items():
             self.tally.skip(
                 watch,

@@ -14,6 +14,8 @@ ANY_DEPTH = None
 Component = t.Union[bytes, "re.Pattern[str]", None]
 
 _SPECIAL = re.compile(r"[*?\[]")
+# A set of characters as fnmatch reads it: a ] right after its beginning is one of them.
+_SET = re.compile(r"\[(?:!\]|!(?!\])|\]|(?![!\]]))[^\]]*\]")
 
 
 class GlobError(Exception):
@@ -51,6 +53,18 @@ def components(glob: str) -> tuple[str, ...]:
     if ".." in parts:
         raise GlobError("'%s' has the component '..'; write the path it means" % glob)
     return parts
+
+
+def check(glob: str, name: bool = False) -> None:
+    """Raise GlobError for what nobody means: what ``components`` refuses, and a ``[`` that is taken as it is.
+
+    name: the glob may also be one for names, without any ``/``. fnmatch(3) takes a ``[`` that is not closed literally;
+    whoever means a file with that name writes ``[[]``.
+    """
+    parts = (glob,) if name and glob and "/" not in glob else components(glob)
+    for part in parts:
+        if "[" in _SET.sub("", part):
+            raise GlobError("'%s' has a [ that is not closed; close it, or write [[] for the character itself" % glob)
 
 
 def compiled(parts: t.Iterable[str]) -> tuple[Component, ...]:

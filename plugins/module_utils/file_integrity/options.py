@@ -43,6 +43,7 @@ def _common_spec() -> dict[str, dict[str, t.Any]]:
         "watches": {"type": "list", "elements": "dict", "options": _WATCH},
         "disabled_watches": {"type": "list", "elements": "str", "default": []},
         "max_changes": {"type": "int", "default": 1000},
+        "_default_names": {"type": "list", "elements": "str"},
         "_derived": {"type": "list", "elements": "dict"},
     }
 
@@ -79,7 +80,8 @@ class Options:
     """The options of either module, checked.
 
     expected: the seals that the controller holds; None when no controller takes part, empty when it holds none.
-    derived: what programs generate when packages change, from the controller's content.
+    derived: what programs generate when packages change, from the controller's content. default_names: the watches that
+    are the collection's own; not every host has what they watch.
     """
 
     root: str
@@ -91,6 +93,7 @@ class Options:
     priority: str
     max_changes: int
     derived: tuple[t.Mapping[str, t.Any], ...] = ()
+    default_names: frozenset[str] = frozenset()
     rehash: str = "always"
     accept: tuple[str, ...] = ()
     reason: str = ""
@@ -128,6 +131,7 @@ class Options:
             priority=params["priority"],
             max_changes=params["max_changes"],
             derived=tuple(params.get("_derived") or ()),
+            default_names=frozenset(params.get("_default_names") or ()),
             rehash=params.get("rehash") or "always",
             accept=accept,
             reason=params.get("reason") or "",

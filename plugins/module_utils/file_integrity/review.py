@@ -70,6 +70,10 @@ class Review:
             found.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
         return found
 
+    def changed_watches(self) -> frozenset[str]:
+        """Return the names of the watches with changes that need a person."""
+        return frozenset(self._kinds)
+
     def omitted(self) -> dict[str, int]:
         """Return how many changes of each watch are not kept, for the watches where there are any."""
         listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._kept)

@@ -103,6 +103,7 @@ class Revision:
         with state.written(name) as stream:
             writer = Writer(stream)
             run.run(plan, make_scan, Recording(writer, None), None)
+            run.tally.note_unmatched(self._options.default_names)
             event = self._event("created", self._options.reason or "Taken.")
             header = Header(tuple(wanted), plan.roots, snapshot, (event,))
             seal = writer.finish(header.to_data())

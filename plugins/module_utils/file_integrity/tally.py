@@ -9,18 +9,21 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Packages, Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 
 PACKAGES_SCOPE = "packages"
 SEAL_SCOPE = "baseline_seal"
 _TAKEN = "A baseline was taken: the host as it is now is what later scans compare it with."
+_UNMATCHED = "nothing on the host matches it; correct the watch's paths, or leave the watch out for this host"
 
 
 class Tally:
     """Coverage and statistics of one run over the watches."""
 
     def __init__(self, watches: t.Sequence[Watch]) -> None:
+        self._watches = watches
         self.scopes = [ScopeCoverage(watch.name) for watch in watches]
         self._names = {scope.scope: scope for scope in self.scopes}
         self._packages: ScopeCoverage | None = None
@@ -45,6 +48,14 @@ class Tally:
             self._others.append(not_checked(watch, reason))
         else:
             scope.skip(subject, reason)
+
+    def note_unmatched(self, default_names: t.AbstractSet[str]) -> None:
+        """Say of each watch that a user wrote that nothing matched it: its paths are misspelt, or not on this host."""
+        for watch, scope in zip(self._watches, self.scopes):
+            if scope.examined or scope.skipped_count or watch.name in default_names:
+                continue
+            for path in watch.paths:
+                scope.skip(printable(globs.to_bytes(path)), _UNMATCHED)
 
     def add_packages(self, packages: Packages) -> None:
         """Note what could not be verified with the host's packages."""

@@ -140,9 +140,7 @@ def _check_hash(name: str, algorithm: str) -> None:
 
 
 def _check_glob(name: str, field: str, glob: str) -> None:
-    if field != "paths" and "/" not in glob and glob:
-        return
     try:
-        globs.components(glob[1:] if field == "paths" and glob.startswith("~/") else glob)
+        globs.check(glob[1:] if field == "paths" and glob.startswith("~/") else glob, name=field != "paths")
     except globs.GlobError as error:
         raise UsageError("watch '%s', %s: %s" % (name, field, error)) from error

@@ -194,3 +194,15 @@ def test_links_on_the_way_are_resolved_once(tmp_path: pathlib.Path) -> None:
         (f"{tmp_path}/loop/x", -1),
         (f"{tmp_path}/two", -1),
     }
+
+
+@pytest.mark.parametrize("glob", ["/a/[a", "/a/[!]", "/a/[]", "/[a/b]", "/x[ab][c"])
+def test_a_set_that_is_not_closed_is_refused(glob: str) -> None:
+    with pytest.raises(globs.GlobError, match="not closed"):
+        globs.check(glob)
+
+
+@pytest.mark.parametrize("glob", ["/a/[ab]", "/a/[]]", "/a/[!]]", "/a/[[]x", "/a]b", "/a/[!ab]*"])
+def test_a_set_that_is_closed_is_taken(glob: str) -> None:
+    globs.check(glob)
+    globs.check(glob.rpartition("/")[2], name=True)
