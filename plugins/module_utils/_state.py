@@ -16,6 +16,8 @@ import typing as t
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK_POLL = 0.1
+# As the kernel does (path_resolution(7)): more links than this are a loop.
+_MOST_LINKS = 40
 
 
 class StateError(Exception):
@@ -34,7 +36,9 @@ def default_root(environment: t.Mapping[str, str], uid: int) -> str:
     """Return where state is kept when nothing else was asked for: system-wide for root, in the home for others."""
     if uid == 0:
         return "/var/lib/bulwark"
-    base = environment.get("XDG_STATE_HOME") or os.path.join(environment.get("HOME", "/"), ".local", "state")
+    base = environment.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):  # which the XDG Base Directory Specification says to ignore
+        base = os.path.join(environment.get("HOME", "/"), ".local", "state")
     return os.path.join(base, "bulwark")
 
 
@@ -48,9 +52,11 @@ class StateDirectory:
     @classmethod
     def open(cls, root: str, capability: str, create: bool) -> StateDirectory | None:
         """Return ``ROOT/CAPABILITY``; None when it doesn't exist and ``create`` is false. Raises StateError."""
+        root = os.path.normpath(root)
+        _check_way(root)
         if create:
             with _explained(root):
-                os.makedirs(os.path.dirname(os.path.abspath(root)), 0o755, exist_ok=True)
+                os.makedirs(os.path.dirname(root), 0o755, exist_ok=True)
         outer = _open_private(None, root, root, create)
         if outer is None:
             return None
@@ -162,6 +168,57 @@ def _locked_now(descriptor: int) -> bool:
     return True
 
 
+def _check_way(root: str) -> None:
+    """Raise StateError where somebody else could put another directory in the place of ``root``, or of one above it.
+
+    From the top: each directory is looked at when nobody else can exchange it any more. What isn't there yet will be
+    made by the account that runs this.
+    """
+    if not os.path.isabs(root):
+        raise StateError("%s is a relative path; set state_dir to an absolute one" % root)
+    pending = [part for part in root.split("/") if part]
+    above = "/"
+    links = 0
+    while pending:
+        with _explained(above):
+            try:
+                _check_above(above, os.stat(above, follow_symlinks=False), root)
+                part = pending.pop(0)
+                # What leads here has no links any more, so that what is above it is what its name says.
+                path = os.path.normpath(os.path.join(above, part))
+                status = os.stat(path, follow_symlinks=False)
+            except FileNotFoundError:
+                return
+        if pending and stat.S_ISLNK(status.st_mode):
+            links += 1
+            if status.st_uid not in (0, os.geteuid()) or links > _MOST_LINKS:
+                raise StateError("%s is a symbolic link that is not to be followed; set another state_dir" % path)
+            with _explained(path):
+                target = os.readlink(path)
+            pending = [step for step in target.split("/") if step] + pending
+            above = "/" if target.startswith("/") else above
+        else:
+            above = path
+
+
+def _check_above(path: str, status: os.stat_result, root: str) -> None:
+    """Raise StateError where others than root and this account can rename what is in a directory."""
+    problem = None
+    if status.st_uid not in (0, os.geteuid()):
+        problem = "belongs to user %d" % status.st_uid
+    elif status.st_mode & stat.S_ISVTX:
+        return  # only the owners of what is in it can rename that
+    elif status.st_mode & 0o002:
+        problem = "can be written by others"
+    elif status.st_mode & 0o020 and status.st_gid not in (0, os.getegid()):
+        problem = "can be written by group %d" % status.st_gid
+    if problem:
+        raise StateError(
+            "%s %s; whoever that is could exchange %s below it: correct it or set another state_dir"
+            % (path, problem, root)
+        )
+
+
 def _open_private(parent: int | None, name: str, path: str, create: bool) -> int | None:
     """Return a descriptor of a directory that only its owner can write in, made if need be; StateError otherwise."""
     with _explained(path):
@@ -201,5 +258,10 @@ def _explained(path: str) -> t.Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StateError(
                 "no space left to write %s; what was there before is kept: free some space" % path
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StateError(
+                "%s cannot be used: %s; what was there before is kept: make it writable, or set state_dir to where it is"
+                % (path, error.strerror)
             ) from error
         raise StateError("%s cannot be used: %s" % (path, error.strerror or error)) from error

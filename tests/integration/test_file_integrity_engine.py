@@ -1329,6 +1329,65 @@ def test_a_state_directory_that_others_control_is_refused(
     assert engine.try_keep(accept=["all"], reason="x", accepted_by="x", _expected_digests=["0" * 64])["failed"]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: _directory(path, owner=65534), "belongs to user 65534"),
+        (lambda path: _directory(path, mode=0o777), "can be written by others"),
+        (lambda path: (_directory(path, mode=0o770), os.chown(path, 0, 65534)), "can be written by group 65534"),
+    ],
+)
+@pytest.mark.parametrize("below", ["state", "not/there/yet", "made"])
+def test_a_state_directory_below_one_that_others_control_is_refused(
+    engine: Engine, tmp_path: pathlib.Path, spoil: t.Callable[[pathlib.Path], t.Any], message: str, below: str
+) -> None:
+    spoil(tmp_path / "own")
+    if below == "made":
+        (tmp_path / "own" / "made").mkdir(mode=0o700)
+    engine = dataclasses.replace(engine, state=tmp_path / "own" / below)
+    assert message in engine.try_keep()["msg"]
+    assert message in coverage(engine.compare(), "file_integrity")["reason"]
+    assert not (tmp_path / "own" / "not").exists()
+
+
+def test_a_state_directory_is_reached_through_links_of_root_only(engine: Engine, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("real")
+    engine = dataclasses.replace(engine, state=link / "state")
+    assert engine.keep()["changed"]
+    assert (tmp_path / "real" / "state").is_dir()
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    assert "is a symbolic link that is not to be followed" in engine.try_keep()["msg"]
+    link.unlink()
+    _directory(tmp_path / "own", owner=65534)
+    (tmp_path / "own" / "real").mkdir()
+    for target in ("own/real", "own/../real", str(tmp_path / "own" / "real")):
+        link.symlink_to(target)
+        assert "belongs to user 65534" in engine.try_keep()["msg"]
+        link.unlink()
+    (tmp_path / "own" / "away").symlink_to(tmp_path / "real")
+    link.symlink_to("own/away")
+    assert "belongs to user 65534" in engine.try_keep()["msg"]
+
+
+def test_a_relative_state_directory_is_refused(engine: Engine) -> None:
+    for refused in (engine.try_keep(state_dir="some/where"), engine.try_compare(state_dir="some/where")):
+        assert refused["msg"] == "state_dir 'some/where' is relative; give an absolute path"
+
+
+def test_a_read_only_state_directory_says_what_to_do(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
+    state = tmp_path / "small"
+    state.mkdir(mode=0o700)
+    with _mounted("-t", "tmpfs", "-o", "mode=700", "tmpfs", str(state)):
+        engine = Engine(state, ({"name": WATCH, "paths": [str(tree)]},))
+        engine.keep()
+        (tree / "a").write_text("changed")
+        _run("mount", "-o", "remount,ro", str(state))
+        refused = engine.try_keep(accept=["all"], reason="x", accepted_by="me")
+        assert "Read-only file system; what was there before is kept: make it writable" in refused["msg"]
+
+
 # Targets
 
 

@@ -110,6 +110,8 @@ class Options:
                 "baseline '%s' is no name: use letters, digits and . _ -, beginning with a letter or digit"
                 % params["baseline"]
             )
+        if params.get("state_dir") and not os.path.isabs(params["state_dir"]):
+            raise UsageError("state_dir '%s' is relative; give an absolute path" % params["state_dir"])
         for name in ("time_budget", "max_changes", "lock_timeout"):
             if params.get(name) is not None and params[name] < 0:
                 raise UsageError("%s is %d; use 0 or more" % (name, params[name]))
