@@ -261,7 +261,7 @@ def _explained(path: str) -> t.Iterator[None]:
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StateError(
-                "%s cannot be used: %s; what was there before is kept: make it writable, or set state_dir to where it is"
+                "%s cannot be used: %s; what was there before is kept: make it writable, or set another state_dir"
                 % (path, error.strerror)
             ) from error
         raise StateError("%s cannot be used: %s" % (path, error.strerror or error)) from error

@@ -98,13 +98,13 @@ class Fleet:
                     "ansible_ssh_private_key_file": str(self._keys.user),
                     "ansible_ssh_common_args": f"{options} -o HostKeyAlias={{{{ inventory_hostname }}}}",
                     # A connection kept open to the host of this address before would be a dead one.
-                    "ansible_control_path": "%(directory)s/bulwark-{{ bulwark_container }}",
+                    "ansible_control_path": "%(directory)s/bulwark-{{ fleet_container }}",
                 },
                 "hosts": {
                     host.name: {
                         "ansible_host": host.address,
                         "ansible_python_interpreter": host.python,
-                        "bulwark_container": host.container[:12],
+                        "fleet_container": host.container[:12],
                     }
                     for host in self.hosts
                 },

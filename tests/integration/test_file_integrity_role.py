@@ -250,3 +250,11 @@ def test_a_host_that_failed_is_not_taken_for_a_wrong_variable(site: Site) -> Non
     playbook.write_text(json.dumps([play]))
     site.scanner.play(playbook, environment={"BULWARK_STORE": site.scanner.store_url})
     assert "is a symbolic link" in str(site.coverage()["file_integrity"]["reason"])
+
+
+def test_a_misspelt_variable_is_refused_and_noted(site: Site) -> None:
+    message = "There is no option 'file_integrity_watchs'; file_integrity_watches is probably meant."
+    said = site.scan(file_integrity_watchs=[])
+    assert message in said
+    assert message in str(site.coverage()["file_integrity"]["reason"])
+    assert not site.baseline.exists()

@@ -138,6 +138,8 @@ def test_a_syntax_check_needs_no_inventory(team: Team) -> None:
     ("variables", "message"),
     [
         ({"bulwark_fail_on": "hihg"}, "value of bulwark_fail_on must be one of: informational, low, medium, high, cri"),
+        ({"bulwark_failon": "high"}, "There is no option 'bulwark_failon'; bulwark_fail_on is probably meant."),
+        ({"bulwark_strct": True}, "There is no option 'bulwark_strct'; bulwark_strict is probably meant."),
         ({"bulwark_width": "wide"}, "'bulwark_width' is of type"),
         ({"bulwark_strict": "perhaps"}, "'bulwark_strict' is of type"),
         ({"bulwark_become": "perhaps"}, "'bulwark_become' is of type"),
@@ -156,6 +158,17 @@ def test_a_wrong_option_is_found_before_anything_is_written(
     assert answer.returncode == 2
     assert message in said(answer)
     assert team.is_untouched()
+
+
+def test_a_variable_that_is_like_no_option_is_warned_of(team: Team) -> None:
+    for playbook in ("bulwark.servers.scan", "bulwark.servers.report"):
+        answer = team.run(playbook=playbook, bulwark_colour="red")
+        assert answer.returncode == 0
+        assert "'bulwark_colour' is no option of bulwark.servers" in " ".join(said(answer).split())
+        assert "bulwark_report" not in answer.stderr
+    answer = team.run(playbook="bulwark.servers.report", bulwark_widht=80)
+    assert answer.returncode == 2
+    assert "There is no option 'bulwark_widht'; bulwark_width is probably meant." in said(answer)
 
 
 def test_capabilities_may_be_written_as_a_string(team: Team) -> None:
