@@ -1,0 +1,206 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel's audit system and a real audit daemon for one test at a time: a kernel has only one of each.
+
+    with audit.locked() as kernel, audit.daemon(tmp_path) as daemon:
+        kernel.add("-a always,exit -F arch=b64 -S execve -F key=mine")
+        ...
+        daemon.settle()
+        daemon.log.read_text()
+
+``locked`` keeps every other test of the machine out, and puts rules and settings back as they were. The test, or its
+file, says ``pytest.mark.requires("root", "command:auditd")``. Nobody may ever make the rules immutable (``-e 2``): only
+a reboot takes that back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shlex
+import subprocess
+import time
+import typing as t
+import uuid
+
+import pytest
+
+from tests.support import commands
+
+_LOCK = pathlib.Path("/tmp/bulwark-tests-audit.lock")
+_SECONDS = 30
+# Setting to the option of auditctl that sets it, in the order in which they are put back.
+_SETTINGS = {
+    "failure": "-f",
+    "rate_limit": "-r",
+    "backlog_limit": "-b",
+    "backlog_wait_time": "--backlog_wait_time",
+    "enabled": "-e",
+}
+_CONFIGURATION = {
+    "local_events": "yes",
+    "write_logs": "yes",
+    "log_group": "root",
+    "log_format": "ENRICHED",
+    "flush": "INCREMENTAL_ASYNC",
+    "freq": "50",
+    "max_log_file": "64",
+    "num_logs": "5",
+    "max_log_file_action": "ROTATE",
+    "priority_boost": "4",
+    "name_format": "NONE",
+    "space_left": "75",
+    "space_left_action": "IGNORE",
+    "admin_space_left": "50",
+    "admin_space_left_action": "IGNORE",
+    "disk_full_action": "IGNORE",
+    "disk_error_action": "IGNORE",
+}
+
+
+class Kernel:
+    """The audit system of this machine's kernel, as auditctl shows and sets it."""
+
+    def control(self, *arguments: str, check: bool = True) -> str:
+        """Run auditctl and return what it printed; AssertionError with that when it fails."""
+        command = [commands.find("auditctl") or "auditctl", *arguments]
+        answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        said = answer.stdout + answer.stderr
+        assert not check or answer.returncode == 0, f"{shlex.join(command)}: {said}"
+        return said
+
+    def add(self, *rules: str) -> None:
+        """Load rules, each a line as in a rule file."""
+        for rule in rules:
+            self.control(*shlex.split(rule))
+
+    def rules(self) -> list[str]:
+        """Return the rules that are loaded, as lines that ``add`` takes."""
+        return [line for line in self.control("-l").splitlines() if line.startswith("-")]
+
+    def clear(self) -> None:
+        """Delete all rules."""
+        self.control("-D")
+
+    def status(self) -> dict[str, int]:
+        """Return the kernel's settings and counters: enabled, pid, backlog_limit, lost ..."""
+        found = {}
+        for line in self.control("-s").splitlines():
+            name, _space, value = line.partition(" ")
+            if value.split(" ")[0].isdigit():
+                found[name] = int(value.split(" ")[0])
+        return found
+
+
+class Daemon:
+    """A running auditd with a configuration and a log of its own."""
+
+    def __init__(self, kernel: Kernel, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
+        self._kernel, self._process = kernel, process
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def logs(self) -> list[pathlib.Path]:
+        """Return the log files, the oldest first; rotated ones have a number at the end."""
+        rotated = self.log.parent.glob(f"{self.log.name}.*")
+        return [*sorted(rotated, key=lambda path: -int(path.suffix[1:])), *([self.log] if self.log.exists() else [])]
+
+    def text(self) -> str:
+        """Return what all logs hold, the oldest first."""
+        return "".join(path.read_text("utf-8", "backslashreplace") for path in self.logs)
+
+    def settle(self) -> None:
+        """Return when everything that happened up to now is in the log."""
+        marker = f"settled-{uuid.uuid4().hex}"
+        self._kernel.control("-m", marker)
+        _wait(lambda: marker in self.text(), "the log doesn't get to what happened")
+
+    def rotate(self) -> None:
+        """Let the daemon begin a new log file."""
+        before = self.log.stat().st_ino
+        os.kill(self.pid, 10)  # SIGUSR1
+        _wait(lambda: self.log.exists() and self.log.stat().st_ino != before, "the log isn't rotated")
+
+    def stop(self) -> None:
+        """End the daemon as an administrator does; what it has is written."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        _wait(lambda: self._kernel.status().get("pid") != self.pid, "the kernel still sends to the daemon")
+
+
+@contextlib.contextmanager
+def locked() -> t.Iterator[Kernel]:
+    """Have the kernel's audit system alone, with no rules in it; at the end it is as it was.
+
+    Waits as long as another test has it. Skips where a daemon of the machine's own is running, or where rules can't be
+    changed before a reboot.
+    """
+    with _LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kernel = Kernel()
+        before, rules = kernel.status(), kernel.rules()
+        if before.get("pid") or before.get("enabled") == 2:
+            pytest.skip("needs a kernel without an audit daemon and immutable rules: stop this machine's auditd")
+        kernel.clear()
+        try:
+            yield kernel
+        finally:
+            kernel.clear()
+            kernel.add(*rules)
+            for name, option in _SETTINGS.items():
+                if name in before:
+                    kernel.control(option, str(before[name]))
+
+
+@contextlib.contextmanager
+def daemon(directory: pathlib.Path, kernel: Kernel | None = None, **settings: t.Any) -> t.Iterator[Daemon]:
+    """Start auditd with its configuration and log below ``directory``; stop it at the end. Only within ``locked``.
+
+    settings: of auditd.conf, beside or in place of those here; max_log_file is in MB.
+    """
+    kernel = kernel or Kernel()
+    configuration, logs, plugins = (directory / name for name in ("auditd", "log", "plugins"))
+    for path in (configuration, logs, plugins):
+        path.mkdir(mode=0o700, exist_ok=True)
+    log = logs / "audit.log"
+    wanted = {**_CONFIGURATION, "log_file": log, "plugin_dir": plugins, **settings}
+    file = configuration / "auditd.conf"
+    file.write_text("".join(f"{name} = {value}\n" for name, value in wanted.items()))
+    file.chmod(0o600)
+    said = directory / "auditd.out"
+    with said.open("ab") as output:
+        # -n: it stays the process that was started. -s: the tests themselves say what is enabled.
+        process = subprocess.Popen(
+            [commands.find("auditd") or "auditd", "-n", "-s", "enable", "-c", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        started = Daemon(kernel, process, log)
+        try:
+            _wait(
+                lambda: process.poll() is not None or kernel.status().get("pid") == process.pid, "auditd is not heard"
+            )
+            assert process.poll() is None, f"auditd ended: {said.read_text('utf-8', 'replace')}"
+            yield started
+        finally:
+            started.stop()
+
+
+def _wait(condition: t.Callable[[], t.Any], problem: str) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, problem
+        time.sleep(0.02)
