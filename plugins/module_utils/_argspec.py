@@ -67,3 +67,17 @@ def sealed_spec() -> dict[str, dict[str, t.Any]]:
         "store": {"type": "str"},
         "_expected_digests": {"type": "list", "elements": "str"},
     }
+
+
+def reading_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the options of every module that reads logs from where the last recorded run stopped.
+
+    ``_token`` says where that was, ``_advance`` that this run is recorded, too; ``run`` and ``store`` are the action's.
+    """
+    return {
+        "state_dir": {"type": "path"},
+        "store": {"type": "str"},
+        "run": {"type": "str"},
+        "_token": {"type": "str", "no_log": False},
+        "_advance": {"type": "bool", "default": False},
+    }

@@ -149,6 +149,15 @@ class StateDirectory:
             return False
         return True
 
+    def modified(self) -> dict[str, float]:
+        """Return what is in the directory, and when each was last changed, in seconds since the epoch."""
+        found = {}
+        with _explained(self.path):
+            for name in os.listdir(self._descriptor):
+                with contextlib.suppress(FileNotFoundError):
+                    found[name] = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mtime
+        return found
+
     def remove(self, name: str) -> bool:
         """Remove a file; return whether it was there."""
         with _explained(os.path.join(self.path, name)):
