@@ -40,6 +40,7 @@ class ActionModule(ControllerActionBase):
             "result": {"type": "dict"},
             "findings": {"type": "list", "elements": "dict"},
             "coverage": {"type": "list", "elements": "dict"},
+            "checkpoint": {"type": "dict"},
             "uids": {"type": "list", "elements": "str"},
             "alert": {"type": "str"},
             "host": {"type": "str"},
@@ -49,7 +50,7 @@ class ActionModule(ControllerActionBase):
             "until": {"type": "str"},
             "future": {"type": "bool", "default": False},
         },
-        "mutually_exclusive": [("result", "findings"), ("result", "coverage")],
+        "mutually_exclusive": [("result", "findings"), ("result", "coverage"), ("result", "checkpoint")],
         "required_together": [("findings", "coverage")],
         "required_if": [
             ("state", "recorded", ["run", "capability"]),
@@ -74,14 +75,14 @@ class ActionModule(ControllerActionBase):
         # Delegated, the capability looked at that host, and so the findings are about it.
         host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
         run_id, capability = options["run"], options["capability"]
-        findings, coverage = options["findings"], options["coverage"]
+        findings, coverage, checkpoint = options["findings"], options["coverage"], options["checkpoint"]
         if options["result"] is not None:
-            findings, coverage = _from_result(options["result"], capability)
+            findings, coverage, checkpoint = _from_result(options["result"], capability)
         if self._task.check_mode and not store.runs(ids=[run_id]):
             # In check mode nothing was opened that this could be added to; the store forgets it when it is closed.
             described = {"playbook": "", "user": "", "controller": "", "version": PRODUCT["version"]}
             store.start_run(hosts=[], capabilities=[], now=time.time(), run_id=run_id, **described)
-        recorded = store.record(run_id, host, capability, findings or [], coverage, time.time())
+        recorded = store.record(run_id, host, capability, findings or [], coverage, time.time(), checkpoint)
         counts = dataclasses.asdict(recorded)
         del counts["changes"]
         return {**_shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
@@ -110,8 +111,8 @@ class ActionModule(ControllerActionBase):
         return {**shown, "changed": changed or shown["changed"]}
 
 
-def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any, t.Any]:
-    """Return the findings and coverage of a registered result, whatever became of its task."""
+def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any, t.Any, t.Any]:
+    """Return the findings, coverage and checkpoint of a registered result, whatever became of its task."""
     findings = result.get("findings") or []
     for outcome, words in (
         ("unreachable", "the host was unreachable"),
@@ -124,8 +125,8 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any,
             reason = (
                 f"{words}: {message.removeprefix('Task failed: ')}" if isinstance(message, str) and message else words
             )
-            return findings, [not_checked(capability, reason)]
-    return findings, result.get("coverage")
+            return findings, [not_checked(capability, reason)], None
+    return findings, result.get("coverage"), result.get("checkpoint")
 
 
 def _shown(changes: t.Sequence[Change]) -> dict[str, t.Any]:

@@ -72,6 +72,12 @@ options:
         C(subject) and C(reason)) and C(skipped_count).
     type: list
     elements: dict
+  checkpoint:
+    description:
+      - How far logs were read, as the capability's module returned it. It is kept together with the findings, and the
+        next run goes on from there. Without it, the next run reads the same again.
+      - Part of O(result), where that is given.
+    type: dict
   uids:
     description: The uids of findings.
     type: list

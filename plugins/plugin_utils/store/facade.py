@@ -9,6 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    checkpoints,
     decisions,
     explained,
     location,
@@ -103,14 +104,25 @@ class Store:
         findings: t.Sequence[t.Mapping[str, t.Any]],
         coverage: t.Sequence[t.Mapping[str, t.Any]],
         now: float,
+        checkpoint: t.Mapping[str, t.Any] | None = None,
     ) -> RecordResult:
         """Record what a capability found on a host and how far it looked.
 
         findings: from ``ocsf.finding``, all of this host and capability. coverage: ``ScopeCoverage.entry()`` of every
         scope. A state that is stored, wasn't found, and was looked at is resolved; whatever wasn't looked at stays as
         it is. A second result of the same run adds to the first; recording the same one again changes nothing.
+
+        checkpoint: how far the host's logs were read for it. It becomes the one that the next run goes on from,
+        together with the findings or not at all. Where another run, which read the same, was recorded meanwhile, the
+        findings and the checkpoint are left out.
         """
-        return self._database.write(lambda c: recording.record(c, run_id, host, capability, findings, coverage, now))
+        return self._database.write(
+            lambda c: recording.record(c, run_id, host, capability, findings, coverage, now, checkpoint)
+        )
+
+    def checkpoint(self, host: str, name: str) -> str | None:
+        """Return the token of how far a reader of a host's logs got, None where nothing of it was recorded."""
+        return self._database.read(lambda c: checkpoints.get(c, host, name))
 
     def finish_run(self, run_id: str, now: float, reasons: t.Mapping[str, str] | None = None) -> bool:
         """Close a run; return whether it was open.

@@ -43,9 +43,24 @@ def _explained_and_last_checked(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _checkpoints(connection: sa.Connection) -> None:
+    """Make room for how far logs were read; nothing was, until then."""
+    number = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "DOUBLE"
+    connection.exec_driver_sql(
+        f"""CREATE TABLE bulwark_checkpoints (
+            host TEXT NOT NULL,
+            name TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            token TEXT NOT NULL,
+            at {number} NOT NULL,
+            PRIMARY KEY (host, name)
+        )"""
+    )
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
-STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (_explained_and_last_checked,)
+STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (_explained_and_last_checked, _checkpoints)
 VERSION = 1 + len(STEPS)
 
 # Any number will do, as long as nothing else in the same database uses it.

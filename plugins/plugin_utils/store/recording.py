@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    checkpoints,
     coverage,
     events,
     explained,
@@ -41,9 +42,13 @@ def record(
     found: t.Sequence[t.Any],
     covered: t.Any,
     now: float,
+    checkpoint: t.Any = None,
 ) -> RecordResult:
     """Store the findings and the coverage of a result, and resolve what is gone; see ``Store.record``."""
     runs.require(connection, run_id)
+    is_news = checkpoint is None or checkpoints.advance(connection, host, capability, checkpoint, now)
+    if not is_news:
+        found = ()
     observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in found)}
     entries = coverage.checked(covered, capability)
     sql.lock(connection, "record", host, capability)
@@ -60,7 +65,8 @@ def record(
     gone = [
         state
         for state in stored.values()
-        if state.uid not in observed
+        if is_news
+        and state.uid not in observed
         and state.lifecycle == "state"
         and state.status in lifecycle.OPEN
         and coverage.shows_gone(entries, state.scope, state.subject)

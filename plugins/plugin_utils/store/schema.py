@@ -28,6 +28,7 @@ class Tables:
     suppressions: sa.Table
     seals: sa.Table
     seal_history: sa.Table
+    checkpoints: sa.Table
 
 
 @functools.cache
@@ -51,6 +52,7 @@ def tables() -> Tables:
         suppressions=_suppressions(metadata),
         seals=_seals(metadata),
         seal_history=_seal_history(metadata),
+        checkpoints=_checkpoints(metadata),
     )
 
 
@@ -216,4 +218,17 @@ def _seal_history(metadata: sa.MetaData) -> sa.Table:
         sa.Column("by", sa.Text),
         sa.Column("reason", sa.Text),
         sa.Index("ix_bulwark_seal_history_seal", "host", "name"),
+    )
+
+
+def _checkpoints(metadata: sa.MetaData) -> sa.Table:
+    """How far the logs of each host were read."""
+    return sa.Table(
+        "bulwark_checkpoints",
+        metadata,
+        sa.Column("host", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("capability", sa.Text, nullable=False),
+        sa.Column("token", sa.Text, nullable=False),
+        sa.Column("at", sa.Double, nullable=False),
     )

@@ -45,16 +45,22 @@ def forget(
     """Remove all about hosts that are no more, or what capabilities have of them; return how many of each that were.
 
     hosts: None for all of them. The seals go with the host, not with a capability.
+    Logs whose findings are forgotten are read anew.
     """
     if hosts is None and not capabilities:
         raise StoreError("nothing is named that could be forgotten: give hosts or capabilities")
     removed = {}
-    for name, table in (("latest", tables().latest), ("findings", tables().findings), ("coverage", tables().coverage)):
+    for name, table in (
+        ("latest", tables().latest),
+        ("findings", tables().findings),
+        ("coverage", tables().coverage),
+        ("checkpoints", tables().checkpoints),
+    ):
         wanted = [] if hosts is None else [table.c.host.in_(hosts)]
         if capabilities:
             wanted.append(table.c.capability.in_(capabilities))
         removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
-    del removed["latest"]
+    del removed["latest"], removed["checkpoints"]
     whole_hosts = () if capabilities or hosts is None else hosts
     return {**removed, "seals": _forget_seals(connection, whole_hosts, by, now)}
 

@@ -1,0 +1,58 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far each host's logs were read, by the token that the host gave its reader's state (module_utils/_checkpoint.py).
+
+It changes in the transaction that records what was read until there, and no other way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+_NAME = re.compile(r"[a-z_]{1,64}")
+_TOKEN = re.compile(r"[0-9a-z-]{1,128}")
+
+
+def get(connection: sa.Connection, host: str, name: str) -> str | None:
+    table = tables().checkpoints
+    query = sa.select(table.c.token).where(table.c.host == host, table.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def advance(connection: sa.Connection, host: str, capability: str, said: t.Any, now: float) -> bool:
+    """Store the checkpoint of a result; return False where its findings were recorded by another run already.
+
+    said: as a module returned it, ``name``, ``token`` and ``after``, the token that it went on from. Where the store
+    has another one by now, another run read the same logs at the same time and was recorded first: what it read is
+    done, and whatever came later is read again by the next run. Raises StoreError when it is none.
+    """
+    name, token, after = _fields(said)
+    sql.lock(connection, "checkpoint", host, name)
+    stored = get(connection, host, name)
+    if stored not in (after, token):
+        return False
+    row = {"host": host, "name": name, "capability": capability, "token": token, "at": now}
+    sql.upsert(connection, tables().checkpoints, [row], update=("capability", "token", "at"))
+    return True
+
+
+def _fields(said: t.Any) -> tuple[str, str, str | None]:
+    if isinstance(said, dict):
+        name, token, after = said.get("name"), said.get("token"), said.get("after")
+        if _fits(_NAME, name) and _fits(_TOKEN, token) and (after is None or _fits(_TOKEN, after)):
+            return name, token, after
+    raise StoreError("the result has a checkpoint that is none, so nothing of it was recorded; look into the host")
+
+
+def _fits(pattern: re.Pattern[str], value: t.Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
