@@ -171,7 +171,7 @@ def test_a_newer_store_is_refused(sqlite_url: str, mode: database.Mode) -> None:
     with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
         connection.execute("UPDATE bulwark_schema SET version = 99")
         connection.commit()
-    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 2: a newer version"):
+    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 3: a newer version"):
         Store.open(sqlite_url, mode=mode)
 
 
