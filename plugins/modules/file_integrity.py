@@ -181,7 +181,7 @@ watches_changed:
   elements: str
   returned: when the baseline was extended
 accepted:
-  description: The changes that were accepted, or would be in check mode.
+  description: The changes that were accepted, or would be in check mode; those that packages explain come last.
   type: list
   elements: dict
   returned: when O(accept) is given
@@ -197,6 +197,10 @@ accepted:
     kind:
       description: V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
       type: str
+      returned: success
+    explained:
+      description: Whether a package explains the change.
+      type: bool
       returned: success
 accepted_count:
   description: How many changes were accepted; RV(accepted) lists at most O(max_changes) of them.

@@ -28,7 +28,7 @@ options:
       - What to return besides RV(counts).
       - V(explanations) are changes that are no findings, because a package explains them.
       - V(suppressions) are decisions about findings to come.
-      - V(seals) is who accepted changes into the baselines, when and why.
+      - V(seals) is who accepted which changes into the baselines, when and why.
     type: list
     elements: str
     choices: [findings, coverage, explanations, runs, history, suppressions, seals]
@@ -234,7 +234,7 @@ findings:
       returned: always
       type: float
     status_by:
-      description: Who gave it this status, or none when a run did.
+      description: Who gave it this status, or accepted what it is about; none when a run did.
       returned: always
       type: str
     status_reason:
@@ -436,6 +436,45 @@ seals:
       description: Why.
       returned: always
       type: str
+    accepted:
+      description:
+        - With V(confirmed), the changes that came into the baseline because they were accepted; none where nothing was,
+          or where it is not known.
+      returned: always
+      type: dict
+      contains:
+        capability:
+          description: The capability that has the baseline.
+          returned: always
+          type: str
+        count:
+          description: How many changes were accepted.
+          returned: always
+          type: int
+        changes:
+          description:
+            - The first of them, at most 200. Changes that packages explain are only counted; RV(explanations) has
+              them.
+          returned: always
+          type: list
+          elements: dict
+          contains:
+            id:
+              description: Id of the change, as it was accepted.
+              returned: always
+              type: str
+            subject:
+              description: What changed; the RV(findings[].subject) of findings about it.
+              returned: always
+              type: str
+            kind:
+              description: What happened to it, such as V(modified).
+              returned: always
+              type: str
+        is_complete:
+          description: Whether RV(seals[].accepted.changes) has all that no package explains.
+          returned: always
+          type: bool
 suppressions:
   description: Decisions about findings to come, also those that ended.
   returned: when O(gather) has V(suppressions)

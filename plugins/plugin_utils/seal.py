@@ -20,7 +20,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import Difference
-from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils import accepted, ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
@@ -82,7 +82,8 @@ class SealedActionBase(CapabilityActionBase):
         host = self.host(task_vars).name
         with self.open_store() as store:
             why = reason or _what_is_done(store, host, self._baseline, arguments, staged)
-            store.propose_seal(host, self._baseline, digest, by=by, reason=why, now=time.time())
+            taken = accepted.read(self.capability, staged) if arguments.get("accept") else None
+            store.propose_seal(host, self._baseline, digest, by=by, reason=why, accepted=taken, now=time.time())
         committed = self.execute({**arguments, "_phase": "commit", "_digest": digest}, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
             return committed

@@ -75,6 +75,14 @@ def test_what_is_accepted_is_resolved_and_the_rest_stays(desk: Desk) -> None:
 
     who = getpass.getuser()
     why = "CHG-2231, new bastion"
+    resolved = {found.subject: (found.status_by, found.status_reason) for found in desk.scanner.findings()}
+    assert resolved[_CRON[1]] == resolved[_CONFIGURATION[1]] == (who, f"accepted into the baseline: {why}")
+    with desk.scanner.store() as store:
+        told = store.seal_history(desk.host.name, "default")[0].accepted
+    assert told is not None
+    assert {(change["id"], change["subject"]) for change in told.changes} == {
+        (ids[path], path) for path in (_CRON[1], _CONFIGURATION[1])
+    }
     assert desk.sealed() == [
         ("confirmed", who, why),
         ("proposed", who, why),

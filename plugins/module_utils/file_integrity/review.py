@@ -137,7 +137,7 @@ class Review:
 class Acceptance:
     """Chooses the changes that a person accepts, and keeps their lines.
 
-    wanted: ``all``, ``explained``, change ids and printable paths. limit: how many changes ``taken`` holds. package:
+    wanted: ``all``, ``explained``, change ids and printable paths. limit: how many changes ``taken`` returns. package:
     tells the key of the package that owns a path. lines: by directory and escaped name, the new line, None for what is
     gone.
     """
@@ -151,7 +151,8 @@ class Acceptance:
         self._limit = limit
         self._unread: list[str] = []
         self.lines: dict[bytes, dict[bytes, bytes | None]] = {}
-        self.taken: list[model.Change] = []
+        # Those that need a person, and those that are explained.
+        self._taken: tuple[list[model.Change], list[model.Change]] = ([], [])
         self.count = 0
 
     @property
@@ -162,6 +163,11 @@ class Acceptance:
     def takes_explained(self) -> bool:
         """Say whether every change that is explained is accepted."""
         return self._all or self._explained
+
+    @property
+    def taken(self) -> list[model.Change]:
+        """Return what is accepted, as much as the limit allows of it: what is explained last."""
+        return [change for change, _is_explained in self._listed()]
 
     def consider(self, found: Found, verdict: model.Verdict) -> None:
         change = found.change
@@ -181,8 +187,9 @@ class Acceptance:
             self._set(change.before.path, None)
         self._set(change.path, line)
         self.count += 1
-        if len(self.taken) < self._limit:
-            self.taken.append(change)
+        taken = self._taken[verdict.explained]
+        if len(taken) < self._limit:
+            taken.append(change)
 
     def conclude(self) -> list[str]:
         """Return the paths that could not be accepted with all others; raise UsageError when a named one could not."""
@@ -200,7 +207,18 @@ class Acceptance:
         return self._unread
 
     def described(self) -> list[dict[str, t.Any]]:
-        return [{"id": change.id, "path": printable(change.path), "kind": change.kind} for change in self.taken]
+        return [
+            {
+                "id": change.id,
+                "path": printable(change.path),
+                "kind": change.kind,
+                "explained": is_explained,
+            }
+            for change, is_explained in self._listed()
+        ]
+
+    def _listed(self) -> list[tuple[model.Change, bool]]:
+        return [(change, bool(which)) for which in (0, 1) for change in self._taken[which]][: self._limit]
 
     def _set(self, path: bytes, line: bytes | None) -> None:
         name = lines.escape(path[path.rindex(b"/") + 1 :])

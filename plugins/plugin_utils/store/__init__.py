@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.facade import Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    Accepted,
     Change,
     Counts,
     Coverage,
@@ -25,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
 )
 
 __all__ = [
+    "Accepted",
     "Change",
     "Counts",
     "Coverage",

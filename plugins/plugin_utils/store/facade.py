@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Database, Mode
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    Accepted,
     Change,
     Counts,
     Coverage,
@@ -231,9 +232,14 @@ class Store:
         """
         return self._database.read(lambda c: seals.expected_digests(c, host, name))
 
-    def propose_seal(self, host: str, name: str, digest: str, *, by: str, reason: str, now: float) -> None:
-        """Note the digest of a baseline that is about to replace the sealed one, or ``NO_BASELINE`` to remove it."""
-        self._database.write(lambda c: seals.propose(c, host, name, digest, by, reason, now))
+    def propose_seal(
+        self, host: str, name: str, digest: str, *, by: str, reason: str, now: float, accepted: Accepted | None = None
+    ) -> None:
+        """Note the digest of a baseline that is about to replace the sealed one, or ``NO_BASELINE`` to remove it.
+
+        accepted: the changes that come into the baseline so; findings about them that are gone then say it.
+        """
+        self._database.write(lambda c: seals.propose(c, host, name, digest, by, reason, accepted, now))
 
     def confirm_seal(self, host: str, name: str, digest: str, *, now: float) -> None:
         """Seal the digest that was proposed, or forget the seal with ``NO_BASELINE``; StoreError when it isn't that."""

@@ -43,8 +43,8 @@ def _explained_and_last_checked(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _checkpoints(connection: sa.Connection) -> None:
-    """Make room for how far logs were read; nothing was, until then."""
+def _checkpoints_and_accepted(connection: sa.Connection) -> None:
+    """Make room for how far logs were read (nothing was, until then) and for what is accepted with a seal."""
     number = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "DOUBLE"
     connection.exec_driver_sql(
         f"""CREATE TABLE bulwark_checkpoints (
@@ -56,11 +56,13 @@ def _checkpoints(connection: sa.Connection) -> None:
             PRIMARY KEY (host, name)
         )"""
     )
+    for table in ("bulwark_seals", "bulwark_seal_history"):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN accepted TEXT")
 
 
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
-STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (_explained_and_last_checked, _checkpoints)
+STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (_explained_and_last_checked, _checkpoints_and_accepted)
 VERSION = 1 + len(STEPS)
 
 # Any number will do, as long as nothing else in the same database uses it.

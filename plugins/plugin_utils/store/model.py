@@ -214,7 +214,7 @@ class TrendPoint:
 
 @dataclasses.dataclass(frozen=True)
 class Seal:
-    """The digest of a host's baseline, and the one that is about to replace it."""
+    """The digest of a host's baseline, and the one that is about to replace it. accepted: what comes in with that."""
 
     host: str
     name: str
@@ -224,11 +224,29 @@ class Seal:
     sealed_at: float | None
     by: str
     reason: str
+    accepted: Accepted | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Accepted:
+    """Changes of a capability that a person, or the package that explains them, took into a baseline.
+
+    count: of how many. changes: the first of those that nothing explains, each with ``id``, ``subject`` (as of a
+    finding) and ``kind``. is_complete: whether it has them all.
+    """
+
+    capability: str
+    count: int
+    changes: tuple[t.Mapping[str, str], ...]
+    is_complete: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class SealEntry:
-    """One thing that happened to a seal. action: ``proposed``, ``confirmed`` or ``removed``."""
+    """One thing that happened to a seal. action: ``proposed``, ``confirmed`` or ``removed``.
+
+    accepted: with ``confirmed``, what came into the baseline that way, where that is known.
+    """
 
     at: float
     host: str
@@ -237,3 +255,4 @@ class SealEntry:
     digest: str | None
     by: str | None
     reason: str | None
+    accepted: Accepted | None = None

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    acceptance,
     checkpoints,
     coverage,
     events,
@@ -19,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     findings,
     lifecycle,
     runs,
+    seals,
     sql,
     suppressions,
 )
@@ -71,7 +73,9 @@ def record(
         and state.status in lifecycle.OPEN
         and coverage.shows_gone(entries, state.scope, state.subject)
     ]
-    log.resolve(gone)
+    if gone:
+        since = min(state.last_seen for state in gone)
+        log.resolve(gone, seals.accepted_since(connection, host, capability, since))
     log.write(connection)
     _write_coverage(connection, run_id, host, capability, entries, now)
     return log.result(dropped=len(observed) - len(kept))
@@ -100,11 +104,11 @@ class _Log:
                 self._seen.append((state, seen))
             self._steps += steps
 
-    def resolve(self, gone: t.Sequence[lifecycle.State]) -> None:
+    def resolve(self, gone: t.Sequence[lifecycle.State], accepted: acceptance.Acceptances) -> None:
         for state in gone:
             self._note(state)
-            reason = "a run looked for it, and it is gone"
-            self._steps += lifecycle.resolve(state, self._now, by=None, reason=reason, run_id=self._run_id)
+            by, reason = accepted.end_of(state.subject, state.last_seen)
+            self._steps += lifecycle.resolve(state, self._now, by=by, reason=reason, run_id=self._run_id)
             self._gone.append(state)
 
     def write(self, connection: sa.Connection) -> None:

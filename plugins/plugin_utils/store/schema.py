@@ -202,6 +202,8 @@ def _seals(metadata: sa.MetaData) -> sa.Table:
         sa.Column("sealed_at", sa.Double),
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        # What is accepted with the proposal, as JSON.
+        sa.Column("accepted", sa.Text),
     )
 
 
@@ -217,6 +219,7 @@ def _seal_history(metadata: sa.MetaData) -> sa.Table:
         sa.Column("digest", sa.Text),
         sa.Column("by", sa.Text),
         sa.Column("reason", sa.Text),
+        sa.Column("accepted", sa.Text),
         sa.Index("ix_bulwark_seal_history_seal", "host", "name"),
     )
 

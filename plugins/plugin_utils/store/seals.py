@@ -9,9 +9,9 @@ import contextlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import acceptance, patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Seal, SealEntry
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Accepted, Seal, SealEntry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -21,7 +21,7 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 def get(connection: sa.Connection, host: str, name: str) -> Seal | None:
     table = tables().seals
     row = connection.execute(sa.select(table).where(*_key(host, name))).mappings().one_or_none()
-    return None if row is None else Seal(**row)
+    return None if row is None else Seal(**{**row, "accepted": acceptance.loaded(row["accepted"])})
 
 
 def expected_digests(connection: sa.Connection, host: str, name: str) -> list[str]:
@@ -35,7 +35,16 @@ def expected_digests(connection: sa.Connection, host: str, name: str) -> list[st
     return [seal.digest or NO_BASELINE, *([seal.next_digest] if seal.next_digest else [])]
 
 
-def propose(connection: sa.Connection, host: str, name: str, digest: str, by: str, reason: str, now: float) -> None:
+def propose(
+    connection: sa.Connection,
+    host: str,
+    name: str,
+    digest: str,
+    by: str,
+    reason: str,
+    accepted: Accepted | None,
+    now: float,
+) -> None:
     """Note the digest that is about to be sealed, or ``NO_BASELINE``; the sealed one still counts."""
     row = {
         "host": host,
@@ -46,8 +55,9 @@ def propose(connection: sa.Connection, host: str, name: str, digest: str, by: st
         "sealed_at": None,
         "by": by,
         "reason": reason,
+        "accepted": acceptance.dumped(accepted),
     }
-    sql.upsert(connection, tables().seals, [row], update=("next_digest", "proposed_at", "by", "reason"))
+    sql.upsert(connection, tables().seals, [row], update=("next_digest", "proposed_at", "by", "reason", "accepted"))
     _log(connection, SealEntry(now, host, name, "proposed", digest, by, reason))
 
 
@@ -62,9 +72,10 @@ def confirm(connection: sa.Connection, host: str, name: str, digest: str, now: f
     if digest == NO_BASELINE:
         remove(connection, host, name, seal.by, seal.reason, now)
         return
-    values = {"digest": digest, "next_digest": None, "proposed_at": None, "sealed_at": now}
+    # What was accepted is in the log from now on.
+    values = {"digest": digest, "next_digest": None, "proposed_at": None, "sealed_at": now, "accepted": None}
     connection.execute(tables().seals.update().where(*_key(host, name)).values(values))
-    _log(connection, SealEntry(now, host, name, "confirmed", digest, seal.by, seal.reason))
+    _log(connection, SealEntry(now, host, name, "confirmed", digest, seal.by, seal.reason, seal.accepted))
 
 
 def remove(connection: sa.Connection, host: str, name: str, by: str | None, reason: str | None, now: float) -> bool:
@@ -82,7 +93,16 @@ def history(connection: sa.Connection, host: str, name: str) -> list[SealEntry]:
     table = tables().seal_history
     columns = [column for column in table.c if column.name != "id"]
     query = sa.select(*columns).where(table.c.host == host, table.c.name == name).order_by(table.c.id.desc())
-    return [SealEntry(**row) for row in connection.execute(query).mappings()]
+    return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def accepted_since(connection: sa.Connection, host: str, capability: str, since: float) -> acceptance.Acceptances:
+    """Return what was accepted of a host's capability at or after a time, of whichever baseline."""
+    table = tables().seal_history
+    columns = [column for column in table.c if column.name != "id"]
+    wanted = (table.c.host == host) & table.c.accepted.is_not(None) & (table.c.at >= since)
+    query = sa.select(*columns).where(wanted).order_by(table.c.at, table.c.id)
+    return acceptance.Acceptances(map(_entry, connection.execute(query).mappings()), capability)
 
 
 def log(
@@ -104,7 +124,11 @@ def log(
         query = query.where(table.c.at >= since)
     if until is not None:
         query = query.where(table.c.at <= until)
-    return [SealEntry(**row) for row in connection.execute(sql.limited(query, limit, offset)).mappings()]
+    return [_entry(row) for row in connection.execute(sql.limited(query, limit, offset)).mappings()]
+
+
+def _entry(row: sql.Row) -> SealEntry:
+    return SealEntry(**{**row, "accepted": acceptance.loaded(row["accepted"])})
 
 
 def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -113,5 +137,5 @@ def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _log(connection: sa.Connection, entry: SealEntry) -> None:
-    values: dict[str, t.Any] = vars(entry)
+    values: dict[str, t.Any] = {**vars(entry), "accepted": acceptance.dumped(entry.accepted)}
     connection.execute(tables().seal_history.insert().values(**values))

@@ -160,6 +160,21 @@ def test_accepting_all_explained_or_named() -> None:
     assert set(named.lines[b"/a"]) == {b"2"}
 
 
+def _no_package(_path: bytes) -> str | None:
+    return None
+
+
+def test_what_needs_a_person_is_listed_before_what_is_explained() -> None:
+    acceptance = Acceptance(["all"], 3, _no_package)
+    _reviewed(9, acceptance, "/a/explained", "/a/explained2", "/a/explained3", "/a/1", "/a/2")
+    assert [(item["path"], item["explained"]) for item in acceptance.described()] == [
+        ("/a/1", False),
+        ("/a/2", False),
+        ("/a/explained", True),
+    ]
+    assert acceptance.count == 5
+
+
 def test_a_name_that_is_no_change_accepts_nothing() -> None:
     acceptance = _acceptance("/a/1", "/a/unchanged", "0123456789abcdef")
     _reviewed(9, acceptance, "/a/1")
