@@ -665,6 +665,32 @@ def test_a_huge_file_that_was_read_in_part_is_not_read_twice(engine: Engine, tre
     assert _first(compared, tree / "huge")["attributes"] == ["mtime", "ctime"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_account_can_use_up_the_time_for_everything_else(tmp_path: pathlib.Path, workers: int) -> None:
+    theirs, others = tmp_path / "theirs", tmp_path / "others"
+    theirs.mkdir()
+    files = [theirs / f"{number}.service" for number in range(60)]
+    for file in files:
+        file.touch()
+        os.chown(file, 65534, 65534)
+    for number in range(300):
+        directory = others / str(number)
+        directory.mkdir(parents=True)
+        (directory / "file").write_text(str(number))
+    watches = tuple({"name": directory.name, "paths": [str(directory)]} for directory in (theirs, others))
+    engine = Engine(tmp_path / "state", watches, common={"workers": workers})
+    engine.keep()
+    _huge(*files)
+    (others / "0" / "file").write_text("changed")
+    compared = engine.compare(time_budget=10)
+    assert coverage(compared, "others")["status"] == "checked"
+    assert changes(compared)[str(others / "0" / "file")] == "modified"
+    left_out = coverage(compared, "theirs")
+    assert left_out["skipped_count"] == len(files)
+    assert "sparse files of user 65534 take longer than" in json.dumps(left_out)
+    assert compared["statistics"]["seconds"] < 5
+
+
 def test_the_time_budget_bounds_many_huge_files(engine: Engine, tree: pathlib.Path) -> None:
     engine.keep()
     _huge(*(tree / "sub" / f"huge{number}" for number in range(9)))
@@ -972,7 +998,7 @@ def test_accepting_takes_exactly_what_was_reviewed(engine: Engine, tree: pathlib
     assert reviewed[str(tree / "a")] not in refused["msg"]
     assert engine.file.read_bytes() == before
     accepted = engine.keep(accept=ids[:1], reason="CHG-1", accepted_by="me")
-    assert accepted["accepted"] == [{"id": ids[0], "path": str(tree / "a"), "kind": "modified"}]
+    assert accepted["accepted"] == [{"id": ids[0], "path": str(tree / "a"), "kind": "modified", "explained": False}]
     assert changes(engine.compare()) == {str(tree / "b"): "modified"}
     assert engine.keep(accept=[str(tree / "b")], reason="CHG-2", accepted_by="me")["accepted_count"] == 1
     assert engine.compare()["changes"] == []

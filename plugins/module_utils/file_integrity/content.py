@@ -24,6 +24,9 @@ _STAT_BLOCK = 512
 # anyone can make in an instant take hours to hash, and everything else still has to be looked at.
 _SHARE = 0.1
 _SMALLEST_SHARE = 1.0
+# Of the whole time budget all holes in one account's files may take this part, in each process, unless it is root's:
+# they cost that account nothing, so that it could make as many as use up the time for everything else.
+_ACCOUNT_SHARE = 0.1
 
 _Updates = t.Sequence[t.Callable[[t.Any], None]]
 
@@ -62,6 +65,8 @@ class ContentReader:
         self._zeros = memoryview(bytes(_BUFFER))
         self._share: float | None = None
         self._share_end = 0.0
+        # Seconds spent on holes, by the account that owns the file.
+        self._spent: dict[int, float] = {}
         self.bytes_read = 0
 
     def digests(self, descriptor: int, status: os.stat_result, algorithms: t.Sequence[str]) -> dict[str, str]:
@@ -84,7 +89,7 @@ class ContentReader:
         self._share = None if remaining is None else max(_SMALLEST_SHARE, remaining * _SHARE)
         self._share_end = time.monotonic() + (self._share or 0)
         if status.st_blocks * _STAT_BLOCK < size:
-            self._sparse(descriptor, size, updates)
+            self._sparse(descriptor, status, updates)
             return
         if size >= _SEQUENTIAL_FROM:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
@@ -117,23 +122,41 @@ class ContentReader:
             self.bytes_read += count
         return start
 
-    def _sparse(self, descriptor: int, size: int, updates: _Updates) -> None:
+    def _sparse(self, descriptor: int, status: os.stat_result, updates: _Updates) -> None:
+        size = status.st_size
         position = 0
         while position < size:
             data = min(_seek(descriptor, position, os.SEEK_DATA, size), size)
-            self._hole(data - position, updates)
+            self._hole(data - position, status.st_uid, updates)
             end = min(_seek(descriptor, data, os.SEEK_HOLE, size), size) if data < size else size
             position = self._dense(descriptor, data, end, updates)
             if position < end:
                 break
 
-    def _hole(self, length: int, updates: _Updates) -> None:
-        while length > 0:
-            self._check()
-            zeros = self._zeros if length >= _BUFFER else self._zeros[:length]
-            for update in updates:
-                update(zeros)
-            length -= len(zeros)
+    def _hole(self, length: int, account: int, updates: _Updates) -> None:
+        spent = self._spent.get(account, 0.0)
+        start = time.monotonic()
+        end = self._holes_end(account, start - spent)
+        try:
+            while length > 0:
+                self._check()
+                if end is not None and time.monotonic() >= end:
+                    raise TooLongError(
+                        "the zeros of sparse files of user %d take longer than the part of the time budget that one "
+                        "account may take" % account
+                    )
+                zeros = self._zeros if length >= _BUFFER else self._zeros[:length]
+                for update in updates:
+                    update(zeros)
+                length -= len(zeros)
+        finally:
+            self._spent[account] = spent + time.monotonic() - start
+
+    def _holes_end(self, account: int, start: float) -> float | None:
+        """Return until when an account's holes may be hashed that have taken the time since ``start``."""
+        if account == 0 or not self._deadline.seconds:
+            return None
+        return start + max(_SMALLEST_SHARE, self._deadline.seconds * _ACCOUNT_SHARE)
 
     def _check(self) -> None:
         if self._deadline.passed():
