@@ -1,0 +1,326 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What sshd says about sign-ins.
+
+The name of an account that does not exist is whatever the client sent, blanks and `` from 192.0.2.1 port 22`` included.
+So where a message may hold such a name, it is read from its right end, which sshd writes; where the account exists, its
+name has no blanks, and the message is read from the left. Where what follows the address may come from the client, too
+(the identity of a certificate, a reason to disconnect), each reading that sshd could have meant is a candidate, and an
+address counts only if all of them agree on it. See auth.c, auth2.c, auth-pam.c and packet.c of OpenSSH.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, address
+
+SERVICE = "sshd"
+PROGRAMS = frozenset(("sshd", "sshd-session", "sshd-auth"))
+
+# Ranks of hints: the end of a connection says less than what happened in it.
+PROBE, GAVE_UP, ATTEMPT = 0, 1, 2
+
+_HOST = r"([0-9A-Za-z][\w.:%-]*|::[\w.:%-]*)"
+_INVALID = r"(invalid user |illegal user )?"
+_KEY = r"[A-Za-z0-9@.-]+(?:-CERT)? (?:SHA256:|SHA1:|MD5:)?\S+"
+# What auth2_record_info() adds, by what it may hold.
+_EXTRA = {
+    "publickey": re.compile(r"%s(?: ID .*? \(serial \d+\) CA %s)?\Z" % (_KEY, _KEY), re.DOTALL),
+    "hostbased": re.compile(r'%s(?:, client user ".*", client host ".*")?\Z' % _KEY, re.DOTALL),
+    "gssapi-with-mic": re.compile(r"\S+\Z"),
+    "gssapi-keyex": re.compile(r"\S+\Z"),
+}
+_METHOD = re.compile(r"([\w@.-]+)(?:/[\w@.,-]+)? for " + _INVALID)
+_KNOWN_FROM = re.compile(r"(\S+) from %s(?: port (\d+))?(?: ssh\d*)?(?:: .*)?\Z" % _HOST, re.DOTALL)
+_UNKNOWN_FROM = re.compile(r"(.*) from %s(?: port (\d+))?(?: ssh\d*)?\Z" % _HOST, re.DOTALL)
+_FROM_EXTRA = re.compile(r" from %s port (\d+)(?: ssh\d*)?: " % _HOST)
+_PAM = re.compile(
+    r"PAM: (Have exhausted maximum number of retries for service|.*?) for %s(.*) from %s(?: via \S+)?\s*\Z" % (_INVALID, _HOST),
+    re.DOTALL,
+)
+_AT_END = re.compile(r"(.*) from %s(?: port (\d+))?\Z" % _HOST, re.DOTALL)
+_PEER = re.compile(r"%s(?: port (\d+))?(?=[:\s]|\Z)" % _HOST)
+_PEER_NAMED = re.compile(r"(authenticating|invalid) user (.*) %s port (\d+)\Z" % _HOST, re.DOTALL)
+_PEER_NAMED_TELLING = re.compile(r" %s port (\d+): " % _HOST)
+_PARENTHESES = re.compile(r"\(%s\)\Z" % _HOST)
+_NOT_ALLOWED = re.compile(r"(\S+) (?:from %s )?not allowed because (.*)\Z" % _HOST, re.DOTALL)
+_REMOTE = re.compile(r"Server;Ltype: \w+;Remote: %s-(\d+);" % _HOST)
+
+
+def parse(message: str) -> Fact | None:
+    """Return what a message of sshd says, None when it says nothing about a sign-in."""
+    message = message.rstrip(" \r\n")
+    preauth = message.endswith(" [preauth]")
+    if preauth:
+        message = message[: -len(" [preauth]")]
+    for level in ("error: ", "fatal: "):
+        if message.startswith(level):
+            message = message[len(level) :]
+    word, _blank, rest = message.partition(" ")
+    reader = _READERS.get(word)
+    fact = reader(rest, message) if reader else None
+    return fact._replace(preauth=True) if fact and preauth else fact
+
+
+def _fact(kind: str, user: str = "", source: str | None = "", port: str | None = "", **more: t.Any) -> Fact:
+    return Fact(kind, SERVICE, user, address(source or ""), port or "", **more)
+
+
+def _failed(rest: str, _message: str) -> Fact | None:
+    found = _METHOD.match(rest)
+    if found is None:
+        return None
+    method, invalid = found.groups()
+    user, source, port = _who(rest[found.end() :], method, invalid is not None)
+    if user is None:
+        return None
+    if method == "none":
+        # Every client asks what it may try before it tries anything.
+        return _fact(model.HINT, user, source, port, known="no" if invalid else "", origin="none", rank=GAVE_UP)
+    kind = model.FAILED_KEY if method in ("publickey", "hostbased") and not invalid else model.FAILED
+    return _fact(kind, user, source, port, method=method, known="no" if invalid else "yes")
+
+
+def _who(text: str, method: str, invalid: bool) -> tuple[str | None, str, str]:
+    """Return account, source and port of ``USER from SOURCE port PORT ssh2: EXTRA``; an empty source when it is unclear."""
+    if not invalid:
+        found = _KNOWN_FROM.match(text)
+        if found:
+            return found.group(1), found.group(2), found.group(3) or ""
+    found = _UNKNOWN_FROM.match(text)
+    readings = [(found.group(1), found.group(2), found.group(3) or "")] if found else []
+    extra = _EXTRA.get(method)
+    if extra:
+        readings += [
+            (text[: place.start()], place.group(1), place.group(2))
+            for place in _FROM_EXTRA.finditer(text)
+            if extra.match(text, place.end())
+        ]
+    return _agreed(readings)
+
+
+def _agreed(readings: t.Sequence[tuple[str, str, str]]) -> tuple[str | None, str, str]:
+    if not readings:
+        return None, "", ""
+    if len({source for _user, source, _port in readings}) == 1:
+        return readings[-1]
+    # Whoever it was wants to be taken for somebody else: the shortest name is in all of them.
+    return min((user for user, _source, _port in readings), key=len), "", ""
+
+
+def _accepted(rest: str, _message: str) -> Fact | None:
+    found = _METHOD.match(rest)
+    if found is None:
+        return None
+    user, source, port = _who(rest[found.end() :], found.group(1), invalid=False)
+    if user is None:
+        return None
+    return _fact(model.ACCEPTED, user, source, port, method=found.group(1), known="yes")
+
+
+def _invalid(rest: str, _message: str) -> Fact | None:
+    found = _AT_END.match(rest[len("user ") :]) if rest.startswith("user ") else None
+    if found is None:
+        return None
+    return _fact(
+        model.HINT, found.group(1), found.group(2), found.group(3), known="no", reason="no such account", origin="invalid", rank=ATTEMPT
+    )
+
+
+def _user(rest: str, _message: str) -> Fact | None:
+    found = _NOT_ALLOWED.match(rest)
+    if found is None:
+        return None
+    user, source, why = found.groups()
+    return _fact(model.HINT, user, source, known="yes", reason=why, origin="not_allowed", rank=ATTEMPT)
+
+
+def _root(rest: str, _message: str) -> Fact | None:
+    if not rest.startswith("LOGIN REFUSED FROM "):
+        return None
+    found = _PEER.match(rest, len("LOGIN REFUSED FROM "))
+    if found is None:
+        return None
+    return _fact(
+        model.HINT, "root", found.group(1), found.group(2), known="yes", reason="root may not sign in", origin="root", rank=ATTEMPT
+    )
+
+
+def _pam(_rest: str, message: str) -> Fact | None:
+    if message.startswith("PAM: "):
+        found = _PAM.match(message)
+        if found is None:
+            return None
+        why, invalid, user, source = found.groups()
+        return _fact(
+            model.HINT,
+            user,
+            source,
+            method="keyboard-interactive",
+            known="no" if invalid or "not known" in why else "yes",
+            reason=why,
+            origin="pam_error",
+            rank=ATTEMPT,
+        )
+    return None
+
+
+def _maximum(rest: str, _message: str) -> Fact | None:
+    prefix = "authentication attempts exceeded for "
+    if not rest.startswith(prefix):
+        return None
+    invalid = rest.startswith(("invalid user ", "illegal user "), len(prefix))
+    user, source, port = _who(rest[len(prefix) + (13 if invalid else 0) :], "", invalid)
+    if user is None:
+        return None
+    known = "no" if invalid else "yes"
+    return _fact(model.ENDED, user, source, port, known=known, reason="too many attempts", rank=GAVE_UP)
+
+
+def _received(rest: str, _message: str) -> Fact | None:
+    return _ended(rest[len("disconnect from ") :]) if rest.startswith("disconnect from ") else None
+
+
+def _connection(rest: str, message: str) -> Fact | None:
+    for words in ("closed by ", "reset by "):
+        if rest.startswith(words):
+            return _ended(rest[len(words) :])
+    found = _PEER.match(message, len("Connection from ")) if rest.startswith("from ") else None
+    return _fact(model.ENDPOINT, source=found.group(1), port=found.group(2)) if found else None
+
+
+def _disconnected(rest: str, _message: str) -> Fact | None:
+    if rest.startswith("from user "):  # somebody who was signed in
+        return None
+    return _ended(rest[len("from ") :]) if rest.startswith("from ") else None
+
+
+def _disconnecting(rest: str, message: str) -> Fact | None:
+    if rest.startswith(("authenticating user ", "invalid user ")):
+        return _ended_telling(rest)
+    if message.startswith("Disconnecting: Too many authentication failures"):
+        found = re.search(r" for (\S+)\Z", message)
+        return _fact(model.ENDED, found.group(1) if found else "", reason="too many attempts", rank=GAVE_UP)
+    if message.startswith("Disconnecting: Change of username"):
+        return _fact(model.ENDED, reason="the account was changed while signing in", rank=GAVE_UP)
+    return _ended(rest)
+
+
+def _ended_telling(rest: str) -> Fact:
+    """Read ``KIND user USER SOURCE port PORT: WHY``, of which the client has a say in both USER and WHY."""
+    kind, _user, named = rest.partition(" user ")
+    places = list(_PEER_NAMED_TELLING.finditer(named))
+    if kind == "authenticating":
+        places = [place for place in places if " " not in named[: place.start()]][:1]
+    user, source, port = _agreed([(named[: place.start()], place.group(1), place.group(2)) for place in places])
+    known = "yes" if kind == "authenticating" else "no"
+    why = "too many attempts" if rest.endswith("Too many authentication failures") else "disconnected"
+    return _fact(model.ENDED, user or "", source, port, known=known, reason=why, rank=GAVE_UP)
+
+
+def _ended(rest: str) -> Fact | None:
+    found = _PEER_NAMED.match(rest)
+    if found:
+        kind, user, source, port = found.groups()
+        known = "yes" if kind == "authenticating" else "no"
+        return _fact(model.ENDED, user, source, port, known=known, reason="ended before it succeeded", rank=GAVE_UP)
+    if rest.startswith("user "):
+        return None
+    found = _PEER.match(rest)
+    return _fact(model.ENDED, source=found.group(1), port=found.group(2), reason="closed", rank=PROBE) if found else None
+
+
+def _probe(reason: str, at_end: bool = True) -> t.Callable[[str, str], Fact | None]:
+    def read(_rest: str, message: str) -> Fact | None:
+        if at_end:
+            found = _AT_END.match(message)
+            source, port = (found.group(2), found.group(3)) if found else ("", "")
+        else:
+            place = re.search(r"(?:from|with|for|connection from) (?=%s)" % _HOST, message)
+            peer = _PEER.match(message, place.end()) if place else None
+            source, port = (peer.group(1), peer.group(2)) if peer else ("", "")
+        return _fact(model.HINT, source=source, port=port, reason=reason, origin="probe", rank=PROBE)
+
+    return read
+
+
+def _refused(_rest: str, message: str) -> Fact | None:
+    found = _PARENTHESES.search(message)
+    if not message.startswith("refused connect from ") or found is None:
+        return None
+    return _fact(model.ENDED, source=found.group(1), reason="refused by the access rules of the host", rank=GAVE_UP)
+
+
+def _timeout(rest: str, message: str) -> Fact | None:
+    if not rest.startswith("before authentication for "):
+        return None
+    place = message.index(" for ") + 5
+    if message.startswith("connection from ", place):
+        place += len("connection from ")
+    found = _PEER.match(message, place)
+    return _fact(model.HINT, source=found.group(1), port=found.group(2), reason="timed out", origin="probe", rank=PROBE) if found else None
+
+
+def _dispatch(_rest: str, message: str) -> Fact | None:
+    place = message.find("Connection from ")
+    rest = message[place + len("Connection from ") :]
+    if rest.startswith(("authenticating user ", "invalid user ")):
+        return _ended_telling(rest)
+    return _probe("no protocol that could be agreed on", at_end=False)(rest, message)
+
+
+def _no(_rest: str, message: str) -> Fact | None:
+    if not message.startswith("no matching "):
+        return None
+    return _fact(model.HINT, reason="no protocol that could be agreed on", origin="probe", rank=PROBE)
+
+
+def _read(_rest: str, message: str) -> Fact | None:
+    if not message.startswith("Read from socket failed"):
+        return None
+    return _fact(model.HINT, reason="closed", origin="probe", rank=PROBE)
+
+
+def _unable(_rest: str, message: str) -> Fact | None:
+    if message.startswith("Unable to negotiate a key exchange method"):
+        return _fact(model.HINT, reason="no protocol that could be agreed on", origin="probe", rank=PROBE)
+    return _probe("no protocol that could be agreed on", at_end=False)("", message)
+
+
+def _remote(rest: str, _message: str) -> Fact | None:
+    found = _REMOTE.match(rest)
+    return _fact(model.ENDPOINT, source=found.group(1), port=found.group(2)) if found else None
+
+
+_READERS: t.Mapping[str, t.Callable[[str, str], t.Optional[Fact]]] = {
+    "Accepted": _accepted,
+    "Bad": _probe("no SSH client"),
+    "Connection": _connection,
+    "Did": _probe("no SSH client"),
+    "Disconnected": _disconnected,
+    "Disconnecting": _disconnecting,
+    "Disconnecting:": _disconnecting,
+    "Failed": _failed,
+    "Illegal": _invalid,
+    "Invalid": _invalid,
+    "PAM:": _pam,
+    "ROOT": _root,
+    "Read": _read,
+    "Received": _received,
+    "SSH:": _remote,
+    "Timeout": _timeout,
+    "Unable": _unable,
+    "User": _user,
+    "banner": _dispatch,
+    "kex_exchange_identification:": lambda _rest, _message: _fact(
+        model.HINT, reason="no SSH client", origin="probe", rank=PROBE
+    ),
+    "maximum": _maximum,
+    "no": _no,
+    "refused": _refused,
+    "ssh_dispatch_run_fatal:": _dispatch,
+}
