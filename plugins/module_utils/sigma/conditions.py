@@ -1,0 +1,238 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Conditions as functions: what a node of a compiled rule becomes on the host."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Node, View
+
+_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+
+
+class Values(t.Dict[str, t.Tuple[str, ...]]):
+    """The texts of one view's fields, made when a condition asks for them: as they are, and in lower case."""
+
+    __slots__ = ("lower", "view")
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+        self.lower = _Lower(self)
+
+    def __missing__(self, field: str) -> tuple[str, ...]:
+        value = self[field] = texts_of(self.view.get(field))
+        return value
+
+
+class _Lower(t.Dict[str, t.Tuple[str, ...]]):
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Values) -> None:
+        super().__init__()
+        self._values = values
+
+    def __missing__(self, field: str) -> tuple[str, ...]:
+        value = self[field] = tuple(text.lower() for text in self._values[field])
+        return value
+
+
+Condition = t.Callable[[Values], bool]
+_Test = t.Callable[[str], bool]
+
+
+def texts_of(value: t.Any) -> tuple[str, ...]:
+    """Return a field's value as texts: none where there is no value, several for a list."""
+    if isinstance(value, str):
+        return (value,)
+    if value is None:
+        return ()
+    if isinstance(value, (list, tuple)):
+        return tuple(str(element) for element in value)
+    return (str(value),)
+
+
+def condition(node: Node) -> Condition:
+    """Return the function that says whether a view satisfies a node. Raises re.error, KeyError and ValueError."""
+    return _BUILDERS[node[0]](*node[1:])
+
+
+def _and(nodes: t.Sequence[Node]) -> Condition:
+    parts = tuple(condition(node) for node in nodes)
+
+    def check(values: Values) -> bool:
+        for part in parts:  # noqa: SIM110 - a generator for all() takes twice as long
+            if not part(values):
+                return False
+        return True
+
+    return check
+
+
+def _or(nodes: t.Sequence[Node]) -> Condition:
+    parts = tuple(condition(node) for node in nodes)
+
+    def check(values: Values) -> bool:
+        for part in parts:  # noqa: SIM110
+            if part(values):
+                return True
+        return False
+
+    return check
+
+
+def _not(node: Node) -> Condition:
+    part = condition(node)
+    return lambda values: not part(values)
+
+
+def _text(field: str, test: str, wanted: t.Sequence[str]) -> Condition:
+    passes = _text_test(test, wanted)
+    if test.endswith("_cased"):
+        return lambda values: any(map(passes, values[field]))
+    return lambda values: any(map(passes, values.lower[field]))
+
+
+def _text_test(test: str, wanted: t.Sequence[str]) -> _Test:
+    kind = test[: -len("_cased")] if test.endswith("_cased") else test
+    if kind == "equals":
+        return frozenset(wanted).__contains__
+    if kind == "contains":
+        return _containing(wanted)
+    if kind == "startswith":
+        starts = tuple(wanted)
+        return lambda text: text.startswith(starts)
+    if kind == "endswith":
+        ends = tuple(wanted)
+        return lambda text: text.endswith(ends)
+    raise ValueError("a compiled rule has the unknown test '%s'" % test)
+
+
+def _containing(wanted: t.Sequence[str]) -> _Test:
+    if len(wanted) == 1:
+        only = wanted[0]
+        return lambda text: only in text
+    needles = tuple(wanted)
+
+    def check(text: str) -> bool:
+        for needle in needles:  # noqa: SIM110
+            if needle in text:
+                return True
+        return False
+
+    return check
+
+
+def _regex(field: str, patterns: t.Sequence[t.Sequence[str]]) -> Condition:
+    found = _finding(patterns)
+    return lambda values: any(map(found, values[field]))
+
+
+def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
+    searches = tuple(re.compile(pattern, _flags(flags)).search for pattern, flags in patterns)
+    return lambda text: any(search(text) for search in searches)
+
+
+def _flags(letters: str) -> int:
+    flags = 0
+    for letter in letters:
+        flags |= _FLAGS[letter]
+    return flags
+
+
+def _number(field: str, operator: str, number: float) -> Condition:
+    compare = _COMPARISONS[operator]
+
+    def passes(text: str) -> bool:
+        try:
+            return compare(float(text), number)
+        except ValueError:  # no number, so neither more nor less
+            return False
+
+    return lambda values: any(map(passes, values[field]))
+
+
+_COMPARISONS: dict[str, t.Callable[[float, float], bool]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _network(field: str, cidrs: t.Sequence[str]) -> Condition:
+    networks = tuple(ipaddress.ip_network(cidr) for cidr in cidrs)
+
+    def inside(text: str) -> bool:
+        address = address_of(text)
+        return address is not None and any(address in network for network in networks)
+
+    return lambda values: any(map(inside, values[field]))
+
+
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a text is, an IPv4 address for one that IPv6 only wraps; None for what is no address."""
+    try:
+        address = ipaddress.ip_address(text.split("%", 1)[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _exists(field: str) -> Condition:
+    return lambda values: values.view.get(field) is not None
+
+
+def _null(field: str) -> Condition:
+    return lambda values: values.view.get(field) in (None, "", [], ())
+
+
+def _same(field: str, other: str, test: str) -> Condition:
+    compare = _PAIRS[test]
+    return lambda values: any(compare(a, b) for a in values.lower[field] for b in values.lower[other])
+
+
+_PAIRS: dict[str, t.Callable[[str, str], bool]] = {
+    "equals": lambda a, b: a == b,
+    "contains": lambda a, b: b in a,
+    "startswith": lambda a, b: a.startswith(b),
+    "endswith": lambda a, b: a.endswith(b),
+}
+
+
+def _words(fields: t.Sequence[str], test: str, wanted: t.Sequence[str]) -> Condition:
+    passes = _text_test(test, wanted)
+    cased = test.endswith("_cased")
+
+    def check(values: Values) -> bool:
+        texts = values if cased else values.lower
+        return any(passes(text) for field in fields or values.view for text in texts[field])
+
+    return check
+
+
+def _patterns(fields: t.Sequence[str], patterns: t.Sequence[t.Sequence[str]]) -> Condition:
+    found = _finding(patterns)
+    return lambda values: any(found(text) for field in fields or values.view for text in values[field])
+
+
+_BUILDERS: dict[str, t.Callable[..., Condition]] = {
+    "and": _and,
+    "or": _or,
+    "not": _not,
+    "text": _text,
+    "regex": _regex,
+    "number": _number,
+    "network": _network,
+    "exists": _exists,
+    "null": _null,
+    "same": _same,
+    "words": _words,
+    "patterns": _patterns,
+}

@@ -1,0 +1,79 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the compiled form of rules is made of: JSON that the controller writes and the host reads.
+
+A compiled rule set is ``{"version": 1, "rules": [...], "correlations": [...]}``. A rule has ``source``, the facts of
+``Rule``, ``condition`` (a node) and ``index`` (see ``prefilter``). Nodes are lists:
+
+======================================  ==============================================================================
+``["and", [node...]]``, ``["or", ...]``  all, or one of them
+``["not", node]``
+``["text", field, test, [value...]]``    one of the values passes the test; values are lower case unless it is cased
+``["regex", field, [[pattern, flags]]]``  one of the patterns is found; flags are some of i, m, s
+``["number", field, operator, number]``  ``<``, ``<=``, ``>``, ``>=``
+``["network", field, [cidr...]]``        an address in one of the networks
+``["exists", field]``, ``["null", field]``
+``["same", field, other, test]``         compared with another field
+``["words", [field...], test, [value...]]``  a keyword in one of the fields; all fields where none are given
+``["patterns", [field...], [[pattern, flags]]]``  the same for regular expressions
+======================================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+FORMAT_VERSION = 1
+# What a rule raises that names no alert of the catalogue: one of the user's.
+USER_ALERT = "audit_sigma_match"
+
+# One event as rules see it: text as the host has it (not printable(), with surrogateescape for what is no UTF-8),
+# numbers, or lists of texts. What is not known has no key.
+View = t.Mapping[str, t.Any]
+Node = t.List[t.Any]
+Compiled = t.Mapping[str, t.Any]
+
+
+class Rule(t.NamedTuple):
+    """What is said when a rule, or a correlation of rules, matches.
+
+    id: the rule's UUID, or its name. subject: the names of the fields whose values make the finding's subject, empty
+    where the reader has to choose. component: it is only part of correlations and no finding by itself.
+    """
+
+    id: str
+    alert: str
+    title: str
+    severity: str | None
+    techniques: tuple[str, ...]
+    subject: tuple[str, ...]
+    message: str | None
+    source: str
+    component: bool
+    correlation: bool
+
+
+def rules_of(compiled: Compiled) -> list[Rule]:
+    """Return the rules, then the correlations, so that a rule's index is its place. Raises ValueError."""
+    version = compiled.get("version")
+    if version != FORMAT_VERSION:
+        raise ValueError("compiled rules have version %s, and this reads %s" % (version, FORMAT_VERSION))
+    return [_rule(entry, False) for entry in compiled["rules"]] + [
+        _rule(entry, True) for entry in compiled.get("correlations", ())
+    ]
+
+
+def _rule(entry: t.Mapping[str, t.Any], correlation: bool) -> Rule:
+    return Rule(
+        id=entry["id"],
+        alert=entry["alert"],
+        title=entry["title"],
+        severity=entry.get("severity"),
+        techniques=tuple(entry.get("techniques", ())),
+        subject=tuple(entry.get("subject", ())),
+        message=entry.get("message"),
+        source=entry.get("source", ""),
+        component=bool(entry.get("component")),
+        correlation=correlation,
+    )

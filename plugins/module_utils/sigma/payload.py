@@ -1,0 +1,25 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option ``_content``: compiled rules as one argument of a module."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import typing as t
+import zlib
+
+
+def unpack(content: str) -> dict[str, t.Any]:
+    """Return the compiled form that ``plugin_utils/detections.py`` packed. Raises ValueError."""
+    try:
+        compiled = json.loads(
+            zlib.decompress(base64.b64decode(content, validate=True)).decode("utf-8", "surrogatepass")
+        )
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise ValueError("the option _content is for the collection's own use: %s" % error) from error
+    if not isinstance(compiled, dict):
+        raise ValueError("the option _content is for the collection's own use")  # noqa: TRY004
+    return compiled

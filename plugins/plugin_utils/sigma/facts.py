@@ -1,0 +1,85 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rule says when it matches: its identity, alert, severity, techniques, subject and message."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import USER_ALERT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
+
+# The key of a rule that is not Sigma's.
+OWN_KEY = "bulwark"
+# step: the rule is only part of correlations, and no finding by itself.
+_OWN_FIELDS = ("alert", "subject", "message", "step")
+_LONGEST_TITLE = 256
+
+
+def facts(rule: t.Any, document: Document, alerts: t.Collection[str], component: bool) -> dict[str, t.Any]:
+    """Return the facts of one rule of pySigma as the compiled form has them. Raises UnusableError.
+
+    alerts: those that a rule may name. component: the rule is only part of correlations.
+    """
+    own = document.data.get(OWN_KEY)
+    own = {} if own is None else own
+    if not isinstance(own, dict):
+        raise UnusableError(f"{OWN_KEY} is a mapping with some of {', '.join(_OWN_FIELDS)}", OWN_KEY)
+    for name in own:
+        if name not in _OWN_FIELDS:
+            raise UnusableError(f"{OWN_KEY}: '{name}' is none of {', '.join(_OWN_FIELDS)}", OWN_KEY)
+    component = component or _step(own)
+    title = str(rule.title or "").strip()
+    if not title:
+        raise UnusableError("title is missing; say what the rule finds")
+    found = {
+        "id": str(rule.id or rule.name or title),
+        "alert": _alert(own, document, alerts, component),
+        "title": title[:_LONGEST_TITLE],
+        "severity": rule.level.name.lower() if rule.level is not None else None,
+        "techniques": techniques(rule),
+        "subject": _subject(own),
+        "message": _message(own),
+        "component": component,
+    }
+    return {name: value for name, value in found.items() if value not in (None, [], False)}
+
+
+def techniques(rule: t.Any) -> list[str]:
+    """Return the ATT&CK techniques that a rule's tags name, as T1059.004."""
+    names = (str(tag.name).upper() for tag in rule.tags if tag.namespace == "attack")
+    return sorted({name for name in names if name[:1] == "T" and name[1:].replace(".", "", 1).isdigit()})
+
+
+def _alert(own: t.Mapping[str, t.Any], document: Document, alerts: t.Collection[str], component: bool) -> str:
+    alert = own.get("alert")
+    if alert is None:
+        if document.own and not component:
+            raise UnusableError(f"{OWN_KEY}: alert is missing; name one of the catalogue", OWN_KEY)
+        return USER_ALERT
+    if alert not in alerts:
+        raise UnusableError(f"{OWN_KEY}: there is no alert '{alert}' in the catalogue", f"{OWN_KEY}.alert")
+    return str(alert)
+
+
+def _subject(own: t.Mapping[str, t.Any]) -> list[str]:
+    subject = own.get("subject") or []
+    if not isinstance(subject, list) or not all(isinstance(field, str) and field for field in subject):
+        raise UnusableError(f"{OWN_KEY}: subject is a list of field names", f"{OWN_KEY}.subject")
+    return subject
+
+
+def _step(own: t.Mapping[str, t.Any]) -> bool:
+    step = own.get("step", False)
+    if not isinstance(step, bool):
+        raise UnusableError(f"{OWN_KEY}: step is true or false", f"{OWN_KEY}.step")
+    return step
+
+
+def _message(own: t.Mapping[str, t.Any]) -> str | None:
+    message = own.get("message")
+    if message is not None and (not isinstance(message, str) or not message.strip()):
+        raise UnusableError(f"{OWN_KEY}: message is a sentence", f"{OWN_KEY}.message")
+    return message

@@ -1,0 +1,194 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Conditions of pySigma as nodes of the compiled form (``module_utils/sigma/model.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
+
+with contextlib.suppress(ImportError):  # detections.load says what is missing
+    from sigma import conditions as sc
+    from sigma import types as st
+
+Node = list[t.Any]
+Lists = t.Mapping[str, t.Sequence[str]]
+
+# By the names that pySigma has for operators and flags.
+_COMPARISONS = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
+_FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
+
+
+class Translator:
+    """Translates the conditions of one rule. fields: how a view calls what the rule calls otherwise."""
+
+    def __init__(self, lists: Lists, word_fields: t.Sequence[str], fields: t.Mapping[str, str]) -> None:
+        self._lists = lists
+        self._word_fields = list(word_fields)
+        self._fields = fields
+
+    def node(self, condition: t.Any) -> Node:
+        """Return the node of a condition that pySigma parsed. Raises UnusableError."""
+        if isinstance(condition, sc.ConditionAND):
+            return both([self.node(part) for part in condition.args])
+        if isinstance(condition, sc.ConditionOR):
+            return either([self.node(part) for part in condition.args])
+        if isinstance(condition, sc.ConditionNOT):
+            return ["not", self.node(condition.args[0])]
+        if isinstance(condition, sc.ConditionFieldEqualsValueExpression):
+            return self._field(self._fields.get(condition.field, condition.field), condition.value)
+        if isinstance(condition, sc.ConditionValueExpression):
+            return self._keyword(condition.value)
+        raise UnusableError("the condition is empty", "detection.condition")
+
+    def _field(self, field: str, value: st.SigmaType) -> Node:
+        if isinstance(value, st.SigmaString):
+            return either([_string(field, string) for string in self._expanded(value)])
+        if isinstance(value, (st.SigmaNumber, st.SigmaBool)) and not isinstance(value, st.SigmaTimestampPart):
+            return ["text", field, "equals", [str(value).lower()]]
+        if isinstance(value, st.SigmaRegularExpression):
+            return either([["regex", field, [_pattern(regex)]] for regex in self._expanded(value)])
+        if isinstance(value, st.SigmaCIDRExpression):
+            return ["network", field, [str(value.network)]]
+        if isinstance(value, st.SigmaCompareExpression) and value.op.name in _COMPARISONS:
+            return ["number", field, _COMPARISONS[value.op.name], value.number.number]
+        if isinstance(value, st.SigmaNull):
+            return ["null", field]
+        if isinstance(value, st.SigmaExists):
+            return ["exists", field] if value.exists else ["not", ["exists", field]]
+        if isinstance(value, st.SigmaFieldReference):
+            return ["same", field, self._fields.get(value.field, value.field), _reference_test(value)]
+        if isinstance(value, st.SigmaExpansion):
+            return either([self._field(field, part) for part in value.values])
+        raise UnusableError(f"field {field}: {_kind(value)} can't be evaluated on a host", "detection")
+
+    def _keyword(self, value: st.SigmaType) -> Node:
+        if isinstance(value, st.SigmaString):
+            return either([self._word(string) for string in self._expanded(value)])
+        if isinstance(value, (st.SigmaNumber, st.SigmaBool)):
+            return ["words", self._word_fields, "contains", [str(value).lower()]]
+        if isinstance(value, st.SigmaRegularExpression):
+            return either([["patterns", self._word_fields, [_pattern(regex)]] for regex in self._expanded(value)])
+        if isinstance(value, st.SigmaExpansion):
+            return either([self._keyword(part) for part in value.values])
+        raise UnusableError(f"keywords: {_kind(value)} can't be evaluated on a host", "detection")
+
+    def _word(self, string: st.SigmaString) -> Node:
+        parts = _parts(string)
+        inner = _trimmed(parts)
+        cased = isinstance(string, st.SigmaCasedString)
+        if not inner:
+            raise UnusableError("keywords: an empty one is found everywhere; remove it", "detection")
+        if len(inner) == 1 and isinstance(inner[0], str):
+            return ["words", self._word_fields, *_cased("contains", inner[0], cased)]
+        return ["patterns", self._word_fields, [[_wildcards(inner), "s" if cased else "is"]]]
+
+    def _expanded(self, value: t.Any) -> list[t.Any]:
+        """Return a value once for each entry of the lists that its placeholders name."""
+        if not value.contains_placeholder():
+            return [value]
+
+        def entries(placeholder: st.Placeholder) -> t.Iterator[str]:
+            if not self._lists.get(placeholder.name):
+                known = ", ".join(sorted(self._lists)) or "none"
+                raise UnusableError(f"there is no list '{placeholder.name}' to expand; there are: {known}", "detection")
+            yield from self._lists[placeholder.name]
+
+        return t.cast("list[t.Any]", value.replace_placeholders(entries))
+
+
+def both(nodes: t.Iterable[Node]) -> Node:
+    """Return the node of all of the nodes, without nesting."""
+    flat = list(_flat("and", nodes))
+    return flat[0] if len(flat) == 1 else ["and", flat]
+
+
+def either(nodes: t.Iterable[Node]) -> Node:
+    """Return the node of one of the nodes, with tests of the same kind on the same field joined."""
+    joined: list[Node] = []
+    places: dict[tuple[t.Any, ...], Node] = {}
+    for node in _flat("or", nodes):
+        if node[0] not in ("text", "regex", "network", "words", "patterns"):
+            joined.append(node)
+            continue
+        key = tuple(tuple(part) if isinstance(part, list) else part for part in node[:-1])
+        if key in places:
+            places[key][-1] = [*places[key][-1], *(value for value in node[-1] if value not in places[key][-1])]
+        else:
+            places[key] = list(node)
+            joined.append(places[key])
+    return joined[0] if len(joined) == 1 else ["or", joined]
+
+
+def _flat(kind: str, nodes: t.Iterable[Node]) -> t.Iterator[Node]:
+    for node in nodes:
+        if node[0] == kind:
+            yield from node[1]
+        else:
+            yield node
+
+
+def _string(field: str, string: st.SigmaString) -> Node:
+    parts = _parts(string)
+    inner = _trimmed(parts)
+    cased = isinstance(string, st.SigmaCasedString)
+    if not inner:
+        return ["exists", field] if parts else ["text", field, "equals", [""]]
+    before, after = _any(parts[0]), _any(parts[-1])
+    if len(inner) == 1 and isinstance(inner[0], str):
+        test = {(False, False): "equals", (True, False): "endswith", (False, True): "startswith"}.get((before, after))
+        return ["text", field, *_cased(test or "contains", inner[0], cased)]
+    pattern = ("" if before else r"\A") + _wildcards(inner) + ("" if after else r"\Z")
+    return ["regex", field, [[pattern, "s" if cased else "is"]]]
+
+
+def _cased(test: str, text: str, cased: bool) -> tuple[str, list[str]]:
+    return (f"{test}_cased", [text]) if cased else (test, [text.lower()])
+
+
+def _parts(string: st.SigmaString) -> list[t.Any]:
+    """Return a string's parts, neighbouring texts joined."""
+    parts: list[t.Any] = []
+    for part in string.s:
+        if isinstance(part, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += part
+        elif part != "":
+            parts.append(part)
+    return parts
+
+
+def _any(part: t.Any) -> bool:
+    return part is st.SpecialChars.WILDCARD_MULTI
+
+
+def _trimmed(parts: t.Sequence[t.Any]) -> list[t.Any]:
+    start, end = 0, len(parts)
+    while start < end and _any(parts[start]):
+        start += 1
+    while end > start and _any(parts[end - 1]):
+        end -= 1
+    return list(parts[start:end])
+
+
+def _wildcards(parts: t.Sequence[t.Any]) -> str:
+    return "".join(re.escape(part) if isinstance(part, str) else ".*" if _any(part) else "." for part in parts)
+
+
+def _pattern(regex: st.SigmaRegularExpression) -> list[str]:
+    return [str(regex.regexp), "".join(sorted(_FLAGS[flag.name] for flag in regex.flags))]
+
+
+def _reference_test(value: st.SigmaFieldReference) -> str:
+    if value.starts_with and value.ends_with:
+        return "contains"
+    if value.starts_with:
+        return "startswith"
+    return "endswith" if value.ends_with else "equals"
+
+
+def _kind(value: st.SigmaType) -> str:
+    return type(value).__name__.removeprefix("Sigma")

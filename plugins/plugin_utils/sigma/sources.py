@@ -1,0 +1,91 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Log sources of Sigma rules, mapped to the views of events that the readers on the hosts make."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import ForeignError, UnusableError
+
+Node = list[t.Any]
+
+# The views that are the collection's own, named as a category or a service.
+OWN_SOURCES = ("process_failed", "network_listen", "syscall", "audit_record", "sign_in", "log")
+# Sigma's categories of files; in file_event, something that Sigma's own rules take for granted is in the view.
+_FILE_ACTIONS = {
+    "file_event": ("create", "write", "rename", "link", "symlink"),
+    "file_change": ("write", "truncate", "chmod", "chown", "setxattr"),
+    "file_delete": ("delete",),
+    "file_rename": ("rename",),
+}
+# The programs whose lines make up a builtin service; any program where there are none.
+_SERVICES: dict[str, tuple[str, ...]] = {
+    "auth": (),
+    "syslog": (),
+    "messages": (),
+    "clamav": ("clamd", "clamav", "freshclam", "clamscan", "clamdscan", "clamav-daemon", "clamonacc"),
+    "cron": ("cron", "crond", "anacron", "crontab", "atd", "fcron"),
+    "guacamole": ("guacd", "guacamole"),
+    "named": ("named",),
+    "pam": (),
+    "sshd": ("sshd", "sshd-session", "sshd-auth"),
+    "su": ("su",),
+    "sudo": ("sudo",),
+    "systemd": ("systemd",),
+    "vsftpd": ("vsftpd",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A view that a rule is matched with. extra: what has to be true beside the rule's condition.
+
+    word_fields: where keywords are looked for; none stands for every field.
+    """
+
+    name: str
+    extra: Node | None = None
+    word_fields: tuple[str, ...] = ()
+
+
+def sources_of(
+    category: str | None, product: str | None, service: str | None, fields: t.Collection[str]
+) -> list[Source]:
+    """Return the views that a rule with this log source is matched with. Raises UnusableError, ForeignError.
+
+    fields: those that the rule names, since one that names ``Action`` doesn't mean the actions its category implies.
+    """
+    if product not in (None, "linux", "bulwark"):
+        raise ForeignError(f"log source: product {product} is not what runs on these hosts", "logsource")
+    own = next((name for name in (category, service) if name in OWN_SOURCES), None)
+    if own is not None:
+        return [Source(own, word_fields=("Message",) if own == "log" else ())]
+    if category in _FILE_ACTIONS:
+        actions = None if "Action" in fields else _equals("Action", _FILE_ACTIONS[category])
+        return [Source("file_event", actions)]
+    if category in ("process_creation", "network_connection"):
+        return [Source(category)]
+    if category is None and service == "auditd":
+        return [Source("auditd")]
+    if category is None and service in _SERVICES:
+        programs = _SERVICES[service]
+        return [Source("log", _equals("Program", programs) if programs else None, ("Message",))]
+    if category is None and service is None and product is not None:
+        return [Source("log", None, ("Message",)), Source("process_creation", None, ("CommandLine",))]
+    raise UnusableError(
+        f"log source: nothing on a host is read for {_shown(category=category, product=product, service=service)}; "
+        f"there are process_creation, network_connection, {', '.join(_FILE_ACTIONS)}, {', '.join(OWN_SOURCES)}, "
+        f"and the services auditd, {', '.join(_SERVICES)}",
+        "logsource",
+    )
+
+
+def _equals(field: str, values: t.Sequence[str]) -> Node:
+    return ["text", field, "equals", list(values)]
+
+
+def _shown(**parts: str | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None) or "no source"
