@@ -1,0 +1,177 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns a case written as YAML into the views that a host's reader makes, and matches them with the detections.
+
+A file of cases has, for each rule by the name of its file, what it ``raised`` and what is ``not_raised``. A case says
+``why``, and either what one view has or ``events``, a list of these. Keys that begin with a capital letter are fields
+of the view. ``cmd`` is a command line as a shell takes it: it makes Argv, CommandLine and, unless ``image`` names
+another, Image. ``source`` is the rule's unless given. An event of several is ``at`` so many seconds and happens
+``times`` times, one ``every`` so many seconds; ``{n}`` in its texts is the number of the repetition.
+
+``also``: alerts that are raised beside the rule's own. ``becomes``: alerts that are raised instead; none without it.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import json
+import pathlib
+import shlex
+import typing as t
+import zlib
+
+import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, detections
+
+CASES = pathlib.Path(__file__).parent / "cases"
+DETECTIONS = catalogue.CONTENT / detections.CAPABILITY / "detections"
+
+_WORDS = {"why", "cmd", "image", "source", "at", "times", "every", "also", "becomes", "events"}
+_USUAL: dict[str, dict[str, t.Any]] = {
+    "process_creation": {
+        "User": "root",
+        "AuditUser": "alice",
+        "CurrentDirectory": "/root",
+        "ParentImage": "/usr/bin/bash",
+        "ParentCommandLine": "-bash",
+        "ProcessId": 4321,
+        "ParentProcessId": 4000,
+        "Terminal": "pts0",
+    },
+}
+_USUAL["process_failed"] = _USUAL["process_creation"]
+for _source in ("file_event", "network_connection", "network_listen", "syscall"):
+    _USUAL[_source] = {"User": "root", "AuditUser": "alice"}
+
+
+class Event(t.NamedTuple):
+    """One event: of which source, when, and what the reader would know of it."""
+
+    source: str
+    time: float
+    view: t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One case of one rule. alerts: exactly those that it raises."""
+
+    rule: str
+    title: str
+    events: tuple[Event, ...]
+    alerts: frozenset[str]
+    raised: bool
+
+
+class Raised(t.NamedTuple):
+    """What an event, or several together, made a rule report."""
+
+    rule: str
+    alert: str
+    view: t.Mapping[str, t.Any]
+
+
+class Rules:
+    """The collection's own detections as a host gets them: packed by the controller, unpacked for the engine."""
+
+    def __init__(self) -> None:
+        content = detections.load()
+        self.problems = content.problems
+        self.payload = json.loads(zlib.decompress(base64.b64decode(content.payload)))
+        self.engine = RuleSet(self.payload)
+        self.count = len(self.engine)
+
+    def raised(self, events: t.Iterable[Event]) -> list[Raised]:
+        """Return what the events raise, correlations too, in the order of the events."""
+        correlator = Correlator(self.payload)
+        found = []
+        for event in events:
+            for number in self.engine.match(event.source, event.view):
+                found += self._report(number, event.view)
+                for match in correlator.feed(number, event.time, event.view):
+                    found += self._report(match.rule, match.view)
+        return found
+
+    def _report(self, number: int, view: t.Mapping[str, t.Any]) -> list[Raised]:
+        rule = self.engine.rule(number)
+        return [] if rule.component else [Raised(rule.id, rule.alert, view)]
+
+
+@functools.lru_cache(maxsize=1)
+def rules() -> Rules:
+    """Return the detections, compiled once for all tests."""
+    return Rules()
+
+
+@functools.lru_cache(maxsize=1)
+def sources() -> dict[str, dict[str, t.Any]]:
+    """Return what is in each rule file, by the name of the file."""
+    files = sorted(DETECTIONS.rglob("*.yml"))
+    found = {file.stem: catalogue.read(file) for file in files}
+    assert len(found) == len(files), "two rule files have the same name"
+    return found
+
+
+def components() -> set[str]:
+    """Return the names of the rules that are only parts of correlations."""
+    return {name for rule in sources().values() for name in rule.get("correlation", {}).get("rules", ())}
+
+
+def load() -> list[Case]:
+    """Return all cases of all files."""
+    found = []
+    for path in sorted(CASES.glob("*.yml")):
+        for rule, groups in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+            assert set(groups) == {"raised", "not_raised"}, f"{path.name}: {rule} needs raised and not_raised"
+            found += [_case(rule, fields, True) for fields in groups["raised"]]
+            found += [_case(rule, fields, False) for fields in groups["not_raised"]]
+    return found
+
+
+def _case(rule: str, fields: t.Mapping[str, t.Any], raised: bool) -> Case:
+    definition = sources().get(rule)
+    assert definition is not None, f"there is no rule {rule}"
+    usual = definition.get("logsource", {}).get("category", "process_creation")
+    own = {definition["bulwark"]["alert"], *fields.get("also", ())}
+    events = [event for entry in fields.get("events", [fields]) for event in _events(entry, usual)]
+    return Case(
+        rule=rule,
+        title=f"{rule}: {'' if raised else 'not '}{fields['why']}",
+        events=tuple(sorted(events, key=lambda event: event.time)),
+        alerts=frozenset(own if raised else fields.get("becomes", ())),
+        raised=raised,
+    )
+
+
+def _events(entry: t.Mapping[str, t.Any], usual: str) -> t.Iterator[Event]:
+    unknown = {key for key in entry if not key[0].isupper()} - _WORDS
+    assert not unknown, f"a case has the unknown key {min(unknown)}"
+    source = entry.get("source", usual)
+    for number in range(entry.get("times", 1)):
+        time = entry.get("at", 0) + number * entry.get("every", 1)
+        yield Event(source, float(time), _view(_numbered(entry, number), source))
+
+
+def _view(entry: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
+    view = dict(_USUAL.get(source, {}))
+    if "cmd" in entry:
+        arguments = shlex.split(entry["cmd"])
+        image = entry.get("image") or arguments[0]
+        view["Image"] = image if "/" in image else f"/usr/bin/{image}"
+        view["CommandLine"] = " ".join(arguments)
+        view["Argv"] = arguments
+    view.update({key: value for key, value in entry.items() if key[0].isupper()})
+    return {key: value for key, value in view.items() if value is not None}
+
+
+def _numbered(value: t.Any, number: int) -> t.Any:
+    if isinstance(value, str):
+        return value.replace("{n}", str(number))
+    if isinstance(value, dict):
+        return {key: _numbered(part, number) for key, part in value.items()}
+    return [_numbered(part, number) for part in value] if isinstance(value, list) else value
