@@ -90,6 +90,10 @@ class CapabilityActionBase(ActionBase):  # type: ignore[misc]
         host = ocsf.Host.from_vars(self.host_vars(task_vars))
         try:
             return ocsf.findings(detections, catalogue.load(), host, time.time())
+        except ocsf.DetectionError as error:
+            raise AnsibleActionFail(
+                f"the host's answer is invalid and nothing of it was used, so look into the host: {error}"
+            ) from None
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from None
 

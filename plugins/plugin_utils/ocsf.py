@@ -39,6 +39,8 @@ __all__ = [
     "with_status",
 ]
 
+T = t.TypeVar("T")
+
 VERSION = "1.5.0"
 PRODUCT = {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": "0.1.0"}
 
@@ -73,9 +75,9 @@ class DetectionError(ContentError):
 def findings(detections: t.Any, catalogue: Catalogue, host: Host, now: float) -> list[dict[str, t.Any]]:
     """Return a finding for each of a module's detections; see ``finding``."""
     if not isinstance(detections, (list, tuple)):
-        raise DetectionError("the module's 'detections' are no list; its answer cannot be trusted")
+        raise DetectionError("its 'detections' are no list")
     if len(detections) > _DETECTIONS_LIMIT:
-        raise DetectionError(f"the module returned {len(detections)} detections; at most {_DETECTIONS_LIMIT} are read")
+        raise DetectionError(f"it has {len(detections)} detections; at most {_DETECTIONS_LIMIT} are read")
     return [finding(detection, catalogue, host, now) for detection in detections]
 
 
@@ -83,12 +85,11 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
     """Return the OCSF event of a detection (see ``module_utils._finding.detection``) made on ``host``.
 
     now: when it was observed, in seconds since the epoch; times in the event are in milliseconds. Raises
-    ContentError for an alert or technique that the catalogue doesn't have, DetectionError for a detection that
-    has a field of the wrong kind.
+    DetectionError for an alert or technique that the catalogue doesn't have, and for a field of the wrong kind.
     """
     if not isinstance(detection, t.Mapping):
-        raise DetectionError("a detection is no mapping; the module's answer cannot be trusted")
-    alert = catalogue.alert(_identifier(detection, "alert"))
+        raise DetectionError("a detection is no mapping")
+    alert = _known(catalogue.alert, "alert", _identifier(detection, "alert"))
     subject = _text(detection, "subject")
     scope = _text(detection, "scope")
     notes = evidence.Notes()
@@ -221,9 +222,18 @@ def _techniques(detection: t.Mapping[str, t.Any], alert: Alert, catalogue: Catal
         raise DetectionError(f"the detection of {alert.id} has 'techniques' that are no list")
     references = {reference.technique: reference for reference in alert.attack}
     for technique in added:
-        reference = catalogue.technique(_identifier({"techniques": technique}, "techniques"))
+        identifier = _identifier({"techniques": technique}, "techniques")
+        reference = _known(catalogue.technique, "ATT&CK technique", identifier)
         references.setdefault(reference.technique, reference)
     return list(references.values())
+
+
+def _known(look_up: t.Callable[[str], T], what: str, identifier: str) -> T:
+    """Return the entry of the catalogue; the host names what isn't there, so that it is the host to be looked into."""
+    try:
+        return look_up(identifier)
+    except ContentError:
+        raise DetectionError(f"a detection names {what} '{identifier}', which this collection does not have") from None
 
 
 def _attack(reference: AttackReference) -> dict[str, t.Any]:

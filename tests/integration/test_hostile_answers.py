@@ -98,6 +98,40 @@ def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: path
         assert run.finished is not None
 
 
+def _recorded(tmp_path: pathlib.Path, version: str, inventory: pathlib.Path) -> str:
+    """Return why a host whose module answers as the inventory says was not checked, as the store has it."""
+    url = f"sqlite:///{tmp_path}/findings.db"
+    tasks = [
+        {"bulwark.servers.findings_run": {"state": "started", "capabilities": ["file_integrity"]}, "register": "run"},
+        {
+            "ansible.builtin.include_role": {"name": "bulwark.servers.file_integrity"},
+            "vars": {
+                "bulwark_run_id": "{{ run.run.id }}",
+                "ansible_facts": {"system": "Linux"},
+                "file_integrity_state_dir": str(tmp_path / "state"),
+            },
+        },
+    ]
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": tasks}]))
+    controller(version).run_playbook(
+        tmp_path / "play.yml", inventory=inventory, state=tmp_path, environment={"BULWARK_STORE": url}
+    )
+    with contextlib.closing(Store.open(url)) as store:
+        (covered,) = store.coverage()
+        assert (covered.status, store.query()) == ("not_checked", [])
+        (entry,) = covered.entries
+    return str(entry["reason"])
+
+
+def test_an_alert_that_nobody_knows_makes_the_answer_invalid(tmp_path: pathlib.Path) -> None:
+    detection = {"alert": "evil", "subject": "/x", "scope": "s", "evidences": []}
+    answer = {"changed": False, "created": True, "detections": [detection], "coverage": [{"scope": "s"}]}
+    assert _recorded(tmp_path, "2.21", _forging(tmp_path, answer)) == (
+        "it failed: the host's answer is invalid and nothing of it was used, so look into the host: "
+        "a detection names alert 'evil', which this collection does not have"
+    )
+
+
 def test_what_a_host_says_nothing_of_was_not_checked(tmp_path: pathlib.Path) -> None:
     """A module that loses one of its watches must not look as if all had been checked."""
     answer = {"changed": False, "detections": [], "coverage": [{"scope": "shop", "status": "checked"}]}

@@ -175,7 +175,11 @@ def _forgeries(directory: pathlib.Path) -> list[Forgery]:
         Forgery("a detection: a text", _detected("x"), ("a detection is no mapping",)),
         Forgery("a bad coverage", _baseline(coverage=[{"scope": 1}, "x"]), (unreadable,)),
         Forgery("no coverage", _baseline(coverage=7), ("the module returned no coverage",)),
-        Forgery("an unknown alert", _detected(_detection(alert="evil")), ("alert 'evil' is not in the catalogue",)),
+        Forgery(
+            "an unknown alert",
+            _detected(_detection(alert="evil")),
+            ("it failed: the host's answer is invalid and nothing of it was used, so look into the host: a detection",),
+        ),
         Forgery("for another", _detected(_detection(host="trixie-1", device={"name": "trixie-1"})), found=["/x"]),
         Forgery("as another", _baseline(capability="audit", findings=[{}], detections=[_detection()]), found=["/x"]),
         Forgery("orders to Ansible", _baseline(**orders)),

@@ -68,7 +68,7 @@ def test_a_flood_of_detections_is_refused() -> None:
 
 
 def test_an_unknown_alert_is_named() -> None:
-    with pytest.raises(catalogue.ContentError, match="alert 'no_such_alert' is not in the catalogue"):
+    with pytest.raises(ocsf.DetectionError, match="names alert 'no_such_alert', which this collection does not have"):
         ocsf.finding({**samples.detection(), "alert": "no_such_alert"}, samples.CATALOGUE, samples.HOST, samples.NOW)
 
 
@@ -88,7 +88,7 @@ def test_an_unknown_alert_is_named() -> None:
         ({"last_time": 10**400}, "a detection's 'last_time' is no time"),
         ({"techniques": "T1485"}, "the detection of test_alert_state has 'techniques' that are no list"),
         ({"techniques": [{}]}, "a detection has no usable 'techniques': 'dict' is no identifier"),
-        ({"techniques": ["T0000"]}, "ATT&CK technique 'T0000' is not listed"),
+        ({"techniques": ["T0000"]}, "a detection names ATT&CK technique 'T0000', which this collection does not have"),
     ],
 )
 def test_a_detection_without_a_usable_field_is_refused(changes: dict[str, t.Any], message: str) -> None:
