@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import mo
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sshd import ATTEMPT, PROBE
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 # LoginGraceTime of sshd, and some: until then a client may come with another key.
 KEY_PATIENCE = 150.0
 # Modules of one stack answer at once; a person needs longer, and pam_unix delays the answer by two seconds.
@@ -51,7 +51,12 @@ class _Connection:
 
     def is_other(self, fact: Fact) -> bool:
         """Say whether a fact is about another connection, of a process that has the same number."""
-        return bool(self.port and fact.port and self.port != fact.port)
+        if self.port and fact.port and self.port != fact.port:
+            return True
+        if not self.source or not fact.source or self.source == fact.source:
+            return False
+        # A name and an address may be of the same peer, where one of the two lines knows its port.
+        return not (self.port or fact.port) or (model.is_address(self.source) and model.is_address(fact.source))
 
     def sign_in(self, time: float, outcome: str, fact: Fact, count: int) -> SignIn:
         return SignIn(

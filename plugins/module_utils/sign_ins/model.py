@@ -84,10 +84,24 @@ class SignIn(t.NamedTuple):
 
 
 def address(text: str) -> str:
-    """Return an address in its usual notation, an IPv4 one without the prefix that maps it to IPv6; else the text."""
+    """Return an address in its usual notation, an IPv4 one without the prefix that maps it to IPv6; else the text.
+
+    A colon that only separates the address from what follows it in a message is left out.
+    """
+    for candidate in (text, text.rstrip(":")):
+        try:
+            found = ipaddress.ip_address(candidate)
+        except ValueError:
+            continue
+        mapped = getattr(found, "ipv4_mapped", None)
+        return str(mapped or found)
+    return text.rstrip(":")
+
+
+def is_address(text: str) -> bool:
+    """Say whether a source is an address, and no name."""
     try:
-        found = ipaddress.ip_address(text)
+        ipaddress.ip_address(text)
     except ValueError:
-        return text
-    mapped = getattr(found, "ipv4_mapped", None)
-    return str(mapped or found)
+        return False
+    return True

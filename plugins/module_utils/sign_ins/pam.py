@@ -73,7 +73,7 @@ def _failure(module: str, name: str, found: re.Match[str]) -> Fact:
     return Fact(
         model.HINT,
         name,
-        user or "",
+        user or ruser,
         address(source),
         terminal=terminal,
         target=target,

@@ -182,7 +182,12 @@ def _maximum(rest: str, _message: str) -> Fact | None:
 
 
 def _received(rest: str, _message: str) -> Fact | None:
-    return _ended(rest[len("disconnect from ") :]) if rest.startswith("disconnect from ") else None
+    if not rest.startswith("disconnect from "):
+        return None
+    fact = _ended(rest[len("disconnect from ") :])
+    if fact and rest.endswith("Auth fail"):  # which the client says only before it is signed in
+        return fact._replace(rank=GAVE_UP, reason="ended before it succeeded")
+    return fact
 
 
 def _connection(rest: str, message: str) -> Fact | None:
