@@ -36,7 +36,7 @@ def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """
     result = {key: value for key, value in answer.items() if key not in _NOT_THE_HOSTS}
     if isinstance(answer.get("msg"), str):
-        result["msg"] = visible(answer["msg"], multiline=True)
+        result["msg"] = visible(answer["msg"].replace("\r\n", "\n"), multiline=True)
     notices = answer.get("notices")
     if isinstance(notices, list) and notices:
         result["warnings"] = [visible(notice) for notice in notices[:_NOTICES]]

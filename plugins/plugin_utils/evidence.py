@@ -132,6 +132,15 @@ def text(value: t.Any, limit: int = TEXT_LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - len(_SHORTENED)] + _SHORTENED
 
 
+def line(value: t.Any, limit: int) -> str:
+    """Return ``text`` as one line, whichever way programs on the host and connections end theirs."""
+    if isinstance(value, str) and ("\n" in value or "\r" in value):
+        # Of megabytes nearly nothing is kept.
+        parts = (part.strip() for part in re.split(r"[\r\n]+", plain_text(value)[: 2 * limit]))
+        value = " ".join(part for part in parts if part)
+    return text(value, limit)
+
+
 def name(value: t.Any) -> str:
     """Return a text that names something, never shortened, as it would name something else; raise UnfitError."""
     shown = text(value, 2 * TEXT_LIMIT)

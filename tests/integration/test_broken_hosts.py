@@ -53,6 +53,7 @@ def test_each_broken_host_is_named_with_the_reason(fleet: Fleet, scanner: _scans
     for host, reason in reasons.items():
         assert scanner.coverage()[host.name].status == "not_checked"
         assert scanner.reasons(host.name).startswith(reason)
+        assert "\\r" not in scanner.reasons(host.name)
     assert scanner.coverage()[sound.name].status == "checked"
     assert scanner.open(sound.name) == {_CHANGE: "high"}
     # Not root: what everybody may read is compared, of the rest its size and times, and it is named.

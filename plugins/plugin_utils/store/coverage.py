@@ -72,20 +72,20 @@ def _checked(entry: t.Any, capability: str, room: int) -> Entry:
         return {
             "scope": scope,
             "status": evidence.choice(fields.get("status"), (CHECKED, PARTIAL, NOT_CHECKED)),
-            "reason": None if fields.get("reason") is None else evidence.text(fields["reason"], _TEXT_LIMIT),
+            "reason": None if fields.get("reason") is None else evidence.line(fields["reason"], _TEXT_LIMIT),
             "examined": evidence.integer(fields.get("examined", 0), 63),
             "skipped": [_skipped(evidence.mapping(item)) for item in skipped[:SKIPPED_LIMIT]],
             "skipped_count": max(evidence.integer(fields.get("skipped_count", 0), 63), len(skipped)),
             "explained_count": _explained_count(fields.get("explained_count", 0), explained),
             "explained": explained,
-            "note": None if fields.get("note") is None else evidence.text(fields["note"], _TEXT_LIMIT),
+            "note": None if fields.get("note") is None else evidence.line(fields["note"], _TEXT_LIMIT),
         }
     except evidence.UnfitError as error:
         return _refused(scope, f"the module returned a coverage entry that cannot be read: {error}")
 
 
 def _skipped(item: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
-    return {"subject": evidence.name(item.get("subject")), "reason": evidence.text(item.get("reason"), _TEXT_LIMIT)}
+    return {"subject": evidence.name(item.get("subject")), "reason": evidence.line(item.get("reason"), _TEXT_LIMIT)}
 
 
 def _explained(item: t.Mapping[t.Any, t.Any]) -> dict[str, t.Any]:

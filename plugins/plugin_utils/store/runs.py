@@ -92,7 +92,7 @@ def _explain_missing(connection: sa.Connection, run_id: str, reasons: t.Mapping[
     missing = (table.c.run_id == run_id) & table.c.recorded.is_(None)
     rows = connection.execute(sa.select(table.c.host, table.c.capability, table.c.entries).where(missing)).all()
     for host, capability, entries in rows:
-        reason = f"no result arrived: {evidence.text(reasons[host], _REASON_LIMIT)}" if host in reasons else _LOST
+        reason = f"no result arrived: {evidence.line(reasons[host], _REASON_LIMIT)}" if host in reasons else _LOST
         said = json.dumps([not_checked(capability, reason)], ensure_ascii=False)
         # Another controller that closes the run knows nothing of what this one saw.
         if said != entries and (host in reasons or json.loads(entries)[0]["reason"] == _NO_RESULT):

@@ -68,8 +68,8 @@ def test_options_that_belong_together_are_asked_for(options: dict[str, t.Any], m
     ],
 )
 def test_a_result_of_a_task_that_did_not_run_is_not_checked(result: dict[str, t.Any], reason: str) -> None:
-    found, coverage = findings._from_result(result, "file_integrity")
-    assert found == []
+    found, coverage, checkpoint = findings._from_result(result, "file_integrity")
+    assert (found, checkpoint) == ([], None)
     assert [(entry["scope"], entry["status"], entry["reason"]) for entry in coverage] == [
         ("file_integrity", "not_checked", reason)
     ]
@@ -77,5 +77,6 @@ def test_a_result_of_a_task_that_did_not_run_is_not_checked(result: dict[str, t.
 
 def test_a_result_of_a_task_that_ran_is_taken_as_it_is() -> None:
     coverage = [{"scope": "etc", "status": "checked"}]
-    assert findings._from_result({"failed": False, "findings": [1], "coverage": coverage}, "x") == ([1], coverage)
-    assert findings._from_result({"changed": True}, "x") == ([], None)
+    result = {"failed": False, "findings": [1], "coverage": coverage, "checkpoint": {"name": "log"}}
+    assert findings._from_result(result, "x") == ([1], coverage, {"name": "log"})
+    assert findings._from_result({"changed": True}, "x") == ([], None, None)

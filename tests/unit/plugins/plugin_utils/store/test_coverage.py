@@ -34,3 +34,22 @@ def test_where_nothing_was_looked_at_one_entry_says_it_of_all(answer: t.Any) -> 
 def test_a_capability_that_says_it_was_checked_vouches_for_no_scope() -> None:
     entries = coverage.checked([checked(CAPABILITY)], CAPABILITY, ["etc"])
     assert [(entry["scope"], entry["status"]) for entry in entries] == [(CAPABILITY, "checked"), ("etc", "not_checked")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ("it failed: no  python", "it failed: no  python"),
+        # What ssh says on a connection without a terminal of its own.
+        ("Host key verification failed.\r\n", "Host key verification failed."),
+        ("Permission denied\r\n\r\n  try again\r\n", "Permission denied try again"),
+        ("\r\n\x1b[2J\rhidden\n", "\\x1b[2J hidden"),
+        ("x" * 3_000 + "\r\n" * 9_000, "x" * 1_985 + "... (shortened)"),
+        ("\r \n" * 9_000_000, ""),
+    ],
+    ids=len,
+)
+def test_a_reason_is_one_line(reason: str, line: str) -> None:
+    skipped = {"subject": "/etc/a", "reason": reason}
+    (entry,) = coverage.checked([checked("etc", reason=reason, note=reason, skipped=[skipped])], CAPABILITY)
+    assert [entry["reason"], entry["note"], entry["skipped"][0]["reason"]] == [line] * 3
