@@ -9,6 +9,7 @@ sequences for the terminal in them.
 
 from __future__ import annotations
 
+import signal
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
@@ -27,6 +28,8 @@ _NOT_THE_HOSTS = frozenset(
     )
 )
 _NOTICES = 20
+# Linux has so many.
+_SIGNALS = 64
 
 
 def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -35,7 +38,10 @@ def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     ``notices``, the module's own warnings, become Ansible's.
     """
     result = {key: value for key, value in answer.items() if key not in _NOT_THE_HOSTS}
-    if isinstance(answer.get("msg"), str):
+    ended = _ended(answer)
+    if ended is not None:
+        result["msg"] = ended
+    elif isinstance(answer.get("msg"), str):
         result["msg"] = visible(answer["msg"].replace("\r\n", "\n"), multiline=True)
     notices = answer.get("notices")
     if isinstance(notices, list) and notices:
@@ -45,6 +51,26 @@ def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if answer.get("usage_error") is True and answer.get("failed") is True:
         result["usage_error"] = True
     return result
+
+
+def _ended(answer: t.Mapping[str, t.Any]) -> str | None:
+    """Return what to say of a module that a signal ended before it answered, None of any other."""
+    code = answer.get("rc")
+    # Ansible's own account of output that is no answer. A shell gives 128 more than the number of the signal.
+    if "module_stdout" not in answer or not isinstance(code, int) or not (code < 0 or 128 < code <= 128 + _SIGNALS):
+        return None
+    number = -code if code < 0 else code - 128
+    try:
+        name = f" ({signal.Signals(number).name})"
+    except ValueError:
+        name = ""
+    advice = (
+        "the kernel does that where memory runs out, which its journal says (journalctl -k); give the host more memory "
+        "or the module less to do"
+        if number == signal.SIGKILL
+        else "look into the host's journal (journalctl)"
+    )
+    return f"the module was ended by signal {number}{name} before it answered: {advice}, and run it again"
 
 
 def _diff(value: t.Any) -> t.Any:

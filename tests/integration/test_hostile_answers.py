@@ -132,6 +132,15 @@ def test_an_alert_that_nobody_knows_makes_the_answer_invalid(tmp_path: pathlib.P
     )
 
 
+@pytest.mark.parametrize("version", ["2.18", "2.19", "2.21"])
+def test_a_module_that_was_killed_says_so(tmp_path: pathlib.Path, version: str) -> None:
+    inventory = _forging(tmp_path, {})
+    (tmp_path / "python").write_text("#!/bin/sh\nkill -9 $$\n")
+    assert _recorded(tmp_path, version, inventory).startswith(
+        "it failed: the module was ended by signal 9 (SIGKILL) before it answered: the kernel does that where memory "
+    )
+
+
 def test_what_a_host_says_nothing_of_was_not_checked(tmp_path: pathlib.Path) -> None:
     """A module that loses one of its watches must not look as if all had been checked."""
     answer = {"changed": False, "detections": [], "coverage": [{"scope": "shop", "status": "checked"}]}

@@ -46,6 +46,36 @@ def test_what_only_the_controller_may_say_is_left_out(key: str) -> None:
     assert readable({key: True, "changed": False}) == {"changed": False}
 
 
+_KILLED = (
+    "the module was ended by signal 9 (SIGKILL) before it answered: the kernel does that where memory runs out, which "
+    "its journal says (journalctl -k); give the host more memory or the module less to do, and run it again"
+)
+_LOOK = "look into the host's journal (journalctl), and run it again"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (137, _KILLED),
+        (-9, _KILLED),
+        (139, "the module was ended by signal 11 (SIGSEGV) before it answered: " + _LOOK),
+        (162, "the module was ended by signal 34 (SIGRTMIN) before it answered: " + _LOOK),
+        (1, "MODULE FAILURE"),
+        (127, "MODULE FAILURE"),
+        (255, "MODULE FAILURE"),
+        ("137", "MODULE FAILURE"),
+        (None, "MODULE FAILURE"),
+    ],
+)
+def test_a_module_that_was_ended_says_by_what(code: t.Any, said: str) -> None:
+    answer = {"failed": True, "msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": "Killed\n", "rc": code}
+    assert readable(answer)["msg"] == said
+
+
+def test_a_module_that_answered_was_not_ended() -> None:
+    assert readable({"failed": True, "msg": "no such file", "rc": 137})["msg"] == "no such file"
+
+
 @given(st.dictionaries(st.sampled_from(["msg", "diff", "notices", "warnings", "exception"]), JSON))
 def test_what_ansible_prints_holds_no_control_characters(answer: dict[str, t.Any]) -> None:
     def texts(value: t.Any) -> t.Iterator[str]:
