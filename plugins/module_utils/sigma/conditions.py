@@ -14,7 +14,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
 
-class Values(t.Dict[str, t.Tuple[str, ...]]):
+# A field's texts: most have one. None where there is no value; more than one in a list.
+Texts = t.Union[str, t.Tuple[str, ...]]
+
+
+class Values(t.Dict[str, Texts]):
     """The texts of one view's fields, made when a condition asks for them: as they are, and in lower case."""
 
     __slots__ = ("lower", "view")
@@ -22,23 +26,29 @@ class Values(t.Dict[str, t.Tuple[str, ...]]):
     def __init__(self, view: View) -> None:
         super().__init__()
         self.view = view
-        self.lower = _Lower(self)
+        self.lower = _Lower(view)
 
-    def __missing__(self, field: str) -> tuple[str, ...]:
-        value = self[field] = texts_of(self.view.get(field))
-        return value
+    def __missing__(self, field: str) -> Texts:
+        value = self.view.get(field)
+        texts = self[field] = value if value.__class__ is str else texts_of(value)
+        return texts
 
 
-class _Lower(t.Dict[str, t.Tuple[str, ...]]):
-    __slots__ = ("_values",)
+class _Lower(t.Dict[str, Texts]):
+    __slots__ = ("_view",)
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, view: View) -> None:
         super().__init__()
-        self._values = values
+        self._view = view
 
-    def __missing__(self, field: str) -> tuple[str, ...]:
-        value = self[field] = tuple(text.lower() for text in self._values[field])
-        return value
+    def __missing__(self, field: str) -> Texts:
+        value = self._view.get(field)
+        if value.__class__ is str:
+            texts: Texts = value.lower()
+        else:
+            texts = tuple(text.lower() for text in texts_of(value))
+        self[field] = texts
+        return texts
 
 
 Condition = t.Callable[[Values], bool]
@@ -93,8 +103,27 @@ def _not(node: Node) -> Condition:
 def _text(field: str, test: str, wanted: t.Sequence[str]) -> Condition:
     passes = _text_test(test, wanted)
     if test.endswith("_cased"):
-        return lambda values: any(map(passes, values[field]))
-    return lambda values: any(map(passes, values.lower[field]))
+        return _one_of(field, passes)
+
+    def check(values: Values) -> bool:
+        texts = values.lower[field]
+        return passes(texts) if texts.__class__ is str else any(map(passes, texts))
+
+    return check
+
+
+def _one_of(field: str, passes: _Test) -> Condition:
+    """Return the condition that one of a field's texts passes a test."""
+
+    def check(values: Values) -> bool:
+        texts = values[field]
+        return passes(texts) if texts.__class__ is str else any(map(passes, texts))
+
+    return check
+
+
+def _each(texts: Texts) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else texts
 
 
 def _text_test(test: str, wanted: t.Sequence[str]) -> _Test:
@@ -109,6 +138,8 @@ def _text_test(test: str, wanted: t.Sequence[str]) -> _Test:
     if kind == "endswith":
         ends = tuple(wanted)
         return lambda text: text.endswith(ends)
+    if kind == "like":
+        return _finding([(pattern, "s") for pattern in wanted])
     raise ValueError("a compiled rule has the unknown test '%s'" % test)
 
 
@@ -129,12 +160,19 @@ def _containing(wanted: t.Sequence[str]) -> _Test:
 
 def _regex(field: str, patterns: t.Sequence[t.Sequence[str]]) -> Condition:
     found = _finding(patterns)
-    return lambda values: any(map(found, values[field]))
+    return _one_of(field, found)
 
 
 def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
     searches = tuple(re.compile(pattern, _flags(flags)).search for pattern, flags in patterns)
-    return lambda text: any(search(text) for search in searches)
+
+    def found(text: str) -> bool:
+        for search in searches:  # noqa: SIM110
+            if search(text):
+                return True
+        return False
+
+    return found
 
 
 def _flags(letters: str) -> int:
@@ -153,7 +191,7 @@ def _number(field: str, operator: str, number: float) -> Condition:
         except ValueError:  # no number, so neither more nor less
             return False
 
-    return lambda values: any(map(passes, values[field]))
+    return _one_of(field, passes)
 
 
 _COMPARISONS: dict[str, t.Callable[[float, float], bool]] = {
@@ -171,7 +209,7 @@ def _network(field: str, cidrs: t.Sequence[str]) -> Condition:
         address = address_of(text)
         return address is not None and any(address in network for network in networks)
 
-    return lambda values: any(map(inside, values[field]))
+    return _one_of(field, inside)
 
 
 def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -195,7 +233,7 @@ def _null(field: str) -> Condition:
 
 def _same(field: str, other: str, test: str) -> Condition:
     compare = _PAIRS[test]
-    return lambda values: any(compare(a, b) for a in values.lower[field] for b in values.lower[other])
+    return lambda values: any(compare(a, b) for a in _each(values.lower[field]) for b in _each(values.lower[other]))
 
 
 _PAIRS: dict[str, t.Callable[[str, str], bool]] = {
@@ -212,14 +250,14 @@ def _words(fields: t.Sequence[str], test: str, wanted: t.Sequence[str]) -> Condi
 
     def check(values: Values) -> bool:
         texts = values if cased else values.lower
-        return any(passes(text) for field in fields or values.view for text in texts[field])
+        return any(passes(text) for field in fields or values.view for text in _each(texts[field]))
 
     return check
 
 
 def _patterns(fields: t.Sequence[str], patterns: t.Sequence[t.Sequence[str]]) -> Condition:
     found = _finding(patterns)
-    return lambda values: any(found(text) for field in fields or values.view for text in values[field])
+    return lambda values: any(found(text) for field in fields or values.view for text in _each(values[field]))
 
 
 _BUILDERS: dict[str, t.Callable[..., Condition]] = {

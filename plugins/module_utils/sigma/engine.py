@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Condition, Values, condition
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Index
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled, Rule, View, rules_of
 
 _NO_FIELDS: frozenset[str] = frozenset()
@@ -17,13 +18,17 @@ class RuleSet:
 
     def __init__(self, compiled: Compiled) -> None:
         self._rules = rules_of(compiled)
-        self._conditions: dict[str, list[tuple[int, Condition]]] = {}
+        self._conditions: list[Condition] = []
+        self._indexes: dict[str, Index] = {}
         self._fields: dict[str, frozenset[str]] = {}
         for number, entry in enumerate(compiled["rules"]):
             source = entry["source"]
-            self._conditions.setdefault(source, []).append((number, condition(entry["condition"])))
+            self._conditions.append(condition(entry["condition"]))
+            self._indexes.setdefault(source, Index()).add(number, entry.get("prefilter"))
             asked = fields_of(entry["condition"]) | frozenset(entry.get("fields", ()))
             self._fields[source] = self._fields.get(source, _NO_FIELDS) | asked
+        for index in self._indexes.values():
+            index.seal()
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -31,7 +36,7 @@ class RuleSet:
     @property
     def sources(self) -> frozenset[str]:
         """The sources that there are rules for."""
-        return frozenset(self._conditions)
+        return frozenset(self._indexes)
 
     def fields(self, source: str) -> frozenset[str]:
         """Return the names of all fields that a rule of the source reads, or that its finding shows.
@@ -42,8 +47,12 @@ class RuleSet:
 
     def match(self, source: str, view: View) -> tuple[int, ...]:
         """Return the numbers of the rules that match, in ascending order."""
+        index = self._indexes.get(source)
+        if index is None:
+            return ()
         values = Values(view)
-        return tuple(number for number, check in self._conditions.get(source, ()) if check(values))
+        conditions = self._conditions
+        return tuple(sorted(number for number in index.candidates(values) if conditions[number](values)))
 
     def rule(self, number: int) -> Rule:
         """Return what a rule, or a correlation that the correlator reported, says."""

@@ -4,18 +4,21 @@
 """What the compiled form of rules is made of: JSON that the controller writes and the host reads.
 
 A compiled rule set is ``{"version": 1, "rules": [...], "correlations": [...]}``. A rule has ``source``, the facts of
-``Rule``, ``condition`` (a node) and ``index`` (see ``prefilter``). Nodes are lists:
+``Rule``, ``condition`` (a node), ``prefilter`` (what it can't match without, see ``index``) and ``fields`` (what else
+has to be in its views). Nodes are lists:
 
 ======================================  ==============================================================================
 ``["and", [node...]]``, ``["or", ...]``  all, or one of them
 ``["not", node]``
-``["text", field, test, [value...]]``    one of the values passes the test; values are lower case unless it is cased
+``["text", field, test, [value...]]``    one of the values passes the test: equals, contains, startswith, endswith, or
+                                        like (a regular expression for wildcards). Values and field are in lower case,
+                                        unless the test ends in _cased
 ``["regex", field, [[pattern, flags]]]``  one of the patterns is found; flags are some of i, m, s
 ``["number", field, operator, number]``  ``<``, ``<=``, ``>``, ``>=``
 ``["network", field, [cidr...]]``        an address in one of the networks
 ``["exists", field]``, ``["null", field]``
 ``["same", field, other, test]``         compared with another field
-``["words", [field...], test, [value...]]``  a keyword in one of the fields; all fields where none are given
+``["words", [field...], test, [value...]]``  a value in one of the fields; in any field where none is given
 ``["patterns", [field...], [[pattern, flags]]]``  the same for regular expressions
 ======================================  ==============================================================================
 """

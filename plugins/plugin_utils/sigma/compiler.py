@@ -26,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import
     either,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.parsed import Parsed, parse_all
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import (
     ForeignError,
     Problem,
@@ -108,6 +109,9 @@ class _Compiler:
                 _check_syscall_numbers(node)
             places.append(len(self.rules))
             compiled = {**said, "source": source.name, "condition": node}
+            needed = prefilter(node)
+            if needed is not None:
+                compiled["prefilter"] = needed
             if said.get("subject"):
                 compiled["fields"] = sorted(said["subject"])
             self.rules.append(compiled)

@@ -85,7 +85,7 @@ class Translator:
             raise UnusableError("keywords: an empty one is found everywhere; remove it", "detection")
         if len(inner) == 1 and isinstance(inner[0], str):
             return ["words", self._word_fields, *_cased("contains", inner[0], cased)]
-        return ["patterns", self._word_fields, [[_wildcards(inner), "s" if cased else "is"]]]
+        return ["words", self._word_fields, "like_cased" if cased else "like", [_wildcards(inner, cased)]]
 
     def _expanded(self, value: t.Any) -> list[t.Any]:
         """Return a value once for each entry of the lists that its placeholders name."""
@@ -142,8 +142,8 @@ def _string(field: str, string: st.SigmaString) -> Node:
     if len(inner) == 1 and isinstance(inner[0], str):
         test = {(False, False): "equals", (True, False): "endswith", (False, True): "startswith"}.get((before, after))
         return ["text", field, *_cased(test or "contains", inner[0], cased)]
-    pattern = ("" if before else r"\A") + _wildcards(inner) + ("" if after else r"\Z")
-    return ["regex", field, [[pattern, "s" if cased else "is"]]]
+    pattern = ("" if before else r"\A") + _wildcards(inner, cased) + ("" if after else r"\Z")
+    return ["text", field, "like_cased" if cased else "like", [pattern]]
 
 
 def _cased(test: str, text: str, cased: bool) -> tuple[str, list[str]]:
@@ -174,8 +174,10 @@ def _trimmed(parts: t.Sequence[t.Any]) -> list[t.Any]:
     return list(parts[start:end])
 
 
-def _wildcards(parts: t.Sequence[t.Any]) -> str:
-    return "".join(re.escape(part) if isinstance(part, str) else ".*" if _any(part) else "." for part in parts)
+def _wildcards(parts: t.Sequence[t.Any], cased: bool) -> str:
+    """Return the regular expression of a string with wildcards; in lower case, as the text it is for, unless cased."""
+    texts = (part if cased or not isinstance(part, str) else part.lower() for part in parts)
+    return "".join(re.escape(part) if isinstance(part, str) else ".*" if _any(part) else "." for part in texts)
 
 
 def _pattern(regex: st.SigmaRegularExpression) -> list[str]:

@@ -1,0 +1,119 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rules an event may match: found by what they can't match without, in time that hardly grows with the rules."""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Values
+
+_Numbers = t.Dict[t.Any, t.List[int]]
+_GRAM = struct.Struct("=I")
+# Texts are filled up to a multiple of this, so that a few structs are enough for all lengths.
+_STEP = 64
+# Answers that are remembered for a field: most have few different values. Long ones are command lines, seen once.
+_REMEMBERED = 2048
+_LONGEST_REMEMBERED = 256
+
+
+class _Field:
+    """What rules ask of one field: whole values, last parts of paths, and groups of characters."""
+
+    def __init__(self, name: str, unpackers: dict[int, struct.Struct]) -> None:
+        self.name = name
+        self._unpackers = unpackers
+        self._equals: _Numbers = {}
+        self._bases: _Numbers = {}
+        self._parts: _Numbers = {}
+        self._grams: _Numbers = {}
+        self._keys: frozenset[int] = frozenset()
+        self._remembered: dict[str, frozenset[int]] = {}
+
+    def add(self, kind: str, text: str, number: int) -> None:
+        if kind == "gram":
+            table, key = self._grams, _GRAM.unpack(text.encode("ascii"))[0]
+        else:
+            table, key = {"equals": self._equals, "base": self._bases, "part": self._parts}[kind], text
+        table.setdefault(key, []).append(number)
+
+    def seal(self) -> None:
+        self._keys = frozenset(self._grams)
+
+    def candidates(self, text: str) -> frozenset[int]:
+        """Return the numbers of the rules that a text, in lower case, may be for."""
+        known = self._remembered.get(text)
+        if known is None:
+            known = frozenset(self._find(text))
+            if len(text) <= _LONGEST_REMEMBERED:
+                if len(self._remembered) >= _REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[text] = known
+        return known
+
+    def _find(self, text: str) -> set[int]:
+        found: set[int] = set()
+        if text in self._equals:
+            found.update(self._equals[text])
+        if self._bases:
+            found.update(self._bases.get(text[text.rfind("/") + 1 :], ()))
+        for part, numbers in self._parts.items():
+            if part in text:
+                found.update(numbers)
+        if self._keys:
+            for gram in self._grams_in(text):
+                found.update(self._grams[gram])
+        return found
+
+    def _grams_in(self, text: str) -> list[int]:
+        """Return the groups of four characters of a text that rules ask for.
+
+        They are looked up as numbers: those at every fourth place at once, four times, which is what makes it fast.
+        """
+        raw = text.encode("ascii", "replace")
+        size = (len(raw) // _STEP + 1) * _STEP
+        raw = raw.ljust(size + 4, b"\0")
+        unpacker = self._unpackers.get(size)
+        if unpacker is None:
+            unpacker = self._unpackers[size] = struct.Struct("=%dI" % (size // 4))
+        unpack, common = unpacker.unpack_from, self._keys.intersection
+        return [gram for offset in (0, 1, 2, 3) for gram in common(unpack(raw, offset))]
+
+
+class Index:
+    """The rules of one source. ``add`` them all, ``seal`` it, and ask for ``candidates``."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, _Field] = {}
+        self._always: list[int] = []
+        self._unpackers: dict[int, struct.Struct] = {}
+
+    def add(self, number: int, prefilter: t.Sequence[t.Sequence[t.Any]] | None) -> None:
+        """Add a rule with what plugin_utils/sigma/prefilter.py found; without that it is always a candidate."""
+        if prefilter is None:
+            self._always.append(number)
+            return
+        for kind, name, texts in prefilter:
+            field = self._fields.get(name)
+            if field is None:
+                field = self._fields[name] = _Field(name, self._unpackers)
+            for text in texts:
+                field.add(kind, text, number)
+
+    def seal(self) -> None:
+        for field in self._fields.values():
+            field.seal()
+
+    def candidates(self, values: Values) -> set[int]:
+        """Return the numbers of the rules that a view may match."""
+        found = set(self._always)
+        for name, field in self._fields.items():
+            texts = values.lower[name]
+            if isinstance(texts, str):
+                found |= field.candidates(texts)
+            else:
+                for text in texts:
+                    found |= field.candidates(text)
+        return found

@@ -1,0 +1,177 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rule can't match without, so that hosts look only at the few rules that an event may match.
+
+The answer for a rule is a list of ``[kind, field, [text...]]``; an event that it matches has one of the texts. Kinds:
+``equals`` (the field is the text), ``base`` (what comes after the field's last slash is), ``gram`` (four characters in
+the field, which are looked up for all rules at once) and ``part`` (fewer than four, each of them looked for). All in
+lower case. ``None`` when there is nothing of the kind, and the rule is always tried.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
+
+Node = list[t.Any]
+# (kind, field, text): one thing that can be looked up.
+_Key = tuple[str, str, str]
+_Clause = frozenset[_Key]
+
+GRAM = 4
+# Ordinary command lines, to tell rare groups of characters from those that most lines have.
+_ORDINARY = """\
+/bin/sh -c /usr/bin/python3 /usr/lib/update-notifier/apt-check --human-readable
+/usr/bin/dpkg --status-fd 12 --no-triggers --unpack --auto-deconfigure /var/cache/apt/archives/libssl3_amd64.deb
+apt-get -y -o Dpkg::Options::=--force-confold install --no-install-recommends openssh-server
+/usr/bin/python3 /root/.ansible/tmp/ansible-tmp-1760000000.1-12-345/AnsiballZ_command.py
+/usr/lib/systemd/systemd-executor --deserialize 64 --log-level info --log-target journal-or-kmsg
+systemctl --no-pager --property=ActiveState show nginx.service
+/usr/sbin/sshd -D -R -o LogLevel=VERBOSE
+runc --root /var/run/docker/runtime-runc/moby --log /run/containerd/log.json --log-format json create --bundle /run
+gcc -DHAVE_CONFIG_H -I. -I../include -O2 -g -Wall -fPIC -c src/main.c -o build/main.o
+cc1 -quiet -imultiarch x86_64-linux-gnu -D_FORTIFY_SOURCE=2 main.c -dumpbase main.c -mtune=generic -o /tmp/cc1.s
+make -C /usr/src/linux-headers modules_install INSTALL_MOD_PATH=/tmp/build
+git -c core.quotepath=false log --pretty=format:%H -n 20 --name-only
+curl -fsSL https://example.org/releases/latest/download/file.tar.gz -o /tmp/file.tar.gz
+tar --extract --gzip --file /var/backups/etc.tar.gz --directory /etc --no-same-owner
+find /var/log -type f -name *.log -mtime +7 -exec gzip {} ;
+grep -r --include=*.conf -i listen /etc/nginx/sites-enabled
+sed -i s/^#PermitRootLogin.*/PermitRootLogin no/ /etc/ssh/sshd_config
+bash -c for i in 1 2 3; do echo $i >> /tmp/out.txt; done 2>&1 | tee -a /var/log/run.log
+sudo -u www-data php /var/www/html/cron.php --quiet
+/usr/sbin/logrotate /etc/logrotate.conf
+psql -h 127.0.0.1 -U postgres -d app -c select count(*) from users where id = 1
+java -Xmx2g -Djava.io.tmpdir=/var/tmp -cp /opt/app/lib/server.jar org.example.Main --config /etc/app/server.yml
+node /usr/local/bin/npm install --production --prefix /srv/app
+rsync -avz -e ssh --delete /home/user/data/ backup@10.0.0.5:/srv/backup/
+useradd --system --no-create-home --shell /usr/sbin/nologin app
+mount -t tmpfs -o size=64m,mode=0700 tmpfs /run/user/1000
+ps -eo pid,ppid,user,args --sort=-rss
+cat /proc/sys/net/ipv4/ip_forward
+"""
+# Programs that start so often that knowing their name says little.
+_ORDINARY_PROGRAMS = frozenset(
+    ("bash", "cat", "dash", "find", "grep", "ls", "perl", "python", "python3", "sed", "sh", "sudo", "systemctl")
+)
+# Fields with few different values.
+_FEW_VALUES = {
+    "type": 0.2,
+    "Type": 0.2,
+    "Action": 0.3,
+    "Initiated": 0.6,
+    "Success": 0.5,
+    "Outcome": 0.5,
+    "Method": 0.4,
+    "Service": 0.3,
+    "Program": 0.1,
+    "User": 0.4,
+    "AuditUser": 0.4,
+    "UserKnown": 0.5,
+    "Terminal": 0.3,
+    "Result": 0.5,
+}
+_RARE = 0.0005
+_ORDINARY_PROGRAM = 0.05
+# By length, of what none of the ordinary lines has.
+_UNSEEN = {1: 0.3, 2: 0.05, 3: 0.01, 4: 0.002}
+_LINES = _ORDINARY.lower().splitlines()
+
+
+def prefilter(condition: Node) -> list[list[t.Any]] | None:
+    """Return what an event that satisfies a condition has, as the module's docstring says."""
+    found = _clauses(condition)
+    if not found:
+        return None
+    kinds: dict[tuple[str, str], list[str]] = {}
+    cheapest: _Clause = min(found, key=_cost)
+    for kind, field, text in sorted(cheapest):
+        kinds.setdefault((kind, field), []).append(text)
+    return [[kind, field, texts] for (kind, field), texts in kinds.items()]
+
+
+def _clauses(node: Node) -> list[_Clause]:
+    """Return clauses that all hold when the node does: of each, one key is in the event."""
+    kind = node[0]
+    if kind == "and":
+        return [clause for part in node[1] for clause in _clauses(part)]
+    if kind == "or":
+        return _either([_clauses(part) for part in node[1]])
+    if kind == "text":
+        return _text(node[1], node[2].removesuffix("_cased"), node[3])
+    if kind == "regex":
+        return _either([_patterns([node[1]], [pattern]) for pattern in node[2]])
+    if kind == "words" and node[1]:
+        return _either([_contained(node[1], text, node[2]) for text in node[3]])
+    if kind == "patterns" and node[1]:
+        return _either([_patterns(node[1], [pattern]) for pattern in node[2]])
+    return []
+
+
+def _either(branches: t.Sequence[list[_Clause]]) -> list[_Clause]:
+    if not branches or not all(branches):
+        return []
+    cheapest: list[_Clause] = [min(branch, key=_cost) for branch in branches]
+    return [frozenset(key for clause in cheapest for key in clause)]
+
+
+def _text(field: str, test: str, values: t.Sequence[str]) -> list[_Clause]:
+    if test == "equals":
+        return [frozenset(("equals", field, value.lower()) for value in values)]
+    branches = []
+    for value in values:
+        _directory, slash, base = value.lower().rpartition("/")
+        if test == "endswith" and slash:
+            branches.append([frozenset([("base", field, base)])])
+        else:
+            branches.append(_contained([field], value, test))
+    return _either(branches)
+
+
+def _contained(fields: t.Sequence[str], value: str, test: str) -> list[_Clause]:
+    if test.removesuffix("_cased") == "like":
+        return _patterns(fields, [[value, "s"]])
+    return _grams(fields, value)
+
+
+def _patterns(fields: t.Sequence[str], patterns: t.Sequence[t.Sequence[str]]) -> list[_Clause]:
+    """Return clauses of one regular expression in one of the fields."""
+    found = []
+    for pattern, flags in patterns:
+        for clause in clauses(pattern, flags):
+            found += _either([_grams(fields, text) for text in sorted(clause)])
+    return found
+
+
+def _grams(fields: t.Sequence[str], text: str) -> list[_Clause]:
+    """Return a clause for the rarest four characters of a text that one of the fields contains."""
+    lower = text.lower()
+    grams = [lower[place : place + GRAM] for place in range(len(lower) - GRAM + 1)]
+    usable = [gram for gram in grams if gram.isascii()]
+    if usable:
+        rarest = min(usable, key=lambda gram: (_part_cost(gram), gram))
+        return [frozenset(("gram", field, rarest) for field in fields)]
+    return [frozenset(("part", field, lower) for field in fields)] if lower else []
+
+
+def _cost(clause: _Clause) -> float:
+    """Return about how often an event has one of the keys."""
+    return sum(_key_cost(key) for key in clause)
+
+
+def _key_cost(key: _Key) -> float:
+    kind, field, text = key
+    if kind in ("gram", "part"):
+        return _part_cost(text)
+    if kind == "base":
+        return _ORDINARY_PROGRAM if text in _ORDINARY_PROGRAMS else _RARE
+    return _FEW_VALUES.get(field, _RARE)
+
+
+@functools.lru_cache(maxsize=4096)
+def _part_cost(text: str) -> float:
+    seen = sum(text in line for line in _LINES) / len(_LINES)
+    return max(seen, _UNSEEN.get(len(text), _RARE))
