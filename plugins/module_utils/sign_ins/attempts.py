@@ -22,6 +22,8 @@ PATIENCE = 30.0
 KEY_PATIENCE = 150.0
 # Modules of one stack answer at once; a person needs longer, and pam_unix delays the answer by two seconds.
 _STACKED = 1.5
+# A process number that comes again after so many seconds may be of another process.
+_SAME_PROCESS = 60.0
 _MOST_CONNECTIONS = 4096
 
 _Key = t.Tuple[str, int]
@@ -30,12 +32,26 @@ _Key = t.Tuple[str, int]
 class _Connection:
     """What is known of one process that somebody signs in to."""
 
-    __slots__ = ("accepted", "counted", "hint", "key", "keys", "keys_time", "known", "origins", "port", "source", "time", "user")
+    __slots__ = (
+        "accepted",
+        "counted",
+        "hint",
+        "key",
+        "keys",
+        "keys_time",
+        "known",
+        "origins",
+        "port",
+        "source",
+        "time",
+        "user",
+    )
 
     def __init__(self, key: _Key) -> None:
         self.key = key
         self.source = self.port = self.user = self.known = ""
-        self.accepted = self.counted = False
+        self.counted = False
+        self.accepted = 0.0  # when
         self.hint: Fact | None = None
         self.origins: set[str] = set()
         self.time = 0.0  # of the hint
@@ -164,7 +180,9 @@ class Attempts:
         connection.counted = True
         return [*found, connection.sign_in(time, model.FAILURE, fact, fact.count * repeated)]
 
-    def failed_key(self, connection: _Connection, time: float, repeated: int, _fact: Fact, _fresh: bool) -> list[SignIn]:
+    def failed_key(
+        self, connection: _Connection, time: float, repeated: int, _fact: Fact, _fresh: bool
+    ) -> list[SignIn]:
         connection.keys += repeated
         connection.keys_time = time
         if connection.keys == repeated:
@@ -182,9 +200,11 @@ class Attempts:
             connection.hint = None
         # Somebody with several keys tries them all.
         connection.keys = 0
-        if fact.kind == model.SESSION and connection.accepted:
+        # PAM, sshd and the audit system each say so; much later it is another process of the same number.
+        again = connection.accepted and connection.key[1] and time - connection.accepted < _SAME_PROCESS
+        if again and (fact.kind == model.SESSION or fact.user == connection.user):
             return found
-        connection.accepted = True
+        connection.accepted = time
         return [*found, connection.sign_in(time, model.SUCCESS, fact, repeated)]
 
     def hint(self, connection: _Connection, time: float, repeated: int, fact: Fact, fresh: bool) -> list[SignIn]:
@@ -232,7 +252,9 @@ class Attempts:
             self._wait(connection, time, fact)
         return found
 
-    def nothing(self, _connection: _Connection, _time: float, _repeated: int, _fact: Fact, _fresh: bool) -> list[SignIn]:
+    def nothing(
+        self, _connection: _Connection, _time: float, _repeated: int, _fact: Fact, _fresh: bool
+    ) -> list[SignIn]:
         return []
 
     def _remember_helper(self, key: _Key, fact: Fact) -> None:
@@ -294,7 +316,7 @@ def _restored(item: t.Sequence[t.Any]) -> _Connection:
     key, source, port, user, known, counted, accepted, hint, origins, time, keys, keys_time = item
     connection = _Connection((str(key[0]), int(key[1])))
     connection.source, connection.port, connection.user, connection.known = source, port, user, known
-    connection.counted, connection.accepted = bool(counted), bool(accepted)
+    connection.counted, connection.accepted = bool(counted), float(accepted)
     connection.hint = Fact(*hint) if hint else None
     connection.origins = set(origins)
     connection.time, connection.keys, connection.keys_time = float(time), int(keys), float(keys_time)

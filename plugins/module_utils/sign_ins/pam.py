@@ -17,10 +17,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model imp
 RANK = 2
 
 # Sessions that no sign-in began, and those whose program names the sign-in itself.
-_NO_SIGN_INS = frozenset(
-    "atd cron crond polkit-1 run0 runuser runuser-l sudo sudo-i systemd-run0 systemd-user".split()
-)
-_CHANGES_USER = frozenset(("su", "su-l"))
+_NO_SIGN_INS = frozenset("atd cron crond polkit-1 run0 runuser runuser-l sudo sudo-i systemd-run0 systemd-user".split())
+CHANGES_USER = frozenset(("su", "su-l"))
 
 _MODULE = re.compile(r"(pam_\w+)\(([\w.@+-]+)(?::(\w+))?\): ")
 # The user exists, and is the last thing; what stands before the host may be what the client sent (ruser of vsftpd).
@@ -68,7 +66,7 @@ def service(program: str) -> str:
 def _failure(module: str, name: str, found: re.Match[str]) -> Fact:
     logname, _uid, terminal, ruser, source, user = found.groups()
     target = ""
-    if name in _CHANGES_USER:
+    if name in CHANGES_USER:
         user, target = ruser or logname, user or ""
     return Fact(
         model.HINT,
@@ -99,7 +97,7 @@ def _session(name: str, text: str) -> Fact | None:
     if found is None or name in _NO_SIGN_INS:
         return None
     user, by, uid = found.groups()
-    if name not in _CHANGES_USER:
+    if name not in CHANGES_USER:
         return Fact(model.SESSION, name, user, known="yes")
     actor = by or ("root" if uid == "0" else "uid %s" % uid)
     return Fact(model.SESSION, name, actor, known="yes", target=user, method="none" if uid == "0" else "")

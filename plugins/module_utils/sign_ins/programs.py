@@ -25,7 +25,9 @@ _LOGIN_FAILED = re.compile(
     r"(?: on '([^' ]*)')?(?:(?: from '([^' ]*)')|(?: FROM (\S+)))? FOR (?:'(.*)'|(.*?)), (.*)\Z",
     re.DOTALL,
 )
-_LOGIN = re.compile(r"(?:LOGIN ON (\S+) BY (\S+)|(ROOT) LOGIN  ?[Oo][Nn] '?([^' ]+)'?)(?:(?: FROM | from )'?([^' ]+)'?)?\Z")
+_LOGIN = re.compile(
+    r"(?:LOGIN ON (\S+) BY (\S+)|(ROOT) LOGIN  ?[Oo][Nn] '?([^' ]+)'?)(?:(?: FROM | from )'?([^' ]+)'?)?\Z"
+)
 _DROPBEAR = re.compile(r"(.*) from <?([0-9a-fA-F.:%\w\[\]]+?):(\d+)>?\Z", re.DOTALL)
 _DROPBEAR_SAID = re.compile(
     r"(?:(Bad \w+ attempt|Login attempt|\w+ auth succeeded) (?:for|with) (?:nonexistent user|'(.*?)')(?: with .*)?)\Z",
@@ -86,7 +88,13 @@ def _login(message: str) -> Fact | None:
         terminal, source, source2, quoted, plain, why = found.groups()
         user = quoted if quoted is not None else plain
         return Fact(
-            model.FAILED, "login", user, address(source or source2 or ""), method="password", reason=why, terminal=terminal or ""
+            model.FAILED,
+            "login",
+            user,
+            address(source or source2 or ""),
+            method="password",
+            reason=why,
+            terminal=terminal or "",
         )
     found = _LOGIN.match(message)
     if found is None:

@@ -39,7 +39,8 @@ _KNOWN_FROM = re.compile(r"(\S+) from %s(?: port (\d+))?(?: ssh\d*)?(?:: .*)?\Z"
 _UNKNOWN_FROM = re.compile(r"(.*) from %s(?: port (\d+))?(?: ssh\d*)?\Z" % _HOST, re.DOTALL)
 _FROM_EXTRA = re.compile(r" from %s port (\d+)(?: ssh\d*)?: " % _HOST)
 _PAM = re.compile(
-    r"PAM: (Have exhausted maximum number of retries for service|.*?) for %s(.*) from %s(?: via \S+)?\s*\Z" % (_INVALID, _HOST),
+    r"PAM: (Have exhausted maximum number of retries for service|.*?) for %s(.*) from %s(?: via \S+)?\s*\Z"
+    % (_INVALID, _HOST),
     re.DOTALL,
 )
 _AT_END = re.compile(r"(.*) from %s(?: port (\d+))?\Z" % _HOST, re.DOTALL)
@@ -127,7 +128,14 @@ def _invalid(rest: str, _message: str) -> Fact | None:
     if found is None:
         return None
     return _fact(
-        model.HINT, found.group(1), found.group(2), found.group(3), known="no", reason="no such account", origin="invalid", rank=ATTEMPT
+        model.HINT,
+        found.group(1),
+        found.group(2),
+        found.group(3),
+        known="no",
+        reason="no such account",
+        origin="invalid",
+        rank=ATTEMPT,
     )
 
 
@@ -146,7 +154,14 @@ def _root(rest: str, _message: str) -> Fact | None:
     if found is None:
         return None
     return _fact(
-        model.HINT, "root", found.group(1), found.group(2), known="yes", reason="root may not sign in", origin="root", rank=ATTEMPT
+        model.HINT,
+        "root",
+        found.group(1),
+        found.group(2),
+        known="yes",
+        reason="root may not sign in",
+        origin="root",
+        rank=ATTEMPT,
     )
 
 
@@ -236,7 +251,9 @@ def _ended(rest: str) -> Fact | None:
     if rest.startswith("user "):
         return None
     found = _PEER.match(rest)
-    return _fact(model.ENDED, source=found.group(1), port=found.group(2), reason="closed", rank=PROBE) if found else None
+    return (
+        _fact(model.ENDED, source=found.group(1), port=found.group(2), reason="closed", rank=PROBE) if found else None
+    )
 
 
 def _probe(reason: str, at_end: bool = True) -> t.Callable[[str, str], Fact | None]:
@@ -267,7 +284,11 @@ def _timeout(rest: str, message: str) -> Fact | None:
     if message.startswith("connection from ", place):
         place += len("connection from ")
     found = _PEER.match(message, place)
-    return _fact(model.HINT, source=found.group(1), port=found.group(2), reason="timed out", origin="probe", rank=PROBE) if found else None
+    return (
+        _fact(model.HINT, source=found.group(1), port=found.group(2), reason="timed out", origin="probe", rank=PROBE)
+        if found
+        else None
+    )
 
 
 def _dispatch(_rest: str, message: str) -> Fact | None:

@@ -44,7 +44,9 @@ class Clock:
         self._minute: tuple[str, int, int, int, int | None] | None = None
         self._base = 0.0
 
-    def moment(self, month: str, day: int, hour: int, minute: int, second: int, year: int | None = None) -> float | None:
+    def moment(
+        self, month: str, day: int, hour: int, minute: int, second: int, year: int | None = None
+    ) -> float | None:
         """Return seconds since the epoch, or None for a date that no year has."""
         key = (month, day, hour, minute, year)
         if key != self._minute:

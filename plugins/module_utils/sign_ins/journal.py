@@ -1,0 +1,156 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the messages of programs from systemd's journal, from where the last run stopped.
+
+The journal says itself which account and program sent a message, which no log file does: what another one than sshd
+writes in sshd's name is told from it.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import select
+import subprocess
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
+
+_DIRECTORIES = ("/var/log/journal", "/run/log/journal")
+_FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_COMM,_EXE"
+# auth and authpriv of syslog(3); messages of cron are among the latter in some distributions.
+_FACILITIES = ("SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10")
+_CURSOR = re.compile(r"[\w=;:+/.-]{1,512}\Z")
+_ENTRY_LIMIT = 1 << 20
+_SYSTEM = ("/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/nix/store/", "/run/current-system/")
+# What may sign as which program without being root.
+_SPEAKERS = re.compile(
+    r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear|[\w-]*pam[\w-]*|gdm[\w-]*|sddm[\w-]*|lightdm)\Z"
+)
+_GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear)\Z")
+
+
+def exists(directory: str | None = None) -> bool:
+    """Say whether there is a journal. directory: where it is, None for the system's places."""
+    for place in (directory,) if directory else _DIRECTORIES:
+        if glob.glob(os.path.join(glob.escape(place), "*.journal")) or glob.glob(os.path.join(place, "*", "*.journal")):
+            return True
+    return False
+
+
+class Journal:
+    """The journal's messages. After ``lines``: ``cursor``, the last that was read, and ``problem``, a sentence or None."""
+
+    def __init__(self, cursor: str | None, everything: bool, directory: str | None = None) -> None:
+        """everything: not only messages about sign-ins. directory: see ``exists``."""
+        self.cursor = cursor
+        self.problem: str | None = None
+        self.lines_read = 0
+        self.forged = 0
+        self._command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", "--output-fields=" + _FIELDS]
+        if directory:
+            self._command.append("--directory=" + directory)
+        self._matches = () if everything else _FACILITIES
+
+    def lines(self, passed: t.Callable[[], bool], since: float) -> t.Iterator[Line]:
+        """Return each new message. passed: says when to stop. since: where to begin when there is no cursor."""
+        command = list(self._command)
+        if self.cursor and _CURSOR.match(self.cursor):
+            command.append("--after-cursor=" + self.cursor)
+        else:
+            command.append("--since=@%d" % max(0, since))
+        try:
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                [*command, *self._matches],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.problem = "journalctl can't be run: %s" % error.strerror
+            return
+        try:
+            stopped = False
+            for entry in _entries(t.cast("t.IO[bytes]", process.stdout), passed):
+                if entry is None:
+                    stopped = True
+                    break
+                line = self._line(entry)
+                if line is not None:
+                    yield line
+            if not stopped and process.wait(30) != 0:
+                self.problem = "journalctl ended with status %d" % process.returncode
+        finally:
+            process.kill()
+            process.wait()
+            t.cast("t.IO[bytes]", process.stdout).close()
+
+    def _line(self, raw: bytes) -> Line | None:
+        try:
+            entry = json.loads(raw.decode("utf-8", "surrogateescape"))
+            moment = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+            self.cursor = str(entry["__CURSOR"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        self.lines_read += 1
+        message = _text(entry.get("MESSAGE"))
+        program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
+        if not message or not program:
+            return None
+        if not _believed(program, entry):
+            self.forged += 1
+            return None
+        pid = _text(entry.get("SYSLOG_PID") or entry.get("_PID"))
+        number = int(pid) if pid.isdigit() and len(pid) <= 10 else 0
+        return syslog.unfolded(moment, program, number, message[: syslog.LINE_LIMIT])
+
+
+def _believed(program: str, entry: t.Mapping[str, t.Any]) -> bool:
+    """Say whether a message was sent by whom it says, as far as that matters here."""
+    uid = _text(entry.get("_UID"))
+    if not _GUARDED.match(program) or uid in ("", "0"):
+        return True
+    exe = _text(entry.get("_EXE"))
+    return exe.startswith(_SYSTEM) and _SPEAKERS.match(os.path.basename(exe)) is not None
+
+
+def _text(value: t.Any) -> str:
+    """Return a field as text: journalctl writes as a list of numbers what is no UTF-8, and several fields as a list."""
+    if isinstance(value, list):
+        if value and all(isinstance(part, int) and 0 <= part < 256 for part in value):
+            return bytes(value).decode("utf-8", "surrogateescape")
+        return _text(value[-1]) if value else ""
+    return value if isinstance(value, str) else ""
+
+
+def _entries(stream: t.IO[bytes], passed: t.Callable[[], bool]) -> t.Iterator[bytes | None]:
+    """Return each line that a program writes; None and no more when the time is over. Too long ones are left out."""
+    rest, skipping = b"", False
+    descriptor = stream.fileno()
+    while True:
+        while not select.select([descriptor], [], [], 0.5)[0]:
+            if passed():
+                yield None
+                return
+        chunk = os.read(descriptor, 1 << 18)
+        if not chunk:
+            return
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            if skipping:
+                skipping = False
+                continue
+            yield line
+        if len(rest) > _ENTRY_LIMIT:
+            rest, skipping = b"", True
+        if passed():
+            yield None
+            return
