@@ -1,0 +1,215 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An event of a system call, decoded as far as somebody asks."""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import pwd
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import syscalls
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import decode
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+
+# The line of a SYSCALL record, as linux/kernel/auditsc.c writes it: audit_log_exit().
+SYSCALL = re.compile(
+    rb"type=SYSCALL msg=\S+ +arch=(\w+) syscall=(\d+)(?: per=\w+)?(?: success=(\w+) exit=(-?\w+))?"
+    rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+) (auid=(\d+) uid=(\d+)[^\"\n]*?)"
+    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|\S+) exe=(\"[^\"\n]*\"|\S+)(?: subj=([^\x1d\n]+?))?"
+    rb"(?: key=([^\x1d\n]*))?(?:\x1d|\n)"
+)
+(ARCH, NUMBER, SUCCESS, EXIT, A0, A1, A2, A3, PPID, PID, IDS, AUID, UID, TTY, SES, COMM, EXE, SUBJ, KEY) = range(19)
+
+EXECVE = re.compile(rb"\n(?:node=\S+ )?type=EXECVE msg=\S+ ([^\n]*)")
+_CWD = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\"[^\"\n]*\"|[^\s\x1d]+)")
+PATH = re.compile(
+    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=(\d+) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
+    rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+) ogid=\d+ rdev=\S+)?(?: obj=[^\n\x1d]*?)?(?: (?:name|obj)type=(\w+))?"
+)
+_SOCKADDR = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=([0-9A-F]+)")
+_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ proctitle=(\"[^\"\n]*\"|[^\s\x1d]+)")
+_CONTAINER = re.compile(rb"\n(?:node=\S+ )?type=CONTAINER_ID msg=\S+ [^\n]*?contid=(\S+)")
+_ID = re.compile(rb"(\w+)=(\d+)")
+
+_ARCHITECTURES = {
+    b"c000003e": "x86_64",
+    b"40000003": "i386",
+    b"c00000b7": "aarch64",
+    b"40000028": "arm",
+    b"c0000015": "ppc64le",
+    b"80000016": "s390x",
+}
+# The x86-64 kernel marks calls of its 32-bit ABI with 64-bit registers so.
+_X32 = 0x40000000
+
+# Of a command line; the kernel takes up to 2 MB.
+_MOST_ARGUMENTS = 131_072
+
+
+class PathItem(t.NamedTuple):
+    """A PATH record. name: as it was given to the kernel, "" where there is none."""
+
+    item: int
+    name: str
+    mode: str
+    owner: str
+    kind: str
+
+
+@functools.lru_cache(maxsize=4096)
+def syscall_name(architecture: bytes, number: bytes) -> str:
+    """Return the name of a system call, or its number where it isn't known."""
+    name = _ARCHITECTURES.get(architecture)
+    code = int(number)
+    if name == "x86_64" and code & _X32:
+        code ^= _X32
+    try:
+        return syscalls.names(name)[code] if name else number.decode("ascii")
+    except KeyError:
+        return number.decode("ascii")
+
+
+def architecture_name(architecture: bytes) -> str:
+    return _ARCHITECTURES.get(architecture, architecture.decode("ascii", "replace"))
+
+
+@functools.lru_cache(maxsize=4096)
+def user_name(number: bytes) -> str:
+    """Return an account's name, as this host knows it now, or its number."""
+    if number in (b"4294967295", b"-1"):
+        return "unset"
+    try:
+        return pwd.getpwuid(int(number)).pw_name
+    except (KeyError, OverflowError, ValueError):
+        return number.decode("ascii", "replace")
+
+
+class Activity:
+    """What a process did. parts: the groups of ``SYSCALL``. parent: who it is, as far as the log tells."""
+
+    __slots__ = ("__dict__", "event", "parent", "parts", "process")
+
+    def __init__(
+        self, event: Event, parts: t.Sequence[bytes | None], process: Process | None, parent: Process | None
+    ) -> None:
+        self.event = event
+        self.parts = parts
+        self.process = process
+        self.parent = parent
+
+    def part(self, number: int) -> str:
+        return decode.text(self.parts[number] or b"")
+
+    @functools.cached_property
+    def syscall(self) -> str:
+        return syscall_name(self.parts[ARCH] or b"", self.parts[NUMBER] or b"0")
+
+    @functools.cached_property
+    def success(self) -> str:
+        return self.part(SUCCESS)
+
+    @functools.cached_property
+    def exe(self) -> str:
+        return _known(self.parts[EXE] or b"")
+
+    @functools.cached_property
+    def comm(self) -> str:
+        return _known(self.parts[COMM] or b"")
+
+    @functools.cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the rules that made the event; several are separated by a byte 1."""
+        key = _known(self.parts[KEY] or b"")
+        return tuple(key.split("\x01")) if key else ()
+
+    @functools.cached_property
+    def ids(self) -> dict[str, bytes]:
+        """auid, uid, gid, euid and so on, as numbers."""
+        return {name.decode("ascii"): number for name, number in _ID.findall(self.parts[IDS] or b"")}
+
+    def user(self, kind: str) -> str:
+        """Return the name of the account with a kind of id: as the log has it where it is enriched."""
+        number = self.ids.get(kind, b"")
+        enriched = re.search(rb"[\x1d ]" + kind.upper().encode() + rb'="([^"\n]*)"', self._line)
+        return decode.text(enriched.group(1)) if enriched else user_name(number)
+
+    @functools.cached_property
+    def _line(self) -> bytes:
+        start = self.event.raw.find(b"type=SYSCALL ")
+        return self.event.raw[start : self.event.raw.find(b"\n", start)]
+
+    @functools.cached_property
+    def argv(self) -> tuple[str, ...]:
+        """The arguments of what was executed; of another event those of the process, as far as they are known."""
+        bodies = EXECVE.findall(self.event.raw)
+        if bodies:
+            return tuple(decode.arguments(bodies, _MOST_ARGUMENTS))
+        if self.process is not None:
+            return process_arguments(self.process)
+        return self.title
+
+    @functools.cached_property
+    def title(self) -> tuple[str, ...]:
+        found = _TITLE.search(self.event.raw)
+        return tuple(decode.title_arguments(found.group(1))) if found else ()
+
+    @functools.cached_property
+    def command_line(self) -> str:
+        return " ".join(self.argv)
+
+    @functools.cached_property
+    def cwd(self) -> str:
+        found = _CWD.search(self.event.raw)
+        return _known(found.group(1)) if found else ""
+
+    @functools.cached_property
+    def paths(self) -> tuple[PathItem, ...]:
+        return tuple(
+            PathItem(int(item), _known(name), decode.text(mode), decode.text(owner), decode.text(kind))
+            for item, name, mode, owner, kind in PATH.findall(self.event.raw)
+        )
+
+    def resolved(self, name: str) -> str:
+        """Return a name in a PATH record as an absolute path."""
+        if not name or name.startswith("/"):
+            return name
+        return posixpath.normpath(posixpath.join(self.cwd or "/", name))
+
+    @functools.cached_property
+    def address(self) -> dict[str, str]:
+        found = _SOCKADDR.search(self.event.raw)
+        return decode.address(found.group(1)) if found else {}
+
+    def beside(self, kind: str, field: str) -> str:
+        """Return a field of the first record of a kind that seldom comes with a call."""
+        for found, body in self.event.records():
+            if found == kind.encode():
+                return decode.body_fields(body).get(field, "")
+        return ""
+
+    @functools.cached_property
+    def container(self) -> str:
+        found = _CONTAINER.search(self.event.raw)
+        return (
+            "" if found is None or found.group(1) in (b"-1", b"18446744073709551615") else decode.text(found.group(1))
+        )
+
+
+def _known(raw: bytes) -> str:
+    return decode.text(decode.unquoted(raw))
+
+
+def process_arguments(process: Process) -> tuple[str, ...]:
+    """Return the arguments of a process in the table."""
+    if process.arguments.startswith(b"argc="):
+        return tuple(decode.arguments([process.arguments], _MOST_ARGUMENTS))
+    return tuple(decode.title_arguments(process.arguments))
+
+
+def process_image(process: Process) -> str:
+    return _known(process.exe)

@@ -1,0 +1,131 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The values in audit records: quoted, hexadecimal or plain, and the encoded ones among them.
+
+Bytes that are no UTF-8 are kept as lone surrogates (``surrogateescape``), so that every text can be turned back.
+"""
+
+from __future__ import annotations
+
+import binascii
+import errno
+import ipaddress
+import re
+import typing as t
+
+# Of the kernel's fields, those that audit_log_untrustedstring() writes: in quotes or, where there is a blank, a quote
+# or what isn't ASCII in them, in hexadecimal. Others that look like hexadecimal are numbers.
+_ENCODED = frozenset(
+    b"acct apparmor cmd comm cwd data device dir exe file grp invalid_context key laddr name new-chardev new-disk"
+    b" new-net new-fs new-rng new_group ocomm old-chardev old-disk old-fs old-net old-rng old_group path proctitle"
+    b" profile sw vm watch banners".split()
+)
+_FIELD = re.compile(
+    rb"([A-Za-z0-9_\-\[\]]+)=(\"[^\"]*\"?|'[^']*'?|\{[^}]*\}?|[^ ,\x1d]*(?:,[^ =\x1d]+(?=[ ,\x1d]|$))*)"
+)
+_HEX = re.compile(rb"(?:[0-9A-F]{2})+\Z")
+_ARGUMENT = re.compile(rb"a(\d+)(?:\[(\d+)\])?=(\"[^\"]*\"|[0-9A-F]*|\S*)")
+
+UNSET_ID = "4294967295"
+# Of the message of a user-space program; the rest is the kernel's or the audit library's.
+_MESSAGE = re.compile(rb" ?\bmsg='(.*)'\s*\Z", re.DOTALL)
+_FAMILIES = {1: "unix", 2: "inet", 10: "inet6", 16: "netlink", 17: "packet", 31: "bluetooth", 38: "alg", 40: "vsock"}
+
+
+def text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def unquoted(raw: bytes) -> bytes:
+    """Return the bytes of a value that the kernel encodes: quoted, hexadecimal, or ``(null)``, which is empty."""
+    if raw[:1] == b'"':
+        return raw[1:-1] if raw[-1:] == b'"' and len(raw) > 1 else raw[1:]
+    if _HEX.match(raw):
+        return binascii.unhexlify(raw)
+    return b"" if raw == b"(null)" else raw
+
+
+def body_fields(body: bytes) -> dict[str, str]:
+    """Return the fields of a record, decoded, in their order; the enriched ones (after the separator) too.
+
+    Fields of the message of a user-space program are among them, the first of a name counts: a program that writes
+    ``auid=`` into its own message doesn't change the kernel's.
+    """
+    kernel, _separator, enriched = body.partition(b"\x1d")
+    message = _MESSAGE.search(kernel)
+    found: dict[str, str] = {}
+    parts = [kernel] if message is None else [kernel[: message.start()], message.group(1)]
+    for part in [*parts, enriched]:
+        for name, value in _FIELD.findall(part):
+            key = name.decode("ascii")
+            if key not in found:
+                found[key] = value_text(name, value)
+    return found
+
+
+def value_text(name: bytes, value: bytes) -> str:
+    if value[:1] in (b'"', b"'"):
+        quote = value[:1]
+        return text(value[1:-1] if len(value) > 1 and value[-1:] == quote else value[1:])
+    if name in _ENCODED and _HEX.match(value):
+        return text(binascii.unhexlify(value))
+    return text(value)
+
+
+def arguments(bodies: t.Iterable[bytes], most: int) -> list[str]:
+    """Return the arguments in EXECVE records; those that are split over several are joined. At most so many bytes."""
+    whole: dict[int, bytes] = {}
+    pieces: dict[int, dict[int, bytes]] = {}
+    room = most
+    for body in bodies:
+        for number, piece, value in _ARGUMENT.findall(body):
+            room -= len(value)
+            if room < 0:
+                break
+            if piece:
+                pieces.setdefault(int(number), {})[int(piece)] = value
+            else:
+                whole[int(number)] = unquoted(value)
+    for number, parts in pieces.items():
+        # Each piece is quoted or hexadecimal as a whole: hexadecimal may not end within a piece, bytes of a
+        # character may.
+        whole[number] = b"".join(unquoted(parts[piece]) for piece in sorted(parts))
+    return [text(whole[number]) for number in sorted(whole)]
+
+
+def title_arguments(value: bytes) -> list[str]:
+    """Return the arguments in a PROCTITLE record's value: the first 128 bytes of the command line."""
+    return [text(part) for part in unquoted(value).rstrip(b"\0").split(b"\0")]
+
+
+def address(value: bytes) -> dict[str, str]:
+    """Return what a SOCKADDR record's hexadecimal says: ``family`` and, as it has them, ``ip``, ``port``, ``path``."""
+    try:
+        raw = binascii.unhexlify(value)
+    except (ValueError, binascii.Error):
+        return {}
+    if len(raw) < 2:
+        return {}
+    # The family is in the byte order of the machine that wrote it, and is less than 256.
+    family = raw[0] or raw[1]
+    found = {"family": _FAMILIES.get(family, str(family))}
+    if family == 2 and len(raw) >= 8:
+        found["port"] = str(int.from_bytes(raw[2:4], "big"))
+        found["ip"] = str(ipaddress.IPv4Address(raw[4:8]))
+    elif family == 10 and len(raw) >= 24:
+        found["port"] = str(int.from_bytes(raw[2:4], "big"))
+        ip = ipaddress.IPv6Address(raw[8:24])
+        # An IPv4 peer of a socket for both; rules know it as that.
+        found["ip"] = str(ip.ipv4_mapped or ip)
+    elif family == 1:
+        path = raw[2:]
+        found["path"] = "@" + text(path[1:].split(b"\0")[0]) if path[:1] == b"\0" else text(path.split(b"\0")[0])
+    return found
+
+
+def exit_name(value: str) -> str:
+    """Return a system call's exit as the name of the error where it is one: ``-13`` is ``EACCES``."""
+    if value.startswith("-") and value[1:].isdigit():
+        return errno.errorcode.get(int(value[1:]), value)
+    return value

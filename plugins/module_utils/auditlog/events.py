@@ -1,0 +1,139 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Audit events: the records that share a time and a serial number, put together from the lines of a log.
+
+Records of an event usually follow each other, and are found with one match of a regular expression. Where the kernel
+wrote several events at once their records are mixed; those wait in a table until the event is complete: the kernel
+ends each with PROCTITLE or EOE, records of user space stand alone, and what was cut off is complete when the log is two
+seconds further (the time that the audit tools allow).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# A line may begin with the node it is from. The kernel's timestamps have three digits of milliseconds.
+RUN = re.compile(
+    rb"(?:node=\S+ )?type=(\S+) msg=(audit\((\d+)\.(\d+):(\d+)\):?)(.*)\n(?:(?:node=\S+ )?type=\S+ msg=\2.*\n)*"
+)
+_LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
+_LAST = (b"type=PROCTITLE ", b"type=EOE ")
+
+COMPLETE_AFTER = 2
+# An attacker's events must not fill the memory by never being complete.
+_MOST_PENDING = 10_000
+_MOST_PENDING_BYTES = 16 * 1024 * 1024
+# Of one event: a command line of 2 MB is some 300 records.
+MOST_EVENT_BYTES = 8 * 1024 * 1024
+
+# Records of these types belong to an event of others; all but them that come first stand alone.
+_MULTIPLE = re.compile(
+    rb"(?:SYSCALL|PATH|CWD|EXECVE|PROCTITLE|SOCKADDR|SOCKETCALL|IPC|IPC_SET_PERM|FD_PAIR|MMAP|OBJ_PID|BPRM_FCAPS|CAPSET|"
+    rb"MQ_\w+|NETFILTER_CFG|KERN_MODULE|CONTAINER_ID|URINGOP|OPENAT2|BPF|TIME_INJOFFSET|TIME_ADJNTPVAL|EOE|EVENT_LISTENER|"
+    rb"FANOTIFY|CONFIG_CHANGE|LOGIN|AVC\w*|SECCOMP|MAC_\w+|ANOM_\w+|INTEGRITY_\w+|FEATURE_CHANGE|SELINUX_ERR|"
+    rb"APPARMOR\w*|KERNEL_OTHER|REPLACE|FS_RELABEL|UNKNOWN\[\d+\])\Z"
+)
+
+
+class Event(t.NamedTuple):
+    """One event. raw: its lines, each with its end. first: the type of the first record, ``SYSCALL`` mostly."""
+
+    seconds: int
+    milliseconds: int
+    serial: int
+    first: bytes
+    raw: bytes
+
+    @property
+    def time(self) -> float:
+        return self.seconds + self.milliseconds / 1000
+
+    def records(self) -> t.Iterator[tuple[bytes, bytes]]:
+        """Return each record's type and body, of lines that are whole."""
+        for line in self.raw.split(b"\n"):
+            found = _LINE.match(line)
+            if found:
+                yield found.group(1), found.group(5)
+
+
+class Joiner:
+    """Puts events together from chunks of whole lines. ``damaged``: how many lines were no records."""
+
+    def __init__(self, waiting: t.Sequence[str] = ()) -> None:
+        """waiting: as ``state`` returned it."""
+        self._pending: dict[bytes, list[bytes]] = {}
+        self._pending_bytes = 0
+        self._newest = 0
+        self.damaged = 0
+        self.cut = 0
+        for text in waiting:
+            raw = text.encode("latin-1")
+            found = RUN.match(raw)
+            if found:
+                self._wait(found.group(2), raw)
+
+    def state(self) -> list[str]:
+        """Return the events that are not complete, for the next run."""
+        return [b"".join(parts).decode("latin-1") for parts in self._pending.values()]
+
+    def events(self, chunk: bytes) -> t.Iterator[Event]:
+        """Return the events that are complete now. chunk: lines, each with its end."""
+        pending, is_multiple = self._pending, _MULTIPLE.match
+        position = 0
+        for found in RUN.finditer(chunk):
+            start, end = found.span()
+            if start != position:
+                self.damaged += _lines(chunk[position:start])
+            position = end
+            first, identity, seconds, milliseconds, serial = found.group(1, 2, 3, 4, 5)
+            now = int(seconds)
+            if now > self._newest:
+                self._newest = now
+                if pending:
+                    yield from self._late()
+            if identity in pending:
+                self._wait(identity, chunk[start:end])
+                if chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start):
+                    yield self._joined(identity)
+            elif chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start) or is_multiple(first) is None:
+                yield Event(now, int(milliseconds), int(serial), first, chunk[start:end])
+            else:
+                self._wait(identity, chunk[start:end])
+                if len(pending) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
+                    yield self._joined(next(iter(pending)))
+        if position != len(chunk):
+            self.damaged += _lines(chunk[position:])
+
+    def rest(self, now: float) -> t.Iterator[Event]:
+        """Return the events to which nothing can come any more at a time, in seconds since the epoch."""
+        self._newest = max(self._newest, int(now))
+        yield from self._late()
+
+    def _late(self) -> t.Iterator[Event]:
+        oldest = self._newest - COMPLETE_AFTER
+        late = [identity for identity in self._pending if int(identity[6:].partition(b".")[0]) < oldest]
+        for identity in late:
+            yield self._joined(identity)
+
+    def _wait(self, identity: bytes, raw: bytes) -> None:
+        parts = self._pending.setdefault(identity, [])
+        if sum(map(len, parts)) + len(raw) > MOST_EVENT_BYTES:
+            self.cut += 1
+            return
+        parts.append(raw)
+        self._pending_bytes += len(raw)
+
+    def _joined(self, identity: bytes) -> Event:
+        parts = self._pending.pop(identity)
+        raw = b"".join(parts)
+        self._pending_bytes -= len(raw)
+        found = RUN.match(raw)
+        if found is None:
+            raise ValueError("an event that waited has no records")
+        return Event(int(found.group(3)), int(found.group(4)), int(found.group(5)), found.group(1), raw)
+
+
+def _lines(text: bytes) -> int:
+    return sum(1 for line in text.split(b"\n") if line.strip())

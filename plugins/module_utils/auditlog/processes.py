@@ -1,0 +1,79 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which process is which: what was executed under a process id, and by whom, from the events of a log.
+
+A process that forks without executing is not in the log; its children's parent is then unknown, or known from another
+event of it. A process id that is used again is the new process as soon as that executes.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+_MOST = 30_000
+# What the next run has to know; older processes are mostly over.
+_MOST_KEPT = 5_000
+_MOST_BYTES = 2_048
+_LEVELS = 3
+
+
+class Process(t.NamedTuple):
+    """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE."""
+
+    pid: bytes
+    exe: bytes
+    arguments: bytes
+    parent: t.Any  # Process or None; mypy knows no recursive named tuples in Python 3.8
+
+
+class Processes:
+    """The table, by process id; the oldest are forgotten."""
+
+    def __init__(self, kept: t.Sequence[t.Sequence[t.Any]] = ()) -> None:
+        """kept: as ``state`` returned it."""
+        self._known: dict[bytes, Process] = {}
+        for entry in kept:
+            process = _restored(entry)
+            if process is not None:
+                self._known[process.pid] = process
+
+    def state(self) -> list[t.Any]:
+        return [_kept(process) for process in list(self._known.values())[-_MOST_KEPT:]]
+
+    def get(self, pid: bytes) -> Process | None:
+        return self._known.get(pid)
+
+    def executed(self, pid: bytes, ppid: bytes, exe: bytes, arguments: bytes) -> None:
+        """Note that a process executed a program; its parent is who the table says now."""
+        known = self._known
+        if pid in known:
+            del known[pid]
+        elif len(known) >= _MOST:
+            del known[next(iter(known))]
+        parent = known.get(ppid)
+        if parent is not None and parent.parent is not None and parent.parent.parent is not None:
+            # Chains must end somewhere: each level would keep the one above it in memory.
+            parent = parent._replace(parent=parent.parent._replace(parent=None))
+        known[pid] = Process(pid, exe, arguments[:_MOST_BYTES], parent)
+
+    def seen(self, pid: bytes, ppid: bytes, exe: bytes, title: bytes) -> None:
+        """Note a process that did something, if it is not known."""
+        if pid not in self._known:
+            self.executed(pid, ppid, exe, title)
+
+
+def _kept(process: Process | None) -> list[t.Any]:
+    levels: list[t.Any] = []
+    while process is not None and len(levels) < _LEVELS * 3:
+        levels += [part.decode("latin-1") for part in process[:3]]
+        process = process.parent
+    return levels
+
+
+def _restored(levels: t.Sequence[str]) -> Process | None:
+    process = None
+    for start in range(len(levels) - 3, -1, -3):
+        pid, exe, arguments = (part.encode("latin-1") for part in levels[start : start + 3])
+        process = Process(pid, exe, arguments, process)
+    return process

@@ -1,0 +1,140 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading: from the bytes of audit logs to detections."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Hit, Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
+
+SCOPE = "events"
+_STATE_VERSION = 1
+# An event that is larger than this is shown at once, not kept until it is.
+_KEPT_BYTES = 16_384
+
+State = t.Dict[str, t.Any]
+
+
+class Reader:
+    """Takes chunks of logs in their order. ``state`` is what the next run goes on from."""
+
+    def __init__(
+        self, compiled: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], since: float | None = None
+    ) -> None:
+        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for rules that are none."""
+        self._rules = RuleSet(compiled)
+        self._since = since
+        self.problems: list[str] = []
+        kept = state if state.get("version") == _STATE_VERSION else {}
+        try:
+            self._correlator = Correlator(compiled, kept.get("correlations"))
+        except (ValueError, KeyError, TypeError) as error:
+            self._correlator = Correlator(compiled)
+            self.problems.append("what correlations knew was given up: %s" % error)
+        self._joiner = Joiner(kept.get("pending", ()))
+        processes = Processes(kept.get("processes", ()))
+        self._processes = processes
+        self._verdicts = Verdicts(self._rules, processes)
+        self.tally = Tally(SCOPE)
+        self.events = 0
+        self.first_time: float | None = None
+        self.last_time: float = kept.get("last_time", 0.0)
+
+    @property
+    def rules(self) -> int:
+        return len(self._rules)
+
+    @property
+    def damaged(self) -> int:
+        """How many lines were no audit records."""
+        return self._joiner.damaged
+
+    @property
+    def commands(self) -> int:
+        """How many different commands were looked at, as far as that was remembered."""
+        return self._verdicts.commands
+
+    def read(self, chunk: bytes) -> None:
+        """Look at the events in a chunk of whole lines."""
+        self._look_at(self._joiner.events(chunk))
+
+    def finish(self, now: float) -> None:
+        """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
+        self._look_at(self._joiner.rest(now))
+        self.problems += self._correlator.problems()
+
+    def state(self) -> State:
+        return {
+            "version": _STATE_VERSION,
+            "pending": self._joiner.state(),
+            "processes": self._processes.state(),
+            "correlations": self._correlator.state(self.last_time),
+            "last_time": self.last_time,
+        }
+
+    def _look_at(self, events: t.Iterable[Event]) -> None:
+        look = self._verdicts.look
+        since = self._since
+        event = None
+        for event in events:
+            self.events += 1
+            if since is not None and event.seconds < since:
+                continue
+            if self.first_time is None:
+                self.first_time = event.time
+            looked = look(event)
+            if looked.hits:
+                self._found(event, looked.hits, looked.views)
+        if event is not None:
+            self.last_time = max(self.last_time, event.time)
+
+    def _found(self, event: Event, hits: t.Sequence[Hit], views: t.Sequence[LazyView]) -> None:
+        time = event.time
+        for hit in hits:
+            view = views[hit.place]
+            shown = views[0] if view.source == "auditd" and views[0].source else view
+            rule = self._rules.rule(hit.rule)
+            if not rule.component:
+                make: t.Any = functools.partial(evidence_of, shown, shown.parent)
+                self.tally.add(
+                    rule.alert,
+                    hit.subject,
+                    make() if len(event.raw) > _KEPT_BYTES else make,
+                    time,
+                    severity=rule.severity,
+                    techniques=rule.techniques,
+                    message=hit.message,
+                )
+            if self._correlator.wants(hit.rule):
+                evidence = evidence_of(shown, shown.parent)
+                for match in self._correlator.feed(hit.rule, time, view, evidence):
+                    self._correlated(match)
+
+    def _correlated(self, match: Match) -> None:
+        rule = self._rules.rule(match.rule)
+        subject = subject_of(rule, match.view)
+        evidences = match.evidences[-1:] if match.continued else match.evidences
+        for place, evidence in enumerate(evidences):
+            last = place == len(evidences) - 1
+            self.tally.add(
+                rule.alert,
+                subject,
+                evidence,
+                match.first_time,
+                match.last_time,
+                count=match.events if last else 0,
+                severity=rule.severity,
+                techniques=rule.techniques,
+                message=message_of(rule, match.view),
+            )

@@ -1,0 +1,419 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The views of an event of a system call: what it means, by the call and its paths.
+
+Fields of all of them: Image, CommandLine, CurrentDirectory, User and AuditUser (names), LogonId, Terminal, ProcessId,
+ParentProcessId, ParentImage, ParentCommandLine, GrandparentImage, GrandparentCommandLine, Key, Container, Syscall, Success, Exit,
+Architecture.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity, PathItem
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, Maker, RecordView
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+
+EXECUTES = frozenset(("execve", "execveat"))
+_CONNECTS = frozenset(("connect", "accept", "accept4", "sendto", "sendmsg"))
+# What system calls do to the paths in their records, by the name of the call. Those that are not here, and open a file,
+# write it when they create it, or are asked to.
+_ACTIONS = {
+    "rename": "rename",
+    "renameat": "rename",
+    "renameat2": "rename",
+    "unlink": "delete",
+    "unlinkat": "delete",
+    "rmdir": "delete",
+    "link": "link",
+    "linkat": "link",
+    "symlink": "symlink",
+    "symlinkat": "symlink",
+    "chmod": "chmod",
+    "fchmod": "chmod",
+    "fchmodat": "chmod",
+    "fchmodat2": "chmod",
+    "chown": "chown",
+    "fchown": "chown",
+    "lchown": "chown",
+    "fchownat": "chown",
+    "setxattr": "setxattr",
+    "lsetxattr": "setxattr",
+    "fsetxattr": "setxattr",
+    "setxattrat": "setxattr",
+    "removexattr": "setxattr",
+    "lremovexattr": "setxattr",
+    "fremovexattr": "setxattr",
+    "removexattrat": "setxattr",
+    "truncate": "truncate",
+    "ftruncate": "truncate",
+    "mknod": "create",
+    "mknodat": "create",
+    "mkdir": "create",
+    "mkdirat": "create",
+    "creat": "create",
+    "open": "write",
+    "openat": "write",
+    "openat2": "write",
+    "open_by_handle_at": "write",
+    "utime": "utime",
+    "utimes": "utime",
+    "utimensat": "utime",
+    "futimesat": "utime",
+}
+_OPENS = {"open": activity.A1, "openat": activity.A2, "open_by_handle_at": activity.A2}
+# O_WRONLY, O_RDWR, O_CREAT and O_TRUNC (asm-generic/fcntl.h); the same on every architecture that Linux servers have.
+_WRITES = 0o1 | 0o2 | 0o100 | 0o1000
+# Which arguments are no addresses, by call; of others every argument counts.
+_POINTERS = {
+    **dict.fromkeys(("execve", "open", "creat", "chmod", "unlink", "rmdir", "mkdir", "truncate"), (activity.A0,)),
+    "execve": (activity.A0, activity.A1, activity.A2, activity.A3),
+    "execveat": (activity.A1, activity.A2, activity.A3),
+    **dict.fromkeys(("openat", "unlinkat", "mkdirat", "fchmodat", "fchownat", "faccessat"), (activity.A1,)),
+    **dict.fromkeys(("connect", "bind", "accept", "accept4", "sendto", "sendmsg"), (activity.A1, activity.A3)),
+    **dict.fromkeys(("rename", "link", "symlink"), (activity.A0, activity.A1, activity.A2, activity.A3)),
+    **dict.fromkeys(("renameat", "renameat2", "linkat"), (activity.A1, activity.A3)),
+}
+
+_Parents = t.Optional[Process]
+
+
+def _parent(subject: Activity) -> _Parents:
+    return subject.parent
+
+
+def _grandparent(subject: Activity) -> _Parents:
+    return subject.parent.parent if subject.parent is not None else None
+
+
+def _image(process: _Parents) -> str:
+    return activity.process_image(process) if process is not None else ""
+
+
+def _line(process: _Parents) -> str:
+    return " ".join(activity.process_arguments(process)) if process is not None else ""
+
+
+_PROCESS: dict[str, Maker] = {
+    "Image": lambda a: a.exe,
+    "CommandLine": lambda a: a.command_line,
+    "Argv": lambda a: a.argv,
+    "Comm": lambda a: a.comm,
+    "CurrentDirectory": lambda a: a.cwd,
+    "User": lambda a: a.user("uid"),
+    "EffectiveUser": lambda a: a.user("euid"),
+    "AuditUser": lambda a: a.user("auid"),
+    "LogonId": lambda a: a.part(activity.SES),
+    "Terminal": lambda a: a.part(activity.TTY),
+    "ProcessId": lambda a: a.part(activity.PID),
+    "ParentProcessId": lambda a: a.part(activity.PPID),
+    "ParentImage": lambda a: _image(_parent(a)),
+    "ParentCommandLine": lambda a: _line(_parent(a)),
+    "GrandparentImage": lambda a: _image(_grandparent(a)),
+    "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
+    "Key": lambda a: a.keys,
+    "Container": lambda a: a.container,
+    "Syscall": lambda a: a.syscall,
+    "Success": lambda a: a.success,
+    "Exit": lambda a: decode.exit_name(a.part(activity.EXIT)),
+    "Architecture": lambda a: activity.architecture_name(a.parts[activity.ARCH] or b""),
+    "SecurityContext": lambda a: a.part(activity.SUBJ),
+}
+
+
+def _original_image(subject: Activity) -> str:
+    """Return the script that was executed, where the program is its interpreter."""
+    first = next((path for path in subject.paths if path.item == 0), None)
+    if first is None:
+        return ""
+    return subject.resolved(first.name)
+
+
+_EXECUTION: dict[str, Maker] = {
+    **_PROCESS,
+    "OriginalImage": _original_image,
+    # Of a call that failed, exe is still the program that called.
+    "Paths": lambda a: tuple(a.resolved(path.name) for path in a.paths if path.item == 0),
+}
+_FAILED: dict[str, Maker] = {**_EXECUTION, "TargetFilename": _original_image}
+_CALL: dict[str, Maker] = {
+    **_PROCESS,
+    "A0": lambda a: a.part(activity.A0),
+    "A1": lambda a: a.part(activity.A1),
+    "A2": lambda a: a.part(activity.A2),
+    "A3": lambda a: a.part(activity.A3),
+    "Paths": lambda a: tuple(a.resolved(path.name) for path in a.paths if path.kind != "PARENT"),
+    # Of a kernel module that is loaded or unloaded, and of a process that is traced or signalled.
+    "Module": lambda a: a.beside("KERN_MODULE", "name"),
+    "TargetProcessId": lambda a: a.beside("OBJ_PID", "opid"),
+    "TargetComm": lambda a: a.beside("OBJ_PID", "ocomm"),
+}
+
+
+def _of(makers: t.Mapping[str, Maker]) -> dict[str, Maker]:
+    """Return makers that take an activity, for subjects that have one and something besides."""
+    return {name: lambda pair, maker=maker: maker(pair[0]) for name, maker in makers.items()}
+
+
+_FILE: dict[str, Maker] = {
+    **_of(_PROCESS),
+    "TargetFilename": lambda p: p[1]["target"],
+    "SourceFilename": lambda p: p[1].get("source", ""),
+    "Action": lambda p: p[1]["action"],
+    "Mode": lambda p: p[1].get("mode", ""),
+    "Owner": lambda p: p[1].get("owner", ""),
+}
+_NETWORK: dict[str, Maker] = {
+    **_PROCESS,
+    "DestinationIp": lambda a: a.address.get("ip", ""),
+    "DestinationPort": lambda a: a.address.get("port", ""),
+    "DestinationPath": lambda a: a.address.get("path", ""),
+    "Protocol": lambda a: a.address.get("family", ""),
+    "Initiated": lambda a: "false" if a.syscall.startswith("accept") else "true",
+}
+_LISTEN: dict[str, Maker] = {
+    **_PROCESS,
+    "SourceIp": lambda a: a.address.get("ip", ""),
+    "SourcePort": lambda a: a.address.get("port", ""),
+    "SourcePath": lambda a: a.address.get("path", ""),
+    "Protocol": lambda a: a.address.get("family", ""),
+}
+
+
+def views(subject: Activity) -> list[LazyView]:
+    """Return what an event is to rules, the views of its records aside."""
+    call = subject.syscall
+    if call in EXECUTES:
+        if subject.success == "no":
+            return [LazyView("process_failed", _FAILED, subject)]
+        return [LazyView("process_creation", _EXECUTION, subject)]
+    if call in _CONNECTS:
+        return [LazyView("network_connection", _NETWORK, subject)]
+    if call == "bind":
+        return [LazyView("network_listen", _LISTEN, subject)]
+    found: list[LazyView] = []
+    if call in _ACTIONS and subject.success != "no":
+        found = [LazyView("file_event", _FILE, (subject, change)) for change in _changes(subject, call)]
+    return [*found, LazyView("syscall", _CALL, subject)]
+
+
+def _changes(subject: Activity, call: str) -> list[dict[str, str]]:
+    """Return what happened to which file."""
+    action = _ACTIONS[call]
+    items = [path for path in subject.paths if path.kind not in ("PARENT", "UNKNOWN")]
+    if action == "rename":
+        return _moves(subject, items, "DELETE", action)
+    if action == "link":
+        return _moves(subject, items, "NORMAL", action)
+    if action == "symlink":
+        return _links(subject, items)
+    if action == "write" and not any(path.kind == "CREATE" for path in items) and not _writes(subject, call):
+        return []
+    changes = []
+    for path in items:
+        change = _change(subject, path, {"CREATE": "create", "DELETE": "delete"}.get(path.kind, action))
+        if action == "chmod":
+            change["mode"] = _octal(subject.parts[deciding_argument(call) or activity.A1])
+        changes.append(change)
+    return changes
+
+
+def _change(subject: Activity, path: PathItem, action: str) -> dict[str, str]:
+    target = posixpath.join(*_parent_of(subject, path), path.name) if path.name else ""
+    return {"target": subject.resolved(target), "action": action, "mode": path.mode, "owner": path.owner}
+
+
+def _parent_of(subject: Activity, path: PathItem) -> list[str]:
+    """Return the directory of a name that the call gave relative to a descriptor, where the records have it."""
+    if path.name.startswith("/"):
+        return [""]
+    for other in subject.paths:
+        if other.kind == "PARENT" and other.item < path.item and other.name.startswith("/"):
+            base = posixpath.basename(path.name)
+            return [other.name] if base == path.name else [""]
+    return [""]
+
+
+def _moves(subject: Activity, items: t.Sequence[PathItem], gone: str, action: str) -> list[dict[str, str]]:
+    """Return the one change of a call that gives something another name."""
+    created = [path for path in items if path.kind == "CREATE"]
+    sources = [path for path in items if path.kind == gone]
+    if not created:
+        return [_change(subject, path, action) for path in items]
+    change = _change(subject, created[-1], action)
+    if sources:
+        change["source"] = _change(subject, sources[0], action)["target"]
+    return [change]
+
+
+def _links(subject: Activity, items: t.Sequence[PathItem]) -> list[dict[str, str]]:
+    created = [path for path in items if path.kind == "CREATE"]
+    changes = [_change(subject, path, "symlink") for path in created[-1:]]
+    # What the link leads to is a name that was not looked up: the record before has no kind that says more.
+    target = next((path.name for path in subject.paths if path.kind == "UNKNOWN"), "")
+    for change in changes:
+        change["source"] = target
+    return changes
+
+
+def _writes(subject: Activity, call: str) -> bool:
+    place = _OPENS.get(call)
+    if place is None:
+        return True
+    try:
+        return bool(int(subject.parts[place] or b"0", 16) & _WRITES)
+    except ValueError:
+        return False
+
+
+def deciding_argument(call: str) -> int | None:
+    """Return the place of the argument that decides what an event of this call is: how a file is opened, its mode."""
+    if call in _OPENS:
+        return _OPENS[call]
+    if _ACTIONS.get(call) == "chmod":
+        return activity.A2 if call.startswith("fchmodat") else activity.A1
+    return None
+
+
+def _octal(argument: bytes | None) -> str:
+    try:
+        return "%04o" % (int(argument or b"", 16) & 0o7777)
+    except ValueError:
+        return ""
+
+
+_TYPE_SKIP = frozenset((b"SYSCALL", b"EOE"))
+_VARIABLE = ("inode", "items", "pid", "ppid", "argc")
+_ARGUMENTS = {"a0": activity.A0, "a1": activity.A1, "a2": activity.A2, "a3": activity.A3}
+
+
+def _call_makers() -> dict[str, Maker]:
+    """Return the fields of a SYSCALL record, but for those that are another each time and say nothing."""
+    makers: dict[str, Maker] = {
+        "type": lambda _a: "SYSCALL",
+        "arch": lambda a: activity.architecture_name(a.parts[activity.ARCH] or b""),
+        "syscall": lambda a: a.syscall,
+        "SYSCALL": lambda a: a.syscall,
+        "success": lambda a: a.success,
+        "exit": lambda a: decode.exit_name(a.part(activity.EXIT)),
+        "tty": lambda a: a.part(activity.TTY),
+        "ses": lambda a: a.part(activity.SES),
+        "comm": lambda a: a.comm,
+        "exe": lambda a: a.exe,
+        "subj": lambda a: a.part(activity.SUBJ),
+        "key": lambda a: a.keys,
+    }
+    for name, number in _ARGUMENTS.items():
+        makers[name] = lambda a, number=number: "" if number in _POINTERS.get(a.syscall, ()) else a.part(number)
+    for name in ("auid", "uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid"):
+        makers[name] = lambda a, name=name: decode.text(a.ids.get(name, b""))
+        makers[name.upper()] = lambda a, name=name: a.user(name) if name.endswith("uid") else ""
+    return makers
+
+
+_SYSCALL_RECORD = _call_makers()
+
+
+def call_record_view(subject: Activity) -> LazyView:
+    return LazyView("auditd", _SYSCALL_RECORD, subject)
+
+
+def record_views(subject: Activity) -> list[LazyView]:
+    """Return the records of a system call as views with their own fields (source ``auditd``).
+
+    Of the call's arguments those that are addresses, and of all records process and inode numbers, are left out:
+    they are others each time.
+    """
+    found = [call_record_view(subject)]
+    for kind, body in subject.event.records():
+        if kind == b"EXECVE":
+            continue
+        if kind not in _TYPE_SKIP:
+            found.append(RecordView("auditd", record_fields(kind, body)))
+    if subject.syscall in EXECUTES:
+        arguments: dict[str, t.Any] = {"type": "EXECVE"}
+        arguments.update(("a%d" % number, value) for number, value in enumerate(subject.argv))
+        found.append(RecordView("auditd", arguments))
+    return found
+
+
+def record_fields(kind: bytes, body: bytes) -> dict[str, str]:
+    """Return a record's fields by their names in the log, and ``type``."""
+    fields = {"type": decode.text(kind)}
+    fields.update((name, value) for name, value in decode.body_fields(body).items() if name not in _VARIABLE)
+    if kind == b"PROCTITLE":
+        fields["proctitle"] = fields.get("proctitle", "").replace("\0", " ")
+    return fields
+
+
+_RESULTS = {"1": "success", "yes": "success", "0": "failed", "no": "failed", "fail": "failed"}
+
+
+class Message(t.NamedTuple):
+    """A record of user space, or one of the kernel's own that stands alone."""
+
+    kind: str
+    fields: t.Mapping[str, str]
+    body: bytes
+
+
+def _first(*names: str) -> Maker:
+    def maker(message: Message) -> str:
+        values = (message.fields.get(name, "") for name in names)
+        return next((value for value in values if value not in ("", "?", "(null)")), "")
+
+    return maker
+
+
+def _result(message: Message) -> str:
+    value = message.fields.get("res") or message.fields.get("result") or message.fields.get("success") or ""
+    return _RESULTS.get(value, value)
+
+
+def _named(field: str) -> Maker:
+    def maker(message: Message) -> str:
+        enriched = message.fields.get(field.upper())
+        if enriched:
+            return enriched
+        number = message.fields.get(field, "")
+        return activity.user_name(number.encode("ascii", "replace")) if number else ""
+
+    return maker
+
+
+_MESSAGE: dict[str, Maker] = {
+    "Type": lambda m: m.kind,
+    "Op": _first("op", "operation"),
+    "Result": _result,
+    "Account": _first("acct", "ID"),
+    "Image": _first("exe"),
+    "Comm": _first("comm"),
+    "CommandLine": _first("cmd", "proctitle", "data"),
+    "CurrentDirectory": _first("cwd"),
+    "Address": _first("addr"),
+    "Hostname": _first("hostname"),
+    "Terminal": _first("terminal", "tty"),
+    "User": _named("uid"),
+    "AuditUser": _named("auid"),
+    "OldAuditUser": _named("old-auid"),
+    "LogonId": _first("ses"),
+    "ProcessId": _first("pid"),
+    "Key": _first("key"),
+    "Unit": _first("unit"),
+    "Message": lambda m: decode.text(m.body.partition(b"\x1d")[0]),
+}
+
+
+def message_views(kind: bytes, body: bytes) -> list[LazyView]:
+    """Return the views of a record that stands alone: ``audit_record``, and ``auditd`` with its own fields."""
+    fields = decode.body_fields(body)
+    message = Message(decode.text(kind), fields, body)
+    makers = dict(_MESSAGE)
+    for name in fields:
+        # Whatever else the record has is there under its own name: apparmor, old-level, grantors ...
+        makers.setdefault(name, lambda m, name=name: m.fields[name])
+    return [LazyView("audit_record", makers, message), RecordView("auditd", record_fields(kind, body))]
