@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pathlib
 import time
 import typing as t
 
@@ -54,7 +52,7 @@ class ActionModule(ControllerActionBase):
             statuses=tuple(options["statuses"]),
             since=moment.parse(options["since"], now) if options["since"] else None,
         )
-        path = pathlib.Path(os.path.abspath(os.path.expanduser(options["path"])))
+        path = output.located(options["path"])
         try:
             mode = output.file_mode(options["mode"])
             data = from_store.collect(

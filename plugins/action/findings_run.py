@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import 
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import output
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
 
 
@@ -36,6 +37,7 @@ class ActionModule(ControllerActionBase):
             "playbook": {"type": "str"},
             "older_than": {"type": "str"},
             "reasons": {"type": "dict", "default": {}},
+            "report_path": {"type": "str"},
         },
         "required_if": [
             ("state", "finished", ["run"]),
@@ -47,6 +49,11 @@ class ActionModule(ControllerActionBase):
     def check(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
         if options["state"] != "started":
             return options  # what is forgotten may have a name that never was right
+        if options["report_path"]:
+            try:
+                output.check(options["report_path"])
+            except output.OutputError as error:
+                raise AnsibleActionFail(str(error)) from None
         return {**options, "capabilities": names.capabilities(options["capabilities"], catalogue.load())}
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

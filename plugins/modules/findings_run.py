@@ -79,6 +79,11 @@ options:
       - Hosts that have a result are left as they are.
     type: dict
     default: {}
+  report_path:
+    description:
+      - With O(state=started), the file that M(bulwark.servers.findings_report) is to write once the hosts were
+        looked at. No run is opened when it could not be written.
+    type: str
 seealso:
   - module: bulwark.servers.findings
   - module: bulwark.servers.findings_info

@@ -143,12 +143,11 @@ def test_a_syntax_check_needs_no_inventory(team: Team) -> None:
         ({"bulwark_width": "wide"}, "'bulwark_width' is of type"),
         ({"bulwark_strict": "perhaps"}, "'bulwark_strict' is of type"),
         ({"bulwark_become": "perhaps"}, "'bulwark_become' is of type"),
-        (
-            {"bulwark_capabilities": "file_integrty"},
-            "there is no capability 'file_integrty'; the collection has file_in",
-        ),
-        ({"bulwark_capabilities": ["file_integrity", "x"]}, "there is no capability 'x'; the collection has file_in"),
-        ({"bulwark_capabilities": []}, "no capability is named; the collection has file_integrity"),
+        ({"bulwark_capabilities": "file_integrty"}, "there is no capability 'file_integrty'; the collection has "),
+        ({"bulwark_capabilities": ["file_integrity", "x"]}, "there is no capability 'x'; the collection has "),
+        ({"bulwark_capabilities": []}, "no capability is named; the collection has "),
+        ({"bulwark_report_path": "/"}, "the report cannot be written to /: it is a directory; name the file to write"),
+        ({"bulwark_report_path": "/dev/null/x"}, "the report cannot be written to /dev/null/x: /dev/null is no direct"),
     ],
 )
 def test_a_wrong_option_is_found_before_anything_is_written(

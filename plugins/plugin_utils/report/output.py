@@ -29,6 +29,30 @@ def file_mode(value: t.Any) -> int:
     raise OutputError(f"mode '{value}' is no file mode: write three octal digits in quotes, as in \"0640\"")
 
 
+def located(given: str) -> pathlib.Path:
+    """Return the path of a file as a person gave it."""
+    return pathlib.Path(os.path.abspath(os.path.expanduser(given)))
+
+
+def check(given: str) -> None:
+    """Raise OutputError where no file could be written there later, and change nothing."""
+    path = located(given)
+    if given.endswith("/") or os.path.isdir(path):
+        raise OutputError(f"the report cannot be written to {given}: it is a directory; name the file to write")
+    # What is missing is made.
+    above = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not os.path.isdir(above):
+        raise OutputError(f"the report cannot be written to {path}: {above} is no directory; name a file elsewhere")
+    if not os.access(above, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise OutputError(
+            f"the report cannot be written to {path}: whoever runs this may not write to {above}; name a file elsewhere"
+        )
+    try:
+        _found(path)
+    except OSError as error:
+        raise OutputError(_refusal(path, error)) from error
+
+
 def put(path: pathlib.Path, text: str, mode: int, same: t.Callable[[str, str], bool], *, dry: bool) -> bool:
     """Make the file hold ``text`` with these permissions, unless it does already; return whether it didn't.
 
@@ -43,8 +67,12 @@ def put(path: pathlib.Path, text: str, mode: int, same: t.Callable[[str, str], b
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _replace(path, text, mode)
     except OSError as error:
-        raise OutputError(f"the report cannot be written to {path}: {error.strerror or error}") from error
+        raise OutputError(_refusal(path, error)) from error
     return True
+
+
+def _refusal(path: pathlib.Path, error: OSError) -> str:
+    return f"the report cannot be written to {path}: {error.strerror or error}"
 
 
 def _found(path: pathlib.Path) -> os.stat_result | None:

@@ -85,6 +85,46 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: pathlib.P
     assert (path.read_text(), os.listdir(tmp_path)) == ("old", ["report.html"])
 
 
+def test_where_a_file_can_be_written_nothing_is_said_and_nothing_made(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "old.html").write_text("old")
+    (tmp_path / "link.html").symlink_to(tmp_path / "nowhere" / "at all")
+    before = sorted(tmp_path.rglob("*"))
+    for name in ("new.html", "old.html", "link.html", "some/new/directory/report.html"):
+        output.check(str(tmp_path / name))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "it is a directory; name the file to write"),
+        ("reports/", "it is a directory; name the file to write"),
+        ("linked", "it is a directory; name the file to write"),
+        ("fifo", "is no file; give the path of one"),
+        ("file/report.html", "file is no directory; name a file elsewhere"),
+        ("file/new/report.html", "file is no directory; name a file elsewhere"),
+        ("n" * 300, "File name too long"),
+    ],
+)
+def test_where_no_file_can_be_written_is_said_before(tmp_path: pathlib.Path, name: str, message: str) -> None:
+    (tmp_path / "linked").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(output.OutputError) as error:
+        output.check(f"{tmp_path}/{name}")
+    assert message in str(error.value)
+
+
+def test_a_directory_that_one_may_not_write_to_is_named_before() -> None:
+    user = os.geteuid()
+    try:
+        os.seteuid(user or 65534)
+        with pytest.raises(output.OutputError, match="whoever runs this may not write to /usr; name a file elsewhere"):
+            output.check("/usr/new/report.html")
+    finally:
+        os.seteuid(user)
+
+
 @pytest.mark.parametrize(("value", "mode"), [("0600", 0o600), ("644", 0o644), (0o640, 0o640)])
 def test_a_mode_is_read_as_people_write_it(value: t.Any, mode: int) -> None:
     assert output.file_mode(value) == mode
