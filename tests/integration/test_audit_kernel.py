@@ -24,7 +24,7 @@ RULES = [
     "-a always,exit -F arch=b64 -S execve,execveat -F key=one",
     "-a never,exit -F arch=b32 -S adjtimex -F auid=unset -F exe=/usr/bin/true -F key=two",
     "-a always,exit -F path=/etc/passwd -F perm=wa -F key=three",
-    "-a always,exit -F arch=b64 -S open,openat,437 -F dir=/etc/apt -F perm=wa -F auid>=1000 -F auid!=unset -F key=four",
+    "-a always,exit -F arch=b64 -S open,openat,437 -F dir=/etc/apt -F auid>=1000 -F auid!=unset -F key=four",
     "-a always,exit -F arch=b64 -S clone -F a0&0x7c020000 -F key=five",
     "-a always,exit -F arch=b64 -S connect -F saddr_fam=10 -F key=six",
     "-a always,exit -F arch=b64 -S openat -F exit=-13 -C auid!=obj_uid -F key=seven -F key=eight",

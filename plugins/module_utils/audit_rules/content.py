@@ -1,0 +1,246 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rules a host gets: groups of content and the user's own lines, for its architectures, paths and kernel.
+
+A rule of a group is written as for auditctl, with four liberties:
+
+- without ``arch`` it is made for each architecture of the host, with those of its system calls that exist there;
+- with ``perm`` and without system calls it gets those that can have such an access, so that no other has to be looked
+  at;
+- its path may be a glob, or begin with ``~/`` for the home of each account that people log in with, and what isn't on
+  the host is left out;
+- it gets the key of its group, ``bulwark-GROUP``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import pwd
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import syscalls, text, words
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule, RuleError
+
+KEY_PREFIX = "bulwark-"
+AUTOMATION_KEY = KEY_PREFIX + "automation"
+# Each home makes a handful of rules.
+_MOST_HOMES = 100
+_MOST_MATCHES = 100
+
+# What can have an access: the kernel's classes of system calls (asm-generic/audit_*.h), and those that it takes apart.
+_OPENING = "open openat openat2 open_by_handle_at"
+_DIRECTORY_WRITE = """
+    rename mkdir rmdir creat link unlink symlink mknod mkdirat mknodat unlinkat renameat linkat symlinkat renameat2
+"""
+_ACCESS = {
+    "x": "execve execveat",
+    "r": _OPENING
+    + " readlink readlinkat quotactl quotactl_fd getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"
+    + " getxattrat listxattrat",
+    "w": _OPENING
+    + _DIRECTORY_WRITE
+    + " acct swapon quotactl quotactl_fd truncate truncate64 ftruncate ftruncate64 bind fallocate",
+    "a": """
+        link linkat chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat chown32 fchown32 lchown32 setxattr
+        lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat file_setattr
+    """,
+}
+_NETWORK = "connect,bind,listen,accept,accept4,sendto,sendmsg,sendmmsg"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What the options ask for. groups: (name, lines); a line for an older kernel or auditctl follows a ``||``."""
+
+    groups: t.Sequence[tuple[str, t.Sequence[str]]]
+    own: t.Sequence[str]
+    automation_users: t.Sequence[str]
+    quiet_programs: t.Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A rule and the group that it is from."""
+
+    rule: Rule
+    group: str
+
+
+@dataclasses.dataclass
+class Selection:
+    """The rules for a host in their order, and what was left out: (what, why)."""
+
+    wanted: list[Wanted] = dataclasses.field(default_factory=list)
+    left_out: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    absent: int = 0
+
+    @property
+    def rules(self) -> list[Rule]:
+        return [wanted.rule for wanted in self.wanted]
+
+
+def select(wish: Wish, host: text.Host, modern: bool, homes: t.Sequence[str] | None = None) -> Selection:
+    """Return the rules for a host. modern: kernel and auditctl know ``saddr_fam``; homes: instead of the host's.
+
+    The user's rules come first, so that theirs decide. UsageError for one of those that is wrong.
+    """
+    found = Selection()
+    try:
+        for line in wish.own:
+            _add(found, text.parse(line, host), "rules")
+    except RuleError as error:
+        raise UsageError("rules: %s" % error) from None
+    for name in wish.automation_users:
+        _automation(found, name, host)
+    for program in wish.quiet_programs:
+        if os.path.isdir(os.path.dirname(program)):
+            _group_line(found, "quiet", "-a never,exit -S %s -F exe=%s" % (_NETWORK, program), host, ())
+        else:
+            found.left_out.append((program, "there is no such program"))
+    accounts = _homes(found) if homes is None else homes
+    for name, lines in wish.groups:
+        for line in lines:
+            newer, _separator, older = line.partition(" || ")
+            if newer and (modern or not older):
+                _group_line(found, name, newer, host, accounts)
+            else:
+                for part in older.split(" ; "):
+                    _group_line(found, name, part, host, accounts)
+    found.wanted = _without_covered(found.wanted)
+    return found
+
+
+def _without_covered(wanted: t.Sequence[Wanted]) -> list[Wanted]:
+    """Leave out what is about a path below a directory that another rule of a group watches for the same anyway.
+
+    Every system call of every program is held against each rule, so that fewer are better.
+    """
+    broad = [scope for entry in wanted if entry.group != "rules" for scope in [_scope(entry.rule)] if scope]
+    found = []
+    for entry in wanted:
+        own = _scope(entry.rule) if entry.group != "rules" else None
+        if own is None or not any(own != other and other.covers(own) for other in broad if other.is_directory):
+            found.append(entry)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scope:
+    """What a rule is about that has no other condition than a path and the kinds of access to it."""
+
+    architecture: int | bytes | None
+    path: bytes
+    is_directory: bool
+    permissions: int
+    mask: int
+
+    def covers(self, other: _Scope) -> bool:
+        below = (other.path + b"/").startswith(self.path + b"/")
+        same = other.permissions & ~self.permissions == 0 and other.mask & ~self.mask == 0
+        return below and same and self.architecture == other.architecture
+
+
+def _scope(rule: Rule) -> _Scope | None:
+    numbers = {field.number for field in rule.fields}
+    if numbers - {words.ARCH, words.KEY, words.PERM, words.WATCH, words.DIR} or rule.action != words.ALWAYS:
+        return None
+    path = rule.value(words.DIR) or rule.value(words.WATCH)
+    permissions = rule.value(words.PERM)
+    if not isinstance(path, bytes) or not isinstance(permissions, int):
+        return None
+    return _Scope(rule.value(words.ARCH), path, words.DIR in numbers, permissions, rule.mask)
+
+
+def _add(found: Selection, rule: Rule, group: str) -> None:
+    if all(wanted.rule != rule for wanted in found.wanted):
+        found.wanted.append(Wanted(rule, group))
+
+
+def _automation(found: Selection, name: str, host: text.Host) -> None:
+    """Let what automation starts carry a key of its own: the login user can't be forged, as a command line can."""
+    user = host.user(name) if not name.isdigit() else int(name)
+    if user is None:
+        found.left_out.append((name, "there is no such account"))
+        return
+    line = "-a always,exit -S execve,execveat -F auid=%d -k %s" % (user, AUTOMATION_KEY)
+    _group_line(found, "automation", line, host, ())
+
+
+def _group_line(found: Selection, group: str, line: str, host: text.Host, homes: t.Sequence[str]) -> None:
+    for placed in _placed(found, text.split(line), homes):
+        for parts in _for_architectures(placed, host):
+            if not parts.keys and (parts.syscalls or parts.watch):
+                parts.keys = [KEY_PREFIX + group]
+            _add(found, text.build(parts, host, line), group)
+
+
+def _placed(found: Selection, parts: text.Parts, homes: t.Sequence[str]) -> t.Iterator[text.Parts]:
+    """Give the words once for each path on the host that they are about; as they are where they name none."""
+    for position, (name, operator, operand) in enumerate(parts.conditions):
+        if name == "exe" and not os.path.lexists(operand):
+            found.absent += 1
+            return
+        if name in ("path", "dir"):
+            paths = [path for path in _paths(operand, name == "dir", homes) if _usable(path, name == "dir")]
+            found.absent += not paths
+            for path in paths[:_MOST_MATCHES]:
+                conditions = [*parts.conditions]
+                conditions[position] = (name, operator, path)
+                yield dataclasses.replace(parts, conditions=conditions, syscalls=[*parts.syscalls], keys=[*parts.keys])
+            if len(paths) > _MOST_MATCHES:
+                found.left_out.append((operand, "it matches %d paths, the first 100 are watched" % len(paths)))
+            return
+    yield parts
+
+
+def _paths(operand: str, is_directory: bool, homes: t.Sequence[str]) -> list[str]:
+    if operand.startswith("~/"):
+        # What is in a home is up to its owner, who could lead the rule elsewhere with a link.
+        return [home + operand[1:] for home in homes if _is_own(home, operand[2:].split("/"))]
+    found = sorted(glob.glob(operand)) if glob.has_magic(operand) else [operand]
+    # The kernel does not follow a link at the end of the path of a directory.
+    return list(dict.fromkeys(map(os.path.realpath, found))) if is_directory else found
+
+
+def _is_own(home: str, names: t.Sequence[str]) -> bool:
+    path = home
+    for name in names:
+        path = os.path.join(path, name)
+        if os.path.islink(path):
+            return False
+    return True
+
+
+def _usable(path: str, is_directory: bool) -> bool:
+    """Say whether the kernel takes a watch of this path: the directory, or that of the file, must be there."""
+    return os.path.isdir(path) if is_directory else os.path.isdir(os.path.dirname(path)) and not os.path.isdir(path)
+
+
+def _for_architectures(parts: text.Parts, host: text.Host) -> t.Iterator[text.Parts]:
+    access = next((value for name, _operator, value in parts.conditions if name == "perm"), "")
+    calls = parts.syscalls or [call for letter in access for call in _ACCESS[letter].split()]
+    if parts.has("arch") or not calls or calls == ["all"]:
+        yield parts
+        return
+    for machine in words.both(host.machine):
+        known = syscalls.numbers(machine)
+        available = [call for call in dict.fromkeys(calls) if call in known]
+        if available:
+            conditions = [("arch", "=", machine), *parts.conditions]
+            yield dataclasses.replace(parts, conditions=conditions, syscalls=available, keys=[*parts.keys])
+
+
+def _homes(found: Selection) -> list[str]:
+    """Return the homes of the accounts that people log in with, root's first."""
+    accounts = [entry for entry in pwd.getpwall() if not entry.pw_shell.endswith(("/nologin", "/false", "/sync"))]
+    homes = [os.path.normpath(entry.pw_dir) for entry in sorted(accounts, key=lambda entry: entry.pw_uid)]
+    homes = [home for home in dict.fromkeys(homes) if home.count("/") >= 1 and home != "/" and os.path.isdir(home)]
+    if len(homes) > _MOST_HOMES:
+        found.left_out.append(
+            ("home directories", "there are %d, those of the first %d accounts are watched" % (len(homes), _MOST_HOMES))
+        )
+    return homes[:_MOST_HOMES]

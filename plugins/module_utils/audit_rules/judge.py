@@ -1,0 +1,125 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a host's audit rules: of those that were deployed, and of those that are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import text, words
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.files import Note
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.netlink import Status
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.plan import Conflict, Plan
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule
+
+SCOPE = "deployed_rules"
+_SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What was seen. loaded: the kernel's rules; file_right: whether the rule file is as it was deployed."""
+
+    machine: str
+    status: Status
+    loaded: t.Sequence[Rule]
+    plan: Plan
+    conflicts: t.Sequence[Conflict]
+    note: Note | None
+    file: str
+    file_right: bool
+
+
+def detections(seen: Seen) -> list[dict[str, t.Any]]:
+    """Return the detections of the scope ``deployed_rules``."""
+    found = [*_rules(seen), *_switched_off(seen)]
+    hiding = [conflict for conflict in seen.conflicts if not (conflict.total and seen.note)]
+    found += [_conflict(seen, conflict) for conflict in hiding]
+    if seen.status.lost and seen.note:
+        message = "%d records were lost since the host was booted." % seen.status.lost
+        found.append(_found("audit_events_lost", "audit", message, count=seen.status.lost))
+    return found
+
+
+def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
+    note, loaded = seen.note, set(seen.loaded)
+    missing = [rule for rule in note.rules if rule not in loaded] if note else []
+    if missing:
+        # The kernel itself drops the watch of a directory that is removed, as with a package.
+        by_itself = all(rule.value(words.DIR) is not None for rule in missing)
+        message = "%d of the %d audit rules that were deployed are not in the kernel." % (
+            len(missing),
+            len(note.rules) if note else 0,
+        )
+        yield _found(
+            "audit_rules_missing",
+            "audit rules",
+            message + (" All of them watch directories that were removed in the meantime." if by_itself else ""),
+            severity="low" if by_itself else None,
+            data={"missing": _lines(missing, seen.machine)},
+        )
+    elif seen.plan.changes:
+        yield _not_deployed(seen)
+    if note and note.digest and not seen.file_right:
+        message = "%s is not as it was deployed, so that the rules are others after the next boot." % printable(
+            seen.file
+        )
+        yield _found("audit_rules_missing", printable(seen.file), message)
+
+
+def _not_deployed(seen: Seen) -> dict[str, t.Any]:
+    wanted = len(seen.plan.ours) + len(seen.plan.add)
+    absent = len(set(seen.plan.add) - set(seen.plan.delete))
+    if seen.note is None and not seen.plan.ours and not seen.plan.delete:
+        return _found("audit_rules_not_deployed", "audit rules", "None of %d audit rules is deployed." % wanted)
+    message = "%d of %d audit rules that are asked for are not deployed, %d are too many." % (
+        absent,
+        wanted,
+        len(set(seen.plan.delete) - set(seen.plan.add)),
+    )
+    if not absent and len(seen.plan.delete) == len(seen.plan.add):
+        message = "The audit rules are deployed in another order than asked for."
+    if seen.status.immutable:
+        message += " The rules are immutable: they change when the host is booted."
+    data = {"not_deployed": _lines([rule for rule in seen.plan.add if rule not in seen.plan.delete], seen.machine)}
+    return _found("audit_rules_not_deployed", "audit rules", message, severity="low", data=data)
+
+
+def _switched_off(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
+    if seen.note is None:
+        return
+    if not seen.status.enabled:
+        yield _found("audit_switched_off", "kernel", "The kernel's auditing is disabled (auditctl -s: enabled 0).")
+    elif not seen.status.pid:
+        yield _found("audit_switched_off", "audit daemon", "No audit daemon takes what the kernel records.")
+    for conflict in seen.conflicts:
+        if conflict.total:
+            yield _conflict(seen, conflict, "audit_switched_off")
+
+
+def _conflict(seen: Seen, conflict: Conflict, alert: str = "audit_rules_conflict") -> dict[str, t.Any]:
+    line = printable(text.show(conflict.rule, seen.machine))
+    severity = "medium" if conflict.total and alert == "audit_rules_conflict" else None
+    return _found(
+        alert, line, "The rule '%s' is not this collection's: %s." % (line, conflict.reason), severity=severity
+    )
+
+
+def _found(
+    alert: str,
+    subject: str,
+    message: str,
+    severity: str | None = None,
+    data: t.Mapping[str, t.Any] | None = None,
+    count: int = 1,
+) -> dict[str, t.Any]:
+    evidences = [{"data": dict(data)}] if data else []
+    return detection(alert, subject, SCOPE, evidences, severity=severity, message=message, count=count)
+
+
+def _lines(rules: t.Sequence[Rule], machine: str) -> list[str]:
+    shown = [printable(text.show(rule, machine)) for rule in rules[:_SHOWN]]
+    return shown if len(rules) <= _SHOWN else [*shown, "and %d more" % (len(rules) - _SHOWN)]

@@ -1,0 +1,291 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploy, compare or remove the audit rules of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import platform
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _state
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import (
+    content,
+    files,
+    judge,
+    load,
+    netlink,
+    text,
+    words,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import Selection, Wish
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.files import Note, RuleFile
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.netlink import Kernel, KernelError, Status
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.plan import Conflict, Plan, conflicts_of, make
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule, RuleError
+
+_CAPABILITY = "audit"
+_PANIC = 2
+_LISTED = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A host as it is, and as it is to be."""
+
+    kernel: Kernel
+    machine: str
+    status: Status
+    loaded: tuple[Rule, ...]
+    note: Note | None
+    selection: Selection
+    plan: Plan
+    conflicts: tuple[Conflict, ...]
+    settings: t.Mapping[str, int]
+    file: RuleFile
+    content: bytes | None
+
+    @property
+    def file_differs(self) -> bool:
+        return self.file.read() != self.content if self.file.possible or self.content is None else False
+
+
+def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Do what the options ask for and return the module's result; in check mode look only."""
+    try:
+        with netlink.connected() as kernel, _state_directory(params, create=not check_mode) as directory:
+            if check_mode or directory is None:
+                return _keep(params, kernel, directory, check_mode=True)
+            with directory.locked(files.LOCK, params["lock_timeout"]):
+                return _keep(params, kernel, directory, check_mode=False)
+    except HostError as error:
+        if not check_mode:
+            raise
+        # A look at a host that can't be audited is no failure; that nothing was checked is what it says.
+        return {"changed": False, "detections": [], "coverage": [not_checked(judge.SCOPE, str(error))]}
+
+
+@contextlib.contextmanager
+def _state_directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
+    root = params["state_dir"] or _state.default_root(os.environ, os.geteuid())
+    directory = StateDirectory.open(root, _CAPABILITY, create=create)
+    try:
+        yield directory
+    finally:
+        if directory is not None:
+            directory.close()
+
+
+def _keep(
+    params: t.Mapping[str, t.Any], kernel: Kernel, directory: StateDirectory | None, check_mode: bool
+) -> dict[str, t.Any]:
+    host = look(params, kernel, files.read_note(directory))
+    present = params["state"] == "present"
+    if not check_mode and directory is not None:
+        if present:
+            _refuse_without_daemon(params, host)
+        _change(host, directory, present)
+    note = files.read_note(directory)
+    now = host if check_mode else look(params, kernel, note)
+    return _result(host, now, present)
+
+
+def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Host:
+    """Return what is, what is to be, and what leads there. HostError, UsageError."""
+    machine = words.native(platform.machine())
+    if machine is None:
+        raise HostError("The system calls of %s are not known to this version of the collection." % platform.machine())
+    present = params["state"] == "present"
+    selection = Selection()
+    if present:
+        groups = [(group["name"], group["rules"]) for group in params["_groups"] or ()]
+        wish = Wish(groups, params["rules"], params["automation_users"], params["exclude_programs"])
+        selection = content.select(wish, text.Host(machine), files.is_modern(platform.release()))
+    status, loaded = kernel.status(), kernel.rules()
+    plan = make(selection.rules, loaded, frozenset(note.rules if note else ()))
+    settings = _settings(params, status, note) if present else _settings_before(status, note)
+    file = RuleFile(params["rules_file"])
+    try:
+        lines = files.rule_file(selection.wanted, machine, settings) if present else None
+    except RuleError as error:
+        raise UsageError("rules: %s" % error) from None
+    conflicts = conflicts_of(plan.foreign, selection.rules) if present else []
+    return Host(kernel, machine, status, tuple(loaded), note, selection, plan, tuple(conflicts), settings, file, lines)
+
+
+def _settings(params: t.Mapping[str, t.Any], status: Status, note: Note | None) -> dict[str, int]:
+    """Return what the settings are to be; those that others chose more generously stay.
+
+    A host whose kernel panics when a record is lost rather waits, as whoever chose that wanted.
+    """
+    wanted = {"enabled": status.enabled or 1}
+    # As it was before the first deployment, so that a smaller limit can be asked for, too.
+    before = (note.before if note else {}).get("backlog_limit", status.backlog_limit)
+    wanted["backlog_limit"] = 0 if before == 0 else max(before, params["backlog_limit"])
+    if status.backlog_wait_time is not None and status.failure != _PANIC:
+        wanted["backlog_wait_time"] = params["backlog_wait_time"]
+    return wanted
+
+
+def _settings_before(status: Status, note: Note | None) -> dict[str, int]:
+    """Return the settings from before the deployment, of those that are still as it left them."""
+    if note is None:
+        return {}
+    return {name: value for name, value in note.before.items() if getattr(status, name, None) == note.since.get(name)}
+
+
+def _differing(host: Host) -> dict[str, int]:
+    return {name: value for name, value in host.settings.items() if getattr(host.status, name) != value}
+
+
+def _refuse_without_daemon(params: t.Mapping[str, t.Any], host: Host) -> None:
+    if not host.status.pid and params["require_daemon"]:
+        raise HostError(
+            "No audit daemon takes what the kernel records, which would go to the kernel's log: install and start"
+            " auditd, or set require_daemon=false."
+        )
+
+
+def _change(host: Host, directory: StateDirectory, present: bool) -> None:
+    """Change the host, in an order that can be cut off anywhere: what is loaded is noted before it is."""
+    kept = host.plan.ours + host.plan.add
+    old = host.note or Note(())
+    before = {name: getattr(host.status, name) for name in host.settings}
+    # What was there before the first deployment, not before the last.
+    since = dict(host.settings)
+    note = Note(kept, None, {**before, **old.before}, since)
+    if not _changes(host) and host.note is not None and host.note.rules == kept:
+        return
+    union = tuple(dict.fromkeys([*old.rules, *host.plan.delete, *kept]))
+    files.write_note(directory, dataclasses.replace(note, rules=union, digest=old.digest))
+    if not host.status.immutable:
+        _load(host)
+    try:
+        if host.file.possible or host.content is None:
+            host.file.write(host.content)
+    except HostError:
+        if not host.status.immutable:
+            load.undo(host.plan, host.kernel)
+        raise
+    if not host.status.immutable:
+        for name, value in _differing(host).items():
+            _set(host.kernel, name, value)
+    if present:
+        digest = files.digest(host.content) if host.content is not None and host.file.possible else None
+        # While the rules are immutable, those of before stay until the host is booted.
+        rules = union if host.status.immutable and host.plan.changes else kept
+        files.write_note(directory, dataclasses.replace(note, rules=rules, digest=digest))
+    else:
+        directory.remove(files.NOTE)
+
+
+def _load(host: Host) -> None:
+    try:
+        load.apply(host.plan, host.kernel)
+    except load.LoadError as error:
+        line = printable(text.show(error.rule, host.machine))
+        what = "everything is as it was"
+        if error.lost:
+            what = "%d rules could not be put back: run this again, or boot the host" % len(error.lost)
+        raise HostError("The kernel refused the rule '%s': %s; %s." % (line, error, what)) from error
+
+
+def _set(kernel: Kernel, name: str, value: int) -> None:
+    try:
+        kernel.set(name, value)
+    except KernelError as error:
+        raise HostError("The kernel refused %s=%d: %s; the rules are loaded." % (name, value, error)) from error
+
+
+def _changes(host: Host) -> bool:
+    """Say whether anything is to be changed that can be changed now."""
+    if host.file_differs:
+        return True
+    return not host.status.immutable and (host.plan.changes or bool(_differing(host)))
+
+
+def _result(host: Host, now: Host, present: bool) -> dict[str, t.Any]:
+    plan = host.plan
+    machine = host.machine
+    waiting = host.status.immutable and plan.changes
+    kept = host.plan.ours + host.plan.add
+    noted = host.note is not None if present else host.note is None
+    result: dict[str, t.Any] = {
+        "changed": _changes(host) or (present and not noted),
+        "reboot_required": waiting,
+        "rules_count": len(kept),
+        "added": _lines([rule for rule in plan.add if rule not in plan.delete], machine),
+        "removed": _lines([rule for rule in plan.delete if rule not in plan.add], machine),
+        "foreign_count": len(plan.foreign),
+        "conflicts": [
+            {"rule": printable(text.show(conflict.rule, machine)), "reason": conflict.reason}
+            for conflict in host.conflicts
+        ],
+        "left_out": [{"subject": printable(what), "reason": why} for what, why in host.selection.left_out],
+        "status": dataclasses.asdict(now.status),
+        "diff": _diff(host),
+        "warnings": _warnings(host, waiting, present),
+        "detections": [],
+        "coverage": [],
+    }
+    if present:
+        right = now.note is None or now.note.digest is None or files.digest(now.file.read() or b"") == now.note.digest
+        seen = judge.Seen(machine, now.status, now.loaded, now.plan, now.conflicts, now.note, now.file.path, right)
+        result["detections"] = judge.detections(seen)
+        result["coverage"] = [_coverage(now)]
+    else:
+        reason = "There are no audit rules of this collection, as asked for with state=absent."
+        result["coverage"] = [not_checked(judge.SCOPE, reason)]
+    return result
+
+
+def _coverage(now: Host) -> dict[str, t.Any]:
+    coverage = ScopeCoverage(judge.SCOPE)
+    coverage.examined = len(now.loaded)
+    for what, why in now.selection.left_out:
+        coverage.skip(printable(what), why)
+    return coverage.entry()
+
+
+def _warnings(host: Host, waiting: bool, present: bool) -> list[str]:
+    found = []
+    if waiting:
+        found.append("The audit rules are immutable: what was written takes effect when the host is booted.")
+    if present and not host.file.possible:
+        found.append("There is no %s, so the rules are gone after the next boot." % os.path.dirname(host.file.path))
+    if present and host.status.failure == _PANIC:
+        found.append(
+            "Others have set the kernel to panic when it loses an audit record (auditctl -f 2). It was left so, and"
+            " backlog_wait_time, too; a flood of events can stop this host."
+        )
+    found += [
+        "The rule '%s' of somebody else is a conflict: %s."
+        % (printable(text.show(conflict.rule, host.machine)), conflict.reason)
+        for conflict in host.conflicts
+    ]
+    return found
+
+
+def _diff(host: Host) -> dict[str, str]:
+    machine, plan = host.machine, host.plan
+    before = [text.show(rule, machine) for rule in plan.ours + plan.delete]
+    after = [text.show(rule, machine) for rule in plan.ours + plan.add]
+    settings = _differing(host)
+    before += ["%s %d" % (name, getattr(host.status, name)) for name in settings]
+    after += ["%s %d" % (name, value) for name, value in settings.items()]
+    return {
+        "before": "".join("%s\n" % printable(line) for line in before),
+        "after": "".join("%s\n" % printable(line) for line in after),
+        "before_header": "audit rules",
+        "after_header": "audit rules",
+    }
+
+
+def _lines(rules: t.Sequence[Rule], machine: str) -> list[str]:
+    return [printable(text.show(rule, machine)) for rule in rules[:_LISTED]]

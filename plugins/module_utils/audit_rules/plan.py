@@ -1,0 +1,94 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done so that the kernel has the rules that it should, and what others' rules mean for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import words
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import KEY_PREFIX
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule
+
+# Records that detections are made of; whoever drops them drops detections.
+_NEEDED = """
+    LOGIN USER_AUTH USER_ACCT USER_MGMT CRED_ACQ USER_START USER_END USER_CHAUTHTOK USER_LOGIN USER_LOGOUT ADD_USER
+    DEL_USER ADD_GROUP DEL_GROUP USER_CMD GRP_MGMT SERVICE_START SERVICE_STOP SYSCALL PATH SOCKADDR CWD EXECVE OBJ_PID
+    CONFIG_CHANGE PROCTITLE KERN_MODULE ANOM_PROMISCUOUS ANOM_ABEND AVC SYSTEM_BOOT SYSTEM_SHUTDOWN NETFILTER_CFG
+"""
+_HIDES_ALL = "it keeps the kernel from recording the system calls of every program that is started"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to delete and then to add, both in the order in which the kernel is to get them."""
+
+    delete: tuple[Rule, ...]
+    add: tuple[Rule, ...]
+    # What stays as it is: ours, and others'.
+    ours: tuple[Rule, ...]
+    foreign: tuple[Rule, ...]
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.delete or self.add)
+
+
+@dataclasses.dataclass(frozen=True)
+class Conflict:
+    """A rule of somebody else that hides what ours are for. total: it hides every system call."""
+
+    rule: Rule
+    reason: str
+    total: bool
+
+
+def is_ours(rule: Rule, known: t.AbstractSet[Rule]) -> bool:
+    """Say whether a rule is one of this collection's: it was noted when it was loaded, or has one of its keys."""
+    return rule in known or any(key.startswith(KEY_PREFIX) for key in rule.keys)
+
+
+def make(wanted: t.Sequence[Rule], loaded: t.Sequence[Rule], known: t.AbstractSet[Rule]) -> Plan:
+    """Return what leads from the loaded rules to the wanted ones; others' are left alone.
+
+    The kernel adds at the end and asks in order. So from the first one that differs on, ours are loaded anew. A wanted
+    rule that somebody else has loaded is there, and stays theirs.
+    """
+    ours = [rule for rule in loaded if is_ours(rule, known)]
+    foreign = [rule for rule in loaded if not is_ours(rule, known)]
+    theirs = set(foreign)
+    missing = [rule for rule in wanted if rule not in theirs]
+    same = 0
+    while same < min(len(ours), len(missing)) and ours[same] == missing[same]:
+        same += 1
+    return Plan(tuple(ours[same:]), tuple(missing[same:]), tuple(ours[:same]), tuple(foreign))
+
+
+def conflicts_of(foreign: t.Sequence[Rule], wanted: t.Sequence[Rule]) -> list[Conflict]:
+    """Return those of others' rules that hide what ours are for, the worst first."""
+    calls = 0
+    for rule in wanted:
+        if rule.filter == words.EXIT and rule.action == words.ALWAYS:
+            calls |= rule.mask
+    found = [conflict for rule in foreign for conflict in _conflict(rule, calls)]
+    return sorted(found, key=lambda conflict: not conflict.total)
+
+
+def _conflict(rule: Rule, calls: int) -> t.Iterator[Conflict]:
+    narrow = [field for field in rule.fields if field.number not in (words.ARCH, words.KEY, words.MSGTYPE)]
+    if narrow:
+        return
+    if rule.filter == words.TASK and rule.action == words.NEVER:
+        yield Conflict(rule, _HIDES_ALL, True)
+    elif rule.filter == words.EXIT and rule.action == words.NEVER and rule.mask & calls:
+        yield Conflict(rule, "it hides system calls that detections need", False)
+    elif rule.filter == words.USER and rule.action == words.NEVER:
+        yield Conflict(rule, "it hides the records of programs, as those of sign-ins", False)
+    elif rule.filter == words.EXCLUDE:
+        kind = rule.value(words.MSGTYPE)
+        name = words.MESSAGE_NAMES.get(kind) if isinstance(kind, int) else None
+        equal = any(field.operator == words.EQUAL for field in rule.fields if field.number == words.MSGTYPE)
+        if name in _NEEDED.split() or not equal:
+            yield Conflict(rule, "it drops records of the kind %s, which detections need" % (name or "unknown"), False)
