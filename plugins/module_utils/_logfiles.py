@@ -110,8 +110,10 @@ class LogFile:
         self._stream.seek(place)
         self._place = place
 
-    def chunks(self) -> t.Iterator[bytes]:
+    def chunks(self, record: int = 0) -> t.Iterator[bytes]:
         """Return what is new, in chunks of whole lines; ``offset`` is where each ended. Raises OSError, EOFError, zlib.error.
+
+        record: the size of a record, for a file that has those instead of lines.
 
         The last line of a compressed file, to which nothing comes any more, may have no end.
         """
@@ -128,7 +130,7 @@ class LogFile:
             if limit is not None:
                 limit -= len(part)
             chunk = kept + part
-            end = chunk.rfind(b"\n") + 1
+            end = len(chunk) // record * record if record else chunk.rfind(b"\n") + 1
             if not end and len(chunk) > _MOST_LINE:
                 end = len(chunk)
             kept = chunk[end:]
