@@ -76,6 +76,11 @@ class Catalogue:
         """The capabilities that raise the alerts, which are all that the collection has."""
         return tuple(sorted({alert.capability for alert in self}))
 
+    @property
+    def techniques(self) -> frozenset[str]:
+        """The ids of all ATT&CK techniques that there is a name for."""
+        return frozenset(self._techniques)
+
     def alert(self, alert_id: str) -> Alert:
         try:
             return self._alerts[alert_id]

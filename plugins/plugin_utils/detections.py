@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime as dt
 import json
 import pathlib
 import typing as t
@@ -17,7 +18,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.compiler import compile_rules
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import Problem
+from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options
+from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.rules import compile_lists
 
 try:
     import sigma.rule
@@ -36,19 +40,21 @@ class Content:
 
     payload: for the option ``_content`` of the modules, which ``module_utils/sigma/payload.py`` reads. problems: one
     sentence for each rule or entry of a list that is not used. rules: how many are used. foreign: how many of the
-    user's rules are for other systems.
+    user's rules are for other systems. threats: how many entries of threat lists are used.
     """
 
     payload: str
     problems: tuple[str, ...]
     rules: int
     foreign: int
+    threats: int
 
 
-def load(rule_paths: t.Sequence[str] = (), own_rules: bool = True) -> Content:
+def load(rule_paths: t.Sequence[str] = (), threat_lists: t.Sequence[t.Any] = (), own_rules: bool = True) -> Content:
     """Return the content for all hosts of a run. Raises ContentError for a path that isn't there.
 
-    rule_paths: files, or directories of files, with Sigma rules. own_rules: whether the collection's are used.
+    rule_paths: files, or directories of files, with Sigma rules. threat_lists: what threat_lists/options.py takes.
+    own_rules: whether the collection's rules are used.
     """
     if not _PYSIGMA:
         raise ContentError(
@@ -60,14 +66,17 @@ def load(rule_paths: t.Sequence[str] = (), own_rules: bool = True) -> Content:
         more, wrong = _documents(path)
         found += more
         problems += wrong
-    alerts = {alert.id for alert in catalogue.load() if alert.capability == CAPABILITY}
-    compilation = compile_rules(found, alerts, _lists())
-    problems += compilation.problems
+    everything = catalogue.load()
+    alerts = {alert.id for alert in everything if alert.capability == CAPABILITY}
+    threats = compile_lists(options.checked(threat_lists), dt.datetime.now(dt.UTC))
+    compilation = compile_rules(found, Known(alerts, everything.techniques), _lists(), threats.rules)
+    problems += [*threats.problems, *compilation.problems]
     return Content(
-        payload=_packed(compilation.payload),
+        payload=_packed({**compilation.payload, "lists": threats.lists}),
         problems=tuple(str(problem) for problem in problems),
         rules=compilation.loaded,
         foreign=compilation.foreign,
+        threats=threats.entries,
     )
 
 

@@ -5,30 +5,65 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Condition, Values, condition
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Index
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled, Rule, View, rules_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import (
+    Compiled,
+    Node,
+    Rule,
+    View,
+    rules_of,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.threats import Indicator, Listed, ThreatList
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 
 _NO_FIELDS: frozenset[str] = frozenset()
 
 
+def _never(_values: Values) -> bool:
+    return False
+
+
 class RuleSet:
-    """Compiled rules, ready to match. Made once in a process; it keeps nothing of what it matched."""
+    """Compiled rules, ready to match. Made once in a process; it keeps nothing of what it matched.
+
+    problems: a sentence for each rule that this host's Python can't use. Raises ValueError for what is not compiled.
+    """
 
     def __init__(self, compiled: Compiled) -> None:
         self._rules = rules_of(compiled)
         self._conditions: list[Condition] = []
         self._indexes: dict[str, Index] = {}
         self._fields: dict[str, frozenset[str]] = {}
+        self._listed: dict[int, Listed] = {}
+        self.problems: list[str] = []
+        lists = [ThreatList(entry) for entry in compiled.get("lists", ())]
         for number, entry in enumerate(compiled["rules"]):
-            source = entry["source"]
-            self._conditions.append(condition(entry["condition"]))
+            source, node = entry["source"], entry["condition"]
+            if node[0] == "listed":
+                self._listed[number] = Listed(lists[node[1]], node[2])
+            self._conditions.append(self._condition(number, node))
             self._indexes.setdefault(source, Index()).add(number, entry.get("prefilter"))
-            asked = fields_of(entry["condition"]) | frozenset(entry.get("fields", ()))
+            asked = fields_of(node) | frozenset(entry.get("fields", ()))
             self._fields[source] = self._fields.get(source, _NO_FIELDS) | asked
         for index in self._indexes.values():
             index.seal()
+
+    def _condition(self, number: int, node: Node) -> Condition:
+        if number in self._listed:
+            return self._listed[number].seen
+        try:
+            return condition(node)
+        except re.error as error:
+            # The controller's Python took it; an older one on a host may not.
+            self.problems.append(
+                "rule '%s' has a regular expression that the host's Python can't use: %s"
+                % (self._rules[number].title, error)
+            )
+            return _never
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -57,3 +92,22 @@ class RuleSet:
     def rule(self, number: int) -> Rule:
         """Return what a rule, or a correlation that the correlator reported, says."""
         return self._rules[number]
+
+    def indicators(self, number: int, view: View) -> tuple[Indicator, ...]:
+        """Return the entries of a threat list that a rule saw in a view; none where it is no rule of a threat list."""
+        listed = self._listed.get(number)
+        return listed.found(Values(view)) if listed is not None else ()
+
+    def subject(self, number: int, view: View) -> str:
+        """Return what the finding of a match is about; for correlations, view is the match's."""
+        return subject_of(self._rules[number], self._explained(number, view))
+
+    def message(self, number: int, view: View) -> str | None:
+        """Return the sentence that a rule has for a match, None where it has none."""
+        message = message_of(self._rules[number], self._explained(number, view))
+        note = next((indicator.note for indicator in self.indicators(number, view)), "")
+        return "%s (%s)" % (message, note) if message and note else message
+
+    def _explained(self, number: int, view: View) -> View:
+        found = self.indicators(number, view)
+        return {**view, "Indicator": found[0].value} if found else view

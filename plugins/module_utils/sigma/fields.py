@@ -25,6 +25,8 @@ def _fields(node: Node) -> t.Iterator[str]:
             yield from _fields(part)
     elif kind == "not":
         yield from _fields(node[1])
+    elif kind == "listed":
+        yield from node[2]
     elif kind in ("words", "patterns"):
         yield from node[1] or (ALL_FIELDS,)
     else:

@@ -19,12 +19,14 @@ _REMEMBERED = 2048
 _LONGEST_REMEMBERED = 256
 
 
-class _Field:
-    """What rules ask of one field: whole values, last parts of paths, and groups of characters."""
+class Lookup:
+    """What rules ask of one field: whole values, last parts of paths, and groups of characters.
 
-    def __init__(self, name: str, unpackers: dict[int, struct.Struct]) -> None:
-        self.name = name
-        self._unpackers = unpackers
+    ``add`` all, ``seal`` it, and ask for ``candidates``.
+    """
+
+    def __init__(self) -> None:
+        self._unpackers: dict[int, struct.Struct] = {}
         self._equals: _Numbers = {}
         self._bases: _Numbers = {}
         self._parts: _Numbers = {}
@@ -86,9 +88,8 @@ class Index:
     """The rules of one source. ``add`` them all, ``seal`` it, and ask for ``candidates``."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, _Field] = {}
+        self._fields: dict[str, Lookup] = {}
         self._always: list[int] = []
-        self._unpackers: dict[int, struct.Struct] = {}
 
     def add(self, number: int, prefilter: t.Sequence[t.Sequence[t.Any]] | None) -> None:
         """Add a rule with what plugin_utils/sigma/prefilter.py found; without that it is always a candidate."""
@@ -98,7 +99,7 @@ class Index:
         for kind, name, texts in prefilter:
             field = self._fields.get(name)
             if field is None:
-                field = self._fields[name] = _Field(name, self._unpackers)
+                field = self._fields[name] = Lookup()
             for text in texts:
                 field.add(kind, text, number)
 

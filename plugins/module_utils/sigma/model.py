@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the compiled form of rules is made of: JSON that the controller writes and the host reads.
 
-A compiled rule set is ``{"version": 1, "rules": [...], "correlations": [...]}``. A rule has ``source``, the facts of
-``Rule``, ``condition`` (a node), ``prefilter`` (what it can't match without, see ``index``) and ``fields`` (what else
-has to be in its views). Nodes are lists:
+A compiled rule set is ``{"version": 1, "rules": [...], "correlations": [...], "lists": [...]}``. A rule has ``source``,
+the facts of ``Rule``, ``condition`` (a node), ``prefilter`` (what it can't match without, see ``index``) and ``fields``
+(what else has to be in its views). Nodes are lists:
 
 ======================================  ==============================================================================
 ``["and", [node...]]``, ``["or", ...]``  all, or one of them
@@ -20,6 +20,7 @@ has to be in its views). Nodes are lists:
 ``["same", field, other, test]``         compared with another field
 ``["words", [field...], test, [value...]]``  a value in one of the fields; in any field where none is given
 ``["patterns", [field...], [[pattern, flags]]]``  the same for regular expressions
+``["listed", number, [field...]]``      an entry of the threat list of that number in ``lists``; never part of another
 ======================================  ==============================================================================
 """
 

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.correlate import correlation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import facts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known, facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import (
     Lists,
     Node,
@@ -55,18 +55,27 @@ class Compilation:
     loaded: int
 
 
-def compile_rules(documents: t.Sequence[Document], alerts: t.Collection[str], lists: Lists) -> Compilation:
-    """Compile documents. alerts: those that rules may name. lists: what ``expand`` puts in, by name."""
+def compile_rules(
+    documents: t.Sequence[Document],
+    known: Known,
+    lists: Lists,
+    first: t.Sequence[dict[str, t.Any]] = (),
+) -> Compilation:
+    """Compile documents. known: what rules may name. lists: what ``expand`` puts in, by name.
+
+    first: compiled rules that are not from documents, to which those from documents are added.
+    """
     parsed, problems = parse_all(documents)
-    compiler = _Compiler(alerts, lists, parsed)
+    compiler = _Compiler(known, lists, parsed)
+    compiler.rules += first
     compiler.compile()
     payload = {"version": FORMAT_VERSION, "rules": compiler.rules, "correlations": compiler.correlations}
     return Compilation(payload, tuple(problems + compiler.problems), compiler.foreign, compiler.loaded)
 
 
 class _Compiler:
-    def __init__(self, alerts: t.Collection[str], lists: Lists, parsed: Parsed) -> None:
-        self._alerts = alerts
+    def __init__(self, known: Known, lists: Lists, parsed: Parsed) -> None:
+        self._known = known
         self._lists = lists
         self._parsed = parsed
         # Where a rule or a correlation is in the compiled form, by the identity of pySigma's object; a correlation is
@@ -99,7 +108,7 @@ class _Compiler:
 
     def _rule(self, rule: t.Any, document: Document) -> None:
         component = id(rule) in self._parsed.components
-        said = facts(rule, document, self._alerts, component)
+        said = facts(rule, document, self._known, component)
         fields = _named_fields(rule)
         logsource = rule.logsource
         places = []
@@ -132,7 +141,7 @@ class _Compiler:
 
     def _correlation(self, rule: t.Any, document: Document) -> None:
         component = id(rule) in self._parsed.components
-        said = facts(rule, document, self._alerts, component)
+        said = facts(rule, document, self._known, component)
         compiled = correlation(rule, self._places)
         self._places[id(rule)] = [len(self.rules) + len(self.correlations)]
         self.correlations.append({**said, **compiled, "key": self._key(said, compiled)})

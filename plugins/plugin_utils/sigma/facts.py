@@ -18,10 +18,17 @@ _OWN_FIELDS = ("alert", "subject", "message", "step")
 _LONGEST_TITLE = 256
 
 
-def facts(rule: t.Any, document: Document, alerts: t.Collection[str], component: bool) -> dict[str, t.Any]:
+class Known(t.NamedTuple):
+    """What the catalogue has for rules to name."""
+
+    alerts: t.Collection[str]
+    techniques: t.Collection[str]
+
+
+def facts(rule: t.Any, document: Document, known: Known, component: bool) -> dict[str, t.Any]:
     """Return the facts of one rule of pySigma as the compiled form has them. Raises UnusableError.
 
-    alerts: those that a rule may name. component: the rule is only part of correlations.
+    component: the rule is only part of correlations.
     """
     own = document.data.get(OWN_KEY)
     own = {} if own is None else own
@@ -36,10 +43,10 @@ def facts(rule: t.Any, document: Document, alerts: t.Collection[str], component:
         raise UnusableError("title is missing; say what the rule finds")
     found = {
         "id": str(rule.id or rule.name or title),
-        "alert": _alert(own, document, alerts, component),
+        "alert": _alert(own, document, known.alerts, component),
         "title": title[:_LONGEST_TITLE],
         "severity": rule.level.name.lower() if rule.level is not None else None,
-        "techniques": techniques(rule),
+        "techniques": _techniques(rule, document, known.techniques),
         "subject": _subject(own),
         "message": _message(own),
         "component": component,
@@ -47,10 +54,25 @@ def facts(rule: t.Any, document: Document, alerts: t.Collection[str], component:
     return {name: value for name, value in found.items() if value not in (None, [], False)}
 
 
-def techniques(rule: t.Any) -> list[str]:
-    """Return the ATT&CK techniques that a rule's tags name, as T1059.004."""
+def _techniques(rule: t.Any, document: Document, known: t.Collection[str]) -> list[str]:
+    """Return the ATT&CK techniques that a rule's tags name, as T1059.004.
+
+    Of a user's rule that names one which the catalogue doesn't have, the technique above it counts, or none: ATT&CK
+    changes, and a detection is worth more than its label.
+    """
     names = (str(tag.name).upper() for tag in rule.tags if tag.namespace == "attack")
-    return sorted({name for name in names if name[:1] == "T" and name[1:].replace(".", "", 1).isdigit()})
+    found = set()
+    for name in names:
+        if name[:1] != "T" or not name[1:].replace(".", "", 1).isdigit():
+            continue
+        above = name.partition(".")[0]
+        if name in known:
+            found.add(name)
+        elif document.own:
+            raise UnusableError(f"tags: the technique {name} is not in attack.yml; add it there", "tags")
+        elif above in known:
+            found.add(above)
+    return sorted(found)
 
 
 def _alert(own: t.Mapping[str, t.Any], document: Document, alerts: t.Collection[str], component: bool) -> str:
