@@ -17,7 +17,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity_fie
     checked_rule,
     checked_watch,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import shown
 
+# What playbooks call the option; the role passes its variable on as it is.
+_WATCHES = "watches (file_integrity_watches of the role)"
 _DIRECTORY = catalogue.CONTENT / CAPABILITY
 
 
@@ -48,7 +51,7 @@ def merge_watches(
     merged = [dict(watch) for watch in defaults if watch["name"] not in disabled]
     taken = {watch["name"] for watch in merged}
     for position, fields in enumerate(extra, 1):
-        watch = checked_watch(fields, f"watches, number {position}")
+        watch = checked_watch(fields, f"{_WATCHES}, item {position}")
         if watch["name"] in taken:
             raise ContentError(
                 f"watch '{watch['name']}': there is one of this name already; give it another, "
@@ -70,7 +73,7 @@ def asked_watches(arguments: dict[str, t.Any], default: bool) -> list[dict[str, 
     with_defaults = default if wanted is None else boolean(wanted)
     if given is None and not with_defaults:
         return None
-    return merge_watches(load_watches() if with_defaults else [], disabled, check_type_list(given or []))
+    return merge_watches(load_watches() if with_defaults else [], disabled, _list_of_watches(given))
 
 
 def default_names(watches: t.Sequence[t.Mapping[str, t.Any]] | None) -> list[str]:
@@ -82,8 +85,21 @@ def default_names(watches: t.Sequence[t.Mapping[str, t.Any]] | None) -> list[str
 
 
 def unchecked_watches(argument_spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
-    """Return a module's argument spec for the controller, which leaves the fields of watches to ``merge_watches``."""
-    return {**argument_spec, "watches": {"type": "list", "elements": "dict"}}
+    """Return a module's argument spec for the controller, which leaves what is a watch to ``asked_watches``."""
+    return {**argument_spec, "watches": {"type": "raw"}}
+
+
+def _list_of_watches(given: t.Any) -> t.Sequence[t.Any]:
+    if given in (None, ""):
+        return ()
+    if isinstance(given, t.Mapping):
+        raise ContentError(f"{_WATCHES}: this is one watch and no list; begin it with a hyphen")
+    if not isinstance(given, (list, tuple)):
+        raise ContentError(
+            f"{_WATCHES}: '{shown.visible(given, 80)}' is no list of watches; in YAML each is an item such as "
+            "- {name: shop, paths: [/srv/shop]}, and --extra-vars takes lists as JSON only"
+        )
+    return given
 
 
 @functools.lru_cache(maxsize=1)

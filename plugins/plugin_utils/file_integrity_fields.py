@@ -11,6 +11,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import HASHES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 CAPABILITY = "file_integrity"
 CATEGORIES = (
@@ -47,7 +48,9 @@ _DERIVED_FIELDS = frozenset(("description", "paths", "packages", "types", "check
 def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     """Return one watch, checked, with its alert as ``{id, severity}`` for the classification on the target."""
     if not isinstance(fields, t.Mapping):
-        raise ContentError(f"{where}: a watch is a mapping, not {type(fields).__name__}")
+        raise ContentError(
+            f"{where}: '{visible(fields, 80)}' is no watch; write one as in {{name: shop, paths: [/srv/shop]}}"
+        )
     name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
         raise ContentError(f"{where}: name is missing; give the watch one")

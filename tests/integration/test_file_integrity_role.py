@@ -193,6 +193,15 @@ _WRONG = [
     ({"file_integrity_rehash": "x" * 300}, "value of file_integrity_rehash must be one of: always, changed, got: x"),
     ({"file_integrity_workers": "many"}, "argument 'file_integrity_workers' is of type"),
     ({"file_integrity_watches": [{"name": "site", "paths": ["etc"]}]}, "watch 'site': paths: 'etc' is not absolute"),
+    (
+        {"file_integrity_watches": "/srv/a b"},
+        "watches (file_integrity_watches of the role): '/srv/a b' is no list of wat",
+    ),
+    (
+        {"file_integrity_watches": ["/srv/x"]},
+        "(file_integrity_watches of the role), item 1: '/srv/x' is no watch; write",
+    ),
+    ({"file_integrity_watches": {"name": "x"}}, "(file_integrity_watches of the role): this is one watch and no list"),
     ({"file_integrity_disabled_watches": ["nothing"], "file_integrity_default_watches": True}, "disabled_watches: 'no"),
 ]
 
