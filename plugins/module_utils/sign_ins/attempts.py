@@ -71,8 +71,10 @@ class _Connection:
             return True
         if not self.source or not fact.source or self.source == fact.source:
             return False
-        # A name and an address may be of the same peer, where one of the two lines knows its port.
-        return not (self.port or fact.port) or (model.is_address(self.source) and model.is_address(fact.source))
+        if model.is_address(self.source) != model.is_address(fact.source):
+            # A name and an address may be of one peer, unless the same kind of line has first the one and then the other.
+            return not (self.port or fact.port) and bool(fact.origin) and fact.origin in self.origins
+        return model.is_address(self.source) or not (self.port or fact.port)
 
     def sign_in(self, time: float, outcome: str, fact: Fact, count: int) -> SignIn:
         return SignIn(

@@ -22,7 +22,7 @@ WANTED = re.compile(rb"^(?:node=\S+ )?type=USER_(?:AUTH|CMD|LOGIN|START) msg=aud
 _RECORD = re.compile(rb"(?:node=\S+ )?type=(USER_\w+) msg=audit\((\d{1,12})\.(\d{1,9}):\d+\):? ?(.*)\Z", re.DOTALL)
 _NOBODY = frozenset(("?", "(unknown)", "(unknown user)", "(invalid user)", "unset", "4294967295"))
 _SERVICES = {"sshd-session": "sshd", "sshd-auth": "sshd", "crond": "cron", "su-l": "su"}
-_IGNORED = frozenset("atd cron crond runuser systemd systemd-executor sudo".split())
+_IGNORED = frozenset(["atd", "cron", "crond", "runuser", "systemd", "systemd-executor", "sudo"])
 
 
 def parse(line: bytes) -> tuple[float, int, Fact] | None:

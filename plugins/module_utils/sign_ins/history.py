@@ -36,8 +36,8 @@ class History:
     def learn(self, one: SignIn) -> dict[str, str]:
         """Return what is new about a successful sign-in, as fields of its view, and take it in.
 
-        ``UserNew``: yes when the account was not seen to sign in before. ``SourceNew``: yes when it was not seen to come
-        from that network before. Neither is there while the host is being learnt.
+        ``UserNew``: yes when the account was not seen to sign in before. ``SourceNew``: yes when it was not seen to
+        come from that network before. Neither is there while the host is being learnt.
         """
         self._began = one.time if self._began is None else min(self._began, one.time)
         if one.outcome != model.SUCCESS or one.target or not one.user:

@@ -43,7 +43,7 @@ def exists(directory: str | None = None) -> bool:
 
 
 class Journal:
-    """The journal's messages. After ``lines``: ``cursor``, the last that was read, and ``problem``, a sentence or None."""
+    """The journal's messages. After ``lines``: ``cursor``, the last that was read; ``problem``, a sentence or None."""
 
     def __init__(self, cursor: str | None, everything: bool, directory: str | None = None) -> None:
         """everything: not only messages about sign-ins. directory: see ``exists``."""

@@ -17,7 +17,21 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model imp
 RANK = 2
 
 # Sessions that no sign-in began, and those whose program names the sign-in itself.
-_NO_SIGN_INS = frozenset("atd cron crond polkit-1 run0 runuser runuser-l sudo sudo-i systemd-run0 systemd-user".split())
+_NO_SIGN_INS = frozenset(
+    [
+        "atd",
+        "cron",
+        "crond",
+        "polkit-1",
+        "run0",
+        "runuser",
+        "runuser-l",
+        "sudo",
+        "sudo-i",
+        "systemd-run0",
+        "systemd-user",
+    ]
+)
 CHANGES_USER = frozenset(("su", "su-l"))
 
 _MODULE = re.compile(r"(pam_\w+)\(([\w.@+-]+)(?::(\w+))?\): ")

@@ -127,7 +127,7 @@ def _sshd(message: str) -> Fact | None:
     return sshd.parse(message)
 
 
-_READERS: t.Mapping[str, t.Callable[[str], t.Optional[Fact]]] = {
+_READERS: t.Mapping[str, t.Callable[[str], Fact | None]] = {
     **dict.fromkeys(sshd.PROGRAMS, _sshd),
     "dropbear": _dropbear,
     "login": _login,

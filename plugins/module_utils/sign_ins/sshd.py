@@ -87,7 +87,7 @@ def _failed(rest: str, _message: str) -> Fact | None:
 
 
 def _who(text: str, method: str, invalid: bool) -> tuple[str | None, str, str]:
-    """Return account, source and port of ``USER from SOURCE port PORT ssh2: EXTRA``; an empty source when it is unclear."""
+    """Return account, source and port of ``USER from SOURCE port PORT ssh2: EXTRA``; no source when it is unclear."""
     if not invalid:
         found = _KNOWN_FROM.match(text)
         if found:
@@ -322,7 +322,7 @@ def _remote(rest: str, _message: str) -> Fact | None:
     return _fact(model.ENDPOINT, source=found.group(1), port=found.group(2)) if found else None
 
 
-_READERS: t.Mapping[str, t.Callable[[str, str], t.Optional[Fact]]] = {
+_READERS: t.Mapping[str, t.Callable[[str, str], Fact | None]] = {
     "Accepted": _accepted,
     "Bad": _probe("no SSH client"),
     "Connection": _connection,

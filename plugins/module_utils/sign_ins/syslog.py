@@ -25,7 +25,7 @@ _DAY = 86_400
 _PRIORITY = re.compile(r"<\d{1,3}>")
 _TRADITIONAL = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})? ")
 _STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)? ")
-# program[pid]: as openlog(3) writes it; old PAM modules put their name between the two, some daemons leave out the colon.
+# program[pid]: as openlog(3) writes it; old PAM modules put their name between the two, some daemons have no colon.
 _TAG = re.compile(r"[\[(]?([A-Za-z_][\w./@+-]{0,63})[\])]?(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?(:)?(?: |$)")
 _SOLARIS = re.compile(r"\[ID \d+ [\w.]+\] ")
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]$", re.DOTALL)

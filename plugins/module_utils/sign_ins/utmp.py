@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model imp
 
 FAMILY = "utmp"
 
-# struct utmp as glibc has it: where a 64-bit system also runs 32-bit programs, times have 32 bits in both (bits/utmp.h).
+# struct utmp as glibc has it: where a 64-bit system runs 32-bit programs, too, times have 32 bits (bits/utmp.h).
 _COMPATIBLE = struct.Struct("=hxxi32s4s32s256shhiii16s20s")
 _NATIVE = struct.Struct("=hxxi32s4s32s256shhqqq16s20s4x")
 _LASTLOG = struct.Struct("=I32s256s")

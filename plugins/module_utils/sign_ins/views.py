@@ -29,7 +29,7 @@ _FIELDS = (
 def of_sign_in(one: SignIn) -> dict[str, t.Any]:
     """Return the view of a sign-in: what is not known has no key.
 
-    ``SourceIp`` is a host's name where the log has nothing else. ``SourceLocal`` is yes when nobody came over a network.
+    ``SourceIp`` is a host's name where the log has nothing else. ``SourceLocal``: yes when nobody came over a network.
     """
     view: dict[str, t.Any] = {}
     for field, name in _FIELDS:

@@ -11,6 +11,7 @@ import datetime
 import itertools
 import json
 import pathlib
+import re
 import typing as t
 import zoneinfo
 
@@ -154,12 +155,33 @@ def by_source(found: t.Iterable[SignIn], outcome: str) -> collections.Counter[st
     return counts
 
 
+def refused_passwords() -> collections.Counter[str]:
+    """Count by source what sshd says of refused passwords, and connections of which it says nothing else."""
+    text = (paths.data("loghub") / "OpenSSH" / "OpenSSH_2k.log").read_text(encoding="utf-8")
+    counts: collections.Counter[str] = collections.Counter()
+    failed: set[str] = set()
+    tried: dict[str, str] = {}
+    for pid, times, method, source in re.findall(
+        r"sshd\[(\d+)\]: (?:message repeated (\d+) times: \[ )?Failed (\w+) for .* from (\S+) port \d+ ssh2", text
+    ):
+        if method == "none":
+            tried[pid] = source
+        else:
+            failed.add(pid)
+            counts[source] += int(times or 1)
+    counts.update(source for pid, source in tried.items() if pid not in failed)
+    invalid = re.findall(r"sshd\[(\d+)\]: Invalid user .* from (\S+)\n", text)
+    counts.update(source for pid, source in invalid if pid not in failed and pid not in tried)
+    return counts
+
+
 @pytest.mark.requires("data:loghub")
 def test_loghub_openssh() -> None:
     lines = log("OpenSSH")
     last = max(line.time or 0.0 for line in lines)
     failures = by_source(sign_ins(lines, end=last), model.FAILURE)
     assert len(failures) == 24
+    assert failures == refused_passwords()
     assert failures.most_common(1) == [("183.62.140.253", 286)]
     # PAM has refused one more, of which the log ends before sshd says so.
     assert by_source(sign_ins(lines), model.FAILURE)["183.62.140.253"] == 287

@@ -1,0 +1,70 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what of a host's sign-ins was seen, and what was not."""
+
+from __future__ import annotations
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Sources
+
+_NOTHING = (
+    "nothing on this host that could be read logs sign-ins: there is no %s; install rsyslog, keep a journal"
+    " (Storage=persistent in journald.conf), or run auditd"
+)
+
+
+def describe(scope: ScopeCoverage, sources: Sources) -> None:
+    """Fill in the coverage of a run that has read its sources."""
+    texts = [*sources.logs, *sources.audits]
+    problems = [problem for log in [*texts, *sources.only_lines] for problem in log.problems]
+    problems += [problem for log in sources.records for problem in log.problems] + sources.last.problems
+    if sources.journal is not None and sources.journal.problem:
+        problems.append(("journal", sources.journal.problem))
+    for subject, reason in sorted(set(problems)):
+        scope.skip(subject, reason)
+    for log in texts:
+        if log.lost:
+            scope.skip(
+                log.path, "where the last run stopped is in none of its files; what was logged since may be lost"
+            )
+        for path in log.rewritten:
+            scope.skip(
+                path, "what had been read before is not in it any more: it was changed, and is read as a new one"
+            )
+    records = sum(log.records for log in sources.records) + sources.last.records
+    lines = sum(log.lines for log in [*texts, *sources.only_lines])
+    journalled = sources.journal.lines_read if sources.journal is not None else 0
+    scope.examined = lines + records + journalled
+    told = any(log.found for log in texts) or (sources.journal is not None and not sources.journal.problem)
+    if not told:
+        _describe_without(scope, sources, records, bool(problems))
+    scope.note = _note(sources, records)
+
+
+def _describe_without(scope: ScopeCoverage, sources: Sources, records: int, unreadable: bool) -> None:
+    """Nothing says which sign-ins failed, but btmp where it is written to."""
+    names = ", ".join(log.path for log in sources.logs) or "log of syslogd"
+    missing = "%s, no journal and no audit log" % names
+    if records:
+        scope.skip("sign-ins as programs log them", "only wtmp and btmp could be read: there is no %s" % missing)
+    elif unreadable:
+        scope.fail("the logs of sign-ins cannot be read: run with become, and see what is skipped")
+    else:
+        scope.fail(_NOTHING % missing)
+
+
+def _note(sources: Sources, records: int) -> str:
+    read = [log.path for log in sources.logs if log.found]
+    if sources.journal is not None:
+        read.append("the journal")
+    read += [log.path for log in sources.audits if log.found]
+    if records:
+        read.append("wtmp, btmp and the like")
+    parts = ["Read %s." % (", ".join(read) or "nothing")]
+    if sources.journal is not None and sources.journal.forged:
+        parts.append(
+            "%d messages in the name of sshd or the like were sent by others, and not believed."
+            % sources.journal.forged
+        )
+    return " ".join(parts)

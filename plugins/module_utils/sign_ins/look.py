@@ -1,0 +1,136 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host's sign-ins since the last run."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import coverage, detect
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.detect import SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.history import History
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.merge import Merged
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Places, Sources
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.summary import Summary
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts import Reading
+
+NAME = "sign_ins"
+_VERSION = 1
+_DAY = 86_400.0
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+_NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
+
+
+def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None = None) -> dict[str, t.Any]:
+    """Return the result of the module. places: for tests; otherwise as the options say."""
+    if params["priority"] == "idle":
+        yield_to_others()
+    advance = bool(params["_advance"]) and not check_mode
+    checkpoint = Checkpoint.load(params["state_dir"], NAME, params["_token"], advance=advance)
+    now = time.time()
+    state = checkpoint.state if checkpoint.state.get("version") == _VERSION else {}
+    deadline = Deadline(params["time_budget"])
+    reading = Reading(deadline.passed, _since(params, state, now), now)
+    scope = ScopeCoverage(SCOPE)
+    where = places or Places(params["paths"], params["audit_paths"], params["journal"])
+    try:
+        run = _Run(_compiled(params), where, state, reading)
+    except _DAMAGED as error:
+        if not state:
+            raise
+        # It was written by this module; whatever it is now, reading anew is what can be done.
+        scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
+        reading = Reading(deadline.passed, _since(params, {}, now), now)
+        run = _Run(_compiled(params), where, {}, reading)
+    with contextlib.closing(run):
+        run.read()
+        coverage.describe(scope, run.sources)
+        if reading.cut_short:
+            scope.skip("newer log entries", deadline.reason + "; the next run goes on there")
+        for problem in run.detector.problems():
+            scope.skip("correlations", problem)
+        detections, left_out = run.detector.tally.detections(params["max_findings"])
+        left_out += run.detector.tally.dropped
+        if left_out:
+            scope.skip("findings", "%d more were found; raise max_findings to see them" % left_out)
+        if checkpoint.problem:
+            scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
+            detections.insert(0, _tampered(checkpoint.problem, now))
+        result: dict[str, t.Any] = {
+            "changed": False,
+            "detections": detections,
+            "coverage": [scope.entry()],
+            "sign_ins": run.summary.result(),
+        }
+        saved = checkpoint.save(run.state(now))
+        if saved is not None:
+            result["checkpoint"] = saved
+    return result
+
+
+def _since(params: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], now: float) -> float:
+    if params["since"] is not None:
+        return float(params["since"])
+    return float(state.get("since", 0.0)) if state else now - max(0, params["first_days"]) * _DAY
+
+
+def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    if not params["_content"]:
+        return _NO_RULES
+    try:
+        return payload.unpack(params["_content"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _tampered(problem: str, now: float) -> dict[str, t.Any]:
+    return detection(
+        "audit_state_tampered",
+        "checkpoint of %s" % NAME,
+        SCOPE,
+        [{"data": {"problem": problem}}],
+        last_time=now,
+        message=problem,
+    )
+
+
+class _Run:
+    """One look, with everything that it goes on from."""
+
+    def __init__(
+        self, compiled: t.Mapping[str, t.Any], places: Places, state: t.Mapping[str, t.Any], reading: Reading
+    ) -> None:
+        self._reading = reading
+        self.summary = Summary()
+        self._history = History(state.get("history"))
+        self._merged = Merged(state.get("merged", []))
+        self.detector = detect.Detector(compiled, state.get("correlations") or {}, self._history)
+        on_line = self.detector.line if self.detector.wants_lines else None
+        self.sources = Sources(places, state.get("sources", {}), reading, on_line)
+
+    def close(self) -> None:
+        self.sources.close()
+
+    def read(self) -> None:
+        for one in self._merged.merge(self.sources.streams()):
+            self.summary.add(one)
+            self.detector.sign_in(one)
+        self.sources.read_lines()
+
+    def state(self, now: float) -> dict[str, t.Any]:
+        return {
+            "version": _VERSION,
+            "since": self._reading.since,
+            "history": self._history.saved(),
+            "merged": self._merged.saved(),
+            "correlations": self.detector.state(now),
+            "sources": self.sources.state(),
+        }

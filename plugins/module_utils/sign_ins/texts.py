@@ -1,0 +1,166 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the text files that hold sign-ins: those of syslogd and the audit log."""
+
+from __future__ import annotations
+
+import typing as t
+import zlib
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower, LogFile
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
+
+_DAY = 86_400.0
+_UNREADABLE = (OSError, EOFError, zlib.error)
+
+OnLine = t.Callable[[Line, float], None]
+
+
+class Reading:
+    """What all readers of a run share. passed: says when to stop; since: nothing before it counts; now: in seconds."""
+
+    def __init__(self, passed: t.Callable[[], bool], since: float, now: float) -> None:
+        self.passed, self.since, self.now = passed, since, now
+        self.cut_short = False
+
+    def over(self) -> bool:
+        self.cut_short = self.cut_short or self.passed()
+        return self.cut_short
+
+    def moment(self, found: float | None, otherwise: float) -> float:
+        """Return the moment of a line: no clock that was wrong makes it one of the future."""
+        return min(otherwise if found is None else found, self.now + _DAY)
+
+
+class TextLog:
+    """One log file with its rotated ones, followed from where it was left.
+
+    problems: what could not be read, and why. rewritten: files that are not what they were where they had been read.
+    """
+
+    def __init__(self, path: str, saved: t.Mapping[str, t.Any], reading: Reading) -> None:
+        """saved: as ``state`` returned it; KeyError, TypeError or ValueError where it is anything else."""
+        self.path = path
+        self._reading = reading
+        self._follower = Follower(saved.get("positions", []))
+        self._latest = float(saved.get("latest", 0.0))
+        self._gone: list[str] = list(saved.get("gone", []))
+        self._attempts = Attempts(saved.get("attempts", []))
+        self._files = self._follower.open([path])
+        self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
+        self.rewritten: list[str] = []
+        self.lost = self._lost()
+        self.lines = 0
+        self.unknown = 0
+
+    def _lost(self) -> bool:
+        gone = [p["head"] for p in self._follower.missing if p["path"] == self.path and p["head"] not in self._gone]
+        self._gone = (self._gone + gone)[-50:]
+        return bool(gone)
+
+    @property
+    def found(self) -> bool:
+        return bool(self._files)
+
+    @property
+    def modified(self) -> float:
+        return max((file.modified for file in self._files), default=0.0)
+
+    def close(self) -> None:
+        self._follower.close()
+
+    def state(self) -> dict[str, t.Any]:
+        return {
+            "positions": self._follower.state(),
+            "latest": self._latest,
+            "gone": self._gone,
+            "attempts": self._attempts.saved(),
+        }
+
+    def sign_ins(self, on_line: OnLine | None) -> t.Iterator[SignIn]:
+        """Return the sign-ins that lines of a system log tell. on_line: is told each line."""
+        for line, moment in self._lines():
+            if on_line is not None:
+                on_line(line, moment)
+            fact = programs.parse(line)
+            if fact is not None:
+                for one in self._attempts.feed(moment, line.pid, line.repeated, fact):
+                    yield from self._counted(one, "log")
+        yield from self._settled("log")
+
+    def only_lines(self, on_line: OnLine) -> None:
+        """Tell each line, of a log that is not read for sign-ins."""
+        for line, moment in self._lines():
+            on_line(line, moment)
+
+    def audited(self) -> t.Iterator[SignIn]:
+        """Return the sign-ins that records of an audit log tell."""
+        for chunk, file in self._chunks():
+            earliest = self._latest if file.rewritten else 0.0
+            for record in audit.WANTED.finditer(chunk):
+                self.lines += 1
+                told = audit.parse(record.group())
+                if told is None:
+                    continue
+                moment, pid, fact = told
+                moment = self._reading.moment(moment, file.modified)
+                if moment < earliest:
+                    continue
+                self._latest = max(self._latest, moment)
+                for one in self._attempts.feed(moment, pid, 1, fact):
+                    yield from self._counted(one, "audit")
+        yield from self._settled("audit")
+
+    def _lines(self) -> t.Iterator[tuple[Line, float]]:
+        for chunk, file in self._chunks():
+            # Of a file that was written anew, what was read of the old one is known.
+            earliest = self._latest if file.rewritten else 0.0
+            clock = syslog.Clock(min(file.modified, self._reading.now))
+            for raw in chunk.split(b"\n"):
+                if not raw:
+                    continue
+                self.lines += 1
+                line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
+                if line is None:
+                    self.unknown += 1
+                    continue
+                moment = self._reading.moment(line.time, file.modified)
+                if moment < earliest or moment < self._reading.since:
+                    continue
+                self._latest = max(self._latest, moment)
+                yield line, moment
+
+    def _chunks(self) -> t.Iterator[tuple[bytes, LogFile]]:
+        for file in self._files:
+            if file.rewritten:
+                self.rewritten.append(printable(file.path))
+            if not file.known and file.modified < self._reading.since:
+                continue
+            try:
+                for chunk in file.chunks():
+                    yield chunk, file
+                    if self._reading.over():
+                        return
+            except _UNREADABLE as error:
+                self.problems.append((printable(file.path), said(getattr(error, "strerror", None) or str(error))))
+
+    def _settled(self, family: str) -> t.Iterator[SignIn]:
+        if not self._reading.cut_short:
+            for one in self._attempts.settle(self._reading.now):
+                yield from self._counted(one, family)
+
+    def _counted(self, one: SignIn, family: str) -> t.Iterator[SignIn]:
+        if one.time >= self._reading.since:
+            yield one._replace(family=family)
+
+
+def said(reason: str) -> str:
+    if "ermission denied" in reason:
+        return "it cannot be read by this account: run with become"
+    if "symbolic links" in reason:
+        return "it is a symbolic link, which is not followed: name its target in paths"
+    return "it cannot be read: %s" % reason
