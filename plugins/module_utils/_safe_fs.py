@@ -52,6 +52,14 @@ _LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))
 _NODE_ESCAPES = {b"\\040": b" ", b"\\011": b"\t", b"\\012": b"\n", b"\\134": b"\\"}
 
 
+def reason(error: OSError) -> str:
+    """Return why something cannot be read, and what to do where it is root that is missing, for the coverage."""
+    said = error.strerror or str(error)
+    if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
+        return "%s; run as root (become: true, or sudo make scan)" % said
+    return said
+
+
 def is_pseudo(file_system: str) -> bool:
     """Say whether a file system type, as in /proc/filesystems, shows the kernel's own objects and holds no files."""
     return file_system in _PSEUDO_FILE_SYSTEMS

@@ -63,7 +63,7 @@ def test_each_broken_host_is_named_with_the_reason(fleet: Fleet, scanner: _scans
     denied = scanner.reasons(not_root.name).split(" / ")
     for path in ("/etc/shadow", "/root", "/etc/sudoers", "/etc/ssh/ssh_host_ed25519_key"):
         (reason,) = {line.partition(f": {path}: ")[2] for line in denied if f": {path}: " in line}
-        assert reason.endswith("it cannot be opened: Permission denied")
+        assert reason.endswith("it cannot be opened: Permission denied; run as root (become: true, or sudo make scan)")
 
     assert {name: (numbers["failed"], numbers["unreachable"]) for name, numbers in _scans.recap(first).items()} == {
         host.name: (0, 0) for host in hosts

@@ -776,8 +776,9 @@ def test_without_root_what_cannot_be_read_is_said() -> None:
         compared = engine.compare()
         assert changes(compared) == {str(root / "open"): "modified"}
         reasons = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
-        assert reasons[str(root / "secret")] == "it cannot be opened: Permission denied"
-        assert "Permission denied" in reasons[str(root / "closed")]
+        advice = "Permission denied; run as root (become: true, or sudo make scan)"
+        assert reasons[str(root / "secret")] == f"it cannot be opened: {advice}"
+        assert reasons[str(root / "closed")].endswith(advice)
         assert stat.S_IMODE((state / "file_integrity").stat().st_mode) == 0o700
 
 

@@ -152,4 +152,4 @@ class NodeReader:
 
 
 def _because(what: str, error: OSError) -> str:
-    return "%s: %s" % (what, error.strerror)
+    return "%s: %s" % (what, _safe_fs.reason(error))

@@ -84,7 +84,7 @@ class Scan:
             if error.errno in _safe_fs.GONE:
                 self.gone(directory)
             else:
-                self._leave_out(directory, rules, "it cannot be opened: %s" % error.strerror)
+                self._leave_out(directory, rules, "it cannot be opened: %s" % _safe_fs.reason(error))
             return
         before = self.nodes.content.bytes_read
         try:
@@ -121,7 +121,7 @@ class Scan:
         except OutOfTimeError:
             self._leave_out(directory, rules, self.deadline.reason)
         except OSError as error:
-            self._leave_out(directory, rules, "it cannot be listed: %s" % error.strerror)
+            self._leave_out(directory, rules, "it cannot be listed: %s" % _safe_fs.reason(error))
         else:
             self.finish(directory)
 
@@ -153,7 +153,7 @@ class Scan:
                 if error.errno not in _safe_fs.GONE:
                     self.withheld(name)
                     for watch in {owner} if owner != NOBODY else below.watches:
-                        self.skip(watch, path, "it cannot be looked at: %s" % error.strerror)
+                        self.skip(watch, path, "it cannot be looked at: %s" % _safe_fs.reason(error))
                 continue
             if stat.S_ISDIR(mode) and below.active:
                 self._found(path, below)

@@ -40,7 +40,7 @@ class Host:
         try:
             homes = roots.homes(roots.read_passwd())
         except OSError as error:
-            problems.append("the home directories are unknown: /etc/passwd cannot be read: %s" % error.strerror)
+            problems.append("the home directories are unknown: /etc/passwd cannot be read: %s" % _safe_fs.reason(error))
         try:
             mounts = _safe_fs.mounts()
         except OSError as error:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
 
 # Of attributes that mean nothing by themselves, more than this on one file are kept as one digest of all.
@@ -33,7 +34,7 @@ def read(where: int | bytes, kinds: t.AbstractSet[str]) -> tuple[t.Mapping[bytes
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return _NOTHING, None
-        problem = "its extended attributes cannot be listed: %s" % error.strerror
+        problem = "its extended attributes cannot be listed: %s" % _safe_fs.reason(error)
         return _values(where, [name for name in _NAMED if lines.xattr_kind(name) in kinds]), problem
     if not names:
         return _NOTHING, None
