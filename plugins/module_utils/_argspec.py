@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _imports
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
+# Here, as this is the first that every module imports.
+_imports.compile_once()
 
 # Stands among expected digests for a host that may have no baseline: its first one, or its removal, was cut off.
 NO_BASELINE = "none"

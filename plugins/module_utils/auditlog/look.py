@@ -1,0 +1,185 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host's audit events since the last run."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+import zlib
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower, LogFile
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+
+NAME = "audit_events"
+DEFAULT_PATHS = ("/var/log/audit/audit.log",)
+_VERSION = 1
+_NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of the module. Raises UsageError, HostError and StateError."""
+    if params["priority"] == "idle":
+        yield_to_others()
+    started = time.monotonic()
+    checkpoint = Checkpoint.load(
+        params["state_dir"], NAME, params["_token"], bool(params["_advance"]) and not check_mode
+    )
+    paths = params["paths"] if params["paths"] is not None else list(DEFAULT_PATHS)
+    if not all(os.path.isabs(path) for path in paths):
+        raise UsageError("paths: absolute paths of audit logs are needed")
+    scope = ScopeCoverage(SCOPE)
+    run = _Run(params, checkpoint.state, scope)
+    try:
+        run.read(paths, Deadline(params["time_budget"]))
+        if checkpoint.problem:
+            scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
+            run.reader.tally.add(
+                "audit_state_tampered",
+                "checkpoint of %s" % NAME,
+                {"data": {"problem": printable(checkpoint.problem)}},
+                time.time(),
+                message=checkpoint.problem,
+            )
+        detections, left_out = run.reader.tally.detections(params["max_findings"])
+        run.describe(paths, left_out)
+        saved = None
+        try:
+            saved = checkpoint.save(run.state())
+        except StateError as error:
+            scope.skip("checkpoint", "%s; the next run reads the same again" % error)
+    finally:
+        run.follower.close()
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "detections": detections,
+        "coverage": [scope.entry()],
+        "audit_events": run.figures(time.monotonic() - started),
+    }
+    if saved is not None:
+        result["checkpoint"] = saved
+    return result
+
+
+class _Run:
+    """One look, with everything that it goes on from."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], scope: ScopeCoverage) -> None:
+        self._scope = scope
+        compiled = _compiled(params)
+        kept = state if state.get("version") == _VERSION else {}
+        try:
+            self.reader = Reader(compiled, kept.get("reader", {}), params["since"])
+            self.follower = Follower(kept.get("files", ()))
+        except _DAMAGED as error:
+            if not kept:
+                raise UsageError("_content: the rules can't be used: %s" % error) from error
+            # It was written by this module; whatever it is now, reading anew is what can be done.
+            scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
+            self.reader = Reader(compiled, {}, params["since"])
+            self.follower = Follower()
+        self._bytes = 0
+        self._files = 0
+
+    def read(self, paths: t.Sequence[str], deadline: Deadline) -> None:
+        files = self.follower.open(paths)
+        for position, file in enumerate(files):
+            self._files += 1
+            if file.rewritten:
+                self._rewritten(file)
+            if not self._read(file, deadline):
+                left = len(files) - position
+                self._scope.skip(
+                    "newer events", "%s with %d log files left; the next run goes on there" % (deadline.reason, left)
+                )
+                break
+        else:
+            self.reader.finish(time.time())
+
+    def _read(self, file: LogFile, deadline: Deadline) -> bool:
+        """Read what is new in a file; return whether there was time for all of it."""
+        try:
+            for chunk in file.chunks():
+                self._bytes += len(chunk)
+                self.reader.read(chunk)
+                if deadline.passed():
+                    return False
+        except (OSError, EOFError, zlib.error) as error:
+            self._scope.skip(printable(file.path), "cannot be read to its end: %s" % error)
+        return True
+
+    def _rewritten(self, file: LogFile) -> None:
+        reason = "%s was changed where it had been read before" % printable(file.path)
+        self._scope.skip(printable(file.path), reason + "; read anew")
+        self.reader.tally.add(
+            "audit_log_rewritten",
+            printable(file.path),
+            {"data": {"problem": reason}},
+            file.modified,
+            message=reason + ".",
+        )
+
+    def describe(self, paths: t.Sequence[str], left_out: int) -> None:
+        """Say in the coverage what was read, and what could not be."""
+        scope, reader, follower = self._scope, self.reader, self.follower
+        scope.examined = reader.events
+        for path, reason in follower.skipped:
+            scope.skip(printable(path), reason)
+        for path in follower.lost:
+            scope.skip(printable(path), "was removed after it was read; what came to it in between was not seen")
+        for problem in reader.problems:
+            scope.skip("rules", problem)
+        if left_out or reader.tally.dropped:
+            scope.skip(
+                "findings",
+                "%d more were found, and %d events of others; raise max_findings to see them"
+                % (left_out, reader.tally.dropped),
+            )
+        notes = []
+        if reader.damaged:
+            notes.append("%d lines were no audit records." % reader.damaged)
+        if not self._files:
+            where = " and ".join(printable(path) for path in paths) or "no path"
+            scope.fail(
+                "no audit log could be read at %s; install auditd and deploy audit rules with the playbook "
+                "bulwark.servers.protect" % where
+            )
+        elif not reader.rules:
+            scope.fail("there are no rules to look with; give rule_paths, or leave own_rules on")
+        scope.note = " ".join(notes) or None
+
+    def state(self) -> dict[str, t.Any]:
+        return {"version": _VERSION, "files": self.follower.state(), "reader": self.reader.state()}
+
+    def figures(self, seconds: float) -> dict[str, t.Any]:
+        reader = self.reader
+        return {
+            "events": reader.events,
+            "matches": reader.tally.events,
+            "commands": reader.commands,
+            "damaged_lines": reader.damaged,
+            "files": self._files,
+            "bytes": self._bytes,
+            "rules": reader.rules,
+            "first_time": reader.first_time,
+            "last_time": reader.last_time or None,
+            "seconds": round(seconds, 3),
+        }
+
+
+def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    if not params["_content"]:
+        return _NO_RULES
+    try:
+        return payload.unpack(params["_content"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error

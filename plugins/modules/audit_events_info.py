@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: audit_events_info
+short_description: Look for attacks in a host's audit log
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Reads what the kernel's audit system recorded since the last run, and returns what detections find in it, programs
+    that were executed, files that were changed, connections, system calls and what user space programs reported. The
+    log never leaves the host, only what matched does.
+  - The detections are Sigma rules, the collection's and yours. The controller compiles them, the host needs nothing but
+    Python.
+  - With O(run), every record is read exactly once, also when the log is rotated or a run is cut off in between. Without
+    it, and in check mode, what is new since the last recorded run is read and read again the next time.
+  - The audit system records what rules tell it to. M(bulwark.servers.audit_rules) deploys those that the detections
+    need.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.attributes.info_module
+  - bulwark.servers.attributes.linux
+options:
+  paths:
+    description:
+      - Audit logs as absolute paths, or patterns of them. Rotated ones beside them are read, too, also compressed.
+      - By default C(/var/log/audit/audit.log).
+    type: list
+    elements: path
+  since:
+    description:
+      - Nothing before this time, in seconds since the epoch, is looked at.
+    type: float
+  max_findings:
+    description:
+      - How many findings are returned. The most severe come first, and RV(ignore:coverage) says how many are left out.
+    type: int
+    default: 1000
+  rule_paths:
+    description:
+      - Sigma rules of yours on the controller, as files or directories, used beside the collection's. Those for the
+        categories C(process_creation), C(file_event) and the like and C(network_connection), and for the service
+        C(auditd), are matched here.
+    type: list
+    elements: path
+  threat_lists:
+    description:
+      - Lists of addresses, domains, digests and names on the controller that are known from attacks.
+    type: list
+    elements: dict
+  own_rules:
+    description:
+      - Whether the collection's detections are used.
+    type: bool
+    default: true
+  time_budget:
+    description:
+      - Seconds after which the module stops reading and returns what it has. The next run goes on there. V(0) means no
+        limit.
+    type: int
+    default: 0
+  priority:
+    description:
+      - V(idle) leaves processor and disk to everything else on the host (nice 19 and the idle I/O class).
+    type: str
+    choices: [idle, normal]
+    default: idle
+  state_dir:
+    description:
+      - Directory on the host that holds how far its logs were read, as an absolute path.
+      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
+        others.
+    type: path
+  store:
+    description:
+      - URL of the findings store, as in M(bulwark.servers.findings).
+    type: str
+  run:
+    description:
+      - The run that the result will be recorded in with M(bulwark.servers.findings).
+    type: str
+notes:
+  - A process that forks without executing a program is not in the log. Where its children are, their parent is not
+    known.
+seealso:
+  - module: bulwark.servers.audit_rules
+  - module: bulwark.servers.sign_in_info
+  - module: bulwark.servers.findings
+"""
+
+EXAMPLES = r"""
+- name: Look at the audit log of the last day
+  bulwark.servers.audit_events_info:
+    since: "{{ now().timestamp() - 86400 }}"
+  register: events
+
+- name: Look at a copy of a log with rules of yours only
+  bulwark.servers.audit_events_info:
+    paths: [/srv/evidence/web1/audit.log]
+    rule_paths: [/srv/sigma/rules/linux]
+    own_rules: false
+
+- name: Show what was found
+  ansible.builtin.debug:
+    msg: "{{ item.finding_info.title }}"
+  loop: "{{ events.findings }}"
+"""
+
+RETURN = r"""
+findings:
+  description:
+    - OCSF events of what the detections found. Many events of an alert about the same subject are one, which shows the
+      first and the last, with their number.
+    - The module returns them as C(detections), which the action plugin turns into findings.
+  type: list
+  elements: dict
+  returned: success
+coverage:
+  description:
+    - One entry, of the scope V(events). C(examined) is how many events were read. What could not be read is named with
+      the reason, and where there is no audit log nothing counts as checked.
+  type: list
+  elements: dict
+  returned: success
+audit_events:
+  description: What was read, in numbers.
+  type: dict
+  returned: success
+  contains:
+    events:
+      description: How many events were read.
+      type: int
+      returned: success
+    matches:
+      description: How many times an event matched a rule.
+      type: int
+      returned: success
+    commands:
+      description: How many different commands were looked at. One that is repeated much later may count again.
+      type: int
+      returned: success
+    damaged_lines:
+      description: How many lines were no audit records.
+      type: int
+      returned: success
+    files:
+      description: How many log files there were.
+      type: int
+      returned: success
+    bytes:
+      description: How many bytes were read.
+      type: int
+      returned: success
+    rules:
+      description: How many rules and correlations were used.
+      type: int
+      returned: success
+    first_time:
+      description: The time of the first event that was read, in seconds since the epoch.
+      type: float
+      returned: success
+    last_time:
+      description: The time of the last event that was ever read, in seconds since the epoch.
+      type: float
+      returned: success
+    seconds:
+      description: How long the module took.
+      type: float
+      returned: success
+  sample:
+    events: 100323
+    matches: 12
+    commands: 22118
+    damaged_lines: 0
+    files: 3
+    bytes: 105232371
+    rules: 326
+    first_time: 1780000000.123
+    last_time: 1780020054.2
+    seconds: 1.9
+rule_problems:
+  description: One sentence for each rule that can't be used, with its file and line.
+  type: list
+  elements: str
+  returned: success
+checkpoint:
+  description:
+    - How far the logs were read. M(bulwark.servers.findings) keeps it together with what was found.
+  type: dict
+  returned: with O(run), not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: I001
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.look import look
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=look_spec(), supports_check_mode=True)
+    run_module(module, look)
+
+
+if __name__ == "__main__":
+    main()
