@@ -191,12 +191,14 @@ class Correlator:
     def _restore(self, state: t.Mapping[str, t.Any]) -> None:
         if state.get("version") != STATE_VERSION:
             raise ValueError("the state of correlations has version %s" % state.get("version"))
-        kept = state["correlations"]
-        for correlation in self._correlations:
-            # Of a correlation that was changed since, nothing is there: its key is another one.
-            for key, fired, first, recent, entries in kept.get(correlation.key, ()):
-                group = _Group([Entry(*entry) for entry in entries], fired, first, recent)
-                correlation.groups[tuple(key)] = group
+        try:
+            for correlation in self._correlations:
+                # Of a correlation that was changed since, nothing is there: its key is another one.
+                for key, fired, first, recent, entries in state["correlations"].get(correlation.key, ()):
+                    group = _Group([Entry(*entry) for entry in entries], fired, first, recent)
+                    correlation.groups[tuple(key)] = group
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError("the state of correlations is damaged: %s" % error) from error
 
 
 def _text(view: View, field: str) -> str:
