@@ -72,7 +72,7 @@ class _Connection:
         if not self.source or not fact.source or self.source == fact.source:
             return False
         if model.is_address(self.source) != model.is_address(fact.source):
-            # A name and an address may be of one peer, unless the same kind of line has first the one and then the other.
+            # A name and an address may be of one peer, unless one kind of line has first the one and then the other.
             return not (self.port or fact.port) and bool(fact.origin) and fact.origin in self.origins
         return model.is_address(self.source) or not (self.port or fact.port)
 
@@ -266,7 +266,7 @@ class Attempts:
 
     def _forget_helper(self, connection: _Connection, time: float, fact: Fact) -> None:
         """Forget what PAM said in a process of its own about the attempt that sshd now reports."""
-        if connection.hint is not None:
+        if connection.hint is not None and any(origin.startswith("pam_") for origin in connection.origins):
             return
         for user in {fact.user, ""}:
             keys = self._helpers.pop((fact.source, user), [])

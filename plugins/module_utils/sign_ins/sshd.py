@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What sshd says about sign-ins.
 
-The name of an account that does not exist is whatever the client sent, blanks and `` from 192.0.2.1 port 22`` included.
-So where a message may hold such a name, it is read from its right end, which sshd writes; where the account exists, its
-name has no blanks, and the message is read from the left. Where what follows the address may come from the client, too
-(the identity of a certificate, a reason to disconnect), each reading that sshd could have meant is a candidate, and an
-address counts only if all of them agree on it. See auth.c, auth2.c, auth-pam.c and packet.c of OpenSSH.
+The name of an account that does not exist is whatever the client sent, blanks and `` from 192.0.2.1 port 22`` included,
+but no colon: sshd cuts it off there. So what follows a name is read from the right end of the message, or, where sshd
+may add a text that the client has a say in (the identity of a certificate, a reason), from the last place before the
+first colon that can't be part of an address. Accounts that exist have no blanks, and are read from the left. See
+auth.c, auth2.c, auth-pam.c and packet.c of OpenSSH.
 """
 
 from __future__ import annotations
@@ -26,18 +26,10 @@ PROBE, GAVE_UP, ATTEMPT = 0, 1, 2
 
 _HOST = r"([0-9A-Za-z][\w.:%-]*|::[\w.:%-]*)"
 _INVALID = r"(invalid user |illegal user )?"
-_KEY = r"[A-Za-z0-9@.-]+(?:-CERT)? (?:SHA256:|SHA1:|MD5:)?\S+"
-# What auth2_record_info() adds, by what it may hold.
-_EXTRA = {
-    "publickey": re.compile(r"%s(?: ID .*? \(serial \d+\) CA %s)?\Z" % (_KEY, _KEY), re.DOTALL),
-    "hostbased": re.compile(r'%s(?:, client user ".*", client host ".*")?\Z' % _KEY, re.DOTALL),
-    "gssapi-with-mic": re.compile(r"\S+\Z"),
-    "gssapi-keyex": re.compile(r"\S+\Z"),
-}
 _METHOD = re.compile(r"([\w@.-]+)(?:/[\w@.,-]+)? for " + _INVALID)
 _KNOWN_FROM = re.compile(r"(\S+) from %s(?: port (\d+))?(?: ssh\d*)?(?:: .*)?\Z" % _HOST, re.DOTALL)
 _UNKNOWN_FROM = re.compile(r"(.*) from %s(?: port (\d+))?(?: ssh\d*)?\Z" % _HOST, re.DOTALL)
-_FROM_EXTRA = re.compile(r" from %s port (\d+)(?: ssh\d*)?: " % _HOST)
+_FROM_EXTRA = re.compile(r"(.*?) from %s port (\d+)(?: ssh\d*)?: " % _HOST, re.DOTALL)
 _PAM = re.compile(
     r"PAM: (Have exhausted maximum number of retries for service|.*?) for %s(.*) from %s(?: via \S+)?\s*\Z"
     % (_INVALID, _HOST),
@@ -46,7 +38,7 @@ _PAM = re.compile(
 _AT_END = re.compile(r"(.*) from %s(?: port (\d+))?\Z" % _HOST, re.DOTALL)
 _PEER = re.compile(r"%s(?: port (\d+))?(?=[:\s]|\Z)" % _HOST)
 _PEER_NAMED = re.compile(r"(authenticating|invalid) user (.*) %s port (\d+)\Z" % _HOST, re.DOTALL)
-_PEER_NAMED_TELLING = re.compile(r" %s port (\d+): " % _HOST)
+_PEER_NAMED_TELLING = re.compile(r"(.*?) %s port (\d+): " % _HOST, re.DOTALL)
 _PARENTHESES = re.compile(r"\(%s\)\Z" % _HOST)
 _NOT_ALLOWED = re.compile(r"(\S+) (?:from %s )?not allowed because (.*)\Z" % _HOST, re.DOTALL)
 _REMOTE = re.compile(r"Server;Ltype: \w+;Remote: %s-(\d+);" % _HOST)
@@ -76,51 +68,32 @@ def _failed(rest: str, _message: str) -> Fact | None:
     if found is None:
         return None
     method, invalid = found.groups()
-    user, source, port = _who(rest[found.end() :], method, invalid is not None)
-    if user is None:
+    who = _who(rest[found.end() :], invalid is not None)
+    if who is None:
         return None
     if method == "none":
         # Every client asks what it may try before it tries anything.
-        return _fact(model.HINT, user, source, port, known="no" if invalid else "", origin="none", rank=GAVE_UP)
+        return _fact(model.HINT, *who, known="no" if invalid else "", origin="none", rank=GAVE_UP)
     kind = model.FAILED_KEY if method in ("publickey", "hostbased") and not invalid else model.FAILED
-    return _fact(kind, user, source, port, method=method, known="no" if invalid else "yes")
+    return _fact(kind, *who, method=method, known="no" if invalid else "yes")
 
 
-def _who(text: str, method: str, invalid: bool) -> tuple[str | None, str, str]:
-    """Return account, source and port of ``USER from SOURCE port PORT ssh2: EXTRA``; no source when it is unclear."""
-    if not invalid:
-        found = _KNOWN_FROM.match(text)
-        if found:
-            return found.group(1), found.group(2), found.group(3) or ""
-    found = _UNKNOWN_FROM.match(text)
-    readings = [(found.group(1), found.group(2), found.group(3) or "")] if found else []
-    extra = _EXTRA.get(method)
-    if extra:
-        readings += [
-            (text[: place.start()], place.group(1), place.group(2))
-            for place in _FROM_EXTRA.finditer(text)
-            if extra.match(text, place.end())
-        ]
-    return _agreed(readings)
-
-
-def _agreed(readings: t.Sequence[tuple[str, str, str]]) -> tuple[str | None, str, str]:
-    if not readings:
-        return None, "", ""
-    if len({source for _user, source, _port in readings}) == 1:
-        return readings[-1]
-    # Whoever it was wants to be taken for somebody else: the shortest name is in all of them.
-    return min((user for user, _source, _port in readings), key=len), "", ""
+def _who(text: str, invalid: bool) -> tuple[str, str, str] | None:
+    """Return account, source and port of ``USER from SOURCE port PORT ssh2: MORE``, None when it is nothing like it."""
+    found = None if invalid else _KNOWN_FROM.match(text)
+    if found is None:
+        found = _FROM_EXTRA.match(text)
+        if found is None or ":" in found.group(1):
+            found = _UNKNOWN_FROM.match(text)
+    return (found.group(1), found.group(2), found.group(3) or "") if found else None
 
 
 def _accepted(rest: str, _message: str) -> Fact | None:
     found = _METHOD.match(rest)
     if found is None:
         return None
-    user, source, port = _who(rest[found.end() :], found.group(1), invalid=False)
-    if user is None:
-        return None
-    return _fact(model.ACCEPTED, user, source, port, method=found.group(1), known="yes")
+    who = _who(rest[found.end() :], invalid=False)
+    return _fact(model.ACCEPTED, *who, method=found.group(1), known="yes") if who else None
 
 
 def _invalid(rest: str, _message: str) -> Fact | None:
@@ -189,11 +162,10 @@ def _maximum(rest: str, _message: str) -> Fact | None:
     if not rest.startswith(prefix):
         return None
     invalid = rest.startswith(("invalid user ", "illegal user "), len(prefix))
-    user, source, port = _who(rest[len(prefix) + (13 if invalid else 0) :], "", invalid)
-    if user is None:
+    who = _who(rest[len(prefix) + (len("invalid user ") if invalid else 0) :], invalid)
+    if who is None:
         return None
-    known = "no" if invalid else "yes"
-    return _fact(model.ENDED, user, source, port, known=known, reason="too many attempts", rank=GAVE_UP)
+    return _fact(model.ENDED, *who, known="no" if invalid else "yes", reason="too many attempts", rank=GAVE_UP)
 
 
 def _received(rest: str, _message: str) -> Fact | None:
@@ -233,13 +205,11 @@ def _disconnecting(rest: str, message: str) -> Fact | None:
 def _ended_telling(rest: str) -> Fact:
     """Read ``KIND user USER SOURCE port PORT: WHY``, of which the client has a say in both USER and WHY."""
     kind, _user, named = rest.partition(" user ")
-    places = list(_PEER_NAMED_TELLING.finditer(named))
-    if kind == "authenticating":
-        places = [place for place in places if " " not in named[: place.start()]][:1]
-    user, source, port = _agreed([(named[: place.start()], place.group(1), place.group(2)) for place in places])
+    place = _PEER_NAMED_TELLING.match(named)
+    user, source, port = place.groups() if place and ":" not in place.group(1) else ("", "", "")
     known = "yes" if kind == "authenticating" else "no"
     why = "too many attempts" if rest.endswith("Too many authentication failures") else "disconnected"
-    return _fact(model.ENDED, user or "", source, port, known=known, reason=why, rank=GAVE_UP)
+    return _fact(model.ENDED, user, source, port, known=known, reason=why, rank=GAVE_UP)
 
 
 def _ended(rest: str) -> Fact | None:
