@@ -209,7 +209,7 @@ class Attempts:
         connection.accepted = time
         return [*found, connection.sign_in(time, model.SUCCESS, fact, repeated)]
 
-    def hint(self, connection: _Connection, time: float, repeated: int, fact: Fact, fresh: bool) -> list[SignIn]:
+    def hint(self, connection: _Connection, time: float, repeated: int, fact: Fact, _fresh: bool) -> list[SignIn]:
         if fact.rank < ATTEMPT:
             if connection.hint is None and not connection.counted and not connection.accepted and not connection.keys:
                 self._wait(connection, time, fact._replace(count=repeated))
@@ -225,7 +225,12 @@ class Attempts:
                 return []
             found = self._tell(connection)
         self._wait(connection, time, fact._replace(count=fact.count * repeated))
-        if fresh and fact.service == "sshd" and fact.origin.startswith("pam_") and fact.origin != "pam_error":
+        if (
+            fact.service == "sshd"
+            and not connection.port
+            and fact.origin.startswith("pam_")
+            and fact.origin != "pam_error"
+        ):
             self._remember_helper(connection.key, fact)
         return found
 

@@ -40,6 +40,7 @@ class TextLog:
     """One log file with its rotated ones, followed from where it was left.
 
     problems: what could not be read, and why. rewritten: files that are not what they were where they had been read.
+    lost: files that are gone, and may have had more than was read.
     """
 
     def __init__(self, path: str, saved: t.Mapping[str, t.Any], reading: Reading) -> None:
@@ -48,19 +49,13 @@ class TextLog:
         self._reading = reading
         self._follower = Follower(saved.get("positions", []))
         self._latest = float(saved.get("latest", 0.0))
-        self._gone: list[str] = list(saved.get("gone", []))
         self._attempts = Attempts(saved.get("attempts", []))
         self._files = self._follower.open([path])
         self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
         self.rewritten: list[str] = []
-        self.lost = self._lost()
+        self.lost = [printable(name) for name in self._follower.lost]
         self.lines = 0
         self.unknown = 0
-
-    def _lost(self) -> bool:
-        gone = [p["head"] for p in self._follower.missing if p["path"] == self.path and p["head"] not in self._gone]
-        self._gone = (self._gone + gone)[-50:]
-        return bool(gone)
 
     @property
     def found(self) -> bool:
@@ -77,7 +72,6 @@ class TextLog:
         return {
             "positions": self._follower.state(),
             "latest": self._latest,
-            "gone": self._gone,
             "attempts": self._attempts.saved(),
         }
 
