@@ -23,7 +23,11 @@ class ActionModule(ReadingActionBase):
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
-        content = detections.load(arguments.pop("rule_paths", None) or (), own_rules=arguments.pop("own_rules", True))
+        content = detections.load(
+            arguments.pop("rule_paths", None) or (),
+            arguments.pop("threat_lists", None) or (),
+            own_rules=arguments.pop("own_rules", True),
+        )
         self._problems = list(content.problems)
         arguments["_content"] = content.payload
         return arguments

@@ -64,6 +64,12 @@ options:
         and the like, are matched here.
     type: list
     elements: path
+  threat_lists:
+    description:
+      - Lists of addresses, domains, digests and names on the controller that are known from attacks. Here, the
+        addresses that sign-ins come from are looked for in them.
+    type: list
+    elements: dict
   own_rules:
     description:
       - Whether the collection's detections are used.

@@ -24,10 +24,8 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     for subject, reason in sorted(set(problems)):
         scope.skip(subject, reason)
     for log in texts:
-        if log.lost:
-            scope.skip(
-                log.path, "where the last run stopped is in none of its files; what was logged since may be lost"
-            )
+        for path in log.lost:
+            scope.skip(path, "it was removed after it was read; what came to it in between was not seen")
         for path in log.rewritten:
             scope.skip(
                 path, "what had been read before is not in it any more: it was changed, and is read as a new one"

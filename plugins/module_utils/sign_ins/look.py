@@ -11,8 +11,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import coverage, detect
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.detect import SCOPE
@@ -57,20 +58,25 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None 
             scope.skip("newer log entries", deadline.reason + "; the next run goes on there")
         for problem in run.detector.problems():
             scope.skip("correlations", problem)
+        run.note_rewritten()
+        if checkpoint.problem:
+            scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
+            run.note("audit_state_tampered", "checkpoint of %s" % NAME, printable(checkpoint.problem), now)
         detections, left_out = run.detector.tally.detections(params["max_findings"])
         left_out += run.detector.tally.dropped
         if left_out:
             scope.skip("findings", "%d more were found; raise max_findings to see them" % left_out)
-        if checkpoint.problem:
-            scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
-            detections.insert(0, _tampered(checkpoint.problem, now))
+        saved = None
+        try:
+            saved = checkpoint.save(run.state(now))
+        except StateError as error:
+            scope.skip("checkpoint", "%s; the next run reads the same again" % error)
         result: dict[str, t.Any] = {
             "changed": False,
             "detections": detections,
             "coverage": [scope.entry()],
             "sign_ins": run.summary.result(),
         }
-        saved = checkpoint.save(run.state(now))
         if saved is not None:
             result["checkpoint"] = saved
     return result
@@ -89,17 +95,6 @@ def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
         return payload.unpack(params["_content"])
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _tampered(problem: str, now: float) -> dict[str, t.Any]:
-    return detection(
-        "audit_state_tampered",
-        "checkpoint of %s" % NAME,
-        SCOPE,
-        [{"data": {"problem": problem}}],
-        last_time=now,
-        message=problem,
-    )
 
 
 class _Run:
@@ -124,6 +119,16 @@ class _Run:
             self.summary.add(one)
             self.detector.sign_in(one)
         self.sources.read_lines()
+
+    def note(self, alert: str, subject: str, problem: str, moment: float) -> None:
+        evidence = {"data": {"problem": problem}}
+        self.detector.tally.add(alert, subject, evidence, moment, message=problem)
+
+    def note_rewritten(self) -> None:
+        for log in [*self.sources.logs, *self.sources.audits]:
+            for path in log.rewritten:
+                problem = "%s was changed where it had been read before." % path
+                self.note("sign_in_log_rewritten", path, problem, min(log.modified, self._reading.now))
 
     def state(self, now: float) -> dict[str, t.Any]:
         return {
