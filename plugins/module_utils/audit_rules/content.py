@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import syscalls, text, words
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule, RuleError
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import ALL_SYSCALLS, Rule, RuleError
 
 KEY_PREFIX = "bulwark-"
 AUTOMATION_KEY = KEY_PREFIX + "automation"
@@ -91,13 +91,13 @@ def select(wish: Wish, host: text.Host, modern: bool, homes: t.Sequence[str] | N
     found = Selection()
     try:
         for line in wish.own:
-            _add(found, text.parse(line, host), "rules")
+            _add(found, _as_auditctl_does(text.parse(line, host)), "rules")
     except RuleError as error:
         raise UsageError("rules: %s" % error) from None
     for name in wish.automation_users:
         _automation(found, name, host)
     for program in wish.quiet_programs:
-        if os.path.isdir(os.path.dirname(program)):
+        if os.path.lexists(program):
             _group_line(found, "quiet", "-a never,exit -S %s -F exe=%s" % (_NETWORK, program), host, ())
         else:
             found.left_out.append((program, "there is no such program"))
@@ -112,6 +112,24 @@ def select(wish: Wish, host: text.Host, modern: bool, homes: t.Sequence[str] | N
                     _group_line(found, name, part, host, accounts)
     found.wanted = _without_covered(found.wanted)
     return found
+
+
+def _as_auditctl_does(rule: Rule) -> Rule:
+    """Return a rule of the user with the system calls that can have the access it is about.
+
+    auditctl 4 adds them when it loads the file; without that, the rule would be another one after the next boot.
+    """
+    permissions, number = rule.value(words.PERM), rule.value(words.ARCH)
+    if not isinstance(permissions, int) or not isinstance(number, int):
+        return rule
+    known = syscalls.numbers(words.ARCHITECTURE_NAMES[number])
+    letters = [letter for letter, bit in words.PERMISSIONS.items() if permissions & bit]
+    mask = sum(1 << known[call] for call in {call for letter in letters for call in _calls(letter)} if call in known)
+    return dataclasses.replace(rule, mask=mask if rule.mask == ALL_SYSCALLS else mask | rule.mask)
+
+
+def _calls(access: str) -> list[str]:
+    return [call for letter in access for call in _ACCESS[letter].split()]
 
 
 def _without_covered(wanted: t.Sequence[Wanted]) -> list[Wanted]:
@@ -222,7 +240,7 @@ def _usable(path: str, is_directory: bool) -> bool:
 
 def _for_architectures(parts: text.Parts, host: text.Host) -> t.Iterator[text.Parts]:
     access = next((value for name, _operator, value in parts.conditions if name == "perm"), "")
-    calls = parts.syscalls or [call for letter in access for call in _ACCESS[letter].split()]
+    calls = parts.syscalls or _calls(access)
     if parts.has("arch") or not calls or calls == ["all"]:
         yield parts
         return

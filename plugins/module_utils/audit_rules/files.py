@@ -36,12 +36,17 @@ _HEAD = """\
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """What was deployed: the rules, the digest of the file, and the settings as they were before and are since."""
+    """What was deployed: the rules, the digest of the file, and the settings as they were before and are since.
+
+    complete: false from the moment in which a deployment begins until it is through, so that a note that one left
+    which was cut off proves nothing; then the rules are those from before together with the new ones.
+    """
 
     rules: tuple[Rule, ...]
     digest: str | None = None
     before: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     since: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    complete: bool = True
 
     def dump(self) -> bytes:
         content = {
@@ -50,6 +55,7 @@ class Note:
             "digest": self.digest,
             "before": dict(self.before),
             "since": dict(self.since),
+            "complete": self.complete,
         }
         return json.dumps(content, indent=1).encode("ascii")
 
@@ -68,8 +74,10 @@ def read_note(directory: StateDirectory | None) -> Note | None:
         if version > _VERSION:
             raise NewerError("%s was written by a newer version of the collection; use that one" % path)
         rules = tuple(unpack(base64.b64decode(entry)) for entry in content["rules"])
-        settings = [{str(name): int(value) for name, value in content[part].items()} for part in ("before", "since")]
-        return Note(rules, content["digest"] and str(content["digest"]), *settings)
+        before, since = (
+            {str(name): int(value) for name, value in content[part].items()} for part in ("before", "since")
+        )
+        return Note(rules, content["digest"] and str(content["digest"]), before, since, bool(content["complete"]))
     except (ValueError, TypeError, KeyError, AttributeError, RuleError) as error:
         raise DamagedError(
             "%s is damaged, so it isn't known which audit rules were deployed; look into it, remove it and deploy again"
@@ -128,9 +136,10 @@ class RuleFile:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
         with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
             return stream.read(_LONGEST)
 
     def write(self, content: bytes | None) -> None:

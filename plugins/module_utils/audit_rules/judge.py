@@ -46,7 +46,7 @@ def detections(seen: Seen) -> list[dict[str, t.Any]]:
 
 def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
     note, loaded = seen.note, set(seen.loaded)
-    missing = [rule for rule in note.rules if rule not in loaded] if note else []
+    missing = [rule for rule in note.rules if rule not in loaded] if note and note.complete else []
     if missing:
         # The kernel itself drops the watch of a directory that is removed, as with a package.
         by_itself = all(rule.value(words.DIR) is not None for rule in missing)

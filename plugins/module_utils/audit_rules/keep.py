@@ -50,10 +50,7 @@ class Host:
     settings: t.Mapping[str, int]
     file: RuleFile
     content: bytes | None
-
-    @property
-    def file_differs(self) -> bool:
-        return self.file.read() != self.content if self.file.possible or self.content is None else False
+    file_differs: bool
 
 
 def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -116,7 +113,10 @@ def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Ho
     except RuleError as error:
         raise UsageError("rules: %s" % error) from None
     conflicts = conflicts_of(plan.foreign, selection.rules) if present else []
-    return Host(kernel, machine, status, tuple(loaded), note, selection, plan, tuple(conflicts), settings, file, lines)
+    differs = (file.possible or lines is None) and file.read() != lines
+    return Host(
+        kernel, machine, status, tuple(loaded), note, selection, plan, tuple(conflicts), settings, file, lines, differs
+    )
 
 
 def _settings(params: t.Mapping[str, t.Any], status: Status, note: Note | None) -> dict[str, int]:
@@ -156,33 +156,45 @@ def _change(host: Host, directory: StateDirectory, present: bool) -> None:
     """Change the host, in an order that can be cut off anywhere: what is loaded is noted before it is."""
     kept = host.plan.ours + host.plan.add
     old = host.note or Note(())
-    before = {name: getattr(host.status, name) for name in host.settings}
-    # What was there before the first deployment, not before the last.
-    since = dict(host.settings)
-    note = Note(kept, None, {**before, **old.before}, since)
-    if not _changes(host) and host.note is not None and host.note.rules == kept:
+    if not _changes(host) and host.note is not None and host.note.rules == kept and host.note.complete:
         return
+    # What was there before the first deployment, not before the last.
+    before = {**{name: getattr(host.status, name) for name in host.settings}, **old.before}
     union = tuple(dict.fromkeys([*old.rules, *host.plan.delete, *kept]))
-    files.write_note(directory, dataclasses.replace(note, rules=union, digest=old.digest))
+    note = Note(union, old.digest, before, dict(host.settings), complete=False)
+    files.write_note(directory, note)
+    try:
+        _apply(host)
+    except HostError:
+        if host.note is None:
+            directory.remove(files.NOTE)
+        else:
+            files.write_note(directory, host.note)
+        raise
+    if not present:
+        directory.remove(files.NOTE)
+        return
+    digest = files.digest(host.content) if host.content is not None and host.file.possible else None
+    # While the rules are immutable, those of before stay until the host is booted.
+    waiting = host.status.immutable and host.plan.changes
+    rules = union if waiting else kept
+    files.write_note(directory, dataclasses.replace(note, rules=rules, digest=digest, complete=not waiting))
+
+
+def _apply(host: Host) -> None:
+    """Load the rules, write the file and set what is to be set; HostError after what was loaded is undone."""
     if not host.status.immutable:
         _load(host)
     try:
         if host.file.possible or host.content is None:
             host.file.write(host.content)
+        if not host.status.immutable:
+            for name, value in _differing(host).items():
+                _set(host.kernel, name, value)
     except HostError:
         if not host.status.immutable:
             load.undo(host.plan, host.kernel)
         raise
-    if not host.status.immutable:
-        for name, value in _differing(host).items():
-            _set(host.kernel, name, value)
-    if present:
-        digest = files.digest(host.content) if host.content is not None and host.file.possible else None
-        # While the rules are immutable, those of before stay until the host is booted.
-        rules = union if host.status.immutable and host.plan.changes else kept
-        files.write_note(directory, dataclasses.replace(note, rules=rules, digest=digest))
-    else:
-        directory.remove(files.NOTE)
 
 
 def _load(host: Host) -> None:
@@ -200,7 +212,7 @@ def _set(kernel: Kernel, name: str, value: int) -> None:
     try:
         kernel.set(name, value)
     except KernelError as error:
-        raise HostError("The kernel refused %s=%d: %s; the rules are loaded." % (name, value, error)) from error
+        raise HostError("The kernel refused %s=%d: %s; no rules were loaded." % (name, value, error)) from error
 
 
 def _changes(host: Host) -> bool:

@@ -53,17 +53,45 @@ def is_ours(rule: Rule, known: t.AbstractSet[Rule]) -> bool:
 def make(wanted: t.Sequence[Rule], loaded: t.Sequence[Rule], known: t.AbstractSet[Rule]) -> Plan:
     """Return what leads from the loaded rules to the wanted ones; others' are left alone.
 
-    The kernel adds at the end and asks in order. So from the first one that differs on, ours are loaded anew. A wanted
-    rule that somebody else has loaded is there, and stays theirs.
+    The kernel adds at the end, asks in order, and shows its lists one after the other. Where the order matters, ours
+    are loaded anew from the first one that differs on; until that is done, they don't record. A wanted rule that
+    somebody else has loaded is there, and stays theirs.
     """
     ours = [rule for rule in loaded if is_ours(rule, known)]
     foreign = [rule for rule in loaded if not is_ours(rule, known)]
     theirs = set(foreign)
-    missing = [rule for rule in wanted if rule not in theirs]
-    same = 0
-    while same < min(len(ours), len(missing)) and ours[same] == missing[same]:
-        same += 1
-    return Plan(tuple(ours[same:]), tuple(missing[same:]), tuple(ours[:same]), tuple(foreign))
+    aim = sorted((rule for rule in wanted if rule not in theirs), key=_list)
+    have, want = set(ours), set(aim)
+    kept = [rule for rule in ours if rule in want]
+    new = [rule for rule in aim if rule not in have]
+    if not _means_the_same(sorted(kept + new, key=_list), aim):
+        same = 0
+        while same < min(len(ours), len(aim)) and ours[same] == aim[same]:
+            same += 1
+        kept, new = ours[:same], aim[same:]
+    delete = [rule for rule in ours if rule not in set(kept)]
+    return Plan(tuple(delete), tuple(new), tuple(kept), tuple(foreign))
+
+
+def _list(rule: Rule) -> int:
+    return rule.filter
+
+
+def _means_the_same(one: t.Sequence[Rule], two: t.Sequence[Rule]) -> bool:
+    """Say whether the same rules in two orders record the same with the same keys.
+
+    Among the collection's own rules that record something, the order is of no matter: which of their keys an event
+    carries says nothing.
+    """
+    return _before_special(one) == _before_special(two)
+
+
+def _before_special(rules: t.Sequence[Rule]) -> dict[Rule, frozenset[Rule]]:
+    found = {}
+    for position, rule in enumerate(rules):
+        if rule.action == words.NEVER or not any(key.startswith(KEY_PREFIX) for key in rule.keys):
+            found[rule] = frozenset(before for before in rules[:position] if before.filter == rule.filter)
+    return found
 
 
 def conflicts_of(foreign: t.Sequence[Rule], wanted: t.Sequence[Rule]) -> list[Conflict]:
