@@ -137,7 +137,13 @@ class Scanner:
         return " / ".join(_reasons(self.coverage()[host]))
 
     def _variables(self, more: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        return {"bulwark_store": self.store_url, "bulwark_report_path": str(self.report), **more}
+        given = {
+            "bulwark_store": self.store_url,
+            "bulwark_report_path": str(self.report),
+            # What these tests are about, and so what they count.
+            "bulwark_capabilities": "file_integrity",
+        }
+        return {**given, **more}
 
 
 def recap(answer: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
