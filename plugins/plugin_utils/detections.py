@@ -108,14 +108,14 @@ def _read(files: t.Iterable[pathlib.Path], own: bool) -> tuple[list[Document], l
 
 
 def _lists() -> dict[str, list[str]]:
-    """Return the lists that rules expand (``FIELD|expand: '%NAME%'``), from lists.yml: name -> texts."""
-    path = _DIRECTORY / "lists.yml"
-    if not path.exists():
-        return {}
-    lists = catalogue.read(path)
-    if not isinstance(lists, dict) or not all(isinstance(entries, list) for entries in lists.values()):
-        raise ContentError(f"{path.name}: a mapping of names to lists is needed")
-    return {str(name): [str(entry) for entry in entries] for name, entries in lists.items()}
+    """Return the lists that rules expand (``FIELD|expand: '%NAME%'``), from lists*.yml: name -> texts."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(_DIRECTORY.glob("lists*.yml")):
+        lists = catalogue.read(path)
+        if not isinstance(lists, dict) or not all(isinstance(entries, list) for entries in lists.values()):
+            raise ContentError(f"{path.name}: a mapping of names to lists is needed")
+        found.update({str(name): [str(entry) for entry in entries] for name, entries in lists.items()})
+    return found
 
 
 def _packed(payload: t.Mapping[str, t.Any]) -> str:
