@@ -21,6 +21,7 @@ LOG = "log"
 
 # No rule needs more to see that it was often, and one line of a log may say so many.
 _MOST_FED = 1_000
+_MOST_COUNTED = 20_000
 
 
 class Detector:
@@ -32,6 +33,7 @@ class Detector:
         self._correlator = Correlator(compiled, state)
         self._history = known
         self.tally = Tally(SCOPE)
+        self._counts: dict[tuple[str, str], dict[int, int]] = {}
 
     @property
     def wants_lines(self) -> bool:
@@ -58,38 +60,48 @@ class Detector:
     def _matched(self, number: int, moment: float, view: t.Mapping[str, t.Any], evidence: t.Any, count: int) -> None:
         rule = self._rules.rule(number)
         if not rule.component:
-            self.tally.add(
-                rule.alert,
-                subject_of(rule, view),
-                evidence,
-                moment,
-                count=count,
-                severity=rule.severity,
-                techniques=rule.techniques,
-                message=message_of(rule, view),
-            )
+            self._found(number, view, [evidence], moment, moment, count)
         if self._correlator.wants(number):
             for _time in range(min(count, _MOST_FED)):
                 for match in self._correlator.feed(number, moment, view, evidence):
                     self._correlated(match)
 
     def _correlated(self, match: Match) -> None:
-        rule = self._rules.rule(match.rule)
         evidences = match.evidences[-1:] if match.continued else match.evidences
-        count = match.events
+        self._found(match.rule, match.view, evidences, match.first_time, match.last_time, match.events)
+
+    def _found(
+        self,
+        number: int,
+        view: t.Mapping[str, t.Any],
+        evidences: t.Sequence[t.Any],
+        first: float,
+        last: float,
+        count: int,
+    ) -> None:
+        rule = self._rules.rule(number)
+        subject = subject_of(rule, view)
+        more = self._counted(rule.alert, subject, number, count)
         for evidence in evidences:
             self.tally.add(
                 rule.alert,
-                subject_of(rule, match.view),
+                subject,
                 evidence,
-                match.first_time,
-                match.last_time,
-                count=count,
+                first,
+                last,
+                count=more,
                 severity=rule.severity,
                 techniques=rule.techniques,
-                message=message_of(rule, match.view),
+                message=message_of(rule, view),
             )
-            count = 0  # all are counted with the first; the others only show more of it
+            more = 0  # all are counted with the first; the others only show more of it
+
+    def _counted(self, alert: str, subject: str, number: int, count: int) -> int:
+        """Return by how many events a finding grows: rules for fast and slow attacks see the same ones."""
+        counts = self._counts.setdefault((alert, subject), {}) if len(self._counts) < _MOST_COUNTED else {}
+        before = max(counts.values(), default=0)
+        counts[number] = counts.get(number, 0) + count
+        return max(counts.values()) - before
 
     def problems(self) -> list[str]:
         return self._correlator.problems()
