@@ -20,7 +20,7 @@ class _Importer(zipimport.zipimporter):
 
 def compile_once() -> None:
     """Use that importer for what is imported from now on, if this module itself came from an archive."""
-    if __spec__ is not None and isinstance(__spec__.loader, zipimport.zipimporter):
+    if isinstance(__spec__.loader, zipimport.zipimporter):
         sys.path_hooks.insert(0, _Importer)
         # Directories that something was imported from keep the importer that they have.
         sys.path_importer_cache.pop(os.path.dirname(__file__), None)

@@ -191,6 +191,19 @@ def listed(directory: int) -> list[bytes]:
     return names.encode("utf-8", "surrogateescape").split(b"\0") if names else []
 
 
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return ``length`` bytes of an open file, fewer only where it ends."""
+    parts = []
+    while length > 0:
+        data = os.pread(descriptor, length, offset)
+        if not data:
+            break
+        parts.append(data)
+        offset += len(data)
+        length -= len(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 def pinned_path(pinned: int) -> bytes:
     """Return a path that leads to a pinned node itself, for calls that open nothing, such as listxattr(2)."""
     return b"/proc/self/fd/%d" % pinned

@@ -10,6 +10,8 @@ import stat
 import types
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import read_at
+
 # {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed. It can
 # have several parts, each empty while it is not known; only what is known on both sides is compared.
 Snapshot = t.Dict[str, t.Dict[str, str]]
@@ -127,10 +129,12 @@ class AccountIds:
 def read_state(path: bytes) -> bytes:
     """Return a state file's content; raise OSError when it is absent, no regular file or larger than any real one."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO put here must not hang us
-    with open(descriptor, "rb") as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError("%s is no regular file" % os.fsdecode(path))
         if status.st_size > _READ_LIMIT:
             raise OSError("%s is larger than %d bytes" % (os.fsdecode(path), _READ_LIMIT))
-        return stream.read(status.st_size)
+        return read_at(descriptor, 0, status.st_size)
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import read_at
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
 
@@ -148,17 +149,17 @@ class Reader:
 
     def block(self, place: Place) -> bytes:
         """Return a block's content; DamagedError when it is not what the seal covers."""
-        data = _read_all(self._descriptor, place.offset, place.length)
+        data = read_at(self._descriptor, place.offset, place.length)
         if hashlib.sha256(data).hexdigest().encode() != place.digest:
             raise DamagedError("a part of the baseline %s is not what its seal covers" % self._path)
         return data
 
     def _read_parts(self) -> tuple[bytes, bytes, bytes, str]:
         size = os.fstat(self._descriptor).st_size
-        first = _read_all(self._descriptor, 0, _FIRST_LINE)
+        first = read_at(self._descriptor, 0, _FIRST_LINE)
         if not first.startswith(_MAGIC) or not first.endswith(b"\n"):
             raise DamagedError("%s is not a baseline of this collection" % self._path)
-        last = _LAST_LINE.fullmatch(_read_all(self._descriptor, max(0, size - _LAST_LINE_LENGTH), _LAST_LINE_LENGTH))
+        last = _LAST_LINE.fullmatch(read_at(self._descriptor, max(0, size - _LAST_LINE_LENGTH), _LAST_LINE_LENGTH))
         if last is None:
             raise DamagedError("the baseline %s is damaged: its end is missing" % self._path)
         offset, index_length, header_length = (int(last.group(number)) for number in (1, 2, 3))
@@ -166,8 +167,8 @@ class Reader:
         if not fits or index_length > _INDEX_LIMIT or header_length > _HEADER_LIMIT:
             raise DamagedError("the baseline %s is damaged: its parts do not add up" % self._path)
         try:
-            index = _read_all(self._descriptor, offset, index_length)
-            header = _read_all(self._descriptor, offset + index_length, header_length)
+            index = read_at(self._descriptor, offset, index_length)
+            header = read_at(self._descriptor, offset + index_length, header_length)
         except MemoryError as error:
             raise DamagedError("the baseline %s is larger than the memory; it is none of ours" % self._path) from error
         return first, header, index, last.group(4).decode("ascii")
@@ -183,16 +184,3 @@ def _seal(first: bytes, header: bytes, index: bytes) -> str:
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.hexdigest()
-
-
-def _read_all(descriptor: int, offset: int, length: int) -> bytes:
-    """Return ``length`` bytes, fewer only where the file ends."""
-    parts = []
-    while length > 0:
-        data = os.pread(descriptor, length, offset)
-        if not data:
-            break
-        parts.append(data)
-        offset += len(data)
-        length -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
