@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._cl
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_verdicts import (
     CREATED_ALERT,
     DELETED_ALERT,
+    DIRECTORY_ALERT,
     MODIFIED_ALERT,
     detected,
     explained_by,
@@ -50,7 +51,7 @@ def created(facts: Facts) -> model.Verdict:
         return detected(facts, CREATED_ALERT, "high", "A device node appeared outside /dev.")
     if after.type == model.DIRECTORY:
         # What is put into it is a change of its own.
-        return detected(facts, CREATED_ALERT, "informational", "A new directory that no package owns.")
+        return detected(facts, DIRECTORY_ALERT, "informational", "A new directory that no package owns.")
     verdict = unexplained(facts, CREATED_ALERT, "A new %s, and %s." % (after.type, _not_by(facts)))
     runs = is_code(after) and verdict.alert == CREATED_ALERT and rank(verdict.severity) < rank("medium")
     return verdict._replace(severity="medium") if runs else verdict

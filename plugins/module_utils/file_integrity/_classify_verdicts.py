@@ -19,9 +19,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._cl
 )
 
 CREATED_ALERT = "fim_file_created"
+DIRECTORY_ALERT = "fim_directory_created"
 MODIFIED_ALERT = "fim_file_modified"
 DELETED_ALERT = "fim_file_deleted"
-GENERIC_ALERTS = frozenset((CREATED_ALERT, MODIFIED_ALERT, DELETED_ALERT))
+GENERIC_ALERTS = frozenset((CREATED_ALERT, DIRECTORY_ALERT, MODIFIED_ALERT, DELETED_ALERT))
 
 # Severity of what nothing explains where the watch names no alert of its own: created, modified, deleted.
 _GENERIC: t.Mapping[str, tuple[str, str, str]] = {
