@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.compiler import Compilation, compile_rules
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import Lists
 
 KNOWN = Known({"some_alert", "other_alert"}, {"T1059", "T1059.004", "T1110"})
 
@@ -30,7 +31,7 @@ def rule(detection: t.Mapping[str, t.Any], **changes: t.Any) -> dict[str, t.Any]
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def compiled(*rules: t.Mapping[str, t.Any] | str, own: bool = False, **lists: t.Sequence[str]) -> Compilation:
+def compiled(*rules: t.Mapping[str, t.Any] | str, own: bool = False, lists: Lists | None = None) -> Compilation:
     """Compile rules, given as data or as YAML."""
     found = []
     for number, each in enumerate(rules):
@@ -38,19 +39,19 @@ def compiled(*rules: t.Mapping[str, t.Any] | str, own: bool = False, **lists: t.
         parsed, problems = documents.parse(text, f"rule{number}.yml", own)
         assert not problems
         found += parsed
-    return compile_rules(found, KNOWN, lists)
+    return compile_rules(found, KNOWN, lists or {})
 
 
-def used(*rules: t.Mapping[str, t.Any] | str, **lists: t.Sequence[str]) -> dict[str, t.Any]:
+def used(*rules: t.Mapping[str, t.Any] | str, lists: Lists | None = None) -> dict[str, t.Any]:
     """Return the compiled form of rules that are all used, as it comes out of JSON on a host."""
-    compilation = compiled(*rules, **lists)
+    compilation = compiled(*rules, lists=lists)
     assert not compilation.problems, [str(problem) for problem in compilation.problems]
     return t.cast("dict[str, t.Any]", json.loads(json.dumps(compilation.payload)))
 
 
-def matches(rule_: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any], **lists: t.Sequence[str]) -> bool:
+def matches(rule_: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any], lists: Lists | None = None) -> bool:
     """Return whether a rule matches a view: the same with what it can't match without, and without that."""
-    payload = used(rule_, **lists)
+    payload = used(rule_, lists=lists)
     source = payload["rules"][0]["source"]
     with_it, without = RuleSet(payload).match(source, view), unfiltered(payload).match(source, view)
     assert with_it == without
@@ -63,9 +64,9 @@ def unfiltered(payload: t.Mapping[str, t.Any]) -> RuleSet:
     return RuleSet({**payload, "rules": rules})
 
 
-def problem(*rules: t.Mapping[str, t.Any] | str, own: bool = False, **lists: t.Sequence[str]) -> str:
+def problem(*rules: t.Mapping[str, t.Any] | str, own: bool = False, lists: Lists | None = None) -> str:
     """Return the one problem that rules have."""
-    (found,) = compiled(*rules, own=own, **lists).problems
+    (found,) = compiled(*rules, own=own, lists=lists).problems
     return str(found)
 
 

@@ -173,7 +173,7 @@ def _resolve(entry: Entry, names: _Names) -> Problem | None:
         reference.rule = names.get(reference.reference)
         if reference.rule is None:
             return document.problem(
-                f"the rule '{reference.reference}' that it refers to is not there, or can't be used",
+                f"the rule '{reference.reference}' that it refers to is missing or can't be used",
                 "correlation.rules",
             )
     return None

@@ -33,8 +33,11 @@ CHANGED = rule(
 )
 
 
-def correlation(kind: str, rules: t.Sequence[str] = ("failed",), **changes: t.Any) -> dict[str, t.Any]:
-    fields = {"type": kind, "rules": list(rules), "group-by": ["SourceIp"], "timespan": "1m", **changes}
+def correlation(
+    kind: str, rules: t.Sequence[str] = ("failed",), group_by: t.Sequence[str] | None = ("SourceIp",), **changes: t.Any
+) -> dict[str, t.Any]:
+    group = None if group_by is None else list(group_by)
+    fields = {"type": kind, "rules": list(rules), "group-by": group, "timespan": "1m", **changes}
     correlation = {name: value for name, value in fields.items() if value is not None}
     return {"title": "Together", "name": "together", "correlation": correlation, "level": "high"}
 
@@ -103,7 +106,7 @@ def test_the_operators(condition: dict[str, int], times: list[int]) -> None:
 
 
 def test_a_count_without_groups() -> None:
-    feed = Feeder(FAILED, correlation("event_count", condition={"gte": 2}, **{"group-by": None}))
+    feed = Feeder(FAILED, correlation("event_count", condition={"gte": 2}, group_by=None))
     assert not feed(0, source="192.0.2.1")
     (match,) = feed(1, source="192.0.2.2")
     assert match.group == {}
@@ -176,8 +179,8 @@ def test_a_field_with_other_names() -> None:
     given = correlation(
         "temporal",
         ["failed", "started"],
+        ["who"],
         aliases={"who": {"failed": "User", "started": "AuditUser"}},
-        **{"group-by": ["who"]},
     )
     engine, correlate = correlator(FAILED, started, given)
     assert "User" in engine.fields("sign_in")

@@ -27,7 +27,7 @@ VIEW = {
 
 
 def selects(item: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any] = VIEW, **lists: t.Sequence[str]) -> bool:
-    return matches(rule({"selection": item, "condition": "selection"}), view, **lists)
+    return matches(rule({"selection": item, "condition": "selection"}), view, lists)
 
 
 @pytest.mark.parametrize(
