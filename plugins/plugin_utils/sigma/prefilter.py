@@ -74,6 +74,12 @@ _FEW_VALUES = {
     "Terminal": 0.3,
     "Result": 0.5,
 }
+# What every reader has at hand of an event. Others cost it something, and are asked only where a rule has nothing else.
+_AT_HAND = frozenset(
+    ("Image", "CommandLine", "TargetFilename", "DestinationIp", "DestinationPort", "Syscall", "Action", "Type", "Op")
+    + ("Outcome", "SourceIp", "Program", "Message", "type", "a0", "a1", "name", "exe", "syscall")
+)
+_OTHERS = 10
 _RARE = 0.0005
 _ORDINARY_PROGRAM = 0.05
 # By length, of what none of the ordinary lines has.
@@ -164,6 +170,10 @@ def _cost(clause: _Clause) -> float:
 
 def _key_cost(key: _Key) -> float:
     kind, field, text = key
+    return _text_cost(kind, field, text) * (1 if field in _AT_HAND else _OTHERS)
+
+
+def _text_cost(kind: str, field: str, text: str) -> float:
     if kind in ("gram", "part"):
         return _part_cost(text)
     if kind == "base":
