@@ -72,6 +72,7 @@ class Tally:
                 return
             group = self._groups[alert, subject] = _Group(alert, subject)
             group.first = evidence
+            group.severity = severity
         else:
             group.last = [*group.last[1 - _LAST :], evidence]
         group.count += count
