@@ -321,6 +321,14 @@ def test_a_note_that_is_damaged_is_said_so(site: Site) -> None:
         site.keep(groups=["exec"])
 
 
+def test_a_note_that_is_gone_is_said_so(site: Site) -> None:
+    site.keep(groups=["exec"])
+    (site.state / "audit" / "rules.json").unlink()
+    assert site.compare(groups=["exec"]) == {("audit_rules_not_deployed", "audit rules"): None}
+    assert site.keep(groups=["exec"])["changed"]
+    assert site.compare(groups=["exec"]) == {}
+
+
 def test_what_automation_starts_has_a_key_of_its_own_and_quiet_programs_are_left_out(site: Site) -> None:
     result = site.keep(groups=["exec"], automation_users=["daemon", "nobody-there"], exclude_programs=["/usr/bin/true"])
     rules = site.kernel.rules()

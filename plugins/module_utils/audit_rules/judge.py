@@ -63,6 +63,9 @@ def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
         )
     elif seen.plan.changes:
         yield _not_deployed(seen)
+    elif note is None and seen.plan.ours:
+        message = "The audit rules are loaded, but the note of their deployment is gone, so that nobody can say later"
+        yield _found("audit_rules_not_deployed", "audit rules", message + " which are missing: deploy them again.")
     if note and note.digest and not seen.file_right:
         message = "%s is not as it was deployed, so that the rules are others after the next boot." % printable(
             seen.file
