@@ -89,7 +89,7 @@ class Reader:
         event = None
         for event in events:
             self.events += 1
-            if since is not None and event.seconds < since:
+            if since is not None and event.time < since:
                 continue
             if self.first_time is None:
                 self.first_time = event.time
