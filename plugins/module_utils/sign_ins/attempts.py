@@ -42,6 +42,7 @@ class _Connection:
         "known",
         "origins",
         "port",
+        "seen",
         "source",
         "time",
         "user",
@@ -55,6 +56,7 @@ class _Connection:
         self.hint: Fact | None = None
         self.origins: set[str] = set()
         self.time = 0.0  # of the hint
+        self.seen = 0.0
         self.keys = 0
         self.keys_time = 0.0
 
@@ -107,11 +109,14 @@ class Attempts:
         for item in saved:
             connection = _restored(item)
             self._connections[connection.key] = connection
+            if connection.hint is not None and _of_pam(connection.hint.origin):
+                self._remember_helper(connection, connection.hint)
             self._due.append((max(connection.time + PATIENCE, connection.keys_time + KEY_PATIENCE), connection.key))
 
     def saved(self) -> list[t.Any]:
-        """Return what waits for more lines, as JSON can hold it."""
-        return [_packed(connection) for connection in self._connections.values() if connection.hint or connection.keys]
+        """Return what more lines may belong to, as JSON can hold it."""
+        oldest = self._now - KEY_PATIENCE
+        return [_packed(one) for one in self._connections.values() if one.hint or one.keys or one.seen >= oldest]
 
     def feed(self, time: float, pid: int, repeated: int, fact: Fact) -> list[SignIn]:
         """Take the next fact; return the sign-ins that are settled by it, or by the time it shows."""
@@ -129,6 +134,7 @@ class Attempts:
         else:
             self._connections.move_to_end(key)
         connection.learn(fact)
+        connection.seen = time
         found += _HANDLERS[fact.kind](self, connection, time, repeated, fact, fresh)
         return found
 
@@ -158,7 +164,7 @@ class Attempts:
         if hint is None:
             return []
         if hint.rank == ATTEMPT:
-            connection.counted = connection.counted or any(not o.startswith("pam_") for o in connection.origins)
+            connection.counted = connection.counted or not all(map(_of_pam, connection.origins))
         else:
             connection.counted = True
         connection.origins = set()
@@ -225,13 +231,8 @@ class Attempts:
                 return []
             found = self._tell(connection)
         self._wait(connection, time, fact._replace(count=fact.count * repeated))
-        if (
-            fact.service == "sshd"
-            and not connection.port
-            and fact.origin.startswith("pam_")
-            and fact.origin != "pam_error"
-        ):
-            self._remember_helper(connection.key, fact)
+        if _of_pam(fact.origin):
+            self._remember_helper(connection, fact)
         return found
 
     def more(self, connection: _Connection, time: float, _repeated: int, fact: Fact, _fresh: bool) -> list[SignIn]:
@@ -264,14 +265,15 @@ class Attempts:
     ) -> list[SignIn]:
         return []
 
-    def _remember_helper(self, key: _Key, fact: Fact) -> None:
-        if len(self._helpers) > _MOST_CONNECTIONS:
-            self._helpers.clear()
-        self._helpers.setdefault((fact.source, fact.user), []).append(key)
+    def _remember_helper(self, connection: _Connection, fact: Fact) -> None:
+        if fact.service == "sshd" and not connection.port:
+            if len(self._helpers) > _MOST_CONNECTIONS:
+                self._helpers.clear()
+            self._helpers.setdefault((fact.source, fact.user), []).append(connection.key)
 
     def _forget_helper(self, connection: _Connection, time: float, fact: Fact) -> None:
         """Forget what PAM said in a process of its own about the attempt that sshd now reports."""
-        if connection.hint is not None and any(origin.startswith("pam_") for origin in connection.origins):
+        if connection.hint is not None and any(map(_of_pam, connection.origins)):
             return
         for user in {fact.user, ""}:
             keys = self._helpers.pop((fact.source, user), [])
@@ -280,6 +282,11 @@ class Attempts:
                 if helper is not None and helper.hint and key != connection.key and time - helper.time <= PATIENCE:
                     del self._connections[key]
                     break
+
+
+def _of_pam(origin: str) -> bool:
+    """Say whether one of PAM's modules said it, and not sshd of all of PAM."""
+    return origin.startswith("pam_") and origin != "pam_error"
 
 
 def _tell_keys(connection: _Connection) -> list[SignIn]:
@@ -316,17 +323,19 @@ def _packed(connection: _Connection) -> list[t.Any]:
         connection.time,
         connection.keys,
         connection.keys_time,
+        connection.seen,
     ]
 
 
 def _restored(item: t.Sequence[t.Any]) -> _Connection:
-    key, source, port, user, known, counted, accepted, hint, origins, time, keys, keys_time = item
+    key, source, port, user, known, counted, accepted, hint, origins, time, keys, keys_time, seen = item
     connection = _Connection((str(key[0]), int(key[1])))
     connection.source, connection.port, connection.user, connection.known = source, port, user, known
     connection.counted, connection.accepted = bool(counted), float(accepted)
     connection.hint = Fact(*hint) if hint else None
     connection.origins = set(origins)
     connection.time, connection.keys, connection.keys_time = float(time), int(keys), float(keys_time)
+    connection.seen = float(seen)
     return connection
 
 

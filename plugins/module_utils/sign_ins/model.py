@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import typing as t
 
@@ -83,6 +84,7 @@ class SignIn(t.NamedTuple):
     family: str = "log"
 
 
+@functools.lru_cache(maxsize=4096)
 def address(text: str) -> str:
     """Return an address in its usual notation, an IPv4 one without the prefix that maps it to IPv6; else the text.
 
@@ -98,6 +100,7 @@ def address(text: str) -> str:
     return text.rstrip(":")
 
 
+@functools.lru_cache(maxsize=4096)
 def is_address(text: str) -> bool:
     """Say whether a source is an address, and no name."""
     try:

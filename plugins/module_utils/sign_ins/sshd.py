@@ -21,6 +21,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model imp
 SERVICE = "sshd"
 PROGRAMS = frozenset(("sshd", "sshd-session", "sshd-auth"))
 
+# sshd writes at most 1,024 bytes (MSGBUFSIZ), and four for each that it escapes. What is longer is not its own.
+_LONGEST = 4096
+
 # Ranks of hints: the end of a connection says less than what happened in it.
 PROBE, GAVE_UP, ATTEMPT = 0, 1, 2
 
@@ -31,7 +34,7 @@ _KNOWN_FROM = re.compile(r"(\S+) from %s(?: port (\d+))?(?: ssh\d*)?(?:: .*)?\Z"
 _UNKNOWN_FROM = re.compile(r"(.*) from %s(?: port (\d+))?(?: ssh\d*)?\Z" % _HOST, re.DOTALL)
 _FROM_EXTRA = re.compile(r"(.*?) from %s port (\d+)(?: ssh\d*)?: " % _HOST, re.DOTALL)
 _PAM = re.compile(
-    r"PAM: (Have exhausted maximum number of retries for service|.*?) for %s(.*) from %s(?: via \S+)?\s*\Z"
+    r"PAM: (Have exhausted maximum number of retries for service|.{0,100}?) for %s(.*) from %s(?: via \S+)?\s*\Z"
     % (_INVALID, _HOST),
     re.DOTALL,
 )
@@ -46,6 +49,8 @@ _REMOTE = re.compile(r"Server;Ltype: \w+;Remote: %s-(\d+);" % _HOST)
 
 def parse(message: str) -> Fact | None:
     """Return what a message of sshd says, None when it says nothing about a sign-in."""
+    if len(message) > _LONGEST:
+        return None
     message = message.rstrip(" \r\n")
     preauth = message.endswith(" [preauth]")
     if preauth:

@@ -41,6 +41,7 @@ class Clock:
 
     def __init__(self, reference: float) -> None:
         self._reference = reference
+        self._stamps: dict[tuple[str | t.Any, ...], float] = {}
         self._minute: tuple[str, int, int, int, int | None] | None = None
         self._base = 0.0
 
@@ -56,6 +57,18 @@ class Clock:
                 return None
             self._minute, self._base = key, base
         return self._base + second
+
+    def stamp(self, found: t.Match[str]) -> float | None:
+        """Return the moment of a time of RFC 3339, as ``_STAMP`` finds it; without a zone it is this host's."""
+        minute = found.group(1, 2, 3, 4, 5, 8)
+        base = self._stamps.get(minute)
+        if base is None:
+            base = _minute_of(*minute)
+            if base is None:
+                return None
+            self._stamps.clear()
+            self._stamps[minute] = base
+        return base + int(found.group(6)) + float(found.group(7) or 0)
 
     def _year(self, month: int, day: int, hour: int, minute: int, year: int | None) -> float | None:
         last = time.localtime(self._reference + _DAY).tm_year if year is None else year
@@ -84,33 +97,30 @@ def parse(line: str, clock: Clock) -> Line | None:
             return None
         line = line[priority.end() :]
         if line.startswith("1 "):
-            return _rfc5424(line[2:])
+            return _rfc5424(line[2:], clock)
     found = _TRADITIONAL.match(line)
     if found:
         month, day, year, hour, minute, second = found.groups()
         moment = clock.moment(month, int(day), int(hour), int(minute), int(second), int(year) if year else None)
         return _tagged(line[found.end() :], moment)
     found = _STAMP.match(line)
-    return _tagged(line[found.end() :], _stamp(found)) if found else None
+    return _tagged(line[found.end() :], clock.stamp(found)) if found else None
 
 
-def _stamp(found: t.Match[str]) -> float | None:
-    """Return the moment of a time of RFC 3339; without a zone it is this host's."""
-    year, month, day, hour, minute, second = (int(part) for part in found.group(1, 2, 3, 4, 5, 6))
-    if year < 1970 or not 1 <= month <= 12 or day > _days(year, month):
+def _minute_of(year: str, month: str, day: str, hour: str, minute: str, zone: str | None) -> float | None:
+    """Return the moment when a minute began, None where there is no such date."""
+    if int(year) < 1970 or not 1 <= int(month) <= 12 or not 1 <= int(day) <= _days(int(year), int(month)):
         return None
-    fields = (year, month, day, hour, minute, second)
-    zone = found.group(8)
-    fraction = float(found.group(7) or 0)
+    fields = (int(year), int(month), int(day), int(hour), int(minute), 0)
     if zone is None:
         try:
-            return time.mktime((*fields, 0, 0, -1)) + fraction
+            return time.mktime((*fields, 0, 0, -1))
         except (OverflowError, ValueError):
             return None
     offset = 0
     if zone != "Z":
         offset = (int(zone[1:3]) * 60 + int(zone[-2:])) * (-60 if zone[0] == "-" else 60)
-    return calendar.timegm((*fields, 0, 0, 0)) - offset + fraction
+    return float(calendar.timegm((*fields, 0, 0, 0)) - offset)
 
 
 def _tagged(rest: str, moment: float | None) -> Line | None:
@@ -139,7 +149,7 @@ def _told_again(rest: str, moment: float | None) -> Line | None:
     return Line(moment, "", 0, "", _bounded(int(found.group(1)))) if found else None
 
 
-def _rfc5424(rest: str) -> Line | None:
+def _rfc5424(rest: str, clock: Clock) -> Line | None:
     parts = rest.split(" ", 5)
     stamp = _STAMP.match(parts[0] + " ")
     if len(parts) < 6 or stamp is None:
@@ -148,7 +158,7 @@ def _rfc5424(rest: str) -> Line | None:
     if data is None:
         return None
     pid = int(parts[3]) if parts[3].isdigit() and len(parts[3]) <= 10 else 0
-    return unfolded(_stamp(stamp), parts[2], pid, parts[5][data.end() :].lstrip("\ufeff"))
+    return unfolded(clock.stamp(stamp), parts[2], pid, parts[5][data.end() :].lstrip("\ufeff"))
 
 
 def unfolded(moment: float | None, program: str, pid: int, message: str) -> Line:

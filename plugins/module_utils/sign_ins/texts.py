@@ -48,7 +48,7 @@ class TextLog:
         self.path = path
         self._reading = reading
         self._follower = Follower(saved.get("positions", []))
-        self._latest = float(saved.get("latest", 0.0))
+        self._latest = self._known_until = float(saved.get("latest", 0.0))
         self._attempts = Attempts(saved.get("attempts", []))
         self._files = self._follower.open([path])
         self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
@@ -94,7 +94,7 @@ class TextLog:
     def audited(self) -> t.Iterator[SignIn]:
         """Return the sign-ins that records of an audit log tell."""
         for chunk, file in self._chunks():
-            earliest = self._latest if file.rewritten else 0.0
+            known_until = self._known_until if file.rewritten else 0.0
             for record in audit.WANTED.finditer(chunk):
                 self.lines += 1
                 told = audit.parse(record.group())
@@ -102,7 +102,7 @@ class TextLog:
                     continue
                 moment, pid, fact = told
                 moment = self._reading.moment(moment, file.modified)
-                if moment < earliest:
+                if moment <= known_until:
                     continue
                 self._latest = max(self._latest, moment)
                 for one in self._attempts.feed(moment, pid, 1, fact):
@@ -112,7 +112,7 @@ class TextLog:
     def _lines(self) -> t.Iterator[tuple[Line, float]]:
         for chunk, file in self._chunks():
             # Of a file that was written anew, what was read of the old one is known.
-            earliest = self._latest if file.rewritten else 0.0
+            known_until = self._known_until if file.rewritten else 0.0
             clock = syslog.Clock(min(file.modified, self._reading.now))
             for raw in chunk.split(b"\n"):
                 if not raw:
@@ -123,7 +123,7 @@ class TextLog:
                     self.unknown += 1
                     continue
                 moment = self._reading.moment(line.time, file.modified)
-                if moment < earliest or moment < self._reading.since:
+                if moment <= known_until or moment < self._reading.since:
                     continue
                 self._latest = max(self._latest, moment)
                 yield line, moment
