@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import
 
 # What begins in the middle of a word is not looked at, which also keeps a search in a long word from starting anew at
 # each of its characters.
-_ADDRESSES = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*)(?![\w])")
+_ADDRESSES = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*)(?!\w|\.\d)")
 _DOMAINS = re.compile(r"(?<![a-z0-9_.-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _HASHES = re.compile(r"(?<![0-9a-z])[0-9a-f]{32,128}(?![0-9a-z])")
 _PATHS = re.compile(r"""[^\s"'=;|&<>()`]*/[^\s"'=;|&<>()`]+""")
@@ -22,6 +22,7 @@ _WHOLE = frozenset(
     ("DestinationIp", "SourceIp", "Address", "DestinationHostname", "SourceHostname", "Image", "TargetFilename")
 )
 _MOST_FOUND = 10
+_LONGEST_DOMAIN = 253
 
 
 class Indicator(t.NamedTuple):
@@ -56,7 +57,7 @@ class ThreatList:
     def _domains(self, text: str, whole: bool) -> t.Iterator[str]:
         text = text.lower()
         for host in [text] if whole else _DOMAINS.findall(text):
-            name = host.strip(".")
+            name = host.strip(".") if len(host) <= _LONGEST_DOMAIN else ""
             while name:
                 if name in self._entries:
                     yield name
