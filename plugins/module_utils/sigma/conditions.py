@@ -9,6 +9,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Node, View
 
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
@@ -42,6 +43,8 @@ class _Lower(t.Dict[str, Texts]):
         self._view = view
 
     def __missing__(self, field: str) -> Texts:
+        if field == ALL_FIELDS:
+            return "\0".join(text.lower() for name in self._view for text in texts_of(self._view.get(name)))
         value = self._view.get(field)
         if value.__class__ is str:
             texts: Texts = value.lower()

@@ -6,8 +6,14 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Condition, Values, condition
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import (
+    Condition,
+    Values,
+    condition,
+    texts_of,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Index
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import (
@@ -88,6 +94,31 @@ class RuleSet:
         values = Values(view)
         conditions = self._conditions
         return tuple(sorted(number for number in index.candidates(values) if conditions[number](values)))
+
+    def indexed(self, source: str) -> tuple[str, ...]:
+        """Return the fields that say which rules of a source have to be tried, with ``candidates``.
+
+        ``match`` is the same as to ``try_rules`` that are ``always`` candidates, and those of all these fields. Who
+        keeps what was found for some of the fields can so leave out to ask for them again.
+        """
+        index = self._indexes.get(source)
+        return index.names if index is not None else ()
+
+    def always(self, source: str) -> frozenset[int]:
+        """Return the rules of a source that have to be tried with each view."""
+        index = self._indexes.get(source)
+        return index.always if index is not None else frozenset()
+
+    def candidates(self, source: str, field: str, value: t.Any) -> frozenset[int]:
+        """Return the rules that have to be tried because of the value that a field of ``indexed`` has."""
+        if value.__class__ is str:
+            return self._indexes[source].of(field, value.lower())
+        return self._indexes[source].of(field, [text.lower() for text in texts_of(value)])
+
+    def try_rules(self, numbers: t.Iterable[int], view: View) -> tuple[int, ...]:
+        """Return which of these rules match, in ascending order."""
+        values = Values(view)
+        return tuple(sorted(number for number in numbers if self._conditions[number](values)))
 
     def rule(self, number: int) -> Rule:
         """Return what a rule, or a correlation that the correlator reported, says."""

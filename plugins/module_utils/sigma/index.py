@@ -107,6 +107,23 @@ class Index:
         for field in self._fields.values():
             field.seal()
 
+    @property
+    def always(self) -> frozenset[int]:
+        """The rules that are candidates whatever an event has."""
+        return frozenset(self._always)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that are asked for."""
+        return tuple(self._fields)
+
+    def of(self, name: str, texts: str | t.Sequence[str]) -> frozenset[int]:
+        """Return the numbers of the rules that a view may match because of one field. texts: in lower case."""
+        field = self._fields[name]
+        if isinstance(texts, str):
+            return field.candidates(texts)
+        return frozenset(number for text in texts for number in field.candidates(text))
+
     def candidates(self, values: Values) -> set[int]:
         """Return the numbers of the rules that a view may match."""
         found = set(self._always)

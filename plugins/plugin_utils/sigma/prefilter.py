@@ -6,7 +6,8 @@
 The answer for a rule is a list of ``[kind, field, [text...]]``; an event that it matches has one of the texts. Kinds:
 ``equals`` (the field is the text), ``base`` (what comes after the field's last slash is), ``gram`` (four characters in
 the field, which are looked up for all rules at once) and ``part`` (fewer than four, each of them looked for). All in
-lower case. ``None`` when there is nothing of the kind, and the rule is always tried.
+lower case. The field ``*`` is all fields together. ``None`` when there is nothing of the kind, and the rule is always
+tried.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ _AT_HAND = frozenset(
     + ("Outcome", "SourceIp", "Program", "Message", "type", "a0", "a1", "name", "exe", "syscall")
 )
 _OTHERS = 10
+# Stands for all fields at once, as module_utils/sigma/fields.ALL_FIELDS.
+_ANY_FIELD = "*"
 _RARE = 0.0005
 _ORDINARY_PROGRAM = 0.05
 # By length, of what none of the ordinary lines has.
@@ -110,10 +113,10 @@ def _clauses(node: Node) -> list[_Clause]:
         return _text(node[1], node[2].removesuffix("_cased"), node[3])
     if kind == "regex":
         return _either([_patterns([node[1]], [pattern]) for pattern in node[2]])
-    if kind == "words" and node[1]:
-        return _either([_contained(node[1], text, node[2]) for text in node[3]])
-    if kind == "patterns" and node[1]:
-        return _either([_patterns(node[1], [pattern]) for pattern in node[2]])
+    if kind == "words":
+        return _either([_contained(node[1] or [_ANY_FIELD], text, node[2]) for text in node[3]])
+    if kind == "patterns":
+        return _either([_patterns(node[1] or [_ANY_FIELD], [pattern]) for pattern in node[2]])
     return []
 
 

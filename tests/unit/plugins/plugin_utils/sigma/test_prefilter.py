@@ -103,7 +103,7 @@ def test_every_text_that_a_pattern_finds_has_its_literals(pattern: str, flags: s
         (["text", "CommandLine", "contains", ["nc"]], [["part", "CommandLine", ["nc"]]]),
         (["not", ["text", "Image", "endswith", ["/nc"]]], None),
         (["exists", "Image"], None),
-        (["words", [], "contains", ["x"]], None),
+        (["words", [], "contains", ["x"]], [["part", "*", ["x"]]]),
         (["or", [["text", "a", "equals", ["x"]], ["exists", "b"]]], None),
         (
             ["or", [["text", "a", "equals", ["x"]], ["text", "b", "equals", ["y"]]]],
