@@ -27,12 +27,15 @@ _PACKAGES = {
     "node": "nodejs",
     "rpmbuild": "rpm",
     "rpmdb": "rpm",
+    "rsyslogd": "rsyslog",
     "setcap": "libcap2-bin",
     "setfacl": "acl",
     "setfattr": "attr",
     "getfattr": "attr",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
+    "journalctl": "systemd",
+    "unshare": "util-linux",
 }
 
 

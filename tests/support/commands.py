@@ -13,7 +13,7 @@ import shutil
 import subprocess
 
 # Daemons and administrators' tools are here, and not on every user's PATH.
-_SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
+_SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/lib/systemd")
 
 
 def find(name: str) -> str | None:
