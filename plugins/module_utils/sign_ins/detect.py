@@ -11,7 +11,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally imp
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import history, views
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
@@ -80,7 +79,7 @@ class Detector:
         count: int,
     ) -> None:
         rule = self._rules.rule(number)
-        subject = subject_of(rule, view)
+        subject = self._rules.subject(number, view)
         more = self._counted(rule.alert, subject, number, count)
         for evidence in evidences:
             self.tally.add(
@@ -92,7 +91,7 @@ class Detector:
                 count=more,
                 severity=rule.severity,
                 techniques=rule.techniques,
-                message=message_of(rule, view),
+                message=self._rules.message(number, view),
             )
             more = 0  # all are counted with the first; the others only show more of it
 
@@ -104,7 +103,7 @@ class Detector:
         return max(counts.values()) - before
 
     def problems(self) -> list[str]:
-        return self._correlator.problems()
+        return [*self._rules.problems, *self._correlator.problems()]
 
     def state(self, now: float) -> dict[str, t.Any]:
         return self._correlator.state(now)

@@ -106,7 +106,10 @@ class Sources:
 
         attempts = self._journal_attempts = Attempts(self._saved.get("journal_attempts", []))
         reading = self._reading
-        for line in source.lines(reading.over, max(reading.since, float(self._saved.get("at", 0.0)))):
+        # Where it takes the place of files, it begins where they end.
+        newest = max((log.modified for log in self.logs if log.found), default=reading.now)
+        begin = max(reading.since, min(float(self._saved.get("at", 0.0)), newest))
+        for line in source.lines(reading.over, begin):
             moment = reading.moment(line.time, reading.now)
             if self._on_line is not None:
                 self._on_line(line, moment)
