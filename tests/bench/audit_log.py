@@ -126,8 +126,8 @@ class _Log:
         exe, form = self.random.choices([(p, f) for p, f, _w in _COMMANDS], [w for _p, _f, w in _COMMANDS])[0]
         line = form.format(
             word=self.random.choice(_WORDS),
-            number=self.random.randrange(1, 1200),
-            hash=f"{self.random.randrange(1 << 28):07x}",
+            number=self.random.randrange(1, 220),
+            hash=f"{self.random.randrange(1 << 10):07x}",
             day=self.random.randrange(1, 29),
         )
         if " -c " in line and exe.endswith("sh"):
@@ -166,7 +166,7 @@ class _Log:
 
     def change(self) -> None:
         who = self.random.choice(self._parents)
-        word, number = self.random.choice(_WORDS), self.random.randrange(1, 200)
+        word, number = self.random.choice(_WORDS), self.random.randrange(1, 20)
         folder = f"/etc/{word}.d/"
         syscalls = ((257, "openat", "CREATE"), (263, "unlinkat", "DELETE"), (90, "chmod", "NORMAL"))
         code, name, kind = self.random.choice(syscalls)
@@ -188,7 +188,7 @@ class _Log:
 
     def connect(self) -> None:
         who = self.random.choice(self._parents)
-        address, port = f"0A0000{self.random.randrange(1, 250):02X}", self.random.choice((53, 80, 443, 5432))
+        address, port = f"0A0000{self.random.randrange(1, 40):02X}", self.random.choice((53, 80, 443, 5432))
         self.event(
             self.syscall(42, "connect", who[0], (1, *who[1:]), who[1], who[2], "net", 0, "no", -115),
             (

@@ -36,16 +36,20 @@ class LazyView(t.Mapping[str, t.Any]):
 
     def get(self, name: str, default: t.Any = None) -> t.Any:
         """Return a field's value, None where the event has none."""
+        self.asked[name] = None
         made = self._made
         if name in made:
             return made[name]
-        self.asked[name] = None
         maker = self._makers.get(name)
         value = None if maker is None else maker(self._subject)
         if value in ("", ()):
             value = None
         made[name] = value
         return default if value is None else value
+
+    def has(self, name: str) -> bool:
+        """Return whether an event of this source may have a field."""
+        return name in self._makers
 
     def __getitem__(self, name: str) -> t.Any:
         value = self.get(name)
@@ -71,6 +75,13 @@ class RecordView(LazyView):
     def __init__(self, source: str, fields: t.Mapping[str, t.Any]) -> None:
         super().__init__(source, {}, None)
         self._made = dict(fields)
+
+    @property
+    def fields(self) -> t.Mapping[str, t.Any]:
+        return self._made
+
+    def has(self, name: str) -> bool:
+        return name in self._made
 
     def get(self, name: str, default: t.Any = None) -> t.Any:
         self.asked[name] = None

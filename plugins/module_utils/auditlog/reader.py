@@ -35,7 +35,7 @@ class Reader:
         """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for rules that are none."""
         self._rules = RuleSet(compiled)
         self._since = since
-        self.problems: list[str] = []
+        self.problems: list[str] = list(self._rules.problems)
         kept = state if state.get("version") == _STATE_VERSION else {}
         try:
             self._correlator = Correlator(compiled, kept.get("correlations"))
@@ -45,7 +45,7 @@ class Reader:
         self._joiner = Joiner(kept.get("pending", ()))
         processes = Processes(kept.get("processes", ()))
         self._processes = processes
-        self._verdicts = Verdicts(self._rules, processes)
+        self._verdicts = Verdicts(self._rules, compiled, processes)
         self.tally = Tally(SCOPE)
         self.events = 0
         self.first_time: float | None = None

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the rules say of an event, asked only once for events that are the same to them.
 
-An event's key is made of the raw bytes that most rules look at: the program, its arguments, paths, an address. What the
-rules asked beside those is noted with their verdict (``lazy``), and compared with what the next event of the same key has
-there. So the verdict is exactly what the rules would say, and a command that is repeated costs a look into a dictionary.
+An event's key is made of the raw bytes that most rules look at: the program, its arguments, paths, an address. A field
+that isn't in the key, such as who the parent is, counts in two ways. Which rules have to be tried because of it is
+looked up for its value. And where a rule that was tried asked for it (``lazy`` notes that), its value is compared. So the
+verdict is exactly what the rules would say, and a command that is repeated costs a few looks into dictionaries.
 """
 
 from __future__ import annotations
@@ -13,47 +14,30 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 
 # Of one generation; when it is full, the one before it is forgotten.
 _MOST_KEYS = 30_000
 _MOST_BYTES = 12 * 1024 * 1024
+_MOST_WAYS = 2_000
+_MOST_VALUES = 5_000
+# Places before this one are for views of what a call means; this one is its SYSCALL record, then come the others.
+_CALL = 8
 
-# The names in PATH records; one with a blank in it is hexadecimal.
-_PATHS = re.compile(rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=\d+ name=(\S+)(?: [^\x1d\n]*?(?:name|obj)type=(\w+))?")
-_ADDRESS = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=(\w+)")
-_DIRECTORY = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\S+)")
-_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ proctitle=(\S+)")
-# What is another one each time in a record of user space: the process, and the session.
 _MESSAGE = re.compile(
-    rb"(?:node=\S+ )?type=\S+ msg=\S+ +(?:user )?(?:pid=\d+ )?(.*?)(?: ses=\d+)?( .*)?\n\Z", re.DOTALL
+    rb"(?:node=\S+ )?type=\S+ msg=\S+ +(?:user )?(?:pid=\d+ )?(uid=\d+ auid=\d+ )?(?:ses=\d+ )?([^\n]*)\n\Z"
 )
 
-_CALL_KEY = frozenset(
-    "Image Comm Key Syscall Success Architecture TargetFilename SourceFilename Action DestinationIp DestinationPort "
-    "DestinationPath SourceIp SourcePort SourcePath Protocol Initiated Paths".split()
-)
-_EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage"}
-_RECORD_KEY = frozenset(("type", "arch", "syscall", "SYSCALL", "success", "comm", "exe", "key"))
-# What a kernel's record can have beside what is in the key; anything else it never has.
-_RECORD_FIELDS = {
-    "PATH": frozenset("item dev mode ouid ogid rdev obj OUID OGID cap_fp cap_fi cap_fe cap_fver cap_frootid".split()),
-    "CWD": frozenset(("cwd",)),
-    "PROCTITLE": frozenset(("proctitle",)),
-    "SOCKADDR": frozenset(),
-    "EXECVE": frozenset(),
-}
-_MESSAGE_KEY = frozenset(
-    "type Type Op Result Account Image Comm CommandLine CurrentDirectory Address Hostname Terminal User AuditUser "
-    "OldAuditUser Key Unit".split()
-)
-_MESSAGE_EXTRA = frozenset(("ProcessId", "LogonId", "Message", "pid", "ses"))
+Numbers = t.FrozenSet[int]
+_NONE: Numbers = frozenset()
 
 
 class Hit(t.NamedTuple):
@@ -66,48 +50,65 @@ class Hit(t.NamedTuple):
 
 
 Verdict = t.Tuple[Hit, ...]
-_NO_HITS: Verdict = ()
-
-
-class _Known:
-    """What is known of one key. asked: places and names of what the rules looked at beside the key."""
-
-    __slots__ = ("asked", "verdicts")
-
-    def __init__(self) -> None:
-        self.asked: tuple[tuple[int, str], ...] = ()
-        self.verdicts: dict[tuple[t.Any, ...], Verdict] = {}
 
 
 class Looked(t.NamedTuple):
-    """An event with what the rules say of it. views: where something matches, the views that the hits' places name."""
+    """What the rules say of an event. views: where something matches, those that the hits' places name."""
 
     hits: Verdict
     views: t.Sequence[LazyView]
 
 
-_NOTHING = Looked(_NO_HITS, ())
+_NOTHING = Looked((), ())
+
+
+class _Known:
+    """What is known of one key. asked: the fields beside the key that rules looked at."""
+
+    __slots__ = ("asked", "verdicts")
+
+    def __init__(self) -> None:
+        self.asked: tuple[Getter, ...] = ()
+        self.verdicts: dict[t.Any, Verdict] = {}
+
+
+class _Beside(t.NamedTuple):
+    """A field beside the key that says which rules have to be tried. memo: which, by the field's raw value."""
+
+    source: str
+    name: str
+    getter: Getter
+    memo: dict[t.Any, Numbers]
 
 
 class _Shape(t.NamedTuple):
-    """What has to be known of a system call to make a key. argument: of the one that decides what the event is."""
+    """What has to be known of a system call. argument: the one that decides what the event is, part of the key."""
 
     executes: bool
     argument: int | None
+    beside: tuple[_Beside, ...]
+    cached: bool
 
 
 class Verdicts:
     """Looks at events in their order; keeps the process table up to date on the way."""
 
-    def __init__(self, rules: RuleSet, processes: Processes) -> None:
+    def __init__(self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes) -> None:
         self._rules = rules
+        self._record_rules = RecordRules(rules, compiled)
+        # Whether of the records that most calls have only the paths can matter.
+        self._only_paths = all(map(self._record_rules.ignores, (b"CWD", b"PROCTITLE", b"SOCKADDR")))
         self._processes = processes
         self._sources = rules.sources
-        self._with_records = "auditd" in rules.sources
+        self._numbers: dict[str, set[int]] = {}
+        for number in range(len(rules)):
+            self._numbers.setdefault(rules.rule(number).source, set()).add(number)
         self._known: dict[t.Any, _Known] = {}
         self._older: dict[t.Any, _Known] = {}
         self._bytes = 0
-        self._shapes: dict[tuple[t.Any, t.Any], _Shape] = {}
+        self._shapes: dict[tuple[bytes, bytes, bytes | None], _Shape] = {}
+        self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
+        self._records: dict[t.Any, tuple[Numbers, bool]] = {}
         self.commands = 0
 
     def look(self, event: Event) -> Looked:
@@ -128,140 +129,225 @@ class Verdicts:
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw
-        shape = self._shapes.get((parts[0], parts[1])) or self._shape(parts[0], parts[1])
-        paths = _PATHS.findall(raw)
+        shape = self._shapes.get((parts[0], parts[1], parts[2])) or self._shape(parts[0], parts[1], parts[2])
         processes = self._processes
-        pid, ppid, exe = parts[9], parts[8] or b"", parts[16]
+        pid, ppid = parts[9], parts[8] or b""
+        process = processes.get(pid)
+        parent = processes.get(ppid)
+        paths = rawfields.PATHS.findall(raw)
         key: tuple[t.Any, ...]
         if shape.executes:
             bodies = activity.EXECVE.findall(raw)
-            first = paths[0][0] if paths else b"/"
-            relative = None if first[:2] == b'"/' else _DIRECTORY.search(raw)
+            relative = not paths or paths[0][0][:2] != b'"/'
             key = (
                 parts[1],
                 parts[2],
-                exe,
-                parts[15],
+                parts[16],
                 parts[18],
-                parts[0],
+                parts[15],
                 bodies[0] if len(bodies) == 1 else tuple(bodies),
                 tuple(paths),
-                relative and relative.group(1),
+                rawfields.directory(raw) if relative else None,
+                parts[0],
+                raw.count(b"\n"),
             )
-            process = processes.get(pid)
-            parent = processes.get(ppid)
             if parts[2] != b"no":
-                processes.executed(pid, ppid, exe, bodies[0] if bodies else b"")
+                processes.executed(pid, ppid, parts[16], bodies[0] if bodies else b"")
         else:
-            address = _ADDRESS.search(raw)
-            directory = _DIRECTORY.search(raw) if paths else None
             key = (
                 parts[1],
                 parts[2],
-                exe,
-                parts[15],
+                parts[16],
                 parts[18],
-                parts[0],
+                parts[15],
                 tuple(paths),
-                directory and directory.group(1),
-                address and address.group(1),
+                rawfields.directory(raw) if paths else None,
+                rawfields.address(raw),
                 None if shape.argument is None else parts[shape.argument],
+                parts[0],
+                raw.count(b"\n"),
             )
-            process = processes.get(pid)
             if process is None:
-                title = _TITLE.search(raw)
-                processes.seen(pid, ppid, exe, title.group(1) if title else b"")
-            parent = processes.get(ppid)
-        if self._with_records:
-            # Which records there are beside those in the key: their number says it, as the kernel has fixed orders.
-            key += (raw.count(b"\n"),)
+                processes.seen(pid, ppid, parts[16], rawfields.title(raw))
+        raws = Raw(parts, process, parent, raw)
+        beside = _NONE
+        for source, name, getter, memo in shape.beside:
+            value = parts[getter] if getter.__class__ is int else getter(raws)
+            numbers = memo.get(value)
+            if numbers is None:
+                numbers = self._remembered(memo, value, source, name, event, raws)
+            if numbers:
+                beside |= numbers
         known = self._known.get(key) or self._older.get(key)
         if known is not None:
-            if not known.asked:
-                verdict = known.verdicts.get(())
-            else:
-                subject = Activity(event, parts, process, parent)
-                seen = self._views(subject, any(place >= _RECORDS for place, _name in known.asked))
-                verdict = known.verdicts.get(tuple(seen[place].get(name) for place, name in known.asked))
+            values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked)) if known.asked else beside
+            verdict = known.verdicts.get(values)
             if verdict is not None:
                 if not verdict:
                     return _NOTHING
-                return Looked(verdict, self._views(Activity(event, parts, process, parent), True))
+                return Looked(verdict, self._views(Activity(event, parts, process, parent)))
         subject = Activity(event, parts, process, parent)
-        seen = self._views(subject, True)
-        verdict = self._judged(seen)
-        self._learn(key, len(raw), seen, verdict, _EXECUTION_KEY if shape.executes else _CALL_KEY, shape.executes)
-        return Looked(verdict, seen) if verdict else _NOTHING
+        if shape.executes:
+            self.commands += 1
+        return self._judge(key, shape, subject, beside, raws)
+
+    def _judge(self, key: t.Any, shape: _Shape, subject: Activity, beside: Numbers, raws: Raw) -> Looked:
+        """Ask the rules, and keep what they say."""
+        rules = self._rules
+        seen: list[LazyView] = views.views(subject)[:_CALL]
+        asked: dict[Getter, None] = {}
+        hits: list[Hit] = []
+        cached = shape.cached
+        for place, view in enumerate(seen):
+            source = view.source
+            if source not in self._sources:
+                continue
+            in_key = rawfields.in_key(source, shape.executes)
+            numbers = set(rules.always(source)) | (beside & self._numbers[source])
+            for name in rules.indexed(source):
+                if name in in_key:
+                    numbers |= rules.candidates(source, name, view.get(name))
+            cached &= self._try(numbers, place, view, view, in_key, rawfields.CALL, asked, hits)
+        if "auditd" in self._sources:
+            cached &= self._judge_records(shape, subject, beside, seen, asked, hits)
+        if cached:
+            self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
+        return Looked(tuple(hits), seen) if hits else _NOTHING
+
+    def _judge_records(
+        self,
+        shape: _Shape,
+        subject: Activity,
+        beside: Numbers,
+        seen: list[LazyView],
+        asked: dict[Getter, None],
+        hits: list[Hit],
+    ) -> bool:
+        """Ask the rules that are written for records. Returns whether that holds for other events with the same key."""
+        seen += [_EMPTY] * (_CALL - len(seen))
+        call = views.call_record_view(subject)
+        numbers = set(self._rules.always("auditd")) | (beside & self._numbers["auditd"])
+        for name in self._rules.indexed("auditd"):
+            if name in rawfields.RECORD_KEY:
+                numbers |= self._rules.candidates("auditd", name, call.get(name))
+        seen.append(call)
+        cached = self._try(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
+        for kind, unit in rawfields.units(subject.event.raw, self._only_paths):
+            numbers, lasting = self._record(kind, unit)
+            cached &= lasting
+            if numbers:
+                self._about_record(numbers, RecordView("auditd", views.record_fields(kind, unit)), call, seen, hits)
+        if shape.executes:
+            fields = views.argument_fields(subject)
+            numbers = set(self._rules.always("auditd"))
+            for name in self._rules.indexed("auditd"):
+                if name in fields:
+                    numbers |= self._rules.candidates("auditd", name, fields[name])
+                elif name == ALL_FIELDS:
+                    numbers |= self._rules.candidates("auditd", name, "\0".join(subject.argv))
+            if numbers:
+                view = RecordView("auditd", fields)
+                matching = self._rules.try_rules(numbers, view)
+                if matching:
+                    self._about_record(matching, view, call, seen, hits)
+        return cached
+
+    def _about_record(
+        self, numbers: t.Iterable[int], view: LazyView, call: LazyView, seen: list[LazyView], hits: list[Hit]
+    ) -> None:
+        """Note hits of a record; what the finding is about is in the call's, whose fields for that are in the key."""
+        seen.append(view)
+        for number in sorted(numbers):
+            about = call if not self._rules.rule(number).subject else view
+            hits.append(
+                Hit(number, len(seen) - 1, self._rules.subject(number, about), self._rules.message(number, view))
+            )
+
+    def _record(self, kind: bytes, unit: bytes) -> tuple[Numbers, bool]:
+        """Return the rules that match a record, and whether they do so for all events whose key has it."""
+        relevant = self._record_rules.relevant(kind)
+        constant = self._record_rules.constant(kind)
+        if not relevant:
+            return constant, True
+        known = self._records.get((kind, unit))
+        if known is None:
+            view = RecordView("auditd", views.record_fields(kind, unit))
+            numbers = self._rules.always("auditd").union(
+                *(self._rules.candidates("auditd", name, view.get(name)) for name in self._rules.indexed("auditd"))
+            )
+            matching = frozenset(self._rules.try_rules(numbers & relevant, view))
+            known = constant | matching, not rawfields.beside_key(kind, set(view.asked))
+            if len(self._records) >= _MOST_VALUES:
+                self._records.clear()
+            self._records[kind, unit] = known
+        return known
+
+    def _try(
+        self,
+        numbers: t.Iterable[int],
+        place: int,
+        view: LazyView,
+        about: LazyView,
+        in_key: frozenset[str],
+        getters: t.Mapping[str, Getter],
+        asked: dict[Getter, None],
+        hits: list[Hit],
+    ) -> bool:
+        """Try rules, and note what they asked for. Returns whether all of that can be compared."""
+        if not numbers:
+            return True
+        rules = self._rules
+        view.asked.clear()
+        for number in rules.try_rules(numbers, view):
+            hits.append(Hit(number, place, rules.subject(number, about), rules.message(number, view)))
+        comparable = True
+        for name in view.asked:
+            if name in in_key or not view.has(name):
+                continue
+            if name in getters:
+                asked[getters[name]] = None
+            else:
+                comparable = False
+        return comparable
 
     def _message(self, event: Event) -> Looked:
+        """Return what the rules say of records that stand alone."""
         found = _MESSAGE.match(event.raw)
-        key = (event.first, found.group(1), found.group(2)) if found and event.raw.count(b"\n") == 1 else event.raw
-        known = self._known.get(key) or self._older.get(key)
-        if known is not None and not known.asked:
-            verdict = known.verdicts.get(())
-            if verdict is not None and not verdict:
+        key = (event.first, found.group(1), found.group(2)) if found is not None else None
+        if key is not None:
+            known = self._known.get(key) or self._older.get(key)
+            if known is not None and not known.verdicts[_NONE]:
                 return _NOTHING
-        seen = [view for kind, body in event.records() for view in views.message_views(kind, body)]
-        seen = [view for view in seen if view.source in self._sources]
-        if known is not None:
-            verdict = known.verdicts.get(tuple(seen[place].get(name) for place, name in known.asked))
-            if verdict is not None:
-                return Looked(verdict, seen)
-        verdict = self._judged(seen)
-        asked = tuple((place, name) for place, view in enumerate(seen) for name in view.asked if name in _MESSAGE_EXTRA)
-        self._keep(key, len(event.raw), asked, seen, verdict)
-        return Looked(verdict, seen)
-
-    def _views(self, subject: Activity, with_records: bool) -> list[LazyView]:
-        """Return the views of a call: those of its meaning, padded, and then those of its records.
-
-        A place means the same view for every event with the same key.
-        """
-        found: list[LazyView] = views.views(subject)[: _RECORDS - 1]
-        if self._with_records:
-            found += [_EMPTY] * (_RECORDS - 1 - len(found))
-            found += views.record_views(subject) if with_records else [views.call_record_view(subject)]
-        return found
-
-    def _judged(self, seen: t.Sequence[LazyView]) -> Verdict:
+        seen = [
+            view
+            for kind, body in event.records()
+            for view in views.message_views(kind, body)
+            if view.source in self._sources
+        ]
         hits = []
         for place, view in enumerate(seen):
-            if view.source not in self._sources:
-                continue
             for number in self._rules.match(view.source, view):
-                rule = self._rules.rule(number)
-                about = seen[_RECORDS - 1] if view.source == "auditd" and len(seen) >= _RECORDS else view
-                hits.append(Hit(number, place, subject_of(rule, about), message_of(rule, view)))
-        return tuple(hits)
+                hits.append(Hit(number, place, self._rules.subject(number, view), self._rules.message(number, view)))
+        if key is not None and not hits and not any(rawfields.MESSAGE_VARIES & view.asked.keys() for view in seen):
+            self._keep(key, len(event.raw), (), _NONE, None, ())
+        return Looked(tuple(hits), seen) if hits else _NOTHING
 
-    def _learn(
-        self,
-        key: t.Any,
-        size: int,
-        seen: t.Sequence[LazyView],
-        verdict: Verdict,
-        in_key: frozenset[str],
-        executes: bool,
-    ) -> None:
-        if executes:
-            self.commands += 1
-        asked = []
-        for place, view in enumerate(seen):
-            if view.source != "auditd":
-                asked += [(place, name) for name in view.asked if name not in in_key]
-            elif place == _RECORDS - 1:
-                asked += [(place, name) for name in view.asked if name not in _RECORD_KEY]
-            else:
-                possible = _RECORD_FIELDS.get(view.get("type"))
-                asked += [
-                    (place, name)
-                    for name in view.asked
-                    if name not in _RECORD_KEY and (possible is None or name in possible)
-                ]
-        self._keep(key, size, tuple(asked), seen, verdict)
+    def _views(self, subject: Activity) -> list[LazyView]:
+        """Return the views of a call again, at the places that its verdict names."""
+        seen: list[LazyView] = views.views(subject)[:_CALL]
+        if "auditd" not in self._sources:
+            return seen
+        seen += [_EMPTY] * (_CALL - len(seen))
+        seen.append(views.call_record_view(subject))
+        for kind, unit in rawfields.units(subject.event.raw, self._only_paths):
+            if self._record(kind, unit)[0]:
+                seen.append(RecordView("auditd", views.record_fields(kind, unit)))
+        if subject.syscall in views.EXECUTES:
+            seen.append(RecordView("auditd", views.argument_fields(subject)))
+        return seen
 
     def _keep(
-        self, key: t.Any, size: int, asked: tuple[tuple[int, str], ...], seen: t.Sequence[LazyView], verdict: Verdict
+        self, key: t.Any, size: int, asked: tuple[Getter, ...], beside: Numbers, raws: Raw | None, verdict: Verdict
     ) -> None:
         known = self._known.get(key)
         if known is None:
@@ -271,23 +357,47 @@ class Verdicts:
                 self._older, self._known = self._known, {}
                 self._bytes = size // 3
             known = self._known[key] = self._older.get(key) or _Known()
-            known.asked = known.asked or asked
         if not set(asked) <= set(known.asked):
             # The rules took another way this time: what they said before is compared with that, too, from now on.
             known.asked = tuple(dict.fromkeys(known.asked + asked))
             known.verdicts.clear()
         if len(known.verdicts) < _MOST_WAYS:
-            known.verdicts[tuple(seen[place].get(name) for place, name in known.asked)] = verdict
+            values: t.Any = beside
+            if known.asked and raws is not None:
+                values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked))
+            known.verdicts[values] = verdict
 
-    def _shape(self, architecture: bytes, number: bytes) -> _Shape:
-        name = activity.syscall_name(architecture, number)
-        shape = _Shape(name in views.EXECUTES, views.deciding_argument(name))
-        if len(self._shapes) < 4096:
-            self._shapes[architecture, number] = shape
+    def _remembered(
+        self, memo: dict[t.Any, Numbers], value: t.Any, source: str, name: str, event: Event, raws: Raw
+    ) -> Numbers:
+        """Look up which rules have to be tried because of a field beside the key."""
+        subject = Activity(event, raws.parts, raws.process, raws.parent)
+        view = views.call_record_view(subject) if source == "auditd" else views.process_view(source, subject)
+        numbers = self._rules.candidates(source, name, view.get(name))
+        if len(memo) >= _MOST_VALUES:
+            memo.clear()
+        memo[value] = numbers
+        return numbers
+
+    def _shape(self, architecture: bytes, number: bytes, success: bytes | None) -> _Shape:
+        call = activity.syscall_name(architecture, number)
+        beside = []
+        cached = True
+        for source in views.sources_of(call, success == b"no"):
+            in_key = rawfields.in_key(source, call in views.EXECUTES)
+            getters = rawfields.RECORD if source == "auditd" else rawfields.CALL
+            for name in self._rules.indexed(source):
+                if name in in_key or not views.may_have(source, call, name):
+                    continue
+                if name not in getters:
+                    cached = False
+                    continue
+                memo = self._memos.setdefault((source, name), {})
+                beside.append(_Beside(source, name, getters[name], memo))
+        shape = _Shape(call in views.EXECUTES, views.deciding_argument(call), tuple(beside), cached)
+        if len(self._shapes) < _MOST_VALUES:
+            self._shapes[architecture, number, success] = shape
         return shape
 
 
-# Places before this one are for views of what a call means, but the last of them, which is its SYSCALL record.
-_RECORDS = 9
-_MOST_WAYS = 2_000
 _EMPTY = LazyView("", {}, None)

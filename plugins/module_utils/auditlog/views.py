@@ -201,6 +201,39 @@ def views(subject: Activity) -> list[LazyView]:
     return [*found, LazyView("syscall", _CALL, subject)]
 
 
+_SOURCES: dict[str, t.Mapping[str, Maker]] = {
+    "process_creation": _EXECUTION,
+    "process_failed": _FAILED,
+    "file_event": _FILE,
+    "network_connection": _NETWORK,
+    "network_listen": _LISTEN,
+    "syscall": _CALL,
+}
+
+
+def sources_of(call: str, failed: bool) -> tuple[str, ...]:
+    """Return the sources that views of a call may have."""
+    if call in EXECUTES:
+        return ("process_failed" if failed else "process_creation", "auditd")
+    if call in _CONNECTS:
+        return ("network_connection", "auditd")
+    if call == "bind":
+        return ("network_listen", "auditd")
+    return ("file_event", "syscall", "auditd") if call in _ACTIONS else ("syscall", "auditd")
+
+
+def may_have(source: str, call: str, name: str) -> bool:
+    """Return whether a view of a call can have a field."""
+    if source == "auditd":
+        return name in _SYSCALL_RECORD and _ARGUMENTS.get(name) not in _POINTERS.get(call, ())
+    return name in _SOURCES[source]
+
+
+def process_view(source: str, subject: Activity) -> LazyView:
+    """Return a view with what is the same in all views of an event: the process."""
+    return LazyView(source, _PROCESS if source == "file_event" else _SOURCES[source], subject)
+
+
 def _changes(subject: Activity, call: str) -> list[dict[str, str]]:
     """Return what happened to which file."""
     action = _ACTIONS[call]
@@ -286,8 +319,7 @@ def _octal(argument: bytes | None) -> str:
         return ""
 
 
-_TYPE_SKIP = frozenset((b"SYSCALL", b"EOE"))
-_VARIABLE = ("inode", "items", "pid", "ppid", "argc")
+_VARIABLE = ("inode", "items", "pid", "ppid", "argc", "item")
 _ARGUMENTS = {"a0": activity.A0, "a1": activity.A1, "a2": activity.A2, "a3": activity.A3}
 
 
@@ -322,23 +354,11 @@ def call_record_view(subject: Activity) -> LazyView:
     return LazyView("auditd", _SYSCALL_RECORD, subject)
 
 
-def record_views(subject: Activity) -> list[LazyView]:
-    """Return the records of a system call as views with their own fields (source ``auditd``).
-
-    Of the call's arguments those that are addresses, and of all records process and inode numbers, are left out:
-    they are others each time.
-    """
-    found = [call_record_view(subject)]
-    for kind, body in subject.event.records():
-        if kind == b"EXECVE":
-            continue
-        if kind not in _TYPE_SKIP:
-            found.append(RecordView("auditd", record_fields(kind, body)))
-    if subject.syscall in EXECUTES:
-        arguments: dict[str, t.Any] = {"type": "EXECVE"}
-        arguments.update(("a%d" % number, value) for number, value in enumerate(subject.argv))
-        found.append(RecordView("auditd", arguments))
-    return found
+def argument_fields(subject: Activity) -> dict[str, t.Any]:
+    """Return the fields of an EXECVE record; arguments that the log has in pieces are whole."""
+    fields: dict[str, t.Any] = {"type": "EXECVE"}
+    fields.update(("a%d" % number, value) for number, value in enumerate(subject.argv))
+    return fields
 
 
 def record_fields(kind: bytes, body: bytes) -> dict[str, str]:

@@ -1,0 +1,173 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``verdicts`` compares: the raw bytes that fields of views are made of, without making them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+
+# What paths mean; a name with a blank in it is hexadecimal.
+PATHS = re.compile(
+    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=\d+ name=(\S+)(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+))?"
+    rb"(?:[^\x1d\n]*?(?:name|obj)type=(\w+))?"
+)
+_ADDRESS = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=(\w+)")
+_DIRECTORY = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\S+)")
+_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ proctitle=(\S+)")
+_VARYING = re.compile(rb"\b(?:inode|item|pid|ppid)=\d+ ?")
+
+
+class Raw(t.NamedTuple):
+    """An event before it is decoded. parts: the groups of ``activity.SYSCALL``. text: its lines."""
+
+    parts: t.Sequence[t.Any]
+    process: Process | None
+    parent: Process | None
+    text: bytes
+
+
+# A group of ``activity.SYSCALL``, or a function.
+Getter = t.Any
+
+
+def value(getter: Getter, raw: Raw) -> t.Any:
+    """Return what decides a field's value."""
+    return raw.parts[getter] if getter.__class__ is int else getter(raw)
+
+
+def address(text: bytes) -> bytes | None:
+    found = _ADDRESS.search(text)
+    return found.group(1) if found else None
+
+
+def directory(text: bytes) -> bytes | None:
+    found = _DIRECTORY.search(text)
+    return found.group(1) if found else None
+
+
+def title(text: bytes) -> bytes:
+    found = _TITLE.search(text)
+    return found.group(1) if found else b""
+
+
+def _command(raw: Raw) -> t.Any:
+    return raw.process.arguments if raw.process is not None else title(raw.text)
+
+
+def _directory(raw: Raw) -> t.Any:
+    return directory(raw.text)
+
+
+def _parent_image(raw: Raw) -> t.Any:
+    return raw.parent.exe if raw.parent is not None else None
+
+
+def _parent_line(raw: Raw) -> t.Any:
+    return raw.parent.arguments if raw.parent is not None else None
+
+
+def _grandparent_image(raw: Raw) -> t.Any:
+    return raw.parent.parent.exe if raw.parent is not None and raw.parent.parent is not None else None
+
+
+def _grandparent_line(raw: Raw) -> t.Any:
+    return raw.parent.parent.arguments if raw.parent is not None and raw.parent.parent is not None else None
+
+
+# Fields of a call's views that are not in its key, and what they are made of. Names of accounts follow from numbers.
+CALL: t.Mapping[str, Getter] = {
+    "CommandLine": _command,
+    "Argv": _command,
+    "CurrentDirectory": _directory,
+    "User": activity.UID,
+    "AuditUser": activity.AUID,
+    "EffectiveUser": activity.IDS,
+    "LogonId": activity.SES,
+    "Terminal": activity.TTY,
+    "ProcessId": activity.PID,
+    "ParentProcessId": activity.PPID,
+    "ParentImage": _parent_image,
+    "ParentCommandLine": _parent_line,
+    "GrandparentImage": _grandparent_image,
+    "GrandparentCommandLine": _grandparent_line,
+    "Exit": activity.EXIT,
+    "SecurityContext": activity.SUBJ,
+    "A0": activity.A0,
+    "A1": activity.A1,
+    "A2": activity.A2,
+    "A3": activity.A3,
+}
+_IDS = ("auid", "uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid")
+# The same of a SYSCALL record.
+RECORD: t.Mapping[str, Getter] = {
+    "exit": activity.EXIT,
+    "a0": activity.A0,
+    "a1": activity.A1,
+    "a2": activity.A2,
+    "a3": activity.A3,
+    "tty": activity.TTY,
+    "ses": activity.SES,
+    "subj": activity.SUBJ,
+    **dict.fromkeys(_IDS, activity.IDS),
+    **dict.fromkeys((name.upper() for name in _IDS), activity.IDS),
+}
+RECORD_KEY = frozenset(("type", "arch", "syscall", "SYSCALL", "success", "comm", "exe", "key"))
+_CALL_KEY = frozenset(
+    "Image Comm Key Syscall Success Architecture TargetFilename SourceFilename Action Mode Owner DestinationIp "
+    "DestinationPort DestinationPath SourceIp SourcePort SourcePath Protocol Initiated Paths".split()
+)
+_EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage"}
+MESSAGE_VARIES = frozenset(("ProcessId", "LogonId", "Message", "pid", "ses"))
+
+
+def in_key(source: str, executes: bool) -> frozenset[str]:
+    """Return the fields that follow from an event's key."""
+    if source == "auditd":
+        return RECORD_KEY
+    return _EXECUTION_KEY if executes and source != "process_failed" else _CALL_KEY | {"OriginalImage"}
+
+
+_PATH = re.compile(rb"\n(?:node=\S+ )?type=PATH msg=\S+ ([^\n]*)")
+_RECORD = re.compile(rb"\n(?:node=\S+ )?type=(\S+) msg=audit\(\S+ +([^\n]*)")
+_CALLS = (b"SYSCALL", b"EOE", b"EXECVE")
+
+
+def units(text: bytes, only_paths: bool) -> list[tuple[bytes, bytes]]:
+    """Return the records of a call with their kinds, those of the call itself and of its arguments aside.
+
+    What is another number each time, process and inode, is left out. only_paths: whether no others of the usual records
+    are wanted; then those of any other kind are still there.
+    """
+    if only_paths:
+        paths = _PATH.findall(text)
+        usual = 1 + len(paths) + text.count(b"type=EXECVE ") + (b"type=CWD " in text) + (b"type=PROCTITLE " in text)
+        if text.count(b"\n") == usual + (b"type=SOCKADDR " in text):
+            return [(b"PATH", _VARYING.sub(b"", body)) for body in paths]
+    return [(kind, _VARYING.sub(b"", body)) for kind, body in _RECORD.findall(b"\n" + text) if kind not in _CALLS]
+
+
+# Of a kernel's record, what is in the key of its event, by its type.
+_IN_KEY = {
+    b"PATH": frozenset(("name", "mode", "ouid", "OUID", "nametype", "objtype")),
+    b"SOCKADDR": frozenset(("saddr", "SADDR", "saddr_fam", "laddr", "lport", "path")),
+}
+_HAS = {
+    b"PATH": frozenset("item dev ogid rdev obj OGID cap_fp cap_fi cap_fe cap_fver cap_frootid".split()),
+    b"SOCKADDR": frozenset(),
+    b"CWD": frozenset(("cwd",)),
+    b"PROCTITLE": frozenset(("proctitle",)),
+}
+
+
+def beside_key(kind: bytes, asked: set[str]) -> set[str]:
+    """Return which fields that rules asked for of a record don't follow from the key of its event."""
+    asked = asked - {"type"} - _IN_KEY.get(kind, frozenset())
+    return asked & _HAS[kind] if kind in _HAS else asked & _BPRM if kind == b"BPRM_FCAPS" else asked
+
+
+_BPRM = frozenset("fver fp fi fe old_pp old_pi old_pe old_pa pp pi pe pa frootid new_pp new_pi new_pe".split())
