@@ -27,6 +27,7 @@ class ActionModule(ReadingActionBase):
             arguments.pop("rule_paths", None) or (),
             arguments.pop("threat_lists", None) or (),
             own_rules=arguments.pop("own_rules", True),
+            sources=detections.SIGN_IN_SOURCES,
         )
         self._problems = list(content.problems)
         arguments["_content"] = content.payload

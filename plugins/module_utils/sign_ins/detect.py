@@ -46,7 +46,7 @@ class Detector:
         if matched:
             evidence = views.evidence_of_sign_in(one)
             for number in matched:
-                self._matched(number, one.time, view, evidence, one.count)
+                self._matched(number, one.time, view, evidence, one.times)
 
     def line(self, line: Line, moment: float) -> None:
         view = views.of_line(line)
@@ -97,7 +97,9 @@ class Detector:
 
     def _counted(self, alert: str, subject: str, number: int, count: int) -> int:
         """Return by how many events a finding grows: rules for fast and slow attacks see the same ones."""
-        counts = self._counts.setdefault((alert, subject), {}) if len(self._counts) < _MOST_COUNTED else {}
+        counts = self._counts.get((alert, subject), {})
+        if not counts and len(self._counts) < _MOST_COUNTED:
+            self._counts[alert, subject] = counts
         before = max(counts.values(), default=0)
         counts[number] = counts.get(number, 0) + count
         return max(counts.values()) - before
