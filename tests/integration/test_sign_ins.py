@@ -59,7 +59,7 @@ def sign_ins(directory: pathlib.Path, log: pathlib.Path) -> list[SignIn]:
 def counted(found: t.Iterable[SignIn]) -> dict[tuple[str, str, str], int]:
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     for one in found:
-        counts[one.outcome, one.user, one.method] += one.count
+        counts[one.outcome, one.user, one.method] += one.times
     return dict(counts)
 
 
@@ -120,7 +120,7 @@ def test_no_name_forges_anything(attempts: tuple[pathlib.Path, dict[tuple[str, s
     forged = [one for one in found if _is_forged(one)]
     assert all(one.outcome == model.FAILURE and one.known == "no" for one in forged)
     # A password, an answer and a key each.
-    assert sum(one.count for one in forged) == 3 * len(_FORGED)
+    assert sum(one.times for one in forged) == 3 * len(_FORGED)
 
 
 def look(directory: pathlib.Path, token: str | None = None, log: str = "auth.log") -> dict[str, t.Any]:

@@ -169,7 +169,7 @@ class Attempts:
             connection.counted = True
         connection.origins = set()
         outcome = model.ABORTED if hint.rank == PROBE else model.FAILURE
-        return [connection.sign_in(connection.time, outcome, hint, hint.count)]
+        return [connection.sign_in(connection.time, outcome, hint, hint.times)]
 
     def _wait(self, connection: _Connection, time: float, fact: Fact) -> None:
         connection.hint, connection.time = fact, time
@@ -186,7 +186,7 @@ class Attempts:
             fact = fact._replace(reason=fact.reason or (hint.reason if hint.rank == ATTEMPT else ""))
             connection.hint = None
         connection.counted = True
-        return [*found, connection.sign_in(time, model.FAILURE, fact, fact.count * repeated)]
+        return [*found, connection.sign_in(time, model.FAILURE, fact, fact.times * repeated)]
 
     def failed_key(
         self, connection: _Connection, time: float, repeated: int, _fact: Fact, _fresh: bool
@@ -218,7 +218,7 @@ class Attempts:
     def hint(self, connection: _Connection, time: float, repeated: int, fact: Fact, _fresh: bool) -> list[SignIn]:
         if fact.rank < ATTEMPT:
             if connection.hint is None and not connection.counted and not connection.accepted and not connection.keys:
-                self._wait(connection, time, fact._replace(count=repeated))
+                self._wait(connection, time, fact._replace(times=repeated))
             return []
         if fact.origin == "pam_error":
             self._forget_helper(connection, time, fact)
@@ -230,7 +230,7 @@ class Attempts:
                 connection.hint = _merged(waiting, fact)
                 return []
             found = self._tell(connection)
-        self._wait(connection, time, fact._replace(count=fact.count * repeated))
+        self._wait(connection, time, fact._replace(times=fact.times * repeated))
         if _of_pam(fact.origin):
             self._remember_helper(connection, fact)
         return found
@@ -239,7 +239,7 @@ class Attempts:
         if connection.counted:
             return []
         if connection.hint is not None and connection.hint.rank == ATTEMPT:
-            connection.hint = connection.hint._replace(count=connection.hint.count + fact.count)
+            connection.hint = connection.hint._replace(times=connection.hint.times + fact.times)
         else:
             waiting = fact._replace(kind=model.HINT, rank=ATTEMPT, origin="pam_more", reason="authentication failure")
             self._wait(connection, time, waiting)

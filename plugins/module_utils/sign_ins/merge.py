@@ -5,8 +5,8 @@
 
 A sign-in is in up to four of them: the files of syslogd, the journal, the audit log, wtmp or btmp. Which of them tells
 it best is the order of ``FAMILIES``. What a later one tells counts only if no earlier one told, within ``WINDOW``
-seconds, of the same outcome for the same account or from the same source. The other way round, one
-that was counted from a later kind in the run before is not counted again when an earlier one gets to it.
+seconds, of the same outcome for the same account and from the same source, as far as both know these. The other way
+round, one that was counted from a later kind in the run before is not counted again when an earlier one gets to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import collections
 import heapq
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn, is_address
 
 FAMILIES = ("log", "journal", "audit", "utmp")
 WINDOW = 30.0
@@ -24,8 +24,12 @@ _MOST_REMEMBERED = 20_000
 _MOST_SAVED = 4_000
 _RANKS = {family: rank for rank, family in enumerate(FAMILIES)}
 _CHANGES = ("su", "su-l", "sudo")
+_CHANGE = "change"
+# Of one account or source within the window; more are an attack, of which one is as good as the other.
+_MOST_ALIKE = 256
 
-_Key = t.Tuple[str, str, str, str]
+# What is compared, and the value: ("source", "192.0.2.1").
+_Key = t.Tuple[str, str]
 
 
 class Merged:
@@ -33,17 +37,22 @@ class Merged:
 
     def __init__(self, saved: t.Sequence[t.Any] = ()) -> None:
         """saved: what ``saved`` returned earlier; ValueError or TypeError where it is anything else."""
-        self._told: collections.deque[tuple[float, int, tuple[_Key, ...]]] = collections.deque()
-        self._families: dict[_Key, dict[int, list[float]]] = {}
+        self._told: collections.deque[SignIn] = collections.deque()
+        self._by_key: dict[_Key, dict[str, collections.deque[SignIn]]] = {}
         self._latest = 0.0
         self.repeated = 0
-        for moment, rank, keys in saved:
-            self._remember(float(moment), int(rank), tuple((str(a), str(b), str(c), str(d)) for a, b, c, d in keys))
+        for item in saved:
+            moment, family, outcome, kind, user, source = item
+            self._remember(
+                SignIn(
+                    float(moment), outcome, kind, user, source, target=user if kind == _CHANGE else "", family=family
+                )
+            )
 
     def saved(self) -> list[t.Any]:
         """Return what the next run has to know, as JSON can hold it."""
-        recent = [entry for entry in self._told if entry[0] >= self._latest - 2 * WINDOW]
-        return [[moment, rank, [list(key) for key in keys]] for moment, rank, keys in recent[-_MOST_SAVED:]]
+        recent = [one for one in self._told if one.time >= self._latest - 2 * WINDOW]
+        return [[one.time, one.family, one.outcome, _kind(one), one.user, one.source] for one in recent[-_MOST_SAVED:]]
 
     def merge(self, streams: t.Iterable[t.Iterable[SignIn]]) -> t.Iterator[SignIn]:
         """Return each sign-in once. streams: each of one family, and nearly in the order of time."""
@@ -55,33 +64,32 @@ class Merged:
                 self.repeated += 1
 
     def _is_new(self, one: SignIn) -> bool:
-        rank = _RANKS[one.family]
-        keys = _keys(one)
-        for key in keys:
-            for other, moments in self._families.get(key, {}).items():
-                if other != rank and any(abs(moment - one.time) <= WINDOW for moment in moments):
+        for key in _keys(one):
+            for family, known in self._by_key.get(key, {}).items():
+                if family != one.family and any(_same(one, other) for other in known):
                     return False
-        self._remember(one.time, rank, keys)
+        self._remember(one)
         return True
 
-    def _remember(self, moment: float, rank: int, keys: tuple[_Key, ...]) -> None:
-        self._latest = max(self._latest, moment)
-        self._told.append((moment, rank, keys))
-        for key in keys:
-            self._families.setdefault(key, {}).setdefault(rank, []).append(moment)
-        while self._told and (self._told[0][0] < self._latest - 3 * WINDOW or len(self._told) > _MOST_REMEMBERED):
-            self._forget(*self._told.popleft())
+    def _remember(self, one: SignIn) -> None:
+        self._latest = max(self._latest, one.time)
+        self._told.append(one)
+        for key in _keys(one):
+            families = self._by_key.setdefault(key, {})
+            families.setdefault(one.family, collections.deque(maxlen=_MOST_ALIKE)).append(one)
+        while self._told and (self._told[0].time < self._latest - 3 * WINDOW or len(self._told) > _MOST_REMEMBERED):
+            self._forget(self._told.popleft())
 
-    def _forget(self, moment: float, rank: int, keys: tuple[_Key, ...]) -> None:
-        for key in keys:
-            families = self._families.get(key, {})
-            moments = families.get(rank, [])
-            if moment in moments:
-                moments.remove(moment)
-            if not moments:
-                families.pop(rank, None)
-            if not families:
-                self._families.pop(key, None)
+    def _forget(self, one: SignIn) -> None:
+        for key in _keys(one):
+            families = self._by_key.get(key, {})
+            known = families.get(one.family)
+            if known and known[0] is one:
+                known.popleft()
+                if not known:
+                    del families[one.family]
+                if not families:
+                    del self._by_key[key]
 
 
 def _keyed(number: int, stream: t.Iterable[SignIn]) -> t.Iterator[tuple[float, int, int, SignIn]]:
@@ -92,18 +100,22 @@ def _keyed(number: int, stream: t.Iterable[SignIn]) -> t.Iterator[tuple[float, i
         yield latest, number, count, one
 
 
-def _keys(one: SignIn) -> tuple[_Key, ...]:
-    """Return what a sign-in is known by, of which one has to be the same."""
-    found = []
-    if one.source:
-        found.append((one.outcome, _kind(one), "source", one.source))
-    if one.user:
-        found.append((one.outcome, _kind(one), "user", one.user))
-    if not found:
-        found.append((one.outcome, _kind(one), "nobody", ""))
-    return tuple(found)
+def _keys(one: SignIn) -> list[_Key]:
+    keys = [(name, value) for name, value in (("source", one.source), ("user", one.user)) if value]
+    return keys or [("nobody", "")]
+
+
+def _same(one: SignIn, other: SignIn) -> bool:
+    """Say whether two that have the account or the source in common may be one: nothing that both know differs."""
+    if one.outcome != other.outcome or abs(other.time - one.time) > WINDOW or _kind(one) != _kind(other):
+        return False
+    if one.user and other.user and one.user != other.user:
+        return False
+    # One log may have the name of what another has the address of.
+    named = is_address(one.source) != is_address(other.source)
+    return named or not one.source or not other.source or one.source == other.source
 
 
 def _kind(one: SignIn) -> str:
     """Return whether somebody changed to another account: binary logs know no better what the service was."""
-    return "change" if one.target or one.service in _CHANGES else "sign-in"
+    return _CHANGE if one.target or one.service in (*_CHANGES, _CHANGE) else "sign-in"

@@ -40,7 +40,7 @@ class Line(t.NamedTuple):
 
 
 class Fact(t.NamedTuple):
-    """What one message says about a sign-in. Empty where it doesn't say; ``count``: of attempts.
+    """What one message says about a sign-in. Empty where it doesn't say; ``times``: how many attempts.
 
     origin: which part of a program said it; two hints of one origin are two attempts. rank: of hints, the lower one
     is forgotten when anything better is known. known: yes or no, whether the account exists.
@@ -58,7 +58,7 @@ class Fact(t.NamedTuple):
     terminal: str = ""
     origin: str = ""
     rank: int = 0
-    count: int = 1
+    times: int = 1
     preauth: bool = False
 
 
@@ -80,7 +80,7 @@ class SignIn(t.NamedTuple):
     known: str = ""
     target: str = ""
     terminal: str = ""
-    count: int = 1
+    times: int = 1
     family: str = "log"
 
 

@@ -102,7 +102,7 @@ def _more(name: str, text: str) -> Fact | None:
         return None
     count, terminal, source, user = found.groups()
     return Fact(
-        model.MORE, name, user or "", address(source), terminal=terminal, count=min(int(count), model.MOST_REPEATED)
+        model.MORE, name, user or "", address(source), terminal=terminal, times=min(int(count), model.MOST_REPEATED)
     )
 
 

@@ -78,7 +78,7 @@ def _sudo(message: str) -> Fact | None:
         return fact
     attempts = _SUDO_ATTEMPTS.match(why)
     if attempts:
-        return fact._replace(kind=model.FAILED, method="password", reason=why, count=max(1, int(attempts.group(1))))
+        return fact._replace(kind=model.FAILED, method="password", reason=why, times=max(1, int(attempts.group(1))))
     return fact._replace(kind=model.FAILED, method="none", reason=why)
 
 

@@ -38,10 +38,10 @@ class Summary:
 
     def add(self, one: SignIn) -> None:
         outcome = _OUTCOMES[one.outcome]
-        self.totals[outcome] += one.count
+        self.totals[outcome] += one.times
         for table, counter in ((self._services, one.service), (self._methods, one.method or "unknown")):
             if (counter, outcome) in table or len(table) < _MOST_COUNTED:
-                table[(counter, outcome)] += one.count
+                table[(counter, outcome)] += one.times
         self._count("sources", one.source, outcome, one, one.user)
         self._count("users", one.user, outcome, one, one.source)
 
@@ -52,11 +52,11 @@ class Summary:
             if not key:
                 return
             if len(table) >= _MOST_COUNTED:
-                self.uncounted += one.count
+                self.uncounted += one.times
                 return
             tally = table[key] = _Tally()
             tally.first = one.time
-        setattr(tally, outcome, getattr(tally, outcome) + one.count)
+        setattr(tally, outcome, getattr(tally, outcome) + one.times)
         tally.first, tally.last = min(tally.first, one.time), max(tally.last, one.time)
         if other and len(tally.others) < SHOWN:
             tally.others.add(other)

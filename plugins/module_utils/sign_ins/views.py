@@ -61,8 +61,8 @@ def evidence_of_sign_in(one: SignIn) -> dict[str, t.Any]:
         "log": one.family,
     }
     found: dict[str, t.Any] = {"data": {name: shown(value) for name, value in facts.items() if value}}
-    if one.count > 1:
-        found["data"]["attempts"] = one.count
+    if one.times > 1:
+        found["data"]["attempts"] = one.times
     if one.user:
         found["actor"] = {"user": {"name": shown(one.user)}}
     if one.target:

@@ -146,7 +146,7 @@ def by_source(found: t.Iterable[SignIn], outcome: str) -> collections.Counter[st
     counts: collections.Counter[str] = collections.Counter()
     for one in found:
         if one.outcome == outcome:
-            counts[one.source] += one.count
+            counts[one.source] += one.times
     return counts
 
 

@@ -41,7 +41,7 @@ class Log:
     def end(self) -> list[tuple[str, str, str, int]]:
         """Return outcome, account, method and count of each sign-in."""
         found = self.found + self.attempts.settle(self.now + KEY_PATIENCE)
-        return [(one.outcome, one.user, one.method, one.count) for one in found]
+        return [(one.outcome, one.user, one.method, one.times) for one in found]
 
     def interrupted(self) -> None:
         """Go on as the next run does."""
@@ -243,7 +243,7 @@ def test_many_connections_are_bounded() -> None:
     for pid in range(1, 20_000):
         log.add(f"Invalid user a{pid} from 192.0.2.1 port {pid}", pid=pid, after=0)
     assert len(log.attempts.saved()) < 5_000
-    assert sum(one.count for one in log.found + log.attempts.settle(log.now + PATIENCE)) == 19_999
+    assert sum(one.times for one in log.found + log.attempts.settle(log.now + PATIENCE)) == 19_999
 
 
 @pytest.mark.parametrize(
