@@ -73,7 +73,9 @@ def _new(
     missing = "".join(f"mkdir {directory}; " for directory in directories)
     do = f"{missing}printf %s {shlex.quote(content)} > {path}; chmod {mode} {path}"
     undo = f"rm {path}" + "".join(f"; rmdir {directory}" for directory in reversed(directories))
-    return Attack(path, do, undo, {path: raises, **dict.fromkeys(directories, _DIRECTORY)}, "A new file")
+    # The topmost speaks for those below it that the same watch has.
+    told = [directory for directory in directories if directory not in _INNER]
+    return Attack(path, do, undo, {path: raises, **dict.fromkeys(told, _DIRECTORY)}, "A new file")
 
 
 def _edited_with_digest(path: str, package: str) -> Attack:
@@ -88,6 +90,7 @@ def _edited_with_digest(path: str, package: str) -> Attack:
 
 _METADATA = ("fim_metadata_changed", "informational")
 _DIRECTORY = ("fim_directory_created", "informational")
+_INNER = ("/etc/polkit-1/rules.d", "/var/spool/cron/crontabs")
 # The same size, the same times, the same inode: what a careless look can't see.
 _PATCH = r"""printf '\220\220\220\220' | dd of=$file bs=1 seek=4096 conv=notrunc status=none; touch -r $kept $file"""
 # Another file under the name, grown to the same size, with the same times.

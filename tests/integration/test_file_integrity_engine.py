@@ -747,6 +747,7 @@ def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path, name: str, leve
     current = os.open(root, os.O_RDONLY)
     for _level in range(levels):
         os.mkdir(name, dir_fd=current)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=current))
         following = os.open(name, os.O_RDONLY, dir_fd=current)
         os.close(current)
         current = following
@@ -756,7 +757,9 @@ def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path, name: str, leve
     assert gap["reason"] == reason
     # Whatever a user makes, the controller must be able to keep it: one subject that it refuses loses all findings.
     host = ocsf.Host("host")
-    assert len(ocsf.findings(compared["detections"], catalogue.load(), host, 0.0)) == len(compared["detections"]) > 10
+    found = ocsf.findings(compared["detections"], catalogue.load(), host, 0.0)
+    assert len(found) == len(compared["detections"]) > 10
+    assert not [event for event in found if "notes" in event["unmapped"]]
 
 
 def test_without_root_what_cannot_be_read_is_said() -> None:

@@ -31,10 +31,16 @@ _ALGORITHMS = {"md5": (1, "MD5"), "sha1": (2, "SHA-1"), "sha256": (3, "SHA-256")
 _SHOWN_PATHS = 10
 
 
-def change_detection(change: model.Change, verdict: model.Verdict) -> dict[str, t.Any]:
-    """Return the detection of a change that its verdict makes an alert."""
+def change_detection(
+    change: model.Change, verdict: model.Verdict, below: t.Mapping[str, t.Any] | None = None
+) -> dict[str, t.Any]:
+    """Return the detection of a change that its verdict makes an alert. below: what else is new below a directory."""
     entry = change.after or change.before
     evidence: dict[str, t.Any] = {"data": _data(change)}
+    message = verdict.message
+    if below is not None:
+        evidence["data"]["below"] = dict(below)
+        message += " Also new below it: files %d, directories %d." % (below["files"], below["directories"])
     if entry is not None:
         evidence["file"] = ocsf_file(entry)
     return _finding.detection(
@@ -43,7 +49,7 @@ def change_detection(change: model.Change, verdict: model.Verdict) -> dict[str, 
         change.watch,
         [evidence],
         severity=verdict.severity,
-        message=verdict.message,
+        message=message,
         techniques=verdict.techniques,
     )
 

@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cha
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trees import NewTrees
 
 _SHOWN_PATHS = 10
 
@@ -62,8 +63,17 @@ class Review:
         self._kept.sort(key=lambda kept: (-kept[0], -kept[1]))
 
     def detections(self) -> list[dict[str, t.Any]]:
-        """Return a detection for each change that is kept, and one for each watch of which some aren't."""
-        found = [evidence.change_detection(change, verdict) for _rank, _order, change, verdict in self._kept]
+        """Return a detection for each change that is kept, and one for each watch of which some aren't.
+
+        Of new directories the topmost speaks for those below it.
+        """
+        reviewed = [(change, verdict) for _rank, _order, change, verdict in self._kept]
+        trees = NewTrees(reviewed)
+        found = [
+            evidence.change_detection(change, verdict, trees.below(change))
+            for change, verdict in reviewed
+            if not trees.is_inner(change)
+        ]
         for watch, omitted in self.omitted().items():
             paths = [change.path for _rank, _order, change, _verdict in self._kept if change.watch == watch]
             counts = self._kinds[watch]

@@ -34,12 +34,15 @@ class Host:
 
     def alerts(self, seals: list[str], max_changes: int = 1000) -> list[str]:
         """Compare, and return the alerts that are raised."""
+        return [detection["alert"] for detection in self.detections(seals, max_changes)]
+
+    def detections(self, seals: list[str], max_changes: int = 1000) -> list[dict[str, t.Any]]:
         parameters = self._parameters(options.compare_spec())
         parameters.update(_expected_digests=seals, max_changes=max_changes)
         found = comparison.compare(parameters, False)["detections"]
         for detection in found:
             catalogue.load().alert(detection["alert"])
-        return [detection["alert"] for detection in found]
+        return t.cast("list[dict[str, t.Any]]", found)
 
     def _parameters(self, spec: dict[str, dict[str, t.Any]]) -> dict[str, t.Any]:
         watch = {"name": "files", "paths": [str(self.files)], "filesystems": "all"}
@@ -89,3 +92,41 @@ def test_more_changes_than_are_listed(host: Host) -> None:
         (host.files / str(number)).write_text("new")
     assert sorted(host.alerts([seal], max_changes=4)) == ["fim_file_created"] * 4 + ["fim_mass_change"]
     assert host.alerts([seal], max_changes=5) == ["fim_file_created"] * 5
+
+
+def test_of_new_directories_the_topmost_speaks_and_each_file_for_itself(host: Host) -> None:
+    (host.files / "old").mkdir()
+    seal = host.keep()
+    for directory in ("old/new/a/b", "old/new/c", "other", "old/new/everybody"):
+        (host.files / directory).mkdir(parents=True)
+    (host.files / "old/new/everybody").chmod(0o777)
+    files = [f"old/new/a/b/{number}" for number in range(20)] + ["other/x", "old/new/everybody/below"]
+    for file in files:
+        (host.files / file).touch()
+    (host.files / "old/new/everybody/inner").mkdir()
+    found = {detection["subject"]: detection for detection in host.detections([seal])}
+    told = {path.removeprefix(f"{host.files}/"): detection["alert"] for path, detection in found.items()}
+    assert told == {
+        "old/new": "fim_directory_created",
+        "other": "fim_directory_created",
+        "old/new/everybody": "fim_permissions_changed",
+        **dict.fromkeys(files, "fim_file_created"),
+    }
+    top = found[f"{host.files}/old/new"]
+    assert (top["severity"], top["message"]) == (
+        "informational",
+        "A new directory that no package owns. Also new below it: files 21, directories 5.",
+    )
+    below = top["evidences"][0]["data"]["below"]
+    assert (below["files"], below["directories"], len(below["paths"])) == (21, 5, 10)
+    assert found[f"{host.files}/other"]["evidences"][0]["data"]["below"]["paths"] == [f"{host.files}/other/x"]
+
+
+def test_a_file_that_comes_below_a_known_new_directory_is_news(host: Host) -> None:
+    seal = host.keep()
+    (host.files / "new" / "inner").mkdir(parents=True)
+    known = {detection["subject"] for detection in host.detections([seal])}
+    (host.files / "new" / "inner" / "backdoor").touch()
+    assert {detection["subject"] for detection in host.detections([seal])} - known == {
+        f"{host.files}/new/inner/backdoor"
+    }
