@@ -13,7 +13,8 @@ class ModuleDocFragment:
 options:
   baseline:
     description:
-      - Name of the baseline, for a host that keeps more than one.
+      - Name of the baseline, for a host that keeps more than one. Findings and coverage do not tell baselines of a
+        host apart, so give their watches different names and paths.
       - Letters, digits, C(.), C(_) and C(-); it starts with a letter or digit.
     type: str
     default: default
