@@ -43,7 +43,7 @@ _COMMANDS: tuple[tuple[str, str, int], ...] = (
     ("/usr/bin/bash", "bash -c systemctl is-active {word}.service", 2),
     (
         "/usr/bin/python3.13",
-        "/usr/bin/python3 /home/alice/.ansible/tmp/ansible-tmp-{number}.{number}/AnsiballZ_{word}.py",
+        "/usr/bin/python3 /home/alice/.ansible/tmp/ansible-tmp-{number}/AnsiballZ_{word}.py",
         4,
     ),
     ("/usr/bin/git", "git -C /srv/{word} rev-parse --short HEAD", 3),
@@ -60,6 +60,15 @@ _WORDS = (
     "queue rank relay render report role route rule sale search send shop site socket store sync table task test "
     "theme token trace track tree user vault view wiki work zone"
 ).split()
+# Services that change files and connect: pid, comm, exe, auid, uid, session, terminal.
+_SERVICES = (
+    (900, "nginx", "/usr/sbin/nginx", _UNSET, 33, _UNSET, "(none)"),
+    (901, "postgres", "/usr/lib/postgresql/17/bin/postgres", _UNSET, 33, _UNSET, "(none)"),
+    (902, "chronyd", "/usr/sbin/chronyd", _UNSET, 0, _UNSET, "(none)"),
+    (903, "dpkg", "/usr/bin/dpkg", 1000, 0, 3, "pts0"),
+    (904, "puppet", "/usr/bin/ruby3.3", _UNSET, 0, _UNSET, "(none)"),
+)
+
 _TAIL = (
     '\x1dARCH=x86_64 SYSCALL={name} AUID="{auid_name}" UID="{uid_name}" GID="{uid_name}" EUID="{uid_name}" '
     'SUID="{uid_name}" FSUID="{uid_name}" EGID="{uid_name}" SGID="{uid_name}" FSGID="{uid_name}"'
@@ -111,11 +120,12 @@ class _Log:
         items: int,
         success: str = "yes",
         code: int = 0,
+        second: str = "",
     ) -> tuple[str, str]:
         parent, _comm, _exe, auid, uid, ses, tty = who
         a = [f"{self.random.randrange(1 << 44, 1 << 46):x}" for _ in range(3)]
         return "SYSCALL", (
-            f"arch=c000003e syscall={number} success={success} exit={code} a0={a[0]} a1={a[1]} a2={a[2]} a3=8 "
+            f"arch=c000003e syscall={number} success={success} exit={code} a0={a[0]} a1={second or a[1]} a2={a[2]} a3=8 "
             f"items={items} ppid={parent} pid={pid} auid={auid} uid={uid} gid={uid} euid={uid} suid={uid} "
             f'fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty={tty} ses={ses} comm="{comm}" exe="{exe}" '
             f'key="{key}"' + _TAIL.format(name=name, auid_name=_NAMES[auid], uid_name=_NAMES[uid])
@@ -126,8 +136,8 @@ class _Log:
         exe, form = self.random.choices([(p, f) for p, f, _w in _COMMANDS], [w for _p, _f, w in _COMMANDS])[0]
         line = form.format(
             word=self.random.choice(_WORDS),
-            number=self.random.randrange(1, 220),
-            hash=f"{self.random.randrange(1 << 10):07x}",
+            number=self.random.randrange(1, 150),
+            hash=f"{self.random.randrange(1 << 8):07x}",
             day=self.random.randrange(1, 29),
         )
         if " -c " in line and exe.endswith("sh"):
@@ -165,13 +175,13 @@ class _Log:
         return self._pid
 
     def change(self) -> None:
-        who = self.random.choice(self._parents)
-        word, number = self.random.choice(_WORDS), self.random.randrange(1, 20)
+        who = self.random.choice(_SERVICES[3:])
+        word, number = self.random.choice(_WORDS[:40]), self.random.randrange(1, 20)
         folder = f"/etc/{word}.d/"
         syscalls = ((257, "openat", "CREATE"), (263, "unlinkat", "DELETE"), (90, "chmod", "NORMAL"))
         code, name, kind = self.random.choice(syscalls)
         self.event(
-            self.syscall(code, name, who[0], (1, *who[1:]), who[1], who[2], "config", 2, code=3),
+            self.syscall(code, name, who[0], (1, *who[1:]), who[1], who[2], "config", 2, code=3, second="1a4"),
             ("CWD", 'cwd="/"'),
             (
                 "PATH",
@@ -187,7 +197,7 @@ class _Log:
         )
 
     def connect(self) -> None:
-        who = self.random.choice(self._parents)
+        who = self.random.choice(_SERVICES)
         address, port = f"0A0000{self.random.randrange(1, 40):02X}", self.random.choice((53, 80, 443, 5432))
         self.event(
             self.syscall(42, "connect", who[0], (1, *who[1:]), who[1], who[2], "net", 0, "no", -115),

@@ -147,6 +147,10 @@ class Activity:
     def argv(self) -> tuple[str, ...]:
         """The arguments of what was executed; of another event those of the process, as far as they are known."""
         bodies = EXECVE.findall(self.event.raw)
+        if len(bodies) == 1:
+            quoted = decode.quoted_arguments(bodies[0])
+            if quoted is not None:
+                return quoted
         if bodies:
             return tuple(decode.arguments(bodies, _MOST_ARGUMENTS))
         if self.process is not None:

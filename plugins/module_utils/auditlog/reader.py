@@ -10,10 +10,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Hit, Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Looked, Verdicts, Views
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
@@ -79,7 +78,7 @@ class Reader:
             "version": _STATE_VERSION,
             "pending": self._joiner.state(),
             "processes": self._processes.state(),
-            "correlations": self._correlator.state(self.last_time),
+            "correlations": _made(self._correlator.state(self.last_time)),
             "last_time": self.last_time,
         }
 
@@ -93,32 +92,31 @@ class Reader:
                 continue
             if self.first_time is None:
                 self.first_time = event.time
-            looked = look(event)
-            if looked.hits:
-                self._found(event, looked.hits, looked.views)
+            for looked in look(event):
+                self._found(event, looked)
         if event is not None:
             self.last_time = max(self.last_time, event.time)
 
-    def _found(self, event: Event, hits: t.Sequence[Hit], views: t.Sequence[LazyView]) -> None:
+    def _found(self, event: Event, looked: Looked) -> None:
         time = event.time
-        for hit in hits:
-            view = views[hit.place]
-            shown = views[0] if view.source == "auditd" and views[0].source else view
+        evidence: t.Any = None
+        for hit in looked.hits:
             rule = self._rules.rule(hit.rule)
+            evidence = functools.partial(_evidence, looked.views, hit.place)
+            if len(event.raw) > _KEPT_BYTES:
+                evidence = evidence()
             if not rule.component:
-                make: t.Any = functools.partial(evidence_of, shown, shown.parent)
                 self.tally.add(
                     rule.alert,
                     hit.subject,
-                    make() if len(event.raw) > _KEPT_BYTES else make,
+                    evidence,
                     time,
                     severity=rule.severity,
                     techniques=rule.techniques,
                     message=hit.message,
                 )
-            if self._correlator.wants(hit.rule):
-                evidence = evidence_of(shown, shown.parent)
-                for match in self._correlator.feed(hit.rule, time, view, evidence):
+            if looked.views is not None and self._correlator.wants(hit.rule):
+                for match in self._correlator.feed(hit.rule, time, looked.views[hit.place], evidence):
                     self._correlated(match)
 
     def _correlated(self, match: Match) -> None:
@@ -138,3 +136,17 @@ class Reader:
                 techniques=rule.techniques,
                 message=message_of(rule, match.view),
             )
+
+
+def _evidence(views: Views, place: int) -> dict[str, t.Any]:
+    view = views.shown(place)
+    return evidence_of(view, view.parent)
+
+
+def _made(value: t.Any) -> t.Any:
+    """Return a correlator's state with the evidence that was not made yet."""
+    if isinstance(value, dict):
+        return {name: _made(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_made(one) for one in value]
+    return value() if callable(value) else value

@@ -11,6 +11,7 @@ verdict is exactly what the rules would say, and a command that is repeated cost
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -21,14 +22,16 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy impo
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import RecordRules
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
 
 # Of one generation; when it is full, the one before it is forgotten.
 _MOST_KEYS = 30_000
-_MOST_BYTES = 12 * 1024 * 1024
+_MOST_BYTES = 16 * 1024 * 1024
 _MOST_WAYS = 2_000
 _MOST_VALUES = 5_000
+_LONGEST_VALUE = 256
 # Places before this one are for views of what a call means; this one is its SYSCALL record, then come the others.
 _CALL = 8
 
@@ -52,14 +55,34 @@ class Hit(t.NamedTuple):
 Verdict = t.Tuple[Hit, ...]
 
 
+class Views:
+    """The views of an event in which something matches, by the places that hits name; made when one is asked for."""
+
+    __slots__ = ("_make", "_made")
+
+    def __init__(self, make: t.Callable[[], t.Sequence[LazyView]]) -> None:
+        self._make: t.Callable[[], t.Sequence[LazyView]] | None = make
+        self._made: t.Sequence[LazyView] = ()
+
+    def __getitem__(self, place: int) -> LazyView:
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made[place]
+
+    def shown(self, place: int) -> LazyView:
+        """Return the view that says most of the event to people: what it means, not its records."""
+        view = self[place]
+        return self._made[0] if view.source == "auditd" and self._made[0].source else view
+
+
 class Looked(t.NamedTuple):
-    """What the rules say of an event. views: where something matches, those that the hits' places name."""
+    """What the rules say of an event."""
 
     hits: Verdict
-    views: t.Sequence[LazyView]
+    views: Views | None
 
 
-_NOTHING = Looked((), ())
+_NOTHING = Looked((), None)
 
 
 class _Known:
@@ -109,23 +132,34 @@ class Verdicts:
         self._shapes: dict[tuple[bytes, bytes, bytes | None], _Shape] = {}
         self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._records: dict[t.Any, tuple[Numbers, bool]] = {}
+        self._calls: dict[t.Any, tuple[Numbers, Numbers | None]] = {}
+        self._images: dict[t.Any, Numbers] = {}
+        self._narrow = {
+            number
+            for number, entry in enumerate(compiled["rules"])
+            if entry["condition"][0] != "listed" and fields_of(entry["condition"]) == {"Image"}
+        }
+        indexed = rules.indexed("auditd")
+        self._any_field = ALL_FIELDS in indexed
+        self._arguments = [(name, int(name[1:])) for name in indexed if name[:1] == "a" and name[1:].isdigit()]
+        self._executions = rules.always("auditd") | (
+            rules.candidates("auditd", "type", "EXECVE") if "type" in indexed else _NONE
+        )
+        self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self.commands = 0
 
-    def look(self, event: Event) -> Looked:
-        """Return what the rules say of the next event."""
+    def look(self, event: Event) -> t.Sequence[Looked]:
+        """Return what the rules say of the next event, nothing where none matches."""
         found = activity.SYSCALL.search(event.raw)
         if found is None:
-            return self._message(event)
+            looked = self._message(event)
+            return (looked,) if looked.hits else ()
         looked = self._call(event, found.groups())
         if event.first == b"SYSCALL":
-            return looked
+            return (looked,) if looked.hits else ()
         # What the kernel says by itself, such as CONFIG_CHANGE or LOGIN, comes before the call that caused it.
         said = self._message(event._replace(raw=event.raw[: found.start()]))
-        if not said.hits:
-            return looked
-        offset = len(looked.views)
-        moved = tuple(hit._replace(place=hit.place + offset) for hit in said.hits)
-        return Looked(looked.hits + moved, [*looked.views, *said.views])
+        return [one for one in (said, looked) if one.hits]
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw
@@ -185,7 +219,8 @@ class Verdicts:
             if verdict is not None:
                 if not verdict:
                     return _NOTHING
-                return Looked(verdict, self._views(Activity(event, parts, process, parent)))
+                subject = Activity(event, parts, process, parent)
+                return Looked(verdict, Views(functools.partial(self._views, subject)))
         subject = Activity(event, parts, process, parent)
         if shape.executes:
             self.commands += 1
@@ -203,16 +238,21 @@ class Verdicts:
             if source not in self._sources:
                 continue
             in_key = rawfields.in_key(source, shape.executes)
-            numbers = set(rules.always(source)) | (beside & self._numbers[source])
+            numbers = set(rules.always(source))
+            if beside:
+                numbers |= beside & self._numbers[source]
             for name in rules.indexed(source):
                 if name in in_key:
-                    numbers |= rules.candidates(source, name, view.get(name))
+                    numbers |= self._candidates(source, name, view.get(name))
+            narrow = numbers & self._narrow
+            if narrow:
+                numbers = (numbers - narrow) | self._by_image(view, narrow)
             cached &= self._try(numbers, place, view, view, in_key, rawfields.CALL, asked, hits)
         if "auditd" in self._sources:
             cached &= self._judge_records(shape, subject, beside, seen, asked, hits)
         if cached:
             self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
-        return Looked(tuple(hits), seen) if hits else _NOTHING
+        return Looked(tuple(hits), Views(lambda: seen)) if hits else _NOTHING
 
     def _judge_records(
         self,
@@ -226,31 +266,57 @@ class Verdicts:
         """Ask the rules that are written for records. Returns whether that holds for other events with the same key."""
         seen += [_EMPTY] * (_CALL - len(seen))
         call = views.call_record_view(subject)
-        numbers = set(self._rules.always("auditd")) | (beside & self._numbers["auditd"])
-        for name in self._rules.indexed("auditd"):
-            if name in rawfields.RECORD_KEY:
-                numbers |= self._rules.candidates("auditd", name, call.get(name))
+        parts = subject.parts
+        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18])
+        known = self._calls.get(unit)
+        if known is None:
+            known = self._calls_for(unit, call)
+        numbers, matching = known
         seen.append(call)
-        cached = self._try(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
+        if beside:
+            more = beside & self._numbers["auditd"]
+            numbers, matching = numbers | more, None if more else matching
+        cached = True
+        if matching is None:
+            cached = self._try(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
+        elif matching:
+            cached = self._try(matching, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
         for kind, unit in rawfields.units(subject.event.raw, self._only_paths):
             numbers, lasting = self._record(kind, unit)
             cached &= lasting
             if numbers:
                 self._about_record(numbers, RecordView("auditd", views.record_fields(kind, unit)), call, seen, hits)
         if shape.executes:
-            fields = views.argument_fields(subject)
-            numbers = set(self._rules.always("auditd"))
-            for name in self._rules.indexed("auditd"):
-                if name in fields:
-                    numbers |= self._rules.candidates("auditd", name, fields[name])
-                elif name == ALL_FIELDS:
-                    numbers |= self._rules.candidates("auditd", name, "\0".join(subject.argv))
+            argv = subject.argv
+            numbers = set(self._executions)
+            for name, place in self._arguments:
+                if place < len(argv):
+                    numbers |= self._candidates("auditd", name, argv[place])
+            if self._any_field:
+                # Whatever is in one argument is in all of them together.
+                numbers |= self._rules.candidates("auditd", ALL_FIELDS, subject.command_line)
+            numbers &= self._record_rules.relevant(b"EXECVE")
             if numbers:
-                view = RecordView("auditd", fields)
+                view = RecordView("auditd", views.argument_fields(subject))
                 matching = self._rules.try_rules(numbers, view)
                 if matching:
                     self._about_record(matching, view, call, seen, hits)
         return cached
+
+    def _calls_for(self, unit: t.Any, call: LazyView) -> tuple[Numbers, Numbers | None]:
+        """Return the rules to try for SYSCALL records of a unit; where that follows from it, also which match."""
+        rules = self._rules
+        names = [name for name in rules.indexed("auditd") if name in rawfields.RECORD_KEY]
+        found = rules.always("auditd").union(*(rules.candidates("auditd", name, call.get(name)) for name in names))
+        found &= self._record_rules.relevant(b"SYSCALL")
+        call.asked.clear()
+        matching: Numbers | None = frozenset(rules.try_rules(found, call))
+        if not rawfields.RECORD_KEY >= {name for name in call.asked if call.has(name)}:
+            matching = None
+        if len(self._calls) >= _MOST_VALUES:
+            self._calls.clear()
+        self._calls[unit] = found, matching
+        return found, matching
 
     def _about_record(
         self, numbers: t.Iterable[int], view: LazyView, call: LazyView, seen: list[LazyView], hits: list[Hit]
@@ -325,12 +391,18 @@ class Verdicts:
             if view.source in self._sources
         ]
         hits = []
+        asked: set[str] = set()
         for place, view in enumerate(seen):
-            for number in self._rules.match(view.source, view):
+            source = view.source
+            numbers = self._rules.always(source).union(
+                *(self._candidates(source, name, _indexed(view, name)) for name in self._rules.indexed(source))
+            )
+            for number in self._rules.try_rules(numbers, view):
                 hits.append(Hit(number, place, self._rules.subject(number, view), self._rules.message(number, view)))
-        if key is not None and not hits and not any(rawfields.MESSAGE_VARIES & view.asked.keys() for view in seen):
+            asked.update(view.asked)
+        if key is not None and not hits and not rawfields.MESSAGE_VARIES & asked:
             self._keep(key, len(event.raw), (), _NONE, None, ())
-        return Looked(tuple(hits), seen) if hits else _NOTHING
+        return Looked(tuple(hits), Views(lambda: seen)) if hits else _NOTHING
 
     def _views(self, subject: Activity) -> list[LazyView]:
         """Return the views of a call again, at the places that its verdict names."""
@@ -379,6 +451,37 @@ class Verdicts:
         memo[value] = numbers
         return numbers
 
+    def _by_image(self, view: LazyView, narrow: t.AbstractSet[int]) -> Numbers:
+        """Return which rules, of those that look at nothing but the program, match it."""
+        key = view.get("Image"), frozenset(narrow)
+        found = self._images.get(key)
+        if found is None:
+            found = frozenset(self._rules.try_rules(narrow, view))
+            if len(self._images) >= _MOST_VALUES:
+                self._images.clear()
+            self._images[key] = found
+        return found
+
+    def _candidates(self, source: str, name: str, value: t.Any) -> Numbers:
+        """Return which rules have to be tried because of a field's value; short ones are remembered."""
+        if value is None:
+            return _NONE
+        if name == "CommandLine":
+            return self._rules.candidates(source, name, value)
+        if value.__class__ is tuple:
+            return _NONE.union(*(self._candidates(source, name, text) for text in value))
+        memo = self._values.get((source, name))
+        if memo is None:
+            memo = self._values[source, name] = {}
+        numbers = memo.get(value)
+        if numbers is None:
+            numbers = self._rules.candidates(source, name, value)
+            if len(value) < _LONGEST_VALUE:
+                if len(memo) >= _MOST_VALUES:
+                    memo.clear()
+                memo[value] = numbers
+        return numbers
+
     def _shape(self, architecture: bytes, number: bytes, success: bytes | None) -> _Shape:
         call = activity.syscall_name(architecture, number)
         beside = []
@@ -401,3 +504,9 @@ class Verdicts:
 
 
 _EMPTY = LazyView("", {}, None)
+
+
+def _indexed(view: LazyView, name: str) -> t.Any:
+    if name != ALL_FIELDS:
+        return view.get(name)
+    return "\0".join(" ".join(texts_of(view.get(field))) for field in view)

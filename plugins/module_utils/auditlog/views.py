@@ -361,6 +361,13 @@ def argument_fields(subject: Activity) -> dict[str, t.Any]:
     return fields
 
 
+def message_fields(kind: bytes, body: bytes) -> dict[str, str]:
+    """Return the fields of a record that stands alone; the session, too, is another one each time."""
+    fields = record_fields(kind, body)
+    fields.pop("ses", None)
+    return fields
+
+
 def record_fields(kind: bytes, body: bytes) -> dict[str, str]:
     """Return a record's fields by their names in the log, and ``type``."""
     fields = {"type": decode.text(kind)}
@@ -436,4 +443,4 @@ def message_views(kind: bytes, body: bytes) -> list[LazyView]:
     for name in fields:
         # Whatever else the record has is there under its own name: apparmor, old-level, grantors ...
         makers.setdefault(name, lambda m, name=name: m.fields[name])
-    return [LazyView("audit_record", makers, message), RecordView("auditd", record_fields(kind, body))]
+    return [LazyView("audit_record", makers, message), RecordView("auditd", message_fields(kind, body))]
