@@ -1,0 +1,27 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulate attacks on a host: give it the harmless steps of the alerts that are asked for."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.validation import check_type_list
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
+from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+
+
+class ActionModule(CapabilityActionBase):
+    """Resolve the names of alerts to the steps that simulate them."""
+
+    capability = "simulation"
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": spec()}
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        arguments = super().module_arguments(arguments, task_vars)
+        asked = arguments.pop("alerts", None)
+        chosen = simulations.chosen(None if asked is None else [str(name) for name in check_type_list(asked)])
+        arguments["_simulations"] = [simulation.steps for simulation in chosen if simulation.none is None]
+        return arguments

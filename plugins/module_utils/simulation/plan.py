@@ -1,0 +1,258 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what a simulation does to what has to be made and started for it on this host. Nothing is touched here."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import struct
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.calls import HARMLESS
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import (
+    MARK,
+    ProgramCall,
+    ProgramRun,
+    Scenario,
+)
+
+# openat(2) and its relatives, as x86-64 and A64 number them alike.
+_HERE = -100
+_WRITE, _CREATE, _EXCLUSIVE, _APPEND = 0o1, 0o100, 0o200, 0o2000
+_NO_REPLACE = 1
+_INTERNET, _INTERNET_6, _STREAM, _DATAGRAM = 2, 10, 1, 2
+
+
+class SkippedError(Exception):
+    """This host lacks something that the simulation needs; the message says what."""
+
+
+class Names(t.NamedTuple):
+    """What makes one simulation recognisable in what is seen of it.
+
+    workspace: a directory that it has alone. account: of nobody. address: of a network for documentation (RFC 5737).
+    """
+
+    workspace: str
+    account: str
+    address: str
+
+    def fill(self, text: str, number: int = 0) -> str:
+        for name, value in (*self._asdict().items(), ("number", str(number))):
+            text = text.replace("{%s}" % name, value)
+        return text
+
+
+class File(t.NamedTuple):
+    """A file that is made: a program with its content, or one that a program makes, where content is that."""
+
+    path: str
+    content: bytes
+    executable: bool
+
+
+class Started(t.NamedTuple):
+    """A program to start. user: the account's name, None for the module's own."""
+
+    path: str
+    arguments: tuple[str, ...]
+    directory: str
+    user: str | None
+
+
+class Sent(t.NamedTuple):
+    """A record to send to the kernel's audit system."""
+
+    type: str
+    text: str
+
+
+class Plan(t.NamedTuple):
+    """What one simulation needs. directories and files: made by the module. traces: left by the programs.
+
+    places: the directories outside the workspace that are made. linked: names that links are made under.
+    """
+
+    directories: tuple[str, ...]
+    files: tuple[File, ...]
+    traces: tuple[File, ...]
+    linked: tuple[str, ...]
+    opened: tuple[str, ...]
+    steps: tuple[Started | Sent, ...]
+
+
+class Host(t.NamedTuple):
+    """What of the host matters to a plan."""
+
+    find_program: t.Callable[[str], str | None]
+    has_account: t.Callable[[str], bool]
+    machine: str
+
+
+def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
+    """Return what to make and to do; raise SkippedError where this host lacks something."""
+    made = _Making(names, host)
+    for run in scenario.runs:
+        for number in range(run.times):
+            made.run(run, number)
+    for record in scenario.records:
+        made.steps += [Sent(record.type, names.fill(record.text, number)) for number in range(record.times)]
+    return Plan(
+        tuple(made.directories),
+        tuple(made.files.values()),
+        tuple(made.traces.values()),
+        tuple(made.linked),
+        tuple(made.opened),
+        tuple(made.steps),
+    )
+
+
+class _Making:
+    def __init__(self, names: Names, host: Host) -> None:
+        self._names, self._host = names, host
+        self.directories: dict[str, None] = {}
+        self.files: dict[str, File] = {}
+        self.traces: dict[str, File] = {}
+        self.linked: dict[str, None] = {}
+        self.opened: dict[str, None] = {}
+        self.steps: list[Started | Sent] = []
+
+    def run(self, run: ProgramRun, number: int) -> None:
+        names = self._names
+        place = self._place(run)
+        arguments = [names.fill(argument, number) for argument in run.arguments]
+        argv0 = names.fill(run.argv0, number) if run.argv0 is not None else run.name.rpartition("/")[2]
+        if run.real:
+            path = self._host.find_program(run.name)
+            if path is None:
+                raise SkippedError("the host has no program '%s'" % run.name)
+        else:
+            calls = [step for call in run.calls for step in self._call(call, number)]
+            path = self._program(place, run.name, calls, number)
+        words = (argv0, *arguments)
+        for parent in reversed(run.under):
+            child = program.Start(_bytes(path), tuple(_bytes(word) for word in words))
+            path = self._program(place, parent, [child], number)
+            words = (parent.rpartition("/")[2],)
+        self.steps.append(Started(path, words, names.fill(run.directory, number), self._user(run)))
+
+    def _place(self, run: ProgramRun) -> str:
+        base = self._names.workspace
+        if run.place is not None:
+            base = posixpath.join(run.place, posixpath.basename(self._names.workspace))
+            self.directories[base] = None
+        return base
+
+    def _program(self, place: str, name: str, steps: t.Sequence[program.Step], number: int) -> str:
+        content = program.build(steps, self._host.machine)
+        path = posixpath.join(place, name)
+        # Programs of one name that do different things: each has a directory.
+        while path in self.files and self.files[path].content != content:
+            number += 1
+            path = posixpath.join(place, str(number), name)
+        above = posixpath.dirname(path)
+        missing = []
+        while above not in self.directories and above != self._names.workspace:
+            missing.append(above)
+            above = posixpath.dirname(above)
+        self.directories.update(dict.fromkeys(reversed(missing)))
+        self.files[path] = File(path, content, executable=True)
+        return path
+
+    def _user(self, run: ProgramRun) -> str | None:
+        if not run.user:
+            return None
+        for name in run.user:
+            if self._host.has_account(name):
+                return name
+        raise SkippedError("the host has no account '%s'" % "' or '".join(run.user))
+
+    def _call(self, call: ProgramCall, number: int) -> list[program.Step]:
+        fields = {
+            name: self._names.fill(value, number) if isinstance(value, str) else value
+            for name, value in call.fields.items()
+        }
+        make: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any]], t.Iterator[program.Step]]] = {
+            "connect": self._connect,
+            "listen": self._listen,
+            "create": self._create,
+            "open": self._open,
+            "remove": self._remove,
+            "rename": self._rename,
+            "link": self._link,
+            "symlink": self._symlink,
+            "chmod": self._chmod,
+            "call": self._harmless,
+        }
+        return list(make[call.kind](fields))
+
+    def _connect(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        family, address = _address(fields["address"], fields["port"])
+        kind = _STREAM if fields.get("protocol") == "tcp" else _DATAGRAM
+        yield program.Call("socket", (family, kind, 0), keep=True)
+        yield program.Call("connect", (program.RESULT, address, len(address)))
+        yield program.Call("close", (program.RESULT,))
+
+    def _listen(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        family, address = _address(fields.get("address", "127.0.0.1"), fields["port"])
+        yield program.Call("socket", (family, _STREAM, 0), keep=True)
+        yield program.Call("bind", (program.RESULT, address, len(address)))
+        yield program.Call("listen", (program.RESULT, 1))
+        yield program.Call("close", (program.RESULT,))
+
+    def _create(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        text = fields.get("text", "")
+        content = ("# %s: harmless, and to be removed. %s\n" % (MARK, text)).encode() if text else b""
+        path = fields["path"]
+        self.traces[path] = File(path, content, executable=False)
+        mode = int(fields.get("mode", "0600"), 8)
+        yield program.Call("openat", (_HERE, _bytes(path), _WRITE | _CREATE | _EXCLUSIVE, mode), keep=True)
+        if content:
+            yield program.Call("write", (program.RESULT, content, len(content)))
+        yield program.Call("close", (program.RESULT,))
+
+    def _open(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        self.opened[fields["path"]] = None
+        yield program.Call("openat", (_HERE, _bytes(fields["path"]), _WRITE | _APPEND, 0), keep=True)
+        yield program.Call("close", (program.RESULT,))
+
+    def _remove(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        yield program.Call("unlinkat", (_HERE, _bytes(fields["path"]), 0))
+
+    def _rename(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        old = self.traces.get(fields["path"])
+        if old is not None:
+            self.traces[fields["to"]] = old._replace(path=fields["to"])
+        else:
+            self.linked[fields["to"]] = None
+        paths = (_HERE, _bytes(fields["path"]), _HERE, _bytes(fields["to"]))
+        yield program.Call("renameat2", (*paths, _NO_REPLACE))
+
+    def _link(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        self.linked[fields["to"]] = None
+        yield program.Call("linkat", (_HERE, _bytes(fields["path"]), _HERE, _bytes(fields["to"]), 0))
+
+    def _symlink(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        self.linked[fields["to"]] = None
+        yield program.Call("symlinkat", (_bytes(fields["path"]), _HERE, _bytes(fields["to"])))
+
+    def _chmod(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        yield program.Call("fchmodat", (_HERE, _bytes(fields["path"]), int(fields["mode"], 8)))
+
+    def _harmless(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        yield program.Call(fields["name"], HARMLESS[fields["name"]])
+
+
+def _address(text: str, port: int) -> tuple[int, bytes]:
+    """Return the family and the socket address, as ip(7) and ipv6(7) lay it out."""
+    address = ipaddress.ip_address(text)
+    if address.version == 4:
+        return _INTERNET, struct.pack("=H", _INTERNET) + struct.pack(">H", port) + address.packed + bytes(8)
+    return _INTERNET_6, struct.pack("=H", _INTERNET_6) + struct.pack(">HI", port, 0) + address.packed + bytes(4)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

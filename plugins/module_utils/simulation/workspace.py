@@ -1,0 +1,154 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What simulations make on the host, noted before it is made, so that it is removed whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import Plan, SkippedError
+
+JOURNAL = "made"
+_LONGEST = 16 << 20
+
+
+class Journal:
+    """The list of what there may be: ``[kind, path, content]``, of a directory, a file with its content, or a link."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._state = state
+
+    def write(self, entries: t.Sequence[t.Sequence[str]]) -> None:
+        """Replace the list."""
+        with self._state.written(JOURNAL) as stream:
+            stream.write(json.dumps(list(entries)).encode("ascii"))
+
+    def read(self) -> list[list[str]]:
+        """Return what a run noted that was cut off, empty when there is none. Raises DamagedError."""
+        descriptor = self._state.open_file(JOURNAL)
+        if descriptor is None:
+            return []
+        with os.fdopen(descriptor, "rb") as stream:
+            content = stream.read(_LONGEST)
+        path = os.path.join(self._state.path, JOURNAL)
+        try:
+            entries = json.loads(content)
+            if all(len(entry) == 3 and all(isinstance(part, str) for part in entry) for entry in entries):
+                return [list(entry) for entry in entries]
+        except (ValueError, TypeError):
+            pass
+        raise DamagedError("%s is damaged: remove it, and what is named bulwark-simulation on this host" % path)
+
+    def end(self) -> None:
+        self._state.remove(JOURNAL)
+
+
+def entries(workspace: str, plan: Plan) -> list[list[str]]:
+    """Return what a plan may leave, for the journal, in the order in which it is made."""
+    inside = workspace + "/"
+    return [
+        ["directory", workspace, ""],
+        *(["directory", path, ""] for path in plan.directories if not path.startswith(inside)),
+        *(["file", trace.path, trace.content.hex()] for trace in plan.traces if not trace.path.startswith(inside)),
+        *(["link", path, ""] for path in plan.linked if not path.startswith(inside)),
+    ]
+
+
+def check(plan: Plan) -> None:
+    """Raise SkippedError where something of the host's own is in the way, or isn't there."""
+    for path in (*(trace.path for trace in plan.traces), *plan.linked):
+        if os.path.lexists(path):
+            raise SkippedError("%s exists already, and is left alone" % printable(path))
+        if not os.path.isdir(os.path.dirname(path)) and os.path.dirname(path) not in plan.directories:
+            raise SkippedError("the host has no directory %s" % printable(os.path.dirname(path)))
+    for path in plan.opened:
+        if path in {trace.path for trace in plan.traces}:
+            continue
+        try:
+            kind = os.lstat(path).st_mode
+        except OSError as error:
+            raise SkippedError("%s: %s" % (printable(path), _safe_fs.reason(error))) from error
+        # Opening a device or a pipe does something; a file that is opened for appending stays as it is.
+        if not stat.S_ISREG(kind):
+            raise SkippedError("%s is no regular file" % printable(path))
+
+
+def make(workspace: str, plan: Plan, public: bool) -> None:
+    """Make the directories and programs. public: other accounts get into the directories, too."""
+    os.mkdir(workspace, 0o700)
+    for path in plan.directories:
+        os.mkdir(path, 0o755 if public else 0o700)
+        os.chmod(path, 0o755 if public else 0o700)  # whatever the umask is
+    for file in plan.files:
+        descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o755)
+        try:
+            os.fchmod(descriptor, 0o755)
+            program.write(descriptor, file.content)
+        finally:
+            os.close(descriptor)
+
+
+def remove(noted: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """Remove what was noted; return one sentence for each that is left.
+
+    A file is only removed while it is what was made: somebody else may have put another in its place.
+    """
+    return [why for entry in reversed(noted) for why in _remove(*entry)]
+
+
+def _remove(kind: str, path: str, content: str) -> t.Iterator[str]:
+    try:
+        if kind == "directory":
+            _remove_directory(path)
+        elif kind == "link" or _is_ours(path, bytes.fromhex(content)):
+            os.unlink(path)
+        else:
+            yield "%s is not what was made there any more; look at it, and remove it" % printable(path)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        why = _safe_fs.reason(error) if isinstance(error, OSError) else "the note of it is damaged"
+        yield "%s could not be removed: %s" % (printable(path), why)
+
+
+def _remove_directory(path: str) -> None:
+    # Directories that simulations make have their name; nothing else is removed with what is in it.
+    if "bulwark-simulation" in os.path.basename(path):
+        shutil.rmtree(path)
+    else:
+        os.rmdir(path)
+
+
+def _is_ours(path: str, content: bytes) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        return stat.S_ISREG(status.st_mode) and os.read(descriptor, len(content) + 1) == content
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def prepared(journal: Journal, workspace: str, plan: Plan, public: bool) -> t.Iterator[list[str]]:
+    """Have everything that a plan needs while the block runs; the list gets a sentence for what is left after it."""
+    check(plan)
+    noted = entries(workspace, plan)
+    left: list[str] = []
+    journal.write(noted)
+    try:
+        make(workspace, plan, public)
+        yield left
+    finally:
+        left += remove(noted)
+        if not left:
+            journal.end()

@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: attack_simulation
+short_description: Do on a host what attackers do, without the harm
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Raises alerts on purpose, to see that they are seen. For each alert that has a simulation it starts small programs
+    with the names and arguments of attackers' tools, makes files where attackers do, or sends the audit records that
+    a sign-in leaves, and removes at the end all that it made.
+  - The programs are made by the module and do nothing but what the simulation says. Nothing leaves the host, no file
+    of the host is changed, no account is used. What it makes is noted before, so that the next run removes what one
+    that was cut off left.
+  - The playbook P(bulwark.servers.simulate#playbook) does this, looks whether each alert comes, and shows a matrix.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.attributes.linux
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says what could be simulated on the host, and does nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Each run simulates again.
+options:
+  alerts:
+    description:
+      - Ids of the alerts to simulate, or patterns of them with C(*) and C(?).
+      - By default all that have a simulation.
+    type: list
+    elements: str
+  confirm:
+    description:
+      - Must be V(true). Whoever watches the host sees attacks, and other security software may act on them.
+    type: bool
+    default: false
+  state_dir:
+    description:
+      - Directory on the host below which everything is noted and made, as an absolute path.
+      - Defaults to C(/var/lib/bulwark).
+    type: path
+  lock_timeout:
+    description: Seconds to wait for another simulation on the same host.
+    type: int
+    default: 60
+notes:
+  - Needs root, and a processor that there are simulated programs for, x86-64 or AArch64.
+  - File systems that are mounted with C(noexec) let none of the programs run.
+seealso:
+  - module: bulwark.servers.audit_events_info
+  - module: bulwark.servers.sign_in_info
+  - plugin: bulwark.servers.simulation_outcomes
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Simulate what has to do with kernel modules
+  bulwark.servers.attack_simulation:
+    alerts: ['kernel_module_*']
+    confirm: true
+  register: simulated
+
+- name: Look what was seen of it
+  bulwark.servers.audit_events_info:
+    since: "{{ simulated.started }}"
+  register: events
+
+- name: Show the matrix
+  ansible.builtin.debug:
+    msg: "{{ (simulated | bulwark.servers.simulation_outcomes(events.findings, ['kernel_module_*'])).lines }}"
+"""
+
+RETURN = r"""
+simulations:
+  description: What was done for each alert.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    alert:
+      description: Id of the alert.
+      type: str
+      returned: always
+    status:
+      description:
+        - V(done), V(skipped) where the host lacks something, V(failed), or in check mode V(foreseen).
+      type: str
+      returned: always
+    reason:
+      description: Why it was skipped or failed.
+      type: str
+      returned: always
+    from:
+      description: When it began, in seconds since the epoch.
+      type: float
+      returned: not in check mode
+    to:
+      description: When it ended.
+      type: float
+      returned: not in check mode
+    pids:
+      description: Process ids of the programs that were started.
+      type: list
+      elements: int
+      returned: not in check mode
+    marks:
+      description: Texts that only this simulation has in its paths, accounts and addresses.
+      type: list
+      elements: str
+      returned: not in check mode
+    left:
+      description: One sentence for each thing that could not be removed.
+      type: list
+      elements: str
+      returned: not in check mode
+started:
+  description: When the first simulation began, in seconds since the epoch; none in check mode.
+  type: float
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: I001
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.run import run
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=spec(), supports_check_mode=True)
+    run_module(module, run)
+
+
+if __name__ == "__main__":
+    main()

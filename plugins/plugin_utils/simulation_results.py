@@ -1,0 +1,137 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came of a simulation: for each alert, whether it was seen, with what evidence, and what came with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulations import Simulation
+
+SEEN, MISSING, SKIPPED, FAILED, NONE = "seen", "missing", "skipped", "failed", "none"
+_BAD = (MISSING, FAILED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One row of the matrix. others: alerts that came, too, and are not expected. problems: one sentence each."""
+
+    alert: str
+    status: str
+    count: int
+    others: tuple[str, ...]
+    problems: tuple[str, ...]
+    reason: str | None
+
+    @property
+    def good(self) -> bool:
+        return self.status not in _BAD and not self.others and not self.problems
+
+
+class Finding(t.NamedTuple):
+    """What matters of a finding. text: all its evidence. times: first and last, seconds since the epoch."""
+
+    alert: str
+    text: str
+    pids: frozenset[int]
+    first: float
+    last: float
+    count: int
+
+
+def outcomes(
+    simulations: t.Sequence[Simulation],
+    simulated: t.Sequence[t.Mapping[str, t.Any]],
+    findings: t.Sequence[t.Mapping[str, t.Any]],
+) -> list[Outcome]:
+    """Return one row for each simulation, in their order.
+
+    simulated: what the module said it did. findings: OCSF events of what was seen since it began. A finding belongs to
+    a simulation when it is of the same time, and names something that only that simulation had.
+    """
+    seen = [_finding(finding) for finding in findings]
+    done = {str(entry.get("alert")): entry for entry in simulated}
+    return [_outcome(simulation, done.get(simulation.alert), seen) for simulation in simulations]
+
+
+def _outcome(simulation: Simulation, entry: t.Mapping[str, t.Any] | None, seen: t.Sequence[Finding]) -> Outcome:
+    alert = simulation.alert
+    if simulation.none is not None:
+        return Outcome(alert, NONE, 0, (), (), simulation.none)
+    if entry is None:
+        return Outcome(alert, FAILED, 0, (), (), "the host said nothing about it")
+    left = tuple(str(why) for why in entry.get("left") or ())
+    if entry.get("status") != "done":
+        status = SKIPPED if entry.get("status") == "skipped" else FAILED
+        return Outcome(alert, status, 0, (), left, str(entry.get("reason")))
+    own = [finding for finding in seen if _belongs(finding, entry)]
+    expected = [finding for finding in own if finding.alert == alert]
+    others = {finding.alert for finding in own} - {alert} - set(simulation.also)
+    missing = tuple(
+        f"the evidence doesn't have '{text}'"
+        for text in simulation.evidence
+        if expected and not any(text in finding.text for finding in expected)
+    )
+    return Outcome(
+        alert,
+        SEEN if expected else MISSING,
+        sum(finding.count for finding in expected),
+        tuple(sorted(others)),
+        left + missing,
+        None,
+    )
+
+
+def _belongs(finding: Finding, entry: t.Mapping[str, t.Any]) -> bool:
+    if finding.last < float(entry["from"]) or finding.first > float(entry["to"]):
+        return False
+    return any(mark in finding.text for mark in entry["marks"]) or not finding.pids.isdisjoint(entry["pids"])
+
+
+def _finding(event: t.Mapping[str, t.Any]) -> Finding:
+    first, last = (_seconds(event.get(name), event) for name in ("start_time", "end_time"))
+    evidences = event.get("evidences") or []
+    text = json.dumps([evidences, event.get("message"), event.get("unmapped")], ensure_ascii=False)
+    return Finding(
+        str(event["metadata"]["event_code"]),
+        text,
+        frozenset(_pids(evidences)),
+        first,
+        last,
+        int(event.get("count") or 1),
+    )
+
+
+def _seconds(milliseconds: t.Any, event: t.Mapping[str, t.Any]) -> float:
+    return float(milliseconds if milliseconds is not None else event["time"]) / 1000
+
+
+def _pids(value: t.Any) -> t.Iterator[int]:
+    """Yield the ids of all processes in evidence, parents too."""
+    if isinstance(value, dict):
+        if isinstance(value.get("pid"), int):
+            yield value["pid"]
+        for inner in value.values():
+            yield from _pids(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _pids(inner)
+
+
+def lines(rows: t.Sequence[Outcome]) -> list[str]:
+    """Return the matrix as aligned lines, with the sums last."""
+    width = max((len(row.alert) for row in rows), default=5)
+    shown = [f"{'alert':{width}}  result   times  remarks"]
+    for row in rows:
+        remarks = [f"also {', '.join(row.others)}"] if row.others else []
+        remarks += [*row.problems, *([row.reason] if row.reason else [])]
+        shown.append(f"{row.alert:{width}}  {row.status:7}  {row.count or '':>5}  {'; '.join(remarks)}".rstrip())
+    sums = {status: sum(row.status == status for row in rows) for status in (SEEN, MISSING, FAILED, SKIPPED, NONE)}
+    shown.append(
+        f"{sums[SEEN]} seen, {sums[MISSING]} missing, {sums[FAILED]} failed, {sums[SKIPPED]} skipped, "
+        f"{sums[NONE]} without a simulation; {sum(bool(row.others) for row in rows)} with other alerts"
+    )
+    return shown

@@ -1,0 +1,90 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulations that the collection has, from ``content/simulations``: for each alert, or why there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import scenario
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+
+DIRECTORY = catalogue.CONTENT / "simulations"
+_STEPS = ("runs", "records")
+_FIELDS = {"alert", "also", "evidence", "none", *_STEPS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """How an alert is simulated.
+
+    steps: what the module does, as ``scenario.py`` of the module takes it; empty where there is no simulation.
+    also: alerts that come with it, each with the reason. evidence: texts that the finding's evidence must have.
+    none: why the alert can't be simulated.
+    """
+
+    alert: str
+    steps: t.Mapping[str, t.Any]
+    also: t.Mapping[str, str]
+    evidence: tuple[str, ...]
+    none: str | None
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> t.Mapping[str, Simulation]:
+    """Return all simulations by alert; raise ContentError when a file is wrong."""
+    found: dict[str, Simulation] = {}
+    for path in sorted(DIRECTORY.glob("*.yml")):
+        entries = catalogue.read(path)
+        if not isinstance(entries, list):
+            raise ContentError(f"{path.name}: a list of simulations is needed, not {type(entries).__name__}")
+        for number, entry in enumerate(entries, 1):
+            simulation = _simulation(entry, f"{path.name}, entry {number}")
+            if simulation.alert in found:
+                raise ContentError(f"{path.name}: {simulation.alert} has a simulation already; put both into one")
+            found[simulation.alert] = simulation
+    return found
+
+
+def chosen(patterns: t.Sequence[str] | None) -> list[Simulation]:
+    """Return the simulations of alerts whose names match, all when None; raise ContentError for what matches none."""
+    known = load()
+    if patterns is None:
+        wanted = set(known)
+    else:
+        wanted = set()
+        for pattern in patterns:
+            matching = {alert for alert in known if fnmatch.fnmatchcase(alert, pattern)}
+            if not matching:
+                raise ContentError(f"alerts: '{pattern}' matches no alert that has a simulation")
+            wanted |= matching
+    return [simulation for alert, simulation in known.items() if alert in wanted]
+
+
+def _simulation(entry: t.Any, place: str) -> Simulation:
+    if not isinstance(entry, dict) or set(entry) - _FIELDS:
+        raise ContentError(f"{place}: a simulation is a mapping with {', '.join(sorted(_FIELDS))}")
+    alert = str(entry.get("alert"))
+    try:
+        catalogue.load().alert(alert)
+        also = {str(name): str(reason) for name, reason in dict(entry.get("also") or {}).items()}
+        for name in also:
+            catalogue.load().alert(name)
+        steps = {"alert": alert, **{name: entry[name] for name in _STEPS if name in entry}}
+        _check_steps(steps, entry.get("none"))
+    except (ContentError, UsageError, ValueError) as error:
+        raise ContentError(f"{place}: {error}") from error
+    return Simulation(alert, steps, also, tuple(map(str, entry.get("evidence") or ())), entry.get("none"))
+
+
+def _check_steps(steps: t.Mapping[str, t.Any], none: t.Any) -> None:
+    if none is None:
+        scenario(steps)
+    elif len(steps) > 1:
+        raise ContentError("it has steps, and says in 'none' why it has none")

@@ -1,0 +1,90 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host on which simulations are seen: the kernel with our audit rules, a real auditd, and what reads its log."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import options as rule_options
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look as events
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import options as event_options
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look as sign_ins
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import options as sign_in_options
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options, run
+from ansible_collections.bulwark.servers.plugins.plugin_utils import (
+    audit_rules,
+    catalogue,
+    detections,
+    ocsf,
+    simulation_results,
+    simulations,
+)
+
+from tests.support import audit
+
+_THREATS = str(simulations.DIRECTORY / "threats.txt")
+
+
+@contextlib.contextmanager
+def staged(directory: pathlib.Path) -> t.Iterator[Stage]:
+    """Have a host with the default rules; everything is taken back at the end."""
+    with (
+        audit.locked() as kernel,
+        audit.daemon(directory, kernel) as daemon,
+        tempfile.TemporaryDirectory(prefix="bulwark-test-", dir="/var/lib") as state,
+    ):
+        stage = Stage(directory, pathlib.Path(state), kernel, daemon)
+        stage.deploy()
+        yield stage
+
+
+class Stage:
+    """Simulates and looks. state: in place of /var/lib/bulwark, not below /tmp, where programs are suspicious."""
+
+    def __init__(
+        self, directory: pathlib.Path, state: pathlib.Path, kernel: audit.Kernel, daemon: audit.Daemon
+    ) -> None:
+        self.directory, self.state, self.kernel, self.daemon = directory, state, kernel, daemon
+        self.content = detections.load(threat_lists=[{"path": _THREATS}]).payload
+
+    def deploy(self) -> None:
+        """Load the default groups of rules; audit.locked takes them away."""
+        params = {name: fields.get("default") for name, fields in rule_options.spec().items()}
+        file = self.directory / "etc" / "audit" / "rules.d" / "70-bulwark.rules"
+        file.parent.mkdir(parents=True)
+        groups = audit_rules.chosen_groups(None, None, None)
+        keep.keep({**params, "rules_file": str(file), "state_dir": str(self.state), "_groups": groups}, False)
+
+    def simulate(self, *alerts: str) -> dict[str, t.Any]:
+        """Return what the module says."""
+        params = {name: fields.get("default") for name, fields in options.spec().items()}
+        steps = [found.steps for found in simulations.chosen(alerts or None) if found.none is None]
+        return run.run({**params, "confirm": True, "state_dir": str(self.state), "_simulations": steps}, False)
+
+    def look(self, since: float) -> list[dict[str, t.Any]]:
+        """Return the findings of all that reads logs."""
+        self.daemon.settle()
+        shared = {"_content": self.content, "since": since, "state_dir": str(self.state), "max_findings": 100_000}
+        event_params = {name: fields.get("default") for name, fields in event_options.look_spec().items()}
+        sign_in_params = {name: fields.get("default") for name, fields in sign_in_options.look_spec().items()}
+        log = str(self.daemon.log)
+        seen = [
+            events.look({**event_params, **shared, "paths": [log]}, False),
+            sign_ins.look({**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False),
+        ]
+        found = [detection for result in seen for detection in result["detections"]]
+        host = ocsf.Host.from_vars({"inventory_hostname": "stage"})
+        return ocsf.findings(found, catalogue.load(), host, time.time())
+
+    def outcomes(self, *alerts: str) -> list[simulation_results.Outcome]:
+        """Simulate, look, and return the matrix."""
+        simulated = self.simulate(*alerts)
+        found = self.look(simulated["started"])
+        return simulation_results.outcomes(simulations.chosen(alerts or None), simulated["simulations"], found)
