@@ -68,6 +68,9 @@ options:
     description:
       - Lists of addresses, domains, digests and names on the controller that are known from attacks. Here, the
         addresses that sign-ins come from are looked for in them.
+      - Each has a C(path), and may have a C(kind) (C(address), C(domain), C(hash), C(name) or C(pattern); without it,
+        each entry is an address, a domain or a digest by its form), a C(format) (C(text), C(csv) or C(stix); without
+        it, the ending of the file says which), of a CSV file a C(column) by number or name, and a C(name) for findings.
     type: list
     elements: dict
   own_rules:

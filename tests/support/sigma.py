@@ -60,8 +60,13 @@ def matches(rule_: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any], lists: Li
 
 def unfiltered(payload: t.Mapping[str, t.Any]) -> RuleSet:
     """Return rules that are all tried on every event."""
+    return RuleSet(without_prefilter(payload))
+
+
+def without_prefilter(payload: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the compiled form of rules without what they can't match without."""
     rules = [{name: value for name, value in each.items() if name != "prefilter"} for each in payload["rules"]]
-    return RuleSet({**payload, "rules": rules})
+    return {**payload, "rules": rules}
 
 
 def problem(*rules: t.Mapping[str, t.Any] | str, own: bool = False, lists: Lists | None = None) -> str:
