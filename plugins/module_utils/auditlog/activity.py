@@ -21,7 +21,8 @@ SYSCALL = re.compile(
     rb"type=SYSCALL msg=\S+ +arch=(\w+) syscall=(\d+)(?: per=\w+)?(?: success=(\w+) exit=(-?\w+))?"
     rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+) (auid=(\d+) uid=(\d+)[^\"\n]*?)"
     rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|\S+) exe=(\"[^\"\n]*\"|\S+)(?: subj=([^\x1d\n]+?))?"
-    rb"(?: key=([^\x1d\n]*))?(?:\x1d|\n)"
+    # Where a log was copied as text, what separates the enriched fields may have got lost.
+    rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|ARCH=)"
 )
 (ARCH, NUMBER, SUCCESS, EXIT, A0, A1, A2, A3, PPID, PID, IDS, AUID, UID, TTY, SES, COMM, EXE, SUBJ, KEY) = range(19)
 

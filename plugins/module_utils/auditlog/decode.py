@@ -29,7 +29,11 @@ _ARGUMENT = re.compile(rb"a(\d+)(?:\[(\d+)\])?=(\"[^\"]*\"|[0-9A-F]*|\S*)")
 
 UNSET_ID = "4294967295"
 # Of the message of a user-space program; the rest is the kernel's or the audit library's.
-_MESSAGE = re.compile(rb" ?\bmsg='(.*)'\s*\Z", re.DOTALL)
+_MESSAGE = re.compile(rb" ?\bmsg='(.*?)'?\s*\Z", re.DOTALL)
+# SELinux says what it decided in words: avc:  denied  { read write } for  pid=1 ...
+_ACCESS = re.compile(rb"avc: +(granted|denied) +\{ ([^}]*?) *\}")
+# Kernels before 3.13 wrote the names of LOGIN's fields with a blank in them.
+_OLD_LOGIN = re.compile(rb"\b(old|new) (auid|ses)=")
 _FAMILIES = {1: "unix", 2: "inet", 10: "inet6", 16: "netlink", 17: "packet", 31: "bluetooth", 38: "alg", 40: "vsock"}
 
 
@@ -53,8 +57,14 @@ def body_fields(body: bytes) -> dict[str, str]:
     ``auid=`` into its own message doesn't change the kernel's.
     """
     kernel, _separator, enriched = body.partition(b"\x1d")
-    message = _MESSAGE.search(kernel)
     found: dict[str, str] = {}
+    if kernel.startswith(b"avc:"):
+        said = _ACCESS.match(kernel)
+        if said:
+            found = {"seresult": text(said.group(1)), "seperms": text(said.group(2)).replace(" ", ",")}
+    elif kernel.startswith(b"login "):
+        kernel = _OLD_LOGIN.sub(rb"\1_\2=", kernel)
+    message = _MESSAGE.search(kernel)
     parts = [kernel] if message is None else [kernel[: message.start()], message.group(1)]
     for part in [*parts, enriched]:
         for name, value in _FIELD.findall(part):
@@ -70,6 +80,9 @@ def value_text(name: bytes, value: bytes) -> str:
         return text(value[1:-1] if len(value) > 1 and value[-1:] == quote else value[1:])
     if name in _ENCODED and _HEX.match(value):
         return text(binascii.unhexlify(value))
+    if value[-1:] == b")" and b"(" not in value:
+        # Programs of old put brackets around a part of what they say: (hostname=?, addr=?, terminal=cron res=success)
+        return text(value[:-1])
     return text(value)
 
 
