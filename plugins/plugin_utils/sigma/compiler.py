@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import
     Node,
     Translator,
     both,
+    cheapest_first,
     either,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.parsed import Parsed, parse_all
@@ -133,6 +134,7 @@ class _Compiler:
         node = either(parsed)
         if source.extra is not None:
             node = both([node, source.extra])
+        node = cheapest_first(node)
         try:
             built(node)
         except (ValueError, re.error, RecursionError) as error:

@@ -20,6 +20,9 @@ Lists = t.Mapping[str, t.Sequence[str]]
 
 # By the names that pySigma has for operators and flags.
 _COMPARISONS = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
+_REGEX_EFFORT = 15
+_WORDS_EFFORT = 10
+_NETWORK_EFFORT = 30
 _FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
 
 
@@ -122,6 +125,29 @@ def either(nodes: t.Iterable[Node]) -> Node:
             places[key] = list(node)
             joined.append(places[key])
     return joined[0] if len(joined) == 1 else ["or", joined]
+
+
+def cheapest_first(node: Node) -> Node:
+    """Return the same condition with what is quick to find out before what takes longer."""
+    kind = node[0]
+    if kind in ("and", "or"):
+        return [kind, sorted((cheapest_first(part) for part in node[1]), key=_effort)]
+    return [kind, cheapest_first(node[1])] if kind == "not" else node
+
+
+def _effort(node: Node) -> float:
+    """Return about how long it takes to evaluate a condition, in comparisons of a text with one value."""
+    kind = node[0]
+    if kind in ("and", "or"):
+        return sum(map(_effort, node[1]))
+    if kind == "not":
+        return _effort(node[1])
+    if kind in ("regex", "patterns"):
+        return _REGEX_EFFORT * len(node[2])
+    if kind in ("text", "words"):
+        effort = {"contains": len(node[3]), "like": _REGEX_EFFORT * len(node[3])}.get(node[2].removesuffix("_cased"), 1)
+        return effort * (1 if kind == "text" else _WORDS_EFFORT)
+    return _NETWORK_EFFORT if kind == "network" else 1
 
 
 def _flat(kind: str, nodes: t.Iterable[Node]) -> t.Iterator[Node]:

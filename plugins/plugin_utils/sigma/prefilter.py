@@ -53,6 +53,20 @@ useradd --system --no-create-home --shell /usr/sbin/nologin app
 mount -t tmpfs -o size=64m,mode=0700 tmpfs /run/user/1000
 ps -eo pid,ppid,user,args --sort=-rss
 cat /proc/sys/net/ipv4/ip_forward
+pip install --quiet --index-url https://pypi.example.com/simple --requirement requirements.txt --target /opt/app
+wget -q https://download.example.net/pub/release/x86_64/package.rpm -P /tmp/build
+chmod -R u+rwX,go-w /srv/www; chown -R www-data:www-data /var/www/html
+ssh -o BatchMode=yes -p 22 deploy@web1.example.com sudo systemctl restart app.service
+docker run --rm -it -v /data:/data --name app registry.example.com/team/app:latest sh -c env
+kubectl get pods --namespace kube-system --output json
+openssl x509 -in /etc/ssl/certs/server.pem -noout -enddate
+awk -F: {print $1} /etc/passwd
+bash /opt/scripts/backup.sh --verbose --dry-run | tee /var/log/backup.log
+rm -rf /var/lib/apt/lists/* /tmp/build-1234
+mysqldump --single-transaction --user=backup app | gzip -c > /srv/backup/app.sql.gz
+iptables -w -t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE
+ip -j addr show dev eth0
+test -f /etc/default/locale -a -r /root/.bashrc
 """
 # Programs that start so often that knowing their name says little.
 _ORDINARY_PROGRAMS = frozenset(

@@ -171,3 +171,19 @@ def test_a_filter_narrows_the_rules_it_names() -> None:
 
 def test_compiling_is_the_same_each_time() -> None:
     assert used(NAMED, correlation()) == used(NAMED, correlation())
+
+
+def test_what_is_quick_to_find_out_is_asked_first() -> None:
+    detection = {
+        "s": {"CommandLine|re": "x+", "CommandLine|contains": ["a", "b"], "Image": "/x"},
+        "f": {"CommandLine|re": "y+"},
+        "condition": "not f and s",
+    }
+    kind, parts = used(rule(detection))["rules"][0]["condition"]
+    assert kind == "and"
+    assert [(part[0], part[2:3]) for part in parts] == [
+        ("text", ["equals"]),
+        ("text", ["contains"]),
+        ("not", []),
+        ("regex", [[["x+", ""]]]),
+    ]
