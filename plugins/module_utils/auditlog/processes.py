@@ -15,7 +15,9 @@ _MOST = 30_000
 # What the next run has to know; older processes are mostly over.
 _MOST_KEPT = 5_000
 _MOST_BYTES = 2_048
-_LEVELS = 3
+_LEVELS = 4
+# Of ancestors. Each keeps the one above it in memory, and an attacker may start programs from each other for hours.
+_MOST_DEPTH = 16
 
 
 class Process(t.NamedTuple):
@@ -25,6 +27,7 @@ class Process(t.NamedTuple):
     exe: bytes
     arguments: bytes
     parent: t.Any  # Process or None; mypy knows no recursive named tuples in Python 3.8
+    depth: int
 
 
 class Processes:
@@ -52,10 +55,12 @@ class Processes:
         elif len(known) >= _MOST:
             del known[next(iter(known))]
         parent = known.get(ppid)
-        if parent is not None and parent.parent is not None and parent.parent.parent is not None:
-            # Chains must end somewhere: each level would keep the one above it in memory.
-            parent = parent._replace(parent=parent.parent._replace(parent=None))
-        known[pid] = Process(pid, exe, arguments[:_MOST_BYTES], parent)
+        depth = 0
+        if parent is not None:
+            depth = parent.depth + 1
+            if depth >= _MOST_DEPTH:
+                parent, depth = parent._replace(parent=None, depth=0), 1
+        known[pid] = Process(pid, exe, arguments[:_MOST_BYTES], parent, depth)
 
     def seen(self, pid: bytes, ppid: bytes, exe: bytes, title: bytes) -> None:
         """Note a process that did something, if it is not known."""
@@ -64,7 +69,7 @@ class Processes:
 
 
 def _kept(process: Process | None) -> list[t.Any]:
-    levels: list[t.Any] = []
+    levels: list[str] = []
     while process is not None and len(levels) < _LEVELS * 3:
         levels += [part.decode("latin-1") for part in process[:3]]
         process = process.parent
@@ -75,5 +80,5 @@ def _restored(levels: t.Sequence[str]) -> Process | None:
     process = None
     for start in range(len(levels) - 3, -1, -3):
         pid, exe, arguments = (part.encode("latin-1") for part in levels[start : start + 3])
-        process = Process(pid, exe, arguments, process)
+        process = Process(pid, exe, arguments, process, 0 if process is None else process.depth + 1)
     return process

@@ -79,6 +79,15 @@ def _grandparent_line(raw: Raw) -> t.Any:
     return raw.parent.parent.arguments if raw.parent is not None and raw.parent.parent is not None else None
 
 
+def _ancestor_images(raw: Raw) -> t.Any:
+    found = []
+    process = raw.parent
+    while process is not None:
+        found.append(process.exe)
+        process = process.parent
+    return tuple(found)
+
+
 # Fields of a call's views that are not in its key, and what they are made of. Names of accounts follow from numbers.
 CALL: t.Mapping[str, Getter] = {
     "CommandLine": _command,
@@ -94,6 +103,7 @@ CALL: t.Mapping[str, Getter] = {
     "ParentImage": _parent_image,
     "ParentCommandLine": _parent_line,
     "GrandparentImage": _grandparent_image,
+    "AncestorImages": _ancestor_images,
     "GrandparentCommandLine": _grandparent_line,
     "Exit": activity.EXIT,
     "SecurityContext": activity.SUBJ,

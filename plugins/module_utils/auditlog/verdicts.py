@@ -132,7 +132,7 @@ class Verdicts:
         self._shapes: dict[tuple[bytes, bytes, bytes | None], _Shape] = {}
         self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._records: dict[t.Any, tuple[Numbers, bool]] = {}
-        self._calls: dict[t.Any, tuple[Numbers, Numbers | None]] = {}
+        self._calls: dict[t.Any, tuple[Numbers, Numbers | None, bool]] = {}
         self._images: dict[t.Any, Numbers] = {}
         self._narrow = {
             number
@@ -267,12 +267,14 @@ class Verdicts:
         seen += [_EMPTY] * (_CALL - len(seen))
         call = views.call_record_view(subject)
         parts = subject.parts
-        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18])
+        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10])
         known = self._calls.get(unit)
         if known is None:
             known = self._calls_for(unit, call)
-        numbers, matching = known
+        numbers, matching, by_ids = known
         seen.append(call)
+        if by_ids:
+            asked[activity.IDS] = None
         if beside:
             more = beside & self._numbers["auditd"]
             numbers, matching = numbers | more, None if more else matching
@@ -303,20 +305,24 @@ class Verdicts:
                     self._about_record(matching, view, call, seen, hits)
         return cached
 
-    def _calls_for(self, unit: t.Any, call: LazyView) -> tuple[Numbers, Numbers | None]:
-        """Return the rules to try for SYSCALL records of a unit; where that follows from it, also which match."""
+    def _calls_for(self, unit: t.Any, call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
+        """Return the rules to try for SYSCALL records of a unit; where that follows from it, also which match.
+
+        And whether they asked for the accounts, which the unit has and the key of an event has not.
+        """
         rules = self._rules
         names = [name for name in rules.indexed("auditd") if name in rawfields.RECORD_KEY]
         found = rules.always("auditd").union(*(rules.candidates("auditd", name, call.get(name)) for name in names))
         found &= self._record_rules.relevant(b"SYSCALL")
         call.asked.clear()
         matching: Numbers | None = frozenset(rules.try_rules(found, call))
-        if not rawfields.RECORD_KEY >= {name for name in call.asked if call.has(name)}:
+        asked = {name for name in call.asked if call.has(name)} - rawfields.RECORD_KEY
+        if not all(rawfields.RECORD.get(name) == activity.IDS for name in asked):
             matching = None
         if len(self._calls) >= _MOST_VALUES:
             self._calls.clear()
-        self._calls[unit] = found, matching
-        return found, matching
+        self._calls[unit] = found, matching, bool(asked)
+        return self._calls[unit]
 
     def _about_record(
         self, numbers: t.Iterable[int], view: LazyView, call: LazyView, seen: list[LazyView], hits: list[Hit]

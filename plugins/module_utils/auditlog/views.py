@@ -4,7 +4,7 @@
 """The views of an event of a system call: what it means, by the call and its paths.
 
 Fields of all of them: Image, CommandLine, CurrentDirectory, User and AuditUser (names), LogonId, Terminal, ProcessId,
-ParentProcessId, ParentImage, ParentCommandLine, GrandparentImage, GrandparentCommandLine, Key, Container, Syscall, Success, Exit,
+ParentProcessId, ParentImage, ParentCommandLine, AncestorImages, GrandparentImage, GrandparentCommandLine, Key, Container, Syscall, Success, Exit,
 Architecture.
 """
 
@@ -98,6 +98,13 @@ def _line(process: _Parents) -> str:
     return " ".join(activity.process_arguments(process)) if process is not None else ""
 
 
+def ancestors(process: _Parents) -> t.Iterator[Process]:
+    """Return the processes above another, from its parent on, as far as they are known."""
+    while process is not None:
+        yield process
+        process = process.parent
+
+
 _PROCESS: dict[str, Maker] = {
     "Image": lambda a: a.exe,
     "CommandLine": lambda a: a.command_line,
@@ -114,6 +121,7 @@ _PROCESS: dict[str, Maker] = {
     "ParentImage": lambda a: _image(_parent(a)),
     "ParentCommandLine": lambda a: _line(_parent(a)),
     "GrandparentImage": lambda a: _image(_grandparent(a)),
+    "AncestorImages": lambda a: tuple(_image(process) for process in ancestors(a.parent)),
     "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
     "Key": lambda a: a.keys,
     "Container": lambda a: a.container,
