@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
-from tests.support import audit
+from tests.integration._processes import wait_for
+from tests.support import audit, paths
 
 pytestmark = pytest.mark.requires("root", "command:auditd", "command:auditctl")
 
@@ -38,3 +40,27 @@ def test_a_program_that_runs_is_in_the_log_and_the_kernel_is_left_as_it_was(tmp_
         assert kernel.rules() == before[1]
         for name in ("enabled", "failure", "backlog_limit", "backlog_wait_time"):
             assert after[name] == before[0][name], name
+
+
+def test_what_a_killed_test_leaves_is_cleaned_up_by_the_next(tmp_path: pathlib.Path) -> None:
+    script = f"""
+import pathlib, sys, time
+from tests.integration._processes import wait_for
+from tests.support import audit, paths
+with audit.locked() as kernel, audit.daemon(pathlib.Path("{tmp_path}"), kernel) as daemon:
+    kernel.add("-a always,exit -F arch=b64 -S execve -F key=left-behind")
+    print(daemon.pid, flush=True)
+    time.sleep(60)
+"""
+    with audit.locked() as kernel:
+        before = kernel.status()["backlog_limit"]
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=paths.ROOT) as killed:
+        assert killed.stdout is not None
+        pid = int(killed.stdout.readline())
+        killed.kill()
+    with audit.locked() as kernel:
+        wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists())
+        assert kernel.rules() == []
+    with audit.locked() as kernel:
+        assert "left-behind" not in "".join(kernel.rules())
+        assert kernel.status()["backlog_limit"] == before
