@@ -216,5 +216,10 @@ def process_arguments(process: Process) -> tuple[str, ...]:
     return tuple(decode.title_arguments(process.arguments))
 
 
+def process_original(process: Process) -> str:
+    """Return what was executed: of a script not the interpreter."""
+    return _known(process.original)
+
+
 def process_image(process: Process) -> str:
     return _known(process.exe)

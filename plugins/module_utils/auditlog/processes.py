@@ -16,16 +16,21 @@ _MOST = 30_000
 _MOST_KEPT = 5_000
 _MOST_BYTES = 2_048
 _LEVELS = 4
+_PARTS = 4
 # Of ancestors. Each keeps the one above it in memory, and an attacker may start programs from each other for hours.
 _MOST_DEPTH = 16
 
 
 class Process(t.NamedTuple):
-    """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE."""
+    """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE.
+
+    original: the name that was executed, of a script that of the script; as in a PATH record, absolute if that is known.
+    """
 
     pid: bytes
     exe: bytes
     arguments: bytes
+    original: bytes
     parent: t.Any  # Process or None; mypy knows no recursive named tuples in Python 3.8
     depth: int
 
@@ -47,7 +52,7 @@ class Processes:
     def get(self, pid: bytes) -> Process | None:
         return self._known.get(pid)
 
-    def executed(self, pid: bytes, ppid: bytes, exe: bytes, arguments: bytes) -> None:
+    def executed(self, pid: bytes, ppid: bytes, exe: bytes, arguments: bytes, original: bytes) -> None:
         """Note that a process executed a program; its parent is who the table says now."""
         known = self._known
         if pid in known:
@@ -60,25 +65,25 @@ class Processes:
             depth = parent.depth + 1
             if depth >= _MOST_DEPTH:
                 parent, depth = parent._replace(parent=None, depth=0), 1
-        known[pid] = Process(pid, exe, arguments[:_MOST_BYTES], parent, depth)
+        known[pid] = Process(pid, exe, arguments[:_MOST_BYTES], original, parent, depth)
 
     def seen(self, pid: bytes, ppid: bytes, exe: bytes, title: bytes) -> None:
         """Note a process that did something, if it is not known."""
         if pid not in self._known:
-            self.executed(pid, ppid, exe, title)
+            self.executed(pid, ppid, exe, title, b"")
 
 
 def _kept(process: Process | None) -> list[t.Any]:
     levels: list[str] = []
-    while process is not None and len(levels) < _LEVELS * 3:
-        levels += [part.decode("latin-1") for part in process[:3]]
+    while process is not None and len(levels) < _LEVELS * _PARTS:
+        levels += [part.decode("latin-1") for part in process[:_PARTS]]
         process = process.parent
     return levels
 
 
 def _restored(levels: t.Sequence[str]) -> Process | None:
     process = None
-    for start in range(len(levels) - 3, -1, -3):
-        pid, exe, arguments = (part.encode("latin-1") for part in levels[start : start + 3])
-        process = Process(pid, exe, arguments, process, 0 if process is None else process.depth + 1)
+    for start in range(len(levels) - _PARTS, -1, -_PARTS):
+        pid, exe, arguments, original = (part.encode("latin-1") for part in levels[start : start + _PARTS])
+        process = Process(pid, exe, arguments, original, process, 0 if process is None else process.depth + 1)
     return process

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 
 # What paths mean; a name with a blank in it is hexadecimal.
@@ -55,6 +56,20 @@ def title(text: bytes) -> bytes:
     return found.group(1) if found else b""
 
 
+def original(text: bytes, name: bytes) -> bytes:
+    """Return the absolute form of what was executed, from the name in its PATH record."""
+    if name[:2] == b'"/' or name[:2] == b"2F":
+        return name
+    cwd = directory(text)
+    if cwd is None:
+        return name
+    return b'"' + posixpath.normpath(posixpath.join(decode.unquoted(cwd), decode.unquoted(name))) + b'"'
+
+
+def _original(raw: Raw) -> t.Any:
+    return raw.process.original if raw.process is not None else None
+
+
 def _command(raw: Raw) -> t.Any:
     return raw.process.arguments if raw.process is not None else title(raw.text)
 
@@ -92,6 +107,7 @@ def _ancestor_images(raw: Raw) -> t.Any:
 CALL: t.Mapping[str, Getter] = {
     "CommandLine": _command,
     "Argv": _command,
+    "OriginalImage": _original,
     "CurrentDirectory": _directory,
     "User": activity.UID,
     "AuditUser": activity.AUID,
@@ -132,6 +148,7 @@ _CALL_KEY = frozenset(
     "DestinationPort DestinationPath SourceIp SourcePort SourcePath Protocol Initiated Paths".split()
 )
 _EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage"}
+_FAILED_KEY = _CALL_KEY | {"OriginalImage"}
 MESSAGE_VARIES = frozenset(("ProcessId", "LogonId", "Message", "pid", "ses"))
 
 
@@ -139,7 +156,9 @@ def in_key(source: str, executes: bool) -> frozenset[str]:
     """Return the fields that follow from an event's key."""
     if source == "auditd":
         return RECORD_KEY
-    return _EXECUTION_KEY if executes and source != "process_failed" else _CALL_KEY | {"OriginalImage"}
+    if executes:
+        return _FAILED_KEY if source == "process_failed" else _EXECUTION_KEY
+    return _CALL_KEY
 
 
 _PATH = re.compile(rb"\n(?:node=\S+ )?type=PATH msg=\S+ ([^\n]*)")

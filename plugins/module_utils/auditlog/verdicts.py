@@ -186,7 +186,8 @@ class Verdicts:
                 raw.count(b"\n"),
             )
             if parts[2] != b"no":
-                processes.executed(pid, ppid, parts[16], bodies[0] if bodies else b"")
+                original = rawfields.original(raw, paths[0][0]) if paths else b""
+                processes.executed(pid, ppid, parts[16], bodies[0] if bodies else b"", original)
         else:
             key = (
                 parts[1],

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The views of an event of a system call: what it means, by the call and its paths.
 
-Fields of all of them: Image, CommandLine, CurrentDirectory, User and AuditUser (names), LogonId, Terminal, ProcessId,
-ParentProcessId, ParentImage, ParentCommandLine, AncestorImages, GrandparentImage, GrandparentCommandLine, Key, Container, Syscall, Success, Exit,
-Architecture.
+Fields of all of them: Image, OriginalImage (the script that Image interprets), CommandLine, Argv, Comm,
+CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
+ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Key, Container, Syscall, Success, Exit,
+Architecture, SecurityContext.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ _PROCESS: dict[str, Maker] = {
     "CommandLine": lambda a: a.command_line,
     "Argv": lambda a: a.argv,
     "Comm": lambda a: a.comm,
+    # Of a script that is run by an interpreter, the script.
+    "OriginalImage": lambda a: activity.process_original(a.process) if a.process is not None else "",
     "CurrentDirectory": lambda a: a.cwd,
     "User": lambda a: a.user("uid"),
     "EffectiveUser": lambda a: a.user("euid"),
