@@ -10,32 +10,17 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.look import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.options import look_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE
-from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
-from ansible_collections.bulwark.servers.plugins.plugin_utils.checkpoint import ReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.detecting import DetectingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.detections import EVENT_SOURCES
 
 
-class ActionModule(ReadingActionBase):
-    """Give the module the rules, and say which of them can't be used."""
+class ActionModule(DetectingActionBase):
+    """Give the module the rules for audit events."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
     READER = NAME
-    capability = detections.CAPABILITY
-
-    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        arguments = super().module_arguments(arguments, task_vars)
-        content = detections.load(
-            arguments.pop("rule_paths", None) or (),
-            arguments.pop("threat_lists", None) or (),
-            own_rules=arguments.pop("own_rules", True),
-            sources=detections.EVENT_SOURCES,
-        )
-        self._problems = list(content.problems)
-        arguments["_content"] = content.payload
-        return arguments
+    SOURCES = EVENT_SOURCES
+    ANSWER = "audit_events"
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)
-
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = super().run_module(arguments, task_vars)
-        return {**result, "rule_problems": self._problems} if "audit_events" in result else result

@@ -10,32 +10,17 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.detect import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.look import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.options import look_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
-from ansible_collections.bulwark.servers.plugins.plugin_utils.checkpoint import ReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.detecting import DetectingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.detections import SIGN_IN_SOURCES
 
 
-class ActionModule(ReadingActionBase):
-    """Give the module the rules, and say which of them can't be used."""
+class ActionModule(DetectingActionBase):
+    """Give the module the rules for sign-ins and the lines of logs."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
     READER = NAME
-    capability = detections.CAPABILITY
-
-    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        arguments = super().module_arguments(arguments, task_vars)
-        content = detections.load(
-            arguments.pop("rule_paths", None) or (),
-            arguments.pop("threat_lists", None) or (),
-            own_rules=arguments.pop("own_rules", True),
-            sources=detections.SIGN_IN_SOURCES,
-        )
-        self._problems = list(content.problems)
-        arguments["_content"] = content.payload
-        return arguments
+    SOURCES = SIGN_IN_SOURCES
+    ANSWER = "sign_ins"
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)
-
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = super().run_module(arguments, task_vars)
-        return {**result, "rule_problems": self._problems} if "sign_ins" in result else result

@@ -35,8 +35,6 @@ def subject_of(rule: Rule, view: View) -> str:
     """
     fields = rule.subject or _DEFAULT_SUBJECTS.get(rule.source, ())
     values = [_shown(view, field) for field in fields if texts_of(view.get(field))]
-    if rule.correlation and not rule.subject:
-        values = [printable(value) for value in view.values() if isinstance(value, str)][:3]
     parts = ([rule.title] if rule.alert == USER_ALERT else []) + [" ".join(values)]
     return ": ".join(part for part in parts if part) or rule.title
 

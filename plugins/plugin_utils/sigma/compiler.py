@@ -145,6 +145,8 @@ class _Compiler:
         component = id(rule) in self._parsed.components
         said = facts(rule, document, self._known, component)
         compiled = correlation(rule, self._places)
+        # What a finding is about is what its events have in common.
+        said.setdefault("subject", [entry["name"] for entry in compiled["group"]])
         self._places[id(rule)] = [len(self.rules) + len(self.correlations)]
         self.correlations.append({**said, **compiled, "key": self._key(said, compiled)})
         # The reader has to put into the views of the parts what the correlation reads of them.

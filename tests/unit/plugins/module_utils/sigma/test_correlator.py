@@ -209,6 +209,17 @@ def test_parts_are_no_findings_by_themselves_unless_asked_for() -> None:
     assert [engine.rule(number).component for number in range(len(engine))] == [False, False]
 
 
+def test_a_finding_is_about_what_its_events_have_in_common() -> None:
+    feed = Feeder(FAILED, COUNT)
+    (match,) = [match for time in range(3) for match in feed(time, CommandLine="x")]
+    assert feed.engine.subject(match.rule, match.view) == "Together: 192.0.2.1"
+    given = {**COUNT, "bulwark": {"alert": "some_alert", "subject": ["User"], "message": "{User} from {SourceIp}"}}
+    feed = Feeder(FAILED, given)
+    (match,) = [match for time in range(3) for match in feed(time, User="root")]
+    assert feed.engine.subject(match.rule, match.view) == "root"
+    assert feed.engine.message(match.rule, match.view) == "root from 192.0.2.1"
+
+
 def test_only_what_is_part_of_a_correlation_has_to_be_fed() -> None:
     _engine, correlate = correlator(FAILED, SUCCEEDED, COUNT)
     assert [correlate.wants(number) for number in range(3)] == [True, False, False]
