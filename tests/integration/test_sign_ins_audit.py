@@ -41,7 +41,7 @@ def counted(found: list[SignIn]) -> collections.Counter[str]:
 def test_both_logs_tell_the_same_once(tmp_path: pathlib.Path) -> None:
     with (
         audit.locked() as kernel,
-        audit.daemon(tmp_path / "audit", kernel) as daemon,
+        audit.daemon(tmp_path, kernel) as daemon,
         sshd.server(tmp_path / "sshd") as server,
     ):
         began = time.time() - 1

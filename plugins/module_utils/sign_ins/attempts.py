@@ -22,6 +22,8 @@ PATIENCE = 30.0
 KEY_PATIENCE = 150.0
 # Modules of one stack answer at once; a person needs longer, and pam_unix delays the answer by two seconds.
 _STACKED = 1.5
+# Of two records of the audit system about one refusal.
+_SAME_RECORD = 2.0
 # A process number that comes again after so many seconds may be of another process.
 _SAME_PROCESS = 60.0
 _MOST_CONNECTIONS = 4096
@@ -105,6 +107,8 @@ class Attempts:
         self._due: collections.deque[tuple[float, _Key]] = collections.deque()
         # Processes that PAM's conversation runs in for another one, by what both name.
         self._helpers: dict[tuple[str, str], list[_Key]] = {}
+        # When the last attempt of a source failed.
+        self._failed: collections.OrderedDict[str, float] = collections.OrderedDict()
         self._now = 0.0
         for item in saved:
             connection = _restored(item)
@@ -186,6 +190,10 @@ class Attempts:
             fact = fact._replace(reason=fact.reason or (hint.reason if hint.rank == ATTEMPT else ""))
             connection.hint = None
         connection.counted = True
+        self._failed[fact.source] = time
+        self._failed.move_to_end(fact.source)
+        if len(self._failed) > _MOST_CONNECTIONS:
+            self._failed.popitem(last=False)
         return [*found, connection.sign_in(time, model.FAILURE, fact, fact.times * repeated)]
 
     def failed_key(
@@ -217,6 +225,8 @@ class Attempts:
 
     def hint(self, connection: _Connection, time: float, repeated: int, fact: Fact, _fresh: bool) -> list[SignIn]:
         if fact.rank < ATTEMPT:
+            if fact.origin == "audit" and time - self._failed.get(fact.source, 0.0) <= _SAME_RECORD:
+                return []  # sshd's record of what PAM recorded in a process of its own
             if connection.hint is None and not connection.counted and not connection.accepted and not connection.keys:
                 self._wait(connection, time, fact._replace(times=repeated))
             return []

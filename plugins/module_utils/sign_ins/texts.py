@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import os
 import typing as t
 import zlib
 
@@ -15,6 +18,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts 
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
 _DAY = 86_400.0
+_MOST_NAMES = 1_000
+_OTHERWISE = "it is compressed with something other than gzip, which is not read"
 _UNREADABLE = (OSError, EOFError, zlib.error)
 
 OnLine = t.Callable[[Line, float], None]
@@ -52,6 +57,8 @@ class TextLog:
         self._attempts = Attempts(saved.get("attempts", []))
         self._files = self._follower.open([path])
         self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
+        if not saved:  # later, what is in them was read before it was compressed
+            self.problems += [(printable(name), _OTHERWISE) for name in _compressed_otherwise(path, reading.since)]
         self.rewritten: list[str] = []
         self.lost = [printable(name) for name in self._follower.lost]
         self.lines = 0
@@ -150,6 +157,16 @@ class TextLog:
     def _counted(self, one: SignIn, family: str) -> t.Iterator[SignIn]:
         if one.time >= self._reading.since:
             yield one._replace(family=family)
+
+
+def _compressed_otherwise(path: str, since: float) -> list[str]:
+    """Return the rotated files of a log that can't be read, and were written to since then."""
+    found = []
+    for name in sorted(glob.glob(glob.escape(path) + "[.-]*"))[:_MOST_NAMES]:
+        with contextlib.suppress(OSError):
+            if name.endswith((".xz", ".bz2", ".zst", ".Z")) and os.lstat(name).st_mtime >= since:
+                found.append(name)
+    return found
 
 
 def said(reason: str) -> str:
