@@ -34,7 +34,7 @@ class Reader:
         """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for rules that are none."""
         self._rules = RuleSet(compiled)
         self._since = since
-        self.problems: list[str] = list(self._rules.problems)
+        self.problems: list[str] = []
         kept = state if state.get("version") == _STATE_VERSION else {}
         try:
             self._correlator = Correlator(compiled, kept.get("correlations"))
@@ -71,7 +71,7 @@ class Reader:
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
         self._look_at(self._joiner.rest(now))
-        self.problems += self._correlator.problems()
+        self.problems += [*self._rules.problems, *self._correlator.problems()]
 
     def state(self) -> State:
         return {

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Node, View
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import patient
 
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
@@ -167,7 +168,7 @@ def _regex(field: str, patterns: t.Sequence[t.Sequence[str]]) -> Condition:
 
 
 def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
-    searches = tuple(re.compile(pattern, _flags(flags)).search for pattern, flags in patterns)
+    searches = tuple(patient(re.compile(pattern, _flags(flags)).search) for pattern, flags in patterns)
 
     def found(text: str) -> bool:
         for search in searches:  # noqa: SIM110

@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
     View,
     rules_of,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.threats import Indicator, Listed, ThreatList
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 
@@ -36,7 +37,7 @@ def _never(_values: Values) -> bool:
 class RuleSet:
     """Compiled rules, ready to match. Made once in a process; it keeps nothing of what it matched.
 
-    problems: a sentence for each rule that this host's Python can't use. Raises ValueError for what is not compiled.
+    Raises ValueError for what is not compiled.
     """
 
     def __init__(self, compiled: Compiled) -> None:
@@ -45,7 +46,9 @@ class RuleSet:
         self._indexes: dict[str, Index] = {}
         self._fields: dict[str, frozenset[str]] = {}
         self._listed: dict[int, Listed] = {}
-        self.problems: list[str] = []
+        self._unusable: list[str] = []
+        # How often it took too long to find out whether a rule matches.
+        self._given_up: dict[int, int] = {}
         lists = [ThreatList(entry) for entry in compiled.get("lists", ())]
         for number, entry in enumerate(compiled["rules"]):
             source, node = entry["source"], entry["condition"]
@@ -65,7 +68,7 @@ class RuleSet:
             return condition(node)
         except re.error as error:
             # The controller's Python took it; an older one on a host may not.
-            self.problems.append(
+            self._unusable.append(
                 "rule '%s' has a regular expression that the host's Python can't use: %s"
                 % (self._rules[number].title, error)
             )
@@ -92,8 +95,7 @@ class RuleSet:
         if index is None:
             return ()
         values = Values(view)
-        conditions = self._conditions
-        return tuple(sorted(number for number in index.candidates(values) if conditions[number](values)))
+        return self._true(index.candidates(values), values)
 
     def indexed(self, source: str) -> tuple[str, ...]:
         """Return the fields that say which rules of a source have to be tried, with ``candidates``.
@@ -117,8 +119,28 @@ class RuleSet:
 
     def try_rules(self, numbers: t.Iterable[int], view: View) -> tuple[int, ...]:
         """Return which of these rules match, in ascending order."""
-        values = Values(view)
-        return tuple(sorted(number for number in numbers if self._conditions[number](values)))
+        return self._true(numbers, Values(view))
+
+    def _true(self, numbers: t.Iterable[int], values: Values) -> tuple[int, ...]:
+        found = []
+        conditions = self._conditions
+        for number in numbers:
+            try:
+                if conditions[number](values):
+                    found.append(number)
+            except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
+                self._given_up[number] = self._given_up.get(number, 0) + 1
+        found.sort()
+        return tuple(found)
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each rule that this host's Python can't use, or that took too long for some events."""
+        return self._unusable + [
+            "rule '%s' took too long for %d events, and was not matched with them: its regular expression is slow, or "
+            "somebody attacked it" % (self._rules[number].title, count)
+            for number, count in self._given_up.items()
+        ]
 
     def rule(self, number: int) -> Rule:
         """Return what a rule, or a correlation that the correlator reported, says."""

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
+import signal
+import time
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 
-from tests.support.sigma import matches, rule, used
+from tests.support.sigma import matches, rule, unfiltered, used
 
 COMMAND = "/usr/bin/curl -s http://example.org/A.sh"
 VIEW = {
@@ -271,3 +274,50 @@ def test_a_rule_that_only_an_older_python_refuses_is_named_there() -> None:
 def test_another_version_s_form_is_refused() -> None:
     with pytest.raises(ValueError, match="version 2, and this reads 1"):
         RuleSet({"version": 2, "rules": []})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"nft\s+(.*\s)?(flush\s+ruleset|delete\s+table)", "nft " + "\t" * 100_000),
+        (r"(a+)+b", "a" * 5000),
+        (r"(.*x.*)*y", "x" * 5000),
+        (r"sh .*sh .*sh .*end", "sh " * 50_000),
+    ],
+)
+def test_a_text_that_is_made_to_take_for_ever_does_not(pattern: str, text: str) -> None:
+    slow = rule({"s": {"CommandLine|re": pattern}, "condition": "s"}, title="Slow")
+    other = rule({"s": {"CommandLine|contains": text[:2]}, "condition": "s"})
+    engine = unfiltered(used(slow, other))
+    began = time.process_time()
+    assert engine.match("process_creation", {"CommandLine": text}) == (1,)
+    assert time.process_time() - began < 1
+    (problem,) = engine.problems
+    assert problem.startswith("rule 'Slow' took too long for 1 events, and was not matched with them")
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+
+
+def test_who_does_it_again_and_again_gets_less_time() -> None:
+    engine = unfiltered(used(rule({"s": {"CommandLine|re": "(a+)+b"}, "condition": "s"})))
+    view = {"CommandLine": "a" * 5000}
+    for _time in range(10):
+        assert engine.match("process_creation", view) == ()
+    began = time.process_time()
+    for _time in range(20):
+        assert engine.match("process_creation", view) == ()
+    assert time.process_time() - began < 0.6
+    assert "for 30 events" in engine.problems[0]
+
+
+def test_a_long_text_is_searched_to_its_end() -> None:
+    engine = RuleSet(used(rule({"s": {"CommandLine|re": "(curl|wget) .*pass$"}, "condition": "s"})))
+    assert engine.match("process_creation", {"CommandLine": "x" * 500_000 + "curl pass"}) == (0,)
+    assert engine.problems == []
+
+
+def test_outside_of_the_main_thread_nothing_is_timed() -> None:
+    engine = RuleSet(used(rule({"s": {"CommandLine|re": "(curl|wget) .*pass$"}, "condition": "s"})))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        view = {"CommandLine": "x" * 5_000 + "curl pass"}
+        assert pool.submit(engine.match, "process_creation", view).result() == (0,)
