@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-_MOST = 30_000
+_MOST = 16_000
 # What the next run has to know; older processes are mostly over.
 _MOST_KEPT = 5_000
 _MOST_BYTES = 2_048

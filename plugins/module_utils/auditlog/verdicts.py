@@ -27,8 +27,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine impor
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
 
 # Of one generation; when it is full, the one before it is forgotten.
-_MOST_KEYS = 30_000
-_MOST_BYTES = 16 * 1024 * 1024
+_MOST_KEYS = 20_000
+_MOST_BYTES = 12 * 1024 * 1024
 _MOST_WAYS = 2_000
 _MOST_VALUES = 5_000
 _LONGEST_VALUE = 256
@@ -95,6 +95,10 @@ class _Known:
         self.verdicts: dict[t.Any, Verdict] = {}
 
 
+# Of a key for which no rule ever matches, as long as nothing beside the key speaks for one: most are like that.
+_NEVER = _Known()
+
+
 class _Beside(t.NamedTuple):
     """A field beside the key that says which rules have to be tried. memo: which, by the field's raw value."""
 
@@ -132,6 +136,7 @@ class Verdicts:
         self._shapes: dict[tuple[bytes, bytes, bytes | None], _Shape] = {}
         self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._records: dict[t.Any, tuple[Numbers, bool]] = {}
+        self._paths: dict[t.Any, t.Any] = {}
         self._calls: dict[t.Any, tuple[Numbers, Numbers | None, bool]] = {}
         self._images: dict[t.Any, Numbers] = {}
         self._narrow = {
@@ -168,7 +173,9 @@ class Verdicts:
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
         parent = processes.get(ppid)
-        paths = rawfields.PATHS.findall(raw)
+        paths = tuple(rawfields.PATHS.findall(raw))
+        # Few are different, and each key would keep its own.
+        paths = self._paths.get(paths) or self._shared(paths)
         key: tuple[t.Any, ...]
         if shape.executes:
             bodies = activity.EXECVE.findall(raw)
@@ -180,7 +187,7 @@ class Verdicts:
                 parts[18],
                 parts[15],
                 bodies[0] if len(bodies) == 1 else tuple(bodies),
-                tuple(paths),
+                paths,
                 rawfields.directory(raw) if relative else None,
                 parts[0],
                 raw.count(b"\n"),
@@ -195,7 +202,7 @@ class Verdicts:
                 parts[16],
                 parts[18],
                 parts[15],
-                tuple(paths),
+                paths,
                 rawfields.directory(raw) if paths else None,
                 rawfields.address(raw),
                 None if shape.argument is None else parts[shape.argument],
@@ -214,7 +221,9 @@ class Verdicts:
             if numbers:
                 beside |= numbers
         known = self._known.get(key) or self._older.get(key)
-        if known is not None:
+        if known is _NEVER and not beside:
+            return _NOTHING
+        if known is not None and known is not _NEVER:
             values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked)) if known.asked else beside
             verdict = known.verdicts.get(values)
             if verdict is not None:
@@ -389,7 +398,7 @@ class Verdicts:
         key = (event.first, found.group(1), found.group(2)) if found is not None else None
         if key is not None:
             known = self._known.get(key) or self._older.get(key)
-            if known is not None and not known.verdicts[_NONE]:
+            if known is _NEVER:
                 return _NOTHING
         seen = [
             view
@@ -428,14 +437,21 @@ class Verdicts:
     def _keep(
         self, key: t.Any, size: int, asked: tuple[Getter, ...], beside: Numbers, raws: Raw | None, verdict: Verdict
     ) -> None:
-        known = self._known.get(key)
-        if known is None:
+        known = self._known.get(key) or self._older.get(key)
+        if key not in self._known:
             # A key is about a third of its event.
             self._bytes += size // 3
             if len(self._known) >= _MOST_KEYS or self._bytes > _MOST_BYTES:
                 self._older, self._known = self._known, {}
                 self._bytes = size // 3
-            known = self._known[key] = self._older.get(key) or _Known()
+        if known is None and not (asked or beside or verdict):
+            self._known[key] = _NEVER
+            return
+        if known is None or known is _NEVER:
+            before, known = known, _Known()
+            if before is _NEVER:
+                known.verdicts[_NONE] = ()
+        self._known[key] = known
         if not set(asked) <= set(known.asked):
             # The rules took another way this time: what they said before is compared with that, too, from now on.
             known.asked = tuple(dict.fromkeys(known.asked + asked))
@@ -445,6 +461,12 @@ class Verdicts:
             if known.asked and raws is not None:
                 values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked))
             known.verdicts[values] = verdict
+
+    def _shared(self, paths: t.Any) -> t.Any:
+        if len(self._paths) >= _MOST_VALUES:
+            self._paths.clear()
+        self._paths[paths] = paths
+        return paths
 
     def _remembered(
         self, memo: dict[t.Any, Numbers], value: t.Any, source: str, name: str, event: Event, raws: Raw
