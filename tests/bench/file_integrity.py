@@ -14,21 +14,17 @@ for each.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import os
 import pathlib
 import re
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import typing as t
 
-from tests.support import commands, paths
+from tests.bench import _measure as measure
+from tests.support import commands
 
 TREE = "/usr"
 WORKERS = 2
@@ -68,12 +64,12 @@ def run() -> dict[str, t.Any]:
             "floor_ratio": _ratio(seconds["floor"], seconds["peer"]),
             "floor_s": round(statistics.median(seconds["floor"]), 3),
             "unchanged_s": round(statistics.median(seconds["changed"]), 3),
-            **_peak(ours["always"]),
+            **measure.peak(ours["always"]),
             "entries": statistic["entries"],
             "bytes": statistic["bytes_read"],
             "workers": WORKERS,
-            "python": _output([_python(), "-V"]).strip(),
-            "peer": _output([aide, "--version"]).splitlines()[0],
+            "python": measure.output([measure.python(), "-V"]).strip(),
+            "peer": measure.output([aide, "--version"]).splitlines()[0],
         }
 
 
@@ -81,11 +77,11 @@ def _timed(sides: t.Mapping[str, list[str]]) -> dict[str, list[float]]:
     """Run everything once to warm the cache, then in turns; return the seconds of each."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for command in sides.values():
-        _output(command)
+        measure.output(command)
     for _pair in range(PAIRS):
         for name, command in sides.items():
             started = time.perf_counter()
-            _output(command)
+            measure.output(command)
             seconds[name].append(time.perf_counter() - started)
         print(" ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items()), flush=True)
     return seconds
@@ -99,7 +95,7 @@ def _peer(aide: str, directory: pathlib.Path) -> list[str]:
     """Make AIDE's database; return the command that checks."""
     configuration = directory / "aide.conf"
     configuration.write_text(_AIDE.format(database=directory / "aide.db", workers=WORKERS, tree=TREE))
-    _output([aide, "--config", str(configuration), "--init"])
+    measure.output([aide, "--config", str(configuration), "--init"])
     return [aide, "--config", str(configuration), "--check"]
 
 
@@ -107,10 +103,10 @@ def _ours(directory: pathlib.Path) -> dict[str, list[str]]:
     """Make our baseline; return the commands that check, by how they rehash."""
     common = {"state_dir": str(directory / "state"), "priority": "normal", "workers": WORKERS}
     watches = [{"name": _WATCH, "paths": [TREE]}]
-    made = _payload(directory / "keep.py", _MODULE, {**common, "watches": watches})
-    json.loads(_output(made))
+    made = measure.payload(directory / "keep.py", _MODULE, {**common, "watches": watches})
+    json.loads(measure.output(made))
     return {
-        rehash: _payload(directory / f"{rehash}.py", f"{_MODULE}_info", {**common, "rehash": rehash})
+        rehash: measure.payload(directory / f"{rehash}.py", f"{_MODULE}_info", {**common, "rehash": rehash})
         for rehash in ("always", "changed")
     }
 
@@ -150,47 +146,13 @@ def _floor(directory: pathlib.Path) -> list[str]:
     program.write_text(_HASH_ONLY)
     for number, share in enumerate(shares):
         (directory / f"share{number}").write_bytes(b"\0".join(share))
-    each = " & ".join(f"{_python()} {program} < {directory}/share{number}" for number in range(WORKERS))
+    each = " & ".join(f"{measure.python()} {program} < {directory}/share{number}" for number in range(WORKERS))
     return ["sh", "-c", f"{each} & wait"]
-
-
-def _payload(file: pathlib.Path, module: str, arguments: dict[str, t.Any]) -> list[str]:
-    """Write what ansible-core would send to a target for this task; return the command that runs it there."""
-    # Before anything of ansible-core is imported, which reads where collections are but once.
-    found = _module_loader().find_plugin_with_context(module)
-    from ansible.executor.module_common import modify_module
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.template import Templar
-
-    built = modify_module(
-        module_name=module,
-        module_path=found.plugin_resolved_path,
-        module_args={**arguments, "_ansible_check_mode": False},
-        templar=Templar(loader=DataLoader()),
-        task_vars={"ansible_python_interpreter": _python(), "ansible_facts": {}},
-        module_compression="ZIP_DEFLATED",
-    )
-    file.write_bytes(built.b_module_data)
-    return [_python(), str(file)]
-
-
-@functools.cache
-def _module_loader() -> t.Any:
-    paths.link_collection()
-    os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
-    from ansible.plugins.loader import init_plugin_loader, module_loader
-
-    init_plugin_loader()
-    return module_loader
-
-
-def _python() -> str:
-    return shutil.which("python3", path="/usr/bin") or sys.executable
 
 
 def _statistics(command: list[str]) -> dict[str, t.Any]:
     """Check once more, for what was done; RuntimeError when it found anything, or left anything out."""
-    result = json.loads(_output(command))
+    result = json.loads(measure.output(command))
     (scope,) = [entry for entry in result["coverage"] if entry["scope"] == _WATCH]
     if result["changes_count"] or scope["status"] != "checked":
         raise RuntimeError(f"the tree changed meanwhile, or could not be read: {result['changes'][:3]} {scope}")
@@ -199,38 +161,7 @@ def _statistics(command: list[str]) -> dict[str, t.Any]:
 
 def _same_work(peer: list[str], entries: int) -> None:
     """Raise RuntimeError unless AIDE looked at the same number of entries and found no change either."""
-    said = _output(peer)
+    said = measure.output(peer)
     number = re.search(r"Number of entries:\s*(\d+)", said)
     if number is None or int(number.group(1)) != entries or "NO differences" not in said:
         raise RuntimeError(f"AIDE did not do the same work: {said[:500]}")
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def _peak(command: list[str]) -> dict[str, float]:
-    """Run a command and return the largest sums of PSS and of RSS of its processes, in MB."""
-    pss = rss = 0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            sizes = [_sizes(pid) for pid in _family(process.pid)]
-            pss = max(pss, sum(size.get("Pss", 0) for size in sizes))
-            rss = max(rss, sum(size.get("Rss", 0) for size in sizes))
-            time.sleep(0.01)
-    return {"peak_mb": round(pss / 1000, 1), "peak_rss_mb": round(rss / 1000, 1)}
-
-
-def _family(pid: int) -> t.Iterator[int]:
-    yield pid
-    with contextlib.suppress(OSError):
-        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield from _family(int(child))
-
-
-def _sizes(pid: int) -> dict[str, int]:
-    """Return a process's memory sizes in kB by name, none when it is gone."""
-    with contextlib.suppress(OSError):
-        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-        return {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE)}
-    return {}

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our fields of a record by the names that go-libaudit has for them, so that both can be compared.
 
-What changes here are names and forms, never what was read: SELinux contexts are taken apart, results have one name, what
-says that there is no value is left out. ``exit`` and addresses are decoded by the collection.
+What changes here are names and forms, never what was read: SELinux contexts are taken apart, results have one name,
+what says that there is no value is left out. ``exit`` and addresses are decoded by the collection.
 """
 
 from __future__ import annotations
@@ -38,6 +38,20 @@ def fields(kind: str, body: bytes) -> dict[str, str]:
         found.update((f"a{number}", value) for number, value in enumerate(arguments))
     if kind == "PROCTITLE":
         found["proctitle"] = " ".join(decode.title_arguments(body.partition(b"=")[2]))
+    _rename(found)
+    if "syscall" in found:
+        found["syscall"] = activity.syscall_name(architecture, found["syscall"].encode())
+        found["arch"] = activity.architecture_name(architecture)
+    if "exit" in found:
+        found["exit"] = decode.exit_name(found["exit"])
+    if kind == "SECCOMP" and found.get("sig", "").isdigit():
+        found["sig"] = signal.Signals(int(found["sig"])).name
+    found.pop("key", None)
+    return found
+
+
+def _rename(found: dict[str, str]) -> None:
+    """Give fields that records of many kinds have the names and forms of theirs."""
     for name in _UNSET:
         if found.get(name) == decode.UNSET_ID:
             found[name] = "unset"
@@ -51,15 +65,6 @@ def fields(kind: str, body: bytes) -> dict[str, str]:
     if "subj" in found:
         # AppArmor's have one part.
         found["subj_user"] = found.pop("subj")
-    if "syscall" in found:
-        found["syscall"] = activity.syscall_name(architecture, found["syscall"].encode())
-        found["arch"] = activity.architecture_name(architecture)
-    if "exit" in found:
-        found["exit"] = decode.exit_name(found["exit"])
-    if kind == "SECCOMP" and found.get("sig", "").isdigit():
-        found["sig"] = signal.Signals(int(found["sig"])).name
-    found.pop("key", None)
-    return found
 
 
 def without_noise(data: t.Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
 
 from tests.support import paths, require

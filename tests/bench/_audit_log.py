@@ -22,8 +22,10 @@ _COMMANDS: tuple[tuple[str, str, int], ...] = (
     ("/usr/bin/gcc", "gcc -O2 -g -Wall -I/usr/include/{word} -c src/{word}_{number}.c -o build/{word}_{number}.o", 14),
     (
         "/usr/libexec/gcc/x86_64-linux-gnu/14/cc1",
-        "/usr/libexec/gcc/x86_64-linux-gnu/14/cc1 -quiet -imultiarch "
-        "x86_64-linux-gnu src/{word}_{number}.c -quiet -dumpbase {word}_{number}.c -mtune=generic -O2 -o /tmp/cc{hash}.s",
+        (
+            "/usr/libexec/gcc/x86_64-linux-gnu/14/cc1 -quiet -imultiarch "
+            "x86_64-linux-gnu src/{word}_{number}.c -quiet -dumpbase {word}_{number}.c -O2 -o /tmp/cc{hash}.s"
+        ),
         12,
     ),
     ("/usr/bin/as", "as --64 -o build/{word}_{number}.o /tmp/cc{hash}.s", 10),
@@ -53,13 +55,14 @@ _COMMANDS: tuple[tuple[str, str, int], ...] = (
     ("/usr/bin/tar", "tar -czf /backup/{word}-2026{day:02}.tar.gz -C /srv {word}", 1),
     ("/usr/bin/rsync", "rsync -a --delete /srv/{word}/ backup@10.0.0.{day}:/backup/{word}/", 1),
 )
-_WORDS = (
-    "alpha api auth backup billing blog build cache cart catalog chart client cluster config core cron data db deploy "
-    "docs edge event export feed file forum front gateway graph grid host image import index job kernel ledger link "
-    "list log mail map media menu meter mirror model net node note order page parse pay pipe plan pool proxy query "
-    "queue rank relay render report role route rule sale search send shop site socket store sync table task test "
-    "theme token trace track tree user vault view wiki work zone"
-).split()
+_NOUNS = """
+    alpha api auth backup billing blog build cache cart catalog chart client cluster config core cron data db
+    deploy docs edge event export feed file forum front gateway graph grid host image import index job kernel
+    ledger link list log mail map media menu meter mirror model net node note order page parse pay pipe plan
+    pool proxy query queue rank relay render report role route rule sale search send shop site socket store sync
+    table task test theme token trace track tree user vault view wiki work zone
+"""
+_WORDS = _NOUNS.split()
 # Services that change files and connect: pid, comm, exe, auid, uid, session, terminal.
 _SERVICES = (
     (900, "nginx", "/usr/sbin/nginx", _UNSET, 33, _UNSET, "(none)"),
@@ -87,7 +90,7 @@ class Figures(t.NamedTuple):
 
 class _Log:
     def __init__(self, stream: t.TextIO, seed: int) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - the same log for the same seed
         self.records = self.events = self.size = 0
         self.commands: set[str] = set()
         self._stream = stream
@@ -125,8 +128,8 @@ class _Log:
         parent, _comm, _exe, auid, uid, ses, tty = who
         a = [f"{self.random.randrange(1 << 44, 1 << 46):x}" for _ in range(3)]
         return "SYSCALL", (
-            f"arch=c000003e syscall={number} success={success} exit={code} a0={a[0]} a1={second or a[1]} a2={a[2]} a3=8 "
-            f"items={items} ppid={parent} pid={pid} auid={auid} uid={uid} gid={uid} euid={uid} suid={uid} "
+            f"arch=c000003e syscall={number} success={success} exit={code} a0={a[0]} a1={second or a[1]} a2={a[2]} "
+            f"a3=8 items={items} ppid={parent} pid={pid} auid={auid} uid={uid} gid={uid} euid={uid} suid={uid} "
             f'fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty={tty} ses={ses} comm="{comm}" exe="{exe}" '
             f'key="{key}"' + _TAIL.format(name=name, auid_name=_NAMES[auid], uid_name=_NAMES[uid])
         )
@@ -155,13 +158,17 @@ class _Log:
             ("CWD", f'cwd="{directory}"'),
             (
                 "PATH",
-                f'item=0 name="{exe}" inode={len(exe) * 977} dev=fe:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 '
-                f"nametype=NORMAL {_CAPS}",
+                (
+                    f'item=0 name="{exe}" inode={len(exe) * 977} dev=fe:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 '
+                    f"nametype=NORMAL {_CAPS}"
+                ),
             ),
             (
                 "PATH",
-                f'item=1 name="/lib64/ld-linux-x86-64.so.2" inode=293559 dev=fe:00 mode=0100755 ouid=0 ogid=0 '
-                f"rdev=00:00 nametype=NORMAL {_CAPS}",
+                (
+                    f'item=1 name="/lib64/ld-linux-x86-64.so.2" inode=293559 dev=fe:00 mode=0100755 ouid=0 ogid=0 '
+                    f"rdev=00:00 nametype=NORMAL {_CAPS}"
+                ),
             ),
             ("PROCTITLE", "proctitle=" + "\0".join(words).encode()[:128].hex().upper()),
         )
@@ -185,13 +192,17 @@ class _Log:
             ("CWD", 'cwd="/"'),
             (
                 "PATH",
-                f'item=0 name="{folder}" inode=4711 dev=fe:00 mode=040755 ouid=0 ogid=0 rdev=00:00 '
-                f"nametype=PARENT {_CAPS}",
+                (
+                    f'item=0 name="{folder}" inode=4711 dev=fe:00 mode=040755 ouid=0 ogid=0 rdev=00:00 '
+                    f"nametype=PARENT {_CAPS}"
+                ),
             ),
             (
                 "PATH",
-                f'item=1 name="{folder}{number}.conf" inode={90_000 + number} dev=fe:00 mode=0100644 ouid=0 '
-                f"ogid=0 rdev=00:00 nametype={kind} {_CAPS}",
+                (
+                    f'item=1 name="{folder}{number}.conf" inode={90_000 + number} dev=fe:00 mode=0100644 ouid=0 '
+                    f"ogid=0 rdev=00:00 nametype={kind} {_CAPS}"
+                ),
             ),
             ("PROCTITLE", "proctitle=" + who[1].encode().hex().upper()),
         )
@@ -203,8 +214,10 @@ class _Log:
             self.syscall(42, "connect", who[0], (1, *who[1:]), who[1], who[2], "net", 0, "no", -115),
             (
                 "SOCKADDR",
-                f"saddr=0200{port:04X}{address}0000000000000000\x1dSADDR={{ saddr_fam=inet "
-                f"laddr=10.0.0.{int(address[6:], 16)} lport={port} }}",
+                (
+                    f"saddr=0200{port:04X}{address}0000000000000000\x1dSADDR={{ saddr_fam=inet "
+                    f"laddr=10.0.0.{int(address[6:], 16)} lport={port} }}"
+                ),
             ),
             ("PROCTITLE", "proctitle=" + who[1].encode().hex().upper()),
         )
@@ -222,9 +235,11 @@ class _Log:
         self.event(
             (
                 kind,
-                f"pid={self._next_pid()} uid=0 auid={_UNSET} ses={_UNSET} subj=unconfined msg='op={op} "
-                f'grantors=pam_unix acct="root" exe="/usr/sbin/cron" hostname=? addr=? terminal=cron '
-                f'res=success\'\x1dUID="root" AUID="unset"',
+                (
+                    f"pid={self._next_pid()} uid=0 auid={_UNSET} ses={_UNSET} subj=unconfined msg='op={op} "
+                    f'grantors=pam_unix acct="root" exe="/usr/sbin/cron" hostname=? addr=? terminal=cron '
+                    f'res=success\'\x1dUID="root" AUID="unset"'
+                ),
             )
         )
 
