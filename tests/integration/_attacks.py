@@ -90,7 +90,7 @@ def _edited_with_digest(path: str, package: str) -> Attack:
 
 _METADATA = ("fim_metadata_changed", "informational")
 _DIRECTORY = ("fim_directory_created", "informational")
-_INNER = ("/etc/polkit-1/rules.d", "/var/spool/cron/crontabs")
+_INNER = ("/etc/network/if-up.d", "/etc/polkit-1/rules.d", "/etc/udev/rules.d", "/var/spool/cron/crontabs")
 # The same size, the same times, the same inode: what a careless look can't see.
 _PATCH = r"""printf '\220\220\220\220' | dd of=$file bs=1 seek=4096 conv=notrunc status=none; touch -r $kept $file"""
 # Another file under the name, grown to the same size, with the same times.
