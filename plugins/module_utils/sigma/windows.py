@@ -55,7 +55,7 @@ def add(entries: list[Entry], entry: Entry, condition: Condition) -> int:
     oldest = entries[-1].time - 2 * condition.span
     expired = bisect.bisect_left(entries, Entry(oldest, -1, "", 0))
     del entries[:expired]
-    return _shrink(entries, condition)
+    return _shrink(entries, entry.part, condition)
 
 
 def _merged(entries: list[Entry], entry: Entry, condition: Condition) -> Entry:
@@ -70,17 +70,32 @@ def _merged(entries: list[Entry], entry: Entry, condition: Condition) -> Entry:
     return entry
 
 
-def _shrink(entries: list[Entry], condition: Condition) -> int:
+def _shrink(entries: list[Entry], added: int, condition: Condition) -> int:
     if condition.kind == "event_count":
         # More than twice those that make the condition true don't make it any truer.
         del entries[: max(0, len(entries) - 2 * condition.threshold - _SPARE)]
         return 0
+    if condition.kind == "temporal_ordered":
+        return _shrink_part(entries, added, condition)
     most = _PER_PART * condition.parts
     if condition.kind == "value_count":
         most = max(_MOST_VALUES, 2 * condition.threshold)
     surplus = max(0, len(entries) - most)
     del entries[:surplus]
     return surplus
+
+
+def _shrink_part(entries: list[Entry], part: int, condition: Condition) -> int:
+    """Drop the oldest event of a part that has too many, whatever there is of the others.
+
+    A flood of failures before a success is what sequences are for: of two parts, only the newest of the first can
+    matter to an event of the second that is still to come.
+    """
+    places = [place for place, entry in enumerate(entries) if entry.part == part]
+    if len(places) <= _PER_PART:
+        return 0
+    del entries[places[0]]
+    return 1 if condition.parts > 2 else 0
 
 
 def satisfied(entries: t.Sequence[Entry], time: float, condition: Condition) -> Found:

@@ -147,6 +147,18 @@ def test_one_after_the_other() -> None:
     assert not feed(300, "success")
 
 
+@pytest.mark.parametrize("flood", ["failure", "success"])
+def test_a_flood_of_one_part_forgets_nothing_of_the_other(flood: str) -> None:
+    """What an attacker does a thousand times hides nothing, and is no reason to say that something was missed."""
+    feed = Feeder(FAILED, SUCCEEDED, correlation("temporal_ordered", ["failed", "succeeded"]))
+    assert not feed(0, "success")
+    assert not feed(1, "failure")
+    for number in range(1000):
+        feed(2 + number / 100, flood)
+    assert feed(13, "success")
+    assert feed.correlator.problems() == []
+
+
 def test_three_one_after_the_other() -> None:
     feed = Feeder(FAILED, SUCCEEDED, CHANGED, correlation("temporal_ordered", ["failed", "succeeded", "changed"]))
     for time, outcome in enumerate(["changed", "success", "failure", "changed", "failure"]):
