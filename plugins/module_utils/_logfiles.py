@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Following log files that are rotated, compressed, copied and cut off, without missing or doubling a line.
 
-A file is known again by its beginning, whatever it is called and wherever it is by then; that it was not rewritten before
-the place where reading stopped, by the bytes before that. What is read is bounded by the size that a file has when it
-is opened, and ends with a whole line.
+A file is known again by its beginning, whatever it is called and wherever it is by then; that it was not rewritten
+before the place where reading stopped, by the bytes before that. What is read is bounded by the size that a file has
+when it is opened, and ends with a whole line.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LogFile:
         self._tail = b""
         self._tail_digest = ""
         self._finished = False
-        self._raw: t.IO[bytes] = os.fdopen(descriptor, "rb", buffering=0)
+        self._raw = t.cast("t.IO[bytes]", os.fdopen(descriptor, "rb", buffering=0))
         self._stream = self._raw
         if self.compressed:
             self._stream = t.cast("t.IO[bytes]", gzip.GzipFile(fileobj=self._raw, mode="rb"))
@@ -77,7 +77,7 @@ class LogFile:
 
     def starts_with(self, position: Position) -> bool:
         """Return whether this is the file of a position, by its beginning."""
-        length = position["head_length"]
+        length: int = position["head_length"]
         return len(self.head) >= length > 0 and _digest(self.head[:length]) == position["head"]
 
     def go_on(self, position: Position) -> None:
@@ -111,9 +111,9 @@ class LogFile:
         self._place = place
 
     def chunks(self, record: int = 0) -> t.Iterator[bytes]:
-        """Return what is new, in chunks of whole lines; ``offset`` is where each ended. Raises OSError, EOFError, zlib.error.
+        """Return what is new, in chunks of whole lines; ``offset`` is where each ended.
 
-        record: the size of a record, for a file that has those instead of lines.
+        Raises OSError, EOFError and zlib.error. record: the size of a record, for a file that has those and no lines.
 
         The last line of a compressed file, to which nothing comes any more, may have no end.
         """
@@ -230,7 +230,7 @@ class Follower:
         return opened
 
     def _match(self) -> None:
-        matched = set()
+        matched: set[int] = set()
         for file in self._files:
             fitting = [position for position in self._positions if file.starts_with(position)]
             if fitting:
@@ -242,7 +242,7 @@ class Follower:
 
     @property
     def lost(self) -> list[str]:
-        """Return the files that were removed after they were read, but before it was known that nothing came to them."""
+        """Return the files that are gone, and were still written when they were read."""
         return [position["path"] for position in self.missing if not position["rotated"]]
 
 

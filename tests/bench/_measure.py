@@ -22,7 +22,7 @@ from tests.support import paths
 def payload(file: pathlib.Path, module: str, arguments: dict[str, t.Any]) -> list[str]:
     """Write what ansible-core would send to a target for this task; return the command that runs it there."""
     # Before anything of ansible-core is imported, which reads where collections are but once.
-    found = _module_loader().find_plugin_with_context(module)
+    found = module_loader().find_plugin_with_context(module)
     from ansible.executor.module_common import modify_module
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar
@@ -40,7 +40,7 @@ def payload(file: pathlib.Path, module: str, arguments: dict[str, t.Any]) -> lis
 
 
 @functools.cache
-def _module_loader() -> t.Any:
+def module_loader() -> t.Any:
     paths.link_collection()
     os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
     from ansible.plugins.loader import init_plugin_loader, module_loader

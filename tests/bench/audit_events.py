@@ -17,7 +17,6 @@ import pathlib
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import typing as t
@@ -68,8 +67,7 @@ def run() -> dict[str, t.Any]:
 
 def _content(rules: pathlib.Path) -> t.Any:
     """Compile the collection's rules and those in a directory."""
-    paths.link_collection()
-    sys.path.insert(0, str(paths.COLLECTIONS))
+    _measure.module_loader()
     from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
     return detections.load([str(rules)])

@@ -75,9 +75,7 @@ def _process(view: View, parent: Process | None) -> Evidence:
         found["working_directory"] = _text(view["CurrentDirectory"])
     session = {"uid": view.get("LogonId"), "terminal": view.get("Terminal")}
     known = {
-        name: _text(value)
-        for name, value in session.items()
-        if value not in (None, activity.decode.UNSET_ID, "(none)", "?")
+        name: _text(value) for name, value in session.items() if value not in (None, decode.UNSET_ID, "(none)", "?")
     }
     if known:
         found["session"] = known

@@ -24,7 +24,7 @@ _MOST_DEPTH = 16
 class Process(t.NamedTuple):
     """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE.
 
-    original: the name that was executed, of a script that of the script; as in a PATH record, absolute if that is known.
+    original: the name that was executed, for a script the script's; as in a PATH record, absolute if that is known.
     """
 
     pid: bytes
@@ -76,7 +76,7 @@ class Processes:
 def _kept(process: Process | None) -> list[t.Any]:
     levels: list[str] = []
     while process is not None and len(levels) < _LEVELS * _PARTS:
-        levels += [part.decode("latin-1") for part in process[:_PARTS]]
+        levels += [part.decode("latin-1") for part in (process.pid, process.exe, process.arguments, process.original)]
         process = process.parent
     return levels
 

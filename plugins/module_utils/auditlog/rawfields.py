@@ -9,7 +9,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, recordrules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 
 # What paths mean; a name with a blank in it is hexadecimal.
@@ -61,9 +61,11 @@ def original(text: bytes, name: bytes) -> bytes:
     if name[:2] == b'"/' or name[:2] == b"2F":
         return name
     cwd = directory(text)
-    if cwd is None:
+    plain = decode.unquoted(name)
+    # What is above a symbolic link is not what its name says: x/../../usr/bin/dpkg can be any program.
+    if cwd is None or b".." in plain.split(b"/"):
         return name
-    return b'"' + posixpath.normpath(posixpath.join(decode.unquoted(cwd), decode.unquoted(name))) + b'"'
+    return b'"' + posixpath.normpath(posixpath.join(decode.unquoted(cwd), plain)) + b'"'
 
 
 def _original(raw: Raw) -> t.Any:
@@ -98,7 +100,7 @@ def _ancestor_images(raw: Raw) -> t.Any:
     found = []
     process = raw.parent
     while process is not None:
-        found.append(process.exe)
+        found += (process.exe, process.original)
         process = process.parent
     return tuple(found)
 
@@ -143,10 +145,11 @@ RECORD: t.Mapping[str, Getter] = {
     **dict.fromkeys((name.upper() for name in _IDS), activity.IDS),
 }
 RECORD_KEY = frozenset(("type", "arch", "syscall", "SYSCALL", "success", "comm", "exe", "key"))
-_CALL_KEY = frozenset(
+_CALL_NAMES = (
     "Image Comm Key Syscall Success Architecture TargetFilename SourceFilename Action Mode Owner DestinationIp "
-    "DestinationPort DestinationPath SourceIp SourcePort SourcePath Protocol Initiated Paths".split()
+    "DestinationPort DestinationPath SourceIp SourcePort SourcePath Protocol Initiated Paths"
 )
+_CALL_KEY = frozenset(_CALL_NAMES.split())
 _EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage"}
 _FAILED_KEY = _CALL_KEY | {"OriginalImage"}
 MESSAGE_VARIES = frozenset(("ProcessId", "LogonId", "Message", "pid", "ses"))
@@ -183,20 +186,11 @@ def units(text: bytes, only_paths: bool) -> list[tuple[bytes, bytes]]:
 # Of a kernel's record, what is in the key of its event, by its type.
 _IN_KEY = {
     b"PATH": frozenset(("name", "mode", "ouid", "OUID", "nametype", "objtype")),
-    b"SOCKADDR": frozenset(("saddr", "SADDR", "saddr_fam", "laddr", "lport", "path")),
-}
-_HAS = {
-    b"PATH": frozenset("item dev ogid rdev obj OGID cap_fp cap_fi cap_fe cap_fver cap_frootid".split()),
-    b"SOCKADDR": frozenset(),
-    b"CWD": frozenset(("cwd",)),
-    b"PROCTITLE": frozenset(("proctitle",)),
+    b"SOCKADDR": recordrules.FIELDS[b"SOCKADDR"],
 }
 
 
-def beside_key(kind: bytes, asked: set[str]) -> set[str]:
+def beside_key(kind: bytes, asked: t.AbstractSet[str]) -> set[str]:
     """Return which fields that rules asked for of a record don't follow from the key of its event."""
-    asked = asked - {"type"} - _IN_KEY.get(kind, frozenset())
-    return asked & _HAS[kind] if kind in _HAS else asked & _BPRM if kind == b"BPRM_FCAPS" else asked
-
-
-_BPRM = frozenset("fver fp fi fe old_pp old_pi old_pe old_pa pp pi pe pa frootid new_pp new_pi new_pe".split())
+    found = set(asked) - {"type"} - _IN_KEY.get(kind, frozenset())
+    return found & recordrules.FIELDS[kind] if kind in recordrules.FIELDS else found

@@ -31,7 +31,7 @@ class Reader:
     def __init__(
         self, compiled: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], since: float | None = None
     ) -> None:
-        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for rules that are none."""
+        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules."""
         self._rules = RuleSet(compiled)
         self._since = since
         self.problems: list[str] = []
@@ -138,7 +138,9 @@ class Reader:
             )
 
 
-def _evidence(views: Views, place: int) -> dict[str, t.Any]:
+def _evidence(views: Views | None, place: int) -> dict[str, t.Any]:
+    if views is None:
+        return {}
     view = views.shown(place)
     return evidence_of(view, view.parent)
 

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields impor
 Numbers = t.FrozenSet[int]
 
 # What a kernel's record can have beside its type, by kind; the enriched ones in capitals.
-FIELDS: t.Mapping[bytes, t.FrozenSet[str]] = {
+FIELDS: t.Mapping[bytes, frozenset[str]] = {
     kind: frozenset(names.split())
     for kind, names in {
         b"CWD": "cwd",

@@ -5,8 +5,8 @@
 
 An event's key is made of the raw bytes that most rules look at: the program, its arguments, paths, an address. A field
 that isn't in the key, such as who the parent is, counts in two ways. Which rules have to be tried because of it is
-looked up for its value. And where a rule that was tried asked for it (``lazy`` notes that), its value is compared. So the
-verdict is exactly what the rules would say, and a command that is repeated costs a few looks into dictionaries.
+looked up for its value. And where a rule that was tried asked for it (``lazy`` notes that), its value is compared. So
+the verdict is exactly what the rules would say, and a command that is repeated costs a few looks into dictionaries.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Verdict = t.Tuple[Hit, ...]
 class Views:
     """The views of an event in which something matches, by the places that hits name; made when one is asked for."""
 
-    __slots__ = ("_make", "_made")
+    __slots__ = ("_made", "_make")
 
     def __init__(self, make: t.Callable[[], t.Sequence[LazyView]]) -> None:
         self._make: t.Callable[[], t.Sequence[LazyView]] | None = make
@@ -293,27 +293,31 @@ class Verdicts:
             cached = self._try(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
         elif matching:
             cached = self._try(matching, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
-        for kind, unit in rawfields.units(subject.event.raw, self._only_paths):
-            numbers, lasting = self._record(kind, unit)
+        for kind, body in rawfields.units(subject.event.raw, self._only_paths):
+            numbers, lasting = self._record(kind, body)
             cached &= lasting
             if numbers:
-                self._about_record(numbers, RecordView("auditd", views.record_fields(kind, unit)), call, seen, hits)
+                self._about_record(numbers, RecordView("auditd", views.record_fields(kind, body)), call, seen, hits)
         if shape.executes:
-            argv = subject.argv
-            numbers = set(self._executions)
-            for name, place in self._arguments:
-                if place < len(argv):
-                    numbers |= self._candidates("auditd", name, argv[place])
-            if self._any_field:
-                # Whatever is in one argument is in all of them together.
-                numbers |= self._rules.candidates("auditd", ALL_FIELDS, subject.command_line)
-            numbers &= self._record_rules.relevant(b"EXECVE")
-            if numbers:
-                view = RecordView("auditd", views.argument_fields(subject))
-                matching = self._rules.try_rules(numbers, view)
-                if matching:
-                    self._about_record(matching, view, call, seen, hits)
+            self._judge_arguments(subject, call, seen, hits)
         return cached
+
+    def _judge_arguments(self, subject: Activity, call: LazyView, seen: list[LazyView], hits: list[Hit]) -> None:
+        """Ask the rules for EXECVE records; all that they may ask for is in the key."""
+        argv = subject.argv
+        numbers = set(self._executions)
+        for name, place in self._arguments:
+            if place < len(argv):
+                numbers |= self._candidates("auditd", name, argv[place])
+        if self._any_field:
+            # Whatever is in one argument is in all of them together.
+            numbers |= self._rules.candidates("auditd", ALL_FIELDS, subject.command_line)
+        numbers &= self._record_rules.relevant(b"EXECVE")
+        if numbers:
+            view = RecordView("auditd", views.argument_fields(subject))
+            matching = self._rules.try_rules(numbers, view)
+            if matching:
+                self._about_record(matching, view, call, seen, hits)
 
     def _calls_for(self, unit: t.Any, call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
         """Return the rules to try for SYSCALL records of a unit; where that follows from it, also which match.
@@ -380,8 +384,10 @@ class Verdicts:
             return True
         rules = self._rules
         view.asked.clear()
-        for number in rules.try_rules(numbers, view):
-            hits.append(Hit(number, place, rules.subject(number, about), rules.message(number, view)))
+        hits += [
+            Hit(number, place, rules.subject(number, about), rules.message(number, view))
+            for number in rules.try_rules(numbers, view)
+        ]
         comparable = True
         for name in view.asked:
             if name in in_key or not view.has(name):
@@ -406,15 +412,17 @@ class Verdicts:
             for view in views.message_views(kind, body)
             if view.source in self._sources
         ]
-        hits = []
+        hits: list[Hit] = []
         asked: set[str] = set()
         for place, view in enumerate(seen):
             source = view.source
             numbers = self._rules.always(source).union(
                 *(self._candidates(source, name, _indexed(view, name)) for name in self._rules.indexed(source))
             )
-            for number in self._rules.try_rules(numbers, view):
-                hits.append(Hit(number, place, self._rules.subject(number, view), self._rules.message(number, view)))
+            hits += [
+                Hit(number, place, self._rules.subject(number, view), self._rules.message(number, view))
+                for number in self._rules.try_rules(numbers, view)
+            ]
             asked.update(view.asked)
         if key is not None and not hits and not rawfields.MESSAGE_VARIES & asked:
             self._keep(key, len(event.raw), (), _NONE, None, ())

@@ -106,6 +106,15 @@ def ancestors(process: _Parents) -> t.Iterator[Process]:
         process = process.parent
 
 
+def _programs(process: _Parents) -> t.Iterator[str]:
+    """Return the programs of a process and those above it, of scripts the interpreter and the script."""
+    for each in ancestors(process):
+        image, original = activity.process_image(each), activity.process_original(each)
+        yield image
+        if original and original != image:
+            yield original
+
+
 _PROCESS: dict[str, Maker] = {
     "Image": lambda a: a.exe,
     "CommandLine": lambda a: a.command_line,
@@ -124,7 +133,7 @@ _PROCESS: dict[str, Maker] = {
     "ParentImage": lambda a: _image(_parent(a)),
     "ParentCommandLine": lambda a: _line(_parent(a)),
     "GrandparentImage": lambda a: _image(_grandparent(a)),
-    "AncestorImages": lambda a: tuple(_image(process) for process in ancestors(a.parent)),
+    "AncestorImages": lambda a: tuple(_programs(a.parent)),
     "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
     "Key": lambda a: a.keys,
     "Container": lambda a: a.container,
@@ -167,7 +176,11 @@ _CALL: dict[str, Maker] = {
 
 def _of(makers: t.Mapping[str, Maker]) -> dict[str, Maker]:
     """Return makers that take an activity, for subjects that have one and something besides."""
-    return {name: lambda pair, maker=maker: maker(pair[0]) for name, maker in makers.items()}
+    return {name: _of_first(maker) for name, maker in makers.items()}
+
+
+def _of_first(maker: Maker) -> Maker:
+    return lambda pair: maker(pair[0])
 
 
 _FILE: dict[str, Maker] = {
@@ -334,6 +347,22 @@ _VARIABLE = ("inode", "items", "pid", "ppid", "argc", "item")
 _ARGUMENTS = {"a0": activity.A0, "a1": activity.A1, "a2": activity.A2, "a3": activity.A3}
 
 
+def _argument(number: int) -> Maker:
+    return lambda a: "" if number in _POINTERS.get(a.syscall, ()) else a.part(number)
+
+
+def _number(name: str) -> Maker:
+    return lambda a: decode.text(a.ids.get(name, b""))
+
+
+def _account(name: str) -> Maker:
+    return lambda a: a.user(name) if name.endswith("uid") else ""
+
+
+def _own(name: str) -> Maker:
+    return lambda message: message.fields[name]
+
+
 def _call_makers() -> dict[str, Maker]:
     """Return the fields of a SYSCALL record, but for those that are another each time and say nothing."""
     makers: dict[str, Maker] = {
@@ -351,10 +380,10 @@ def _call_makers() -> dict[str, Maker]:
         "key": lambda a: a.keys,
     }
     for name, number in _ARGUMENTS.items():
-        makers[name] = lambda a, number=number: "" if number in _POINTERS.get(a.syscall, ()) else a.part(number)
+        makers[name] = _argument(number)
     for name in ("auid", "uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid"):
-        makers[name] = lambda a, name=name: decode.text(a.ids.get(name, b""))
-        makers[name.upper()] = lambda a, name=name: a.user(name) if name.endswith("uid") else ""
+        makers[name] = _number(name)
+        makers[name.upper()] = _account(name)
     return makers
 
 
@@ -453,5 +482,5 @@ def message_views(kind: bytes, body: bytes) -> list[LazyView]:
     makers = dict(_MESSAGE)
     for name in fields:
         # Whatever else the record has is there under its own name: apparmor, old-level, grantors ...
-        makers.setdefault(name, lambda m, name=name: m.fields[name])
+        makers.setdefault(name, _own(name))
     return [LazyView("audit_record", makers, message), RecordView("auditd", message_fields(kind, body))]

@@ -49,10 +49,10 @@ def advance(connection: sa.Connection, host: str, capability: str, said: t.Any, 
 def _fields(said: t.Any) -> tuple[str, str, str | None]:
     if isinstance(said, dict):
         name, token, after = said.get("name"), said.get("token"), said.get("after")
-        if _fits(_NAME, name) and _fits(_TOKEN, token) and (after is None or _fits(_TOKEN, after)):
+        if _fits(name, _NAME) and _fits(token, _TOKEN) and (after is None or _fits(after, _TOKEN)):
             return name, token, after
     raise StoreError("the result has a checkpoint that is none, so nothing of it was recorded; look into the host")
 
 
-def _fits(pattern: re.Pattern[str], value: t.Any) -> bool:
+def _fits(value: t.Any, pattern: re.Pattern[str]) -> t.TypeGuard[str]:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
