@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import typing as t
 
@@ -41,6 +42,9 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None 
     deadline = Deadline(params["time_budget"])
     reading = Reading(deadline.passed, _since(params, state, now), now)
     scope = ScopeCoverage(SCOPE)
+    for option in ("paths", "audit_paths"):
+        if not all(os.path.isabs(path) for path in params[option] or ()):
+            raise UsageError("%s: absolute paths of log files are needed" % option)
     where = places or Places(params["paths"], params["audit_paths"], params["journal"])
     try:
         run = _Run(_compiled(params), where, state, reading)

@@ -18,6 +18,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look as looking
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import utmp
@@ -385,3 +386,8 @@ def test_compressed_with_xz_is_said(host: Host) -> None:
     assert [one["subject"] for one in result["coverage"][0]["skipped"]] == [str(archive)]
     # What is compressed later was read before.
     assert host.look()["coverage"][0]["status"] == "checked"
+
+
+def test_a_relative_path_is_refused(host: Host) -> None:
+    with pytest.raises(UsageError, match="audit_paths: absolute"):
+        host.look(audit_paths=["audit.log"])
