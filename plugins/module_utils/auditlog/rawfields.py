@@ -97,7 +97,7 @@ def _grandparent_line(raw: Raw) -> t.Any:
 
 
 def _ancestor_images(raw: Raw) -> t.Any:
-    found = []
+    found: list[bytes] = []
     process = raw.parent
     while process is not None:
         found += (process.exe, process.original)
