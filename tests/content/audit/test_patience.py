@@ -1,0 +1,76 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Regular expressions of the collection's rules, with texts that are made to take them long.
+
+A rule whose expression is given up does not match, which an attacker could want. The usual reason is a repetition next
+to another one that takes the same characters: ``\\s+(.*\\s)?x`` tries all ways to share out the blanks between the
+two, where ``\\s(.*\\s)?x`` says the same and has one way.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError, patient
+from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+
+# What takes time with the square of this is far from being given up, and what takes its cube is.
+_SIZE = 2048
+_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+_PIECES = ("a", "/", " ", "\t", "-", ". ", "a/", "a ", "-a ", '"', "=", "a=", "0", "|", ";", "a.")
+
+
+def expressions(node: list[t.Any]) -> t.Iterator[tuple[str, str]]:
+    kind = node[0]
+    if kind in ("and", "or"):
+        for part in node[1]:
+            yield from expressions(part)
+    elif kind == "not":
+        yield from expressions(node[1])
+    elif kind in ("regex", "patterns"):
+        for pattern, flags in node[2]:
+            yield pattern, flags
+    elif kind in ("text", "words") and node[2].startswith("like"):
+        for pattern in node[3]:
+            yield pattern, "s"
+
+
+def texts(pattern: str) -> t.Iterator[str]:
+    words = list(dict.fromkeys(re.findall(r"[A-Za-z0-9_./-]{2,}", pattern)))[:5]
+    pieces = [*_PIECES, *words, *(f"{word} " for word in words), *(f"{word} -a " for word in words[:3])]
+    for piece in pieces:
+        for before in ("", *(f"{word} " for word in words[:2])):
+            yield (before + piece * (_SIZE // len(piece)))[:_SIZE] + "\1"
+
+
+def is_slow(pattern: str, flags: str) -> bool:
+    value = 0
+    for flag in flags:
+        value |= _FLAGS[flag]
+    search = patient(re.compile(pattern, value).search)
+    for text in texts(pattern):
+        try:
+            search(text)
+        except TooLongError:
+            return True
+    return False
+
+
+def test_no_expression_takes_long_for_any_text() -> None:
+    compiled = payload.unpack(detections.load().payload)
+    slow = {
+        f"{rule['title']}: {pattern}"
+        for rule in compiled["rules"]
+        for pattern, flags in expressions(rule["condition"])
+        if is_slow(pattern, flags)
+    }
+    assert slow == set()
+
+
+@pytest.mark.parametrize(("pattern", "expected"), [(r"^nft\s+(.*\s)?flush x", True), (r"^nft\s(.*\s)?flush x", False)])
+def test_a_slow_expression_is_told_from_a_fast_one(pattern: str, expected: bool) -> None:
+    assert is_slow(pattern, "") is expected
