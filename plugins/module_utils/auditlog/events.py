@@ -21,6 +21,9 @@ RUN = re.compile(
 _LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 
+# Where one of these comes first, the log is out of order, and the call is still to come.
+_NEVER_FIRST = frozenset((b"PROCTITLE", b"EOE", b"PATH", b"CWD", b"EXECVE"))
+
 COMPLETE_AFTER = 2
 # An attacker's events must not fill the memory by never being complete.
 _MOST_PENDING = 10_000
@@ -97,7 +100,9 @@ class Joiner:
                 self._wait(identity, chunk[start:end])
                 if chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start):
                     yield self._joined(identity)
-            elif chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start) or is_multiple(first) is None:
+            elif is_multiple(first) is None or (
+                first not in _NEVER_FIRST and chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start)
+            ):
                 yield Event(now, int(milliseconds), int(serial), first, chunk[start:end])
             else:
                 self._wait(identity, chunk[start:end])
