@@ -71,9 +71,10 @@ class Kernel:
         self._sequence = 0
 
     def status(self) -> Status:
-        (answer,) = self._ask(_GET, b"", _GET) or (b"",)
+        answers = self._ask(_GET, b"", _GET)
+        answer = answers[0] if answers else b""
         # Kernels of different ages say more or less.
-        found = _STATUS.unpack(answer[: _STATUS.size].ljust(_STATUS.size, b"\0"))
+        found = _STATUS.unpack_from(answer.ljust(_STATUS.size, b"\0"))
         wait = found[9] if len(answer) >= 40 else None
         return Status(found[1], found[2], found[3], found[4], found[5], found[6], found[7], wait)
 
