@@ -93,9 +93,10 @@ class Joiner:
             first, identity, seconds, milliseconds, serial = found.group(1, 2, 3, 4, 5)
             now = int(seconds)
             if now > self._newest:
-                self._newest = now
                 if pending:
+                    # By the time before this event: its log may be a little out of order.
                     yield from self._late()
+                self._newest = now
             if identity in pending:
                 self._wait(identity, chunk[start:end])
                 if chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start):

@@ -50,7 +50,8 @@ def test_an_event_without_an_end_is_complete_when_time_has_passed() -> None:
     joiner = Joiner()
     assert list(joiner.events(cut.encode())) == []
     assert [event.serial for event in joiner.events("".join(lines(2, 12)).encode())] == [2]
-    assert [event.serial for event in joiner.events("".join(lines(3, 14)).encode())] == [1, 3]
+    assert [event.serial for event in joiner.events("".join(lines(3, 13)).encode())] == [3]
+    assert [event.serial for event in joiner.events("".join(lines(4, 14)).encode())] == [1, 4]
 
 
 def test_lines_that_are_no_records_are_counted_and_hurt_nothing() -> None:
