@@ -77,6 +77,7 @@ class Selection:
     wanted: list[Wanted] = dataclasses.field(default_factory=list)
     left_out: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     absent: int = 0
+    known: set[Rule] = dataclasses.field(default_factory=set)
 
     @property
     def rules(self) -> list[Rule]:
@@ -174,7 +175,8 @@ def _scope(rule: Rule) -> _Scope | None:
 
 
 def _add(found: Selection, rule: Rule, group: str) -> None:
-    if all(wanted.rule != rule for wanted in found.wanted):
+    if rule not in found.known:
+        found.known.add(rule)
         found.wanted.append(Wanted(rule, group))
 
 

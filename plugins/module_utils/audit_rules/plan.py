@@ -69,7 +69,8 @@ def make(wanted: t.Sequence[Rule], loaded: t.Sequence[Rule], known: t.AbstractSe
         while same < min(len(ours), len(aim)) and ours[same] == aim[same]:
             same += 1
         kept, new = ours[:same], aim[same:]
-    delete = [rule for rule in ours if rule not in set(kept)]
+    staying = set(kept)
+    delete = [rule for rule in ours if rule not in staying]
     return Plan(tuple(delete), tuple(new), tuple(kept), tuple(foreign))
 
 
