@@ -285,7 +285,7 @@ class Attempts:
         """Forget what PAM said in a process of its own about the attempt that sshd now reports."""
         if connection.hint is not None and any(map(_of_pam, connection.origins)):
             return
-        for user in {fact.user, ""}:
+        for user in dict.fromkeys((fact.user, "")):
             keys = self._helpers.pop((fact.source, user), [])
             for key in keys:
                 helper = self._connections.get(key)
