@@ -71,6 +71,6 @@ def test_no_expression_takes_long_for_any_text() -> None:
     assert slow == set()
 
 
-@pytest.mark.parametrize(("pattern", "expected"), [(r"^nft\s+(.*\s)?flush x", True), (r"^nft\s(.*\s)?flush x", False)])
+@pytest.mark.parametrize(("pattern", "expected"), [(r"(?:a+)+b", True), (r"^nft\s(.*\s)?flush x", False)])
 def test_a_slow_expression_is_told_from_a_fast_one(pattern: str, expected: bool) -> None:
     assert is_slow(pattern, "") is expected
