@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import tempfile
 import time
@@ -29,7 +30,20 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import (
 
 from tests.support import audit
 
-_THREATS = str(simulations.DIRECTORY / "threats.txt")
+# What hosts have that people work on, and that rules are about: a rule is only loaded for a directory that is there.
+_FURNITURE = (
+    "/root/.ssh",
+    "/root/.config/systemd/user",
+    "/var/www/html",
+    "/etc/fail2ban",
+    "/srv",
+    "/etc/sudoers.d",
+    "/boot/grub",
+)
+_THREATS = (
+    {"path": str(simulations.DIRECTORY / "threats.txt")},
+    {"path": str(simulations.DIRECTORY / "threat_names.txt"), "kind": "name"},
+)
 
 
 @contextlib.contextmanager
@@ -39,10 +53,21 @@ def staged(directory: pathlib.Path) -> t.Iterator[Stage]:
         audit.locked() as kernel,
         audit.daemon(directory, kernel) as daemon,
         tempfile.TemporaryDirectory(prefix="bulwark-test-", dir="/var/lib") as state,
+        contextlib.ExitStack() as furnished,
     ):
+        for path in _FURNITURE:
+            _furnish(path, furnished)
         stage = Stage(directory, pathlib.Path(state), kernel, daemon)
         stage.deploy()
         yield stage
+
+
+def _furnish(path: str, furnished: contextlib.ExitStack) -> None:
+    """Make a directory where there is none; it goes when the stack does."""
+    if not os.path.isdir(path):
+        _furnish(os.path.dirname(path), furnished)
+        os.mkdir(path, 0o755)
+        furnished.callback(os.rmdir, path)
 
 
 class Stage:
@@ -52,7 +77,7 @@ class Stage:
         self, directory: pathlib.Path, state: pathlib.Path, kernel: audit.Kernel, daemon: audit.Daemon
     ) -> None:
         self.directory, self.state, self.kernel, self.daemon = directory, state, kernel, daemon
-        self.content = detections.load(threat_lists=[{"path": _THREATS}]).payload
+        self.content = detections.load(threat_lists=_THREATS).payload
 
     def deploy(self) -> None:
         """Load the default groups of rules; audit.locked takes them away."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import select
 import signal
-import subprocess
-import sys
+import struct
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import records
@@ -18,7 +19,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan im
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import RECORD_TYPES
 
 _SECONDS = 20
+_ORPHANED_SECONDS = 5
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+# What a program that is to be started says of itself: its process id, then the number of the error that it met.
+_SAID = struct.Struct("=i")
 
 
 class FailedError(Exception):
@@ -28,45 +32,100 @@ class FailedError(Exception):
 def perform(step: Started | Sent) -> int | None:
     """Do one step; return the process id of the program that ran. Raises FailedError."""
     if isinstance(step, Sent):
-        try:
-            records.send(RECORD_TYPES[step.type], step.text)
-        except OSError as error:
-            raise FailedError("a record of type %s could not be sent: %s" % (step.type, error.strerror)) from error
+        _send(step)
         return None
-    return _start(step)
+    return _run(step)
 
 
-def _start(step: Started) -> int:
-    try:
-        process = subprocess.Popen(
-            step.arguments,
-            executable=step.path,
-            cwd=step.directory,
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            **_as(step.user),
-        )
-    except OSError as error:
-        raise FailedError("%s could not be started: %s" % (step.path, error.strerror)) from error
-    try:
-        process.wait(_SECONDS)
-    except subprocess.TimeoutExpired:
-        # The group is this program's own, with all that it started.
+def _send(step: Sent) -> None:
+    """Send a record from a process of its own, as each connection to sshd has one."""
+    sender = os.fork()
+    if sender == 0:
+        status = 255
+        try:
+            _sign_in(step.person)
+            records.send(RECORD_TYPES[step.type], step.text)
+            status = 0
+        except OSError as error:
+            status = error.errno or 255
+        finally:
+            os._exit(status)
+    status = os.WEXITSTATUS(os.waitpid(sender, 0)[1])
+    if status:
+        raise FailedError("a record of type %s could not be sent: %s" % (step.type, os.strerror(status)))
+
+
+def _run(step: Started) -> int:
+    """Run a program as a child of init: what automation starts counts as that, and the module is started by it."""
+    account = pwd.getpwnam(step.user) if step.user is not None else None
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as said:
+        leader = os.fork()
+        if leader == 0:
+            _lead(step, account, writing)
+        os.close(writing)
+        os.waitpid(leader, 0)
+        return _watched(step, leader, said)
+
+
+def _watched(step: Started, leader: int, said: t.BinaryIO) -> int:
+    """Wait for the end of all that holds the other end of the pipe; return the program's process id."""
+    deadline = time.monotonic() + _SECONDS
+    heard = b""
+    while select.select([said], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        part = said.read(_SAID.size * 2)
+        if not part:
+            break
+        heard += part
+    else:
+        # The group is that of the leader's session, with all that was started in it.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise FailedError("%s did not end within %d s" % (step.path, _SECONDS)) from None
-    return process.pid
+            os.killpg(leader, signal.SIGKILL)
+        raise FailedError("%s did not end within %d s" % (os.fsdecode(step.path), _SECONDS))
+    numbers = [number for (number,) in _SAID.iter_unpack(heard)]
+    if len(numbers) != 1:
+        why = os.strerror(numbers[1]) if len(numbers) == 2 else "it did not come so far"
+        raise FailedError("%s could not be started: %s" % (os.fsdecode(step.path), why))
+    return t.cast("int", numbers[0])
 
 
-def _as(user: str | None) -> dict[str, t.Any]:
-    """Return what lets a program run as an account."""
-    if user is None:
-        return {}
-    if sys.version_info < (3, 9):
-        raise FailedError("a program can only be started as %s with Python 3.9 and newer" % user)
-    account = pwd.getpwnam(user)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+def _lead(step: Started, account: pwd.struct_passwd | None, writing: int) -> t.NoReturn:
+    """Begin a session and leave it to the program. In the child; never returns."""
+    status = 1
+    try:
+        os.setsid()
+        leader = os.getpid()
+        if os.fork() == 0:
+            _become(step, account, writing, leader)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _become(step: Started, account: pwd.struct_passwd | None, writing: int, leader: int) -> None:
+    """Become the program once the leader is gone, or say why not."""
+    end = time.monotonic() + _ORPHANED_SECONDS
+    while os.getppid() == leader and time.monotonic() < end:
+        time.sleep(0.001)
+    os.write(writing, _SAID.pack(os.getpid()))
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        os.set_inheritable(writing, True)
+        os.chdir(step.directory)
+        _sign_in(step.person)
+        if account is not None:
+            os.setgroups([])
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+        os.execve(step.path, list(step.arguments), _ENVIRONMENT)  # noqa: S606
+    except OSError as error:
+        os.write(writing, _SAID.pack(error.errno or 0))
+
+
+def _sign_in(person: int) -> None:
+    """Let the kernel's audit system take the process for one of somebody who has signed in."""
+    # It can't be set in a container, nor twice where that is forbidden (auditctl --loginuid-immutable).
+    with contextlib.suppress(OSError), open("/proc/self/loginuid", "w", encoding="ascii") as login:
+        login.write(str(person))

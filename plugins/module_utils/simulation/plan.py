@@ -34,14 +34,26 @@ class Names(t.NamedTuple):
     """What makes one simulation recognisable in what is seen of it.
 
     workspace: a directory that it has alone. account: of nobody. address: of a network for documentation (RFC 5737).
+    person: the user id that signed in, of nobody, so that what several simulations do isn't one person's.
     """
 
     workspace: str
     account: str
     address: str
+    person: int
+
+    @property
+    def mark(self) -> str:
+        """The name of the directory that it has, also in another place than the workspace."""
+        return posixpath.basename(self.workspace)
+
+    def _texts(self, number: int) -> t.Iterator[tuple[str, str]]:
+        yield from (("workspace", self.workspace), ("account", self.account), ("address", self.address))
+        yield from (("mark", self.mark), ("number", str(number)))
 
     def fill(self, text: str, number: int = 0) -> str:
-        for name, value in (*self._asdict().items(), ("number", str(number))):
+        """Put in what stands for these in content."""
+        for name, value in self._texts(number):
             text = text.replace("{%s}" % name, value)
         return text
 
@@ -55,32 +67,35 @@ class File(t.NamedTuple):
 
 
 class Started(t.NamedTuple):
-    """A program to start. user: the account's name, None for the module's own."""
+    """A program to start. user: the account's name, None for the module's own. person: who signed in for it."""
 
-    path: str
-    arguments: tuple[str, ...]
+    path: bytes
+    arguments: tuple[bytes, ...]
     directory: str
     user: str | None
+    person: int
 
 
 class Sent(t.NamedTuple):
-    """A record to send to the kernel's audit system."""
+    """A record to send to the kernel's audit system. person: who signed in for it."""
 
     type: str
     text: str
+    person: int
 
 
 class Plan(t.NamedTuple):
     """What one simulation needs. directories and files: made by the module. traces: left by the programs.
 
-    places: the directories outside the workspace that are made. linked: names that links are made under.
+    linked: names that links are made under. opened: files of the host that are opened, and made, empty, where they may
+    be and are missing.
     """
 
     directories: tuple[str, ...]
     files: tuple[File, ...]
     traces: tuple[File, ...]
     linked: tuple[str, ...]
-    opened: tuple[str, ...]
+    opened: t.Mapping[str, bool]
     steps: tuple[Started | Sent, ...]
 
 
@@ -89,23 +104,27 @@ class Host(t.NamedTuple):
 
     find_program: t.Callable[[str], str | None]
     has_account: t.Callable[[str], bool]
+    has_path: t.Callable[[str], bool]
     machine: str
 
 
 def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
     """Return what to make and to do; raise SkippedError where this host lacks something."""
+    for path in scenario.needs:
+        if not host.has_path(path):
+            raise SkippedError("the host has no %s" % path)
     made = _Making(names, host)
     for run in scenario.runs:
-        for number in range(run.times):
-            made.run(run, number)
+        made.run(run)
     for record in scenario.records:
-        made.steps += [Sent(record.type, names.fill(record.text, number)) for number in range(record.times)]
+        texts = (names.fill(record.text, number) for number in range(record.times))
+        made.steps += [Sent(record.type, text, names.person) for text in texts]
     return Plan(
         tuple(made.directories),
         tuple(made.files.values()),
         tuple(made.traces.values()),
         tuple(made.linked),
-        tuple(made.opened),
+        dict(made.opened),
         tuple(made.steps),
     )
 
@@ -117,32 +136,36 @@ class _Making:
         self.files: dict[str, File] = {}
         self.traces: dict[str, File] = {}
         self.linked: dict[str, None] = {}
-        self.opened: dict[str, None] = {}
+        self.opened: dict[str, bool] = {}
         self.steps: list[Started | Sent] = []
 
-    def run(self, run: ProgramRun, number: int) -> None:
-        names = self._names
-        place = self._place(run)
-        arguments = [names.fill(argument, number) for argument in run.arguments]
-        argv0 = names.fill(run.argv0, number) if run.argv0 is not None else run.name.rpartition("/")[2]
-        if run.real:
-            path = self._host.find_program(run.name)
-            if path is None:
-                raise SkippedError("the host has no program '%s'" % run.name)
-        else:
-            calls = [step for call in run.calls for step in self._call(call, number)]
-            path = self._program(place, run.name, calls, number)
-        words = (argv0, *arguments)
+    def run(self, run: ProgramRun) -> None:
+        place, directory, user = self._place(run), self._names.fill(run.directory), self._user(run)
+        started = [self._child(run, place, number) for number in range(run.times)]
         for parent in reversed(run.under):
-            child = program.Start(_bytes(path), tuple(_bytes(word) for word in words))
-            path = self._program(place, parent, [child], number)
-            words = (parent.rpartition("/")[2],)
-        self.steps.append(Started(path, words, names.fill(run.directory, number), self._user(run)))
+            path = self._program(place, parent, started, 0)
+            started = [program.Start(_bytes(path), (_bytes(parent.rpartition("/")[2]),))]
+        self.steps += [Started(path, arguments, directory, user, self._names.person) for path, arguments in started]
+
+    def _child(self, run: ProgramRun, place: str, number: int) -> program.Start:
+        names = self._names
+        if run.real:
+            found = self._host.find_program(run.name)
+            if found is None:
+                raise SkippedError("the host has no program '%s'" % run.name)
+            path = found
+        else:
+            numbers = range(run.repeat) if run.repeat > 1 else [number]
+            calls = [step for each in numbers for call in run.calls for step in self._call(call, each)]
+            path = self._program(place, run.name, calls, number)
+        argv0 = names.fill(run.argv0, number) if run.argv0 is not None else run.name.rpartition("/")[2]
+        words = (argv0, *(names.fill(argument, number) for argument in run.arguments))
+        return program.Start(_bytes(path), tuple(_bytes(word) for word in words))
 
     def _place(self, run: ProgramRun) -> str:
         base = self._names.workspace
         if run.place is not None:
-            base = posixpath.join(run.place, posixpath.basename(self._names.workspace))
+            base = posixpath.join(run.place, self._names.mark)
             self.directories[base] = None
         return base
 
@@ -215,8 +238,10 @@ class _Making:
         yield program.Call("close", (program.RESULT,))
 
     def _open(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
-        self.opened[fields["path"]] = None
-        yield program.Call("openat", (_HERE, _bytes(fields["path"]), _WRITE | _APPEND, 0), keep=True)
+        create = fields.get("create", False)
+        self.opened[fields["path"]] = create
+        flags = _WRITE | _APPEND | (_CREATE if create else 0)
+        yield program.Call("openat", (_HERE, _bytes(fields["path"]), flags, 0o600), keep=True)
         yield program.Call("close", (program.RESULT,))
 
     def _remove(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:

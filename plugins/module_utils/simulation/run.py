@@ -30,6 +30,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenari
 CAPABILITY = "simulation"
 # RFC 5737: for documentation, so that no packet ever goes there for another reason.
 _NETWORK = ipaddress.ip_network("203.0.113.0/24")
+# User ids above those that directories give, and below 2^31.
+_PEOPLE = 2_147_000_000
 # The kernel stamps audit records with the time of its last tick, at 100 Hz on some.
 _TICK = 0.011
 
@@ -47,7 +49,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
         )
     if os.geteuid() != 0:
         raise HostError("Attacks can only be simulated by root: become root on this host.")
-    host = Host(shutil.which, _has_account, platform.machine())
+    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine())
     if check_mode:
         return {"changed": True, "simulations": [_foreseen(found, host) for found in scenarios], "started": None}
     root = params.get("state_dir") or _state.default_root(os.environ, os.geteuid())
@@ -73,6 +75,7 @@ def _names(base: str, position: int) -> Names:
         workspace=os.path.join(base, "%s-%s" % (MARK, token)),
         account="bulwark-%s" % token,
         address=str(_NETWORK[1 + position % (_NETWORK.num_addresses - 2)]),
+        person=_PEOPLE + position,
     )
 
 

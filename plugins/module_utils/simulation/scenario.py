@@ -20,14 +20,16 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.calls i
 
 MARK = "bulwark-simulation"
 _MOST_TIMES = 500
-_RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "under", "calls", "times"}
+# Where a simulation asks for no parents, it has two of its own: Ansible starts it, and what that does is no attack.
+_PARENTS = ("bulwark-session", "bulwark-shell")
+_RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "under", "calls", "repeat", "times"}
 _RECORD = {"type", "text", "times"}
 _NAME = re.compile(r"[A-Za-z0-9 ._+@:\[\]()-]+(?:/[A-Za-z0-9 ._+@:\[\]()-]+)*")
 _CALLS: t.Mapping[str, t.Mapping[str, type]] = {
     "connect": {"address": str, "port": int, "protocol": str},
     "listen": {"address": str, "port": int},
     "create": {"path": str, "text": str, "mode": str},
-    "open": {"path": str},
+    "open": {"path": str, "create": bool},
     "remove": {"path": str},
     "rename": {"path": str, "to": str},
     "link": {"path": str, "to": str},
@@ -35,7 +37,7 @@ _CALLS: t.Mapping[str, t.Mapping[str, type]] = {
     "chmod": {"path": str, "mode": str},
     "call": {"name": str},
 }
-_OPTIONAL = {"protocol", "text", "mode", "address"}
+_OPTIONAL = {"protocol", "text", "mode", "address", "create"}
 RECORD_TYPES: t.Mapping[str, int] = {
     # linux/audit.h: what programs may send to the kernel's audit system.
     "USER_AUTH": 1100,
@@ -70,6 +72,7 @@ RECORD_TYPES: t.Mapping[str, int] = {
     "ANOM_DEL_ACCT": 2115,
     "ANOM_MOD_ACCT": 2116,
     "ANOM_ROOT_TRANS": 2117,
+    "RESP_ACCT_LOCK": 2207,
     "ACCT_LOCK": 1134,
     "ACCT_UNLOCK": 1135,
 }
@@ -83,10 +86,11 @@ class ProgramCall(t.NamedTuple):
 
 
 class ProgramRun(t.NamedTuple):
-    """A program that is started, so many times. under: names of its parents, the outermost first.
+    """A program that is started, so many times by the same parent. under: names of its parents, the outermost first.
 
-    real: it is the host's own program of that name, not one that was made. place: the directory that it is made below,
-    the workspace when None. user: account names, of which the first that the host has runs it.
+    calls: what it does, so many times as ``repeat`` says. real: it is the host's own program of that name, not one that
+    was made. place: the directory that it is made below, the workspace when None. user: account names, of which the
+    first that the host has runs it.
     """
 
     name: str
@@ -98,6 +102,7 @@ class ProgramRun(t.NamedTuple):
     user: tuple[str, ...]
     under: tuple[str, ...]
     calls: tuple[ProgramCall, ...]
+    repeat: int
     times: int
 
 
@@ -110,9 +115,10 @@ class Record(t.NamedTuple):
 
 
 class Scenario(t.NamedTuple):
-    """The simulation of one alert."""
+    """The simulation of one alert. needs: paths without which the host has no such thing."""
 
     alert: str
+    needs: tuple[str, ...]
     runs: tuple[ProgramRun, ...]
     records: tuple[Record, ...]
 
@@ -125,11 +131,12 @@ def scenario(content: t.Mapping[str, t.Any]) -> Scenario:
     try:
         runs = tuple(_run(run) for run in _list(content, "runs"))
         records = tuple(_record(record) for record in _list(content, "records"))
+        needs = _strings(content, "needs")
     except (TypeError, ValueError) as error:
         raise UsageError("the simulation of %s: %s" % (alert, error)) from error
     if not runs and not records:
         raise UsageError("the simulation of %s does nothing: it needs 'runs' or 'records'" % alert)
-    return Scenario(alert, runs, records)
+    return Scenario(alert, needs, runs, records)
 
 
 def _run(content: t.Any) -> ProgramRun:
@@ -142,7 +149,7 @@ def _run(content: t.Any) -> ProgramRun:
     place = content.get("place")
     if place is not None and not (isinstance(place, str) and posixpath.isabs(place)):
         raise ValueError("'place' of %s is no absolute path" % name)
-    under = _strings(content, "under")
+    under = _strings(content, "under") if "under" in content else _PARENTS
     for part in (name, *under):
         if not _NAME.fullmatch(part) or ".." in part.split("/"):
             raise ValueError("'%s' is no name for a program" % part)
@@ -159,7 +166,8 @@ def _run(content: t.Any) -> ProgramRun:
         user=(user,) if isinstance(user, str) else tuple(user),
         under=under,
         calls=calls,
-        times=_times(content),
+        repeat=_times(content, "repeat"),
+        times=_times(content, "times"),
     )
 
 
@@ -188,6 +196,7 @@ def _check_connect(fields: t.Mapping[str, t.Any]) -> None:
     protocol = fields.get("protocol", "udp")
     if protocol not in ("udp", "tcp"):
         raise ValueError("'protocol' of connect is udp or tcp")
+    _address(fields["address"])
     # connect(2) of a datagram socket sends nothing, wherever it leads; of a stream socket it does.
     if protocol == "tcp" and not _is_loopback(fields["address"]):
         raise ValueError("connect with tcp is for loopback addresses only, not %s" % fields["address"])
@@ -199,10 +208,11 @@ def _check_listen(fields: t.Mapping[str, t.Any]) -> None:
 
 
 def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    return _address(address).is_loopback
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text.replace("{number}", "1").replace("{address}", "192.0.2.1"))
 
 
 def _check_create(fields: t.Mapping[str, t.Any]) -> None:
@@ -214,7 +224,7 @@ def _check_create(fields: t.Mapping[str, t.Any]) -> None:
 def _check_own(fields: t.Mapping[str, t.Any]) -> None:
     for name in ("path", "to"):
         path = fields.get(name)
-        if path is not None and MARK not in path and "{workspace}" not in path:
+        if path is not None and MARK not in path and "{workspace}" not in path and "{mark}" not in path:
             raise ValueError("only what a simulation made may be changed, not %s" % path)
 
 
@@ -253,7 +263,7 @@ def _record(content: t.Any) -> Record:
     kind = _text(content, "type")
     if kind not in RECORD_TYPES:
         raise ValueError("'%s' is none of the records that programs send: %s" % (kind, ", ".join(sorted(RECORD_TYPES))))
-    return Record(kind, _text(content, "text"), _times(content))
+    return Record(kind, _text(content, "text"), _times(content, "times"))
 
 
 def _check_keys(content: t.Any, known: t.Collection[str], what: str) -> None:
@@ -285,8 +295,8 @@ def _text(content: t.Mapping[str, t.Any], name: str) -> str:
     return value
 
 
-def _times(content: t.Mapping[str, t.Any]) -> int:
-    times = content.get("times", 1)
+def _times(content: t.Mapping[str, t.Any], name: str) -> int:
+    times = content.get(name, 1)
     if type(times) is not int or not 1 <= times <= _MOST_TIMES:
-        raise ValueError("'times' is no number from 1 to %d" % _MOST_TIMES)
+        raise ValueError("'%s' is no number from 1 to %d" % (name, _MOST_TIMES))
     return times

@@ -53,14 +53,17 @@ class Journal:
         self._state.remove(JOURNAL)
 
 
-def entries(workspace: str, plan: Plan) -> list[list[str]]:
+def entries(workspace: str, plan: Plan, missing: t.Sequence[str]) -> list[list[str]]:
     """Return what a plan may leave, for the journal, in the order in which it is made."""
     inside = workspace + "/"
     return [
         ["directory", workspace, ""],
+        *(["directory", path, ""] for path in missing),
         *(["directory", path, ""] for path in plan.directories if not path.startswith(inside)),
         *(["file", trace.path, trace.content.hex()] for trace in plan.traces if not trace.path.startswith(inside)),
         *(["link", path, ""] for path in plan.linked if not path.startswith(inside)),
+        # Empty files where there was none.
+        *(["file", path, ""] for path, create in plan.opened.items() if create and not os.path.lexists(path)),
     ]
 
 
@@ -69,10 +72,8 @@ def check(plan: Plan) -> None:
     for path in (*(trace.path for trace in plan.traces), *plan.linked):
         if os.path.lexists(path):
             raise SkippedError("%s exists already, and is left alone" % printable(path))
-        if not os.path.isdir(os.path.dirname(path)) and os.path.dirname(path) not in plan.directories:
-            raise SkippedError("the host has no directory %s" % printable(os.path.dirname(path)))
-    for path in plan.opened:
-        if path in {trace.path for trace in plan.traces}:
+    for path, create in plan.opened.items():
+        if path in {trace.path for trace in plan.traces} or (create and not os.path.lexists(path)):
             continue
         try:
             kind = os.lstat(path).st_mode
@@ -83,8 +84,25 @@ def check(plan: Plan) -> None:
             raise SkippedError("%s is no regular file" % printable(path))
 
 
-def make(workspace: str, plan: Plan, public: bool) -> None:
+def missing_directories(workspace: str, plan: Plan) -> list[str]:
+    """Return the directories that the host doesn't have and something is made in, those above first."""
+    created = (path for path, create in plan.opened.items() if create)
+    places = [*(trace.path for trace in plan.traces), *plan.linked, *plan.directories, *created]
+    wanted: dict[str, None] = {}
+    for path in places:
+        above = os.path.dirname(path)
+        found = []
+        while not os.path.lexists(above) and above not in plan.directories and not above.startswith(workspace):
+            found.append(above)
+            above = os.path.dirname(above)
+        wanted.update(dict.fromkeys(reversed(found)))
+    return list(wanted)
+
+
+def make(workspace: str, plan: Plan, missing: t.Sequence[str], public: bool) -> None:
     """Make the directories and programs. public: other accounts get into the directories, too."""
+    for path in missing:
+        os.mkdir(path, 0o755)
     os.mkdir(workspace, 0o700)
     for path in plan.directories:
         os.mkdir(path, 0o755 if public else 0o700)
@@ -142,11 +160,12 @@ def _is_ours(path: str, content: bytes) -> bool:
 def prepared(journal: Journal, workspace: str, plan: Plan, public: bool) -> t.Iterator[list[str]]:
     """Have everything that a plan needs while the block runs; the list gets a sentence for what is left after it."""
     check(plan)
-    noted = entries(workspace, plan)
+    missing = missing_directories(workspace, plan)
+    noted = entries(workspace, plan, missing)
     left: list[str] = []
     journal.write(noted)
     try:
-        make(workspace, plan, public)
+        make(workspace, plan, missing, public)
         yield left
     finally:
         left += remove(noted)
