@@ -123,12 +123,13 @@ class _Log:
         items: int,
         success: str = "yes",
         code: int = 0,
-        second: str = "",
+        arguments: t.Sequence[str] = ("", "", ""),
     ) -> tuple[str, str]:
         parent, _comm, _exe, auid, uid, ses, tty = who
-        a = [f"{self.random.randrange(1 << 44, 1 << 46):x}" for _ in range(3)]
+        # Addresses, but for those that are none.
+        a = [known or f"{self.random.randrange(1 << 44, 1 << 46):x}" for known in arguments]
         return "SYSCALL", (
-            f"arch=c000003e syscall={number} success={success} exit={code} a0={a[0]} a1={second or a[1]} a2={a[2]} "
+            f"arch=c000003e syscall={number} success={success} exit={code} a0={a[0]} a1={a[1]} a2={a[2]} "
             f"a3=8 items={items} ppid={parent} pid={pid} auid={auid} uid={uid} gid={uid} euid={uid} suid={uid} "
             f'fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty={tty} ses={ses} comm="{comm}" exe="{exe}" '
             f'key="{key}"' + _TAIL.format(name=name, auid_name=_NAMES[auid], uid_name=_NAMES[uid])
@@ -185,10 +186,15 @@ class _Log:
         who = self.random.choice(_SERVICES[3:])
         word, number = self.random.choice(_WORDS[:40]), self.random.randrange(1, 20)
         folder = f"/etc/{word}.d/"
-        syscalls = ((257, "openat", "CREATE"), (263, "unlinkat", "DELETE"), (90, "chmod", "NORMAL"))
-        code, name, kind = self.random.choice(syscalls)
+        code, name, kind, arguments = self.random.choice(
+            (
+                (257, "openat", "CREATE", ("ffffff9c", "", "241")),
+                (263, "unlinkat", "DELETE", ("ffffff9c", "", "0")),
+                (90, "chmod", "NORMAL", ("", "1a4", "")),
+            )
+        )
         self.event(
-            self.syscall(code, name, who[0], (1, *who[1:]), who[1], who[2], "config", 2, code=3, second="1a4"),
+            self.syscall(code, name, who[0], (1, *who[1:]), who[1], who[2], "config", 2, code=3, arguments=arguments),
             ("CWD", 'cwd="/"'),
             (
                 "PATH",
@@ -211,7 +217,7 @@ class _Log:
         who = self.random.choice(_SERVICES)
         address, port = f"0A0000{self.random.randrange(1, 40):02X}", self.random.choice((53, 80, 443, 5432))
         self.event(
-            self.syscall(42, "connect", who[0], (1, *who[1:]), who[1], who[2], "net", 0, "no", -115),
+            self.syscall(42, "connect", who[0], (1, *who[1:]), who[1], who[2], "net", 0, "no", -115, ("7", "", "10")),
             (
                 "SOCKADDR",
                 (

@@ -90,6 +90,13 @@ def user_name(number: bytes) -> str:
         return number.decode("ascii", "replace")
 
 
+@functools.lru_cache(maxsize=4096)
+def _enriched(kind: str, names: bytes) -> str:
+    """Return the name of the account with a kind of id, from what the daemon added to a record; "" where it did not."""
+    found = re.search(rb"\b" + kind.upper().encode() + rb'="([^"\n]*)"', names)
+    return decode.text(found.group(1)) if found else ""
+
+
 class Activity:
     """What a process did. parts: the groups of ``SYSCALL``. parent: who it is, as far as the log tells."""
 
@@ -135,9 +142,7 @@ class Activity:
 
     def user(self, kind: str) -> str:
         """Return the name of the account with a kind of id: as the log has it where it is enriched."""
-        number = self.ids.get(kind, b"")
-        enriched = re.search(rb"[\x1d ]" + kind.upper().encode() + rb'="([^"\n]*)"', self._line)
-        return decode.text(enriched.group(1)) if enriched else user_name(number)
+        return _enriched(kind, self._line.partition(b"\x1d")[2]) or user_name(self.ids.get(kind, b""))
 
     @functools.cached_property
     def _line(self) -> bytes:
