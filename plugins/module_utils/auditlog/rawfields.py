@@ -152,7 +152,7 @@ _CALL_NAMES = (
 _CALL_KEY = frozenset(_CALL_NAMES.split())
 _EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage"}
 _FAILED_KEY = _CALL_KEY | {"OriginalImage"}
-MESSAGE_VARIES = frozenset(("ProcessId", "LogonId", "Message", "pid", "ses"))
+MESSAGE_VARIES = frozenset(("ProcessId", "LogonId", "pid", "ses"))
 
 
 def in_key(source: str, executes: bool) -> frozenset[str]:

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Lookup
 
 Numbers = t.FrozenSet[int]
 
@@ -89,3 +90,51 @@ def _kinds(node: t.Sequence[t.Any]) -> frozenset[str] | None:
         parts = [_kinds(part) for part in node[1]]
         return None if None in parts else frozenset().union(*(part for part in parts if part is not None))
     return None
+
+
+class ArgumentIndex:
+    """Which rules for EXECVE records have to be tried because of the arguments.
+
+    What rules look for somewhere in one argument is looked for in the whole command line at once: that is quicker than
+    for each argument and each place, and misses none.
+    """
+
+    def __init__(self, compiled: t.Mapping[str, t.Any]) -> None:
+        self._always: set[int] = set()
+        self._anywhere = Lookup()
+        self._equals: dict[tuple[int, str], set[int]] = {}
+        self._bases: dict[tuple[int, str], set[int]] = {}
+        self._places = 0
+        for number, entry in enumerate(compiled["rules"]):
+            if entry["source"] != "auditd":
+                continue
+            if entry.get("prefilter") is None:
+                self._always.add(number)
+            for kind, name, texts in entry.get("prefilter") or ():
+                for text in texts:
+                    self._add(kind, name, text, number)
+        self._anywhere.seal()
+
+    def _add(self, kind: str, name: str, text: str, number: int) -> None:
+        is_argument = name[:1] == "a" and name[1:].isdigit()
+        if name == "type" and (kind, text) == ("equals", "execve"):
+            self._always.add(number)
+        elif kind in ("gram", "part") and (is_argument or name == ALL_FIELDS):
+            self._anywhere.add(kind, text, number)
+        elif is_argument:
+            place = int(name[1:])
+            self._places = max(self._places, place + 1)
+            table = self._equals if kind == "equals" else self._bases
+            table.setdefault((place, text), set()).add(number)
+
+    def candidates(self, argv: t.Sequence[str], command_line: str) -> set[int]:
+        """Return the rules to try for arguments. command_line: they, with blanks between."""
+        found = self._always | self._anywhere.candidates(command_line.lower())
+        for place, argument in enumerate(argv[: self._places]):
+            text = argument.lower()
+            found |= self._equals.get((place, text), _NONE)
+            found |= self._bases.get((place, text[text.rfind("/") + 1 :]), _NONE)
+        return found
+
+
+_NONE: frozenset[int] = frozenset()

@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events im
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import RecordRules
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import ArgumentIndex, RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
@@ -144,12 +144,7 @@ class Verdicts:
             for number, entry in enumerate(compiled["rules"])
             if entry["condition"][0] != "listed" and fields_of(entry["condition"]) == {"Image"}
         }
-        indexed = rules.indexed("auditd")
-        self._any_field = ALL_FIELDS in indexed
-        self._arguments = [(name, int(name[1:])) for name in indexed if name[:1] == "a" and name[1:].isdigit()]
-        self._executions = rules.always("auditd") | (
-            rules.candidates("auditd", "type", "EXECVE") if "type" in indexed else _NONE
-        )
+        self._arguments = ArgumentIndex(compiled)
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self.commands = 0
 
@@ -304,14 +299,7 @@ class Verdicts:
 
     def _judge_arguments(self, subject: Activity, call: LazyView, seen: list[LazyView], hits: list[Hit]) -> None:
         """Ask the rules for EXECVE records; all that they may ask for is in the key."""
-        argv = subject.argv
-        numbers = set(self._executions)
-        for name, place in self._arguments:
-            if place < len(argv):
-                numbers |= self._candidates("auditd", name, argv[place])
-        if self._any_field:
-            # Whatever is in one argument is in all of them together.
-            numbers |= self._rules.candidates("auditd", ALL_FIELDS, subject.command_line)
+        numbers = self._arguments.candidates(subject.argv, subject.command_line)
         numbers &= self._record_rules.relevant(b"EXECVE")
         if numbers:
             view = RecordView("auditd", views.argument_fields(subject))

@@ -12,6 +12,7 @@ Architecture, SecurityContext.
 from __future__ import annotations
 
 import posixpath
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
@@ -420,6 +421,9 @@ def record_fields(kind: bytes, body: bytes) -> dict[str, str]:
 _RESULTS = {"1": "success", "yes": "success", "0": "failed", "no": "failed", "fail": "failed"}
 
 
+_NUMBERS = re.compile(rb"\b(?:pid|ses)=\d+ ?")
+
+
 class Message(t.NamedTuple):
     """A record of user space, or one of the kernel's own that stands alone."""
 
@@ -471,7 +475,8 @@ _MESSAGE: dict[str, Maker] = {
     "ProcessId": _first("pid"),
     "Key": _first("key"),
     "Unit": _first("unit"),
-    "Message": lambda m: decode.text(m.body.partition(b"\x1d")[0]),
+    # Without the numbers of process and session, which have fields of their own.
+    "Message": lambda m: decode.text(_NUMBERS.sub(b"", m.body.partition(b"\x1d")[0])),
 }
 
 
