@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import load_watches
 
 from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet
@@ -90,7 +91,6 @@ def _detection(**fields: t.Any) -> dict[str, t.Any]:
 def _baseline(**fields: t.Any) -> dict[str, t.Any]:
     """Return what file_integrity would answer when it has made a first baseline, with other fields."""
     checked: dict[str, t.Any] = {
-        "scope": "s",
         "status": "checked",
         "reason": None,
         "examined": 1,
@@ -98,7 +98,8 @@ def _baseline(**fields: t.Any) -> dict[str, t.Any]:
         "skipped_count": 0,
     }
     baseline = {"exists": True, "digest": "0" * 64}
-    answer = {"changed": True, "created": True, "detections": [], "coverage": [checked], "baseline": baseline, **fields}
+    coverage = [{**checked, "scope": scope} for scope in ("s", *(watch["name"] for watch in load_watches()))]
+    answer = {"changed": True, "created": True, "detections": [], "coverage": coverage, "baseline": baseline, **fields}
     return {"file_integrity": answer}
 
 
@@ -222,7 +223,7 @@ def test_a_forged_answer_harms_nobody(
         *("--forks", "8", "--diff"),
         inventory=forgers.inventory,
         environment={**_AS_MAKE_DOES, "BULWARK_STORE": scanner.store_url, _MARKER: str(target / "marker")},
-        extra_vars={"bulwark_report_path": str(scanner.report)},
+        extra_vars={"bulwark_report_path": str(scanner.report), "bulwark_capabilities": "file_integrity"},
     )
     assert sorted(path.name for path in side.iterdir()) == ["findings.db", "report.html"]
     assert list(target.iterdir()) == []
