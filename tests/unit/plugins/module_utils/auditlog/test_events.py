@@ -72,6 +72,13 @@ def test_records_of_several_nodes_and_of_user_space_are_events() -> None:
     assert joined(text) == [(1, 1), (2, 1)]
 
 
+def test_anomalies_that_programs_report_stand_alone_and_those_of_the_kernel_do_not() -> None:
+    joiner = Joiner()
+    locked = "type=ANOM_LOGIN_FAILURES msg=audit(1780000100.000:1): pid=1 uid=0 msg='op=pam_faillock suid=1001'\n"
+    crashed = "type=ANOM_ABEND msg=audit(1780000100.000:2): auid=0 uid=0 pid=2 sig=11\n"
+    assert [event.serial for event in joiner.events((locked + crashed).encode())] == [1]
+
+
 def test_events_that_never_end_do_not_fill_the_memory() -> None:
     joiner = Joiner()
     text = "".join(f"type=SYSCALL msg=audit(1780000100.000:{serial}): x\n" for serial in range(30_000))
