@@ -183,6 +183,12 @@ def units(text: bytes, only_paths: bool) -> list[tuple[bytes, bytes]]:
     return [(kind, _VARYING.sub(b"", body)) for kind, body in _RECORD.findall(b"\n" + text) if kind not in _CALLS]
 
 
+def usual(text: bytes, paths: t.Any) -> t.Any:
+    """Return which kinds of records a call has, and what is in the key of those that are paths."""
+    kinds = text.count(b"type=EXECVE "), b"type=CWD " in text, b"type=PROCTITLE " in text, b"type=SOCKADDR " in text
+    return paths, text.count(b"\n"), kinds
+
+
 # Of a kernel's record, what is in the key of its event, by its type.
 _IN_KEY = {
     b"PATH": frozenset(("name", "mode", "ouid", "OUID", "nametype", "objtype")),

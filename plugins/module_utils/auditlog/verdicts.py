@@ -137,6 +137,8 @@ class Verdicts:
         self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._records: dict[t.Any, tuple[Numbers, bool]] = {}
         self._paths: dict[t.Any, t.Any] = {}
+        # Paths and kinds of records for which no rule matches.
+        self._quiet: set[t.Any] = set()
         self._calls: dict[t.Any, tuple[Numbers, Numbers | None, bool]] = {}
         self._images: dict[t.Any, Numbers] = {}
         self._narrow = {
@@ -254,7 +256,8 @@ class Verdicts:
                 numbers = (numbers - narrow) | self._by_image(view, narrow)
             cached &= self._try(numbers, place, view, view, in_key, rawfields.CALL, asked, hits)
         if "auditd" in self._sources:
-            cached &= self._judge_records(shape, subject, beside, seen, asked, hits)
+            paths = key[6] if shape.executes else key[5]
+            cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
             self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
         return Looked(tuple(hits), Views(lambda: seen)) if hits else _NOTHING
@@ -263,6 +266,7 @@ class Verdicts:
         self,
         shape: _Shape,
         subject: Activity,
+        paths: t.Any,
         beside: Numbers,
         seen: list[LazyView],
         asked: dict[Getter, None],
@@ -288,11 +292,17 @@ class Verdicts:
             cached = self._try(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
         elif matching:
             cached = self._try(matching, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
-        for kind, body in rawfields.units(subject.event.raw, self._only_paths):
-            numbers, lasting = self._record(kind, body)
-            cached &= lasting
-            if numbers:
-                self._about_record(numbers, RecordView("auditd", views.record_fields(kind, body)), call, seen, hits)
+        usual = rawfields.usual(subject.event.raw, paths)
+        if usual not in self._quiet:
+            is_quiet = True
+            for kind, body in rawfields.units(subject.event.raw, self._only_paths):
+                numbers, lasting = self._record(kind, body)
+                cached &= lasting
+                is_quiet &= lasting and not numbers
+                if numbers:
+                    self._about_record(numbers, RecordView("auditd", views.record_fields(kind, body)), call, seen, hits)
+            if is_quiet and self._only_paths and len(self._quiet) < _MOST_VALUES:
+                self._quiet.add(usual)
         if shape.executes:
             self._judge_arguments(subject, call, seen, hits)
         return cached

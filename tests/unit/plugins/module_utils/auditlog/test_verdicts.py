@@ -110,6 +110,7 @@ def forget(verdicts: Verdicts) -> None:
     for name, value in vars(verdicts).items():
         if isinstance(value, dict) and name != "_numbers":
             value.clear()
+    verdicts._quiet.clear()
 
 
 @pytest.mark.parametrize("seed", range(2))
