@@ -314,6 +314,26 @@ def test_a_deployment_that_is_cut_off_is_completed_by_the_next(site: Site, monke
     assert len(site.kernel.rules()) == len(FOREIGN)
 
 
+def test_a_path_that_vanishes_while_rules_are_loaded_is_left_out(
+    site: Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    group = [
+        {"name": "mine", "rules": ["-a always,exit -S sync", f"-a always,exit -F dir={tmp_path}/there -F perm=wa"]}
+    ]
+    monkeypatch.setattr(content, "chosen_groups", lambda *_names: group)
+    add = netlink.Kernel.add
+
+    def add_after_that(self: netlink.Kernel, new: rule.Rule) -> None:
+        if (tmp_path / "there").exists():
+            (tmp_path / "there").rmdir()
+        add(self, new)
+
+    monkeypatch.setattr(netlink.Kernel, "add", add_after_that)
+    assert site.keep()["rules_count"] == 2
+    assert site.compare() == {}
+
+
 def test_a_note_that_is_damaged_is_said_so(site: Site) -> None:
     site.keep(groups=["exec"])
     (site.state / "audit" / "rules.json").write_text('{"version": 1')

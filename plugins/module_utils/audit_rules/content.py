@@ -236,8 +236,15 @@ def _is_own(home: str, names: t.Sequence[str]) -> bool:
 
 
 def _usable(path: str, is_directory: bool) -> bool:
-    """Say whether the kernel takes a watch of this path: the directory, or that of the file, must be there."""
-    return os.path.isdir(path) if is_directory else os.path.isdir(os.path.dirname(path)) and not os.path.isdir(path)
+    """Say whether the kernel takes a watch of this path: the directory, or that of the file, must be there.
+
+    Where nobody can make files, the file itself must be there, too.
+    """
+    if is_directory:
+        return os.path.isdir(path)
+    if path.startswith(("/proc/", "/sys/")):
+        return os.path.isfile(path)
+    return os.path.isdir(os.path.dirname(path)) and not os.path.isdir(path)
 
 
 def _for_architectures(parts: text.Parts, host: text.Host) -> t.Iterator[text.Parts]:

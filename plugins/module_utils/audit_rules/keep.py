@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import platform
 import typing as t
@@ -33,6 +34,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule i
 _CAPABILITY = "audit"
 _PANIC = 2
 _LISTED = 1000
+_ATTEMPTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _keep(
     if not check_mode and directory is not None:
         if present:
             _refuse_without_daemon(params, host)
-        _change(host, directory, present)
+        host = _change_what_is_there(params, host, directory)
     note = files.read_note(directory)
     now = host if check_mode else look(params, kernel, note)
     return _result(host, now, present)
@@ -152,6 +154,24 @@ def _refuse_without_daemon(params: t.Mapping[str, t.Any], host: Host) -> None:
         )
 
 
+class _VanishedError(HostError):
+    """The kernel refused a rule because its path isn't there, and everything is as it was."""
+
+
+def _change_what_is_there(
+    params: t.Mapping[str, t.Any], host: Host, directory: StateDirectory, attempts: int = _ATTEMPTS
+) -> Host:
+    """Change the host, and look again at what is there when a path vanished in between; return what was seen last."""
+    try:
+        _change(host, directory, params["state"] == "present")
+    except _VanishedError:
+        if attempts == 1:
+            raise
+        again = look(params, host.kernel, files.read_note(directory))
+        return _change_what_is_there(params, again, directory, attempts - 1)
+    return host
+
+
 def _change(host: Host, directory: StateDirectory, present: bool) -> None:
     """Change the host, in an order that can be cut off anywhere: what is loaded is noted before it is."""
     kept = host.plan.ours + host.plan.add
@@ -205,7 +225,8 @@ def _load(host: Host) -> None:
         what = "everything is as it was"
         if error.lost:
             what = "%d rules could not be put back: run this again, or boot the host" % len(error.lost)
-        raise HostError("The kernel refused the rule '%s': %s; %s." % (line, error, what)) from error
+        kind = _VanishedError if error.number == errno.ENOENT and not error.lost else HostError
+        raise kind("The kernel refused the rule '%s': %s; %s." % (line, error, what)) from error
 
 
 def _set(kernel: Kernel, name: str, value: int) -> None:
