@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import pathlib
+import signal
 import subprocess
+import time
 import typing as t
 
 import pytest
@@ -231,6 +234,28 @@ def test_auditing_that_is_switched_off_is_an_alert(site: Site) -> None:
     assert site.compare(groups=["exec"]) == {("audit_switched_off", "kernel"): None}
     assert site.keep(groups=["exec"])["changed"]
     assert site.compare(groups=["exec"]) == {}
+
+
+def test_a_daemon_that_hangs_holds_nobody_up_and_what_is_lost_is_said(tmp_path: pathlib.Path) -> None:
+    with audit.locked() as kernel, audit.daemon(tmp_path, kernel) as daemon:
+        site = Site(tmp_path, kernel)
+        site.keep(groups=["exec"], backlog_limit=64)
+        assert kernel.status()["backlog_limit"] == 64
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            loop = "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done"
+            subprocess.run(["sh", "-c", loop], check=True)
+            # By itself the kernel lets each wait for up to a minute (backlog_wait_time 15000).
+            assert time.monotonic() - began < 30
+            status = kernel.status()
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        assert status["lost"] > 0
+        assert status["backlog_wait_time"] == 0
+        assert site.compare(groups=["exec"], backlog_limit=64) == {("audit_events_lost", "audit"): None}
+        kernel.control("--reset-lost")
+        assert site.compare(groups=["exec"], backlog_limit=64) == {}
 
 
 def test_without_a_daemon_nothing_is_loaded_unless_asked_for(tmp_path: pathlib.Path) -> None:
