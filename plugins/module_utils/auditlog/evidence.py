@@ -10,6 +10,7 @@ import posixpath
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._secrets import masked
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 
@@ -150,7 +151,7 @@ def _data(view: View) -> Evidence:
 
 def _text(value: t.Any) -> str:
     text = " ".join(value) if isinstance(value, (list, tuple)) else str(value)
-    return printable(text[:_LONGEST])
+    return printable(masked(text[:_LONGEST]))
 
 
 def _number(value: t.Any) -> int | None:

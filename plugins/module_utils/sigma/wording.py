@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._secrets import masked
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import USER_ALERT, Rule, View
 
@@ -26,6 +27,7 @@ _DEFAULT_SUBJECTS: dict[str, tuple[str, ...]] = {
 }
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LONGEST = 200
+_LOOKED_AT = 4_096
 
 
 def subject_of(rule: Rule, view: View) -> str:
@@ -47,4 +49,4 @@ def message_of(rule: Rule, view: View) -> str | None:
 
 
 def _shown(view: View, field: str) -> str:
-    return printable(" ".join(texts_of(view.get(field))))[:_LONGEST]
+    return printable(masked(" ".join(texts_of(view.get(field)))[:_LOOKED_AT]))[:_LONGEST]

@@ -1,0 +1,53 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Passwords and keys that people give on command lines: they stay on the host."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+_WORDS = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|secret[-_]?key|credentials?)"
+# Each masks what comes after its first group. None can take longer than a look at each character.
+_PATTERNS = tuple(
+    re.compile(pattern, flags)
+    for pattern, flags in (
+        # --password=X, --api-key X; PGPASSWORD=X, db.password=X
+        (r"((?:^|\s)--?[\w-]{0,40}?" + _WORDS + r"(?:=|\s+))(?![\s-])\S+", re.IGNORECASE),
+        (r"(\b[\w.]{0,60}?" + _WORDS + r"\s?[=:]\s?[\"']?)[^\s\"']+", re.IGNORECASE),
+        # scheme://user:X@host
+        (r"(\w://[^\s/:@]{1,100}:)[^\s/@]+(?=@)", 0),
+        # Authorization: Bearer X
+        (r"(\b(?:authorization|proxy-authorization):\s?\w{1,20}\s)[^\s\"']+", re.IGNORECASE),
+        (r"(\bbearer\s)[^\s\"']+", re.IGNORECASE),
+        # of programs whose options don't say what they are
+        (r"(\b(?:sshpass|useradd|usermod|adduser|ldapsearch|ldapmodify)\s(?:.{0,200}\s)?-[pw]\s?)(?![\s-])\S+", 0),
+        (r"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|xfreerdp)\s(?:.{0,200}\s)?(?:-p|/p:))(?=\S)\S+", 0),
+        (r"(\bplink\s(?:.{0,200}\s)?-pw\s)\S+", 0),
+        (r"(\b(?:curl|wget|http|https)\s(?:.{0,200}\s)?(?:-u|--user)[=\s]?[^\s:]{1,100}:)\S+", 0),
+        (r"(\bredis-cli\s(?:.{0,200}\s)?-a\s)\S+", 0),
+        (r"(\bhtpasswd\s-\w{0,8}b\w{0,8}\s\S{1,200}\s\S{1,100}\s)\S+", 0),
+        (r"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\"']?[\w.-]{1,64}:)[^\s\"']+(?=.{0,40}\bchpasswd)", 0),
+        # hashes of crypt(5)
+        (r"(\$(?:1|2[abxy]|5|6|7|y|gy|sha1)\$)[./A-Za-z0-9$=,*-]{8,}", 0),
+    )
+)
+# What the patterns can't match without; most command lines have none of it.
+_ANY = re.compile(
+    r"pass|pwd|secret|token|key|credential|://|authorization|bearer|useradd|usermod|adduser|ldap|mysql|mariadb|xfreerdp"
+    r"|plink|curl|wget|http|redis-cli|htpasswd|\$[\dgsy]",
+    re.IGNORECASE,
+)
+
+
+def masked(text: str) -> str:
+    """Return a text that may be a command line with the passwords, tokens and keys in it replaced by ``MASK``.
+
+    It knows the usual ways to give them, and can't know all.
+    """
+    if not _ANY.search(text):
+        return text
+    for pattern in _PATTERNS:
+        text = pattern.sub(lambda found: found.group(1) + MASK, text)
+    return text
