@@ -41,7 +41,7 @@ options:
     elements: str
   confirm:
     description:
-      - Must be V(true). Whoever watches the host sees attacks, and other security software may act on them.
+      - Must be V(true), but in check mode. Whoever watches the host sees attacks, and other security software may act on them.
     type: bool
     default: false
   state_dir:

@@ -12,6 +12,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulations import Simulation
 
 SEEN, MISSING, SKIPPED, FAILED, NONE = "seen", "missing", "skipped", "failed", "none"
+# In check mode.
+FORESEEN = "foreseen"
 _BAD = (MISSING, FAILED)
 
 
@@ -64,17 +66,15 @@ def _outcome(simulation: Simulation, entry: t.Mapping[str, t.Any] | None, seen: 
     if entry is None:
         return Outcome(alert, FAILED, 0, (), (), "the host said nothing about it")
     left = tuple(str(why) for why in entry.get("left") or ())
+    if entry.get("status") == FORESEEN:
+        return Outcome(alert, FORESEEN, 0, (), (), None)
     if entry.get("status") != "done":
         status = SKIPPED if entry.get("status") == "skipped" else FAILED
         return Outcome(alert, status, 0, (), left, str(entry.get("reason")))
     own = [finding for finding in seen if _belongs(finding, entry)]
     expected = [finding for finding in own if finding.alert == alert]
     others = {finding.alert for finding in own} - {alert} - set(simulation.also)
-    missing = tuple(
-        f"the evidence doesn't have '{text}'"
-        for text in simulation.evidence
-        if expected and not any(text in finding.text for finding in expected)
-    )
+    missing = tuple(_missing(simulation, expected)) if expected else ()
     return Outcome(
         alert,
         SEEN if expected else MISSING,
@@ -83,6 +83,16 @@ def _outcome(simulation: Simulation, entry: t.Mapping[str, t.Any] | None, seen: 
         left + missing,
         None,
     )
+
+
+def _missing(simulation: Simulation, expected: t.Sequence[Finding]) -> t.Iterator[str]:
+    """Yield one sentence for each thing that evidence must have and hasn't."""
+    for text in simulation.evidence:
+        if not any(text in finding.text for finding in expected):
+            yield f"the evidence doesn't have '{text}'"
+    programs = sorted({str(run["name"]).rpartition("/")[2] for run in simulation.steps.get("runs") or ()})
+    if programs and not any(name in finding.text for finding in expected for name in programs):
+        yield f"the evidence names no program that did it, which is {' or '.join(programs)}"
 
 
 def _belongs(finding: Finding, entry: t.Mapping[str, t.Any]) -> bool:
@@ -124,14 +134,18 @@ def _pids(value: t.Any) -> t.Iterator[int]:
 def lines(rows: t.Sequence[Outcome]) -> list[str]:
     """Return the matrix as aligned lines, with the sums last."""
     width = max((len(row.alert) for row in rows), default=5)
-    shown = [f"{'alert':{width}}  result   times  remarks"]
+    shown = [f"{'alert':{width}}  result    times  remarks"]
     for row in rows:
         remarks = [f"also {', '.join(row.others)}"] if row.others else []
         remarks += [*row.problems, *([row.reason] if row.reason else [])]
-        shown.append(f"{row.alert:{width}}  {row.status:7}  {row.count or '':>5}  {'; '.join(remarks)}".rstrip())
-    sums = {status: sum(row.status == status for row in rows) for status in (SEEN, MISSING, FAILED, SKIPPED, NONE)}
-    shown.append(
-        f"{sums[SEEN]} seen, {sums[MISSING]} missing, {sums[FAILED]} failed, {sums[SKIPPED]} skipped, "
-        f"{sums[NONE]} without a simulation; {sum(bool(row.others) for row in rows)} with other alerts"
-    )
-    return shown
+        shown.append(f"{row.alert:{width}}  {row.status:8}  {row.count or '':>5}  {'; '.join(remarks)}".rstrip())
+    return [*shown, _sums(rows)]
+
+
+def _sums(rows: t.Sequence[Outcome]) -> str:
+    statuses = [row.status for row in rows]
+    rest = f"{statuses.count(SKIPPED)} skipped, {statuses.count(NONE)} without a simulation"
+    if FORESEEN in statuses:
+        return f"{statuses.count(FORESEEN)} can be simulated, {rest}"
+    seen = f"{statuses.count(SEEN)} seen, {statuses.count(MISSING)} missing, {statuses.count(FAILED)} failed"
+    return f"{seen}, {rest}; {sum(bool(row.others) for row in rows)} with other alerts"

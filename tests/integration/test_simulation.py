@@ -28,14 +28,20 @@ def test_every_simulated_alert_is_seen_alone_and_with_its_evidence(stage: Stage)
     rows = stage.outcomes()
     matrix = "\n".join(simulation_results.lines(rows))
     assert [row.alert for row in rows if not row.good] == [], matrix
-    assert [row.alert for row in rows if row.status == simulation_results.SKIPPED] == [], matrix
+    skipped = {row.alert for row in rows if row.status == simulation_results.SKIPPED}
+    # It asks modprobe, which needs a kernel with modules.
+    assert skipped == ({"kernel_module_refused"} if not os.path.exists("/proc/modules") else set()), matrix
     assert _made() == before
     assert sorted(os.listdir(stage.state / "simulation")) == ["lock"]
 
 
 def test_every_alert_has_a_simulation_or_says_why_it_has_none() -> None:
     alerts = {alert.id for alert in catalogue.load() if alert.capability == "audit"}
-    assert alerts - set(simulations.load()) == set()
+    simulated = simulations.load()
+    assert alerts - set(simulated) == set()
+    reasons = {alert: found.none for alert, found in simulated.items() if found.none is not None}
+    assert [alert for alert, reason in reasons.items() if not reason.endswith(".") or len(reason) < 20] == []
+    assert len(reasons) <= 28
 
 
 def _made() -> list[str]:

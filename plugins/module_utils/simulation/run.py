@@ -41,7 +41,7 @@ Result = t.Dict[str, t.Any]
 def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
     """Return what was simulated: one entry for each alert. Raises UsageError without the explicit opt-in."""
     scenarios = [scenario(content) for content in params["_simulations"] or ()]
-    if not params["confirm"]:
+    if not params["confirm"] and not check_mode:
         raise UsageError(
             "confirm must be true: the simulation of %d alerts starts programs with the names of attack tools on this "
             "host, makes files where attackers do, and removes them again; nothing is harmed, but other security "
