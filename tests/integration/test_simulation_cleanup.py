@@ -1,0 +1,146 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A simulation that is cut off, or that something gets in the way of: what it made goes, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options, run
+
+from tests.support import paths
+
+pytestmark = pytest.mark.requires("root")
+
+_RUN = """
+import json, sys
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import run
+run.run(json.load(sys.stdin), False)
+"""
+_SECONDS = 3
+
+
+class Site:
+    """A state of the test's own, and a directory in which simulations make a file."""
+
+    def __init__(self, state: pathlib.Path, directory: pathlib.Path) -> None:
+        self.state, self.trace = state, directory / "below" / "bulwark-simulation.conf"
+        self.directory = directory
+        self.journal = state / "simulation" / "made"
+
+    def parameters(self, seconds: float = 0) -> dict[str, t.Any]:
+        """Return those of a simulation that makes the file, and then takes so long."""
+        create = {"path": str(self.trace), "text": "harmless"}
+        runs: list[dict[str, t.Any]] = [{"name": "writer", "calls": [{"create": create}]}]
+        if seconds:
+            runs.append({"name": "sleep", "real": True, "arguments": [str(seconds)]})
+        params = {name: fields.get("default") for name, fields in options.spec().items()}
+        simulations = [{"alert": "cron_job_written", "runs": runs}]
+        return {**params, "confirm": True, "state_dir": str(self.state), "_simulations": simulations}
+
+    def simulate(self, seconds: float = 0) -> dict[str, t.Any]:
+        result = run.run(self.parameters(seconds), False)
+        (entry,) = result["simulations"]
+        return t.cast("dict[str, t.Any]", entry)
+
+    def wait_for_trace(self) -> None:
+        # Its content is written after it is made.
+        deadline = time.monotonic() + 20
+        while not (self.trace.exists() and self.trace.read_text()):
+            assert time.monotonic() < deadline, "the file isn't made"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    with tempfile.TemporaryDirectory(prefix="bulwark-test-", dir="/var/lib") as state:
+        yield Site(pathlib.Path(state), tmp_path)
+
+
+def test_a_simulation_leaves_nothing(site: Site) -> None:
+    entry = site.simulate()
+    assert (entry["status"], entry["left"]) == ("done", [])
+    assert len(entry["pids"]) == 1
+    assert os.listdir(site.state / "simulation") == ["lock"]
+    assert list(site.directory.iterdir()) == []
+
+
+def test_the_run_after_one_that_was_killed_removes_what_that_left(site: Site) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _RUN],
+        stdin=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
+    ) as module:
+        assert module.stdin is not None
+        module.stdin.write(json.dumps(site.parameters(_SECONDS)))
+        module.stdin.close()
+        site.wait_for_trace()
+        module.kill()
+    noted = json.loads(site.journal.read_text())
+    assert {entry[1] for entry in noted} >= {str(site.trace), str(site.trace.parent)}
+    assert [name[:18] for name in sorted(os.listdir(site.state / "simulation"))] == [
+        "bulwark-simulation",
+        "lock",
+        "made",
+    ]
+    assert site.simulate()["status"] == "done"
+    assert os.listdir(site.state / "simulation") == ["lock"]
+    assert list(site.directory.iterdir()) == []
+
+
+def test_a_file_that_is_in_the_way_is_left_alone(site: Site) -> None:
+    site.trace.parent.mkdir()
+    site.trace.write_text("mine")
+    entry = site.simulate()
+    assert (entry["status"], entry["reason"]) == ("skipped", f"{site.trace} exists already, and is left alone")
+    assert site.trace.read_text() == "mine"
+    assert os.listdir(site.state / "simulation") == ["lock"]
+
+
+@pytest.mark.parametrize("kind", ["content", "link", "directory"])
+def test_what_somebody_put_in_place_of_a_file_is_not_removed_but_named(site: Site, kind: str) -> None:
+    def swap() -> None:
+        site.wait_for_trace()
+        site.trace.unlink()
+        if kind == "content":
+            site.trace.write_text("mine")
+        elif kind == "link":
+            (site.directory / "mine").write_text("mine")
+            site.trace.symlink_to(site.directory / "mine")
+        else:
+            site.trace.mkdir()
+            (site.trace / "mine").write_text("mine")
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    entry = site.simulate(1)
+    swapping.join()
+    assert len(entry["left"]) == 2, "the file, and the directory that it lies in"
+    assert str(site.trace) in entry["left"][0]
+    assert os.path.lexists(site.trace)
+    # It's named again before anything is simulated, until somebody has looked at it.
+    with pytest.raises(HostError, match=f"A simulation that was cut off left something: {site.trace}"):
+        site.simulate()
+    os.rename(site.trace, site.directory / "looked at")
+    assert site.simulate()["status"] == "done"
+    assert not site.trace.parent.exists()
+
+
+def test_a_damaged_note_is_named_and_stops_everything(site: Site) -> None:
+    site.simulate()
+    site.journal.write_text('[["file", "/etc/passwd"]]')
+    with pytest.raises(DamagedError, match=f"^{site.journal} is damaged: remove it, and what is named"):
+        site.simulate()
