@@ -26,7 +26,7 @@ def simulation_outcomes(simulated: t.Any, findings: t.Any, alerts: t.Any = None)
         rows = simulation_results.outcomes(chosen, simulated["simulations"], findings)
     except ContentError as error:
         raise AnsibleFilterError(f"simulation_outcomes: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"simulation_outcomes: a finding or simulation is damaged: {error!r}") from None
     answer = {
         "rows": [dataclasses.asdict(row) for row in rows],

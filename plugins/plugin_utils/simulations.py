@@ -73,14 +73,24 @@ def _simulation(entry: t.Any, place: str) -> Simulation:
     alert = str(entry.get("alert"))
     try:
         catalogue.load().alert(alert)
-        also = {str(name): str(reason) for name, reason in dict(entry.get("also") or {}).items()}
+        also, evidence, none = entry.get("also", {}), entry.get("evidence", []), entry.get("none")
+        _check_texts(also, evidence, none)
         for name in also:
             catalogue.load().alert(name)
         steps = {"alert": alert, **{name: entry[name] for name in _STEPS if name in entry}}
-        _check_steps(steps, entry.get("none"))
+        _check_steps(steps, none)
     except (ContentError, UsageError, ValueError) as error:
         raise ContentError(f"{place}: {error}") from error
-    return Simulation(alert, steps, also, tuple(map(str, entry.get("evidence") or ())), entry.get("none"))
+    return Simulation(alert, steps, also, tuple(evidence), none)
+
+
+def _check_texts(also: t.Any, evidence: t.Any, none: t.Any) -> None:
+    if not isinstance(also, dict) or not all(isinstance(text, str) for pair in also.items() for text in pair):
+        raise ContentError("'also' is a mapping of alerts to reasons")
+    if not isinstance(evidence, list) or not all(isinstance(text, str) for text in evidence):
+        raise ContentError("'evidence' is a list of texts")
+    if none is not None and not isinstance(none, str):
+        raise ContentError("'none' is a sentence that says why there is no simulation")
 
 
 def _check_steps(steps: t.Mapping[str, t.Any], none: t.Any) -> None:

@@ -10,6 +10,7 @@ import posixpath
 import struct
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.calls import HARMLESS
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import (
@@ -87,14 +88,14 @@ class Sent(t.NamedTuple):
 class Plan(t.NamedTuple):
     """What one simulation needs. directories and files: made by the module. traces: left by the programs.
 
-    linked: names that links are made under. opened: files of the host that are opened, and made, empty, where they may
-    be and are missing.
+    linked: names that links are made under, and what each leads to. opened: files of the host that are opened, and
+    made, empty, where they may be and are missing.
     """
 
     directories: tuple[str, ...]
     files: tuple[File, ...]
     traces: tuple[File, ...]
-    linked: tuple[str, ...]
+    linked: t.Mapping[str, str]
     opened: t.Mapping[str, bool]
     steps: tuple[Started | Sent, ...]
 
@@ -123,7 +124,7 @@ def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
         tuple(made.directories),
         tuple(made.files.values()),
         tuple(made.traces.values()),
-        tuple(made.linked),
+        dict(made.linked),
         dict(made.opened),
         tuple(made.steps),
     )
@@ -135,7 +136,7 @@ class _Making:
         self.directories: dict[str, None] = {}
         self.files: dict[str, File] = {}
         self.traces: dict[str, File] = {}
-        self.linked: dict[str, None] = {}
+        self.linked: dict[str, str] = {}
         self.opened: dict[str, bool] = {}
         self.steps: list[Started | Sent] = []
 
@@ -249,19 +250,18 @@ class _Making:
 
     def _rename(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
         old = self.traces.get(fields["path"])
-        if old is not None:
-            self.traces[fields["to"]] = old._replace(path=fields["to"])
-        else:
-            self.linked[fields["to"]] = None
+        if old is None:
+            raise UsageError("%s would be renamed, and isn't what the same simulation made" % fields["path"])
+        self.traces[fields["to"]] = old._replace(path=fields["to"])
         paths = (_HERE, _bytes(fields["path"]), _HERE, _bytes(fields["to"]))
         yield program.Call("renameat2", (*paths, _NO_REPLACE))
 
     def _link(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
-        self.linked[fields["to"]] = None
+        self.linked[fields["to"]] = fields["path"]
         yield program.Call("linkat", (_HERE, _bytes(fields["path"]), _HERE, _bytes(fields["to"]), 0))
 
     def _symlink(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
-        self.linked[fields["to"]] = None
+        self.linked[fields["to"]] = fields["path"]
         yield program.Call("symlinkat", (_bytes(fields["path"]), _HERE, _bytes(fields["to"])))
 
     def _chmod(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:

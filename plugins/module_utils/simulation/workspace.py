@@ -23,7 +23,10 @@ _LONGEST = 16 << 20
 
 
 class Journal:
-    """The list of what there may be: ``[kind, path, content]``, of a directory, a file with its content, or a link."""
+    """The list of what there may be: ``[kind, path, content]``.
+
+    A directory; a file, with its content as hexadecimal digits; a link, with what it leads to.
+    """
 
     def __init__(self, state: StateDirectory) -> None:
         self._state = state
@@ -43,7 +46,9 @@ class Journal:
         path = os.path.join(self._state.path, JOURNAL)
         try:
             entries = json.loads(content)
-            if all(len(entry) == 3 and all(isinstance(part, str) for part in entry) for entry in entries):
+            if isinstance(entries, list) and all(
+                len(entry) == 3 and all(isinstance(part, str) for part in entry) for entry in entries
+            ):
                 return [list(entry) for entry in entries]
         except (ValueError, TypeError):
             pass
@@ -61,7 +66,7 @@ def entries(workspace: str, plan: Plan, missing: t.Sequence[str]) -> list[list[s
         *(["directory", path, ""] for path in missing),
         *(["directory", path, ""] for path in plan.directories if not path.startswith(inside)),
         *(["file", trace.path, trace.content.hex()] for trace in plan.traces if not trace.path.startswith(inside)),
-        *(["link", path, ""] for path in plan.linked if not path.startswith(inside)),
+        *(["link", path, target] for path, target in plan.linked.items() if not path.startswith(inside)),
         # Empty files where there was none.
         *(["file", path, ""] for path, create in plan.opened.items() if create and not os.path.lexists(path)),
     ]
@@ -128,7 +133,7 @@ def _remove(kind: str, path: str, content: str) -> t.Iterator[str]:
     try:
         if kind == "directory":
             _remove_directory(path)
-        elif kind == "link" or _is_ours(path, bytes.fromhex(content)):
+        elif _leads_to(path, content) if kind == "link" else _is_ours(path, bytes.fromhex(content)):
             os.unlink(path)
         else:
             yield "%s is not what was made there any more; look at it, and remove it" % printable(path)
@@ -154,6 +159,13 @@ def _is_ours(path: str, content: bytes) -> bool:
         return stat.S_ISREG(status.st_mode) and os.read(descriptor, len(content) + 1) == content
     finally:
         os.close(descriptor)
+
+
+def _leads_to(path: str, target: str) -> bool:
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return os.readlink(path) == target
+    return os.path.lexists(target) and os.path.samestat(status, os.lstat(target))
 
 
 @contextlib.contextmanager

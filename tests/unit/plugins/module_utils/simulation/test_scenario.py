@@ -1,0 +1,92 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What content may ask of a simulation, and what it is told when it asks for more."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import scenario
+
+Content = t.Mapping[str, t.Any]
+
+
+def calling(call: t.Any) -> Content:
+    return {"runs": [{"name": "bash", "calls": [call]}]}
+
+
+def running(**fields: t.Any) -> Content:
+    return {"runs": [{"name": "bash", **fields}]}
+
+
+WRONG: t.Sequence[tuple[Content, str]] = (
+    ({}, "does nothing: it needs 'runs' or 'records'"),
+    ({"runs": {}}, "'runs' is no list"),
+    ({"runs": ["bash"]}, "a run is no mapping"),
+    ({"runs": [{}]}, "'name' is no text"),
+    ({"needs": [1], **running()}, "'needs' is no list of strings; quote numbers"),
+    (running(argument="x"), "a run has unknown keys: argument"),
+    (running(name="../bash"), "'../bash' is no name for a program"),
+    (running(name="/bin/bash"), "'/bin/bash' is no name for a program"),
+    (running(under=["a\nb"]), "'a\nb' is no name for a program"),
+    (running(arguments=[1]), "'arguments' is no list of strings; quote numbers"),
+    (running(arguments="x"), "'arguments' is no list"),
+    (running(times=0), "'times' is no number from 1 to 500"),
+    (running(repeat=501), "'repeat' is no number from 1 to 500"),
+    (running(times=True), "'times' is no number from 1 to 500"),
+    (running(place="tmp"), "'place' of bash is no absolute path"),
+    (running(user="www-data"), "bash runs as another account, which gets into no workspace: it needs a 'place'"),
+    (running(real=True, calls=[{"open": {"path": "/etc/passwd"}}]), "is a real program, which is found by its name"),
+    (running(real=True, name="bin/bash"), "is a real program, which is found by its name"),
+    (calling("open"), "each of 'calls' is a mapping with one key, such as open"),
+    (calling({"open": {"path": "/a"}, "remove": {"path": "/a"}}), "each of 'calls' is a mapping with one key"),
+    (calling({"write": {"path": "/a"}}), "'write' is none of call, chmod, connect, create"),
+    (calling({"open": {}}), "open needs 'path'"),
+    (calling({"open": {"path": 1}}), "'path' of open is no str"),
+    (calling({"open": {"path": "/a", "mode": "0600"}}), "open has unknown keys: mode"),
+    (calling({"open": {"path": "a"}}), "'a' is no absolute path"),
+    (calling({"open": {"path": "/a/../b"}}), "'/a/../b' is no absolute path"),
+    (calling({"call": {"name": "reboot"}}), "call of reboot is none of acct, bpf"),
+    (calling({"create": {"path": "/etc/cron.d/x", "text": "x"}}), "not named after bulwark-simulation must be empty"),
+    (calling({"remove": {"path": "/etc/passwd"}}), "only what a simulation made may be changed, not /etc/passwd"),
+    (
+        calling({"rename": {"path": "/tmp/bulwark-simulation", "to": "/etc/passwd"}}),
+        "only what a simulation made may be changed, not /etc/passwd",
+    ),
+    (calling({"chmod": {"path": "/bin/sh", "mode": "4755"}}), "only what a simulation made may be changed"),
+    (calling({"symlink": {"path": "/bin/sh", "to": "/etc/x"}}), "a link must be named after bulwark-simulation"),
+    (calling({"connect": {"address": "192.0.2.1", "port": 1, "protocol": "tcp"}}), "for loopback addresses only"),
+    (calling({"connect": {"address": "{address}", "port": 1, "protocol": "tcp"}}), "for loopback addresses only"),
+    (calling({"connect": {"address": "example.com", "port": 1}}), "'example.com' does not appear to be"),
+    (calling({"connect": {"address": "::1", "port": 1, "protocol": "sctp"}}), "'protocol' of connect is udp or tcp"),
+    (calling({"listen": {"address": "0.0.0.0", "port": 1}}), "listen is for loopback addresses only, not 0.0.0.0"),
+    ({"records": [{"type": "SYSCALL", "text": "x"}]}, "'SYSCALL' is none of the records that programs send"),
+    ({"records": [{"type": "USER_LOGIN"}]}, "'text' is no text"),
+    ({"records": [{"type": "USER_LOGIN", "text": "x", "time": 2}]}, "a record has unknown keys: time"),
+)
+
+
+@pytest.mark.parametrize(("content", "words"), WRONG, ids=[words for _content, words in WRONG])
+def test_wrong_content_is_named_in_one_sentence_with_its_alert(content: Content, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        scenario({"alert": "cron_job_written", **content})
+    said = str(caught.value)
+    assert said.startswith("the simulation of cron_job_written")
+    assert words in said
+
+
+def test_content_without_an_alert_is_refused() -> None:
+    with pytest.raises(UsageError, match="a simulation has no 'alert'"):
+        scenario(running())
+
+
+def test_what_is_left_out_has_defaults() -> None:
+    found = scenario({"alert": "x", **running(user="www-data", place="/tmp")})
+    (run,) = found.runs
+    assert (run.user, run.times, run.repeat, run.directory) == (("www-data",), 1, 1, "/")
+    # Ansible starts the simulation, and what automation does is no attack.
+    assert run.under == ("bulwark-session", "bulwark-shell")
+    assert scenario({"alert": "x", **running(under=[])}).runs[0].under == ()
