@@ -46,16 +46,18 @@ class Journal:
         path = os.path.join(self._state.path, JOURNAL)
         try:
             entries = json.loads(content)
-            if isinstance(entries, list) and all(
-                len(entry) == 3 and all(isinstance(part, str) for part in entry) for entry in entries
-            ):
-                return [list(entry) for entry in entries]
+            if isinstance(entries, list) and all(map(_is_entry, entries)):
+                return entries
         except (ValueError, TypeError):
             pass
         raise DamagedError("%s is damaged: remove it, and what is named bulwark-simulation on this host" % path)
 
     def end(self) -> None:
         self._state.remove(JOURNAL)
+
+
+def _is_entry(value: t.Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(isinstance(part, str) for part in value)
 
 
 def entries(workspace: str, plan: Plan, missing: t.Sequence[str]) -> list[list[str]]:

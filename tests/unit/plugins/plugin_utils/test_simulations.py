@@ -32,7 +32,7 @@ def test_alerts_are_chosen_by_name_and_pattern_in_the_order_of_the_content() -> 
     assert chosen[0] == "cron_job_written"
     assert set(chosen[1:]) == {name for name in everything if name.startswith("ssh_brute_")}
     assert simulations.chosen([]) == []
-    with pytest.raises(ContentError, match="^alerts: 'cron_jib' matches no alert that has a simulation$"):
+    with pytest.raises(ContentError, match=r"^alerts: 'cron_jib' matches no alert that has a simulation$"):
         simulations.chosen(["cron_job_written", "cron_jib"])
 
 

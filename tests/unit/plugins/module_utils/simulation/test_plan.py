@@ -16,8 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenari
 from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
 
 NAMES = Names("/state/bulwark-simulation-1", "bulwark-1", "203.0.113.1", 2_147_000_000)
-HOST = Host(lambda name: f"/usr/bin/{name}", lambda name: name != "absent", lambda path: True, "x86_64")
-BARE = Host(lambda name: None, lambda name: False, lambda path: False, "x86_64")
+HOST = Host(lambda name: f"/usr/bin/{name}", lambda name: name != "absent", lambda _path: True, "x86_64")
+BARE = Host(lambda _name: None, lambda _name: False, lambda _path: False, "x86_64")
 
 
 def plan(host: Host = HOST, **content: t.Any) -> Plan:
@@ -88,7 +88,7 @@ def test_what_is_made_and_opened_is_known_before() -> None:
 
 def test_only_what_the_simulation_made_is_renamed() -> None:
     rename = {"rename": {"path": "/etc/bulwark-simulation", "to": "/etc/bulwark-simulation-2"}}
-    with pytest.raises(UsageError, match="^/etc/bulwark-simulation would be renamed, and isn't what the same"):
+    with pytest.raises(UsageError, match=r"^/etc/bulwark-simulation would be renamed, and isn't what the same"):
         plan(runs=[run(calls=[rename])])
 
 

@@ -60,9 +60,8 @@ def test_everything_is_noted_before_it_is_made_and_gone_at_the_end(
 
 def test_it_is_removed_when_the_block_fails(journal: workspace.Journal, tmp_path: pathlib.Path) -> None:
     base = tmp_path / "bulwark-simulation-1"
-    with pytest.raises(KeyError), workspace.prepared(journal, str(base), NOTHING, public=False):
-        assert base.is_dir()
-        raise KeyError
+    with pytest.raises(FileExistsError), workspace.prepared(journal, str(base), NOTHING, public=False):
+        base.mkdir()
     assert not base.exists()
 
 
