@@ -17,7 +17,7 @@ description:
   - The programs are made by the module and do nothing but what the simulation says. Nothing leaves the host, no file
     of the host is changed, no account is used. What it makes is noted before, so that the next run removes what one
     that was cut off left.
-  - The playbook P(bulwark.servers.simulate#playbook) does this, looks whether each alert comes, and shows a matrix.
+  - The playbook C(bulwark.servers.simulate) does this, looks whether each alert comes, and shows a matrix.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -41,7 +41,8 @@ options:
     elements: str
   confirm:
     description:
-      - Must be V(true), but in check mode. Whoever watches the host sees attacks, and other security software may act on them.
+      - Must be V(true), but for check mode. Whoever watches the host sees attacks, and other security software may act
+        on them.
     type: bool
     default: false
   state_dir:
@@ -129,7 +130,7 @@ started:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: I001
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.run import run

@@ -34,14 +34,14 @@ class Outcome:
 
 
 class Finding(t.NamedTuple):
-    """What matters of a finding. text: all its evidence. times: first and last, seconds since the epoch."""
+    """What matters of a finding. text: all its evidence. first, last: seconds since the epoch."""
 
     alert: str
     text: str
     pids: frozenset[int]
     first: float
     last: float
-    count: int
+    times: int
 
 
 def outcomes(
@@ -78,7 +78,7 @@ def _outcome(simulation: Simulation, entry: t.Mapping[str, t.Any] | None, seen: 
     return Outcome(
         alert,
         SEEN if expected else MISSING,
-        sum(finding.count for finding in expected),
+        sum(finding.times for finding in expected),
         tuple(sorted(others)),
         left + missing,
         None,
