@@ -86,6 +86,16 @@ options:
     description:
       - The run that the result will be recorded in with M(bulwark.servers.findings).
     type: str
+  _advance:
+    description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.
+    type: bool
+    default: false
+  _content:
+    description: Set by the action plugin. The detections, compiled.
+    type: str
+  _token:
+    description: Set by the action plugin. How far the store knows the logs of the host.
+    type: str
 notes:
   - A process that forks without executing a program is not in the log. Where its children are, their parent is not
     known.
