@@ -26,7 +26,7 @@ def read(capability: str, answer: t.Mapping[str, t.Any]) -> Accepted | None:
         return None
     listed = told[:_MOST]
     unexplained = [item for item in listed if not (isinstance(item, dict) and item.get("explained") is True)]
-    total = count if type(count) is int and 0 <= count < 2**31 else len(told)
+    total = count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31 else len(told)
     return Accepted(
         capability,
         total,

@@ -108,7 +108,7 @@ class Joiner:
             else:
                 self._wait(identity, chunk[start:end])
                 if len(pending) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
-                    yield self._joined(next(iter(pending)))
+                    yield self._joined(next(iter(pending), identity))
         if position != len(chunk):
             self.damaged += _lines(chunk[position:])
 

@@ -34,17 +34,17 @@ class LazyView(t.Mapping[str, t.Any]):
         subject = self._subject[0] if isinstance(self._subject, tuple) else self._subject
         return getattr(subject, "parent", None)
 
-    def get(self, name: str, default: t.Any = None) -> t.Any:
+    def get(self, key: str, default: t.Any = None) -> t.Any:
         """Return a field's value, None where the event has none."""
-        self.asked[name] = None
+        self.asked[key] = None
         made = self._made
-        if name in made:
-            return made[name]
-        maker = self._makers.get(name)
+        if key in made:
+            return made[key]
+        maker = self._makers.get(key)
         value = None if maker is None else maker(self._subject)
         if value in ("", ()):
             value = None
-        made[name] = value
+        made[key] = value
         return default if value is None else value
 
     def has(self, name: str) -> bool:

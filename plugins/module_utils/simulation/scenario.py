@@ -297,6 +297,6 @@ def _text(content: t.Mapping[str, t.Any], name: str) -> str:
 
 def _times(content: t.Mapping[str, t.Any], name: str) -> int:
     times = content.get(name, 1)
-    if type(times) is not int or not 1 <= times <= _MOST_TIMES:
+    if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= _MOST_TIMES:
         raise ValueError("'%s' is no number from 1 to %d" % (name, _MOST_TIMES))
     return times

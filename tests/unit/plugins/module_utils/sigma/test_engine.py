@@ -29,8 +29,8 @@ VIEW = {
 }
 
 
-def selects(item: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any] = VIEW, **lists: t.Sequence[str]) -> bool:
-    return matches(rule({"selection": item, "condition": "selection"}), view, lists)
+def selects(item: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any] | None = None, **lists: t.Sequence[str]) -> bool:
+    return matches(rule({"selection": item, "condition": "selection"}), VIEW if view is None else view, lists)
 
 
 @pytest.mark.parametrize(
