@@ -37,7 +37,8 @@ Everything that this version of the collection can report, by capability. The wo
 
 The severity is the alert's own; what was seen can raise or lower it for one finding. A *state* is resolved when a later
 scan looks and finds the problem gone; an *event* stays open until somebody closes it. See
-:ref:`findings and the store <{_PREFIX}findings_and_store>`.
+:ref:`findings and the store <{_PREFIX}findings_and_store>`. What is *simulated* can be raised on purpose, see
+:ref:`simulating attacks <{_PREFIX}simulation>`.
 
 .. contents::
    :local:
@@ -58,9 +59,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
-    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, simulations
 
-    write(collection / "docs" / "docsite", page(catalogue.load()))
+    simulated = {
+        alert: "yes" if simulation.none is None else f"no. {simulation.none}"
+        for alert, simulation in simulations.load().items()
+    }
+    write(collection / "docs" / "docsite", page(catalogue.load(), simulated))
     return 0
 
 
@@ -73,18 +78,21 @@ def write(docsite: pathlib.Path, text: str) -> None:
         index.write_text(sections + _LISTED, encoding="utf-8")
 
 
-def page(alerts: t.Iterable[Alert]) -> str:
-    """Return the page in reStructuredText: capabilities in alphabetical order, the most severe alerts first."""
+def page(alerts: t.Iterable[Alert], simulated: t.Mapping[str, str]) -> str:
+    """Return the page in reStructuredText: capabilities in alphabetical order, the most severe alerts first.
+
+    simulated: for ids of alerts whether they can be simulated, and why not.
+    """
     severities = ("critical", "high", "medium", "low", "informational")
     ordered = sorted(alerts, key=lambda alert: (alert.capability, severities.index(alert.severity), alert.id))
     parts = [_HEAD]
     for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
         parts.append(_title(capability.replace("_", " ").capitalize(), "-"))
-        parts += [entry(alert) for alert in group]
+        parts += [entry(alert, simulated.get(alert.id, "")) for alert in group]
     return "\n".join(parts)
 
 
-def entry(alert: Alert) -> str:
+def entry(alert: Alert, simulated: str) -> str:
     """Return the section of one alert."""
     fields = [
         ("Id", f"``{alert.id}``"),
@@ -93,6 +101,7 @@ def entry(alert: Alert) -> str:
         ("Lifecycle", alert.lifecycle),
         ("Platforms", escape(", ".join(alert.platforms))),
         ("ATT&CK", "; ".join(map(_technique, alert.attack))),
+        ("Simulated", escape(simulated)),
     ]
     parts = [
         f".. _{_PREFIX}{_NAME}.{alert.id}:\n",

@@ -49,17 +49,19 @@ def without_roles(text: str) -> str:
 
 @pytest.mark.parametrize("alert", [HOSTILE, *catalogue.load()], ids=lambda alert: alert.id)
 def test_an_alert_renders_to_its_own_words(alert: Alert) -> None:
-    shown = parse(alert_reference.entry(alert)).astext()
+    shown = parse(alert_reference.entry(alert, "no. It *takes* a `module`_.")).astext()
     words = " ".join(shown.split())
     for text in (alert.title, alert.description, alert.remediation, alert.id, alert.severity, *alert.platforms):
         assert " ".join(text.split()) in words
     for reference in alert.attack:
         assert f"{reference.tactic_name}, {reference.technique} {reference.technique_name}" in words
+    assert "no. It *takes* a `module`_." in words
 
 
 def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
     alerts = list(catalogue.load())
-    page = alert_reference.page(alerts)
+    page = alert_reference.page(alerts, {alerts[0].id: "yes"})
+    assert page.count(":Simulated: ") == 1
     document = parse(without_roles(page))
     assert [page.count(f":Id: ``{alert.id}``\n") for alert in alerts] == [1] * len(alerts)
     titles = [node.astext() for node in document.findall(docutils.nodes.title)]
@@ -82,7 +84,11 @@ def test_the_documentation_with_the_page_is_accepted(tmp_path: pathlib.Path) -> 
     copy = collection.copy(tmp_path)
     for _again in range(2):
         subprocess.run([sys.executable, paths.ROOT / "tools" / "alert_reference.py", copy], check=True)
-    assert (copy / "docs" / "docsite" / "extra-docs.yml").read_text().count("ref: alert_reference") == 1
+    docsite = copy / "docs" / "docsite"
+    assert (docsite / "extra-docs.yml").read_text().count("ref: alert_reference") == 1
+    page = (docsite / "rst" / "alert_reference.rst").read_text()
+    assert page.count(":Simulated: yes\n") > 150
+    assert ":Simulated: no. " in page
     programs = pathlib.Path(sys.executable).parent
     check = ["--check-extra-docs-refs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs"]
     answer = subprocess.run(
