@@ -9,6 +9,7 @@ import contextlib
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
 with contextlib.suppress(ImportError):  # detections.load says what is missing
@@ -23,6 +24,14 @@ _COMPARISONS = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 _REGEX_EFFORT = 15
 _WORDS_EFFORT = 10
 _NETWORK_EFFORT = 30
+# What a reader has to find out about an event before it has the field. Who asks for one of these, too, makes events
+# different that are the same to other rules (module_utils/auditlog/verdicts.py).
+_FIELD_EFFORT = {
+    **dict.fromkeys(("User", "AuditUser", "EffectiveUser", "CurrentDirectory", "LogonId", "Terminal"), 40),
+    **dict.fromkeys(("ParentImage", "ParentCommandLine", "ParentProcessId"), 60),
+    **dict.fromkeys(("GrandparentImage", "GrandparentCommandLine", "AncestorImages", "ProcessId"), 150),
+}
+_SELDOM_DECIDES = 4
 _FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
 
 
@@ -131,8 +140,13 @@ def cheapest_first(node: Node) -> Node:
     """Return the same condition with what is quick to find out before what takes longer."""
     kind = node[0]
     if kind in ("and", "or"):
-        return [kind, sorted((cheapest_first(part) for part in node[1]), key=_effort)]
+        # What must not be there seldom is: of an "and" it decides less often.
+        return [kind, sorted((cheapest_first(part) for part in node[1]), key=_and_effort if kind == "and" else _effort)]
     return [kind, cheapest_first(node[1])] if kind == "not" else node
+
+
+def _and_effort(node: Node) -> float:
+    return _effort(node) * (_SELDOM_DECIDES if node[0] == "not" else 1)
 
 
 def _effort(node: Node) -> float:
@@ -142,6 +156,11 @@ def _effort(node: Node) -> float:
         return sum(map(_effort, node[1]))
     if kind == "not":
         return _effort(node[1])
+    return _test_effort(node) + sum(_FIELD_EFFORT.get(field, 0) for field in fields_of(node))
+
+
+def _test_effort(node: Node) -> float:
+    kind = node[0]
     if kind in ("regex", "patterns"):
         return _REGEX_EFFORT * len(node[2])
     if kind in ("text", "words"):

@@ -175,7 +175,7 @@ def test_compiling_is_the_same_each_time() -> None:
 
 def test_what_is_quick_to_find_out_is_asked_first() -> None:
     detection = {
-        "s": {"CommandLine|re": "x+", "CommandLine|contains": ["a", "b"], "Image": "/x"},
+        "s": {"AncestorImages": "/y", "CommandLine|re": "x+", "CommandLine|contains": ["a", "b"], "Image": "/x"},
         "f": {"CommandLine|re": "y+"},
         "condition": "not f and s",
     }
@@ -184,6 +184,8 @@ def test_what_is_quick_to_find_out_is_asked_first() -> None:
     assert [(part[0], part[2:3]) for part in parts] == [
         ("text", ["equals"]),
         ("text", ["contains"]),
-        ("not", []),
         ("regex", [[["x+", ""]]]),
+        # What must not be there seldom is; and who is above a process is asked only of what is wanted otherwise.
+        ("not", []),
+        ("text", ["equals"]),
     ]
