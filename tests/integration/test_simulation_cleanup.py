@@ -19,15 +19,16 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options, run
+from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
 
-from tests.support import paths
+from tests.support import commands, paths
 
 pytestmark = pytest.mark.requires("root")
 
 _RUN = """
 import json, sys
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import run
-run.run(json.load(sys.stdin), False)
+json.dump(run.run(json.load(sys.stdin), False), sys.stdout)
 """
 _SECONDS = 3
 
@@ -81,6 +82,7 @@ def test_the_run_after_one_that_was_killed_removes_what_that_left(site: Site) ->
     with subprocess.Popen(
         [sys.executable, "-c", _RUN],
         stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
     ) as module:
@@ -99,6 +101,27 @@ def test_the_run_after_one_that_was_killed_removes_what_that_left(site: Site) ->
     assert site.simulate()["status"] == "done"
     assert os.listdir(site.state / "simulation") == ["lock"]
     assert list(site.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_every_python_of_a_host_simulates(site: Site, version: str) -> None:
+    python = commands.python(version)
+    if python is None:
+        pytest.skip(f"needs Python {version}")
+    steps = [simulation.steps for simulation in simulations.chosen(["cron_*", "discovery_*", "ssh_*"])]
+    parameters = {**site.parameters(), "_simulations": [step for step in steps if len(step) > 1]}
+    answer = subprocess.run(
+        [python, "-c", _RUN],
+        input=json.dumps(parameters),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
+    )
+    entries = json.loads(answer.stdout)["simulations"]
+    assert len(entries) > 10
+    assert [entry for entry in entries if entry["status"] != "done" or entry["left"]] == []
+    assert os.listdir(site.state / "simulation") == ["lock"]
 
 
 def test_a_file_that_is_in_the_way_is_left_alone(site: Site) -> None:
