@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, 
 
 from tests.integration._simulation import Stage, staged
 
-pytestmark = pytest.mark.requires("root", "command:auditd", "command:augenrules")
+pytestmark = [pytest.mark.requires("root", "command:auditd", "command:augenrules"), pytest.mark.xdist_group("audit")]
 
 
 @pytest.fixture
@@ -52,20 +52,12 @@ def _host() -> dict[str, object]:
     Of places where others work at the same time, only what has the name of a simulation.
     """
     found = {path: _file(path) for path in _below("/etc")}
-    quiet = (
-        "/root/.ssh",
-        "/root/.config",
-        "/var/www",
-        "/var/spool",
-        "/srv",
-        "/boot",
-        "/usr/local/bin",
-        "/usr/local/lib",
-    )
-    found.update((path, ()) for place in (*quiet, "/usr/lib/systemd", "/usr/lib/modules") for path in _below(place))
+    quiet = ("/root/.ssh", "/root/.config", "/var/www", "/var/spool", "/srv", "/boot", "/usr/lib/systemd")
+    found.update((path, ()) for place in (*quiet, "/usr/lib/modules", "/usr/local/bin") for path in _below(place))
     busy = ("/root", "/tmp", "/var/tmp", "/dev/shm", "/var", "/run", "/opt", "/usr/local", "/home")
     found.update((path, ()) for place in busy for path in _below(place) if "bulwark-simulation" in path)
-    return found
+    # Of other tests.
+    return {path: what for path, what in found.items() if "/bulwark-test-" not in path and "/pytest-of-" not in path}
 
 
 def _below(place: str) -> t.Iterator[str]:

@@ -21,9 +21,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Dama
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options, run
 from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
 
-from tests.support import commands, paths
+from tests.support import audit, commands, paths
 
-pytestmark = pytest.mark.requires("root")
+pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("audit")]
 
 _RUN = """
 import json, sys
@@ -103,6 +103,7 @@ def test_the_run_after_one_that_was_killed_removes_what_that_left(site: Site) ->
     assert list(site.directory.iterdir()) == []
 
 
+@pytest.mark.requires("command:auditd")
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
 def test_every_python_of_a_host_simulates(site: Site, version: str) -> None:
     python = commands.python(version)
@@ -110,14 +111,16 @@ def test_every_python_of_a_host_simulates(site: Site, version: str) -> None:
         pytest.skip(f"needs Python {version}")
     steps = [simulation.steps for simulation in simulations.chosen(["cron_*", "discovery_*", "ssh_*"])]
     parameters = {**site.parameters(), "_simulations": [step for step in steps if len(step) > 1]}
-    answer = subprocess.run(
-        [python, "-c", _RUN],
-        input=json.dumps(parameters),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
-    )
+    # Not while another test looks at what the kernel records, or simulates.
+    with audit.locked():
+        answer = subprocess.run(
+            [python, "-c", _RUN],
+            input=json.dumps(parameters),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
+        )
     entries = json.loads(answer.stdout)["simulations"]
     assert len(entries) > 10
     assert [entry for entry in entries if entry["status"] != "done" or entry["left"]] == []

@@ -17,7 +17,7 @@ from tests.integration import _scans
 from tests.support import audit
 from tests.support.controllers import THIS_MACHINE, controller
 
-pytestmark = pytest.mark.requires("root", "command:auditd")
+pytestmark = [pytest.mark.requires("root", "command:auditd"), pytest.mark.xdist_group("audit")]
 
 # A program, a file, a sign-in, a connection, and what only a threat list knows.
 ALERTS = (
