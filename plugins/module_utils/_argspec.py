@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _imports
@@ -85,3 +86,15 @@ def reading_spec() -> dict[str, dict[str, t.Any]]:
         "_token": {"type": "str", "no_log": False},
         "_advance": {"type": "bool", "default": False},
     }
+
+
+def check_options(params: t.Mapping[str, t.Any], paths: t.Sequence[str], least: t.Mapping[str, int]) -> None:
+    """Raise UsageError for a relative path, or a number that is too small; least: of the options that are numbers."""
+    for option in paths:
+        given = params[option] or []
+        for value in [given] if isinstance(given, str) else given:
+            if not os.path.isabs(value):
+                raise UsageError("%s: '%s' is relative; give an absolute path" % (option, value))
+    for option, smallest in least.items():
+        if params[option] < smallest:
+            raise UsageError("%s is %d; use %d or more" % (option, params[option], smallest))

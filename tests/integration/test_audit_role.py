@@ -104,6 +104,9 @@ def test_each_part_says_for_itself_what_it_could_not_look_at(site: Site) -> None
         ({"audit_groups": ["exce"]}, "deployed_rules", "groups: there is no group 'exce'"),
         ({"audit_rules": ["-a always,exit -S opn"]}, "deployed_rules", "there is no system call 'opn'"),
         ({"audit_backlog_limit": "many"}, "audit", "audit_backlog_limit"),
+        ({"audit_backlog_limit": -1}, "deployed_rules", "backlog_limit is -1; use 0 or more"),
+        ({"audit_max_findings": 0}, "events", "max_findings is 0; use 1 or more"),
+        ({"audit_log_paths": ["audit.log"]}, "sign_ins", "audit_paths: 'audit.log' is relative"),
         ({"audit_extra_grups": ["denied"]}, "audit", "audit_extra_groups is probably meant"),
     ],
 )

@@ -13,7 +13,7 @@ import platform
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import (
@@ -57,6 +57,7 @@ class Host:
 
 def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
+    check_options(params, ("state_dir", "rules_file"), {"backlog_limit": 0, "backlog_wait_time": 0, "lock_timeout": 0})
     try:
         with netlink.connected() as kernel, _state_directory(params, create=not check_mode) as directory:
             if check_mode or directory is None:

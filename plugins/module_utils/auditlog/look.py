@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 import zlib
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower, LogFile
@@ -28,6 +27,7 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of the module. Raises UsageError, HostError and StateError."""
+    check_options(params, ("state_dir", "paths"), {"max_findings": 1, "time_budget": 0})
     if params["priority"] == "idle":
         yield_to_others()
     started = time.monotonic()
@@ -35,8 +35,6 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         params["state_dir"], NAME, params["_token"], bool(params["_advance"]) and not check_mode
     )
     paths = params["paths"] if params["paths"] is not None else list(DEFAULT_PATHS)
-    if not all(os.path.isabs(path) for path in paths):
-        raise UsageError("paths: absolute paths of audit logs are needed")
     scope = ScopeCoverage(SCOPE)
     run = _Run(params, checkpoint.state, scope)
     try:

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
@@ -33,6 +32,7 @@ _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": [
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None = None) -> dict[str, t.Any]:
     """Return the result of the module. places: for tests; otherwise as the options say."""
+    check_options(params, ("state_dir", "paths", "audit_paths"), {"first_days": 0, "max_findings": 1, "time_budget": 0})
     if params["priority"] == "idle":
         yield_to_others()
     advance = bool(params["_advance"]) and not check_mode
@@ -42,9 +42,6 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None 
     deadline = Deadline(params["time_budget"])
     reading = Reading(deadline.passed, _since(params, state, now), now)
     scope = ScopeCoverage(SCOPE)
-    for option in ("paths", "audit_paths"):
-        if not all(os.path.isabs(path) for path in params[option] or ()):
-            raise UsageError("%s: absolute paths of log files are needed" % option)
     where = places or Places(params["paths"], params["audit_paths"], params["journal"])
     try:
         run = _Run(_compiled(params), where, state, reading)
@@ -89,7 +86,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None 
 def _since(params: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], now: float) -> float:
     if params["since"] is not None:
         return float(params["since"])
-    return float(state.get("since", 0.0)) if state else now - max(0, params["first_days"]) * _DAY
+    return float(state.get("since", 0.0)) if state else now - params["first_days"] * _DAY
 
 
 def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -388,6 +388,16 @@ def test_compressed_with_xz_is_said(host: Host) -> None:
     assert host.look()["coverage"][0]["status"] == "checked"
 
 
-def test_a_relative_path_is_refused(host: Host) -> None:
-    with pytest.raises(UsageError, match="audit_paths: absolute"):
-        host.look(audit_paths=["audit.log"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"audit_paths": ["/var/log/a", "audit.log"]}, "audit_paths: 'audit.log' is relative; give an absolute path"),
+        ({"state_dir": "state"}, "state_dir: 'state' is relative"),
+        ({"max_findings": 0}, "max_findings is 0; use 1 or more"),
+        ({"time_budget": -1}, "time_budget is -1; use 0 or more"),
+        ({"first_days": -3}, "first_days is -3; use 0 or more"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(host: Host, options: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        host.look(**options)
