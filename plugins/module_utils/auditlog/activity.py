@@ -19,8 +19,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes
 # The line of a SYSCALL record, as linux/kernel/auditsc.c writes it: audit_log_exit().
 SYSCALL = re.compile(
     rb"type=SYSCALL msg=\S+ +arch=(\w+) syscall=(\d+)(?: per=\w+)?(?: success=(\w+) exit=(-?\w+))?"
-    rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+) (auid=(\d+) uid=(\d+)[^\"\n]*?)"
-    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|\S+) exe=(\"[^\"\n]*\"|\S+)(?: subj=([^\x1d\n]+?))?"
+    rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+)"
+    # What it can be is before what it may be: to look for an end at each character takes longer than all the rest.
+    rb" (auid=(\d+) uid=(\d+)(?:(?: [a-z]+id=\d+)*|[^\"\n]*?))"
+    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|\S+) exe=(\"[^\"\n]*\"|\S+)"
+    rb"(?: subj=([^\s\x1d]+(?= key=)|[^\x1d\n]+?))?"
     # Where a log was copied as text, what separates the enriched fields may have got lost.
     rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|ARCH=)"
 )

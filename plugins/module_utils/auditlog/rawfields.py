@@ -14,7 +14,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes
 
 # What paths mean; a name with a blank in it is hexadecimal.
 PATHS = re.compile(
-    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=\d+ name=(\S+)(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+))?"
+    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=\d+ name=(\S+)"
+    rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+)(?: ogid=\d+ rdev=\S+)?)?"
     rb"(?:[^\x1d\n]*?(?:name|obj)type=(\w+))?"
 )
 _ADDRESS = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=(\w+)")

@@ -368,7 +368,7 @@ class Verdicts:
 
     def _try(
         self,
-        numbers: t.Iterable[int],
+        numbers: t.Collection[int],
         place: int,
         view: LazyView,
         about: LazyView,

@@ -75,8 +75,8 @@ def condition(node: Node) -> Condition:
     return _BUILDERS[node[0]](*node[1:])
 
 
-def _and(nodes: t.Sequence[Node]) -> Condition:
-    parts = tuple(condition(node) for node in nodes)
+def all_of(checks: t.Sequence[Condition]) -> Condition:
+    parts = tuple(checks)
 
     def check(values: Values) -> bool:
         for part in parts:  # noqa: SIM110 - a generator for all() takes twice as long
@@ -87,8 +87,8 @@ def _and(nodes: t.Sequence[Node]) -> Condition:
     return check
 
 
-def _or(nodes: t.Sequence[Node]) -> Condition:
-    parts = tuple(condition(node) for node in nodes)
+def any_of(checks: t.Sequence[Condition]) -> Condition:
+    parts = tuple(checks)
 
     def check(values: Values) -> bool:
         for part in parts:  # noqa: SIM110
@@ -99,9 +99,20 @@ def _or(nodes: t.Sequence[Node]) -> Condition:
     return check
 
 
+def negated(check: Condition) -> Condition:
+    return lambda values: not check(values)
+
+
+def _and(nodes: t.Sequence[Node]) -> Condition:
+    return all_of([condition(node) for node in nodes])
+
+
+def _or(nodes: t.Sequence[Node]) -> Condition:
+    return any_of([condition(node) for node in nodes])
+
+
 def _not(node: Node) -> Condition:
-    part = condition(node)
-    return lambda values: not part(values)
+    return negated(condition(node))
 
 
 def _text(field: str, test: str, wanted: t.Sequence[str]) -> Condition:

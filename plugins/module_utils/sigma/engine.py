@@ -11,7 +11,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import (
     Condition,
     Values,
-    condition,
     texts_of,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
@@ -23,15 +22,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
     View,
     rules_of,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.narrowing import Narrowing, never
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.threats import Indicator, Listed, ThreatList
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 
 _NO_FIELDS: frozenset[str] = frozenset()
-
-
-def _never(_values: Values) -> bool:
-    return False
+# Of the fields that many rules ask for, the one with the fewest values.
+_COMMON_FIELD = "Image"
 
 
 class RuleSet:
@@ -46,6 +44,7 @@ class RuleSet:
         self._indexes: dict[str, Index] = {}
         self._fields: dict[str, frozenset[str]] = {}
         self._listed: dict[int, Listed] = {}
+        self._narrowing = Narrowing(_COMMON_FIELD)
         self._unusable: list[str] = []
         # How often it took too long to find out whether a rule matches.
         self._given_up: dict[int, int] = {}
@@ -65,14 +64,14 @@ class RuleSet:
         if number in self._listed:
             return self._listed[number].seen
         try:
-            return condition(node)
+            return self._narrowing.add(number, node)
         except re.error as error:
             # The controller's Python took it; an older one on a host may not.
             self._unusable.append(
                 "rule '%s' has a regular expression that the host's Python can't use: %s"
                 % (self._rules[number].title, error)
             )
-            return _never
+            return never
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -117,16 +116,20 @@ class RuleSet:
             return self._indexes[source].of(field, value.lower())
         return self._indexes[source].of(field, [text.lower() for text in texts_of(value)])
 
-    def try_rules(self, numbers: t.Iterable[int], view: View) -> tuple[int, ...]:
+    def try_rules(self, numbers: t.Collection[int], view: View) -> tuple[int, ...]:
         """Return which of these rules match, in ascending order."""
         return self._true(numbers, Values(view))
 
-    def _true(self, numbers: t.Iterable[int], values: Values) -> tuple[int, ...]:
+    def _true(self, numbers: t.Collection[int], values: Values) -> tuple[int, ...]:
         found = []
         conditions = self._conditions
+        known = self._narrowing.known(numbers, values)
         for number in numbers:
             try:
-                if conditions[number](values):
+                check = conditions[number]
+                if known is not None:
+                    check = known.get(number) or self._narrowing.narrow(number, values, check, known)
+                if check(values):
                     found.append(number)
             except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
                 self._given_up[number] = self._given_up.get(number, 0) + 1
