@@ -54,6 +54,10 @@ options:
     description: Seconds to wait for another simulation on the same host.
     type: int
     default: 60
+  _simulations:
+    description: Set by the action plugin. What to do for each alert.
+    type: list
+    elements: dict
 notes:
   - Needs root, and a processor that there are simulated programs for, x86-64 or AArch64.
   - File systems that are mounted with C(noexec) let none of the programs run.
@@ -119,6 +123,10 @@ simulations:
       type: list
       elements: str
       returned: not in check mode
+    steps:
+      description: How many programs would be started and records sent.
+      type: int
+      returned: in check mode
     left:
       description: One sentence for each thing that could not be removed.
       type: list
