@@ -30,6 +30,7 @@ _ATTEMPTS = 5
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # How many places in files that are gone are remembered: they may come back from an archive.
 _MOST_POSITIONS = 200
+_UNREADABLE = (OSError, EOFError, zlib.error)
 
 Position = t.Dict[str, t.Any]
 
@@ -51,13 +52,14 @@ class LogFile:
         self._tail = b""
         self._tail_digest = ""
         self._finished = False
+        self._damage: Exception | None = None
         self._raw = t.cast("t.IO[bytes]", os.fdopen(descriptor, "rb", buffering=0))
         self._stream = self._raw
         if self.compressed:
             self._stream = t.cast("t.IO[bytes]", gzip.GzipFile(fileobj=self._raw, mode="rb"))
         try:
             self.head = self._read(_HEAD)
-        except (OSError, EOFError, zlib.error):
+        except _UNREADABLE:
             self.head = b""
         self._place = len(self.head)
 
@@ -66,13 +68,22 @@ class LogFile:
         self._raw.close()
 
     def _read(self, size: int) -> bytes:
+        """Return what comes next; of a damaged file what comes before the damage, which is an error only then."""
+        # With read, a compressed file returns nothing of what is before it.
+        read: t.Callable[[int], bytes] = getattr(self._stream, "read1" if self.compressed else "read")
         parts = []
-        while size > 0:
-            part = self._stream.read(size)
+        while size > 0 and self._damage is None:
+            try:
+                part = read(size)
+            except _UNREADABLE as error:
+                self._damage = error
+                break
             if not part:
                 break
             parts.append(part)
             size -= len(part)
+        if self._damage is not None and not parts:
+            raise self._damage
         return b"".join(parts)
 
     def starts_with(self, position: Position) -> bool:
@@ -91,7 +102,7 @@ class LogFile:
             return
         try:
             tail = self._bytes_before(offset)
-        except (OSError, EOFError, zlib.error):
+        except _UNREADABLE:
             tail = b""
         if _digest(tail) != position["tail"]:
             self.rewritten = True
@@ -107,6 +118,7 @@ class LogFile:
         return tail
 
     def _seek(self, place: int) -> None:
+        self._damage = None
         self._stream.seek(place)
         self._place = place
 

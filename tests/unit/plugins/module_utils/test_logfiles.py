@@ -164,3 +164,23 @@ def test_a_damaged_archive_is_an_error_and_no_end(log: Log) -> None:
     log.path.unlink()
     with pytest.raises(EOFError):
         log.read()
+
+
+@pytest.mark.parametrize(("left", "expected"), [(0.5, range(1000, 3000)), (1.0, range(3000, 3001))])
+def test_what_comes_before_the_damage_of_an_archive_is_read_once(log: Log, left: float, expected: range) -> None:
+    log.write(3000)
+    packed = gzip.compress(log.path.read_bytes())[:-8]
+    log.path.with_name("app.log.1.gz").write_bytes(packed[: int(len(packed) * left)] + b"\0" * (8 if left == 1 else 0))
+    log.path.unlink()
+    state: list[t.Any] = []
+    read: list[bytes] = []
+    for _run in range(2):
+        follower = Follower(json.loads(json.dumps(state)))
+        (file,) = follower.open([str(log.path)])
+        with pytest.raises((EOFError, OSError)):
+            read.extend(file.chunks())
+        state = follower.state()
+        follower.close()
+    numbers = [int(line.split()[1]) for line in b"".join(read).splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) in expected
