@@ -9,6 +9,7 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils import simulation_evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulations import Simulation
 
 SEEN, MISSING, SKIPPED, FAILED, NONE = "seen", "missing", "skipped", "failed", "none"
@@ -90,9 +91,7 @@ def _missing(simulation: Simulation, expected: t.Sequence[Finding]) -> t.Iterato
     for text in simulation.evidence:
         if not any(text in finding.text for finding in expected):
             yield f"the evidence doesn't have '{text}'"
-    programs = sorted({str(run["name"]).rpartition("/")[2] for run in simulation.steps.get("runs") or ()})
-    if programs and not any(name in finding.text for finding in expected for name in programs):
-        yield f"the evidence names no program that did it, which is {' or '.join(programs)}"
+    yield from simulation_evidence.missing(simulation.steps, [finding.text for finding in expected])
 
 
 def _belongs(finding: Finding, entry: t.Mapping[str, t.Any]) -> bool:

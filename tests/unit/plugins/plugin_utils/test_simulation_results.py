@@ -94,6 +94,41 @@ def test_evidence_must_name_a_program_that_ran() -> None:
     assert not row.good
 
 
+def process(name: str, *arguments: str) -> dict[str, t.Any]:
+    return finding(evidences=[{"process": {"name": name, "pid": 7, "cmd_line": " ".join((name, *arguments))}}])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "good"),
+    [
+        (["-aG", "sudo", "bob"], ["-aG", "sudo", "bob"], True),
+        (["-aG", "sudo", "bob"], ["-aG", "sudo", "eve"], False),
+        (["-p", "$6$salt$hash", "root"], ["-p", "***", "root"], True),
+        (['print "\\x31\t"'], ['print "\\\\x31\\t"'], True),
+        (["-a", "{account}", "/x/{mark}"], ["-a", "bulwark-1", "/x/bulwark-simulation-1"], True),
+        (["-a", "{account}", "/srv/{mark}"], ["-a", "bulwark-1"], False),
+    ],
+)
+def test_evidence_must_have_the_command_line(arguments: list[str], shown: list[str], good: bool) -> None:
+    wanted = simulation(steps={"alert": ALERT, "runs": [{"name": "usermod", "arguments": arguments}]})
+    assert outcome(process("usermod", *shown), wanted=wanted).good is good
+
+
+def test_evidence_must_have_one_of_the_files_and_addresses() -> None:
+    calls = [
+        {"open": {"path": "/etc/passwd"}},
+        {"connect": {"address": "127.0.0.1", "port": 80}},
+        {"call": {"name": "x"}},
+    ]
+    wanted = simulation(
+        steps={"alert": ALERT, "runs": [{"name": "bash", "calls": calls, "arguments": ["-x-not-shown"]}]}
+    )
+    assert outcome(process("bash", "127.0.0.1"), wanted=wanted).good
+    assert outcome(process("bash", "/etc/passwd"), wanted=wanted).good
+    row = outcome(process("bash", "/etc/shadow"), wanted=wanted)
+    assert row.problems == ("the evidence doesn't say what was done: /etc/passwd",)
+
+
 @pytest.mark.parametrize(
     ("entry", "status", "good"),
     [
