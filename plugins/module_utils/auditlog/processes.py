@@ -9,6 +9,7 @@ event of it. A process id that is used again is the new process as soon as that 
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 _MOST = 16_000
@@ -58,7 +59,9 @@ class Processes:
         if pid in known:
             del known[pid]
         elif len(known) >= _MOST:
-            del known[next(iter(known))]
+            # Many at once: to find the first of a dictionary takes long when others before it were deleted.
+            for oldest in list(itertools.islice(known, _MOST // 8)):
+                del known[oldest]
         parent = known.get(ppid)
         depth = 0
         if parent is not None:
