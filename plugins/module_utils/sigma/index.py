@@ -14,6 +14,8 @@ _Numbers = t.Dict[t.Any, t.List[int]]
 _GRAM = struct.Struct("=I")
 # Texts are filled up to a multiple of this, so that a few structs are enough for all lengths.
 _STEP = 64
+# Up to so many groups of characters, it is quicker to look for each of them.
+_FEW_GRAMS = 50
 # Answers that are remembered for a field: most have few different values. Long ones are command lines, seen once.
 _REMEMBERED = 2048
 _LONGEST_REMEMBERED = 256
@@ -35,14 +37,17 @@ class Lookup:
         self._remembered: dict[str, frozenset[int]] = {}
 
     def add(self, kind: str, text: str, number: int) -> None:
-        if kind == "gram":
-            table, key = self._grams, _GRAM.unpack(text.encode("ascii"))[0]
-        else:
-            table, key = {"equals": self._equals, "base": self._bases, "part": self._parts}[kind], text
-        table.setdefault(key, []).append(number)
+        tables = {"equals": self._equals, "base": self._bases, "part": self._parts, "gram": self._grams}
+        tables[kind].setdefault(text, []).append(number)
 
     def seal(self) -> None:
-        self._keys = frozenset(self._grams)
+        if len(self._grams) > _FEW_GRAMS:
+            self._grams = {_GRAM.unpack(text.encode("ascii"))[0]: numbers for text, numbers in self._grams.items()}
+            self._keys = frozenset(self._grams)
+            return
+        for text, numbers in self._grams.items():
+            self._parts.setdefault(text, []).extend(numbers)
+        self._grams = {}
 
     def candidates(self, text: str) -> frozenset[int]:
         """Return the numbers of the rules that a text, in lower case, may be for."""
