@@ -10,6 +10,7 @@ when it is opened, and ends with a whole line.
 
 from __future__ import annotations
 
+import errno
 import glob
 import gzip
 import hashlib
@@ -18,6 +19,8 @@ import re
 import stat
 import typing as t
 import zlib
+
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import reason
 
 _HEAD = 1_024
 _TAIL = 256
@@ -177,6 +180,12 @@ class LogFile:
         }
 
 
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "it is a symbolic link, which is not followed: name its target in paths"
+    return reason(error)
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
@@ -231,7 +240,7 @@ class Follower:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.skipped.append((path, error.strerror or str(error)))
+                self.skipped.append((path, _reason(error)))
                 continue
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

@@ -146,3 +146,10 @@ def test_a_host_without_a_log_is_not_checked(host: Host) -> None:
     (entry,) = answer["looked"]["coverage"]
     assert (entry["scope"], entry["status"]) == ("events", "not_checked")
     assert "no audit log could be read" in entry["reason"]
+
+
+def test_a_log_that_is_there_and_cannot_be_read_is_not_said_to_be_missing(host: Host) -> None:
+    host.log.symlink_to("/etc/passwd")
+    (entry,) = host.scan()["looked"]["coverage"]
+    assert entry["status"] == "not_checked"
+    assert entry["reason"].startswith(f"the audit log {host.log} cannot be read: it is a symbolic link, which is not")

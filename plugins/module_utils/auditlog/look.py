@@ -145,7 +145,10 @@ class _Run:
         notes = []
         if reader.damaged:
             notes.append("%d lines were no audit records." % reader.damaged)
-        if not self._files:
+        if not self._files and follower.skipped:
+            path, reason = follower.skipped[-1]
+            scope.fail("the audit log %s cannot be read: %s" % (printable(path), reason))
+        elif not self._files:
             where = " and ".join(printable(path) for path in paths) or "no path"
             scope.fail(
                 "no audit log could be read at %s; install auditd and deploy audit rules with the playbook "

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Sources
 
@@ -36,18 +38,20 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     scope.examined = lines + records + journalled
     told = any(log.found for log in texts) or (sources.journal is not None and not sources.journal.problem)
     if not told:
-        _describe_without(scope, sources, records, bool(problems))
+        _describe_without(scope, sources, records, problems)
     scope.note = _note(sources, records)
 
 
-def _describe_without(scope: ScopeCoverage, sources: Sources, records: int, unreadable: bool) -> None:
+def _describe_without(
+    scope: ScopeCoverage, sources: Sources, records: int, problems: t.Sequence[tuple[str, str]]
+) -> None:
     """Nothing says which sign-ins failed, but btmp where it is written to."""
     names = ", ".join(log.path for log in sources.logs) or "log of syslogd"
     missing = "%s, no journal and no audit log" % names
     if records:
         scope.skip("sign-ins as programs log them", "only wtmp and btmp could be read: there is no %s" % missing)
-    elif unreadable:
-        scope.fail("the logs of sign-ins cannot be read: run with become, and see what is skipped")
+    elif problems:
+        scope.fail("the logs of sign-ins cannot be read; %s: %s" % min(problems))
     else:
         scope.fail(_NOTHING % missing)
 

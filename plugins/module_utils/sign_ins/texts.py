@@ -172,6 +172,6 @@ def _compressed_otherwise(path: str, since: float) -> list[str]:
 def said(reason: str) -> str:
     if "ermission denied" in reason:
         return "it cannot be read by this account: run with become"
-    if "symbolic links" in reason:
-        return "it is a symbolic link, which is not followed: name its target in paths"
+    if "symbolic link" in reason:
+        return reason
     return "it cannot be read: %s" % reason

@@ -316,6 +316,9 @@ def test_a_log_that_is_no_file_is_said(host: Host) -> None:
     coverage = host.look()["coverage"][0]
     assert coverage["status"] == "not_checked"
     assert "symbolic link" in coverage["skipped"][0]["reason"]
+    assert coverage["reason"].startswith(
+        f"the logs of sign-ins cannot be read; {host.log}: it is a symbolic link, which"
+    )
 
 
 def test_damaged_archives_are_said(host: Host) -> None:
