@@ -55,6 +55,22 @@ _X32 = 0x40000000
 _MOST_ARGUMENTS = 131_072
 
 
+_T = t.TypeVar("_T")
+
+
+class once(t.Generic[_T]):  # noqa: N801 - it is used as property is
+    """A property that is found out when it is asked for first; without the lock that Python's own had until 3.12."""
+
+    def __init__(self, find: t.Callable[[t.Any], _T]) -> None:
+        self._find = find
+        self._name = find.__name__
+        self.__doc__ = find.__doc__
+
+    def __get__(self, instance: t.Any, _owner: t.Any = None) -> _T:
+        value = instance.__dict__[self._name] = self._find(instance)
+        return value
+
+
 class PathItem(t.NamedTuple):
     """A PATH record. name: as it was given to the kernel, "" where there is none."""
 
@@ -116,29 +132,29 @@ class Activity:
     def part(self, number: int) -> str:
         return decode.text(self.parts[number] or b"")
 
-    @functools.cached_property
+    @once
     def syscall(self) -> str:
         return syscall_name(self.parts[ARCH] or b"", self.parts[NUMBER] or b"0")
 
-    @functools.cached_property
+    @once
     def success(self) -> str:
         return self.part(SUCCESS)
 
-    @functools.cached_property
+    @once
     def exe(self) -> str:
         return _known(self.parts[EXE] or b"")
 
-    @functools.cached_property
+    @once
     def comm(self) -> str:
         return _known(self.parts[COMM] or b"")
 
-    @functools.cached_property
+    @once
     def keys(self) -> tuple[str, ...]:
         """The keys of the rules that made the event; several are separated by a byte 1."""
         key = _known(self.parts[KEY] or b"")
         return tuple(key.split("\x01")) if key else ()
 
-    @functools.cached_property
+    @once
     def ids(self) -> dict[str, bytes]:
         """auid, uid, gid, euid and so on, as numbers."""
         return {name.decode("ascii"): number for name, number in _ID.findall(self.parts[IDS] or b"")}
@@ -147,40 +163,40 @@ class Activity:
         """Return the name of the account with a kind of id: as the log has it where it is enriched."""
         return _enriched(kind, self._line.partition(b"\x1d")[2]) or user_name(self.ids.get(kind, b""))
 
-    @functools.cached_property
+    @once
     def _line(self) -> bytes:
         start = self.event.raw.find(b"type=SYSCALL ")
         return self.event.raw[start : self.event.raw.find(b"\n", start)]
 
-    @functools.cached_property
+    @once
     def argv(self) -> tuple[str, ...]:
         """The arguments of what was executed; of another event those of the process, as far as they are known."""
         bodies = EXECVE.findall(self.event.raw)
         if len(bodies) == 1:
-            quoted = decode.quoted_arguments(bodies[0])
-            if quoted is not None:
-                return quoted
+            whole = decode.quoted_arguments(bodies[0]) or decode.whole_arguments(bodies[0], _MOST_ARGUMENTS)
+            if whole is not None:
+                return whole
         if bodies:
             return tuple(decode.arguments(bodies, _MOST_ARGUMENTS))
         if self.process is not None:
             return process_arguments(self.process)
         return self.title
 
-    @functools.cached_property
+    @once
     def title(self) -> tuple[str, ...]:
         found = _TITLE.search(self.event.raw)
         return tuple(decode.title_arguments(found.group(1))) if found else ()
 
-    @functools.cached_property
+    @once
     def command_line(self) -> str:
         return " ".join(self.argv)
 
-    @functools.cached_property
+    @once
     def cwd(self) -> str:
         found = _CWD.search(self.event.raw)
         return _known(found.group(1)) if found else ""
 
-    @functools.cached_property
+    @once
     def paths(self) -> tuple[PathItem, ...]:
         return tuple(
             PathItem(int(item), _known(name), decode.text(mode), decode.text(owner), decode.text(kind))
@@ -193,7 +209,7 @@ class Activity:
             return name
         return posixpath.normpath(posixpath.join(self.cwd or "/", name))
 
-    @functools.cached_property
+    @once
     def address(self) -> dict[str, str]:
         found = _SOCKADDR.search(self.event.raw)
         return decode.address(found.group(1)) if found else {}
@@ -205,7 +221,7 @@ class Activity:
                 return decode.body_fields(body).get(field, "")
         return ""
 
-    @functools.cached_property
+    @once
     def container(self) -> str:
         found = _CONTAINER.search(self.event.raw)
         return (

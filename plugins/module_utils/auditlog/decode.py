@@ -119,6 +119,25 @@ def quoted_arguments(body: bytes) -> tuple[str, ...] | None:
     return None
 
 
+def whole_arguments(body: bytes, most: int) -> tuple[str, ...] | None:
+    """Return the arguments of an EXECVE record that has all of them and none in pieces, None for another."""
+    words = body.split(b" ")
+    if len(body) > most or words[0] != b"argc=%d" % (len(words) - 1):
+        return None
+    found = []
+    for number, word in enumerate(words[1:]):
+        name, _equals, value = word.partition(b"=")
+        if name != b"a%d" % number:
+            return None
+        if value[:1] == b'"' and value.find(b'"', 1) == len(value) - 1:
+            found.append(value[1:-1].decode("utf-8", "surrogateescape"))
+        elif _HEX.match(value):
+            found.append(binascii.unhexlify(value).decode("utf-8", "surrogateescape"))
+        else:
+            return None
+    return tuple(found)
+
+
 def title_arguments(value: bytes) -> list[str]:
     """Return the arguments in a PROCTITLE record's value: the first 128 bytes of the command line."""
     return [text(part) for part in unquoted(value).rstrip(b"\0").split(b"\0")]

@@ -42,6 +42,8 @@ class Processes:
     def __init__(self, kept: t.Sequence[t.Sequence[t.Any]] = ()) -> None:
         """kept: as ``state`` returned it."""
         self._known: dict[bytes, Process] = {}
+        # Asked for with each event, so without a step between.
+        self.get: t.Callable[[bytes], Process | None] = self._known.get
         for entry in kept:
             process = _restored(entry)
             if process is not None:
@@ -49,9 +51,6 @@ class Processes:
 
     def state(self) -> list[t.Any]:
         return [_kept(process) for process in list(self._known.values())[-_MOST_KEPT:]]
-
-    def get(self, pid: bytes) -> Process | None:
-        return self._known.get(pid)
 
     def executed(self, pid: bytes, ppid: bytes, exe: bytes, arguments: bytes, original: bytes) -> None:
         """Note that a process executed a program; its parent is who the table says now."""

@@ -148,6 +148,7 @@ class Verdicts:
         }
         self._arguments = ArgumentIndex(compiled)
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
+        self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
         self.commands = 0
 
     def look(self, event: Event) -> t.Sequence[Looked]:
@@ -244,13 +245,12 @@ class Verdicts:
             source = view.source
             if source not in self._sources:
                 continue
-            in_key = rawfields.in_key(source, shape.executes)
+            in_key, names = self._in_key(source, shape.executes)
             numbers = set(rules.always(source))
             if beside:
                 numbers |= beside & self._numbers[source]
-            for name in rules.indexed(source):
-                if name in in_key:
-                    numbers |= self._candidates(source, name, view.get(name))
+            for name in names:
+                numbers |= self._candidates(source, name, view.get(name))
             narrow = numbers & self._narrow
             if narrow:
                 numbers = (numbers - narrow) | self._by_image(view, narrow)
@@ -261,6 +261,15 @@ class Verdicts:
         if cached:
             self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
         return Looked(tuple(hits), Views(lambda: seen)) if hits else _NOTHING
+
+    def _in_key(self, source: str, executes: bool) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return the fields that follow from an event's key, and those of them that say which rules to try."""
+        found = self._fields.get((source, executes))
+        if found is None:
+            in_key = rawfields.in_key(source, executes)
+            found = in_key, tuple(name for name in self._rules.indexed(source) if name in in_key)
+            self._fields[source, executes] = found
+        return found
 
     def _judge_records(
         self,
@@ -458,7 +467,7 @@ class Verdicts:
             if before is _NEVER:
                 known.verdicts[_NONE] = ()
         self._known[key] = known
-        if not set(asked) <= set(known.asked):
+        if asked and not set(asked) <= set(known.asked):
             # The rules took another way this time: what they said before is compared with that, too, from now on.
             known.asked = tuple(dict.fromkeys(known.asked + asked))
             known.verdicts.clear()
