@@ -56,6 +56,15 @@ class Site:
         (entry,) = result["simulations"]
         return t.cast("dict[str, t.Any]", entry)
 
+    def workspaces(self) -> set[pathlib.Path]:
+        return set(self.state.glob("simulation/bulwark-simulation-*"))
+
+    def wait_for_workspace(self, known: set[pathlib.Path]) -> None:
+        deadline = time.monotonic() + 20
+        while not self.workspaces() - known:
+            assert time.monotonic() < deadline, "nothing is simulated"
+            time.sleep(0.005)
+
     def wait_for_trace(self) -> None:
         # Its content is written after it is made.
         deadline = time.monotonic() + 20
@@ -125,6 +134,49 @@ def test_every_python_of_a_host_simulates(site: Site, version: str) -> None:
     assert len(entries) > 10
     assert [entry for entry in entries if entry["status"] != "done" or entry["left"]] == []
     assert os.listdir(site.state / "simulation") == ["lock"]
+
+
+@pytest.mark.requires("command:auditd")
+def test_runs_that_are_killed_anywhere_leave_nothing_once_one_comes_to_its_end(site: Site) -> None:
+    steps = [
+        found.steps for found in simulations.chosen(["*_written", "*_tampered", "ssh_key_*"]) if found.none is None
+    ]
+    parameters = {**site.parameters(), "_simulations": steps}
+    noted: list[int] = []
+    with audit.locked():
+        before = _made()
+        for round_ in range(8):
+            known = site.workspaces()
+            with subprocess.Popen(
+                [sys.executable, "-c", _RUN],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
+            ) as module:
+                assert module.stdin is not None
+                module.stdin.write(json.dumps(parameters))
+                module.stdin.close()
+                site.wait_for_workspace(known)
+                # Not at the same place each time.
+                time.sleep(0.071 * round_)
+                module.kill()
+            noted.append(len(json.loads(site.journal.read_text())) if site.journal.exists() else 0)
+        entries = run.run({**parameters, "_simulations": steps[:1]}, False)["simulations"]
+        assert _made() == before
+    assert [entry["status"] for entry in entries] == ["done"]
+    assert os.listdir(site.state / "simulation") == ["lock"]
+    assert any(noted), "no run was killed while it had made something"
+
+
+def _made() -> list[str]:
+    places = ("/etc", "/root/.ssh", "/root/.config", "/var/spool", "/usr/lib/systemd", "/usr/local", "/opt")
+    return sorted(
+        os.path.join(parent, name)
+        for place in places
+        for parent, directories, files in os.walk(place)
+        for name in [*directories, *files]
+    )
 
 
 def test_a_file_that_is_in_the_way_is_left_alone(site: Site) -> None:
