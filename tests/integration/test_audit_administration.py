@@ -23,6 +23,7 @@ pytestmark = [
         "root", "command:auditd", "command:apt-get", "command:logrotate", "command:git", "command:sshd"
     ),
     pytest.mark.long,
+    pytest.mark.xdist_group("audit"),
 ]
 
 MOST_ALERTS = 2

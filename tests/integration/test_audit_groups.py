@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import audit_rules
 
 from tests.support import audit, paths
 
-pytestmark = pytest.mark.requires("root", "command:auditd")
+pytestmark = [pytest.mark.requires("root", "command:auditd"), pytest.mark.xdist_group("audit")]
 
 MACHINE = words.native(platform.machine()) or "x86_64"
 TRIGGERS = pathlib.Path(__file__).with_name("_audit_triggers.py")

@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 
 from tests.support import audit, paths
 
-pytestmark = pytest.mark.requires("root", "command:auditctl")
+pytestmark = [pytest.mark.requires("root", "command:auditctl"), pytest.mark.xdist_group("audit")]
 
 MACHINE = words.native(platform.machine()) or "x86_64"
 HOST = text.Host(MACHINE)

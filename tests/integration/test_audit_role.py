@@ -19,7 +19,7 @@ from tests.integration import _scans
 from tests.support import audit, commands, paths
 from tests.support.controllers import THIS_MACHINE, Controller, controller
 
-pytestmark = pytest.mark.requires("root", "command:auditd")
+pytestmark = [pytest.mark.requires("root", "command:auditd"), pytest.mark.xdist_group("audit")]
 
 
 class Site:

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import audit_rules
 
 from tests.support import audit
 
-pytestmark = pytest.mark.requires("root", "command:auditd", "command:augenrules")
+pytestmark = [pytest.mark.requires("root", "command:auditd", "command:augenrules"), pytest.mark.xdist_group("audit")]
 
 FOREIGN = ["-a always,exit -F arch=b64 -S mkdir -F key=theirs", "-w /etc/hostname -p wa -k theirs"]
 

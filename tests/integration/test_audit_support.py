@@ -14,7 +14,7 @@ import pytest
 from tests.integration._processes import wait_for
 from tests.support import audit, paths
 
-pytestmark = pytest.mark.requires("root", "command:auditd", "command:auditctl")
+pytestmark = [pytest.mark.requires("root", "command:auditd", "command:auditctl"), pytest.mark.xdist_group("audit")]
 
 
 def test_a_program_that_runs_is_in_the_log_and_the_kernel_is_left_as_it_was(tmp_path: pathlib.Path) -> None:

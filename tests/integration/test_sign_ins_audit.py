@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts imp
 
 from tests.support import audit, sshd
 
-pytestmark = pytest.mark.requires(*sshd.NEEDS, "command:auditd")
+pytestmark = [pytest.mark.requires(*sshd.NEEDS, "command:auditd"), pytest.mark.xdist_group("audit")]
 
 
 def sign_ins(logs: list[pathlib.Path], audits: list[pathlib.Path]) -> list[SignIn]:
