@@ -136,7 +136,9 @@ class Verdicts:
         self._shapes: dict[tuple[bytes, bytes, bytes | None], _Shape] = {}
         self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._records: dict[t.Any, tuple[Numbers, bool]] = {}
-        self._paths: dict[t.Any, t.Any] = {}
+        self._units: dict[t.Any, tuple[int, t.Any]] = {}
+        self._paths: dict[t.Any, tuple[int, t.Any]] = {}
+        self._count = 0
         # Paths and kinds of records for which no rule matches.
         self._quiet: set[t.Any] = set()
         self._calls: dict[t.Any, tuple[Numbers, Numbers | None, bool]] = {}
@@ -172,43 +174,35 @@ class Verdicts:
         process = processes.get(pid)
         parent = processes.get(ppid)
         paths = tuple(rawfields.PATHS.findall(raw))
-        # Few are different, and each key would keep its own.
-        paths = self._paths.get(paths) or self._shared(paths)
+        # Few are different: in keys is their number, so that not each keeps its own.
+        unit = parts[0], parts[1], parts[2], parts[15], parts[16], parts[18]
+        unit_number, unit = self._units.get(unit) or self._numbered(self._units, unit)
+        paths_number, paths = self._paths.get(paths) or self._numbered(self._paths, paths)
         key: tuple[t.Any, ...]
         if shape.executes:
             bodies = activity.EXECVE.findall(raw)
             relative = not paths or paths[0][0][:2] != b'"/'
             key = (
-                parts[1],
-                parts[2],
-                parts[16],
-                parts[18],
-                parts[15],
+                unit_number,
                 bodies[0] if len(bodies) == 1 else tuple(bodies),
-                paths,
+                paths_number,
                 rawfields.directory(raw) if relative else None,
-                parts[0],
                 raw.count(b"\n"),
             )
             if parts[2] != b"no":
                 original = rawfields.original(raw, paths[0][0]) if paths else b""
-                processes.executed(pid, ppid, parts[16], bodies[0] if bodies else b"", original)
+                processes.executed(pid, ppid, unit[4], bodies[0] if bodies else b"", original)
         else:
             key = (
-                parts[1],
-                parts[2],
-                parts[16],
-                parts[18],
-                parts[15],
-                paths,
+                unit_number,
+                paths_number,
                 rawfields.directory(raw) if paths else None,
                 rawfields.address(raw),
                 None if shape.argument is None else parts[shape.argument],
-                parts[0],
                 raw.count(b"\n"),
             )
             if process is None:
-                processes.seen(pid, ppid, parts[16], rawfields.title(raw))
+                processes.seen(pid, ppid, unit[4], rawfields.title(raw))
         raws = Raw(parts, process, parent, raw)
         beside = _NONE
         for source, name, getter, memo in shape.beside:
@@ -232,9 +226,9 @@ class Verdicts:
         subject = Activity(event, parts, process, parent)
         if shape.executes:
             self.commands += 1
-        return self._judge(key, shape, subject, beside, raws)
+        return self._judge(key, paths, shape, subject, beside, raws)
 
-    def _judge(self, key: t.Any, shape: _Shape, subject: Activity, beside: Numbers, raws: Raw) -> Looked:
+    def _judge(self, key: t.Any, paths: t.Any, shape: _Shape, subject: Activity, beside: Numbers, raws: Raw) -> Looked:
         """Ask the rules, and keep what they say."""
         rules = self._rules
         seen: list[LazyView] = views.views(subject)[:_CALL]
@@ -256,7 +250,6 @@ class Verdicts:
                 numbers = (numbers - narrow) | self._by_image(view, narrow)
             cached &= self._try(numbers, place, view, view, in_key, rawfields.CALL, asked, hits)
         if "auditd" in self._sources:
-            paths = key[6] if shape.executes else key[5]
             cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
             self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
@@ -477,11 +470,13 @@ class Verdicts:
                 values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked))
             known.verdicts[values] = verdict
 
-    def _shared(self, paths: t.Any) -> t.Any:
-        if len(self._paths) >= _MOST_VALUES:
-            self._paths.clear()
-        self._paths[paths] = paths
-        return paths
+    def _numbered(self, table: dict[t.Any, tuple[int, t.Any]], value: t.Any) -> tuple[int, t.Any]:
+        """Give a value a number, which no other had before, and keep both."""
+        if len(table) >= _MOST_VALUES:
+            table.clear()
+        self._count += 1
+        table[value] = self._count, value
+        return table[value]
 
     def _remembered(
         self, memo: dict[t.Any, Numbers], value: t.Any, source: str, name: str, event: Event, raws: Raw
