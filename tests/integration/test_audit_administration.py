@@ -23,7 +23,6 @@ pytestmark = [
         "root", "command:auditd", "command:apt-get", "command:logrotate", "command:git", "command:sshd"
     ),
     pytest.mark.long,
-    pytest.mark.xdist_group("audit"),
 ]
 
 MOST_ALERTS = 2
@@ -69,6 +68,7 @@ def playbook(recording: Recording, inventory: pathlib.Path, directory: pathlib.P
     recording.run("ansible", "/usr/bin/env", "LC_ALL=C.UTF-8", str(ansible), "-i", str(inventory), str(file))
 
 
+@pytest.mark.xdist_group("audit")
 def test_an_administrators_day_on_a_host_raises_next_to_nothing(recording: Recording, tmp_path: pathlib.Path) -> None:
     for name, script in _administration.SCRIPTS.items():
         recording.script(name, script)
