@@ -77,6 +77,14 @@ def test_a_user_learns_that_rules_are_missing_deploys_them_and_sees_every_alert(
         assert "Not as expected: sshd_configuration_written; the matrix says what came. This host lacks " in said
         assert "of the audit rules that the role wants" in said
 
+        nowhere = str(tmp_path / "nowhere")
+        code, said = site.simulate(
+            bulwark_simulate=True, bulwark_alerts="credential_browser", audit_log_paths=[nowhere]
+        )
+        assert code == 2
+        assert f"bulwark.servers.protect. Not looked at: no audit log could be read at {nowhere}" in said
+        assert "Not looked at: nothing on this host that could be read logs sign-ins" not in said
+
         site.protect()
         code, said = site.simulate(bulwark_simulate=True, bulwark_alerts=",".join(ALERTS))
         assert code == 0, said
