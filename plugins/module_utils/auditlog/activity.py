@@ -172,12 +172,8 @@ class Activity:
     def argv(self) -> tuple[str, ...]:
         """The arguments of what was executed; of another event those of the process, as far as they are known."""
         bodies = EXECVE.findall(self.event.raw)
-        if len(bodies) == 1:
-            whole = decode.quoted_arguments(bodies[0]) or decode.whole_arguments(bodies[0], _MOST_ARGUMENTS)
-            if whole is not None:
-                return whole
         if bodies:
-            return tuple(decode.arguments(bodies, _MOST_ARGUMENTS))
+            return decode.arguments(bodies, _MOST_ARGUMENTS)
         if self.process is not None:
             return process_arguments(self.process)
         return self.title
@@ -235,9 +231,15 @@ def _known(raw: bytes) -> str:
 
 def process_arguments(process: Process) -> tuple[str, ...]:
     """Return the arguments of a process in the table."""
-    if process.arguments.startswith(b"argc="):
-        return tuple(decode.arguments([process.arguments], _MOST_ARGUMENTS))
-    return tuple(decode.title_arguments(process.arguments))
+    return _arguments(process.arguments)
+
+
+# Few processes are the parents of most.
+@functools.lru_cache(maxsize=512)
+def _arguments(raw: bytes) -> tuple[str, ...]:
+    if raw.startswith(b"argc="):
+        return decode.arguments([raw], _MOST_ARGUMENTS)
+    return tuple(decode.title_arguments(raw))
 
 
 def process_original(process: Process) -> str:

@@ -86,8 +86,12 @@ def value_text(name: bytes, value: bytes) -> str:
     return text(value)
 
 
-def arguments(bodies: t.Iterable[bytes], most: int) -> list[str]:
+def arguments(bodies: t.Sequence[bytes], most: int) -> tuple[str, ...]:
     """Return the arguments in EXECVE records; those that are split over several are joined. At most so many bytes."""
+    if len(bodies) == 1 and len(bodies[0]) <= most:
+        simple = _quoted_arguments(bodies[0]) or _whole_arguments(bodies[0])
+        if simple is not None:
+            return simple
     whole: dict[int, bytes] = {}
     pieces: dict[int, dict[int, bytes]] = {}
     room = most
@@ -104,10 +108,10 @@ def arguments(bodies: t.Iterable[bytes], most: int) -> list[str]:
         # Each piece is quoted or hexadecimal as a whole: hexadecimal may not end within a piece, bytes of a
         # character may.
         whole[number] = b"".join(unquoted(parts[piece]) for piece in sorted(parts))
-    return [text(whole[number]) for number in sorted(whole)]
+    return tuple(text(whole[number]) for number in sorted(whole))
 
 
-def quoted_arguments(body: bytes) -> tuple[str, ...] | None:
+def _quoted_arguments(body: bytes) -> tuple[str, ...] | None:
     """Return the arguments of an EXECVE record in which all are in quotes, None for another: most are, and it is quick.
 
     There is no quote in what is quoted, and no blank: the kernel writes those in hexadecimal.
@@ -119,10 +123,10 @@ def quoted_arguments(body: bytes) -> tuple[str, ...] | None:
     return None
 
 
-def whole_arguments(body: bytes, most: int) -> tuple[str, ...] | None:
+def _whole_arguments(body: bytes) -> tuple[str, ...] | None:
     """Return the arguments of an EXECVE record that has all of them and none in pieces, None for another."""
     words = body.split(b" ")
-    if len(body) > most or words[0] != b"argc=%d" % (len(words) - 1):
+    if words[0] != b"argc=%d" % (len(words) - 1):
         return None
     found = []
     for number, word in enumerate(words[1:]):

@@ -116,8 +116,10 @@ def test_arguments_in_pieces_are_joined_and_decoded() -> None:
         b'argc=3 a0="echo" a1_len=8 a1[0]=C3',
         b'a1[1]=A46279 a2="x"',
     ]
-    assert decode.arguments(bodies, 1000) == ["echo", "\u00e4by", "x"]
-    assert decode.quoted_arguments(b'argc=2 a0="echo" a1="x y"') is None
-    assert decode.quoted_arguments(b'argc=2 a0="echo" a1=7820') is None
-    assert decode.quoted_arguments(b'argc=2 a0="echo" a1="x"') == ("echo", "x")
-    assert decode.quoted_arguments(b'argc=1 a0=""') == ("",)
+    assert decode.arguments(bodies, 1000) == ("echo", "\u00e4by", "x")
+    assert decode.arguments([b'argc=2 a0="echo" a1="x y"'], 1000) == ("echo", "x y")
+    assert decode.arguments([b'argc=2 a0="echo" a1=7820'], 1000) == ("echo", "x ")
+    assert decode.arguments([b'argc=2 a0="echo" a1="x"'], 1000) == ("echo", "x")
+    assert decode.arguments([b'argc=1 a0=""'], 1000) == ("",)
+    assert decode.arguments([b'argc=2 a0="echo" a1=78\''], 1000) == ("echo", "x")
+    assert decode.arguments([b'argc=2 a0="echo" a1="x"'], 6) == ("echo",)
