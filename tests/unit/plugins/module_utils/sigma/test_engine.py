@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Lookup
 
 from tests.support.sigma import matches, rule, unfiltered, used
 
@@ -257,6 +258,42 @@ def test_a_text_is_found_at_every_place(size: int, place: str) -> None:
     before = {"first": 0, "middle": (size - 4) // 2, "last": size - 4}[place]
     command = "." * before + "nEdL" + "." * (size - 4 - before)
     assert selects({"CommandLine|contains": "NedL"}, {"CommandLine": command})
+    # With few groups of characters each is looked for, with many all of the text's are.
+    for grams in (1, 200):
+        lookup = Lookup()
+        lookup.add("gram", "nedl", 7)
+        for number in range(1, grams):
+            lookup.add("gram", "%04d" % number, number + 7)
+        lookup.seal()
+        assert lookup.candidates(command.lower()) == {7}
+        assert lookup.candidates(command.lower().replace("nedl", "nedx")) == frozenset()
+
+
+def test_a_rule_says_the_same_of_the_first_event_of_a_program_and_of_the_hundredth() -> None:
+    detections: list[dict[str, t.Any]] = [
+        {"s": {"Image|endswith": "/curl", "CommandLine|contains": "-s"}, "condition": "s"},
+        {"s": {"Image|endswith": "/curl"}, "f": {"CommandLine|contains": "-s"}, "condition": "s and not f"},
+        {"a": {"Image": "/bin/sh"}, "b": {"User": "root"}, "condition": "a or b"},
+        {"a": {"Image|re": "curl"}, "b": {"User|exists": True}, "condition": "not a or b"},
+        {"a": {"Image": "/bin/sh"}, "b": {"ParentImage|fieldref": "Image"}, "condition": "not (a or b)"},
+        {"a": {"Image|contains": "u"}, "b": {"Image|exists": True}, "condition": "a and b"},
+        {"s": {"User": "root"}, "condition": "s"},
+    ]
+    views: list[dict[str, t.Any]] = [
+        {"Image": image, "CommandLine": line, "User": user, "ParentImage": parent}
+        for image in ("/usr/bin/curl", "/bin/sh", "/usr/bin/CURL", None, ("/bin/sh", "/x"))
+        for line in ("curl -s", "sh -x")
+        for user in ("root", None)
+        for parent in ("/bin/sh", "/usr/bin/curl")
+    ]
+    payload = used(*map(rule, detections))
+    engine, seen = RuleSet(payload), set()
+    for _again in range(4):
+        for view in views:
+            first = RuleSet(payload).match("process_creation", view)
+            assert engine.match("process_creation", view) == first
+            seen.update(first)
+    assert seen == set(range(len(detections)))
 
 
 def test_a_rule_that_only_an_older_python_refuses_is_named_there() -> None:
