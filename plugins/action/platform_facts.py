@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.host import platform_facts
 
 _SUBSET = ("!all", "min", "network")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(AnsweredActionBase):
     """Run ansible-core's own module, and of what it answers keep the facts that were asked for."""
 
     TRANSFERS_FILES = False

@@ -11,14 +11,13 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
-from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 
-class CapabilityActionBase(ActionBase):  # type: ignore[misc]
+class CapabilityActionBase(AnsweredActionBase):
     """Run the module of the same name on the target and turn its detections into findings.
 
     A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has

@@ -9,9 +9,13 @@ sequences for the terminal in them.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import signal
 import typing as t
 
+from ansible.plugins.action import ActionBase
+from ansible.utils import display
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 # Findings are made on the controller alone. The rest makes Ansible add hosts, facts or statistics, take the task for a
@@ -30,6 +34,26 @@ _NOT_THE_HOSTS = frozenset(
 _NOTICES = 20
 # Linux has so many.
 _SIGNALS = 64
+_DEEPEST = 50
+# Those that a terminal acts on or that reorder text.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class AnsweredActionBase(ActionBase):  # type: ignore[misc]
+    """An action that runs a module, of whose answer Ansible by itself prints nothing."""
+
+    def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:
+        # ansible-core quotes what isn't as it should be: what is around the answer, and since 2.21 also warnings in it
+        # and values of the wrong type, before an action has seen them. In JSON the escapes mean the same.
+        text = _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", res["stdout"])
+        with _unheard():
+            return super()._parse_returned_data({**res, "stdout": text}, *arguments)
+
+
+def _unheard() -> contextlib.AbstractContextManager[t.Any]:
+    """Return a context whose warnings nobody sees, where ansible-core has that."""
+    context = getattr(getattr(display, "_display_utils", None), "DeferredWarningContext", None)
+    return context(variables={}) if context is not None else contextlib.nullcontext()
 
 
 def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -50,7 +74,21 @@ def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         result["diff"] = _diff(answer["diff"])
     if answer.get("usage_error") is True and answer.get("failed") is True:
         result["usage_error"] = True
-    return result
+    # Ansible only tells whether they are true, and prints the rest of a failed task as it is.
+    result.update((key, bool(answer[key])) for key in ("changed", "failed") if key in answer)
+    return {key: _printed(value) for key, value in result.items()} if result.get("failed") else result
+
+
+def _printed(value: t.Any, depth: int = 0) -> t.Any:
+    if isinstance(value, str):
+        return visible(value, len(value), multiline=True)
+    if isinstance(value, (list, dict)) and depth == _DEEPEST:
+        return None
+    if isinstance(value, list):
+        return [_printed(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {visible(key): _printed(item, depth + 1) for key, item in value.items()}
+    return value
 
 
 def _ended(answer: t.Mapping[str, t.Any]) -> str | None:

@@ -98,6 +98,35 @@ def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: path
         assert run.finished is not None
 
 
+_CONTROLS = "\x1b[31m\x07\x9b\u202e"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"changed": False, "warnings": [_CONTROLS], "deprecations": [{"msg": _CONTROLS}], "notices": [_CONTROLS]},
+        {"changed": _CONTROLS, "failed": _CONTROLS, "exception": _CONTROLS, "rules": [{_CONTROLS: _CONTROLS}]},
+    ],
+)
+def test_a_terminal_gets_nothing_but_text(
+    ansible: Controller, tmp_path: pathlib.Path, answer: dict[str, t.Any]
+) -> None:
+    inventory = _forging(tmp_path, answer)
+    with (tmp_path / "python").open("a", encoding="utf-8") as python:
+        python.write(f"echo '{_CONTROLS} after the answer'\n")
+    tasks = [
+        {"bulwark.servers.platform_facts": None, "ignore_errors": True},
+        {"bulwark.servers.audit_events_info": {"state_dir": str(tmp_path / "state")}},
+    ]
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": tasks}]))
+    done = ansible.run_playbook(
+        tmp_path / "play.yml", inventory=inventory, state=tmp_path, environment={"ANSIBLE_NOCOLOR": "1"}, check=False
+    )
+    said = done.stdout + done.stderr
+    assert "audit_events_info" in said
+    assert [char for char in _CONTROLS if not char.isprintable() and char in said] == []
+
+
 def _recorded(tmp_path: pathlib.Path, version: str, inventory: pathlib.Path) -> str:
     """Return why a host whose module answers as the inventory says was not checked, as the store has it."""
     url = f"sqlite:///{tmp_path}/findings.db"
