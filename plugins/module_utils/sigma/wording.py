@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._secrets import masked
@@ -25,6 +26,7 @@ _DEFAULT_SUBJECTS: dict[str, tuple[str, ...]] = {
     "sign_in": ("User", "SourceIp"),
     "log": ("Program",),
 }
+_DOER = ("User", "Image")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LONGEST = 200
 _LOOKED_AT = 4_096
@@ -36,9 +38,14 @@ def subject_of(rule: Rule, view: View) -> str:
     A user's rule has its title before them, since all of these raise one alert.
     """
     fields = rule.subject or _DEFAULT_SUBJECTS.get(rule.source, ())
-    values = [_shown(view, field) for field in fields if texts_of(view.get(field))]
+    # An event may lack all that the rule names, as a change of a file by its descriptor has no name.
+    values = _values(view, fields) or _values(view, _DOER)
     parts = ([rule.title] if rule.alert == USER_ALERT else []) + [" ".join(values)]
     return ": ".join(part for part in parts if part) or rule.title
+
+
+def _values(view: View, fields: t.Sequence[str]) -> list[str]:
+    return [_shown(view, field) for field in fields if texts_of(view.get(field))]
 
 
 def message_of(rule: Rule, view: View) -> str | None:

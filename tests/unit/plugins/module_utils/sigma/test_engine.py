@@ -358,3 +358,13 @@ def test_outside_of_the_main_thread_nothing_is_timed() -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         view = {"CommandLine": "x" * 5_000 + "curl pass"}
         assert pool.submit(engine.match, "process_creation", view).result() == (0,)
+
+
+def test_an_event_without_what_its_rule_names_is_about_who_did_it_with_what() -> None:
+    named = rule(
+        {"selection": {"User": "*"}, "condition": "selection"},
+        bulwark={"alert": "some_alert", "subject": ["TargetFilename"]},
+    )
+    engine = RuleSet(used(named))
+    assert engine.subject(0, {"User": "root", "Image": "/usr/bin/tar"}) == "root /usr/bin/tar"
+    assert engine.subject(0, {"User": "root", "Image": "/bin/a", "TargetFilename": "/srv/x"}) == "/srv/x"
