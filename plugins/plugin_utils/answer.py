@@ -35,8 +35,8 @@ _NOTICES = 20
 # Linux has so many.
 _SIGNALS = 64
 _DEEPEST = 50
-# Those that a terminal acts on or that reorder text.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Those that a terminal acts on or that reorder text. A connection with a terminal ends lines with both.
+_CONTROLS = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class AnsweredActionBase(ActionBase):  # type: ignore[misc]

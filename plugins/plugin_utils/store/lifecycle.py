@@ -128,6 +128,16 @@ def seen_again(state: State, seen: Observation, run_id: str, rules: t.Sequence[S
     return steps
 
 
+def is_old_news(state: State, run_id: str) -> bool:
+    """Return whether an event was new in an earlier run, and is in this one only what is still to be looked at."""
+    return state.lifecycle == "event" and state.status == "new" and state.last_run != run_id
+
+
+def age(state: State, now: float) -> None:
+    """Change an event that is news no more; that it waits to be resolved is nothing that happened to it."""
+    state.status, state.status_since = "open", now
+
+
 def resolve(state: State, now: float, by: str | None, reason: str, run_id: str | None = None) -> list[Step]:
     """Change a finding that is not there any more, or that a person is done with."""
     steps = lift_ended(state, now)

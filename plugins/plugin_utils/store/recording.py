@@ -76,6 +76,7 @@ def record(
     if gone:
         since = min(state.last_seen for state in gone)
         log.resolve(gone, seals.accepted_since(connection, host, capability, since))
+    log.age(state for state in stored.values() if state.uid not in observed)
     log.write(connection)
     _write_coverage(connection, run_id, host, capability, entries, now)
     return log.result(dropped=len(observed) - len(kept))
@@ -89,6 +90,7 @@ class _Log:
         self._added: list[tuple[lifecycle.State, events.Observation]] = []
         self._seen: list[tuple[lifecycle.State, events.Observation]] = []
         self._gone: list[lifecycle.State] = []
+        self._aged: list[lifecycle.State] = []
         self._steps: list[lifecycle.Step] = []
         self._before: dict[str, tuple[str, int]] = {}
 
@@ -111,10 +113,16 @@ class _Log:
             self._steps += lifecycle.resolve(state, self._now, by=by, reason=reason, run_id=self._run_id)
             self._gone.append(state)
 
+    def age(self, unseen: t.Iterable[lifecycle.State]) -> None:
+        for state in unseen:
+            if lifecycle.is_old_news(state, self._run_id):
+                lifecycle.age(state, self._now)
+                self._aged.append(state)
+
     def write(self, connection: sa.Connection) -> None:
         findings.insert(connection, self._added)
         findings.update_seen(connection, self._seen)
-        findings.update(connection, self._gone)
+        findings.update(connection, self._gone + self._aged)
         findings.add_history(connection, self._steps)
 
     def result(self, dropped: int) -> RecordResult:

@@ -140,7 +140,7 @@ def test_another_host_or_capability_resolves_nothing(store: Store) -> None:
 def test_an_event_stays_until_a_person_resolves_it(store: Store) -> None:
     record(store, 100, [finding(lifecycle="event")])
     record(store, 200)
-    assert only(store, 200).status == "new"
+    assert only(store, 200).status == "open"
 
 
 def test_two_results_of_one_run_add_up(store: Store) -> None:
@@ -286,3 +286,20 @@ def test_no_coverage_is_no_check(store: Store) -> None:
     (covered,) = store.coverage()
     assert covered.status == "not_checked"
     assert covered.entries[0]["reason"] == "the module returned no coverage"
+
+
+def test_an_event_is_news_only_in_the_run_that_found_it(store: Store) -> None:
+    run = start(store, 100)
+    record(store, 100, [finding("/a", lifecycle="event")], run_id=run)
+    # The same run records what else the capability looked at.
+    record(store, 110, [finding("/b", lifecycle="event")], run_id=run)
+    assert {found.subject: found.status for found in store.query(Query(), 120)} == {"/a": "new", "/b": "new"}
+    result = record(store, 200, [finding("/c", 200, lifecycle="event")])
+    assert counts(result) == {"new": 1}
+    assert [change.subject for change in result.changes] == ["/c"]
+    assert {found.subject: found.status for found in store.query(Query(), 210)} == {
+        "/a": "open",
+        "/b": "open",
+        "/c": "new",
+    }
+    assert [entry.action for entry in store.history() if entry.uid == only(store, 210, subjects=["/a"]).uid] == ["new"]
