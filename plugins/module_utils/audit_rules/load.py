@@ -17,9 +17,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule i
 class Loader(t.Protocol):
     """What is needed of the kernel."""
 
-    def add(self, rule: Rule) -> None: ...
+    def add(self, rule: Rule) -> None:
+        """Load a rule, behind the others; KernelError when it is refused."""
 
-    def delete(self, rule: Rule) -> None: ...
+    def delete(self, rule: Rule) -> None:
+        """Delete a rule; KernelError when there is none."""
 
 
 class LoadError(Exception):

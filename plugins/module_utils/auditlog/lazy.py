@@ -83,9 +83,9 @@ class RecordView(LazyView):
     def has(self, name: str) -> bool:
         return name in self._made
 
-    def get(self, name: str, default: t.Any = None) -> t.Any:
-        self.asked[name] = None
-        return self._made.get(name, default)
+    def get(self, key: str, default: t.Any = None) -> t.Any:
+        self.asked[key] = None
+        return self._made.get(key, default)
 
     def __iter__(self) -> t.Iterator[str]:
         self.asked.update(dict.fromkeys(self._made))

@@ -66,6 +66,6 @@ def test_wrong_content_is_named_with_its_place(content: pathlib.Path, text: str,
 
 def test_good_content_is_read(content: pathlib.Path) -> None:
     content.write_text(f"{GOOD}  also: {{cron_job_edited: the same}}\n  evidence: [bash]\n")
-    (found,) = simulations.load().values()
+    found = simulations.load()["cron_job_written"]
     assert found.steps == {"alert": "cron_job_written", "runs": [{"name": "bash"}]}
     assert (found.also, found.evidence, found.none) == ({"cron_job_edited": "the same"}, ("bash",), None)
