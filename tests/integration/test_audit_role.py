@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 from ansible_collections.bulwark.servers.plugins.plugin_utils import audit_rules as content
 
 from tests.integration import _scans
-from tests.support import audit, commands, paths
+from tests.support import audit, commands, paths, require
 from tests.support.controllers import THIS_MACHINE, Controller, controller
 
 pytestmark = [pytest.mark.requires("root", "command:auditd"), pytest.mark.xdist_group("audit")]
@@ -143,9 +143,9 @@ def test_a_container_is_said_to_be_none_that_can_be_protected(tmp_path: pathlib.
 
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
 def test_every_python_of_a_host_compiles_the_same_rules(version: str, tmp_path: pathlib.Path) -> None:
+    require(f"python:{version}")
     python = commands.python(version)
-    if python is None:
-        pytest.skip(f"needs Python {version}")
+    assert python is not None
     params = {name: fields.get("default") for name, fields in options.spec().items()}
     params["_groups"] = content.chosen_groups(None, ["denied", "system_programs"], None)
     params["state_dir"], params["rules_file"] = str(tmp_path / "state"), str(tmp_path / "rules")

@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Dama
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options, run
 from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
 
-from tests.support import audit, commands, paths
+from tests.support import audit, commands, paths, require
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("audit")]
 
@@ -115,9 +115,9 @@ def test_the_run_after_one_that_was_killed_removes_what_that_left(site: Site) ->
 @pytest.mark.requires("command:auditd")
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
 def test_every_python_of_a_host_simulates(site: Site, version: str) -> None:
+    require(f"python:{version}")
     python = commands.python(version)
-    if python is None:
-        pytest.skip(f"needs Python {version}")
+    assert python is not None
     steps = [simulation.steps for simulation in simulations.chosen(["cron_*", "discovery_*", "ssh_*"])]
     parameters = {**site.parameters(), "_simulations": [step for step in steps if len(step) > 1]}
     # Not while another test looks at what the kernel records, or simulates.

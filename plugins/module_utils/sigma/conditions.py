@@ -91,7 +91,7 @@ def any_of(checks: t.Sequence[Condition]) -> Condition:
     parts = tuple(checks)
 
     def check(values: Values) -> bool:
-        for part in parts:  # noqa: SIM110
+        for part in parts:  # noqa: SIM110 - as above
             if part(values):
                 return True
         return False
@@ -165,7 +165,7 @@ def _containing(wanted: t.Sequence[str]) -> _Test:
     needles = tuple(wanted)
 
     def check(text: str) -> bool:
-        for needle in needles:  # noqa: SIM110
+        for needle in needles:  # noqa: SIM110 - as above
             if needle in text:
                 return True
         return False
@@ -182,7 +182,7 @@ def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
     searches = tuple(patient(re.compile(pattern, _flags(flags)).search) for pattern, flags in patterns)
 
     def found(text: str) -> bool:
-        for search in searches:  # noqa: SIM110
+        for search in searches:  # noqa: SIM110 - as above
             if search(text):
                 return True
         return False

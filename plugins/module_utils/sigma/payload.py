@@ -21,5 +21,5 @@ def unpack(content: str) -> dict[str, t.Any]:
     except (binascii.Error, zlib.error, ValueError) as error:
         raise ValueError("the option _content is for the collection's own use: %s" % error) from error
     if not isinstance(compiled, dict):
-        raise ValueError("the option _content is for the collection's own use")  # noqa: TRY004
+        raise ValueError("the option _content is for the collection's own use")  # noqa: TRY004 - what callers catch for a damaged payload
     return compiled

@@ -119,7 +119,7 @@ def _become(step: Started, account: pwd.struct_passwd | None, writing: int, lead
             os.setgroups([])
             os.setgid(account.pw_gid)
             os.setuid(account.pw_uid)
-        os.execve(step.path, list(step.arguments), _ENVIRONMENT)  # noqa: S606
+        os.execve(step.path, list(step.arguments), _ENVIRONMENT)  # noqa: S606 - a shell is what it must not be
     except OSError as error:
         os.write(writing, _SAID.pack(error.errno or 0))
 

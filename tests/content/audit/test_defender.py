@@ -13,11 +13,10 @@ import functools
 import pathlib
 import typing as t
 
-import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, detections
 
 from tests.content.audit import harness
-from tests.support import paths
+from tests.support import paths, require
 
 REFERENCE = paths.ROOT.parent / "shared" / "reference" / "azure_alert_reference.csv"
 CONTENT = catalogue.CONTENT / detections.CAPABILITY
@@ -43,8 +42,8 @@ def not_detectable() -> dict[str, str]:
 
 
 def rows() -> list[dict[str, str]]:
-    if not REFERENCE.exists():
-        pytest.skip(f"Defender's alert reference is needed at {REFERENCE}")
+    # The reference lies beside the data.
+    require("data")
     with pathlib.Path(REFERENCE).open(encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if row["os"] in _SYSTEMS]
 
