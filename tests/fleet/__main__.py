@@ -55,14 +55,15 @@ def _matrix() -> list[str]:
 
 
 def _up(kinds: list[str]) -> int:
-    fleet = Fleet(engine.connect(), paths.BUILD / "fleet")
-    fleet.stop()
-    print(
-        f"Starting {len(kinds)} hosts (the first time, their images are built, which takes a minute or two) ...",
-        flush=True,
-    )
-    for host in fleet.start(*kinds):
-        print(f"  {host.name:12} {host.address:15} Python {images.PYTHONS[host.kind]}")
+    with engine.use() as used:
+        fleet = Fleet(used, paths.BUILD / "fleet")
+        fleet.stop()
+        print(
+            f"Starting {len(kinds)} hosts (the first time, their images are built, which takes a minute or two) ...",
+            flush=True,
+        )
+        for host in fleet.start(*kinds):
+            print(f"  {host.name:12} {host.address:15} Python {images.PYTHONS[host.kind]}")
     inventory = fleet.inventory.relative_to(paths.ROOT)
     print(
         f"Inventory: {inventory}\nScan them with 'make scan INVENTORY={inventory}', remove them with 'make fleet-down'."
@@ -77,7 +78,7 @@ def _down(everything: bool) -> int:
         if everything:
             remove_all(running)
     if not engine.stop_if_idle():
-        print("The engine goes on: it has other containers.")
+        print("The engine goes on: it has other containers, or tests use it.")
     return 0
 
 

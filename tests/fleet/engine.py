@@ -31,11 +31,10 @@ class EngineError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """A running engine and the client that talks to it. ``own`` is true for one that ``connect`` started."""
+    """A running engine and the client that talks to it. address: None is the machine's own."""
 
     client: str
     address: str | None
-    own: bool = False
 
     def __call__(self, *arguments: str, check: bool = True, stdin: bytes | t.BinaryIO | None = None) -> str:
         """Run one Docker command and return what it printed; raise EngineError when it fails and ``check`` is set."""
@@ -63,8 +62,18 @@ def running() -> Engine | None:
     return next((engine for engine in candidates if engine.answers()), None)
 
 
-def connect() -> Engine:
-    """Return a running engine, started when there is none; raise EngineError."""
+@contextlib.contextmanager
+def use() -> t.Iterator[Engine]:
+    """Give a running engine, started when there is none; the last who uses it stops it, as ``stop_if_idle`` says."""
+    try:
+        with open(_users(), "w", encoding="utf-8") as users:
+            fcntl.flock(users, fcntl.LOCK_SH)
+            yield _connect()
+    finally:
+        stop_if_idle()
+
+
+def _connect() -> Engine:
     client = commands.docker()
     if client is None:
         raise EngineError("no Docker client: apt-get install docker-cli")
@@ -72,18 +81,22 @@ def connect() -> Engine:
         found = running()
         if found is not None:
             return found
-        ours = Engine(client, _address(), own=True)
+        ours = Engine(client, _address())
         _start(ours)
         return ours
 
 
 def stop_if_idle() -> bool:
-    """Stop the engine of ours when it runs and has no containers left; return whether nothing of it runs now."""
+    """Stop the engine of ours when nobody uses it and it has no containers; return whether nothing of it runs now."""
     client = commands.docker()
-    with _locked():
+    with _locked(), open(_users(), "w", encoding="utf-8") as users:
         pid = _pid()
         if client is None or pid is None:
             return True
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         engine = Engine(client, _address())
         if engine.answers() and engine("ps", "--all", "--quiet"):
             return False
@@ -100,6 +113,10 @@ def _directory() -> pathlib.Path:
     directory = paths.cache() / "engine"
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+def _users() -> pathlib.Path:
+    return _directory() / "users"
 
 
 def _address() -> str:

@@ -16,12 +16,10 @@ from tests.support import require
 
 @pytest.fixture(scope="session")
 def docker_engine() -> t.Iterator[engine.Engine]:
-    """A running Docker Engine; stopped afterwards when it was started for the tests."""
+    """A running Docker Engine; one of ours is stopped when the last worker is done with it."""
     require("docker")
-    connected = engine.connect()
-    yield connected
-    if connected.own:
-        engine.stop_if_idle()
+    with engine.use() as used:
+        yield used
 
 
 @pytest.fixture(scope="session")
