@@ -188,7 +188,7 @@ def test_what_is_open_elsewhere_does_not_fail_this_run(team: Team) -> None:
 def test_what_was_not_checked_elsewhere_does_not_fail_this_run(team: Team) -> None:
     with team.store() as store:
         store.start_run(hosts=["old"], capabilities=["file_integrity"], now=100, **DESCRIBED)
-    failed = team.run("--limit", "web", bulwark_strict=True)
+    failed = team.run("--limit", "web", bulwark_strict=True, bulwark_capabilities=["file_integrity"])
     assert failed.returncode == 2
     assert "2 of the hosts' capabilities could not be checked in full in this run; see" in said(failed)
 

@@ -30,10 +30,10 @@ def sign_ins(logs: list[pathlib.Path], audits: list[pathlib.Path]) -> list[SignI
         sources.close()
 
 
-def counted(found: list[SignIn]) -> collections.Counter[str]:
+def counted(found: list[SignIn], client: str) -> collections.Counter[str]:
     counts: collections.Counter[str] = collections.Counter()
     for one in found:
-        if one.source == "127.0.0.1":
+        if one.source == client:
             counts[one.outcome] += one.times
     return counts
 
@@ -56,8 +56,9 @@ def test_both_logs_tell_the_same_once(tmp_path: pathlib.Path) -> None:
         audited = [one for one in sign_ins([], [records]) if one.time >= began]
         logged = sign_ins([log], [])
         both = [one for one in sign_ins([log], [records]) if one.time >= began]
-    assert counted(logged) == {model.SUCCESS: 2, model.FAILURE: 5}
-    assert counted(audited) == {model.SUCCESS: 2, model.FAILURE: 5}
-    assert counted(both) == counted(logged)
-    assert {one.family for one in both if one.source == "127.0.0.1"} == {"log"}
-    assert {one.user for one in audited if one.outcome == model.SUCCESS} == {sshd.ACCOUNT}
+    assert counted(logged, server.client) == {model.SUCCESS: 2, model.FAILURE: 5}
+    assert counted(audited, server.client) == {model.SUCCESS: 2, model.FAILURE: 5}
+    assert counted(both, server.client) == counted(logged, server.client)
+    assert {one.family for one in both if one.source == server.client} == {"log"}
+    ours = [one for one in audited if one.source == server.client]
+    assert {one.user for one in ours if one.outcome == model.SUCCESS} == {sshd.ACCOUNT}

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 import sqlalchemy as sa
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store, StoreError, location
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.migrations import VERSION
 
 from tests.support import postgresql
 from tests.unit.plugins.plugin_utils.store.samples import finding, only, record, start
@@ -66,7 +67,7 @@ def test_a_newer_store_is_refused(store_url: str) -> None:
     with connect(store_url) as connection:
         connection.exec_driver_sql("UPDATE bulwark_schema SET version = 99")
         connection.commit()
-    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 2: a newer version"):
+    with pytest.raises(StoreError, match=f"has schema 99, and this collection knows {VERSION}: a newer version"):
         Store.open(store_url)
 
 

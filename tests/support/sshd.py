@@ -66,6 +66,8 @@ class Server:
     def __init__(self, directory: pathlib.Path, port: int) -> None:
         self._directory = directory
         self.port = port
+        # The kernel's audit records are of the whole machine: an address of its own tells this client's from others'.
+        self.client = f"127.77.{port >> 8}.{port & 255}"
         self.log = directory / "auth.log"
         self.traditional = directory / "traditional.log"
 
@@ -91,7 +93,7 @@ class Server:
 
     def greet(self, text: bytes) -> None:
         """Connect, say something that is no SSH, and hang up."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=_SECONDS) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), _SECONDS, (self.client, 0)) as connection:
             connection.sendall(text)
             connection.shutdown(socket.SHUT_WR)
             with contextlib.suppress(ConnectionResetError):
@@ -105,7 +107,7 @@ class Server:
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
         )
-        command = ["ssh", "-F", "none", "-q", "-p", str(self.port), "-l", user]
+        command = ["ssh", "-F", "none", "-q", "-b", self.client, "-p", str(self.port), "-l", user]
         for option in (*always, *options):
             command += ["-o", option]
         answer = subprocess.run(

@@ -17,6 +17,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError, database, engine, location
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import facade as facade_module
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.migrations import VERSION
 
 from tests.support import paths, require
 from tests.unit.plugins.plugin_utils.store.samples import finding, record
@@ -171,7 +172,7 @@ def test_a_newer_store_is_refused(sqlite_url: str, mode: database.Mode) -> None:
     with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
         connection.execute("UPDATE bulwark_schema SET version = 99")
         connection.commit()
-    with pytest.raises(StoreError, match="the store has schema 99, and this collection knows 3: a newer version"):
+    with pytest.raises(StoreError, match=f"has schema 99, and this collection knows {VERSION}: a newer version"):
         Store.open(sqlite_url, mode=mode)
 
 
