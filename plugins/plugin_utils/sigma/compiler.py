@@ -27,7 +27,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import
     either,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.parsed import Parsed, parse_all
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import further, prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import (
     ForeignError,
     Problem,
@@ -122,6 +122,9 @@ class _Compiler:
             needed = prefilter(node)
             if needed is not None:
                 compiled["prefilter"] = needed
+            beside = further(node)
+            if beside:
+                compiled["further"] = beside
             if said.get("subject"):
                 compiled["fields"] = sorted(said["subject"])
             self.rules.append(compiled)

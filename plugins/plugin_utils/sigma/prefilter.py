@@ -107,11 +107,21 @@ _LINES = _ORDINARY.lower().splitlines()
 def prefilter(condition: Node) -> list[list[t.Any]] | None:
     """Return what an event that satisfies a condition has, as the module's docstring says."""
     found = _clauses(condition)
-    if not found:
-        return None
+    return _listed(min(found, key=_cost)) if found else None
+
+
+def further(condition: Node) -> list[list[list[t.Any]]]:
+    """Return what such an event has beside that: for each set of fields that is looked at, the rarest."""
+    found = sorted(_clauses(condition), key=_cost)
+    by_fields: dict[frozenset[str], _Clause] = {}
+    for clause in found:
+        by_fields.setdefault(frozenset(field for _kind, field, _text in clause), clause)
+    return [_listed(clause) for clause in by_fields.values() if clause != found[0]]
+
+
+def _listed(clause: _Clause) -> list[list[t.Any]]:
     kinds: dict[tuple[str, str], list[str]] = {}
-    cheapest: _Clause = min(found, key=_cost)
-    for kind, field, text in sorted(cheapest):
+    for kind, field, text in sorted(clause):
         kinds.setdefault((kind, field), []).append(text)
     return [[kind, field, texts] for (kind, field), texts in kinds.items()]
 
