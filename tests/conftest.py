@@ -34,13 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that use Docker in one worker, and begin with those and the other long ones.
-
-    They share the engine, and more hosts at once would only fight for the cores.
-    """
+    """Begin with the tests that take hosts of the fleet, and the other long ones."""
     for item in items:
         if "docker_engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("docker"))
             item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 

@@ -22,6 +22,9 @@ from tests.integration._attacks import ATTACKS, Attack
 from tests.support import require
 from tests.support.controllers import Controller
 
+# What is made once for all of them is made in one worker.
+pytestmark = pytest.mark.xdist_group("attacks")
+
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage, StoredFinding
 

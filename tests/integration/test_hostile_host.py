@@ -24,6 +24,9 @@ from tests.integration import _scans
 from tests.support import require
 from tests.support.controllers import Controller
 
+# What is made once for all of them is made in one worker.
+pytestmark = pytest.mark.xdist_group("hostile_host")
+
 _AS_MAKE_DOES = {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -16,6 +16,9 @@ from tests.fleet.fleet import Fleet
 from tests.support import collection, paths, require
 from tests.support.controllers import Controller
 
+# What is made once for all of them is made in one worker.
+pytestmark = pytest.mark.xdist_group("install")
+
 _SHIPPED = {
     "CHANGELOG.md",
     "CHANGELOG.rst",

@@ -19,6 +19,9 @@ from tests.integration import _scans
 from tests.support import require
 from tests.support.controllers import Controller
 
+# What is made once for all of them is made in one worker.
+pytestmark = pytest.mark.xdist_group("matrix")
+
 _UNIT = "/etc/systemd/system/persist.service"
 _CHANGES = {("fim_setuid_added", "/usr/local/bin/.d"): "high", ("persistence_systemd_unit", _UNIT): "high"}
 

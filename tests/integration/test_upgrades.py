@@ -19,6 +19,9 @@ from tests.integration import _debs, _scans
 from tests.support import require
 from tests.support.controllers import Controller
 
+# What is made once for all of them is made in one worker.
+pytestmark = pytest.mark.xdist_group("upgrades")
+
 Packages = dict[str, list[pathlib.Path]]
 
 # With alternatives, units, init scripts, cron files, triggers of other packages, compiled modules and libraries.
