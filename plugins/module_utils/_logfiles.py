@@ -21,6 +21,7 @@ import typing as t
 import zlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import reason
+from ansible_collections.bulwark.servers.plugins.module_utils._trust import doubts
 
 _HEAD = 1_024
 _TAIL = 256
@@ -33,7 +34,8 @@ _ATTEMPTS = 5
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # How many places in files that are gone are remembered: they may come back from an archive.
 _MOST_POSITIONS = 200
-_UNREADABLE = (OSError, EOFError, zlib.error)
+# What reading a file can end with.
+UNREADABLE = (OSError, EOFError, zlib.error)
 
 Position = t.Dict[str, t.Any]
 
@@ -62,7 +64,7 @@ class LogFile:
             self._stream = t.cast("t.IO[bytes]", gzip.GzipFile(fileobj=self._raw, mode="rb"))
         try:
             self.head = self._read(_HEAD)
-        except _UNREADABLE:
+        except UNREADABLE:
             self.head = b""
         self._place = len(self.head)
 
@@ -78,7 +80,7 @@ class LogFile:
         while size > 0 and self._damage is None:
             try:
                 part = read(size)
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 self._damage = error
                 break
             if not part:
@@ -105,7 +107,7 @@ class LogFile:
             return
         try:
             tail = self._bytes_before(offset)
-        except _UNREADABLE:
+        except UNREADABLE:
             tail = b""
         if _digest(tail) != position["tail"]:
             self.rewritten = True
@@ -180,6 +182,16 @@ class LogFile:
         }
 
 
+def damage(error: Exception) -> str:
+    """Return what is wrong with a file that could not be read, of the errors that reading it can end with."""
+    if isinstance(error, EOFError):
+        return "it ends in the middle of what is compressed"
+    if isinstance(error, OSError) and error.errno is not None:
+        return reason(error)
+    # What Python says of it quotes bytes and checksums.
+    return "its end in .gz says that it is compressed, but it is not, or it is damaged"
+
+
 def _reason(error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "it is a symbolic link, which is not followed: name its target in paths"
@@ -191,13 +203,17 @@ def _digest(content: bytes) -> str:
 
 
 class Follower:
-    """The files of one reader. missing: positions of files that are not there any more; skipped: what can't be read."""
+    """The files of one reader. missing: positions of files that are not there any more; skipped: what can't be read.
+
+    doubted: files and directories that others than root can change, and who; what was read there may not be all.
+    """
 
     def __init__(self, positions: t.Sequence[Position] = ()) -> None:
         """positions: as ``state`` returned them."""
         self._positions = list(positions)
         self._files: list[LogFile] = []
         self.skipped: list[tuple[str, str]] = []
+        self.doubted: dict[str, str] = {}
         self.missing: list[Position] = []
 
     def open(self, paths: t.Sequence[str]) -> list[LogFile]:
@@ -214,6 +230,7 @@ class Follower:
             for file in opened:
                 file.close()
             self.skipped.clear()
+            self.doubted.clear()
         else:
             opened = self._open_all(paths)
         self._files = _distinct(opened)
@@ -247,6 +264,7 @@ class Follower:
                 os.close(descriptor)
                 self.skipped.append((path, "no regular file"))
                 continue
+            self.doubted.update(doubts(path, descriptor))
             opened.append(LogFile(path, descriptor, status, rotated=path not in current))
         return opened
 
@@ -260,6 +278,14 @@ class Follower:
                 matched.update(id(one) for one in fitting)
                 file.go_on(position)
         self.missing = [position for position in self._positions if id(position) not in matched]
+
+    @property
+    def doubts(self) -> list[tuple[str, str]]:
+        """Return what others can change, and in one sentence what that means."""
+        return [
+            (path, "it can be written by %s, who may have changed what it says" % who)
+            for path, who in self.doubted.items()
+        ]
 
     @property
     def lost(self) -> list[str]:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import time
 import typing as t
-import zlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
-from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower, LogFile
+from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
+    UNREADABLE,
+    Follower,
+    LogFile,
+    damage,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
@@ -111,8 +115,8 @@ class _Run:
                 self.reader.read(chunk)
                 if deadline.passed():
                     return False
-        except (OSError, EOFError, zlib.error) as error:
-            self._scope.skip(printable(file.path), "cannot be read to its end: %s" % error)
+        except UNREADABLE as error:
+            self._scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
         return True
 
     def _rewritten(self, file: LogFile) -> None:
@@ -130,7 +134,7 @@ class _Run:
         """Say in the coverage what was read, and what could not be."""
         scope, reader, follower = self._scope, self.reader, self.follower
         scope.examined = reader.events
-        for path, reason in follower.skipped:
+        for path, reason in (*follower.skipped, *follower.doubts):
             scope.skip(printable(path), reason)
         for path in follower.lost:
             scope.skip(printable(path), "was removed after it was read; what came to it in between was not seen")

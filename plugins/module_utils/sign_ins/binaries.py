@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower
+from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import UNREADABLE, Follower, damage
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import utmp
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts import Reading, said
@@ -30,6 +30,7 @@ class RecordLog:
         self._follower = Follower(saved)
         self._files = self._follower.open([path])
         self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
+        self.doubts = [(printable(name), reason) for name, reason in self._follower.doubts]
         self.records = 0
 
     @property
@@ -56,8 +57,8 @@ class RecordLog:
                             yield one._replace(time=self._reading.moment(one.time, file.modified))
                     if self._reading.over():
                         return
-            except (OSError, EOFError, ValueError) as error:
-                self.problems.append((printable(file.path), said(getattr(error, "strerror", None) or str(error))))
+            except UNREADABLE as error:
+                self.problems.append((printable(file.path), said(damage(error))))
 
 
 class LastSignIns:

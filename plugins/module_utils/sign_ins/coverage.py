@@ -23,7 +23,8 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     problems += [problem for log in sources.records for problem in log.problems] + sources.last.problems
     if sources.journal is not None and sources.journal.problem:
         problems.append(("journal", sources.journal.problem))
-    for subject, reason in sorted(set(problems)):
+    doubts = [doubt for log in [*texts, *sources.only_lines, *sources.records] for doubt in log.doubts]
+    for subject, reason in [*sorted(set(problems)), *sorted(set(doubts))]:
         scope.skip(subject, reason)
     for log in texts:
         for path in log.lost:

@@ -9,10 +9,14 @@ import contextlib
 import glob
 import os
 import typing as t
-import zlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower, LogFile
+from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
+    UNREADABLE,
+    Follower,
+    LogFile,
+    damage,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
@@ -20,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model imp
 _DAY = 86_400.0
 _MOST_NAMES = 1_000
 _OTHERWISE = "it is compressed with something other than gzip, which is not read"
-_UNREADABLE = (OSError, EOFError, zlib.error)
 
 OnLine = t.Callable[[Line, float], None]
 
@@ -44,7 +47,8 @@ class Reading:
 class TextLog:
     """One log file with its rotated ones, followed from where it was left.
 
-    problems: what could not be read, and why. rewritten: files that are not what they were where they had been read.
+    problems: what could not be read, and why. doubts: what others than root can change, and who. rewritten: files that
+    are not what they were where they had been read.
     lost: files that are gone, and may have had more than was read.
     """
 
@@ -57,6 +61,7 @@ class TextLog:
         self._attempts = Attempts(saved.get("attempts", []))
         self._files = self._follower.open([path])
         self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
+        self.doubts = [(printable(name), reason) for name, reason in self._follower.doubts]
         if not saved:  # later, what is in them was read before it was compressed
             self.problems += [(printable(name), _OTHERWISE) for name in _compressed_otherwise(path, reading.since)]
         self.rewritten: list[str] = []
@@ -146,8 +151,8 @@ class TextLog:
                     yield chunk, file
                     if self._reading.over():
                         return
-            except _UNREADABLE as error:
-                self.problems.append((printable(file.path), said(getattr(error, "strerror", None) or str(error))))
+            except UNREADABLE as error:
+                self.problems.append((printable(file.path), said(damage(error))))
 
     def _settled(self, family: str) -> t.Iterator[SignIn]:
         if not self._reading.cut_short:

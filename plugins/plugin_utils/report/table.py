@@ -123,6 +123,15 @@ def _explained(entries: t.Sequence[model.Coverage], width: int) -> list[str]:
     return ["", *textwrap.wrap(f"{words}; the report lists them.", width)] if words else []
 
 
+def _left_out(gap: coverage.Gap) -> str:
+    """Return how much was left out, and the first of it, where the reason doesn't name it."""
+    words = f"{counted(gap.skipped_count, 'subject')} skipped"
+    subject = gap.skipped[0][1] if gap.skipped else ""
+    if not subject or subject in gap.reason:
+        return words
+    return f"{words}: {'' if gap.skipped_count == 1 else 'such as '}{visible(subject, 120)}"
+
+
 def _gaps(gaps: t.Sequence[coverage.Gap], width: int, covered: bool) -> list[str]:
     if not covered:
         return ["Nothing was checked."]
@@ -131,7 +140,7 @@ def _gaps(gaps: t.Sequence[coverage.Gap], width: int, covered: bool) -> list[str
     text = ["Not checked:"]
     for gap in gaps[:_GAP_LIMIT]:
         about = filter(None, (capability_name(gap.capability), coverage.scope_words(gap.scopes, gap.every)))
-        part = f" (partly; {counted(gap.skipped_count, 'subject')} skipped)" if gap.status == "partial" else ""
+        part = f" (partly; {_left_out(gap)})" if gap.status == "partial" else ""
         hosts = alike.hosts([visible(host, 60) for host in gap.hosts], 5)
         sentence = f"{hosts}: {', '.join(about)}{part}: {visible(gap.reason, 300)}"
         text += wrapped(sentence, width)

@@ -115,6 +115,19 @@ def test_the_last_lines_say_what_was_not_checked_of_whom_and_why() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("skipped", "count", "words"),
+    [
+        ((("/var/log/a.gz", "it is damaged"),), 1, "(partly; 1 subject skipped: /var/log/a.gz): it is damaged"),
+        ((("/a", "no"), ("/b", "no")), 7, "(partly; 7 subjects skipped: such as /a): no"),
+        ((("/a", "/a was changed"),), 1, "(partly; 1 subject skipped): /a was changed"),
+    ],
+)
+def test_what_was_left_out_is_named(skipped: tuple[tuple[str, str], ...], count: int, words: str) -> None:
+    entry = samples.coverage(status="partial", reason="", skipped=skipped, skipped_count=count)
+    assert words in " ".join(table.lines([], [entry], width=200))
+
+
 @pytest.mark.parametrize("attack", samples.ATTACKS)
 def test_what_a_host_sent_is_printable(attack: str) -> None:
     data = samples.hostile(attack)
