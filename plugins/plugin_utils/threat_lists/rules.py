@@ -77,12 +77,13 @@ def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime) -> Com
 
 def _read(threat_list: ThreatList, now: dt.datetime) -> tuple[list[Entry], list[Problem]]:
     path = str(threat_list.path)
+    where = f"threat_lists, '{threat_list.name}': {path}"
     try:
         if threat_list.path.stat().st_size > _MOST_BYTES:
-            raise ContentError(f"threat_lists: {path} has more than {_MOST_BYTES >> 20} MiB; give a shorter list")
+            raise ContentError(f"{where} has more than {_MOST_BYTES >> 20} MiB; give a shorter list")
         content = threat_list.path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff")
     except OSError as error:
-        raise ContentError(f"threat_lists: {path} cannot be read: {error.strerror}") from error
+        raise ContentError(f"{where} cannot be read: {error.strerror}") from error
     try:
         if threat_list.format == "stix":
             entries, named = stix.read(content, now, threat_list.kind)
@@ -96,15 +97,22 @@ def _read(threat_list: ThreatList, now: dt.datetime) -> tuple[list[Entry], list[
             entries, foreign = found.entries, found.foreign
             problems = [Problem(path, line, reason) for line, reason in found.wrong]
     except EntryError as error:
-        raise ContentError(f"threat_lists: {path}: {error}") from error
+        raise ContentError(f"{where}: {error}") from error
+    if not entries:
+        raise ContentError(f"{where} has no entry that can be used{_why(problems, foreign)}; correct it or leave it out")
     if len(problems) > _NAMED_LINES:
         more = len(problems) - _NAMED_LINES
         problems = [*problems[:_NAMED_LINES], Problem(path, None, f"{more} more entries that can't be used")]
     if foreign:
         problems.append(Problem(path, None, f"{foreign} entries are names of other systems, and not used"))
-    if not entries:
-        problems.append(Problem(path, None, "it has no entry that can be used"))
     return entries, problems
+
+
+def _why(problems: t.Sequence[Problem], foreign: int) -> str:
+    if problems:
+        first = problems[0]
+        return f" ({f'line {first.line}: ' if first.line else ''}{first.reason})"
+    return f" ({foreign} are names of other systems)" if foreign else ""
 
 
 def _add(threat_list: ThreatList, entries: t.Iterable[Entry], compiled: Compiled) -> None:

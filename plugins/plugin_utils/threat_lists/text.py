@@ -83,12 +83,15 @@ def read_csv(text: str, kind: str | None, column: int | str) -> Found:
     separator = max((",", ";", "\t"), key=sample.count)
     rows = list(csv.reader((line for _number, line in lines), delimiter=separator, skipinitialspace=True))
     place = column - 1 if isinstance(column, int) else _place(rows[0], column)
+    widest = max(map(len, rows), default=0)
+    if place >= widest:
+        raise EntryError(f"there is no column {column}, only {widest}; give the number of one that there is, or its name")
     found = Found()
     for (number, _line), row in zip(lines, rows, strict=False):
         if number == lines[0][0] and not isinstance(column, int):
             continue
         if place >= len(row):
-            found.wrong.append((number, f"it has only {len(row)} columns"))
+            found.wrong.append((number, f"it has no column {place + 1}"))
             continue
         found.add(row[place], kind, "", number)
     if found.wrong and isinstance(column, int) and found.wrong[0][0] == lines[0][0]:

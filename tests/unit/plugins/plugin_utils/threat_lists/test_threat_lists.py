@@ -92,7 +92,7 @@ CSV = '# feed\nfirst_seen,"dst_ip",port\n2024-01-01,192.0.2.1,443\n2024-01-02,"1
 def test_a_column_of_a_csv_file_by_name_or_number(column: str | int) -> None:
     found = text.read_csv(CSV, "address", column)
     assert [each.value for each in found.entries] == ["192.0.2.1", "192.0.2.2"]
-    assert found.wrong == [(5, "it has only 1 columns")]
+    assert found.wrong == [(5, "it has no column 2")]
 
 
 def test_a_csv_file_without_names_and_with_semicolons() -> None:
@@ -312,9 +312,28 @@ def test_wrong_lines_are_named_up_to_five(tmp_path: pathlib.Path) -> None:
     assert str(found.problems[-1]).endswith("4 more entries that can't be used")
 
 
-def test_a_list_with_nothing_in_it_is_named(tmp_path: pathlib.Path) -> None:
-    _engine, found = compiled(tmp_path, "# nothing\n")
-    assert [str(problem).partition(": ")[2] for problem in found.problems] == ["it has no entry that can be used"]
+@pytest.mark.parametrize(
+    ("content", "fields", "words"),
+    [
+        ("# nothing\n", {}, "has no entry that can be used; correct it or leave it out"),
+        (
+            "\nnonsense\n",
+            {},
+            r"has no entry that can be used (line 2: 'nonsense' is no address, network, hash or domain;",
+        ),
+        (r"C:\a.exe", {"kind": "name"}, "has no entry that can be used (1 are names of other systems); correct it or"),
+        ("192.0.2.1,80\n", {"format": "csv", "column": 3}, ": there is no column 3, only 2; give the number of one"),
+    ],
+)
+def test_a_list_of_which_nothing_can_be_used_is_an_error(
+    tmp_path: pathlib.Path, content: str, fields: dict[str, t.Any], words: str
+) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text(content)
+    with pytest.raises(ContentError) as caught:
+        rules.compile_lists(options.checked([{"path": str(file), "name": "feed", **fields}]), NOW)
+    assert str(caught.value).startswith(f"threat_lists, 'feed': {file}{'' if words[0] == ':' else ' '}{words}")
+    assert "\n" not in str(caught.value)
 
 
 def test_there_is_an_end_to_how_many_go_to_hosts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +344,7 @@ def test_there_is_an_end_to_how_many_go_to_hosts(tmp_path: pathlib.Path, monkeyp
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ContentError, match=r"threat_lists: .*absent cannot be read: No such file"):
+    with pytest.raises(ContentError, match=r"threat_lists, 'absent': .*absent cannot be read: No such file"):
         rules.compile_lists(options.checked([str(tmp_path / "absent")]), NOW)
     with pytest.raises(ContentError, match="there is no column 'x'"):
         compiled(tmp_path, "a,b\n", file="list.csv", column="x")
