@@ -65,7 +65,8 @@ def unfiltered(payload: t.Mapping[str, t.Any]) -> RuleSet:
 
 def without_prefilter(payload: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the compiled form of rules without what they can't match without."""
-    rules = [{name: value for name, value in each.items() if name != "prefilter"} for each in payload["rules"]]
+    unwanted = ("prefilter", "needs")
+    rules = [{name: value for name, value in each.items() if name not in unwanted} for each in payload["rules"]]
     return {**payload, "rules": rules}
 
 

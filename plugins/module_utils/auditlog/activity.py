@@ -142,16 +142,16 @@ class Activity:
 
     @once
     def exe(self) -> str:
-        return _known(self.parts[EXE] or b"")
+        return known_text(self.parts[EXE] or b"")
 
     @once
     def comm(self) -> str:
-        return _known(self.parts[COMM] or b"")
+        return known_text(self.parts[COMM] or b"")
 
     @once
     def keys(self) -> tuple[str, ...]:
         """The keys of the rules that made the event; several are separated by a byte 1."""
-        key = _known(self.parts[KEY] or b"")
+        key = known_text(self.parts[KEY] or b"")
         return tuple(key.split("\x01")) if key else ()
 
     @once
@@ -190,12 +190,12 @@ class Activity:
     @once
     def cwd(self) -> str:
         found = _CWD.search(self.event.raw)
-        return _known(found.group(1)) if found else ""
+        return known_text(found.group(1)) if found else ""
 
     @once
     def paths(self) -> tuple[PathItem, ...]:
         return tuple(
-            PathItem(int(item), _known(name), decode.text(mode), decode.text(owner), decode.text(kind))
+            PathItem(int(item), known_text(name), decode.text(mode), decode.text(owner), decode.text(kind))
             for item, name, mode, owner, kind in PATH.findall(self.event.raw)
         )
 
@@ -225,8 +225,13 @@ class Activity:
         )
 
 
-def _known(raw: bytes) -> str:
+def known_text(raw: bytes) -> str:
     return decode.text(decode.unquoted(raw))
+
+
+def arguments(raw: bytes) -> tuple[str, ...]:
+    """Return the arguments in an EXECVE record that has all of them."""
+    return decode.arguments([raw], _MOST_ARGUMENTS)
 
 
 def process_arguments(process: Process) -> tuple[str, ...]:
@@ -244,8 +249,8 @@ def _arguments(raw: bytes) -> tuple[str, ...]:
 
 def process_original(process: Process) -> str:
     """Return what was executed: of a script not the interpreter."""
-    return _known(process.original)
+    return known_text(process.original)
 
 
 def process_image(process: Process) -> str:
-    return _known(process.exe)
+    return known_text(process.exe)

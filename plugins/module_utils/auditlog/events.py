@@ -14,11 +14,15 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT
+
 # A line may begin with the node it is from. The kernel's timestamps have three digits of milliseconds.
 RUN = re.compile(
     rb"(?:node=\S+ )?type=(\S+) msg=(audit\((\d+)\.(\d+):(\d+)\):?)(.*)\n(?:(?:node=\S+ )?type=\S+ msg=\2.*\n)*"
 )
+Match = t.Match[bytes]
 _LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
+_ANY = tuple(NEXT.groupindex[name] for name in ("first", "any", "any_s", "any_ms", "any_n"))
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 
 # Where one of these comes first, the log is out of order, and the call is still to come.
@@ -61,6 +65,12 @@ class Event(t.NamedTuple):
                 yield found.group(1), found.group(5)
 
 
+def event_of(whole: Match) -> Event:
+    """Return the event of an execution that ``wholes`` took apart."""
+    seconds, milliseconds, serial = whole.group(2, 3, 4)
+    return Event(int(seconds), int(milliseconds), int(serial), b"SYSCALL", whole.group())
+
+
 class Joiner:
     """Puts events together from chunks of whole lines. ``damaged``: how many lines were no records."""
 
@@ -83,28 +93,41 @@ class Joiner:
 
     def events(self, chunk: bytes) -> t.Iterator[Event]:
         """Return the events that are complete now. chunk: lines, each with its end."""
+        for one in self.found(chunk):
+            yield one if isinstance(one, Event) else event_of(one)
+
+    def found(self, chunk: bytes) -> t.Iterator[Event | Match]:
+        """Return the same, but the executions that ``wholes`` took apart as that left them."""
         pending, is_multiple = self._pending, _MULTIPLE.match
         position = 0
-        for found in RUN.finditer(chunk):
+        newest = b""
+        for found in NEXT.finditer(chunk):
             start, end = found.span()
             if start != position:
                 self.damaged += _lines(chunk[position:start])
             position = end
-            first, identity, seconds, milliseconds, serial = found.group(1, 2, 3, 4, 5)
-            now = int(seconds)
-            if now > self._newest:
-                if pending:
-                    # By the time before this event: its log may be a little out of order.
-                    yield from self._late()
-                self._newest = now
+            identity, seconds = found.group(1, 2)
+            whole = identity is not None
+            if not whole:
+                first, identity, seconds, milliseconds, serial = found.group(*_ANY)
+            if seconds != newest:
+                newest = seconds
+                now = int(seconds)
+                if now > self._newest:
+                    if pending:
+                        # By the time before this event: its log may be a little out of order.
+                        yield from self._late()
+                    self._newest = now
             if identity in pending:
                 self._wait(identity, chunk[start:end])
                 if chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start):
                     yield self._joined(identity)
+            elif whole:
+                yield found
             elif is_multiple(first) is None or (
                 first not in _NEVER_FIRST and chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start)
             ):
-                yield Event(now, int(milliseconds), int(serial), first, chunk[start:end])
+                yield Event(int(seconds), int(milliseconds), int(serial), first, chunk[start:end])
             else:
                 self._wait(identity, chunk[start:end])
                 if len(pending) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:

@@ -22,18 +22,25 @@ _PARTS = 4
 _MOST_DEPTH = 16
 
 
-class Process(t.NamedTuple):
+class Process:
     """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE.
 
     original: the name that was executed, for a script the script's; as in a PATH record, absolute if that is known.
+    facts: what rules make of it as the parent of others (``candidates``), None where nobody asked yet.
     """
 
-    pid: bytes
-    exe: bytes
-    arguments: bytes
-    original: bytes
-    parent: t.Any  # Process or None; mypy knows no recursive named tuples in Python 3.8
-    depth: int
+    __slots__ = ("arguments", "depth", "exe", "facts", "original", "parent", "pid")
+
+    def __init__(
+        self, pid: bytes, exe: bytes, arguments: bytes, original: bytes, parent: Process | None, depth: int
+    ) -> None:
+        self.pid = pid
+        self.exe = exe
+        self.arguments = arguments
+        self.original = original
+        self.parent = parent
+        self.depth = depth
+        self.facts: t.Any = None
 
 
 class Processes:
@@ -66,7 +73,8 @@ class Processes:
         if parent is not None:
             depth = parent.depth + 1
             if depth >= _MOST_DEPTH:
-                parent, depth = parent._replace(parent=None, depth=0), 1
+                parent = Process(parent.pid, parent.exe, parent.arguments, parent.original, None, 0)
+                depth = 1
         known[pid] = Process(pid, exe, arguments[:_MOST_BYTES], original, parent, depth)
 
     def seen(self, pid: bytes, ppid: bytes, exe: bytes, title: bytes) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, Match, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Looked, Verdicts, Views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import NOTHING, Looked, Verdicts, Views
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
@@ -45,6 +46,7 @@ class Reader:
         processes = Processes(kept.get("processes", ()))
         self._processes = processes
         self._verdicts = Verdicts(self._rules, compiled, processes)
+        self._executions = Executions(self._rules, compiled, processes, self._verdicts)
         self.tally = Tally(SCOPE)
         self.events = 0
         self.first_time: float | None = None
@@ -62,11 +64,11 @@ class Reader:
     @property
     def commands(self) -> int:
         """How many different commands were looked at, as far as that was remembered."""
-        return self._verdicts.commands
+        return self._verdicts.commands + self._executions.commands
 
     def read(self, chunk: bytes) -> None:
         """Look at the events in a chunk of whole lines."""
-        self._look_at(self._joiner.events(chunk))
+        self._look_at(self._joiner.found(chunk))
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
@@ -82,20 +84,31 @@ class Reader:
             "last_time": self.last_time,
         }
 
-    def _look_at(self, events: t.Iterable[Event]) -> None:
-        look = self._verdicts.look
+    def _look_at(self, found: t.Iterable[Event | Match]) -> None:
+        look, look_at_execution = self._verdicts.look, self._executions.look
         since = self._since
-        event = None
-        for event in events:
+        one: Event | Match | None = None
+        for one in found:
             self.events += 1
+            event = one if one.__class__ is Event else None
+            if event is None and since is None and self.first_time is not None:
+                looked = look_at_execution(one)
+                if looked is NOTHING:
+                    continue
+                event = event_of(one)
+                if looked is not None:
+                    self._found(event, looked)
+                    continue
+            elif event is None:
+                event = event_of(one)
             if since is not None and event.time < since:
                 continue
             if self.first_time is None:
                 self.first_time = event.time
             for looked in look(event):
                 self._found(event, looked)
-        if event is not None:
-            self.last_time = max(self.last_time, event.time)
+        if one is not None:
+            self.last_time = max(self.last_time, (one if isinstance(one, Event) else event_of(one)).time)
 
     def _found(self, event: Event, looked: Looked) -> None:
         time = event.time

@@ -92,6 +92,11 @@ def _kinds(node: t.Sequence[t.Any]) -> frozenset[str] | None:
     return None
 
 
+def is_argument(field: str) -> bool:
+    """Return whether a field of an EXECVE record is one of the arguments."""
+    return field[:1] == "a" and field[1:].isdigit()
+
+
 class ArgumentIndex:
     """Which rules for EXECVE records have to be tried because of the arguments.
 
@@ -116,12 +121,11 @@ class ArgumentIndex:
         self._anywhere.seal()
 
     def _add(self, kind: str, name: str, text: str, number: int) -> None:
-        is_argument = name[:1] == "a" and name[1:].isdigit()
         if name == "type" and (kind, text) == ("equals", "execve"):
             self._always.add(number)
-        elif kind in ("gram", "part") and (is_argument or name == ALL_FIELDS):
+        elif kind in ("gram", "part") and (is_argument(name) or name == ALL_FIELDS):
             self._anywhere.add(kind, text, number)
-        elif is_argument:
+        elif is_argument(name):
             place = int(name[1:])
             self._places = max(self._places, place + 1)
             table = self._equals if kind == "equals" else self._bases

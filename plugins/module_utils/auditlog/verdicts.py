@@ -41,6 +41,8 @@ _MESSAGE = re.compile(
 
 Numbers = t.FrozenSet[int]
 _NONE: Numbers = frozenset()
+# What is another one each time, of what rules for records may ask for.
+_VARYING = frozenset((activity.A0, activity.A1, activity.A2, activity.A3, activity.SES, activity.PID, activity.PPID))
 
 
 class Hit(t.NamedTuple):
@@ -82,7 +84,7 @@ class Looked(t.NamedTuple):
     views: Views | None
 
 
-_NOTHING = Looked((), None)
+NOTHING = Looked((), None)
 
 
 class _Known:
@@ -153,6 +155,36 @@ class Verdicts:
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
         self.commands = 0
 
+    @property
+    def only_paths(self) -> bool:
+        """Whether of the records that executions have no others than calls, arguments and paths can matter."""
+        return self._only_paths or "auditd" not in self._sources
+
+    @property
+    def of_arguments(self) -> Numbers:
+        """The rules for which it matters what an EXECVE record holds."""
+        return self._record_rules.relevant(b"EXECVE")
+
+    def ignores_call(self, subject: Activity) -> bool:
+        """Return whether no rule matches the SYSCALL record of an event, nor of others with the same accounts."""
+        if "auditd" not in self._sources:
+            return True
+        parts = subject.parts
+        shape = self._shape(parts[0] or b"", parts[1] or b"", parts[2])
+        call = views.call_record_view(subject)
+        for beside in shape.beside:
+            if beside.source == "auditd" and (
+                beside.getter in _VARYING or self._rules.candidates("auditd", beside.name, call.get(beside.name))
+            ):
+                return False
+        return shape.cached and self._of_call(parts, call)[1] == _NONE
+
+    def ignores_paths(self, raw: bytes) -> bool:
+        """Return whether no rule matches a PATH record of an event."""
+        if "auditd" not in self._sources:
+            return True
+        return not any(self._record(kind, body)[0] for kind, body in rawfields.units(raw, True))
+
     def look(self, event: Event) -> t.Sequence[Looked]:
         """Return what the rules say of the next event, nothing where none matches."""
         found = activity.SYSCALL.search(event.raw)
@@ -214,15 +246,15 @@ class Verdicts:
                 beside |= numbers
         known = self._known.get(key) or self._older.get(key)
         if known is _NEVER and not beside:
-            return _NOTHING
+            return NOTHING
         if known is not None and known is not _NEVER:
             values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked)) if known.asked else beside
             verdict = known.verdicts.get(values)
             if verdict is not None:
                 if not verdict:
-                    return _NOTHING
+                    return NOTHING
                 subject = Activity(event, parts, process, parent)
-                return Looked(verdict, Views(functools.partial(self._views, subject)))
+                return Looked(verdict, Views(functools.partial(self.views, subject)))
         subject = Activity(event, parts, process, parent)
         if shape.executes:
             self.commands += 1
@@ -248,12 +280,12 @@ class Verdicts:
             narrow = numbers & self._narrow
             if narrow:
                 numbers = (numbers - narrow) | self._by_image(view, narrow)
-            cached &= self._try(numbers, place, view, view, in_key, rawfields.CALL, asked, hits)
+            cached &= self.try_rules(numbers, place, view, view, in_key, rawfields.CALL, asked, hits)
         if "auditd" in self._sources:
             cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
             self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
-        return Looked(tuple(hits), Views(lambda: seen)) if hits else _NOTHING
+        return Looked(tuple(hits), Views(lambda: seen)) if hits else NOTHING
 
     def _in_key(self, source: str, executes: bool) -> tuple[frozenset[str], tuple[str, ...]]:
         """Return the fields that follow from an event's key, and those of them that say which rules to try."""
@@ -277,12 +309,7 @@ class Verdicts:
         """Ask the rules that are written for records. Returns whether that holds for other events with the same key."""
         seen += [_EMPTY] * (_CALL - len(seen))
         call = views.call_record_view(subject)
-        parts = subject.parts
-        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10])
-        known = self._calls.get(unit)
-        if known is None:
-            known = self._calls_for(unit, call)
-        numbers, matching, by_ids = known
+        numbers, matching, by_ids = self._of_call(subject.parts, call)
         seen.append(call)
         if by_ids:
             asked[activity.IDS] = None
@@ -291,9 +318,9 @@ class Verdicts:
             numbers, matching = numbers | more, None if more else matching
         cached = True
         if matching is None:
-            cached = self._try(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
+            cached = self.try_rules(numbers, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
         elif matching:
-            cached = self._try(matching, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
+            cached = self.try_rules(matching, _CALL, call, call, rawfields.RECORD_KEY, rawfields.RECORD, asked, hits)
         usual = rawfields.usual(subject.event.raw, paths)
         if usual not in self._quiet:
             is_quiet = True
@@ -318,6 +345,20 @@ class Verdicts:
             matching = self._rules.try_rules(numbers, view)
             if matching:
                 self._about_record(matching, view, call, seen, hits)
+
+    def _of_call(self, parts: t.Sequence[t.Any], call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
+        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10])
+        return self._calls.get(unit) or self._calls_for(unit, call)
+
+    def try_arguments(self, numbers: Numbers, subject: Activity, hits: list[Hit]) -> None:
+        """Try rules for the EXECVE record of an event none of whose other records any rule is for."""
+        view = RecordView("auditd", views.argument_fields(subject))
+        matching = self._rules.try_rules(numbers, view)
+        if matching:
+            seen = [_EMPTY] * _CALL
+            call = views.call_record_view(subject)
+            seen.append(call)
+            self._about_record(matching, view, call, seen, hits)
 
     def _calls_for(self, unit: t.Any, call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
         """Return the rules to try for SYSCALL records of a unit; where that follows from it, also which match.
@@ -368,7 +409,7 @@ class Verdicts:
             self._records[kind, unit] = known
         return known
 
-    def _try(
+    def try_rules(
         self,
         numbers: t.Collection[int],
         place: int,
@@ -405,7 +446,7 @@ class Verdicts:
         if key is not None:
             known = self._known.get(key) or self._older.get(key)
             if known is _NEVER:
-                return _NOTHING
+                return NOTHING
         seen = [
             view
             for kind, body in event.records()
@@ -426,9 +467,9 @@ class Verdicts:
             asked.update(view.asked)
         if key is not None and not hits and not rawfields.MESSAGE_VARIES & asked:
             self._keep(key, len(event.raw), (), _NONE, None, ())
-        return Looked(tuple(hits), Views(lambda: seen)) if hits else _NOTHING
+        return Looked(tuple(hits), Views(lambda: seen)) if hits else NOTHING
 
-    def _views(self, subject: Activity) -> list[LazyView]:
+    def views(self, subject: Activity) -> list[LazyView]:
         """Return the views of a call again, at the places that its verdict names."""
         seen: list[LazyView] = views.views(subject)[:_CALL]
         if "auditd" not in self._sources:

@@ -154,13 +154,13 @@ def _original_image(subject: Activity) -> str:
     return subject.resolved(first.name)
 
 
-_EXECUTION: dict[str, Maker] = {
+EXECUTION: dict[str, Maker] = {
     **_PROCESS,
     "OriginalImage": _original_image,
     # Of a call that failed, exe is still the program that called.
     "Paths": lambda a: tuple(a.resolved(path.name) for path in a.paths if path.item == 0),
 }
-_FAILED: dict[str, Maker] = {**_EXECUTION, "TargetFilename": _original_image}
+_FAILED: dict[str, Maker] = {**EXECUTION, "TargetFilename": _original_image}
 _CALL: dict[str, Maker] = {
     **_PROCESS,
     "A0": lambda a: a.part(activity.A0),
@@ -215,7 +215,7 @@ def views(subject: Activity) -> list[LazyView]:
     if call in EXECUTES:
         if subject.success == "no":
             return [LazyView("process_failed", _FAILED, subject)]
-        return [LazyView("process_creation", _EXECUTION, subject)]
+        return [LazyView("process_creation", EXECUTION, subject)]
     if call in _CONNECTS:
         return [LazyView("network_connection", _NETWORK, subject)]
     if call == "bind":
@@ -227,7 +227,7 @@ def views(subject: Activity) -> list[LazyView]:
 
 
 _SOURCES: dict[str, t.Mapping[str, Maker]] = {
-    "process_creation": _EXECUTION,
+    "process_creation": EXECUTION,
     "process_failed": _FAILED,
     "file_event": _FILE,
     "network_connection": _NETWORK,

@@ -120,6 +120,22 @@ class RuleSet:
         """Return which of these rules match, in ascending order."""
         return self._true(numbers, Values(view))
 
+    def try_values(self, numbers: t.Collection[int], values: Values) -> tuple[int, ...]:
+        """Return the same as ``try_rules`` where some of the values were there before."""
+        return self._true(numbers, values)
+
+    def excluded(self, numbers: t.Collection[int], values: Values) -> set[int]:
+        """Return which of these rules match no view that has this one's program, as far as that was found out."""
+        known = self._narrowing.known(numbers, values)
+        if known is None:
+            return set()
+        conditions, narrow = self._conditions, self._narrowing.narrow
+        return {
+            number
+            for number in numbers
+            if (known.get(number) or narrow(number, values, conditions[number], known)) is never
+        }
+
     def _true(self, numbers: t.Collection[int], values: Values) -> tuple[int, ...]:
         found = []
         conditions = self._conditions

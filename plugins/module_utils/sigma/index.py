@@ -21,6 +21,34 @@ _REMEMBERED = 2048
 _LONGEST_REMEMBERED = 256
 
 
+def gram_number(text: str) -> int:
+    """Return four characters as the number that GramFinder knows them by."""
+    number: int = _GRAM.unpack(text.encode("ascii"))[0]
+    return number
+
+
+class GramFinder:
+    """Finds groups of four characters in texts. wanted: as numbers."""
+
+    def __init__(self, wanted: t.Iterable[int]) -> None:
+        self._common = frozenset(wanted).intersection
+        self._unpackers: dict[int, t.Callable[[bytes, int], tuple[t.Any, ...]]] = {}
+
+    def __call__(self, text: str) -> list[int]:
+        """Return the groups that a text has.
+
+        They are looked up as numbers: those at every fourth place at once, four times, which is what makes it fast.
+        """
+        raw = text.encode("ascii", "replace")
+        size = (len(raw) // _STEP + 1) * _STEP
+        raw = raw.ljust(size + 4, b"\0")
+        unpack = self._unpackers.get(size)
+        if unpack is None:
+            unpack = self._unpackers[size] = struct.Struct("=%dI" % (size // 4)).unpack_from
+        common = self._common
+        return [*common(unpack(raw, 0)), *common(unpack(raw, 1)), *common(unpack(raw, 2)), *common(unpack(raw, 3))]
+
+
 class Lookup:
     """What rules ask of one field: whole values, last parts of paths, and groups of characters.
 
@@ -28,12 +56,11 @@ class Lookup:
     """
 
     def __init__(self) -> None:
-        self._unpackers: dict[int, struct.Struct] = {}
         self._equals: _Numbers = {}
         self._bases: _Numbers = {}
         self._parts: _Numbers = {}
         self._grams: _Numbers = {}
-        self._keys: frozenset[int] = frozenset()
+        self._grams_in: GramFinder | None = None
         self._remembered: dict[str, frozenset[int]] = {}
 
     def add(self, kind: str, text: str, number: int) -> None:
@@ -42,8 +69,8 @@ class Lookup:
 
     def seal(self) -> None:
         if len(self._grams) > _FEW_GRAMS:
-            self._grams = {_GRAM.unpack(text.encode("ascii"))[0]: numbers for text, numbers in self._grams.items()}
-            self._keys = frozenset(self._grams)
+            self._grams = {gram_number(text): numbers for text, numbers in self._grams.items()}
+            self._grams_in = GramFinder(self._grams)
             return
         for text, numbers in self._grams.items():
             self._parts.setdefault(text, []).extend(numbers)
@@ -69,24 +96,10 @@ class Lookup:
         for part, numbers in self._parts.items():
             if part in text:
                 found.update(numbers)
-        if self._keys:
+        if self._grams_in is not None:
             for gram in self._grams_in(text):
                 found.update(self._grams[gram])
         return found
-
-    def _grams_in(self, text: str) -> list[int]:
-        """Return the groups of four characters of a text that rules ask for.
-
-        They are looked up as numbers: those at every fourth place at once, four times, which is what makes it fast.
-        """
-        raw = text.encode("ascii", "replace")
-        size = (len(raw) // _STEP + 1) * _STEP
-        raw = raw.ljust(size + 4, b"\0")
-        unpacker = self._unpackers.get(size)
-        if unpacker is None:
-            unpacker = self._unpackers[size] = struct.Struct("=%dI" % (size // 4))
-        unpack, common = unpacker.unpack_from, self._keys.intersection
-        return [gram for offset in (0, 1, 2, 3) for gram in common(unpack(raw, offset))]
 
 
 class Index:

@@ -4,8 +4,8 @@
 """What the compiled form of rules is made of: JSON that the controller writes and the host reads.
 
 A compiled rule set is ``{"version": 1, "rules": [...], "correlations": [...], "lists": [...]}``. A rule has ``source``,
-the facts of ``Rule``, ``condition`` (a node), ``prefilter`` (what it can't match without, see ``index``), ``further``
-(more of the same kind, each about other fields) and ``fields`` (what else has to be in its views). Nodes are lists:
+the facts of ``Rule``, ``condition`` (a node), ``prefilter`` (what it can't match without, see ``index``), ``needs``
+(all that it can't match without, see ``sieve``) and ``fields`` (what else has to be in its views). Nodes are lists:
 
 ======================================  ==============================================================================
 ``["and", [node...]]``, ``["or", ...]``  all, or one of them

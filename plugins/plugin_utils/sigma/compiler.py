@@ -27,7 +27,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import
     either,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.parsed import Parsed, parse_all
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import further, prefilter
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import needed, prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import (
     ForeignError,
     Problem,
@@ -119,12 +119,11 @@ class _Compiler:
                 _check_syscall_numbers(node)
             places.append(len(self.rules))
             compiled = {**said, "source": source.name, "condition": node}
-            needed = prefilter(node)
-            if needed is not None:
-                compiled["prefilter"] = needed
-            beside = further(node)
-            if beside:
-                compiled["further"] = beside
+            quick, needs = prefilter(node), needed(node)
+            if quick is not None:
+                compiled["prefilter"] = quick
+            if needs:
+                compiled["needs"] = needs
             if said.get("subject"):
                 compiled["fields"] = sorted(said["subject"])
             self.rules.append(compiled)

@@ -101,26 +101,39 @@ _RARE = 0.0005
 _ORDINARY_PROGRAM = 0.05
 # By length, of what none of the ordinary lines has.
 _UNSEEN = {1: 0.3, 2: 0.05, 3: 0.01, 4: 0.002}
+# Characters that are in arguments of shells, and in few others.
+_SHELL = frozenset("|;<>`&")
 _LINES = _ORDINARY.lower().splitlines()
 
 
 def prefilter(condition: Node) -> list[list[t.Any]] | None:
     """Return what an event that satisfies a condition has, as the module's docstring says."""
     found = _clauses(condition)
-    return _listed(min(found, key=_cost)) if found else None
+    return _listed(_quick(min(found, key=_cost))) if found else None
 
 
-def further(condition: Node) -> list[list[list[t.Any]]]:
-    """Return what such an event has beside that: for each set of fields that is looked at, the rarest."""
+def needed(condition: Node) -> list[list[list[t.Any]]]:
+    """Return all that such an event has, as exact as it is known: for each set of fields that is looked at, the rarest.
+
+    Each is as what ``prefilter`` returns, but for ``gram``: its texts are pairs of the group and of the whole text.
+    """
     found = sorted(_clauses(condition), key=_cost)
     by_fields: dict[frozenset[str], _Clause] = {}
     for clause in found:
         by_fields.setdefault(frozenset(field for _kind, field, _text in clause), clause)
-    return [_listed(clause) for clause in by_fields.values() if clause != found[0]]
+    return [_listed(_exact(clause)) for clause in by_fields.values()]
 
 
-def _listed(clause: _Clause) -> list[list[t.Any]]:
-    kinds: dict[tuple[str, str], list[str]] = {}
+def _quick(clause: _Clause) -> set[tuple[str, str, t.Any]]:
+    return {(kind, field, _gram(text) if kind == "gram" else text) for kind, field, text in clause}
+
+
+def _exact(clause: _Clause) -> set[tuple[str, str, t.Any]]:
+    return {(kind, field, (_gram(text), text) if kind == "gram" else text) for kind, field, text in clause}
+
+
+def _listed(clause: t.Iterable[tuple[str, str, t.Any]]) -> list[list[t.Any]]:
+    kinds: dict[tuple[str, str], list[t.Any]] = {}
     for kind, field, text in sorted(clause):
         kinds.setdefault((kind, field), []).append(text)
     return [[kind, field, texts] for (kind, field), texts in kinds.items()]
@@ -180,14 +193,19 @@ def _patterns(fields: t.Sequence[str], patterns: t.Sequence[t.Sequence[str]]) ->
 
 
 def _grams(fields: t.Sequence[str], text: str) -> list[_Clause]:
-    """Return a clause for the rarest four characters of a text that one of the fields contains."""
+    """Return a clause for a text that one of the fields contains."""
     lower = text.lower()
-    grams = [lower[place : place + GRAM] for place in range(len(lower) - GRAM + 1)]
-    usable = [gram for gram in grams if gram.isascii()]
-    if usable:
-        rarest = min(usable, key=lambda gram: (_part_cost(gram), gram))
-        return [frozenset(("gram", field, rarest) for field in fields)]
+    if _gram(lower) is not None:
+        return [frozenset(("gram", field, lower) for field in fields)]
     return [frozenset(("part", field, lower) for field in fields)] if lower else []
+
+
+@functools.lru_cache(maxsize=16384)
+def _gram(text: str) -> str | None:
+    """Return the rarest four characters of a text, None where it has none that can be looked for."""
+    grams = [text[place : place + GRAM] for place in range(len(text) - GRAM + 1)]
+    usable = [gram for gram in grams if gram.isascii()]
+    return min(usable, key=lambda gram: (_part_cost(gram), gram)) if usable else None
 
 
 def _cost(clause: _Clause) -> float:
@@ -202,7 +220,7 @@ def _key_cost(key: _Key) -> float:
 
 def _text_cost(kind: str, field: str, text: str) -> float:
     if kind in ("gram", "part"):
-        return _part_cost(text)
+        return _part_cost(_gram(text) or text)
     if kind == "base":
         return _ORDINARY_PROGRAM if text in _ORDINARY_PROGRAMS else _RARE
     return _FEW_VALUES.get(field, _RARE)
@@ -211,4 +229,4 @@ def _text_cost(kind: str, field: str, text: str) -> float:
 @functools.lru_cache(maxsize=4096)
 def _part_cost(text: str) -> float:
     seen = sum(text in line for line in _LINES) / len(_LINES)
-    return max(seen, _UNSEEN.get(len(text), _RARE))
+    return seen if text in _SHELL else max(seen, _UNSEEN.get(len(text), _RARE))

@@ -1,0 +1,179 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rules a program that was executed may match: by who it is, its arguments, its paths and who started it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, recordrules
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Clause, Facts, Group, Sieve
+
+SOURCE = "process_creation"
+SHAPE_FIELDS = frozenset(
+    (
+        "Image",
+        "Comm",
+        "User",
+        "EffectiveUser",
+        "AuditUser",
+        "Terminal",
+        "Key",
+        "Syscall",
+        "Success",
+        "Exit",
+        "Architecture",
+        "SecurityContext",
+    )
+)
+_GROUPS = {
+    **dict.fromkeys(SHAPE_FIELDS, "shape"),
+    **dict.fromkeys(("CommandLine", "Argv"), "command"),
+    **dict.fromkeys(("OriginalImage", "Paths"), "paths"),
+    "CurrentDirectory": "directory",
+    **dict.fromkeys(
+        ("ParentImage", "ParentCommandLine", "GrandparentImage", "GrandparentCommandLine", "AncestorImages"), "parent"
+    ),
+}
+_MOST_KEPT = 5_000
+_LONGEST_KEPT = 2_048
+
+Numbers = t.FrozenSet[int]
+
+
+class Candidates:
+    """Sets of rules as ``sieve`` has them; those for EXECVE records are among them."""
+
+    def __init__(self, compiled: t.Mapping[str, t.Any], of_arguments: Numbers) -> None:
+        """of_arguments: the rules for which it matters what an EXECVE record holds."""
+        clauses: dict[int, t.Sequence[Clause]] = {}
+        entries = compiled["rules"]
+        for number, entry in enumerate(entries):
+            wanted = entry.get("needs", ())
+            if entry["source"] == SOURCE:
+                clauses[number] = wanted
+            elif number in of_arguments:
+                argument_clauses = [_of_arguments(clause) for clause in wanted]
+                if [] not in argument_clauses:
+                    clauses[number] = [clause for clause in argument_clauses if clause is not None]
+        self._of_arguments = of_arguments
+        sieve = Sieve(clauses, _GROUPS)
+        self.unmixed = sieve.unmixed
+        self._shape, self._command = sieve.groups["shape"], sieve.groups["command"]
+        self._paths, self._directory, self._parent = (sieve.groups[name] for name in ("paths", "directory", "parent"))
+        self._line, self._argv = self._command.table("CommandLine"), self._command.table("Argv")
+        self._memo: dict[tuple[str, bytes], int] = {}
+        self._numbers: dict[int, tuple[Numbers, Numbers]] = {}
+        self.orphan: Facts = self._parent.facts(0)
+
+    def shape(self, view: LazyView) -> Facts:
+        return self._shape.facts(_bits(self._shape, view))
+
+    def paths(self, view: LazyView) -> Facts:
+        return self._paths.facts(_bits(self._paths, view))
+
+    def directory(self, view: LazyView) -> Facts:
+        return self._directory.facts(_bits(self._directory, view))
+
+    def command(self, line: str, argv: t.Sequence[str]) -> Facts:
+        """line: the arguments with blanks between, in lower case."""
+        bits = self._line.found(line)
+        words = "\0".join(argv).lower().split("\0")
+        table = self._argv
+        for word in table.equals.keys() & words:
+            bits |= table.equals[word]
+        bases = table.bases
+        if bases:
+            for word in words:
+                base = word[word.rfind("/") + 1 :]
+                if base in bases:
+                    bits |= bases[base]
+        return self._command.facts(bits)
+
+    def parent(self, process: Process) -> Facts:
+        """Return what follows from who started a program, and keep it with that."""
+        bits = self._of_process(process, "ParentImage", "ParentCommandLine")
+        if process.parent is not None:
+            bits |= self._of_process(process.parent, "GrandparentImage", "GrandparentCommandLine")
+        if "AncestorImages" in self._parent.fields:
+            bits |= self._ancestors(process)
+        process.facts = facts = self._parent.facts(bits)
+        return facts
+
+    def _ancestors(self, process: Process | None) -> int:
+        bits = 0
+        while process is not None:
+            bits |= self._image("AncestorImages", process.exe) | self._image("AncestorImages", process.original)
+            process = process.parent
+        return bits
+
+    def _of_process(self, process: Process, image: str, line: str) -> int:
+        fields = self._parent.fields
+        bits = self._image(image, process.exe) if image in fields else 0
+        if line in fields:
+            arguments = process.arguments
+            found = self._memo.get((line, arguments))
+            if found is None:
+                text = " ".join(activity.process_arguments(process)).lower()
+                found = self._remember((line, arguments), self._parent.table(line).found(text) if text else 0)
+            bits |= found
+        return bits
+
+    def _image(self, field: str, raw: bytes) -> int:
+        found = self._memo.get((field, raw))
+        if found is None:
+            text = activity.known_text(raw).lower()
+            found = self._remember((field, raw), self._parent.table(field).found(text) if text else 0)
+        return found
+
+    def _remember(self, key: tuple[str, bytes], bits: int) -> int:
+        if len(key[1]) <= _LONGEST_KEPT:
+            if len(self._memo) >= _MOST_KEPT:
+                self._memo.clear()
+            self._memo[key] = bits
+        return bits
+
+    @staticmethod
+    def without(rules: int, numbers: t.Iterable[int]) -> int:
+        return rules & ~sum(1 << number for number in set(numbers))
+
+    def numbers(self, rules: int) -> tuple[Numbers, Numbers]:
+        """Return the rules of a set: those for programs that were executed, and those for their EXECVE records."""
+        found = self._numbers.get(rules)
+        if found is None:
+            every = frozenset(number for number in range(rules.bit_length()) if rules >> number & 1)
+            if len(self._numbers) >= _MOST_KEPT:
+                self._numbers.clear()
+            found = self._numbers[rules] = every - self._of_arguments, every & self._of_arguments
+        return found
+
+
+def _bits(group: Group, view: LazyView) -> int:
+    bits = 0
+    for field in group.fields:
+        for text in texts_of(view.get(field)):
+            bits |= group.table(field).found(text.lower())
+    return bits
+
+
+def _of_arguments(clause: Clause) -> Clause | None:
+    """Return what a clause asks of the arguments of an EXECVE record; None where each such record has what it asks.
+
+    What is looked for somewhere in one argument is looked for in the whole command line, and arguments are not told
+    apart: that finds more than there is, and misses none. [] where no such record has it.
+    """
+    found: list[t.Sequence[t.Any]] = []
+    for kind, field, texts in clause:
+        is_argument = recordrules.is_argument(field)
+        if field == "type" and "execve" in texts:
+            return None
+        if kind in ("gram", "part") and (is_argument or field == ALL_FIELDS):
+            found.append((kind, "CommandLine", texts))
+        elif is_argument:
+            found.append((kind, "Argv", texts))
+    return found

@@ -1,0 +1,311 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The quick way for what most events of a log are: a program was executed, and no rule is for it.
+
+What such an event has, program, command line, paths and parent, each was there before in most, even where all of it
+together was not. So for each is kept which rules it lets match (``sieve``), and only those that all of it lets match
+are tried. What the quick way can't tell exactly is left to ``verdicts``, which is the slow way.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, rawfields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.candidates import (
+    SHAPE_FIELDS,
+    SOURCE,
+    Candidates,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, event_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
+    NOTHING,
+    Hit,
+    Looked,
+    Verdicts,
+    Views,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Values
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Facts
+
+# Of each kind; what is longer than this is not kept.
+_MOST_KEPT = 4_000
+_LONGEST = 4_096
+_MOST_COMMANDS = 20_000
+_MOST_VERDICTS = 20_000
+_MOST_BYTES = 6 * 1024 * 1024
+_MOST_WAYS = 2_000
+# It is worth it to find out which rules are never for a program when there were so many events of it.
+_WORTH_IT = 3
+# Names are slower.
+_PARTS = tuple(
+    NEXT.groupindex[name]
+    for name in ("head", "ppid", "pid", "ids", "rest", "arguments", "cwd", "path0", "path1", "path2")
+)
+_IN_KEY = SHAPE_FIELDS | {"CommandLine", "Argv", "OriginalImage", "Paths"}
+
+Match = t.Match[bytes]
+Verdict = t.Tuple[Hit, ...]
+
+
+class _Shape:
+    """What is the same in many events: which call of which program, by whom."""
+
+    __slots__ = ("exe", "image", "image_lower", "mixed", "parts", "rules", "tried")
+
+    def __init__(self, subject: Activity, facts: Facts) -> None:
+        self.parts = subject.parts
+        self.exe: bytes = subject.parts[activity.EXE] or b""
+        self.image = subject.exe
+        self.image_lower = subject.exe.lower()
+        self.rules, self.mixed = facts
+        self.tried = 0
+
+
+class _Paths:
+    """What follows from the paths of an event. original: what was executed."""
+
+    __slots__ = ("mixed", "original", "rules")
+
+    def __init__(self, original: bytes, facts: Facts) -> None:
+        self.original = original
+        self.rules, self.mixed = facts
+
+
+class _Known:
+    """What rules said of events with the same program, command line and paths, by what else they asked for."""
+
+    __slots__ = ("asked", "verdicts")
+
+    def __init__(self) -> None:
+        self.asked: tuple[Getter, ...] = ()
+        self.verdicts: dict[t.Any, Verdict] = {}
+
+
+class _Later:
+    """An activity that is made when something of it is asked for."""
+
+    __slots__ = ("_found", "_subject", "parent")
+
+    def __init__(self, found: Match | Event, parent: Process | None) -> None:
+        self._found = found
+        self._subject: Activity | None = None
+        self.parent = parent
+
+    @property
+    def itself(self) -> Activity:
+        if self._subject is None:
+            found = self._found
+            self._subject = _activity(found if isinstance(found, Event) else event_of(found), self.parent)
+        return self._subject
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self.itself, name)
+
+
+class _Around(t.NamedTuple):
+    """What an event has beside program, command line and paths."""
+
+    found: Match
+    shape: _Shape
+    parent: Process | None
+
+    def values(self, rules: int, asked: tuple[Getter, ...]) -> t.Any:
+        """Return what decides a verdict, if rules ask for nothing else."""
+        if not asked:
+            return rules
+        parts = list(self.shape.parts)
+        parts[activity.PPID], parts[activity.PID], parts[activity.SES], cwd = self.found.group("ppid", "pid", "ses", "cwd")
+        raws = Raw(parts, None, self.parent, b"\ntype=CWD msg=x " + cwd)
+        return (rules, *(rawfields.value(getter, raws) for getter in asked))
+
+
+class Executions:
+    """Looks at executions; keeps the process table up to date on the way."""
+
+    def __init__(
+        self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes, verdicts: Verdicts
+    ) -> None:
+        self._rules = rules
+        self._processes = processes
+        self._verdicts = verdicts
+        self._candidates = Candidates(compiled, verdicts.of_arguments)
+        self._shapes: dict[tuple[bytes, bytes, bytes], _Shape | None] = {}
+        self._paths: dict[t.Any, _Paths | None] = {}
+        self._directories: dict[bytes, Facts] = {}
+        self._commands: Kept[bytes, Facts] = Kept(_MOST_COMMANDS, _MOST_BYTES)
+        # A number: the rules that do not match, whatever else an event has.
+        self._known: Kept[t.Any, _Known | int] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        # The command line that was decoded last.
+        self._line: tuple[bytes, str] = b"", ""
+        self.commands = 0
+
+    def look(self, found: Match) -> Looked | None:
+        """Return what the rules say of an execution that ``wholes.NEXT`` found; None where the slow way has to be."""
+        head, ppid, pid, ids, rest, arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
+        try:
+            shape = self._shapes[head, ids, rest]
+        except KeyError:
+            shape = self._shape((head, ids, rest), found)
+        if shape is None:
+            return None
+        try:
+            paths = self._paths[path0, path1, path2]
+        except KeyError:
+            paths = self._new_paths((path0, path1, path2), cwd, found)
+        if paths is None:
+            return None
+        candidates, processes = self._candidates, self._processes
+        command = self._commands.newer.get(arguments) or self._command(arguments)
+        directory = self._directories.get(cwd) or self._directory(cwd, found)
+        parent = processes.get(ppid)
+        above = candidates.orphan if parent is None else parent.facts or candidates.parent(parent)
+        processes.executed(pid, ppid, shape.exe, arguments, paths.original)
+        rules: int = shape.rules & command[0] & paths.rules & directory[0] & above[0]
+        if rules:
+            rules &= candidates.unmixed | shape.mixed | command[1] | paths.mixed | directory[1] | above[1]
+        if not rules:
+            return NOTHING
+        around = _Around(found, shape, parent)
+        key = (shape, arguments, paths)
+        known = self._known.newer.get(key) or self._known.get(key)
+        if known is None:
+            return self._judge(key, None, rules, around)
+        if known.__class__ is int:
+            return NOTHING if known == rules else self._judge(key, known, rules, around)
+        verdict = known.verdicts.get(around.values(rules, known.asked))
+        return self._judge(key, known, rules, around) if verdict is None else _looked(verdict, around, self._verdicts)
+
+    def _judge(self, key: t.Any, known: _Known | int | None, rules: int, around: _Around) -> Looked:
+        """Try rules, and keep what they say."""
+        found, shape, parent = around
+        view = LazyView(SOURCE, views.EXECUTION, _Later(found, parent))
+        values = Values(view)
+        line = self._line[1] if self._line[0] is key[1] else " ".join(activity.arguments(key[1]))
+        values["CommandLine"], values.lower["CommandLine"] = line, line.lower()
+        values["Image"], values.lower["Image"] = shape.image, shape.image_lower
+        if shape.tried <= _WORTH_IT:
+            shape.tried += 1
+            if shape.tried > _WORTH_IT:
+                numbers = self._candidates.numbers(shape.rules)[0]
+                shape.rules = self._candidates.without(shape.rules, self._rules.excluded(numbers, values))
+        numbers, of_arguments = self._candidates.numbers(rules)
+        ask = self._rules
+        hits = [
+            Hit(number, 0, ask.subject(number, view), ask.message(number, view))
+            for number in ask.try_values(numbers, values)
+        ]
+        if of_arguments:
+            self._verdicts.try_arguments(of_arguments, _activity(event_of(found), parent), hits)
+        verdict = tuple(hits)
+        others = [name for name in view.asked if name not in _IN_KEY and view.has(name)]
+        if len(key[1]) <= _LONGEST and all(name in rawfields.CALL for name in others):
+            self._keep(key, known, tuple(rawfields.CALL[name] for name in others), rules, around, verdict)
+        return _looked(verdict, around, self._verdicts)
+
+    def _keep(
+        self,
+        key: t.Any,
+        known: _Known | int | None,
+        asked: tuple[Getter, ...],
+        rules: int,
+        around: _Around,
+        verdict: Verdict,
+    ) -> None:
+        if known is None and not asked and not verdict:
+            self._known.keep(key, rules, len(key[1]))
+            return
+        if not isinstance(known, _Known):
+            before, known = known, _Known()
+            if before is not None:
+                known.verdicts[before] = ()
+            self._known.keep(key, known, len(key[1]))
+        if not set(asked) <= set(known.asked):
+            # The rules took another way this time: what they said before is compared with that, too, from now on.
+            known.asked = tuple(dict.fromkeys(known.asked + asked))
+            known.verdicts.clear()
+        if len(known.verdicts) < _MOST_WAYS:
+            known.verdicts[around.values(rules, known.asked)] = verdict
+
+    def _shape(self, key: tuple[bytes, bytes, bytes], found: Match) -> _Shape | None:
+        subject = _activity(event_of(found), None)
+        shape: _Shape | None = None
+        if subject.syscall in views.EXECUTES and self._verdicts.ignores_call(subject):
+            shape = _Shape(subject, self._candidates.shape(LazyView(SOURCE, views.EXECUTION, subject)))
+        return _kept(self._shapes, key, shape, key)
+
+    def _new_paths(self, key: tuple[t.Any, ...], cwd: bytes, found: Match) -> _Paths | None:
+        """Return what follows from paths; None where a rule is for one of their records."""
+        raw = found.group()
+        named = rawfields.PATHS.findall(raw)
+        if not all(name[:2] == b'"/' for name, *_rest in named):
+            # What was executed follows from the directory, too.
+            key = (*key, cwd)
+            if key in self._paths:
+                return self._paths[key]
+        paths: _Paths | None = None
+        if named and self._verdicts.ignores_paths(raw):
+            view = LazyView(SOURCE, views.EXECUTION, _activity(event_of(found), None))
+            paths = _Paths(rawfields.original(raw, named[0][0]), self._candidates.paths(view))
+        return _kept(self._paths, key, paths, filter(None, key))
+
+    def _directory(self, cwd: bytes, found: Match) -> Facts:
+        view = LazyView(SOURCE, views.EXECUTION, _activity(event_of(found), None))
+        return _kept(self._directories, cwd, self._candidates.directory(view), (cwd,))
+
+    def _command(self, arguments: bytes) -> Facts:
+        facts = self._commands.get(arguments)
+        if facts is None:
+            self.commands += 1
+            argv = activity.arguments(arguments)
+            line = " ".join(argv)
+            self._line = arguments, line
+            facts = self._candidates.command(line.lower(), argv)
+            if len(arguments) <= _LONGEST:
+                self._commands.keep(arguments, facts, len(arguments))
+        return facts
+
+
+_T = t.TypeVar("_T")
+
+
+def _kept(table: dict[t.Any, t.Any], key: t.Any, value: _T, texts: t.Iterable[bytes]) -> _T:
+    if sum(map(len, texts)) <= _LONGEST:
+        if len(table) >= _MOST_KEPT:
+            table.clear()
+        table[key] = value
+    return value
+
+
+def _looked(verdict: Verdict, around: _Around, verdicts: Verdicts) -> Looked:
+    return Looked(verdict, _Views(event_of(around.found), around.parent, verdicts)) if verdict else NOTHING
+
+
+class _Views(Views):
+    """The views of an execution; most ask for the first, which is made by itself."""
+
+    __slots__ = ("_first",)
+
+    def __init__(self, event: Event, parent: Process | None, verdicts: Verdicts) -> None:
+        # The event, since what was found holds a whole block of the log in memory.
+        subject = _Later(event, parent)
+        super().__init__(lambda: verdicts.views(subject.itself))
+        self._first = LazyView(SOURCE, views.EXECUTION, subject)
+
+    def __getitem__(self, place: int) -> LazyView:
+        return super().__getitem__(place) if place else self._first
+
+
+def _activity(event: Event, parent: Process | None) -> Activity:
+    found = activity.SYSCALL.search(event.raw)
+    if found is None:
+        raise ValueError("an execution has no system call")
+    return Activity(event, found.groups(), None, parent)

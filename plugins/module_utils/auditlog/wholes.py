@@ -1,0 +1,37 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events that are whole and as most are, found with one match of a regular expression that takes them apart, too."""
+
+from __future__ import annotations
+
+import re
+
+# The records of one event, one after the other; see events.py.
+_RUN = (
+    rb"(?:node=\S+ )?type=(?P<first>\S+) msg=(?P<any>audit\((?P<any_s>\d+)\.(?P<any_ms>\d+):(?P<any_n>\d+)\):?)(?:.*)\n"
+    rb"(?:(?:node=\S+ )?type=\S+ msg=(?P=any).*\n)*"
+)
+
+
+def _record(kind: bytes, body: bytes) -> bytes:
+    return rb"type=" + kind + rb" msg=(?P=whole) " + body + rb"\n"
+
+
+# A program that was executed, with all its arguments in one record, as linux/kernel/auditsc.c writes it: everything of
+# the call apart that is the same in many events.
+_EXECUTION = (
+    rb"type=SYSCALL msg=(?P<whole>audit\((?P<s>\d+)\.(?P<ms>\d+):(?P<n>\d+)\):) "
+    rb"(?P<head>arch=\w+ syscall=\d+ success=yes exit=\w+)"
+    rb" a0=\w+ a1=\w+ a2=\w+ a3=\w+ items=\d+ ppid=(?P<ppid>\d+) pid=(?P<pid>\d+) "
+    rb"(?P<ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<ses>\d+) (?P<rest>comm=.*)\n"
+    + _record(rb"EXECVE", rb"(?P<arguments>.*)")
+    + _record(rb"CWD", rb"(?P<cwd>.*)")
+    + _record(rb"PATH", rb"(?P<path0>.*)")
+    + rb"(?:" + _record(rb"PATH", rb"(?P<path1>.*)") + rb")?"
+    + rb"(?:" + _record(rb"PATH", rb"(?P<path2>.*)") + rb")?"
+    + _record(rb"PROCTITLE", rb".*")
+    + rb"(?:" + _record(rb"EOE", rb".*") + rb")?"
+    rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=whole))"
+)  # fmt: skip
+NEXT = re.compile(_EXECUTION + rb"|" + _RUN)
