@@ -101,12 +101,13 @@ def test_each_part_says_for_itself_what_it_could_not_look_at(site: Site) -> None
 @pytest.mark.parametrize(
     ("variables", "scope", "words"),
     [
-        ({"audit_groups": ["exce"]}, "deployed_rules", "groups: there is no group 'exce'"),
+        ({"audit_groups": ["exce"]}, "deployed_rules", "audit_groups: there is no group 'exce'"),
         ({"audit_rules": ["-a always,exit -S opn"]}, "deployed_rules", "there is no system call 'opn'"),
         ({"audit_backlog_limit": "many"}, "audit", "audit_backlog_limit"),
-        ({"audit_backlog_limit": -1}, "deployed_rules", "backlog_limit is -1; use 0 or more"),
-        ({"audit_max_findings": 0}, "events", "max_findings is 0; use 1 or more"),
-        ({"audit_log_paths": ["audit.log"]}, "sign_ins", "audit_paths: 'audit.log' is relative"),
+        ({"audit_backlog_limit": -1}, "deployed_rules", "audit_backlog_limit is -1; use 0 or more"),
+        ({"audit_max_findings": 0}, "events", "audit_max_findings is 0; use 1 or more"),
+        ({"audit_log_paths": ["audit.log"]}, "events", "audit_log_paths: 'audit.log' is relative"),
+        ({"audit_sign_in_paths": ["auth.log"]}, "sign_ins", "audit_sign_in_paths: 'auth.log' is relative"),
         ({"audit_extra_grups": ["denied"]}, "audit", "audit_extra_groups is probably meant"),
     ],
 )
@@ -121,6 +122,15 @@ def test_a_wrong_variable_is_recorded_and_fails_the_scan_at_its_end(
     assert "failed=1" in said
     # The other parts look all the same.
     assert scope == "audit" or set(site.scopes()) == {"deployed_rules", "events", "sign_ins"}
+
+
+def test_a_variable_that_two_parts_use_is_named_once(site: Site) -> None:
+    said = site.scan(audit_log_paths=["audit.log"])
+    problem = "audit_log_paths: 'audit.log' is relative; give an absolute path"
+    assert {str(site.scopes()[scope]["reason"]) for scope in ("events", "sign_ins")} == {problem}
+    listed = said.split("Not checked:")[1].split("Report:")[0]
+    assert listed.count(problem) == 1
+    assert said.count(f'"msg": "{problem}"') == 1
 
 
 def test_a_container_is_said_to_be_none_that_can_be_protected(tmp_path: pathlib.Path) -> None:
