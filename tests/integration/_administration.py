@@ -1,104 +1,37 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ordinary administration, recorded by a real audit daemon with the collection's rules, and what detections say of it.
+"""What people do, recorded by a real audit daemon, and what detections say of it.
 
 All of it belongs to one login user, by which its events are told from those of whatever else the machine does. What
-runs in containers has no login user; it is told by its descent from the container engine's processes.
+runs in containers has no login user; it is told by its descent from what the engine starts for those containers.
 """
 
 from __future__ import annotations
 
 import pathlib
-import platform
 import re
 import subprocess
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import content, text, words
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look
-from ansible_collections.bulwark.servers.plugins.plugin_utils import audit_rules, catalogue, detections
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look as sign_in_look
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Places
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, detections
 
 from tests.support import audit
 
 # No account has it. The kernel's rules about people begin at 1000.
 LOGIN_USER = 54321
 _AS_PERSON = f'echo {LOGIN_USER} > /proc/self/loginuid && exec "$@"'
-_ENGINE = ("/dockerd", "/containerd", "/containerd-shim-runc-v2", "/runc", "/docker-init", "/docker-proxy")
-_EVENT = re.compile(rb"msg=audit\(([^)]+)\)")
+_ENGINE = (b"/dockerd", b"/containerd")
+_EVENT = re.compile(rb"^type=\w+ msg=audit\(([^)]+)\)", re.MULTILINE)
 _CALL = re.compile(
-    rb'^type=SYSCALL msg=audit\(([^)]+)\): .*? ppid=(\d+) pid=(\d+) auid=(\d+) .*? exe="?([^" ]+)', re.MULTILINE
+    rb'^type=SYSCALL msg=audit\(([^)]+)\): .*? ppid=(\d+) pid=(\d+) auid=\d+ .*? exe="?([^" ]+)', re.MULTILINE
 )
-_BACKLOG = 32768
 # Other tests wait for the kernel's audit system meanwhile.
 _SECONDS = 120
 
-# What administrators do, by name; each is a script that starts in an empty directory.
-SCRIPTS: t.Final[t.Mapping[str, str]] = {
-    "packages": """
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q
-        apt-get install -q -y --no-install-recommends hello cron
-        apt-get install -q -y --reinstall hello
-        apt-get -s upgrade
-        apt-get purge -q -y hello cron
-    """,
-    "compile": r"""
-        printf '#include <stdio.h>\nint main(void) { return puts("hi") < 0; }\n' > hi.c
-        printf 'all: hi\nhi: hi.c\n\t$(CC) -O2 -Wall -o hi hi.c\ncheck: hi\n\t./hi\n' > Makefile
-        make -j2
-        make check
-        make -B CC='gcc -pipe'
-    """,
-    "git": """
-        git init -q one
-        cd one
-        git config user.email alice@example.com
-        git config user.name Alice
-        date > file
-        git add file
-        git commit -q -m First
-        git log
-        git gc -q
-        git clone -q . ../two
-    """,
-    "pip": """
-        /usr/bin/python3 -m venv environment
-        environment/bin/pip install -q --no-cache-dir --disable-pip-version-check six
-        environment/bin/python -c 'import six'
-    """,
-    "housekeeping": r"""
-        echo one > app.log
-        printf '%s/app.log {\n rotate 2\n size 1\n compress\n postrotate\n  true\n endscript\n}\n' "$PWD" > rotate
-        /usr/sbin/logrotate --state "$PWD/state" --force rotate
-        test ! -x /etc/cron.daily/dpkg || /etc/cron.daily/dpkg
-    """,
-    "ssh": r"""
-        ssh-keygen -q -t ed25519 -N '' -f host
-        ssh-keygen -q -t ed25519 -N '' -f alice
-        printf '%s\n' 'Port 22099' 'ListenAddress 127.0.0.1' "HostKey $PWD/host" "PidFile $PWD/pid" \
-            "AuthorizedKeysFile $PWD/alice.pub" 'StrictModes no' 'UsePAM no' > configuration
-        mkdir -p -m 0755 /run/sshd
-        $(command -v sshd) -f "$PWD/configuration"
-        ssh -p 22099 -l root -i alice -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile="$PWD/known" 127.0.0.1 \
-            'uptime; df -h; free -m; ps aux | head -3; tail -n 3 /var/log/dpkg.log'
-        kill "$(cat pid)"
-    """,
-    "look": r"""
-        ls -la /etc /var/log
-        cat /etc/os-release
-        uname -a
-        grep -r Port /etc/ssh/sshd_config
-        find /etc -name '*.conf' -mtime -1
-        tar czf backup.tar.gz /etc/default
-        ss -tln
-        sed -i s/a/b/ /dev/null || true
-        sysctl -n kernel.hostname
-        ip addr
-        ps aux > processes
-        chmod 640 processes
-    """,
-}
 # Enough of an attack to see that what is quiet above isn't deaf.
 ATTACK = """
     cp /bin/true /dev/shm/bulwark-administration
@@ -108,8 +41,16 @@ ATTACK = """
 """
 
 
+class Seen(t.NamedTuple):
+    """Findings, of how many events, and the log with those."""
+
+    findings: list[dict[str, t.Any]]
+    events: int
+    log: str
+
+
 class Recording:
-    """The kernel with the collection's rules, and a daemon that writes down what happens."""
+    """A daemon that writes down what happens, and who makes it happen."""
 
     def __init__(self, daemon: audit.Daemon, directory: pathlib.Path) -> None:
         self._daemon, self._directory = daemon, directory
@@ -132,42 +73,49 @@ class Recording:
     def script(self, name: str, script: str) -> None:
         self.run(name, "/bin/bash", "-euc", script)
 
-    def findings(self) -> tuple[list[dict[str, t.Any]], int]:
-        """Return what the detections find in the events up to now, each with its severity, and how many those are."""
+    def seen(self, containers: t.Iterable[str] = (), sign_ins: str = "") -> Seen:
+        """Return what the detections find in the events up to now, each with its severity.
+
+        containers: ids of those that belong to it. sign_ins: a log of sign-ins to look at, too.
+        """
         self._daemon.settle()
         log = self._directory / f"selected-{len(list(self._directory.iterdir()))}.log"
-        log.write_bytes(selected(self._daemon.text().encode("utf-8", "surrogateescape")))
+        log.write_bytes(selected(self._daemon.text().encode("utf-8", "surrogateescape"), containers))
+        common = {
+            "since": None,
+            "time_budget": 0,
+            "max_findings": 1000,
+            "priority": "normal",
+            "state_dir": str(self._directory / "state"),
+            "_token": None,
+            "_advance": False,
+            "_content": detections.load().payload,
+        }
+        found = look.look({**common, "paths": [str(log)]}, check_mode=True)
+        nothing = str(self._directory / "nothing")
+        places = Places([sign_ins or nothing], [str(log)], "never", *(5 * [nothing]))
+        options = {**common, "paths": None, "audit_paths": None, "first_days": 30}
+        signed_in = sign_in_look.look(options, check_mode=True, places=places)
         known = catalogue.load()
-        options = {"paths": [str(log)], "since": None, "time_budget": 0, "max_findings": 1000, "priority": "normal"}
-        state = {"state_dir": str(self._directory / "state"), "_token": None, "_advance": False}
-        found = look.look({**options, **state, "_content": detections.load().payload}, check_mode=True)
-        for detection in found["detections"]:
+        for detection in (every := found["detections"] + signed_in["detections"]):
             detection["severity"] = detection["severity"] or known.alert(detection["alert"]).severity
-        return found["detections"], found["audit_events"]["events"]
+        return Seen(every, found["audit_events"]["events"], log.read_text("utf-8", "backslashreplace"))
 
 
-def deploy(kernel: audit.Kernel, directory: pathlib.Path) -> None:
-    """Load the rules that a host gets unless it asks for others."""
-    machine = words.native(platform.machine()) or "x86_64"
-    groups = [(group["name"], group["rules"]) for group in audit_rules.chosen_groups(None, None, None)]
-    chosen = content.select(content.Wish(groups, (), (), ()), text.Host(machine), modern=True)
-    file = directory / "rules"
-    file.write_text("".join(f"{text.show(rule, machine)}\n" for rule in chosen.rules))
-    file.chmod(0o600)
-    kernel.control("-b", str(_BACKLOG))
-    kernel.control("-R", str(file))
-
-
-def selected(log: bytes) -> bytes:
-    """Return the records of events that belong to the login user or to containers."""
-    calls = list(_CALL.finditer(log))
+def selected(log: bytes, containers: t.Iterable[str]) -> bytes:
+    """Return the records of events that belong to the login user, to the container engine or to these containers."""
+    wanted = {record.group(1) for record in _records(log, b" auid=%d " % LOGIN_USER)}
+    of_containers = {record.group(1) for each in containers for record in _records(log, each.encode())}
     family: set[bytes] = set()
-    wanted: set[bytes] = set()
-    for call in calls:
-        event, parent, process, person, image = call.groups()
-        if image.decode(errors="replace").endswith(_ENGINE) or parent in family:
+    for call in _CALL.finditer(log):
+        event, parent, process, image = call.groups()
+        if event in of_containers or parent in family:
             family.add(process)
-        if int(person) == LOGIN_USER or process in family:
+        if process in family or image.endswith(_ENGINE):
             wanted.add(event)
     lines = log.splitlines(keepends=True)
-    return b"".join(line for line in lines if (found := _EVENT.search(line)) and found.group(1) in wanted)
+    return b"".join(line for line in lines if (found := _EVENT.match(line)) and found.group(1) in wanted)
+
+
+def _records(log: bytes, text: bytes) -> t.Iterator[re.Match[bytes]]:
+    return re.finditer(rb"^type=\w+ msg=audit\(([^)]+)\)[^\n]*" + re.escape(text), log, re.MULTILINE)
