@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import typing as t
@@ -70,19 +71,28 @@ def test_rules_are_missed_deployed_compared_and_taken_back(site: Site, tmp_path:
         checked = site.protect("--check", "--diff")
         assert checked.returncode == 0, checked.stdout
         assert "+-a always,exit -F arch=b64 -S reboot -F key=bulwark-power" in checked.stdout
+        assert re.search(r'"Protected: (\d+) audit rules are wanted, \1 would be loaded and 0 removed;', checked.stdout)
         assert kernel.rules() == []
 
         done = site.protect()
         assert _scans.recap(done)["localhost"]["changed"] == 1
+        summary = r'"Protected: (\d+) audit rules are wanted, \1 were loaded and 0 removed; auditd is running\."'
+        assert re.search(summary, done.stdout)
         assert "key=bulwark-time" in "\n".join(kernel.rules())
         assert site.file.exists()
-        assert _scans.recap(site.protect())["localhost"]["changed"] == 0
+        again = site.protect()
+        assert _scans.recap(again)["localhost"]["changed"] == 0
+        assert "0 were loaded and 0 removed; auditd is running." in again.stdout
 
         site.scan()
         assert [alert for alert, _subject in site.scanner.open() if alert.startswith("audit_")] == []
         kernel.clear()
         site.scan()
         assert ("audit_rules_missing", "audit rules") in site.scanner.open()
+
+        kernel.add("-a never,exit -S reboot")
+        hidden = site.protect()
+        assert "auditd is running; not as it should be: -a never,exit -S reboot: it hides " in hidden.stdout
 
         assert _scans.recap(site.protect(audit_rules_state="absent"))["localhost"]["changed"] == 1
         assert not site.file.exists()
@@ -144,6 +154,7 @@ def test_a_container_is_said_to_be_none_that_can_be_protected(tmp_path: pathlib.
     done = site.protect()
     assert done.returncode == 0, done.stdout
     assert "Not protected:" in done.stdout
+    assert '"Protected:' not in done.stdout
     assert "this is a container" in done.stdout
     assert site.protect(bulwark_strict=True).returncode == 2
     site.scan()
