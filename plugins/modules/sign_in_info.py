@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
+  - bulwark.servers.log_reading
 options:
   paths:
     description:
@@ -43,20 +44,11 @@ options:
     type: str
     choices: [auto, always, never]
     default: auto
-  since:
-    description:
-      - Nothing before this time, in seconds since the epoch, is looked at.
-    type: float
   first_days:
     description:
       - How many days a first look goes back.
     type: int
     default: 30
-  max_findings:
-    description:
-      - How many findings are returned. The most severe come first, and RV(ignore:coverage) says how many are left out.
-    type: int
-    default: 1000
   rule_paths:
     description:
       - Sigma rules of yours on the controller, as files or directories, used beside the collection's. Those for the
@@ -64,57 +56,8 @@ options:
         and the like, are matched here.
     type: list
     elements: path
-  threat_lists:
-    description:
-      - Lists of addresses, domains, digests and names on the controller that are known from attacks. Here, the
-        addresses that sign-ins come from are looked for in them.
-      - Each has a C(path), and may have a C(kind) (C(address), C(domain), C(hash), C(name) or C(pattern); without it,
-        each entry is an address, a domain or a digest by its form), a C(format) (C(text), C(csv) or C(stix); without
-        it, the ending of the file says which), of a CSV file a C(column) by number or name, and a C(name) for findings.
-    type: list
-    elements: dict
-  own_rules:
-    description:
-      - Whether the collection's detections are used.
-    type: bool
-    default: true
-  time_budget:
-    description:
-      - Seconds after which the module stops reading and returns what it has. The next run goes on there. V(0) means no
-        limit.
-    type: int
-    default: 0
-  priority:
-    description:
-      - V(idle) leaves processor and disk to everything else on the host (nice 19 and the idle I/O class).
-    type: str
-    choices: [idle, normal]
-    default: idle
-  state_dir:
-    description:
-      - Directory on the host that holds how far its logs were read, as an absolute path.
-      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
-        others.
-    type: path
-  store:
-    description:
-      - URL of the findings store, as in M(bulwark.servers.findings).
-    type: str
-  run:
-    description:
-      - The run that the result will be recorded in with M(bulwark.servers.findings).
-    type: str
-  _advance:
-    description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.
-    type: bool
-    default: false
-  _content:
-    description: Set by the action plugin. The detections, compiled.
-    type: str
-  _token:
-    description: Set by the action plugin. How far the store knows the logs of the host.
-    type: str
 notes:
+  - Of O(threat_lists), the addresses and host names that sign-ins come from are looked for here.
   - Whoever may write to the log of a host (every local account may, with C(logger)) can forge lines of it. In the
     journal they are told from those of sshd, and not counted.
   - Accounts that don't exist may have any name, also one that looks like the rest of a line. The source address is read
