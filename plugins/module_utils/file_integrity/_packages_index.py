@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import typing as t
 from array import array
 
@@ -27,16 +28,14 @@ class PathIndex:
         ends = array("I")
         keys: list[int] = []
         starts = array("I")
-        ordinal = 0
-        end = 0
         for paths in groups:
-            starts.append(ordinal)
-            for path in paths:
-                keys.append((hash(path) & _LOW_32) << 32 | ordinal)
-                end += len(_SEPARATOR) + len(path)
-                ends.append(end)
-                ordinal += 1
+            first = len(ends)
+            starts.append(first)
             if paths:
+                keys += [(hash(path) & _LOW_32) << 32 | ordinal for ordinal, path in enumerate(paths, first)]
+                lengths = [len(_SEPARATOR) + len(path) for path in paths]
+                lengths[0] += len(blob)
+                ends.extend(itertools.accumulate(lengths))
                 blob += _SEPARATOR + _SEPARATOR.join(paths)
         keys.sort()
         self._keys = array("Q", keys)

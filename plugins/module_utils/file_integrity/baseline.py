@@ -4,9 +4,10 @@
 """The baseline file: a Merkle tree of directories, verified piece by piece as it is used.
 
 Layout: a first line with the version; for each directory one block (``lines``, sorted by name, joined by newlines); the
-index, one line for each directory with the place, size and SHA-256 of its block; the header (JSON); and a last
-line of fixed length with the places of index and header. The seal is SHA-256 over first line, header and index:
-it covers every block through the index. The first 32 bytes and the last line never change their form, so that any
+index, one line for each directory with the place, size and SHA-256 of its block, and its voucher and stamp
+(``vouchers``); the header (JSON); and a last line of fixed length with the places of index and header. The seal is
+SHA-256 over first line, header and index: it covers every block through the index. The header has a SHA-256 of all
+blocks, too, for a run that uses few of them. The first 32 bytes and the last line never change their form, so that any
 version can compute the seal of any other's file.
 
 A reader opens the file once. Index and header are verified against the seal and kept in memory; a block
@@ -24,7 +25,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import read_at
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, vouchers
 
 FORMAT = 1
 _MAGIC = b"bulwark file integrity "
@@ -34,10 +35,14 @@ _LAST_LINE_LENGTH = 4 + 3 * 21 + 65
 # An index for ten million directories; a file that claims more is none of ours.
 _INDEX_LIMIT = 2 << 30
 _HEADER_LIMIT = 1 << 30
+_PIECE = 1 << 20
 
 
 class Place(t.NamedTuple):
-    """Where a directory's block is. pending: why the directory was not recorded, otherwise None."""
+    """Where a directory's block is. pending: why the directory was not recorded, otherwise None.
+
+    voucher and stamp: see ``vouchers``; None where each entry has to be compared, or the directory has to be listed.
+    """
 
     offset: int
     length: int
@@ -45,25 +50,48 @@ class Place(t.NamedTuple):
     content: int
     digest: bytes
     pending: str | None = None
+    voucher: bytes | None = None
+    stamp: bytes | None = None
 
 
 class Writer:
-    """Writes a baseline front to back. stream: an empty file."""
+    """Writes a baseline front to back. stream: an empty file. covers: which change times vouch for entries, if any."""
 
-    def __init__(self, stream: t.BinaryIO) -> None:
+    def __init__(self, stream: t.BinaryIO, covers: vouchers.Covers | None = None) -> None:
         self._stream = stream
+        self._covers = covers
         self._first = _first_line(FORMAT)
         stream.write(self._first)
         self._offset = len(self._first)
         self._index: list[bytes] = []
+        self._blocks = hashlib.sha256()
         self.entries = 0
 
-    def add(self, directory: bytes, block: bytes, entries: int, content: int) -> None:
-        """Append a directory. content: bytes in its files, by which checks are scheduled."""
+    def keep(self, directory: bytes, block: bytes, place: Place) -> None:
+        """Append a directory as it is in another baseline."""
+        self.add(directory, block, place.entries, place.content, place.stamp, place.voucher)
+
+    def add(
+        self,
+        directory: bytes,
+        block: bytes,
+        entries: int,
+        content: int,
+        stamp: bytes | None = None,
+        voucher: bytes | None = None,
+    ) -> None:
+        """Append a directory. content: bytes in its files, by which checks are scheduled. voucher: if it is known."""
         self._stream.write(block)
+        self._blocks.update(block)
+        covers = self._covers
+        if covers is None:
+            stamp = voucher = None
+        else:
+            voucher = voucher or vouchers.of_block(block, covers)
+            stamp = stamp if stamp is not None and covers(vouchers.stamped(stamp)) else None
         digest = hashlib.sha256(block).hexdigest()
-        place = "%d %d %d %d %s" % (self._offset, len(block), entries, content, digest)
-        self._index.append(lines.escape(directory) + b" " + place.encode())
+        place = b"%d %d %d %d %s" % (self._offset, len(block), entries, content, digest.encode())
+        self._index.append(b" ".join((lines.escape(directory), place, voucher or lines.NONE, stamp or lines.NONE)))
         self._offset += len(block)
         self.entries += entries
 
@@ -75,7 +103,8 @@ class Writer:
         """Write index and header; return the seal."""
         self._index.sort()
         index = b"\n".join(self._index)
-        text = json.dumps({**header, "entries": self.entries}, sort_keys=True, separators=(",", ":")).encode("ascii")
+        known = {**header, "entries": self.entries, "blocks": self._blocks.hexdigest()}
+        text = json.dumps(known, sort_keys=True, separators=(",", ":")).encode("ascii")
         seal = _seal(self._first, text, index)
         self._stream.write(index)
         self._stream.write(text)
@@ -128,6 +157,11 @@ class Reader:
         text = self.directories.get(directory)
         return None if text is None else self._place(text)
 
+    def stamp(self, directory: bytes) -> bytes | None:
+        """Return a directory's stamp; None, or what no stamp is like, where it has none."""
+        text = self.directories.get(directory)
+        return None if text is None else text[text.rindex(b" ") + 1 :]
+
     def places(self) -> t.Iterator[tuple[bytes, Place]]:
         """Yield every directory that the baseline knows, and where its block is."""
         for directory, text in self.directories.items():
@@ -145,7 +179,9 @@ class Reader:
         if fields[0] == b"-":
             return Place(0, 0, 0, 0, b"", lines.unescape(fields[1]).decode("utf-8", "replace"))
         offset, length, entries, content = map(int, fields[:4])
-        return Place(offset, length, entries, content, fields[4])
+        # A baseline of before there were any has neither voucher nor stamp.
+        voucher, stamp = (None if field == lines.NONE else field for field in (fields[5:] or (lines.NONE,) * 2))
+        return Place(offset, length, entries, content, fields[4], None, voucher, stamp)
 
     def block(self, place: Place) -> bytes:
         """Return a block's content; DamagedError when it is not what the seal covers."""
@@ -153,6 +189,32 @@ class Reader:
         if hashlib.sha256(data).hexdigest().encode() != place.digest:
             raise DamagedError("a part of the baseline %s is not what its seal covers" % self._path)
         return data
+
+    def has_all_blocks(self) -> bool:
+        """Say whether all blocks together are what the seal covers; True for a baseline that has no digest of them.
+
+        In one go, that takes a small part of the time of asking for each of them.
+        """
+        expected = self.header.get("blocks")
+        if expected is None:
+            return True
+        digest = hashlib.sha256()
+        for offset in range(len(self._version), self._end, _PIECE):
+            digest.update(read_at(self._descriptor, offset, min(_PIECE, self._end - offset)))
+        return bool(digest.hexdigest() == expected)
+
+    def damaged_blocks(self) -> t.Iterator[bytes]:
+        """Yield the directories whose blocks are not what the seal covers."""
+        for directory, place in self.places():
+            if place.pending is None and not self._is_whole(place):
+                yield directory
+
+    def _is_whole(self, place: Place) -> bool:
+        try:
+            self.block(place)
+        except DamagedError:
+            return False
+        return True
 
     def _read_parts(self) -> tuple[bytes, bytes, bytes, str]:
         size = os.fstat(self._descriptor).st_size
@@ -163,6 +225,7 @@ class Reader:
         if last is None:
             raise DamagedError("the baseline %s is damaged: its end is missing" % self._path)
         offset, index_length, header_length = (int(last.group(number)) for number in (1, 2, 3))
+        self._end = offset
         fits = offset + index_length + header_length + _LAST_LINE_LENGTH == size
         if not fits or index_length > _INDEX_LIMIT or header_length > _HEADER_LIMIT:
             raise DamagedError("the baseline %s is damaged: its parts do not add up" % self._path)

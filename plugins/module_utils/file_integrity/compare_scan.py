@@ -9,15 +9,17 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, vouchers
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Place, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import OutOfTimeError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.differ import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.nodes import Node
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan, child
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan, Rules, child
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import Trust
 
 # How many differences are gathered before they are sent on: a directory can have a million.
 _MOST_DIFFERENCES = 2000
@@ -33,9 +35,8 @@ def by_name(block: bytes) -> dict[bytes, bytes]:
 class Compare(Scan):
     """Finds the entries whose line is not what the baseline has.
 
-    verifying: tells the digest algorithms that a changed file needs to be compared with its package. racy: don't read
-    a file whose status is as recorded (``rehash: changed``), unless its change time is in one of these spans of
-    nanoseconds, see ``Header.reading_times``; None to read every file.
+    verifying: tells the digest algorithms that a changed file needs to be compared with its package. trust: don't read
+    a file whose status is as recorded (``rehash: changed``) where that can be believed; None to read every file.
     """
 
     def __init__(
@@ -44,23 +45,33 @@ class Compare(Scan):
         reader: Reader,
         deadline: _run.Deadline,
         verifying: t.Callable[[], t.Sequence[str]],
-        racy: t.Sequence[tuple[int, int]] | None,
+        trust: Trust | None,
     ) -> None:
         super().__init__(plan, reader.directories, deadline)
         self._reader = reader
         self._verifying = verifying
-        self._racy = racy
-        self._raciest = min((start for start, _end in racy or ()), default=0)
+        self._trust = trust
+        self._believed: Trust | None = None
+        self._place: Place | None = None
         self._recorded: dict[bytes, bytes] = {}
 
     def begin(self, directory: bytes) -> bool:
-        place = self._reader.place(directory)
+        place = self._place = self._reader.place(directory)
         self._recorded = {}
+        self._believed = self._trust if self._trust is not None and self._trust.holds_in(directory) else None
         if place is None:
             return True
         if place.pending is not None:
             self._explain(directory, "it is not in the baseline: %s" % place.pending)
             return False
+        return self._has_voucher() or self._load(directory, place)
+
+    def _has_voucher(self) -> bool:
+        """Say whether the lines of the directory are only needed if its voucher turns out to be another one."""
+        return self._believed is not None and self._place is not None and self._place.voucher is not None
+
+    def _load(self, directory: bytes, place: Place) -> bool:
+        """Take in the lines of a directory; return whether they are what the seal covers."""
         try:
             self._recorded = by_name(self._reader.block(place))
         except DamagedError:
@@ -68,6 +79,74 @@ class Compare(Scan):
                 self.report.damaged.append((watch, directory))
             return False
         return True
+
+    def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
+        place = self._place
+        if place is None or not self._has_voucher():
+            return False
+        stamped = self._is_stamped(directory, rules, place, status)
+        if stamped and not self._load(directory, place):
+            return True
+        looks = self._looks(descriptor, directory, rules, stamped)
+        found = None if looks is None else self._voucher(descriptor, directory, status.st_dev, looks, stamped)
+        if looks is None or found is None or found[0] != place.voucher:
+            return not (stamped or self._load(directory, place))
+        self._recorded = {}
+        examined = self.report.examined
+        for owner, _below in looks.values():
+            examined[owner] = examined.get(owner, 0) + 1
+        for name in found[1]:
+            if looks[name][1].active:
+                self.found(child(directory, name), looks[name][1])
+        return True
+
+    def _is_stamped(self, directory: bytes, rules: Rules, place: Place, status: os.stat_result) -> bool:
+        """Say whether a directory has the names that were recorded, and no others."""
+        if place.stamp is None or place.stamp != vouchers.stamp(status):
+            return False
+        is_whole = rules.only is not None and rules.only[0] != NOBODY
+        return is_whole and self._believed is not None and self._believed.stamps_in(directory)
+
+    def _looks(
+        self, descriptor: int, directory: bytes, rules: Rules, stamped: bool
+    ) -> dict[bytes, tuple[int, Rules]] | None:
+        """Return what the plan says of the names in a directory that a watch owns; None where others matter, too."""
+        if rules.names is not None or self.plan.barred(directory):
+            return None
+        if stamped and rules.only is not None:
+            return dict.fromkeys(map(lines.unescape, self._recorded), rules.only)
+        return _owned(rules, sorted(_safe_fs.listed(descriptor)))
+
+    def _voucher(
+        self,
+        descriptor: int,
+        directory: bytes,
+        device: int,
+        looks: t.Mapping[bytes, tuple[int, Rules]],
+        stamped: bool,
+    ) -> tuple[bytes, list[bytes]] | None:
+        """Return a directory's voucher as it is now, and which names are directories; None where it can't be told."""
+
+        def state_of(name: bytes, status: os.stat_result) -> bytes:
+            layout = self.layouts[looks[name][0]]
+            escaped = lines.escape(name)
+            if stamped and self._reader.stamp(child(directory, name)) == vouchers.stamp(status):
+                line = self._recorded[escaped]
+                if line.startswith(layout.status(escaped, status)):
+                    return lines.state_of(line)
+            node = self.nodes.read_directory(descriptor, name, escaped, layout)
+            if node.problem:
+                raise vouchers.NoVoucherError
+            return node.state
+
+        try:
+            return vouchers.of_directory(descriptor, device, list(looks), state_of, self._check)
+        except (OSError, vouchers.NoVoucherError):
+            return None
+
+    def _check(self) -> None:
+        if self.deadline.passed():
+            raise OutOfTimeError
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
         # Most names are their own escaped form, which only a backslash makes doubtful.
@@ -77,9 +156,10 @@ class Compare(Scan):
             return self._compare(directory, path, name, owner, escaped, None)
         layout = self.layouts[owner]
         # A directory's times aren't recorded, as they change with what is in it: they vouch for nothing.
-        if self._racy is not None and layout.trusts_status and not lines.is_directory(before, escaped):
+        if self._believed is not None and layout.trusts_status and not lines.is_directory(before, escaped):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if before.startswith(layout.status(escaped, status)) and self._vouches(status.st_ctime_ns, before):
+            as_recorded = before.startswith(layout.status(escaped, status))
+            if as_recorded and lines.is_settled(before) and self._believed.covers(status.st_ctime_ns):
                 del self._recorded[escaped]
                 return status.st_mode
         mode = self._compare(directory, path, name, owner, escaped, before)
@@ -101,7 +181,9 @@ class Compare(Scan):
                 owner = min(rules.watches, default=0)
             self._add(Difference(child(directory, name), owner, line, None))
 
-    gone = finish
+    def gone(self, directory: bytes) -> None:
+        if self._place is None or not self._has_voucher() or self._load(directory, self._place):
+            self.finish(directory)
 
     def unreadable(self, directory: bytes, reason: str) -> None:
         """What could not be read is neither there nor gone: the coverage has it."""
@@ -121,16 +203,6 @@ class Compare(Scan):
         if before is None or not lines.states(before, node.state):
             self._differs(directory, path, name, owner, before, node)
         return node.mode
-
-    def _vouches(self, changed: int, before: bytes) -> bool:
-        """Say whether a status that is as recorded, its change time among it, tells that the entry is as recorded.
-
-        It does not for content that could not be read, nor for a program that has to be compared with its package
-        again.
-        """
-        if not lines.is_settled(before):
-            return False
-        return changed < self._raciest or not any(start <= changed <= end for start, end in self._racy or ())
 
     def _differs(self, directory: int, path: bytes, name: bytes, owner: int, before: bytes | None, node: Node) -> None:
         """Look closer: the lines differ, but perhaps not in anything that can be compared."""
@@ -169,3 +241,13 @@ class Compare(Scan):
     def _explain(self, directory: bytes, reason: str) -> None:
         for watch in self.plan.rules(directory).watches:
             self.skip(watch, directory, reason)
+
+
+def _owned(rules: Rules, names: list[bytes]) -> dict[bytes, tuple[int, Rules]] | None:
+    """Return what the rules say of the names that a watch owns; None where something can be watched below others."""
+    if rules.only is not None and rules.only[0] != NOBODY:
+        return dict.fromkeys(names, rules.only)
+    looks = [(name, rules.look(name)) for name in names]
+    if any(owner == NOBODY and below.active for _name, (owner, below) in looks):
+        return None
+    return {name: look for name, look in looks if look[0] != NOBODY}

@@ -27,9 +27,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.ope
     open_baseline,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Plan, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, begin, survey
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import Trust
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
@@ -107,14 +108,17 @@ class Comparison:
         self._acceptance = acceptance
         self._edited: list[PackageEdit] = []
         self.tally = tally.Tally(self._watches)
-        self._damaged = False
+        self._damaged: set[bytes] = set()
+        self._whole = True
 
     def run(self) -> None:
         """Compare everything; afterwards ``review`` and ``tally`` are complete."""
         host = Host.read()
         host.note_problems(self._watches, self.tally)
         plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
-        racy = self._header.reading_times() if self._options.rehash == "changed" else None
+        trust = None
+        if self._options.rehash == "changed":
+            trust = Trust(self._header.reading_times(), self._header.mounts, host.mounts)
 
         @functools.lru_cache(maxsize=None)
         def verifying() -> t.Sequence[str]:
@@ -122,7 +126,7 @@ class Comparison:
             return sorted(self._packages.digest_algorithms())
 
         def make_scan() -> Compare:
-            return Compare(plan, self._reader, self._deadline, verifying, racy)
+            return Compare(plan, self._reader, self._deadline, verifying, trust)
 
         survey(
             self._options,
@@ -134,6 +138,8 @@ class Comparison:
             self._receive,
             meanwhile=self._prepare_review,
         )
+        if not self._whole:
+            self._note_other_damage(plan)
         self.review.finish()
         # Where everything was deleted, that is the finding.
         self.tally.note_unmatched(self._options.default_names | self.review.changed_watches())
@@ -192,8 +198,17 @@ class Comparison:
         for difference in report.differences:
             self.review.add(difference)
         for watch, directory in report.damaged:
-            self._damaged = True
-            self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
+            self._note_damage(watch, directory)
+
+    def _note_damage(self, watch: int, directory: bytes) -> None:
+        self._damaged.add(directory)
+        self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
+
+    def _note_other_damage(self, plan: Plan) -> None:
+        """Note what is damaged of the baseline although nothing of it was needed."""
+        for directory in self._reader.damaged_blocks():
+            for watch in plan.rules(directory).watches or {0} if directory not in self._damaged else ():
+                self._note_damage(watch, directory)
 
     def _classify(self, change: Change) -> Verdict:
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
@@ -227,6 +242,7 @@ class Comparison:
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Review
 
+        self._whole = self._reader.has_all_blocks()
         self.review = Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
         self.tally.add_packages(self._packages)
         self._edited = packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)

@@ -9,13 +9,15 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import SEPARATOR, Snapshot
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
 
 # The oldest events leave a history that is longer.
 _LONGEST_HISTORY = 500
+# Later than any time of a file, in nanoseconds since the epoch.
+_NEVER = 1 << 70
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,11 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """The header of a baseline. parent: the seal of the baseline that this one was made from."""
+    """The header of a baseline. parent: the seal of the baseline that this one was made from.
+
+    mounts: file system types by mount point, of those that held something watched when it was recorded; None in
+    baselines of before they were kept.
+    """
 
     watches: tuple[Watch, ...]
     roots: tuple[Root, ...]
@@ -44,6 +50,7 @@ class Header:
     history: tuple[Event, ...]
     parent: str | None = None
     entries: int = 0
+    mounts: t.Mapping[bytes, str] | None = None
 
     def to_data(self) -> dict[str, t.Any]:
         """Return JSON data, the inverse of ``of``. The writer adds ``entries``."""
@@ -53,6 +60,7 @@ class Header:
             "packages": dict(self.packages),
             "history": [dataclasses.asdict(event) for event in self.history],
             "parent": self.parent,
+            **({} if self.mounts is None else {"mounts": _texts(self.mounts)}),
         }
 
     @classmethod
@@ -66,6 +74,7 @@ class Header:
                 history=tuple(Event(**{**event, "paths": tuple(event["paths"])}) for event in data["history"]),
                 parent=data["parent"],
                 entries=int(data["entries"]),
+                mounts=_paths(data["mounts"]) if "mounts" in data else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError("the baseline %s is damaged: its header is not one (%s)" % (path, error)) from error
@@ -74,14 +83,39 @@ class Header:
         """Return from when until when, in nanoseconds since the epoch, files were being read for this baseline.
 
         A file that changed in such a time may have changed again within the same tick of the kernel's clock, after it
-        was read: its change time vouches for nothing (git knows this as "racy"). A second is more than any tick.
+        was read: its change time vouches for nothing (git knows this as "racy"). A second is more than any tick. The
+        last one has no end: a change time that was still to come when it was recorded can come once more.
         """
-        return tuple((int((event.when - 1) * 1e9), int((event.until + 1) * 1e9)) for event in self.history)
+        return (*self._spans()[:-1], *(doubtful_since(event.when) for event in self.history[-1:]))
+
+    def doubtful_times(self, now: float) -> tuple[tuple[int, int], ...]:
+        """Return the same for a baseline that is being made of this one since ``now``, in seconds since the epoch."""
+        return (*self._spans(), doubtful_since(now))
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return [(_nanoseconds(event.when - 1), _nanoseconds(event.until + 1)) for event in self.history]
 
     def followed_by(self, event: Event, parent: str | None, **changed: t.Any) -> Header:
         """Return the header of the baseline that an event makes of this one."""
         history = (*self.history, event)[-_LONGEST_HISTORY:]
         return dataclasses.replace(self, history=history, parent=parent, **changed)
+
+
+def doubtful_since(now: float) -> tuple[int, int]:
+    """Return the time from ``now`` on, in seconds since the epoch, as a span of ``Header.reading_times``."""
+    return _nanoseconds(now - 1), _NEVER
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def _texts(mounts: t.Mapping[bytes, str]) -> dict[str, str]:
+    return {globs.to_text(point): kind for point, kind in mounts.items()}
+
+
+def _paths(mounts: t.Mapping[str, str]) -> dict[bytes, str]:
+    return {globs.to_bytes(point): kind for point, kind in mounts.items()}
 
 
 def merged_packages(sealed: Snapshot, now: Snapshot) -> Snapshot:

@@ -60,7 +60,7 @@ class NodeReader:
             os.close(pinned)
 
     def read_directory(
-        self, directory: int, name: bytes, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms
+        self, directory: int, name: bytes, escaped: bytes, layout: lines.Layout, extra: ExtraAlgorithms | None = None
     ) -> Node:
         """Return the same as ``read``, in fewer calls if the child is a directory."""
         try:

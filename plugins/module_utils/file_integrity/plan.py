@@ -229,6 +229,11 @@ class Rules:
         return None if self._open or self._matching else frozenset(self._literals)
 
     @property
+    def only(self) -> tuple[int, Rules] | None:
+        """Return what ``look`` says of every name, None where that depends on the name."""
+        return None if self._matching or self._filtered or self._literals else self.look(b"")
+
+    @property
     def watches(self) -> frozenset[int]:
         """Return every watch that has, or may have, something in the directory or below."""
         return frozenset(watch for watch, _levels in self._open) | frozenset(
@@ -279,6 +284,13 @@ class Rules:
 
 def parent(path: bytes) -> bytes:
     return path[: path.rindex(b"/")] or b"/"
+
+
+def innermost(path: bytes, points: t.Container[bytes]) -> bytes:
+    """Return the deepest of these directories that a path is in or at, / if it is in none."""
+    while path != b"/" and path not in points:
+        path = parent(path)
+    return path
 
 
 def child(directory: bytes, name: bytes) -> bytes:

@@ -9,12 +9,12 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model, vouchers
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Place, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.differ import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.nodes import Node
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan, Rules
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Block, Difference
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import recording
@@ -30,14 +30,21 @@ class Record(Scan):
         self._packages = packages
         self._verifiable = packages.digest_algorithms()
         self._lines: dict[bytes, bytes] = {}
+        self._stamp: bytes | None = None
         self._content_before = 0
         self._found_before = 0
 
     def begin(self, directory: bytes) -> bool:
         self._lines = {}
+        self._stamp = None
         self._content_before = self.nodes.content.bytes_read
         self._found_before = len(self.report.differences)
         return True
+
+    def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
+        if rules.only is not None and rules.only[0] != NOBODY:
+            self._stamp = vouchers.stamp(status)
+        return False
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
         node, line = self.recorded(directory, path, name, owner)
@@ -46,6 +53,7 @@ class Record(Scan):
 
     def withheld(self, name: bytes) -> bool:
         """An entry that may not be looked at isn't recorded; it will be new to whoever may."""
+        self._stamp = None
         return False
 
     def recorded(self, directory: int, path: bytes, name: bytes, owner: int) -> tuple[Node, bytes]:
@@ -68,7 +76,7 @@ class Record(Scan):
     def finish(self, directory: bytes) -> None:
         block = b"\n".join(line for _name, line in sorted(self._lines.items()))
         content = self.nodes.content.bytes_read - self._content_before
-        self.report.blocks.append(Block(directory, block, len(self._lines), content))
+        self.report.blocks.append(Block(directory, block, len(self._lines), content, stamp=self._stamp))
 
     def gone(self, directory: bytes) -> None:
         """A directory that went away between being listed and being read leaves nothing."""
@@ -125,6 +133,10 @@ class Extend(Record):
             return False
         self._recorded = by_name(self._reader.block(place))
         return True
+
+    def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
+        """What waits for a review is left out: a stamp would say that there is no more than what was recorded."""
+        return False
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
         before = self._recorded.pop(lines.escape(name), None)

@@ -24,13 +24,17 @@ class Difference(t.NamedTuple):
 
 
 class Block(t.NamedTuple):
-    """A directory as it goes into a baseline. block: None to keep the block that the old baseline has."""
+    """A directory as it goes into a baseline. block: None to keep the block that the old baseline has.
+
+    stamp: see ``vouchers.stamp``; None where the block may not have each name that was in the directory.
+    """
 
     directory: bytes
     block: bytes | None
     entries: int = 0
     content: int = 0
     pending: str | None = None
+    stamp: bytes | None = None
 
 
 @dataclasses.dataclass

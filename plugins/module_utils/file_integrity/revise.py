@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.com
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
     Event,
     Header,
+    doubtful_since,
     summary,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened
@@ -27,6 +28,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opt
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_run import RecordingRun
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Extend, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import (
+    Trust,
+    mounts_kept,
+    watched_mounts,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording, rewrite
 
 _KEPT_PATHS = 100
@@ -100,12 +106,14 @@ class Revision:
         def make_scan() -> Record:
             return Record(plan, (), self._deadline, self._packages)
 
+        trust = Trust((doubtful_since(self._now),), None, {})
         with state.written(name) as stream:
-            writer = Writer(stream)
+            writer = Writer(stream, trust.covers)
             run.run(plan, make_scan, Recording(writer, None), None)
             run.tally.note_unmatched(self._options.default_names)
             event = self._event("created", self._options.reason or "Taken.")
-            header = Header(tuple(wanted), plan.roots, snapshot, (event,))
+            mounts = watched_mounts(plan, run.host.mounts)
+            header = Header(tuple(wanted), plan.roots, snapshot, (event,), mounts=mounts)
             seal = writer.finish(header.to_data())
         if self._options.expected is not None:
             run.tally.add_seal(taken=True)
@@ -119,7 +127,7 @@ class Revision:
         event = self._event("accepted", self._options.reason, acceptance)
         header = old.followed_by(event, reader.seal, packages=packages_now or old.packages)
         with state.written(name) as stream:
-            writer = Writer(stream)
+            writer = Writer(stream, Trust(old.doubtful_times(self._now), None, {}).covers)
             rewrite(writer, reader, acceptance.lines)
             seal = writer.finish(header.to_data())
         return {**result, **self._changed(header, seal, writer.entries)}
@@ -137,13 +145,14 @@ class Revision:
 
         try:
             with state.written(name) as stream:
-                writer = Writer(stream)
+                writer = Writer(stream, Trust(old.doubtful_times(self._now), None, {}).covers)
                 recording = Recording(writer, reader)
                 run.run(plan, make_scan, recording, reader)
                 _check_news(recording.news or wanted != old.watches)
                 difference = watches.Difference.of(old.watches, wanted)
                 event = self._event("extended", self._options.reason or difference.sentence())
-                header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots)
+                mounts = mounts_kept(old.mounts, watched_mounts(plan, run.host.mounts), reader.directories)
+                header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounts)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
             return {"changed": False, "coverage": run.tally.entries()}

@@ -48,6 +48,13 @@ class Scan:
         """Deal with an entry that a watch owns; return its st_mode, 0 when it is gone. OSError, OutOfTimeError."""
         raise NotImplementedError
 
+    def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
+        """Conclude a directory without dealing with each of its names, if that can be; return whether it is done.
+
+        status: of the directory, from before anything of it was read. Raises OSError and OutOfTimeError.
+        """
+        raise NotImplementedError
+
     def withheld(self, name: bytes) -> bool:
         """Note that nothing can be said of this entry, neither that it is there nor that it is gone.
 
@@ -113,10 +120,10 @@ class Scan:
                 self._leave_out(directory, rules, "it is %s mounted into itself" % os.fsdecode(above))
                 return
         try:
-            names: t.Iterable[bytes] | None = rules.names
-            if names is None:
-                names = _safe_fs.listed(descriptor)
             self.report.directories_read += 1
+            if self.settled(descriptor, directory, rules, os.fstat(descriptor)):
+                return
+            names = _safe_fs.listed(descriptor) if rules.names is None else rules.names
             self._entries(descriptor, directory, rules, sorted(names))
         except OutOfTimeError:
             self._leave_out(directory, rules, self.deadline.reason)
@@ -156,9 +163,10 @@ class Scan:
                         self.skip(watch, path, "it cannot be looked at: %s" % _safe_fs.reason(error))
                 continue
             if stat.S_ISDIR(mode) and below.active:
-                self._found(path, below)
+                self.found(path, below)
 
-    def _found(self, path: bytes, below: Rules) -> None:
+    def found(self, path: bytes, below: Rules) -> None:
+        """Note a directory to read, unless it is read anyway."""
         if path in self._known:
             return
         if path.count(b"/") > DEEPEST:

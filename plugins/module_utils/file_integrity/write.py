@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader, Writer
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Place, Reader, Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import child, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Block
@@ -34,12 +34,12 @@ class Recording:
             self.news = self.news or place is None or place.pending is None
         elif block.block is not None:
             content = max(block.content, place.content if place else 0)
-            self._writer.add(block.directory, block.block, block.entries, content)
+            self._writer.add(block.directory, block.block, block.entries, content, block.stamp)
             if self._old is not None and not self.news:
                 same = place is not None and place.pending is None and self._old.block(place) == block.block
                 self.news = not same
         elif self._old is not None and place is not None:
-            self._writer.add(block.directory, self._old.block(place), place.entries, place.content)
+            self._writer.keep(block.directory, self._old.block(place), place)
 
 
 def rewrite(writer: Writer, old: Reader, accepted: Lines) -> None:
@@ -48,16 +48,19 @@ def rewrite(writer: Writer, old: Reader, accepted: Lines) -> None:
         if place.pending is not None:
             writer.add_pending(directory, place.pending)
         elif directory in accepted or _is_gone(directory, accepted):
-            _patched(writer, directory, by_name(old.block(place)), accepted, place.content)
+            _patched(writer, directory, by_name(old.block(place)), accepted, place)
         else:
-            writer.add(directory, old.block(place), place.entries, place.content)
+            writer.keep(directory, old.block(place), place)
     for directory in accepted:
         if directory not in old.directories:
-            _patched(writer, directory, {}, accepted, 0)
+            _patched(writer, directory, {}, accepted, None)
     _write_new_empty_ones(writer, old, accepted)
 
 
-def _patched(writer: Writer, directory: bytes, entries: dict[bytes, bytes], accepted: Lines, content: int) -> None:
+def _patched(
+    writer: Writer, directory: bytes, entries: dict[bytes, bytes], accepted: Lines, place: Place | None
+) -> None:
+    before = set(entries)
     for name, line in accepted.get(directory, {}).items():
         if line is None:
             entries.pop(name, None)
@@ -66,7 +69,10 @@ def _patched(writer: Writer, directory: bytes, entries: dict[bytes, bytes], acce
     if not entries and _is_gone(directory, accepted):
         return
     ordered = sorted(entries.items(), key=lambda item: lines.unescape(item[0]))
-    writer.add(directory, b"\n".join(line for _name, line in ordered), len(ordered), content)
+    block = b"\n".join(line for _name, line in ordered)
+    # The stamp is of a directory with the names that were in it then.
+    stamp = place.stamp if place is not None and set(entries) == before else None
+    writer.add(directory, block, len(ordered), place.content if place is not None else 0, stamp)
 
 
 def _is_gone(directory: bytes, accepted: Lines) -> bool:

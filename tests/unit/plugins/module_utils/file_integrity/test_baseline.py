@@ -40,7 +40,8 @@ def _read(path: pathlib.Path) -> baseline.Reader:
 
 def test_what_is_written_is_read(file: pathlib.Path) -> None:
     reader = _read(file).load()
-    assert reader.header == {"a": 1, "entries": 1}
+    blocks = hashlib.sha256(b"one").hexdigest()
+    assert reader.header == {"a": 1, "entries": 1, "blocks": blocks}
     assert set(reader.directories) == {b"/", b"/odd\n name", b"/gap"}
     place = reader.place(b"/odd\n name")
     assert place is not None
