@@ -100,29 +100,26 @@ class Candidates:
         bits = self._of_process(process, "ParentImage", "ParentCommandLine")
         if process.parent is not None:
             bits |= self._of_process(process.parent, "GrandparentImage", "GrandparentCommandLine")
-        if "AncestorImages" in self._parent.fields:
-            bits |= self._ancestors(process)
+        bits |= self._ancestors(process)
         process.facts = facts = self._parent.facts(bits)
         return facts
 
-    def _ancestors(self, process: Process | None) -> int:
-        bits = 0
-        while process is not None:
-            bits |= self._image("AncestorImages", process.exe) | self._image("AncestorImages", process.original)
-            process = process.parent
-        return bits
+    def _ancestors(self, process: Process) -> int:
+        """Return what is for a process and those above it, of which there are few; kept with each."""
+        if process.above is None:
+            bits = self._image("AncestorImages", process.exe) | self._image("AncestorImages", process.original)
+            if process.parent is not None:
+                bits |= self._ancestors(process.parent)
+            process.above = bits
+        return process.above
 
     def _of_process(self, process: Process, image: str, line: str) -> int:
-        fields = self._parent.fields
-        bits = self._image(image, process.exe) if image in fields else 0
-        if line in fields:
-            arguments = process.arguments
-            found = self._memo.get((line, arguments))
-            if found is None:
-                text = " ".join(activity.process_arguments(process)).lower()
-                found = self._remember((line, arguments), self._parent.table(line).found(text) if text else 0)
-            bits |= found
-        return bits
+        arguments = process.arguments
+        found = self._memo.get((line, arguments))
+        if found is None:
+            text = " ".join(activity.process_arguments(process)).lower()
+            found = self._remember((line, arguments), self._parent.table(line).found(text) if text else 0)
+        return found | self._image(image, process.exe)
 
     def _image(self, field: str, raw: bytes) -> int:
         found = self._memo.get((field, raw))

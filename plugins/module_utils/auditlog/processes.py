@@ -26,10 +26,11 @@ class Process:
     """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE.
 
     original: the name that was executed, for a script the script's; as in a PATH record, absolute if that is known.
-    facts: what rules make of it as the parent of others (``candidates``), None where nobody asked yet.
+    facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None where
+    nobody asked yet.
     """
 
-    __slots__ = ("arguments", "depth", "exe", "facts", "original", "parent", "pid")
+    __slots__ = ("above", "arguments", "depth", "exe", "facts", "original", "parent", "pid")
 
     def __init__(
         self, pid: bytes, exe: bytes, arguments: bytes, original: bytes, parent: Process | None, depth: int
@@ -41,6 +42,7 @@ class Process:
         self.parent = parent
         self.depth = depth
         self.facts: t.Any = None
+        self.above: int | None = None
 
 
 class Processes:

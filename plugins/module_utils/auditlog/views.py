@@ -236,6 +236,12 @@ _SOURCES: dict[str, t.Mapping[str, Maker]] = {
 }
 
 
+def fields_of(source: str) -> frozenset[str] | None:
+    """Return the fields that views of a source can have; None where a record decides that."""
+    makers = _SOURCES.get(source)
+    return None if makers is None else frozenset(makers)
+
+
 def sources_of(call: str, failed: bool) -> tuple[str, ...]:
     """Return the sources that views of a call may have."""
     if call in EXECUTES:

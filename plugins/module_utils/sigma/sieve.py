@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import GramFinder, gram_number
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import Literals, Words
 
 # As plugin_utils/sigma/prefilter.py writes it for ``needs``: [kind, field, texts]
 Clause = t.Sequence[t.Sequence[t.Any]]
+_LINES = frozenset(("CommandLine", "ParentCommandLine", "GrandparentCommandLine"))
 
 
 class Facts(t.NamedTuple):
@@ -30,38 +31,33 @@ class Facts(t.NamedTuple):
 class Table:
     """What rules ask of one field. What is found is a number with the bits of rules, as they were added."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_line: bool = False) -> None:
+        """is_line: it is a command line."""
         self.equals: dict[str, int] = {}
         self.bases: dict[str, int] = {}
-        self._parts: dict[str, int] = {}
-        self._grams: dict[int, dict[str, int]] = {}
-        self._grams_in: GramFinder | None = None
+        self._within: Literals | Words = Words() if is_line else Literals()
 
     def add(self, kind: str, text: t.Any, bit: int) -> None:
         if kind == "gram":
-            gram, text = text
-            table = self._grams.setdefault(gram_number(gram), {})
+            self._within.add(text[1], bit, text[0])
+        elif kind == "part":
+            self._within.add(text, bit)
         else:
-            table = {"equals": self.equals, "base": self.bases, "part": self._parts}[kind]
-        table[text] = table.get(text, 0) | bit
+            table = self.equals if kind == "equals" else self.bases
+            table[text] = table.get(text, 0) | bit
 
-    def seal(self) -> None:
-        self._grams_in = GramFinder(self._grams) if self._grams else None
+    def seal(self, width: int) -> None:
+        """width: no bit that was added is above it."""
+        if isinstance(self._within, Words):
+            self._within.seal(width)
+        else:
+            self._within.seal()
 
     def found(self, text: str) -> int:
         """text: in lower case."""
-        bits = self.equals.get(text, 0)
+        bits = self._within.found(text) | self.equals.get(text, 0)
         if self.bases:
             bits |= self.bases.get(text[text.rfind("/") + 1 :], 0)
-        for part, bit in self._parts.items():
-            if part in text:
-                bits |= bit
-        if self._grams_in is not None:
-            grams = self._grams
-            for gram in self._grams_in(text):
-                for part, bit in grams[gram].items():
-                    if part in text:
-                        bits |= bit
         return bits
 
 
@@ -87,14 +83,16 @@ class Group:
         return bit << (place + 1) * self._width
 
     def add(self, kind: str, field: str, texts: t.Iterable[t.Any], bit: int) -> None:
-        table = self._tables.setdefault(field, Table())
+        table = self._tables.get(field)
+        if table is None:
+            table = self._tables[field] = Table(field in _LINES)
         for text in texts:
             table.add(kind, text, bit)
 
     def seal(self, every: int) -> None:
         self._free = [every & ~bound for bound in self._layers] or [every]
         for table in self._tables.values():
-            table.seal()
+            table.seal((len(self._layers) + 1) * self._width)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -1,0 +1,123 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What rules look for in command lines, word by word: a line is new more often than its words are.
+
+What has a blank in it is looked for in the whole line, where a word of it is there.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import GramFinder, gram_number
+
+_MOST_WORDS = 20_000
+_MOST_CHOICES = 2_000
+_LONGEST_WORD = 256
+_GRAM = 4
+
+
+class Literals:
+    """Texts to look for, and the bits that stand for them."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, int] = {}
+        self._grams: dict[int, dict[str, int]] = {}
+        self._grams_in: GramFinder | None = None
+
+    def add(self, text: str, bit: int, gram: str | None = None) -> None:
+        """gram: four characters of it, by which it is found; where there are none, it is looked for by itself."""
+        table = self._parts if gram is None else self._grams.setdefault(gram_number(gram), {})
+        table[text] = table.get(text, 0) | bit
+
+    def seal(self) -> None:
+        self._grams_in = GramFinder(self._grams) if self._grams else None
+
+    def found(self, text: str) -> int:
+        """Return the bits of those that are in a text, joined with ``or``."""
+        bits = 0
+        for part, bit in self._parts.items():
+            if part in text:
+                bits |= bit
+        if self._grams_in is not None:
+            grams = self._grams
+            for gram in self._grams_in(text):
+                for part, bit in grams[gram].items():
+                    if part in text:
+                        bits |= bit
+        return bits
+
+
+class Words:
+    """The same for texts that are looked for in command lines."""
+
+    def __init__(self) -> None:
+        self._within = Literals()
+        self._exact: dict[str, int] = {}
+        self._phrases: dict[str, int] = {}
+        self._suspects: list[tuple[str, int]] = []
+        self._always = 0
+        self._shift = 0
+        self._low = 0
+        self._known: dict[str, int] = {}
+        self._chosen: dict[int, list[tuple[str, int]]] = {}
+
+    def add(self, text: str, bit: int, gram: str | None = None) -> None:
+        if " " in text:
+            self._phrases[text] = self._phrases.get(text, 0) | bit
+        else:
+            self._within.add(text, bit, gram)
+
+    def seal(self, width: int) -> None:
+        """width: no bit that was added is above it."""
+        self._shift, self._low = width, (1 << width) - 1
+        self._suspects = list(self._phrases.items())
+        for place, (phrase, _bit) in enumerate(self._suspects):
+            self._suspect(phrase.split(" "), 1 << (width + place))
+        self._within.seal()
+
+    def _suspect(self, words: list[str], bit: int) -> None:
+        """Note by which of its words a phrase is found."""
+        whole = max(words[1:-1], key=len, default="")
+        ends = max(words[0], words[-1], key=len)
+        if whole:
+            self._exact[whole] = self._exact.get(whole, 0) | bit
+        elif len(ends) >= _GRAM and ends.isascii():
+            self._within.add(ends, bit, ends[:_GRAM])
+        elif ends:
+            self._within.add(ends, bit)
+        else:
+            self._always |= bit
+
+    def found(self, text: str) -> int:
+        known = self._known
+        bits = self._always
+        for word in text.split(" "):
+            bit = known.get(word)
+            if bit is None:
+                bit = self._new(word)
+            if bit:
+                bits |= bit
+        suspects = bits >> self._shift
+        if suspects:
+            bits &= self._low
+            for phrase, bit in self._chosen.get(suspects) or self._choose(suspects):
+                if phrase in text:
+                    bits |= bit
+        return bits
+
+    def _choose(self, suspects: int) -> list[tuple[str, int]]:
+        chosen = [one for place, one in enumerate(self._suspects) if suspects >> place & 1]
+        if len(self._chosen) >= _MOST_CHOICES:
+            self._chosen.clear()
+        self._chosen[suspects] = chosen
+        return chosen
+
+    def _new(self, word: str) -> int:
+        bits = self._within.found(word) | self._exact.get(word, 0)
+        if len(word) <= _LONGEST_WORD:
+            if len(self._known) >= _MOST_WORDS:
+                self._known.clear()
+            self._known[word] = bits
+        return bits
