@@ -33,6 +33,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems imp
     Problem,
     UnusableError,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.reachable import never_set
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import Source, sources_of
 
 with contextlib.suppress(ImportError):  # detections.load says what is missing
@@ -112,11 +113,17 @@ class _Compiler:
         said = facts(rule, document, self._known, component)
         fields = _named_fields(rule)
         logsource = rule.logsource
-        places = []
+        places: list[int] = []
+        missing: list[str] = []
         for source in sources_of(logsource.category, logsource.product, logsource.service, fields):
             node = self._condition(rule, source)
             if source.name == "auditd":
                 _check_syscall_numbers(node)
+            if lacking := never_set(node, source.name):
+                missing.append(
+                    f"no event of {source.name} on these hosts has {' or '.join(lacking)}, so nothing could match"
+                )
+                continue
             places.append(len(self.rules))
             compiled = {**said, "source": source.name, "condition": node}
             quick, needs = prefilter(node), needed(node)
@@ -127,6 +134,8 @@ class _Compiler:
             if said.get("subject"):
                 compiled["fields"] = sorted(said["subject"])
             self.rules.append(compiled)
+        if not places:
+            raise UnusableError(missing[0], "detection")
         self._places[id(rule)] = places
 
     def _condition(self, rule: t.Any, source: Source) -> Node:

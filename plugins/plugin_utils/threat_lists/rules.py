@@ -26,7 +26,6 @@ _SEEN: dict[str, dict[str, tuple[str, ...]]] = {
         "audit_record": ("Address",),
     },
     "domain": {
-        "network_connection": ("DestinationHostname",),
         "process_creation": ("CommandLine",),
         "sign_in": ("SourceHostname",),
     },
