@@ -53,6 +53,7 @@ class Compare(Scan):
         self._trust = trust
         self._believed: Trust | None = None
         self._place: Place | None = None
+        self._device = 0
         self._recorded: dict[bytes, bytes] = {}
 
     def begin(self, directory: bytes) -> bool:
@@ -81,6 +82,7 @@ class Compare(Scan):
         return True
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
+        self._device = status.st_dev
         place = self._place
         if place is None or not self._has_voucher():
             return False
@@ -158,13 +160,23 @@ class Compare(Scan):
         # A directory's times aren't recorded, as they change with what is in it: they vouch for nothing.
         if self._believed is not None and layout.trusts_status and not lines.is_directory(before, escaped):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            as_recorded = before.startswith(layout.status(escaped, status))
-            if as_recorded and lines.is_settled(before) and self._believed.covers(status.st_ctime_ns):
+            if before.startswith(layout.status(escaped, status)) and self._vouches(status, before):
                 del self._recorded[escaped]
                 return status.st_mode
         mode = self._compare(directory, path, name, owner, escaped, before)
         del self._recorded[escaped]
         return mode
+
+    def _vouches(self, status: os.stat_result, before: bytes) -> bool:
+        """Say whether a status that is as recorded tells that the entry is as recorded.
+
+        It does not for what is mounted on a name, for content that could not be read, nor for a program that has to be
+        compared with its package again.
+        """
+        is_here = status.st_dev == self._device
+        return (
+            is_here and lines.is_settled(before) and bool(self._believed and self._believed.covers(status.st_ctime_ns))
+        )
 
     def withheld(self, name: bytes) -> bool:
         return self._recorded.pop(lines.escape(name), None) is not None
