@@ -22,6 +22,9 @@ RUN = re.compile(
 )
 Match = t.Match[bytes]
 _LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
+_EXECUTION = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
+_CALL_IDENTITY = NEXT.groupindex["call"]
+_CALL = tuple(NEXT.groupindex[name] for name in ("c_s", "c_ms", "c_n"))
 _ANY = tuple(NEXT.groupindex[name] for name in ("first", "any", "any_s", "any_ms", "any_n"))
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 
@@ -66,8 +69,8 @@ class Event(t.NamedTuple):
 
 
 def event_of(whole: Match) -> Event:
-    """Return the event of an execution that ``wholes`` took apart."""
-    seconds, milliseconds, serial = whole.group(2, 3, 4)
+    """Return the event that ``wholes`` took apart."""
+    seconds, milliseconds, serial = whole.group(*(_CALL if whole.group(1) is None else _EXECUTION))
     return Event(int(seconds), int(milliseconds), int(serial), b"SYSCALL", whole.group())
 
 
@@ -96,8 +99,8 @@ class Joiner:
         for one in self.found(chunk):
             yield one if isinstance(one, Event) else event_of(one)
 
-    def found(self, chunk: bytes) -> t.Iterator[Event | Match]:
-        """Return the same, but the executions that ``wholes`` took apart as that left them."""
+    def found(self, chunk: bytes) -> t.Iterator[Event | Match]:  # noqa: C901 - it is what takes the time
+        """Return the same, but those that ``wholes`` took apart as that left them."""
         pending, is_multiple = self._pending, _MULTIPLE.match
         position = 0
         newest = b""
@@ -107,9 +110,12 @@ class Joiner:
                 self.damaged += _lines(chunk[position:start])
             position = end
             identity, seconds = found.group(1, 2)
-            whole = identity is not None
-            if not whole:
-                first, identity, seconds, milliseconds, serial = found.group(*_ANY)
+            whole = True
+            if identity is None:
+                identity, seconds = found.group(_CALL_IDENTITY, _CALL[0])
+                if identity is None:
+                    whole = False
+                    first, identity, seconds, milliseconds, serial = found.group(*_ANY)
             if seconds != newest:
                 newest = seconds
                 now = int(seconds)

@@ -123,7 +123,9 @@ class _Around(t.NamedTuple):
         if not asked:
             return rules
         parts = list(self.shape.parts)
-        parts[activity.PPID], parts[activity.PID], parts[activity.SES], cwd = self.found.group("ppid", "pid", "ses", "cwd")
+        parts[activity.PPID], parts[activity.PID], parts[activity.SES], cwd = self.found.group(
+            "ppid", "pid", "ses", "cwd"
+        )
         raws = Raw(parts, None, self.parent, b"\ntype=CWD msg=x " + cwd)
         return (rules, *(rawfields.value(getter, raws) for getter in asked))
 

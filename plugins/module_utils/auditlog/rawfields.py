@@ -77,7 +77,7 @@ def _command(raw: Raw) -> t.Any:
     return raw.process.arguments if raw.process is not None else title(raw.text)
 
 
-def _directory(raw: Raw) -> t.Any:
+def directory_of(raw: Raw) -> t.Any:
     return directory(raw.text)
 
 
@@ -111,7 +111,7 @@ CALL: t.Mapping[str, Getter] = {
     "CommandLine": _command,
     "Argv": _command,
     "OriginalImage": _original,
-    "CurrentDirectory": _directory,
+    "CurrentDirectory": directory_of,
     "User": activity.UID,
     "AuditUser": activity.AUID,
     "EffectiveUser": activity.IDS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, Match, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
@@ -46,6 +47,7 @@ class Reader:
         processes = Processes(kept.get("processes", ()))
         self._processes = processes
         self._verdicts = Verdicts(self._rules, compiled, processes)
+        self._calls = Calls(self._rules, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
         self.tally = Tally(SCOPE)
         self.events = 0
@@ -85,30 +87,32 @@ class Reader:
         }
 
     def _look_at(self, found: t.Iterable[Event | Match]) -> None:
-        look, look_at_execution = self._verdicts.look, self._executions.look
-        since = self._since
+        since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
         one: Event | Match | None = None
         for one in found:
             self.events += 1
-            event = one if one.__class__ is Event else None
-            if event is None and since is None and self.first_time is not None:
-                looked = look_at_execution(one)
-                if looked is NOTHING:
-                    continue
-                event = event_of(one)
-                if looked is not None:
-                    self._found(event, looked)
-                    continue
-            elif event is None:
-                event = event_of(one)
-            if since is not None and event.time < since:
+            if isinstance(one, Event) or since is not None or self.first_time is None:
+                self._look_at_event(one if isinstance(one, Event) else event_of(one))
                 continue
-            if self.first_time is None:
-                self.first_time = event.time
-            for looked in look(event):
-                self._found(event, looked)
+            if one.group(1) is None:
+                for looked in look_at_call(one):
+                    self._found(event_of(one), looked)
+                continue
+            looked_at = look_at_execution(one)
+            if looked_at is None:
+                self._look_at_event(event_of(one))
+            elif looked_at is not NOTHING:
+                self._found(event_of(one), looked_at)
         if one is not None:
             self.last_time = max(self.last_time, (one if isinstance(one, Event) else event_of(one)).time)
+
+    def _look_at_event(self, event: Event) -> None:
+        if self._since is not None and event.time < self._since:
+            return
+        if self.first_time is None:
+            self.first_time = event.time
+        for looked in self._verdicts.look(event):
+            self._found(event, looked)
 
     def _found(self, event: Event, looked: Looked) -> None:
         time = event.time

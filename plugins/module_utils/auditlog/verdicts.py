@@ -154,6 +154,8 @@ class Verdicts:
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
         self.commands = 0
+        # Whether no rule ever matches an event with the key of the last one, if nothing beside the key speaks for one.
+        self.never = False
 
     @property
     def only_paths(self) -> bool:
@@ -170,7 +172,7 @@ class Verdicts:
         if "auditd" not in self._sources:
             return True
         parts = subject.parts
-        shape = self._shape(parts[0] or b"", parts[1] or b"", parts[2])
+        shape = self.shape(parts[0] or b"", parts[1] or b"", parts[2])
         call = views.call_record_view(subject)
         for beside in shape.beside:
             if beside.source == "auditd" and (
@@ -200,7 +202,7 @@ class Verdicts:
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw
-        shape = self._shapes.get((parts[0], parts[1], parts[2])) or self._shape(parts[0], parts[1], parts[2])
+        shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
         processes = self._processes
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
@@ -245,6 +247,7 @@ class Verdicts:
             if numbers:
                 beside |= numbers
         known = self._known.get(key) or self._older.get(key)
+        self.never = known is _NEVER
         if known is _NEVER and not beside:
             return NOTHING
         if known is not None and known is not _NEVER:
@@ -284,7 +287,7 @@ class Verdicts:
         if "auditd" in self._sources:
             cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
-            self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
+            self.never = self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits)) is _NEVER
         return Looked(tuple(hits), Views(lambda: seen)) if hits else NOTHING
 
     def _in_key(self, source: str, executes: bool) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -485,7 +488,7 @@ class Verdicts:
 
     def _keep(
         self, key: t.Any, size: int, asked: tuple[Getter, ...], beside: Numbers, raws: Raw | None, verdict: Verdict
-    ) -> None:
+    ) -> _Known:
         known = self._known.get(key) or self._older.get(key)
         if key not in self._known:
             # A key is about a third of its event.
@@ -495,7 +498,7 @@ class Verdicts:
                 self._bytes = size // 3
         if known is None and not (asked or beside or verdict):
             self._known[key] = _NEVER
-            return
+            return _NEVER
         if known is None or known is _NEVER:
             before, known = known, _Known()
             if before is _NEVER:
@@ -510,6 +513,7 @@ class Verdicts:
             if known.asked and raws is not None:
                 values = (beside, tuple(rawfields.value(getter, raws) for getter in known.asked))
             known.verdicts[values] = verdict
+        return known
 
     def _numbered(self, table: dict[t.Any, tuple[int, t.Any]], value: t.Any) -> tuple[int, t.Any]:
         """Give a value a number, which no other had before, and keep both."""
@@ -562,7 +566,7 @@ class Verdicts:
                 memo[value] = numbers
         return numbers
 
-    def _shape(self, architecture: bytes, number: bytes, success: bytes | None) -> _Shape:
+    def shape(self, architecture: bytes, number: bytes, success: bytes | None) -> _Shape:
         call = activity.syscall_name(architecture, number)
         beside = []
         cached = True

@@ -14,8 +14,12 @@ _RUN = (
 )
 
 
-def _record(kind: bytes, body: bytes) -> bytes:
-    return rb"type=" + kind + rb" msg=(?P=whole) " + body + rb"\n"
+def _record(kind: bytes, body: bytes, identity: bytes = rb"whole") -> bytes:
+    return rb"type=" + kind + rb" msg=(?P=" + identity + rb") " + body + rb"\n"
+
+
+def _maybe(pattern: bytes) -> bytes:
+    return rb"(?:" + pattern + rb")?"
 
 
 # A program that was executed, with all its arguments in one record, as linux/kernel/auditsc.c writes it: everything of
@@ -28,10 +32,25 @@ _EXECUTION = (
     + _record(rb"EXECVE", rb"(?P<arguments>.*)")
     + _record(rb"CWD", rb"(?P<cwd>.*)")
     + _record(rb"PATH", rb"(?P<path0>.*)")
-    + rb"(?:" + _record(rb"PATH", rb"(?P<path1>.*)") + rb")?"
-    + rb"(?:" + _record(rb"PATH", rb"(?P<path2>.*)") + rb")?"
+    + _maybe(_record(rb"PATH", rb"(?P<path1>.*)"))
+    + _maybe(_record(rb"PATH", rb"(?P<path2>.*)"))
     + _record(rb"PROCTITLE", rb".*")
-    + rb"(?:" + _record(rb"EOE", rb".*") + rb")?"
-    rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=whole))"
+    + _maybe(_record(rb"EOE", rb".*"))
+    + rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=whole))"
 )  # fmt: skip
-NEXT = re.compile(_EXECUTION + rb"|" + _RUN)
+# Any other call; of the paths most have up to four.
+_CALL = (
+    rb"type=SYSCALL msg=(?P<call>audit\((?P<c_s>\d+)\.(?P<c_ms>\d+):(?P<c_n>\d+)\):) "
+    rb"(?P<c_head>arch=\w+ syscall=\d+ success=\w+) exit=(?P<exit>-?\w+)"
+    rb" a0=(?P<a0>\w+) a1=(?P<a1>\w+) a2=(?P<a2>\w+) a3=(?P<a3>\w+) items=\d+ ppid=(?P<c_ppid>\d+) pid=(?P<c_pid>\d+) "
+    rb"(?P<c_ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<c_ses>\d+) (?P<c_rest>comm=.*)\n"
+    + _maybe(_record(rb"SOCKADDR", rb"saddr=(?P<saddr>\w+).*", rb"call"))
+    + _maybe(_record(rb"CWD", rb"cwd=(?P<c_cwd>\S+).*", rb"call"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path0>.*)", rb"call"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path1>.*)", rb"call"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path2>.*)", rb"call"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path3>.*)", rb"call"))
+    + _record(rb"PROCTITLE", rb"proctitle=(?P<title>\S+).*", rb"call")
+    + rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=call))"
+)
+NEXT = re.compile(_EXECUTION + rb"|" + _CALL + rb"|" + _RUN)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 
@@ -29,6 +30,8 @@ _DEFAULT_SUBJECTS: dict[str, tuple[str, ...]] = {
 _DOER = ("User", "Image")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LONGEST = 200
+# Of what is longer; the rest is from its end.
+_BEGINNING = 140
 _LOOKED_AT = 4_096
 
 
@@ -56,4 +59,9 @@ def message_of(rule: Rule, view: View) -> str | None:
 
 
 def _shown(view: View, field: str) -> str:
-    return printable(masked(" ".join(texts_of(view.get(field)))[:_LOOKED_AT]))[:_LONGEST]
+    text = printable(masked(" ".join(texts_of(view.get(field)))[:_LOOKED_AT]))
+    if len(text) <= _LONGEST:
+        return text
+    # Of long commands that begin the same, each is something else: who accepts one has not accepted the others.
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    return "%s... %s (%s)" % (text[:_BEGINNING], text[_BEGINNING - _LONGEST :], digest)

@@ -8,6 +8,7 @@ What has a blank in it is looked for in the whole line, where a word of it is th
 
 from __future__ import annotations
 
+import operator
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import GramFinder, gram_number
@@ -23,6 +24,9 @@ class Literals:
 
     def __init__(self) -> None:
         self._parts: dict[str, int] = {}
+        # The same, by their first two characters; and those that are but one.
+        self._pairs: dict[str, list[tuple[str, int]]] = {}
+        self._characters: list[tuple[str, int]] = []
         self._grams: dict[int, dict[str, int]] = {}
         self._grams_in: GramFinder | None = None
 
@@ -32,14 +36,24 @@ class Literals:
         table[text] = table.get(text, 0) | bit
 
     def seal(self) -> None:
+        for part, bit in self._parts.items():
+            if len(part) == 1:
+                self._characters.append((part, bit))
+            else:
+                self._pairs.setdefault(part[:2], []).append((part, bit))
         self._grams_in = GramFinder(self._grams) if self._grams else None
 
     def found(self, text: str) -> int:
         """Return the bits of those that are in a text, joined with ``or``."""
         bits = 0
-        for part, bit in self._parts.items():
-            if part in text:
+        for character, bit in self._characters:
+            if character in text:
                 bits |= bit
+        pairs = self._pairs
+        for pair in pairs.keys() & map(operator.add, text, text[1:]):
+            for part, bit in pairs[pair]:
+                if part in text:
+                    bits |= bit
         if self._grams_in is not None:
             grams = self._grams
             for gram in self._grams_in(text):
