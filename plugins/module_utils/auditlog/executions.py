@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, rawfields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.candidates import (
     SHAPE_FIELDS,
@@ -123,9 +123,8 @@ class _Around(t.NamedTuple):
         if not asked:
             return rules
         parts = list(self.shape.parts)
-        parts[activity.PPID], parts[activity.PID], parts[activity.SES], cwd = self.found.group(
-            "ppid", "pid", "ses", "cwd"
-        )
+        ppid, pid, ses, cwd = self.found.group("ppid", "pid", "ses", "cwd")
+        parts[activity.PPID], parts[activity.PID], parts[activity.SES] = ppid, pid, ses
         raws = Raw(parts, None, self.parent, b"\ntype=CWD msg=x " + cwd)
         return (rules, *(rawfields.value(getter, raws) for getter in asked))
 
@@ -181,7 +180,7 @@ class Executions:
         known = self._known.newer.get(key) or self._known.get(key)
         if known is None:
             return self._judge(key, None, rules, around)
-        if known.__class__ is int:
+        if isinstance(known, int):
             return NOTHING if known == rules else self._judge(key, known, rules, around)
         verdict = known.verdicts.get(around.values(rules, known.asked))
         return self._judge(key, known, rules, around) if verdict is None else _looked(verdict, around, self._verdicts)

@@ -26,8 +26,8 @@ class Process:
     """A program that was executed. exe and arguments: as in the log; the latter of EXECVE, or of PROCTITLE.
 
     original: the name that was executed, for a script the script's; as in a PATH record, absolute if that is known.
-    facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None where
-    nobody asked yet.
+    facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None
+    where nobody asked yet.
     """
 
     __slots__ = ("above", "arguments", "depth", "exe", "facts", "original", "parent", "pid")

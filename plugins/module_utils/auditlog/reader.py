@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, Match, event_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
@@ -86,9 +86,9 @@ class Reader:
             "last_time": self.last_time,
         }
 
-    def _look_at(self, found: t.Iterable[Event | Match]) -> None:
+    def _look_at(self, found: t.Iterable[Event | t.Match[bytes]]) -> None:
         since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
-        one: Event | Match | None = None
+        one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
             if isinstance(one, Event) or since is not None or self.first_time is None:

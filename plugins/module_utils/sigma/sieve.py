@@ -22,7 +22,7 @@ _LINES = frozenset(("CommandLine", "ParentCommandLine", "GrandparentCommandLine"
 
 
 class Facts(t.NamedTuple):
-    """What follows from the fields of one group: the rules that may match, and the mixed ones that this group allows."""
+    """What follows from the fields of a group: the rules that may match, and the mixed ones that this group allows."""
 
     rules: int
     mixed: int

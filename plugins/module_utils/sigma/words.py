@@ -9,7 +9,6 @@ What has a blank in it is looked for in the whole line, where a word of it is th
 from __future__ import annotations
 
 import operator
-import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import GramFinder, gram_number
 
