@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import textwrap
 import typing as t
@@ -24,17 +25,62 @@ class Column:
 
 
 def aligned(columns: t.Sequence[Column], rows: t.Sequence[t.Sequence[str]], room: int) -> list[str]:
-    """Return a header and rows as lines of at most ``room`` columns, what hides in a text made visible."""
+    """Return a header and rows as lines of at most ``room`` columns, what hides in a text made visible.
+
+    Rows that are not the same don't look the same, as far as a column that is cut can tell them apart.
+    """
     table = [[visible(cell, 400) for cell in row] for row in rows]
     needed = [
         min(column.most, max(width(row[at]) for row in [[c.name for c in columns], *table]))
         for at, column in enumerate(columns)
     ]
     widths = _fitted(columns, needed, room - 2 * (len(columns) - 1))
-    return [
-        "  ".join(_padded(cell, size, column) for cell, size, column in zip(row, widths, columns, strict=True)).rstrip()
+    cut = [
+        [shortened(cell, size, middle=column.middle) for cell, size, column in zip(row, widths, columns, strict=True)]
         for row in [[column.name for column in columns], *table]
     ]
+    for at, column in enumerate(columns):
+        if column.middle or column.shrinks:
+            _tell_apart(cut[1:], table, at, widths[at])
+    return ["  ".join(map(_padded, row, widths)).rstrip() for row in cut]
+
+
+def _tell_apart(cut: t.Sequence[list[str]], whole: t.Sequence[t.Sequence[str]], at: int, room: int) -> None:
+    """Show of rows that look the same by now, and are not, what is different in a column."""
+    alike: dict[tuple[str, ...], list[int]] = collections.defaultdict(list)
+    for number, row in enumerate(cut):
+        alike[tuple(row)].append(number)
+    for numbers in alike.values():
+        pending = [numbers]
+        while pending:
+            same = pending.pop()
+            texts = {whole[number][at] for number in same}
+            if len(texts) < 2:
+                continue
+            start = _first_difference(min(texts), max(texts))
+            shown: dict[str, list[int]] = collections.defaultdict(list)
+            for number in same:
+                cut[number][at] = _from(whole[number][at], start, room)
+                shown[cut[number][at]].append(number)
+            if len(shown) > 1:
+                pending += shown.values()
+
+
+def _first_difference(first: str, last: str) -> int:
+    """Return where texts begin to differ, of which these are the first and the last in order."""
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(first), len(last)))
+
+
+def _from(text: str, start: int, columns: int) -> str:
+    """Return a text of at most so many columns with its beginning, and what is at a place in it."""
+    head = taken(text, columns // 3)
+    left = columns - width(head) - 1
+    tail = text[max(start - 3, len(head)) :]
+    if width(tail) <= left:
+        # There is room for what is before it.
+        return f"{head}…{taken(text[::-1], left)[::-1]}"
+    return f"{head}…{taken(tail, left - 1)}…"
 
 
 def _fitted(columns: t.Sequence[Column], needed: list[int], room: int) -> list[int]:
@@ -47,8 +93,7 @@ def _fitted(columns: t.Sequence[Column], needed: list[int], room: int) -> list[i
     return widths
 
 
-def _padded(text: str, columns: int, column: Column) -> str:
-    text = shortened(text, columns, middle=column.middle)
+def _padded(text: str, columns: int) -> str:
     return text + " " * (columns - width(text))
 
 

@@ -17,6 +17,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import
 
 from tests.support.sigma import matches, rule, unfiltered, used
 
+# A source whose records have fields of their own, so that a rule may name any.
+ANY_FIELDS = {"product": "linux", "category": "audit_record"}
 COMMAND = "/usr/bin/curl -s http://example.org/A.sh"
 VIEW = {
     "Image": "/usr/bin/curl",
@@ -31,7 +33,8 @@ VIEW = {
 
 
 def selects(item: t.Mapping[str, t.Any], view: t.Mapping[str, t.Any] | None = None, **lists: t.Sequence[str]) -> bool:
-    return matches(rule({"selection": item, "condition": "selection"}), VIEW if view is None else view, lists)
+    tried = rule({"selection": item, "condition": "selection"}, logsource=ANY_FIELDS)
+    return matches(tried, VIEW if view is None else view, lists)
 
 
 @pytest.mark.parametrize(

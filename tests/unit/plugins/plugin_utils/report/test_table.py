@@ -30,6 +30,41 @@ def test_findings_are_aligned_with_the_most_severe_first() -> None:
     ]
 
 
+LONG = "root bash -c cd /srv/app/releases && ./prepare --all --quiet --force {} && ./clean --all --quiet --now --log {}"
+
+
+@pytest.mark.parametrize(
+    "subjects",
+    [
+        (LONG.format("--first", "/var/log/a"), LONG.format("--second", "/var/log/a")),
+        (LONG.format("x", "y"), LONG.format("x", "y --more"), LONG.format("x", "y --most")),
+        (LONG.format("1", "2"), LONG.format("1", "3"), LONG.format("4", "2"), LONG.format("4", "3")),
+    ],
+)
+def test_long_commands_that_differ_in_their_middle_are_told_apart(subjects: tuple[str, ...]) -> None:
+    lines = table.lines([row(subject=subject) for subject in subjects], [], width=100)[1 : len(subjects) + 1]
+    assert len(set(lines)) == len(subjects)
+    assert all(_columns(line) <= 100 for line in lines)
+    assert all("root bash" in line for line in lines)
+
+
+def test_long_titles_of_one_subject_are_told_apart() -> None:
+    titles = [
+        f"Command that was found in a list of what attackers start in the {end} place" for end in ("first", "last")
+    ]
+    lines = table.lines([row(subject="/x" * 60, title=title) for title in titles], [], width=90)[1:3]
+    assert len(set(lines)) == 2
+
+
+def test_what_is_different_is_shown_and_the_rest_is_as_it_was() -> None:
+    first, second = (LONG.format(word, "/var/log/a") for word in ("--first", "--second"))
+    lines = table.lines([row(subject=first), row(subject=second), row(subject="/etc/shadow")], [], width=100)
+    assert "--first" in "".join(lines)
+    assert "--second" in "".join(lines)
+    alone = table.lines([row(subject=first), row(subject="/etc/shadow")], [], width=100)
+    assert any(line.endswith("/var/log/a") for line in alone)
+
+
 def test_more_findings_than_the_limit_are_counted_by_severity() -> None:
     rows = [row(subject=str(number), severity=("high", "low")[number % 2]) for number in range(10)]
     lines = table.lines(rows, [], limit=4)
