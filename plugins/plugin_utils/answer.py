@@ -45,7 +45,7 @@ class AnsweredActionBase(ActionBase):  # type: ignore[misc]
     def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:
         # ansible-core quotes what isn't as it should be: what is around the answer, and since 2.21 also warnings in it
         # and values of the wrong type, before an action has seen them. In JSON the escapes mean the same.
-        text = _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", res["stdout"])
+        text = _CONTROLS.sub(_escape, res["stdout"])
         with _unheard():
             return super()._parse_returned_data({**res, "stdout": text}, *arguments)
 
@@ -76,19 +76,36 @@ def readable(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         result["usage_error"] = True
     # Ansible only tells whether they are true, and prints the rest of a failed task as it is.
     result.update((key, bool(answer[key])) for key in ("changed", "failed") if key in answer)
-    return {key: _printed(value) for key, value in result.items()} if result.get("failed") else result
+    shown = _whole if result.get("failed") else _calm
+    return {shown(key): _printed(value, shown) for key, value in result.items()}
 
 
-def _printed(value: t.Any, depth: int = 0) -> t.Any:
+def _printed(value: t.Any, shown: t.Callable[[str], str], depth: int = 0) -> t.Any:
     if isinstance(value, str):
-        return visible(value, len(value), multiline=True)
+        return value if value.isprintable() else shown(value)
     if isinstance(value, (list, dict)) and depth == _DEEPEST:
         return None
     if isinstance(value, list):
-        return [_printed(item, depth + 1) for item in value]
+        return [_printed(item, shown, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {visible(key): _printed(item, depth + 1) for key, item in value.items()}
+        return {shown(key): _printed(item, shown, depth + 1) for key, item in value.items()}
     return value
+
+
+def _whole(text: str) -> str:
+    return visible(text, len(text), multiline=True)
+
+
+def _calm(text: str) -> str:
+    """Return a text of an answer that is only printed with -v, and otherwise worked with: the same but for controls.
+
+    Modules of ours send none: what is a name on the host became text there.
+    """
+    return text if text.isprintable() else _CONTROLS.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found.group()):04x}"
 
 
 def _ended(answer: t.Mapping[str, t.Any]) -> str | None:

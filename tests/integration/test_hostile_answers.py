@@ -106,6 +106,7 @@ _CONTROLS = "\x1b[31m\x07\x9b\u202e"
     [
         {"changed": False, "warnings": [_CONTROLS], "deprecations": [{"msg": _CONTROLS}], "notices": [_CONTROLS]},
         {"changed": _CONTROLS, "failed": _CONTROLS, "exception": _CONTROLS, "rules": [{_CONTROLS: _CONTROLS}]},
+        {"changed": False, "rules": [{_CONTROLS: _CONTROLS}], _CONTROLS: _CONTROLS},
     ],
 )
 def test_a_terminal_gets_nothing_but_text(
@@ -119,8 +120,9 @@ def test_a_terminal_gets_nothing_but_text(
         {"bulwark.servers.audit_events_info": {"state_dir": str(tmp_path / "state")}},
     ]
     (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": tasks}]))
+    environment = {"ANSIBLE_NOCOLOR": "1"}
     done = ansible.run_playbook(
-        tmp_path / "play.yml", inventory=inventory, state=tmp_path, environment={"ANSIBLE_NOCOLOR": "1"}, check=False
+        tmp_path / "play.yml", "-v", inventory=inventory, state=tmp_path, environment=environment, check=False
     )
     said = done.stdout + done.stderr
     assert "audit_events_info" in said

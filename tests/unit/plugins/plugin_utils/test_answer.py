@@ -88,3 +88,17 @@ def test_what_ansible_prints_holds_no_control_characters(answer: dict[str, t.Any
     for text in texts(readable(answer)):
         categories = {unicodedata.category(char) for char in text if char not in "\n\t"}
         assert not categories & {"Cc", "Cf", "Cs"}
+
+
+def test_a_good_answer_has_no_controls_for_a_terminal_and_is_otherwise_the_same() -> None:
+    fine = {
+        "text": "a\tb\n",
+        "name": "caf\u00e9 \u00a0\U0001f600",
+        "number": 1.5,
+        "nothing": None,
+        "list": ["x", {"y": True}],
+    }
+    assert readable({"changed": False, **fine}) == {"changed": False, **fine}
+    forged = "\x1b[31m\x9b\u202e\x07"
+    shown = "\\u001b[31m\\u009b\\u202e\\u0007"
+    assert readable({forged: [{forged: forged}]}) == {shown: [{shown: shown}]}
