@@ -229,6 +229,14 @@ def known_text(raw: bytes) -> str:
     return decode.text(decode.unquoted(raw))
 
 
+def activity_of(event: Event, process: Process | None, parent: Process | None) -> Activity:
+    """Return what a process did in an event of a system call."""
+    found = SYSCALL.search(event.raw)
+    if found is None:
+        raise ValueError("an event of a system call has no record of it")
+    return Activity(event, found.groups(), process, parent)
+
+
 def arguments(raw: bytes) -> tuple[str, ...]:
     """Return the arguments in an EXECVE record that has all of them."""
     return decode.arguments([raw], _MOST_ARGUMENTS)

@@ -94,6 +94,12 @@ class Calls:
             self._never.keep(key, True, len(saddr or b"") + len(cwd or b"") + len(head) + len(rest))
         return looked
 
+    def note(self, found: t.Match[bytes]) -> None:
+        """Keep the process table up to date with a call that somebody else looks at."""
+        head, ids, rest, _ppid, pid, _saddr, _cwd = found.group(*_PARTS)
+        if self._shapes.get((head, ids, rest)) is None or self._processes.get(pid) is None:
+            self._verdicts.note(event_of(found))
+
     def _nothing_beside(self, found: t.Match[bytes], shape: _Shape, ppid: bytes, process: Process) -> bool:
         """Return whether it is known that no rule has to be tried because of what is not in the key."""
         for group, memo in shape.varying:

@@ -90,6 +90,14 @@ class Joiner:
             if found:
                 self._wait(found.group(2), raw)
 
+    def copy(self) -> tuple[t.Any, ...]:
+        pending = {identity: list(parts) for identity, parts in self._pending.items()}
+        return pending, self._pending_bytes, self._newest, self.damaged, self.cut
+
+    def restore(self, copied: tuple[t.Any, ...]) -> None:
+        """Let everything be as it was when it was copied."""
+        self._pending, self._pending_bytes, self._newest, self.damaged, self.cut = copied
+
     def state(self) -> list[str]:
         """Return the events that are not complete, for the next run."""
         return [b"".join(parts).decode("latin-1") for parts in self._pending.values()]

@@ -26,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
     NOTHING,
+    About,
     Hit,
     Looked,
     Verdicts,
@@ -104,7 +105,9 @@ class _Later:
     def itself(self) -> Activity:
         if self._subject is None:
             found = self._found
-            self._subject = _activity(found if isinstance(found, Event) else event_of(found), self.parent)
+            self._subject = activity.activity_of(
+                found if isinstance(found, Event) else event_of(found), None, self.parent
+            )
         return self._subject
 
     def __getattr__(self, name: str) -> t.Any:
@@ -153,16 +156,10 @@ class Executions:
         """Return what the rules say of an execution that ``wholes.NEXT`` found; None where the slow way has to be."""
         head, ppid, pid, ids, rest, arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
         try:
-            shape = self._shapes[head, ids, rest]
+            shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
         except KeyError:
-            shape = self._shape((head, ids, rest), found)
-        if shape is None:
-            return None
-        try:
-            paths = self._paths[path0, path1, path2]
-        except KeyError:
-            paths = self._new_paths((path0, path1, path2), cwd, found)
-        if paths is None:
+            shape, paths = self._new(found)
+        if shape is None or paths is None:
             return None
         candidates, processes = self._candidates, self._processes
         command = self._commands.newer.get(arguments) or self._command(arguments)
@@ -205,7 +202,7 @@ class Executions:
             for number in ask.try_values(numbers, values)
         ]
         if of_arguments:
-            self._verdicts.try_arguments(of_arguments, _activity(event_of(found), parent), hits)
+            self._verdicts.try_arguments(of_arguments, activity.activity_of(event_of(found), None, parent), hits)
         verdict = tuple(hits)
         others = [name for name in view.asked if name not in _IN_KEY and view.has(name)]
         if len(key[1]) <= _LONGEST and all(name in rawfields.CALL for name in others):
@@ -236,8 +233,30 @@ class Executions:
         if len(known.verdicts) < _MOST_WAYS:
             known.verdicts[around.values(rules, known.asked)] = verdict
 
+    def note(self, found: Match) -> None:
+        """Keep the process table up to date with an execution that somebody else looks at."""
+        head, ppid, pid, ids, rest, arguments, _cwd, path0, path1, path2 = found.group(*_PARTS)
+        try:
+            shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
+        except KeyError:
+            shape, paths = self._new(found)
+        if shape is None or paths is None:
+            self._verdicts.note(event_of(found))
+        else:
+            self._processes.executed(pid, ppid, shape.exe, arguments, paths.original)
+
+    def _new(self, found: Match) -> tuple[_Shape | None, _Paths | None]:
+        head, _ppid, _pid, ids, rest, _arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
+        shape = (
+            self._shapes[head, ids, rest]
+            if (head, ids, rest) in self._shapes
+            else self._shape((head, ids, rest), found)
+        )
+        names = (path0, path1, path2)
+        return shape, self._paths[names] if names in self._paths else self._new_paths(names, cwd, found)
+
     def _shape(self, key: tuple[bytes, bytes, bytes], found: Match) -> _Shape | None:
-        subject = _activity(event_of(found), None)
+        subject = activity.activity_of(event_of(found), None, None)
         shape: _Shape | None = None
         if subject.syscall in views.EXECUTES and self._verdicts.ignores_call(subject):
             shape = _Shape(subject, self._candidates.shape(LazyView(SOURCE, views.EXECUTION, subject)))
@@ -254,12 +273,12 @@ class Executions:
                 return self._paths[key]
         paths: _Paths | None = None
         if named and self._verdicts.ignores_paths(raw):
-            view = LazyView(SOURCE, views.EXECUTION, _activity(event_of(found), None))
+            view = LazyView(SOURCE, views.EXECUTION, activity.activity_of(event_of(found), None, None))
             paths = _Paths(rawfields.original(raw, named[0][0]), self._candidates.paths(view))
         return _kept(self._paths, key, paths, filter(None, key))
 
     def _directory(self, cwd: bytes, found: Match) -> Facts:
-        view = LazyView(SOURCE, views.EXECUTION, _activity(event_of(found), None))
+        view = LazyView(SOURCE, views.EXECUTION, activity.activity_of(event_of(found), None, None))
         return _kept(self._directories, cwd, self._candidates.directory(view), (cwd,))
 
     def _command(self, arguments: bytes) -> Facts:
@@ -287,26 +306,21 @@ def _kept(table: dict[t.Any, t.Any], key: t.Any, value: _T, texts: t.Iterable[by
 
 
 def _looked(verdict: Verdict, around: _Around, verdicts: Verdicts) -> Looked:
-    return Looked(verdict, _Views(event_of(around.found), around.parent, verdicts)) if verdict else NOTHING
+    if not verdict:
+        return NOTHING
+    # The event, since what was found holds a whole block of the log in memory.
+    return Looked(verdict, ExecutionViews(About(event_of(around.found), "execution", None, around.parent), verdicts))
 
 
-class _Views(Views):
+class ExecutionViews(Views):
     """The views of an execution; most ask for the first, which is made by itself."""
 
     __slots__ = ("_first",)
 
-    def __init__(self, event: Event, parent: Process | None, verdicts: Verdicts) -> None:
-        # The event, since what was found holds a whole block of the log in memory.
-        subject = _Later(event, parent)
-        super().__init__(lambda: verdicts.views(subject.itself))
+    def __init__(self, about: About, verdicts: Verdicts) -> None:
+        subject = _Later(about.event, about.parent)
+        super().__init__(about, lambda: verdicts.views(subject.itself))
         self._first = LazyView(SOURCE, views.EXECUTION, subject)
 
     def __getitem__(self, place: int) -> LazyView:
         return super().__getitem__(place) if place else self._first
-
-
-def _activity(event: Event, parent: Process | None) -> Activity:
-    found = activity.SYSCALL.search(event.raw)
-    if found is None:
-        raise ValueError("an execution has no system call")
-    return Activity(event, found.groups(), None, parent)

@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 
@@ -60,7 +61,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         except StateError as error:
             scope.skip("checkpoint", "%s; the next run reads the same again" % error)
     finally:
-        run.follower.close()
+        run.close()
     result: dict[str, t.Any] = {
         "changed": False,
         "detections": detections,
@@ -91,9 +92,11 @@ class _Run:
             self.follower = Follower()
         self._bytes = 0
         self._files = 0
+        self._pairs = Pairs(self.reader, 0)
 
     def read(self, paths: t.Sequence[str], deadline: Deadline) -> None:
         files = self.follower.open(paths)
+        self._pairs = Pairs(self.reader, sum(file.size - min(file.offset, file.size) for file in files))
         for position, file in enumerate(files):
             self._files += 1
             if file.rewritten:
@@ -112,11 +115,13 @@ class _Run:
         try:
             for chunk in file.chunks():
                 self._bytes += len(chunk)
-                self.reader.read(chunk)
+                self._pairs.read(chunk)
                 if deadline.passed():
                     return False
         except UNREADABLE as error:
             self._scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
+        finally:
+            self._pairs.flush()
         return True
 
     def _rewritten(self, file: LogFile) -> None:
@@ -129,6 +134,10 @@ class _Run:
             file.modified,
             message=reason + ".",
         )
+
+    def close(self) -> None:
+        self._pairs.close()
+        self.follower.close()
 
     def describe(self, paths: t.Sequence[str], left_out: int) -> None:
         """Say in the coverage what was read, and what could not be."""

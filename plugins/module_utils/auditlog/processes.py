@@ -44,6 +44,9 @@ class Process:
         self.facts: t.Any = None
         self.above: int | None = None
 
+    def __reduce__(self) -> tuple[t.Any, ...]:
+        return Process, (self.pid, self.exe, self.arguments, self.original, self.parent, self.depth)
+
 
 class Processes:
     """The table, by process id; the oldest are forgotten."""
@@ -57,6 +60,14 @@ class Processes:
             process = _restored(entry)
             if process is not None:
                 self._known[process.pid] = process
+
+    def copy(self) -> dict[bytes, Process]:
+        return dict(self._known)
+
+    def restore(self, copied: t.Mapping[bytes, Process]) -> None:
+        """Let the table be as it was when it was copied."""
+        self._known.clear()
+        self._known.update(copied)
 
     def state(self) -> list[t.Any]:
         return [_kept(process) for process in list(self._known.values())[-_MOST_KEPT:]]

@@ -11,10 +11,17 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions, ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import NOTHING, Looked, Verdicts, Views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
+    NOTHING,
+    About,
+    Hit,
+    Looked,
+    Verdicts,
+    Views,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
@@ -25,6 +32,8 @@ _STATE_VERSION = 1
 _KEPT_BYTES = 16_384
 
 State = t.Dict[str, t.Any]
+# An event with the rules that it matches, and what its views are made of.
+Found = t.Tuple[Event, t.Tuple[Hit, ...], t.Optional[About]]
 
 
 class Reader:
@@ -49,6 +58,7 @@ class Reader:
         self._verdicts = Verdicts(self._rules, compiled, processes)
         self._calls = Calls(self._rules, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
+        self._others_commands = 0
         self.tally = Tally(SCOPE)
         self.events = 0
         self.first_time: float | None = None
@@ -66,15 +76,66 @@ class Reader:
     @property
     def commands(self) -> int:
         """How many different commands were looked at, as far as that was remembered."""
-        return self._verdicts.commands + self._executions.commands
+        return self._verdicts.commands + self._executions.commands + self._others_commands
 
     def read(self, chunk: bytes) -> None:
         """Look at the events in a chunk of whole lines."""
-        self._look_at(self._joiner.found(chunk))
+        self._take(self._look_at(self._joiner.found(chunk)))
+
+    def judge(self, chunk: bytes) -> list[Found]:
+        """Return what is found in a chunk, as ``take`` takes it."""
+        looked = self._look_at(self._joiner.found(chunk))
+        return [(event, one.hits, None if one.views is None else one.views.about) for event, one in looked]
+
+    def note(self, chunk: bytes) -> None:
+        """Do with a chunk what has to be done for those after it: somebody else looks at its events."""
+        note, note_execution, note_call = self._verdicts.note, self._executions.note, self._calls.note
+        one: Event | t.Match[bytes] | None = None
+        for one in self._joiner.found(chunk):
+            self.events += 1
+            if isinstance(one, Event):
+                event = one
+            elif self._since is None and self.first_time is not None:
+                if one.group(1) is None:
+                    note_call(one)
+                else:
+                    note_execution(one)
+                continue
+            else:
+                event = event_of(one)
+            if self._wanted(event):
+                note(event)
+        self._at(one)
+
+    def take(self, found: t.Iterable[Found], given_up: t.Mapping[int, int], commands: int) -> None:
+        """Take in what ``judge`` found in another process, how often it gave up, and of how many commands."""
+        self._others_commands += commands
+        for number, count in given_up.items():
+            self._rules.given_up[number] = self._rules.given_up.get(number, 0) + count
+        for event, hits, about in found:
+            views: Views | None = None
+            if about is not None:
+                quick = about.kind == "execution"
+                views = ExecutionViews(about, self._verdicts) if quick else self._verdicts.again(about)
+            self._found(event, Looked(hits, views))
+
+    def copy(self) -> tuple[t.Any, ...]:
+        """Return what ``restore`` needs, as long as nothing was found since."""
+        return self._joiner.copy(), self._processes.copy(), self.events, self.first_time, self.last_time
+
+    def restore(self, copied: tuple[t.Any, ...]) -> None:
+        joined, processes, self.events, self.first_time, self.last_time = copied
+        self._joiner.restore(joined)
+        self._processes.restore(processes)
+
+    @property
+    def given_up(self) -> dict[int, int]:
+        """How often it took too long to find out whether a rule matches, by its number."""
+        return self._rules.given_up
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
-        self._look_at(self._joiner.rest(now))
+        self._take(self._look_at(self._joiner.rest(now)))
         self.problems += [*self._rules.problems, *self._correlator.problems()]
 
     def state(self) -> State:
@@ -86,33 +147,44 @@ class Reader:
             "last_time": self.last_time,
         }
 
-    def _look_at(self, found: t.Iterable[Event | t.Match[bytes]]) -> None:
+    def _take(self, looked: t.Iterable[tuple[Event, Looked]]) -> None:
+        for event, one in looked:
+            self._found(event, one)
+
+    def _look_at(self, found: t.Iterable[Event | t.Match[bytes]]) -> t.Iterator[tuple[Event, Looked]]:
         since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
+        look = self._verdicts.look
         one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
             if isinstance(one, Event) or since is not None or self.first_time is None:
-                self._look_at_event(one if isinstance(one, Event) else event_of(one))
-                continue
-            if one.group(1) is None:
+                event = one if isinstance(one, Event) else event_of(one)
+                if self._wanted(event):
+                    for looked in look(event):
+                        yield event, looked
+            elif one.group(1) is None:
                 for looked in look_at_call(one):
-                    self._found(event_of(one), looked)
-                continue
-            looked_at = look_at_execution(one)
-            if looked_at is None:
-                self._look_at_event(event_of(one))
-            elif looked_at is not NOTHING:
-                self._found(event_of(one), looked_at)
-        if one is not None:
-            self.last_time = max(self.last_time, (one if isinstance(one, Event) else event_of(one)).time)
+                    yield event_of(one), looked
+            else:
+                looked_at = look_at_execution(one)
+                if looked_at is None:
+                    event = event_of(one)
+                    for looked in look(event):
+                        yield event, looked
+                elif looked_at is not NOTHING:
+                    yield event_of(one), looked_at
+        self._at(one)
 
-    def _look_at_event(self, event: Event) -> None:
+    def _wanted(self, event: Event) -> bool:
         if self._since is not None and event.time < self._since:
-            return
+            return False
         if self.first_time is None:
             self.first_time = event.time
-        for looked in self._verdicts.look(event):
-            self._found(event, looked)
+        return True
+
+    def _at(self, last: Event | t.Match[bytes] | None) -> None:
+        if last is not None:
+            self.last_time = max(self.last_time, (last if isinstance(last, Event) else event_of(last)).time)
 
     def _found(self, event: Event, looked: Looked) -> None:
         time = event.time

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import ac
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import ArgumentIndex, RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
@@ -57,12 +57,25 @@ class Hit(t.NamedTuple):
 Verdict = t.Tuple[Hit, ...]
 
 
+class About(t.NamedTuple):
+    """What the views of an event are made of. kind: execution, call or message.
+
+    process, parent: of an event of a system call, as they were then; of an execution the process is not needed.
+    """
+
+    event: Event
+    kind: str
+    process: Process | None
+    parent: Process | None
+
+
 class Views:
     """The views of an event in which something matches, by the places that hits name; made when one is asked for."""
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_made", "_make", "about")
 
-    def __init__(self, make: t.Callable[[], t.Sequence[LazyView]]) -> None:
+    def __init__(self, about: About, make: t.Callable[[], t.Sequence[LazyView]]) -> None:
+        self.about = about
         self._make: t.Callable[[], t.Sequence[LazyView]] | None = make
         self._made: t.Sequence[LazyView] = ()
 
@@ -214,7 +227,7 @@ class Verdicts:
         paths_number, paths = self._paths.get(paths) or self._numbered(self._paths, paths)
         key: tuple[t.Any, ...]
         if shape.executes:
-            bodies = activity.EXECVE.findall(raw)
+            bodies: t.Sequence[bytes] = activity.EXECVE.findall(raw)
             relative = not paths or paths[0][0][:2] != b'"/'
             key = (
                 unit_number,
@@ -223,10 +236,8 @@ class Verdicts:
                 rawfields.directory(raw) if relative else None,
                 raw.count(b"\n"),
             )
-            if parts[2] != b"no":
-                original = rawfields.original(raw, paths[0][0]) if paths else b""
-                processes.executed(pid, ppid, unit[4], bodies[0] if bodies else b"", original)
         else:
+            bodies = ()
             key = (
                 unit_number,
                 paths_number,
@@ -235,8 +246,7 @@ class Verdicts:
                 None if shape.argument is None else parts[shape.argument],
                 raw.count(b"\n"),
             )
-            if process is None:
-                processes.seen(pid, ppid, unit[4], rawfields.title(raw))
+        self._note(shape, (*parts[:16], unit[4]), raw, paths, bodies)
         raws = Raw(parts, process, parent, raw)
         beside = _NONE
         for source, name, getter, memo in shape.beside:
@@ -257,7 +267,8 @@ class Verdicts:
                 if not verdict:
                     return NOTHING
                 subject = Activity(event, parts, process, parent)
-                return Looked(verdict, Views(functools.partial(self.views, subject)))
+                about = About(event, "call", process, parent)
+                return Looked(verdict, Views(about, functools.partial(self.views, subject)))
         subject = Activity(event, parts, process, parent)
         if shape.executes:
             self.commands += 1
@@ -288,7 +299,8 @@ class Verdicts:
             cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
             self.never = self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits)) is _NEVER
-        return Looked(tuple(hits), Views(lambda: seen)) if hits else NOTHING
+        about = About(subject.event, "call", subject.process, subject.parent)
+        return Looked(tuple(hits), Views(about, lambda: seen)) if hits else NOTHING
 
     def _in_key(self, source: str, executes: bool) -> tuple[frozenset[str], tuple[str, ...]]:
         """Return the fields that follow from an event's key, and those of them that say which rules to try."""
@@ -450,12 +462,7 @@ class Verdicts:
             known = self._known.get(key) or self._older.get(key)
             if known is _NEVER:
                 return NOTHING
-        seen = [
-            view
-            for kind, body in event.records()
-            for view in views.message_views(kind, body)
-            if view.source in self._sources
-        ]
+        seen = self._of_message(event)
         hits: list[Hit] = []
         asked: set[str] = set()
         for place, view in enumerate(seen):
@@ -470,7 +477,44 @@ class Verdicts:
             asked.update(view.asked)
         if key is not None and not hits and not rawfields.MESSAGE_VARIES & asked:
             self._keep(key, len(event.raw), (), _NONE, None, ())
-        return Looked(tuple(hits), Views(lambda: seen)) if hits else NOTHING
+        return Looked(tuple(hits), Views(About(event, "message", None, None), lambda: seen)) if hits else NOTHING
+
+    def _of_message(self, event: Event) -> list[LazyView]:
+        return [
+            view
+            for kind, body in event.records()
+            for view in views.message_views(kind, body)
+            if view.source in self._sources
+        ]
+
+    def again(self, about: About) -> Views:
+        """Return the views of an event again."""
+        return Views(about, functools.partial(self._again, about))
+
+    def _again(self, about: About) -> t.Sequence[LazyView]:
+        if about.kind == "message":
+            return self._of_message(about.event)
+        return self.views(activity.activity_of(about.event, about.process, about.parent))
+
+    def note(self, event: Event) -> None:
+        """Keep the process table up to date with an event that somebody else looks at."""
+        found = activity.SYSCALL.search(event.raw)
+        if found is None:
+            return
+        parts = found.groups()
+        shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
+        paths = rawfields.PATHS.findall(event.raw) if shape.executes else ()
+        bodies = activity.EXECVE.findall(event.raw) if shape.executes else ()
+        self._note(shape, parts, event.raw, paths, bodies)
+
+    def _note(self, shape: _Shape, parts: t.Sequence[t.Any], raw: bytes, paths: t.Any, bodies: t.Any) -> None:
+        pid, ppid, exe = parts[9], parts[8] or b"", parts[16]
+        if not shape.executes:
+            if self._processes.get(pid) is None:
+                self._processes.seen(pid, ppid, exe, rawfields.title(raw))
+        elif parts[2] != b"no":
+            original = rawfields.original(raw, paths[0][0]) if paths else b""
+            self._processes.executed(pid, ppid, exe, bodies[0] if bodies else b"", original)
 
     def views(self, subject: Activity) -> list[LazyView]:
         """Return the views of a call again, at the places that its verdict names."""

@@ -47,7 +47,7 @@ class RuleSet:
         self._narrowing = Narrowing(_COMMON_FIELD)
         self._unusable: list[str] = []
         # How often it took too long to find out whether a rule matches.
-        self._given_up: dict[int, int] = {}
+        self.given_up: dict[int, int] = {}
         lists = [ThreatList(entry) for entry in compiled.get("lists", ())]
         for number, entry in enumerate(compiled["rules"]):
             source, node = entry["source"], entry["condition"]
@@ -148,7 +148,7 @@ class RuleSet:
                 if check(values):
                     found.append(number)
             except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
-                self._given_up[number] = self._given_up.get(number, 0) + 1
+                self.given_up[number] = self.given_up.get(number, 0) + 1
         found.sort()
         return tuple(found)
 
@@ -158,7 +158,7 @@ class RuleSet:
         return self._unusable + [
             "rule '%s' took too long for %d events, and was not matched with them: its regular expression is slow, or "
             "somebody attacked it" % (self._rules[number].title, count)
-            for number, count in self._given_up.items()
+            for number, count in self.given_up.items()
         ]
 
     def rule(self, number: int) -> Rule:
