@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Node, View
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import patient
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import SHORT, patient
 
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
@@ -179,15 +179,33 @@ def _regex(field: str, patterns: t.Sequence[t.Sequence[str]]) -> Condition:
 
 
 def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
-    searches = tuple(patient(re.compile(pattern, _flags(flags)).search) for pattern, flags in patterns)
+    searches = tuple(re.compile(_quick(pattern, flags), _flags(flags)).search for pattern, flags in patterns)
+    patient_searches = tuple(map(patient, searches))
 
     def found(text: str) -> bool:
-        for search in searches:  # noqa: SIM110 - as above
+        for search in searches if len(text) <= SHORT else patient_searches:  # noqa: SIM110 - as above
             if search(text):
                 return True
         return False
 
     return found
+
+
+# A pattern that begins with the beginning, or one of some characters.
+_AFTER = re.compile(r"\(\?:\^\|\[(\^?)((?:[^\]\\[]|\\.)+)\]\)(?![*+?{])")
+
+
+def _quick(pattern: str, flags: str) -> str:
+    """Return a pattern that is found in the same texts.
+
+    What begins with one of two things is looked for at each character; what comes after something is looked for by how
+    it begins.
+    """
+    after = None if "m" in flags else _AFTER.match(pattern)
+    if after is None:
+        return pattern
+    negated, characters = after.groups()
+    return "(?<![%s%s])%s" % ("" if negated else "^", characters, pattern[after.end() :])
 
 
 def _flags(letters: str) -> int:

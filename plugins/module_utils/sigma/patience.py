@@ -16,7 +16,7 @@ import types
 import typing as t
 
 # Up to here no expression that makes any sense takes long, and the timer would cost more than the search.
-_SHORT = 512
+SHORT = 512
 _SECONDS = 0.05
 # An expression that was given up so often gets less: somebody writes what it takes long for again and again.
 _MOST_PATIENT = 10
@@ -35,7 +35,7 @@ def patient(search: Search) -> Search:
     given_up: list[None] = []
 
     def limited(text: str) -> t.Any:
-        if len(text) <= _SHORT:
+        if len(text) <= SHORT:
             return search(text)
         try:
             return _timed(search, text, _SECONDS if len(given_up) < _MOST_PATIENT else _HASTY_SECONDS)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import typing as t
@@ -59,7 +60,13 @@ def message_of(rule: Rule, view: View) -> str | None:
 
 
 def _shown(view: View, field: str) -> str:
-    text = printable(masked(" ".join(texts_of(view.get(field)))[:_LOOKED_AT]))
+    return _clean(" ".join(texts_of(view.get(field)))[:_LOOKED_AT])
+
+
+# Most are the names of few programs and accounts.
+@functools.lru_cache(maxsize=512)
+def _clean(value: str) -> str:
+    text = printable(masked(value))
     if len(text) <= _LONGEST:
         return text
     # Of long commands that begin the same, each is something else: who accepts one has not accepted the others.
