@@ -23,7 +23,8 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     problems += [problem for log in sources.records for problem in log.problems] + sources.last.problems
     if sources.journal is not None and sources.journal.problem:
         problems.append(("journal", sources.journal.problem))
-    doubts = [doubt for log in [*texts, *sources.only_lines, *sources.records] for doubt in log.doubts]
+    doubts = [doubt for log in [*texts, *sources.only_lines] for doubt in log.doubts]
+    doubts += [doubt for records_of in sources.records for doubt in records_of.doubts]
     for subject, reason in [*sorted(set(problems)), *sorted(set(doubts))]:
         scope.skip(subject, reason)
     for log in texts:

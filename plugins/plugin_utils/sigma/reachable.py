@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.views import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of as fields_read
 
-Node = t.Sequence[t.Any]
+Node = list[t.Any]
 
 
 def never_set(node: Node, source: str) -> list[str]:

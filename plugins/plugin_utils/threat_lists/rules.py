@@ -98,7 +98,9 @@ def _read(threat_list: ThreatList, now: dt.datetime) -> tuple[list[Entry], list[
     except EntryError as error:
         raise ContentError(f"{where}: {error}") from error
     if not entries:
-        raise ContentError(f"{where} has no entry that can be used{_why(problems, foreign)}; correct it or leave it out")
+        raise ContentError(
+            f"{where} has no entry that can be used{_why(problems, foreign)}; correct it or leave it out"
+        )
     if len(problems) > _NAMED_LINES:
         more = len(problems) - _NAMED_LINES
         problems = [*problems[:_NAMED_LINES], Problem(path, None, f"{more} more entries that can't be used")]

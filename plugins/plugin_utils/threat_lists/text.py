@@ -85,7 +85,9 @@ def read_csv(text: str, kind: str | None, column: int | str) -> Found:
     place = column - 1 if isinstance(column, int) else _place(rows[0], column)
     widest = max(map(len, rows), default=0)
     if place >= widest:
-        raise EntryError(f"there is no column {column}, only {widest}; give the number of one that there is, or its name")
+        raise EntryError(
+            f"there is no column {column}, only {widest}; give the number of one that there is, or its name"
+        )
     found = Found()
     for (number, _line), row in zip(lines, rows, strict=False):
         if number == lines[0][0] and not isinstance(column, int):

@@ -40,7 +40,11 @@ def test_a_log_that_somebody_else_can_write_is_checked_partly(tmp_path: pathlib.
     assert entry["skipped"] == [{"subject": str(log), "reason": reason}]
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(_LINE.replace(":1)", ":0)").encode())[:-6] + b"damage"])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip at all", gzip.compress(_LINE.replace(":1)", ":0)").encode())[:-6] + b"damage"],
+    ids=["none", "damaged"],
+)
 def test_a_damaged_archive_is_said_in_words(tmp_path: pathlib.Path, content: bytes) -> None:
     log = tmp_path / "audit.log"
     log.write_text(_LINE)

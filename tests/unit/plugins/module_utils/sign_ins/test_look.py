@@ -329,6 +329,30 @@ def test_damaged_archives_are_said(host: Host) -> None:
     assert result["coverage"][0]["skipped"][0]["subject"].endswith("auth.log.2.gz")
 
 
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x")[:10] + b"\xff" * 50], ids=["none", "damaged"])
+def test_damaged_archives_of_binary_logs_are_said(host: Host, content: bytes) -> None:
+    host.fail()
+    (host.directory / "wtmp.1.gz").write_bytes(content)
+    result = host.look()
+    assert result["sign_ins"]["failures"] == 1
+    (skipped,) = result["coverage"][0]["skipped"]
+    assert skipped["subject"].endswith("wtmp.1.gz")
+    assert skipped["reason"].endswith("its end in .gz says that it is compressed, but it is not, or it is damaged")
+
+
+@pytest.mark.requires("root")
+@pytest.mark.parametrize("name", ["auth.log", "audit.log", "btmp"])
+def test_a_log_that_somebody_else_can_write_is_not_simply_believed(host: Host, name: str) -> None:
+    host.fail()
+    (host.directory / name).touch()
+    assert host.look(record=False)["coverage"][0]["status"] == "checked"
+    os.chown(host.directory / name, 65534, 65534)
+    entry = host.look(record=False)["coverage"][0]
+    assert entry["status"] == "partial"
+    reason = "it can be written by nobody, who may have changed what it says"
+    assert entry["skipped"] == [{"subject": str(host.directory / name), "reason": reason}]
+
+
 def test_hostile_lines(host: Host) -> None:
     stamp = time.strftime("%b %d %H:%M:%S", time.localtime(host.time)).encode()
     prefix = stamp + b" h sshd[5]: "
