@@ -36,13 +36,14 @@ options:
     description:
       - V(always) reads every file.
       - V(changed) reads a file only when its mode, owner, size, modification time, change time, inode or link count
-        differs from the baseline, which takes a fraction of the time.
+        differs from the baseline, and lists a directory only when its inode or change time does, which takes a fraction
+        of the time.
       - V(changed) trusts the change time, which programs can't set. It misses a change made by someone with root's
         rights who sets the system clock back while writing, writes to the block device or a disk image below the
-        file system, or loads code into the kernel; disk corruption; and changes on a file system that keeps no change
-        time (vfat).
-      - Files that were changing while they were recorded, and files of a watch that doesn't record all of V(size),
-        V(mtime), V(ctime) and V(inode), are always read.
+        file system or mounts another one in its place, or loads code into the kernel; and disk corruption.
+      - Files that were changing while they were recorded, files of a watch that doesn't record all of V(size),
+        V(mtime), V(ctime) and V(inode), and what is on a file system that keeps no such time (vfat), whose times need
+        not tell (network, FUSE, tmpfs), or that was mounted since, are always read.
     type: str
     choices: [always, changed]
     default: always
