@@ -237,22 +237,20 @@ def activity_of(event: Event, process: Process | None, parent: Process | None) -
     return Activity(event, found.groups(), process, parent)
 
 
-def arguments(raw: bytes) -> tuple[str, ...]:
-    """Return the arguments in an EXECVE record that has all of them."""
-    return decode.arguments([raw], _MOST_ARGUMENTS)
-
-
 def process_arguments(process: Process) -> tuple[str, ...]:
     """Return the arguments of a process in the table."""
-    return _arguments(process.arguments)
+    return _few_arguments(process.arguments)
 
 
-# Few processes are the parents of most.
-@functools.lru_cache(maxsize=512)
-def _arguments(raw: bytes) -> tuple[str, ...]:
+def arguments_of(raw: bytes) -> tuple[str, ...]:
+    """Return the arguments in an EXECVE record that has all of them, or else those in a PROCTITLE record."""
     if raw.startswith(b"argc="):
         return decode.arguments([raw], _MOST_ARGUMENTS)
     return tuple(decode.title_arguments(raw))
+
+
+# Few processes are the parents of most.
+_few_arguments = functools.lru_cache(maxsize=512)(arguments_of)
 
 
 def process_original(process: Process) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, recordrules
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Clause, Facts, Group, Sieve
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import LINES, Clause, Facts, Group, Sieve
 
 SOURCE = "process_creation"
 SHAPE_FIELDS = frozenset(
@@ -41,9 +42,20 @@ _GROUPS = {
     ),
 }
 _MOST_KEPT = 5_000
-_LONGEST_KEPT = 2_048
+_LONGEST_KEPT = 4_096
+_MOST_COMMANDS = 20_000
+_MOST_BYTES = 6 * 1024 * 1024
 
 Numbers = t.FrozenSet[int]
+
+
+class Command(t.NamedTuple):
+    """What follows from arguments: of a process ``Facts``, and what they are for as its children's, and theirs."""
+
+    rules: int
+    mixed: int
+    parent: int
+    grandparent: int
 
 
 class Candidates:
@@ -66,7 +78,13 @@ class Candidates:
         self.unmixed = sieve.unmixed
         self._shape, self._command = sieve.groups["shape"], sieve.groups["command"]
         self._paths, self._directory, self._parent = (sieve.groups[name] for name in ("paths", "directory", "parent"))
-        self._line, self._argv = self._command.table("CommandLine"), self._command.table("Argv")
+        self._lines, self._argv = sieve.lines, self._command.table("Argv")
+        self._wanted = frozenset(self._argv.equals).intersection
+        tables = [sieve.groups[_GROUPS[field]].table(field) for field in LINES]
+        self._whole = [(place, table) for place, table in enumerate(tables) if table.equals or table.bases]
+        self.commands: Kept[bytes, Command] = Kept(_MOST_COMMANDS, _MOST_BYTES)
+        # The command line that was decoded last.
+        self.last: tuple[bytes, str] = b"", ""
         self._memo: dict[tuple[str, bytes], int] = {}
         self._numbers: dict[int, tuple[Numbers, Numbers]] = {}
         self.orphan: Facts = self._parent.facts(0)
@@ -80,12 +98,21 @@ class Candidates:
     def directory(self, view: LazyView) -> Facts:
         return self._directory.facts(_bits(self._directory, view))
 
-    def command(self, line: str, argv: t.Sequence[str]) -> Facts:
-        """line: the arguments with blanks between, in lower case."""
-        bits = self._line.found(line)
-        words = "\0".join(argv).lower().split("\0")
+    def command(self, arguments: bytes) -> Command:
+        """Return what follows from arguments as they are in the log, of this and the processes that it starts."""
+        argv = activity.arguments_of(arguments)
+        line = " ".join(argv)
+        self.last = arguments, line
+        line = line.lower()
+        in_line = line.split(" ")
+        # Arguments with blanks in them are more than one word.
+        words = in_line if len(in_line) == len(argv) else "\0".join(argv).lower().split("\0")
+        found = self._lines.found(line, in_line)
+        for place, table in self._whole:
+            found[place] |= table.whole(line)
         table = self._argv
-        for word in table.equals.keys() & words:
+        bits = found[0]
+        for word in self._wanted(words):
             bits |= table.equals[word]
         bases = table.bases
         if bases:
@@ -93,16 +120,23 @@ class Candidates:
                 base = word[word.rfind("/") + 1 :]
                 if base in bases:
                     bits |= bases[base]
-        return self._command.facts(bits)
+        rules, mixed = self._command.facts(bits)
+        command = Command(rules, mixed, found[1], found[2])
+        if len(arguments) <= _LONGEST_KEPT:
+            self.commands.keep(arguments, command, len(arguments))
+        return command
 
     def parent(self, process: Process) -> Facts:
         """Return what follows from who started a program, and keep it with that."""
-        bits = self._of_process(process, "ParentImage", "ParentCommandLine")
-        if process.parent is not None:
-            bits |= self._of_process(process.parent, "GrandparentImage", "GrandparentCommandLine")
-        bits |= self._ancestors(process)
+        bits = self._ancestors(process) | self._image("ParentImage", process.exe) | self._of(process).parent
+        above = process.parent
+        if above is not None:
+            bits |= self._image("GrandparentImage", above.exe) | self._of(above).grandparent
         process.facts = facts = self._parent.facts(bits)
         return facts
+
+    def _of(self, process: Process) -> Command:
+        return self.commands.get(process.arguments) or self.command(process.arguments)
 
     def _ancestors(self, process: Process) -> int:
         """Return what is for a process and those above it, of which there are few; kept with each."""
@@ -112,14 +146,6 @@ class Candidates:
                 bits |= self._ancestors(process.parent)
             process.above = bits
         return process.above
-
-    def _of_process(self, process: Process, image: str, line: str) -> int:
-        arguments = process.arguments
-        found = self._memo.get((line, arguments))
-        if found is None:
-            text = " ".join(activity.process_arguments(process)).lower()
-            found = self._remember((line, arguments), self._parent.table(line).found(text) if text else 0)
-        return found | self._image(image, process.exe)
 
     def _image(self, field: str, raw: bytes) -> int:
         found = self._memo.get((field, raw))

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.candidate
     SHAPE_FIELDS,
     SOURCE,
     Candidates,
+    Command,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
@@ -40,7 +41,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import
 # Of each kind; what is longer than this is not kept.
 _MOST_KEPT = 4_000
 _LONGEST = 4_096
-_MOST_COMMANDS = 20_000
 _MOST_VERDICTS = 20_000
 _MOST_BYTES = 6 * 1024 * 1024
 _MOST_WAYS = 2_000
@@ -145,11 +145,8 @@ class Executions:
         self._shapes: dict[tuple[bytes, bytes, bytes], _Shape | None] = {}
         self._paths: dict[t.Any, _Paths | None] = {}
         self._directories: dict[bytes, Facts] = {}
-        self._commands: Kept[bytes, Facts] = Kept(_MOST_COMMANDS, _MOST_BYTES)
         # A number: the rules that do not match, whatever else an event has.
         self._known: Kept[t.Any, _Known | int] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        # The command line that was decoded last.
-        self._line: tuple[bytes, str] = b"", ""
         self.commands = 0
 
     def look(self, found: Match) -> Looked | None:
@@ -162,7 +159,7 @@ class Executions:
         if shape is None or paths is None:
             return None
         candidates, processes = self._candidates, self._processes
-        command = self._commands.newer.get(arguments) or self._command(arguments)
+        command = candidates.commands.newer.get(arguments) or self._command(arguments)
         directory = self._directories.get(cwd) or self._directory(cwd, found)
         parent = processes.get(ppid)
         above = candidates.orphan if parent is None else parent.facts or candidates.parent(parent)
@@ -187,7 +184,9 @@ class Executions:
         found, shape, parent = around
         view = LazyView(SOURCE, views.EXECUTION, _Later(found, parent))
         values = Values(view)
-        line = self._line[1] if self._line[0] is key[1] else " ".join(activity.arguments(key[1]))
+        arguments, line = self._candidates.last
+        if arguments is not key[1]:
+            line = " ".join(activity.arguments_of(key[1]))
         values["CommandLine"], values.lower["CommandLine"] = line, line.lower()
         values["Image"], values.lower["Image"] = shape.image, shape.image_lower
         if shape.tried <= _WORTH_IT:
@@ -281,17 +280,12 @@ class Executions:
         view = LazyView(SOURCE, views.EXECUTION, activity.activity_of(event_of(found), None, None))
         return _kept(self._directories, cwd, self._candidates.directory(view), (cwd,))
 
-    def _command(self, arguments: bytes) -> Facts:
-        facts = self._commands.get(arguments)
-        if facts is None:
+    def _command(self, arguments: bytes) -> Command:
+        command = self._candidates.commands.get(arguments)
+        if command is None:
             self.commands += 1
-            argv = activity.arguments(arguments)
-            line = " ".join(argv)
-            self._line = arguments, line
-            facts = self._candidates.command(line.lower(), argv)
-            if len(arguments) <= _LONGEST:
-                self._commands.keep(arguments, facts, len(arguments))
-        return facts
+            command = self._candidates.command(arguments)
+        return command
 
 
 _T = t.TypeVar("_T")

@@ -18,7 +18,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import
 
 # As plugin_utils/sigma/prefilter.py writes it for ``needs``: [kind, field, texts]
 Clause = t.Sequence[t.Sequence[t.Any]]
-_LINES = frozenset(("CommandLine", "ParentCommandLine", "GrandparentCommandLine"))
+LINES = ("CommandLine", "ParentCommandLine", "GrandparentCommandLine")
+# More clauses of one group tell little more.
+_MOST_LAYERS = 2
 
 
 class Facts(t.NamedTuple):
@@ -31,41 +33,73 @@ class Facts(t.NamedTuple):
 class Table:
     """What rules ask of one field. What is found is a number with the bits of rules, as they were added."""
 
-    def __init__(self, is_line: bool = False) -> None:
-        """is_line: it is a command line."""
+    def __init__(self) -> None:
         self.equals: dict[str, int] = {}
         self.bases: dict[str, int] = {}
-        self._within: Literals | Words = Words() if is_line else Literals()
+        self._within = Literals()
 
     def add(self, kind: str, text: t.Any, bit: int) -> None:
-        if kind == "gram":
-            self._within.add(text[1], bit, text[0])
-        elif kind == "part":
-            self._within.add(text, bit)
+        if kind in ("gram", "part"):
+            self._within.add(_literal(kind, text), bit)
         else:
             table = self.equals if kind == "equals" else self.bases
             table[text] = table.get(text, 0) | bit
 
-    def seal(self, width: int) -> None:
-        """width: no bit that was added is above it."""
-        if isinstance(self._within, Words):
-            self._within.seal(width)
-        else:
-            self._within.seal()
+    def seal(self) -> None:
+        self._within.seal()
 
     def found(self, text: str) -> int:
         """text: in lower case."""
-        bits = self._within.found(text) | self.equals.get(text, 0)
+        return self._within.found(text) | self.whole(text)
+
+    def whole(self, text: str) -> int:
+        """Return what is for a text as a whole."""
+        bits = self.equals.get(text, 0)
         if self.bases:
             bits |= self.bases.get(text[text.rfind("/") + 1 :], 0)
         return bits
 
 
+def _literal(kind: str, text: t.Any) -> str:
+    return text[1] if kind == "gram" else text  # type: ignore[no-any-return]
+
+
+class Lines:
+    """What rules ask of the fields that are command lines: of a line, what it would be for in each is found at once."""
+
+    def __init__(self) -> None:
+        self._added: list[tuple[str, str, t.Any, int]] = []
+        self._words = Words()
+        self._width = 0
+        self._low = 0
+
+    def add(self, kind: str, field: str, text: t.Any, bit: int) -> None:
+        """kind: gram or part."""
+        self._added.append((kind, field, text, bit))
+
+    def seal(self) -> None:
+        self._width = width = max((bit.bit_length() for _kind, _field, _text, bit in self._added), default=0)
+        self._low = (1 << width) - 1
+        for kind, field, text, bit in self._added:
+            self._words.add(_literal(kind, text), bit << LINES.index(field) * width)
+        self._words.seal(width * len(LINES))
+
+    def found(self, text: str, words: t.Iterable[str]) -> list[int]:
+        """Return what was found for each of ``LINES``, as the bits that were added.
+
+        text: in lower case. words: the same, taken apart at blanks.
+        """
+        found = self._words.found(text, words)
+        own, above = found & self._low, found >> self._width
+        return [own, above & self._low, above >> self._width] if above else [own, 0, 0]
+
+
 class Group:
     """The fields of one group."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, lines: Lines) -> None:
         self._tables: dict[str, Table] = {}
+        self._lines = lines
         self._width = width
         # A rule may have several clauses in a group, and needs each: those that it needs of the first, the second ...
         self._layers: list[int] = []
@@ -73,9 +107,11 @@ class Group:
         self._mixed = 0
 
     def bind(self, number: int) -> int:
-        """Return the bit for one more clause of a rule that is about this group alone."""
+        """Return the bit for one more clause of a rule that is about this group alone, 0 where that is one too many."""
         bit = 1 << number
         place = next((place for place, bound in enumerate(self._layers) if not bound & bit), len(self._layers))
+        if place == _MOST_LAYERS:
+            return 0
         if place == len(self._layers):
             self._layers.append(0)
         self._layers[place] |= bit
@@ -83,16 +119,17 @@ class Group:
         return bit << (place + 1) * self._width
 
     def add(self, kind: str, field: str, texts: t.Iterable[t.Any], bit: int) -> None:
-        table = self._tables.get(field)
-        if table is None:
-            table = self._tables[field] = Table(field in _LINES)
+        table = self._tables.setdefault(field, Table())
         for text in texts:
-            table.add(kind, text, bit)
+            if field in LINES and kind in ("gram", "part"):
+                self._lines.add(kind, field, text, bit)
+            else:
+                table.add(kind, text, bit)
 
     def seal(self, every: int) -> None:
         self._free = [every & ~bound for bound in self._layers] or [every]
         for table in self._tables.values():
-            table.seal((len(self._layers) + 1) * self._width)
+            table.seal()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -119,7 +156,8 @@ class Sieve:
     def __init__(self, clauses: t.Mapping[int, t.Sequence[Clause]], groups: t.Mapping[str, str]) -> None:
         """clauses: of each rule that an event may match at all."""
         width = max(clauses, default=0) + 1
-        self.groups = {name: Group(width) for name in groups.values()}
+        self.lines = Lines()
+        self.groups = {name: Group(width, self.lines) for name in groups.values()}
         every = sum(1 << number for number in clauses)
         mixed = 0
         for number, wanted in clauses.items():
@@ -133,8 +171,9 @@ class Sieve:
                     mixed |= bit
                 else:
                     bit = self.groups[groups[clause[0][1]]].bind(number)
-                for kind, field, texts in clause:
+                for kind, field, texts in clause if bit else ():
                     self.groups[groups[field]].add(kind, field, texts, bit)
         for group in self.groups.values():
             group.seal(every)
+        self.lines.seal()
         self.unmixed = every & ~mixed

@@ -8,39 +8,37 @@ What has a blank in it is looked for in the whole line, where a word of it is th
 
 from __future__ import annotations
 
+import collections
 import operator
-
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import GramFinder, gram_number
+import typing as t
 
 _MOST_WORDS = 20_000
 _MOST_CHOICES = 2_000
 _LONGEST_WORD = 256
-_GRAM = 4
 
 
 class Literals:
     """Texts to look for, and the bits that stand for them."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, int] = {}
-        # The same, by their first two characters; and those that are but one.
+        self._bits: dict[str, int] = {}
+        # By two characters that are in them and in few others; and those that are but one.
         self._pairs: dict[str, list[tuple[str, int]]] = {}
         self._characters: list[tuple[str, int]] = []
-        self._grams: dict[int, dict[str, int]] = {}
-        self._grams_in: GramFinder | None = None
+        self._common: t.Callable[[t.Iterable[str]], frozenset[str]] = frozenset().intersection
 
-    def add(self, text: str, bit: int, gram: str | None = None) -> None:
-        """gram: four characters of it, by which it is found; where there are none, it is looked for by itself."""
-        table = self._parts if gram is None else self._grams.setdefault(gram_number(gram), {})
-        table[text] = table.get(text, 0) | bit
+    def add(self, text: str, bit: int) -> None:
+        self._bits[text] = self._bits.get(text, 0) | bit
 
     def seal(self) -> None:
-        for part, bit in self._parts.items():
-            if len(part) == 1:
-                self._characters.append((part, bit))
+        seen = collections.Counter(pair for text in self._bits for pair in set(_pairs(text)))
+        for text, bit in self._bits.items():
+            if len(text) == 1:
+                self._characters.append((text, bit))
             else:
-                self._pairs.setdefault(part[:2], []).append((part, bit))
-        self._grams_in = GramFinder(self._grams) if self._grams else None
+                rarest = min(_pairs(text), key=lambda pair: (seen[pair], pair))
+                self._pairs.setdefault(rarest, []).append((text, bit))
+        self._common = frozenset(self._pairs).intersection
 
     def found(self, text: str) -> int:
         """Return the bits of those that are in a text, joined with ``or``."""
@@ -48,18 +46,15 @@ class Literals:
         for character, bit in self._characters:
             if character in text:
                 bits |= bit
-        pairs = self._pairs
-        for pair in pairs.keys() & map(operator.add, text, text[1:]):
-            for part, bit in pairs[pair]:
-                if part in text:
+        for pair in self._common(map(operator.add, text, text[1:])):
+            for literal, bit in self._pairs[pair]:
+                if literal in text:
                     bits |= bit
-        if self._grams_in is not None:
-            grams = self._grams
-            for gram in self._grams_in(text):
-                for part, bit in grams[gram].items():
-                    if part in text:
-                        bits |= bit
         return bits
+
+
+def _pairs(text: str) -> list[str]:
+    return list(map(operator.add, text, text[1:]))
 
 
 class Words:
@@ -74,13 +69,14 @@ class Words:
         self._shift = 0
         self._low = 0
         self._known: dict[str, int] = {}
+        self._shared: dict[int, int] = {}
         self._chosen: dict[int, list[tuple[str, int]]] = {}
 
-    def add(self, text: str, bit: int, gram: str | None = None) -> None:
+    def add(self, text: str, bit: int) -> None:
         if " " in text:
             self._phrases[text] = self._phrases.get(text, 0) | bit
         else:
-            self._within.add(text, bit, gram)
+            self._within.add(text, bit)
 
     def seal(self, width: int) -> None:
         """width: no bit that was added is above it."""
@@ -96,17 +92,16 @@ class Words:
         ends = max(words[0], words[-1], key=len)
         if whole:
             self._exact[whole] = self._exact.get(whole, 0) | bit
-        elif len(ends) >= _GRAM and ends.isascii():
-            self._within.add(ends, bit, ends[:_GRAM])
         elif ends:
             self._within.add(ends, bit)
         else:
             self._always |= bit
 
-    def found(self, text: str) -> int:
+    def found(self, text: str, words: t.Iterable[str]) -> int:
+        """words: the text, taken apart at blanks."""
         known = self._known
         bits = self._always
-        for word in text.split(" "):
+        for word in words:
             bit = known.get(word)
             if bit is None:
                 bit = self._new(word)
@@ -132,5 +127,8 @@ class Words:
         if len(word) <= _LONGEST_WORD:
             if len(self._known) >= _MOST_WORDS:
                 self._known.clear()
-            self._known[word] = bits
+            # Few are different.
+            if len(self._shared) >= _MOST_CHOICES:
+                self._shared.clear()
+            self._known[word] = bits = self._shared.setdefault(bits, bits)
         return bits
