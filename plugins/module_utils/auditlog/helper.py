@@ -14,14 +14,15 @@ import contextlib
 import mmap
 import os
 import pickle
+import select
 import signal
 import struct
 import typing as t
 
-_SIZES = struct.Struct("=QQ")
+_SIZES = struct.Struct("=QQQ")
 _LENGTH = struct.Struct("=Q")
 
-Work = t.Callable[[bytes, bytes], t.Any]
+Work = t.Callable[[bytes, bytes, int], t.Any]
 
 
 class GoneError(Exception):
@@ -29,7 +30,7 @@ class GoneError(Exception):
 
 
 class Helper:
-    """Does ``work`` with two texts at a time in a process of its own."""
+    """Does ``work`` with two texts and a number at a time in a process of its own."""
 
     def __init__(self, work: Work, most: int) -> None:
         """most: how many bytes a text may have. Raises GoneError."""
@@ -47,14 +48,18 @@ class Helper:
         os.close(outwards[1])
         self._to, self._from = inwards[1], os.fdopen(outwards[0], "rb")
 
-    def start(self, first: bytes, second: bytes) -> None:
+    def start(self, first: bytes, second: bytes, number: int) -> None:
         """Let it begin. Raises GoneError."""
         self._shared[: len(first)] = first
         self._shared[self.most : self.most + len(second)] = second
         try:
-            os.write(self._to, _SIZES.pack(len(first), len(second)))
+            os.write(self._to, _SIZES.pack(len(first), len(second), number))
         except OSError as error:
             raise GoneError(str(error)) from error
+
+    def is_done(self) -> bool:
+        """Return whether it has begun to say what it found, or ended."""
+        return bool(select.select([self._from], [], [], 0)[0])
 
     def found(self) -> t.Any:
         """Wait for what the work that was started returned. Raises GoneError."""
@@ -86,8 +91,8 @@ class Helper:
             os.close(outwards[0])
             with os.fdopen(inwards[0], "rb") as orders, os.fdopen(outwards[1], "wb") as answers:
                 for sizes in iter(lambda: orders.read(_SIZES.size), b""):
-                    first, second = _SIZES.unpack(sizes)
-                    found = work(self._shared[:first], self._shared[self.most : self.most + second])
+                    first, second, number = _SIZES.unpack(sizes)
+                    found = work(self._shared[:first], self._shared[self.most : self.most + second], number)
                     content = pickle.dumps(found, protocol=4)
                     answers.write(_LENGTH.pack(len(content)))
                     answers.write(content)

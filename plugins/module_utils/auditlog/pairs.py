@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a large log with two processors: of each two chunks, one is looked at by a second process.
+"""Reading a large log with two processors: of each two chunks, about one is looked at by a second process.
 
 Both processes see all events and know the same processes; what takes the time is to ask the rules, and that each does
 for its chunks. What the second finds is taken in where it belongs, so that the findings are those of one process.
@@ -19,6 +19,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader im
 WORTH_IT = 16 * 1024 * 1024
 # Chunks are shorter; one with a very long line may not be.
 _MOST_BYTES = 6 * 1024 * 1024
+_OWN = 0.75
+_LEAST_OWN = 0.3
+_STEP = 0.05
 
 Answer = t.Tuple[t.List[Found], t.Dict[int, int], int]
 
@@ -32,6 +35,8 @@ class Pairs:
         self._helper: Helper | None = None
         self._together = size >= WORTH_IT and len(os.sched_getaffinity(0)) > 1
         self._first: bytes | None = None
+        # How much of the first of two chunks this process looks at itself; it has other things to do, too.
+        self._own = _OWN
 
     def read(self, chunk: bytes) -> None:
         """Look at a chunk of whole lines, now or with the next one."""
@@ -66,32 +71,37 @@ class Pairs:
 
     def _read_both(self, first: bytes, second: bytes) -> None:
         reader = self._reader
+        own = first.rfind(b"\n", 0, int(len(first) * self._own)) + 1
+        others = (first[own:], second)
         try:
             if self._helper is None:
                 self._helper = Helper(self._work, _MOST_BYTES)
-            self._helper.start(first, second)
+            self._helper.start(first, second, own)
         except GoneError:
             self.close()
             reader.read(first)
             reader.read(second)
             return
-        reader.read(first)
+        reader.read(first[:own])
         before = reader.copy()
-        reader.note(second)
+        for chunk in others:
+            reader.note(chunk)
         try:
+            self._own = max(_LEAST_OWN, self._own - _STEP) if self._helper.is_done() else min(1.0, self._own + _STEP)
             found, given_up, commands = self._helper.found()
         except GoneError:
             self.close()
             reader.restore(before)
-            reader.read(second)
+            for chunk in others:
+                reader.read(chunk)
             return
         reader.take(found, given_up, commands)
 
-    def _work(self, first: bytes, second: bytes) -> Answer:
-        """What the second process does."""
+    def _work(self, first: bytes, second: bytes, others: int) -> Answer:
+        """What the second process does. others: how much of the first chunk is not its own."""
         reader = self._reader
         before, commands = dict(reader.given_up), reader.commands
-        reader.note(first)
-        found = reader.judge(second)
+        reader.note(first[:others])
+        found = reader.judge(first[others:]) + reader.judge(second)
         given_up = {number: count - before.get(number, 0) for number, count in reader.given_up.items()}
         return found, given_up, reader.commands - commands

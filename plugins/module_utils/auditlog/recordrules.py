@@ -47,6 +47,7 @@ class RecordRules:
             if entry["source"] == "auditd"
         ]
         self._relevant: dict[bytes, Numbers] = {}
+        self._names: dict[bytes, tuple[str, ...]] = {}
         self._constant: dict[bytes, Numbers] = {}
 
     def relevant(self, kind: bytes) -> Numbers:
@@ -68,6 +69,15 @@ class RecordRules:
             name = kind.decode("ascii", "replace")
             numbers = {number for number, kinds, _fields in self._rules if _may_be(kind, kinds)} - self.relevant(kind)
             found = self._constant[kind] = frozenset(self._engine.try_rules(numbers, {"type": name}))
+        return found
+
+    def names(self, kind: bytes) -> tuple[str, ...]:
+        """Return the fields that say which rules have to be tried with a record of a kind."""
+        found = self._names.get(kind)
+        if found is None:
+            has = FIELDS.get(kind)
+            names = self._engine.indexed("auditd")
+            found = self._names[kind] = tuple(name for name in names if has is None or name in has or name == "type")
         return found
 
     def ignores(self, kind: bytes) -> bool:

@@ -415,9 +415,11 @@ class Verdicts:
         if known is None:
             view = RecordView("auditd", views.record_fields(kind, unit))
             numbers = self._rules.always("auditd").union(
-                *(self._rules.candidates("auditd", name, view.get(name)) for name in self._rules.indexed("auditd"))
+                *(self._rules.candidates("auditd", name, view.get(name)) for name in self._record_rules.names(kind))
             )
-            matching = frozenset(self._rules.try_rules(numbers & relevant, view))
+            numbers &= relevant
+            # Nothing that was asked for to find them counts, where there are none.
+            matching = frozenset(self._rules.try_rules(numbers, view)) if numbers else _NONE
             known = constant | matching, not rawfields.beside_key(kind, set(view.asked))
             if len(self._records) >= _MOST_VALUES:
                 self._records.clear()
