@@ -60,9 +60,10 @@ Verdict = t.Tuple[Hit, ...]
 class _Shape:
     """What is the same in many events: which call of which program, by whom."""
 
-    __slots__ = ("exe", "image", "image_lower", "mixed", "parts", "rules", "tried")
+    __slots__ = ("exe", "image", "image_lower", "mixed", "parts", "rules", "tried", "values")
 
-    def __init__(self, subject: Activity, facts: Facts) -> None:
+    def __init__(self, subject: Activity, view: LazyView, facts: Facts) -> None:
+        self.values = {field: view.get(field) for field in SHAPE_FIELDS}
         self.parts = subject.parts
         self.exe: bytes = subject.parts[activity.EXE] or b""
         self.image = subject.exe
@@ -183,6 +184,7 @@ class Executions:
         """Try rules, and keep what they say."""
         found, shape, parent = around
         view = LazyView(SOURCE, views.EXECUTION, _Later(found, parent))
+        view.know(shape.values)
         values = Values(view)
         arguments, line = self._candidates.last
         if arguments is not key[1]:
@@ -258,7 +260,8 @@ class Executions:
         subject = activity.activity_of(event_of(found), None, None)
         shape: _Shape | None = None
         if subject.syscall in views.EXECUTES and self._verdicts.ignores_call(subject):
-            shape = _Shape(subject, self._candidates.shape(LazyView(SOURCE, views.EXECUTION, subject)))
+            view = LazyView(SOURCE, views.EXECUTION, subject)
+            shape = _Shape(subject, view, self._candidates.shape(view))
         return _kept(self._shapes, key, shape, key)
 
     def _new_paths(self, key: tuple[t.Any, ...], cwd: bytes, found: Match) -> _Paths | None:
@@ -303,7 +306,10 @@ def _looked(verdict: Verdict, around: _Around, verdicts: Verdicts) -> Looked:
     if not verdict:
         return NOTHING
     # The event, since what was found holds a whole block of the log in memory.
-    return Looked(verdict, ExecutionViews(About(event_of(around.found), "execution", None, around.parent), verdicts))
+    return Looked(
+        verdict,
+        ExecutionViews(About(event_of(around.found), "execution", None, around.parent, around.shape.values), verdicts),
+    )
 
 
 class ExecutionViews(Views):
@@ -315,6 +321,7 @@ class ExecutionViews(Views):
         subject = _Later(about.event, about.parent)
         super().__init__(about, lambda: verdicts.views(subject.itself))
         self._first = LazyView(SOURCE, views.EXECUTION, subject)
+        self._first.know(about.known)
 
     def __getitem__(self, place: int) -> LazyView:
         return super().__getitem__(place) if place else self._first

@@ -47,6 +47,10 @@ class LazyView(t.Mapping[str, t.Any]):
         made[key] = value
         return default if value is None else value
 
+    def know(self, values: t.Mapping[str, t.Any]) -> None:
+        """Take fields that were made before, of an event that is the same there."""
+        self._made.update(values)
+
     def has(self, name: str) -> bool:
         """Return whether an event of this source may have a field."""
         return name in self._makers

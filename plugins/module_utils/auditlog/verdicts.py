@@ -61,12 +61,14 @@ class About(t.NamedTuple):
     """What the views of an event are made of. kind: execution, call or message.
 
     process, parent: of an event of a system call, as they were then; of an execution the process is not needed.
+    known: fields of an execution that were made already.
     """
 
     event: Event
     kind: str
     process: Process | None
     parent: Process | None
+    known: t.Mapping[str, t.Any]
 
 
 class Views:
@@ -267,7 +269,7 @@ class Verdicts:
                 if not verdict:
                     return NOTHING
                 subject = Activity(event, parts, process, parent)
-                about = About(event, "call", process, parent)
+                about = About(event, "call", process, parent, {})
                 return Looked(verdict, Views(about, functools.partial(self.views, subject)))
         subject = Activity(event, parts, process, parent)
         if shape.executes:
@@ -299,7 +301,7 @@ class Verdicts:
             cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
             self.never = self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits)) is _NEVER
-        about = About(subject.event, "call", subject.process, subject.parent)
+        about = About(subject.event, "call", subject.process, subject.parent, {})
         return Looked(tuple(hits), Views(about, lambda: seen)) if hits else NOTHING
 
     def _in_key(self, source: str, executes: bool) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -479,7 +481,7 @@ class Verdicts:
             asked.update(view.asked)
         if key is not None and not hits and not rawfields.MESSAGE_VARIES & asked:
             self._keep(key, len(event.raw), (), _NONE, None, ())
-        return Looked(tuple(hits), Views(About(event, "message", None, None), lambda: seen)) if hits else NOTHING
+        return Looked(tuple(hits), Views(About(event, "message", None, None, {}), lambda: seen)) if hits else NOTHING
 
     def _of_message(self, event: Event) -> list[LazyView]:
         return [
