@@ -60,6 +60,7 @@ printf '%s\n' 'Port {port}' 'ListenAddress 127.0.0.1' > /etc/ssh/sshd_config.d/t
 # Packages must not start services on ports of this machine.
 printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
+test -z "${{http_proxy:-}}" || echo "Acquire::http::Proxy \"$http_proxy\";" > /etc/apt/apt.conf.d/proxy
 # A host that lives for a minute needs nothing written to the disk.
 echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/test
 """

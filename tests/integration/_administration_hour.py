@@ -27,14 +27,14 @@ SESSIONS: t.Final[t.Mapping[str, str]] = {
         sudo dmesg 2>/dev/null | tail -n 1 || true
     """,
     "packages": r"""
-        echo 'deb http://deb.debian.org/debian bookworm main' | sudo tee /etc/apt/sources.list.d/older.list
+        echo 'deb @MIRROR@ bookworm main' | sudo tee /etc/apt/sources.list.d/older.list
         sudo apt-get update -q
         apt-cache policy cron
         sudo apt-get install -y -q hello/bookworm
         sudo rm /etc/apt/sources.list.d/older.list
         sudo apt-get install -y -q --no-install-recommends cron curl logrotate nginx-light openssl \
             rsync rsyslog unattended-upgrades
-        echo 'deb http://deb.debian.org/debian-security trixie-security main' |
+        echo 'deb @MIRROR@-security trixie-security main' |
             sudo tee /etc/apt/sources.list.d/security.list
         sudo apt-get update -q
         apt list --upgradable
