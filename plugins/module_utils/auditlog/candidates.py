@@ -68,7 +68,7 @@ class Candidates:
         for number, entry in enumerate(entries):
             wanted = entry.get("needs", ())
             if entry["source"] == SOURCE:
-                clauses[number] = wanted
+                clauses[number] = [_in_lines(clause) for clause in wanted]
             elif number in of_arguments:
                 argument_clauses = [_of_arguments(clause) for clause in wanted]
                 if [] not in argument_clauses:
@@ -184,6 +184,14 @@ def _bits(group: Group, view: LazyView) -> int:
     return bits
 
 
+def _in_lines(clause: Clause) -> Clause:
+    """Return a clause that looks in command lines for what is somewhere in one argument."""
+    within = ("gram", "part")
+    return [
+        (kind, "CommandLine" if field == "Argv" and kind in within else field, texts) for kind, field, texts in clause
+    ]
+
+
 def _of_arguments(clause: Clause) -> Clause | None:
     """Return what a clause asks of the arguments of an EXECVE record; None where each such record has what it asks.
 
@@ -193,7 +201,7 @@ def _of_arguments(clause: Clause) -> Clause | None:
     found: list[t.Sequence[t.Any]] = []
     for kind, field, texts in clause:
         is_argument = recordrules.is_argument(field)
-        if field == "type" and "execve" in texts:
+        if field == "type" and recordrules.is_of_arguments(kind, texts):
             return None
         if kind in ("gram", "part") and (is_argument or field == ALL_FIELDS):
             found.append((kind, "CommandLine", texts))

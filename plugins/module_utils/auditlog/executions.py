@@ -259,7 +259,9 @@ class Executions:
     def _shape(self, key: tuple[bytes, bytes, bytes], found: Match) -> _Shape | None:
         subject = activity.activity_of(event_of(found), None, None)
         shape: _Shape | None = None
-        if subject.syscall in views.EXECUTES and self._verdicts.ignores_call(subject):
+        verdicts = self._verdicts
+        # Nothing is kept here of what the records of a directory and a title say.
+        if subject.syscall in views.EXECUTES and verdicts.only_paths and verdicts.ignores_call(subject):
             view = LazyView(SOURCE, views.EXECUTION, subject)
             shape = _Shape(subject, view, self._candidates.shape(view))
         return _kept(self._shapes, key, shape, key)

@@ -102,6 +102,13 @@ def _kinds(node: t.Sequence[t.Any]) -> frozenset[str] | None:
     return None
 
 
+def is_of_arguments(kind: str, texts: t.Iterable[t.Any]) -> bool:
+    """Return whether an EXECVE record's type is one of the texts that a rule needs it to have; see ``sieve``."""
+    if kind not in ("gram", "part"):
+        return "execve" in texts
+    return any((text if isinstance(text, str) else text[1]) in "execve" for text in texts)
+
+
 def is_argument(field: str) -> bool:
     """Return whether a field of an EXECVE record is one of the arguments."""
     return field[:1] == "a" and field[1:].isdigit()
@@ -126,14 +133,14 @@ class ArgumentIndex:
             if entry.get("prefilter") is None:
                 self._always.add(number)
             for kind, name, texts in entry.get("prefilter") or ():
+                if name == "type" and is_of_arguments(kind, texts):
+                    self._always.add(number)
                 for text in texts:
                     self._add(kind, name, text, number)
         self._anywhere.seal()
 
     def _add(self, kind: str, name: str, text: str, number: int) -> None:
-        if name == "type" and (kind, text) == ("equals", "execve"):
-            self._always.add(number)
-        elif kind in ("gram", "part") and (is_argument(name) or name == ALL_FIELDS):
+        if kind in ("gram", "part") and (is_argument(name) or name == ALL_FIELDS):
             self._anywhere.add(kind, text, number)
         elif is_argument(name):
             place = int(name[1:])

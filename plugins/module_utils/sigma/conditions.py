@@ -192,7 +192,7 @@ def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
 
 
 # A pattern that begins with the beginning, or one of some characters.
-_AFTER = re.compile(r"\(\?:\^\|\[(\^?)((?:[^\]\\[]|\\.)+)\]\)(?![*+?{])")
+_AFTER = re.compile(r"\(\?:\^\|\[(\^?)((?!\^)(?:[^\]\\[]|\\.)+)\]\)(?![*+?{])")
 
 
 def _quick(pattern: str, flags: str) -> str:
