@@ -16,6 +16,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.pla
 
 # The oldest events leave a history that is longer.
 _LONGEST_HISTORY = 500
+# Seconds in which the kernel writes back what a program wrote through a mapping (proc_sys_vm(5), dirty_expire_centisecs
+# and dirty_writeback_centisecs: 35 s). Only the first write since the last time tells by a change time.
+_WRITTEN_BACK = 60
 # Later than any time of a file, in nanoseconds since the epoch.
 _NEVER = 1 << 70
 
@@ -80,11 +83,12 @@ class Header:
             raise DamagedError("the baseline %s is damaged: its header is not one (%s)" % (path, error)) from error
 
     def reading_times(self) -> tuple[tuple[int, int], ...]:
-        """Return from when until when, in nanoseconds since the epoch, files were being read for this baseline.
+        """Return the spans of nanoseconds since the epoch of which a change time vouches for nothing.
 
-        A file that changed in such a time may have changed again within the same tick of the kernel's clock, after it
-        was read: its change time vouches for nothing (git knows this as "racy"). A second is more than any tick. The
-        last one has no end: a change time that was still to come when it was recorded can come once more.
+        They begin before files were read for this baseline and end after that. A file that changed in such a time may
+        have changed again, after it was read, within the same tick of the kernel's clock (git knows this as "racy"), or
+        through a mapping, without its change time telling. The last one has no end: a change time that was still to
+        come when it was recorded can come once more.
         """
         return (*self._spans()[:-1], *(doubtful_since(event.when) for event in self.history[-1:]))
 
@@ -93,7 +97,7 @@ class Header:
         return (*self._spans(), doubtful_since(now))
 
     def _spans(self) -> list[tuple[int, int]]:
-        return [(_nanoseconds(event.when - 1), _nanoseconds(event.until + 1)) for event in self.history]
+        return [(_nanoseconds(event.when - _WRITTEN_BACK), _nanoseconds(event.until + 1)) for event in self.history]
 
     def followed_by(self, event: Event, parent: str | None, **changed: t.Any) -> Header:
         """Return the header of the baseline that an event makes of this one."""
@@ -103,7 +107,7 @@ class Header:
 
 def doubtful_since(now: float) -> tuple[int, int]:
     """Return the time from ``now`` on, in seconds since the epoch, as a span of ``Header.reading_times``."""
-    return _nanoseconds(now - 1), _NEVER
+    return _nanoseconds(now - _WRITTEN_BACK), _NEVER
 
 
 def _nanoseconds(seconds: float) -> int:
