@@ -41,9 +41,9 @@ options:
       - V(changed) trusts the change time, which programs can't set. It misses a change made by someone with root's
         rights who sets the system clock back while writing, writes to the block device or a disk image below the
         file system or mounts another one in its place, or loads code into the kernel; and disk corruption.
-      - Files that changed while they were recorded or in the minute before, files of a watch that doesn't record all of V(size),
-        V(mtime), V(ctime) and V(inode), and what is on a file system that keeps no such time (vfat), whose times need
-        not tell (network, FUSE, tmpfs), or that was mounted since, are always read.
+      - Files that changed while they were recorded or in the minute before, files of a watch that doesn't record all of
+        V(size), V(mtime), V(ctime) and V(inode), and what is on a file system that keeps no such time (vfat), whose
+        times need not tell (network, FUSE, tmpfs), or that was mounted since, are always read.
     type: str
     choices: [always, changed]
     default: always

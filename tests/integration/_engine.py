@@ -134,18 +134,21 @@ def coverage(result: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any]:
 
 
 _IN_OPEN = 0x20
+_IN_CLOSE_NOWRITE = 0x10
 _IN_NONBLOCK = 0o4000
 
 
 @contextlib.contextmanager
-def opened_names(directory: pathlib.Path) -> t.Iterator[list[bytes]]:
+def opened_names(directory: pathlib.Path, closed: bool = False) -> t.Iterator[list[bytes]]:
     """Give a list that holds, after the block, the names in a directory that anyone opened meanwhile (inotify(7)).
 
-    O_PATH opens nothing, and makes no event.
+    O_PATH opens nothing, and makes no event. Of several events in a row that are alike there is only one. closed: with
+    those that were closed, so that each opening counts.
     """
+    mask = _IN_OPEN | (_IN_CLOSE_NOWRITE if closed else 0)
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = libc.inotify_init1(_IN_NONBLOCK)
-    if descriptor < 0 or libc.inotify_add_watch(descriptor, os.fsencode(directory), _IN_OPEN) < 0:
+    if descriptor < 0 or libc.inotify_add_watch(descriptor, os.fsencode(directory), mask) < 0:
         raise OSError(ctypes.get_errno(), "inotify")
     names: list[bytes] = []
     try:
