@@ -26,7 +26,7 @@ from tests.fleet.engine import Engine
 from tests.support.fresh_root import FreshRoot
 
 ADMINISTRATOR = "carol"
-_SECONDS = 120
+_SECONDS = 300
 _START = r"""
 root=$1
 mount -t proc proc "$root/proc"

@@ -30,7 +30,7 @@ _CALL = re.compile(
     rb'^type=SYSCALL msg=audit\(([^)]+)\): .*? ppid=(\d+) pid=(\d+) auid=\d+ .*? exe="?([^" ]+)', re.MULTILINE
 )
 # Other tests wait for the kernel's audit system meanwhile.
-_SECONDS = 120
+_SECONDS = 300
 
 # Enough of an attack to see that what is quiet above isn't deaf.
 ATTACK = """

@@ -110,7 +110,14 @@ SESSIONS: t.Final[t.Mapping[str, str]] = {
         sudo install -m 755 deploy.sh /usr/local/bin/deploy; deploy; sudo rm /usr/local/bin/deploy
         for name in a b c d e f g h i j k l; do echo "$name" > "$name.tmp"; done; rm -f ./*.tmp
         ps aux | grep nginx | grep -v grep | awk '{ print $2 }' | xargs -r ps -p
-        sudo nginx -s quit
+        mkdir /tmp/build; cd /tmp/build
+        printf '#!/bin/sh\necho configured\n' > configure; chmod +x configure; ./configure
+        tar czf x.tgz configure; tar xzf x.tgz; cd; rm -rf /tmp/build
+        echo aGVsbG8K | base64 -d; find . -name '*.old' -exec rm {} +; getent hosts localhost
+        timeout 5 bash -c '</dev/tcp/127.0.0.1/@SSH@'
+        sudo nginx -s quit; sleep 0.5
+        python3 -m http.server @WEB@ --bind 127.0.0.1 & sleep 1
+        curl -s http://127.0.0.1:@WEB@/check.py | wc -l; kill $!
     """,
 }
 COMMANDS: t.Final[t.Mapping[str, str]] = {
