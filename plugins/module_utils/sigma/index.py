@@ -108,6 +108,8 @@ class Index:
     def __init__(self) -> None:
         self._fields: dict[str, Lookup] = {}
         self._always: list[int] = []
+        # The rules that are candidates whatever an event has; known when it is sealed.
+        self.always: frozenset[int] = frozenset()
 
     def add(self, number: int, prefilter: t.Sequence[t.Sequence[t.Any]] | None) -> None:
         """Add a rule with what plugin_utils/sigma/prefilter.py found; without that it is always a candidate."""
@@ -122,13 +124,9 @@ class Index:
                 field.add(kind, text, number)
 
     def seal(self) -> None:
+        self.always = frozenset(self._always)
         for field in self._fields.values():
             field.seal()
-
-    @property
-    def always(self) -> frozenset[int]:
-        """The rules that are candidates whatever an event has."""
-        return frozenset(self._always)
 
     @property
     def names(self) -> tuple[str, ...]:

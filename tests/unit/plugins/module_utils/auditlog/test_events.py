@@ -123,3 +123,7 @@ def test_arguments_in_pieces_are_joined_and_decoded() -> None:
     assert decode.arguments([b'argc=1 a0=""'], 1000) == ("",)
     assert decode.arguments([b'argc=2 a0="echo" a1=78\''], 1000) == ("echo", "x")
     assert decode.arguments([b'argc=2 a0="echo" a1="x"'], 6) == ("echo",)
+
+
+def test_a_long_word_is_no_field_and_takes_no_time() -> None:
+    assert decode.body_fields(b"x" * 1_000_000 + b" a=1") == {"a": "1"}

@@ -1,0 +1,214 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What two processes find in a log is what one finds, also when one of them ends in the middle."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _logfiles
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look, pairs
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import GoneError, Helper
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+
+from tests.bench import _audit_log
+from tests.unit.plugins.module_utils.auditlog.test_quick_ways import attacks
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+
+
+@functools.cache
+def content() -> str:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+
+    return str(detections.load().payload)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A log with ordinary events, and many that rules match."""
+    file = tmp_path_factory.mktemp("log") / "audit.log"
+    _audit_log.write(file, 2_000)
+    file.write_bytes(attacks(1) + file.read_bytes())
+    return file
+
+
+@pytest.fixture(autouse=True)
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_logfiles, "_CHUNK", 60_000)
+
+
+def looked(log: pathlib.Path, state: pathlib.Path) -> dict[str, t.Any]:
+    """Return what a look says, but for what is another time each time, or not exact."""
+    params = {
+        "paths": [str(log)],
+        "state_dir": str(state),
+        "since": None,
+        "max_findings": 1000,
+        "time_budget": 0,
+        "priority": "normal",
+        "_content": content(),
+        "_token": None,
+        "_advance": True,
+    }
+    result = look.look(params, False)
+    for name in ("seconds", "commands"):
+        del result["audit_events"][name]
+    del result["checkpoint"]["token"]
+    return result
+
+
+@pytest.fixture(scope="module")
+def alone(log: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
+    """What one process says."""
+    result = looked(log, tmp_path_factory.mktemp("alone") / "state")
+    assert result["audit_events"]["matches"] > 100
+    return result
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let two processes look at short logs, too; return the process ids of those that are started."""
+    pids: list[int] = []
+    init = Helper.__init__
+
+    def note(self: Helper, work: t.Any, most: int) -> None:
+        init(self, work, most)
+        pids.append(self._pid)
+
+    monkeypatch.setattr(Helper, "__init__", note)
+    monkeypatch.setattr(pairs, "WORTH_IT", 0)
+    return pids
+
+
+def test_two_processes_find_what_one_finds_and_end(
+    alone: dict[str, t.Any], started: list[int], log: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    assert looked(log, tmp_path / "together") == alone
+    (pid,) = started
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_nothing_is_lost_or_doubled_when_the_second_is_killed(
+    place: int,
+    alone: dict[str, t.Any],
+    started: list[int],
+    log: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = Helper.start
+    orders: list[None] = []
+
+    def start_and_kill(self: Helper, first: bytes, second: bytes, number: int) -> None:
+        start(self, first, second, number)
+        orders.append(None)
+        if len(orders) == place + 1:
+            os.kill(self._pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Helper, "start", start_and_kill)
+    assert looked(log, tmp_path / "together") == alone
+    assert (len(started), len(orders)) == (1, place + 1)
+
+
+def test_nothing_is_lost_or_doubled_when_the_second_fails(
+    alone: dict[str, t.Any],
+    started: list[int],
+    log: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge = Reader.judge
+    parent = os.getpid()
+
+    def fail(self: Reader, chunk: bytes) -> t.Any:
+        if os.getpid() != parent and self.events > 100:
+            raise ValueError("it fails")
+        return judge(self, chunk)
+
+    monkeypatch.setattr(Reader, "judge", fail)
+    assert looked(log, tmp_path / "together") == alone
+    assert len(started) == 1
+
+
+def test_one_process_does_it_where_no_second_can_be_started(
+    alone: dict[str, t.Any],
+    started: list[int],
+    log: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fork() -> int:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert looked(log, tmp_path / "together") == alone
+    assert not started
+
+
+def test_a_chunk_that_is_too_long_for_two_is_read_by_one(
+    started: list[int], log: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "_MOST_BYTES", 61_000)
+    long = log.with_name("long.log")
+    lines = log.read_bytes().splitlines(keepends=True)
+    middle = len(lines) // 2
+    stamp = lines[middle - 1].split(b" ")[1]
+    lines.insert(
+        middle, b"type=UNKNOWN[1] " + stamp.replace(b"1780000000", b"1780000001") + b" " + b"x" * 200_000 + b"\n"
+    )
+    long.write_bytes(b"".join(lines))
+    together = looked(long, tmp_path / "together")
+    monkeypatch.setattr(pairs, "WORTH_IT", 1 << 60)
+    assert together == looked(long, tmp_path / "alone")
+    assert len(started) == 1
+
+
+def test_the_second_ends_with_the_first() -> None:
+    program = (
+        "import json, sys, time\n"
+        "from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import Helper\n"
+        "helper = Helper(lambda first, second, number: None, 100)\n"
+        "print(helper._pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as first:
+        assert first.stdout is not None
+        second = int(first.stdout.readline())
+        os.kill(second, 0)
+        first.kill()
+    end = time.monotonic() + 10
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            if " Z " in pathlib.Path(f"/proc/{second}/stat").read_text():
+                return
+            time.sleep(0.02)
+    assert not pathlib.Path(f"/proc/{second}").exists()
+
+
+def test_what_is_found_is_told_whole_and_in_order() -> None:
+    helper = Helper(lambda first, second, number: (number, first * 100_000, second), 1_000)
+    try:
+        for number in range(3):
+            helper.start(b"one%d" % number, b"two", number)
+            assert helper.found() == (number, b"one%d" % number * 100_000, b"two")
+        os.kill(helper._pid, signal.SIGKILL)
+        os.waitpid(helper._pid, 0)
+        with pytest.raises(GoneError):
+            helper.found()
+    finally:
+        helper.close()
+    assert helper._pid == 0

@@ -1,0 +1,112 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The quick ways through a log say what the slow one says, whatever came before."""
+
+from __future__ import annotations
+
+import pathlib
+import random
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import wholes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import RUN, Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+
+from tests.bench import _audit_log
+from tests.support import paths, require
+from tests.unit.plugins.module_utils.auditlog.test_verdicts import compiled, events, forget
+
+Said = list[tuple[int, list[tuple[int, str, str | None, t.Any]]]]
+
+
+def slowly(text: bytes) -> Said:
+    """Return what the slow way says, which remembers nothing: of each event its number and what matches."""
+    rules = RuleSet(compiled())
+    verdicts = Verdicts(rules, compiled(), Processes())
+    found = []
+    for event in Joiner().events(text):
+        forget(verdicts)
+        for looked in verdicts.look(event):
+            assert looked.views is not None
+            shown = [(hit.rule, hit.subject, hit.message, looked.views[hit.place].get("Image")) for hit in looked.hits]
+            found.append((event.serial, sorted(shown, key=str)))
+    return found
+
+
+def quickly(text: bytes, size: int) -> Said:
+    """Return the same of the reader, which gets chunks of so many bytes."""
+    reader = Reader(compiled(), {})
+    found = []
+    for chunk in chunks(text, size):
+        looked = list(reader._look_at(reader._joiner.found(chunk)))
+        for event, one in looked:
+            assert one.views is not None
+            shown = [(hit.rule, hit.subject, hit.message, one.views[hit.place].get("Image")) for hit in one.hits]
+            found.append((event.serial, sorted(shown, key=str)))
+    return found
+
+
+def chunks(text: bytes, size: int) -> t.Iterator[bytes]:
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + size) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+def attacks(seed: int) -> bytes:
+    """Return events that differ in all that rules may ask for; the same commands come again, of other parents."""
+    made = events(seed, 900)
+    chance = random.Random(seed)  # noqa: S311
+    text = b""
+    for event in made:
+        raw = event.raw
+        # Whose parent is one of those before.
+        if chance.random() < 0.5:
+            raw = raw.replace(b"ppid=90", b"ppid=%d ppid=90" % chance.randrange(1, event.serial + 1), 1)
+            raw = raw[: raw.find(b" ppid=90")] + raw[raw.find(b" pid=") :]
+        if chance.random() < 0.1:
+            raw += b"type=EOE %s: \n" % raw.split(b" ")[1].rstrip(b":")
+        text += raw
+    return text
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("size", [700, 40_000])
+def test_the_quick_ways_say_what_the_slow_one_says(seed: int, size: int) -> None:
+    text = attacks(seed)
+    quick = [found.lastgroup is not None and found.group("first") is None for found in wholes.NEXT.finditer(text)]
+    assert sum(quick) > 500
+    expected = slowly(text)
+    assert len(expected) > 100
+    assert quickly(text, size) == expected
+
+
+def test_events_are_found_where_they_were() -> None:
+    require("data:go-libaudit", "data:linux-atomics-auditd")
+    logs = [paths.data("linux-atomics-auditd") / "audit.log", *paths.data("go-libaudit").rglob("*.log")]
+    for log in logs:
+        text = log.read_bytes()
+        assert [found.span() for found in wholes.NEXT.finditer(text)] == [
+            found.span() for found in RUN.finditer(text)
+        ], log
+
+
+def test_who_only_notes_an_event_knows_the_same_processes(tmp_path: pathlib.Path) -> None:
+    log = tmp_path / "audit.log"
+    _audit_log.write(log, 3_000)
+    text = log.read_bytes() + attacks(7)
+    noting, looking = Reader(compiled(), {}), Reader(compiled(), {})
+    for chunk in chunks(text, 50_000):
+        noting.note(chunk)
+        looking.read(chunk)
+        before, after = noting.state(), looking.state()
+        assert before["processes"] == after["processes"]
+        assert (before["pending"], before["last_time"]) == (after["pending"], after["last_time"])
+    assert (noting.events, noting.first_time) == (looking.events, looking.first_time)
+    assert noting.tally.events == 0 < looking.tally.events
