@@ -9,14 +9,14 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, vouchers
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Place, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import OutOfTimeError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.differ import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.nodes import Node
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan, Rules, child
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.quick_look import QuickLook
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import Trust
@@ -52,6 +52,7 @@ class Compare(Scan):
         self._verifying = verifying
         self._trust = trust
         self._believed: Trust | None = None
+        self._quick = QuickLook(plan, reader, self.nodes, self.layouts, deadline)
         self._place: Place | None = None
         self._device = 0
         self._recorded: dict[bytes, bytes] = {}
@@ -84,71 +85,23 @@ class Compare(Scan):
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
         self._device = status.st_dev
         place = self._place
-        if place is None or not self._has_voucher():
+        if place is None or self._believed is None or place.voucher is None:
             return False
-        stamped = self._is_stamped(directory, rules, place, status)
+        stamped = self._quick.is_stamped(self._believed, directory, rules, place, status)
         if stamped and not self._load(directory, place):
             return True
-        looks = self._looks(descriptor, directory, rules, stamped)
-        found = None if looks is None else self._voucher(descriptor, directory, status.st_dev, looks, stamped)
-        if looks is None or found is None or found[0] != place.voucher:
+        found = self._quick.look(descriptor, directory, rules, status, self._recorded if stamped else None)
+        if found is None or found.voucher != place.voucher:
             return not (stamped or self._load(directory, place))
         self._recorded = {}
         examined = self.report.examined
-        for owner, _below in looks.values():
+        for owner, _below in found.looks.values():
             examined[owner] = examined.get(owner, 0) + 1
-        for name in found[1]:
-            if looks[name][1].active:
-                self.found(child(directory, name), looks[name][1])
+        for name in found.directories:
+            below = found.looks[name][1]
+            if below.active:
+                self.found(child(directory, name), below)
         return True
-
-    def _is_stamped(self, directory: bytes, rules: Rules, place: Place, status: os.stat_result) -> bool:
-        """Say whether a directory has the names that were recorded, and no others."""
-        if place.stamp is None or place.stamp != vouchers.stamp(status):
-            return False
-        is_whole = rules.only is not None and rules.only[0] != NOBODY
-        return is_whole and self._believed is not None and self._believed.stamps_in(directory)
-
-    def _looks(
-        self, descriptor: int, directory: bytes, rules: Rules, stamped: bool
-    ) -> dict[bytes, tuple[int, Rules]] | None:
-        """Return what the plan says of the names in a directory that a watch owns; None where others matter, too."""
-        if rules.names is not None or self.plan.barred(directory):
-            return None
-        if stamped and rules.only is not None:
-            return dict.fromkeys(map(lines.unescape, self._recorded), rules.only)
-        return _owned(rules, sorted(_safe_fs.listed(descriptor)))
-
-    def _voucher(
-        self,
-        descriptor: int,
-        directory: bytes,
-        device: int,
-        looks: t.Mapping[bytes, tuple[int, Rules]],
-        stamped: bool,
-    ) -> tuple[bytes, list[bytes]] | None:
-        """Return a directory's voucher as it is now, and which names are directories; None where it can't be told."""
-
-        def state_of(name: bytes, status: os.stat_result) -> bytes:
-            layout = self.layouts[looks[name][0]]
-            escaped = lines.escape(name)
-            if stamped and self._reader.stamp(child(directory, name)) == vouchers.stamp(status):
-                line = self._recorded[escaped]
-                if line.startswith(layout.status(escaped, status)):
-                    return lines.state_of(line)
-            node = self.nodes.read_directory(descriptor, name, escaped, layout)
-            if node.problem:
-                raise vouchers.NoVoucherError
-            return node.state
-
-        try:
-            return vouchers.of_directory(descriptor, device, list(looks), state_of, self._check)
-        except (OSError, vouchers.NoVoucherError):
-            return None
-
-    def _check(self) -> None:
-        if self.deadline.passed():
-            raise OutOfTimeError
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
         # Most names are their own escaped form, which only a backslash makes doubtful.
@@ -253,13 +206,3 @@ class Compare(Scan):
     def _explain(self, directory: bytes, reason: str) -> None:
         for watch in self.plan.rules(directory).watches:
             self.skip(watch, directory, reason)
-
-
-def _owned(rules: Rules, names: list[bytes]) -> dict[bytes, tuple[int, Rules]] | None:
-    """Return what the rules say of the names that a watch owns; None where something can be watched below others."""
-    if rules.only is not None and rules.only[0] != NOBODY:
-        return dict.fromkeys(names, rules.only)
-    looks = [(name, rules.look(name)) for name in names]
-    if any(owner == NOBODY and below.active for _name, (owner, below) in looks):
-        return None
-    return {name: look for name, look in looks if look[0] != NOBODY}
