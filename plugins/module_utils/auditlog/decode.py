@@ -22,8 +22,9 @@ _ENCODED = frozenset(
     b" profile sw vm watch banners".split()
 )
 _FIELD = re.compile(
-    # What begins in the middle of a word is not looked at: a long word would be searched anew at each of its characters.
-    rb"(?<![A-Za-z0-9_\-\[\]])([A-Za-z0-9_\-\[\]]+)=(\"[^\"]*\"?|'[^']*'?|\{[^}]*\}?|[^ ,\x1d]*(?:,[^ =\x1d]+(?=[ ,\x1d]|$))*)"
+    # What begins in the middle of a word is not looked at: a long one would be searched anew at each character.
+    rb"(?<![A-Za-z0-9_\-\[\]])([A-Za-z0-9_\-\[\]]+)="
+    rb"(\"[^\"]*\"?|'[^']*'?|\{[^}]*\}?|[^ ,\x1d]*(?:,[^ =\x1d]+(?=[ ,\x1d]|$))*)"
 )
 _HEX = re.compile(rb"(?:[0-9A-F]{2})+\Z")
 _ARGUMENT = re.compile(rb"a(\d+)(?:\[(\d+)\])?=(\"[^\"]*\"|[0-9A-F]*|\S*)")
