@@ -25,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._trust import doub
 
 _HEAD = 1_024
 _TAIL = 256
-_CHUNK = 4 * 1024 * 1024
+_CHUNK = 1024 * 1024
 # A line without an end must not fill the memory.
 _MOST_LINE = 16 * 1024 * 1024
 # Each is open until the end, and a process may have 1,024.

@@ -41,7 +41,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import
 # Of each kind; what is longer than this is not kept.
 _MOST_KEPT = 4_000
 _LONGEST = 4_096
-_MOST_VERDICTS = 20_000
+_MOST_VERDICTS = 12_000
 _MOST_BYTES = 6 * 1024 * 1024
 _MOST_WAYS = 2_000
 # It is worth it to find out which rules are never for a program when there were so many events of it.
