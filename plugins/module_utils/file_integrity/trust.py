@@ -12,12 +12,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.pla
 
 Mounts = t.Mapping[bytes, str]
 
-# vfat and exfat keep no change time. Nothing writes back what is in memory only: a file there that was mapped before
-# can be written to at any time later without its times telling (mmap(2)).
-_TELL_NOTHING = frozenset(("exfat", "hugetlbfs", "msdos", "ntfs", "ntfs3", "ramfs", "tmpfs", "vfat"))
+# vfat and exfat keep no change time. Older kernels don't change that of F2FS with extended attributes, such as a
+# program's capabilities (linux, "f2fs: fix to update i_ctime in __f2fs_setxattr()"). Nothing writes back what is in
+# memory only: a file there that was mapped before can be written to at any time later without its times telling
+# (mmap(2)).
+_TELL_NOTHING = frozenset(("exfat", "f2fs", "hugetlbfs", "msdos", "ntfs", "ntfs3", "ramfs", "tmpfs", "vfat"))
 # Here a directory's change time follows each name in it. In a directory of an overlay it is that of the upper layer,
 # while names come from the lower ones, too.
-_STAMP_NAMES = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "xfs", "zfs"))
+_STAMP_NAMES = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "xfs", "zfs"))
 
 
 def tells(file_system: str) -> bool:

@@ -26,7 +26,8 @@ LAYOUT = lines.Layout(Watch("w", ("/a",)))
 
 
 @pytest.mark.parametrize(
-    "kind", ["tmpfs", "ramfs", "vfat", "exfat", "nfs4", "9p", "fuse.sshfs", "fuse.fuse-overlayfs", "fuseblk", "proc"]
+    "kind",
+    ["tmpfs", "ramfs", "f2fs", "vfat", "exfat", "nfs4", "9p", "fuse.sshfs", "fuse.fuse-overlayfs", "fuseblk", "proc"],
 )
 def test_no_change_time_is_believed_where_it_need_not_tell(kind: str) -> None:
     believed = trust.Trust((), None, {b"/": "ext4", b"/a": kind})
