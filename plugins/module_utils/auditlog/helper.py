@@ -78,9 +78,10 @@ class Helper:
         os.close(self._to)
         self._from.close()
         with contextlib.suppress(OSError):
-            os.kill(self._pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.waitpid(self._pid, 0)
+            # Where ends of children are ignored (SIGCHLD), the number of one that ended may be another process's.
+            if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
         self._pid = 0
         self._shared.close()
 

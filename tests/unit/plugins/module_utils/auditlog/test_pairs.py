@@ -212,3 +212,22 @@ def test_what_is_found_is_told_whole_and_in_order() -> None:
     finally:
         helper.close()
     assert helper._pid == 0
+
+
+def test_no_other_process_is_killed_for_one_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody waits for children, the number of one that ended is free at once."""
+    killed: list[int] = []
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        helper = Helper(lambda first, second, number: None, 100)
+        os.kill(helper._pid, signal.SIGKILL)
+        with pytest.raises(GoneError):
+            helper.found()
+        end = time.monotonic() + 10
+        while pathlib.Path(f"/proc/{helper._pid}").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        monkeypatch.setattr(os, "kill", lambda pid, _signal: killed.append(pid))
+        helper.close()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert not killed
