@@ -219,7 +219,7 @@ def test_no_other_process_is_killed_for_one_that_ended(monkeypatch: pytest.Monke
     killed: list[int] = []
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        helper = Helper(lambda first, second, number: None, 100)
+        helper = Helper(lambda *_: None, 100)
         os.kill(helper._pid, signal.SIGKILL)
         with pytest.raises(GoneError):
             helper.found()
