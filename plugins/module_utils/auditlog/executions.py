@@ -254,16 +254,20 @@ class Executions:
             else self._shape((head, ids, rest), found)
         )
         names = (path0, path1, path2)
+        if shape is None:
+            return None, None
         return shape, self._paths[names] if names in self._paths else self._new_paths(names, cwd, found)
 
     def _shape(self, key: tuple[bytes, bytes, bytes], found: Match) -> _Shape | None:
-        subject = activity.activity_of(event_of(found), None, None)
+        """Return what is the same; None where it has to be the slow way, as for a line that was cut off."""
         shape: _Shape | None = None
         verdicts = self._verdicts
         # Nothing is kept here of what the records of a directory and a title say.
-        if subject.syscall in views.EXECUTES and verdicts.only_paths and verdicts.ignores_call(subject):
-            view = LazyView(SOURCE, views.EXECUTION, subject)
-            shape = _Shape(subject, view, self._candidates.shape(view))
+        if verdicts.only_paths and activity.SYSCALL.search(found.group()) is not None:
+            subject = activity.activity_of(event_of(found), None, None)
+            if subject.syscall in views.EXECUTES and verdicts.ignores_call(subject):
+                view = LazyView(SOURCE, views.EXECUTION, subject)
+                shape = _Shape(subject, view, self._candidates.shape(view))
         return _kept(self._shapes, key, shape, key)
 
     def _new_paths(self, key: tuple[t.Any, ...], cwd: bytes, found: Match) -> _Paths | None:

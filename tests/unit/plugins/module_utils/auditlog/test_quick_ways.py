@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pathlib
 import random
+import re
 import typing as t
 
 import pytest
@@ -85,6 +86,18 @@ def test_the_quick_ways_say_what_the_slow_one_says(seed: int, size: int) -> None
     expected = slowly(text)
     assert len(expected) > 100
     assert quickly(text, size) == expected
+
+
+@pytest.mark.parametrize("part", [b'exe="/', b'comm="', b"comm="])
+def test_calls_that_were_cut_off_end_no_look(part: bytes) -> None:
+    text = b"".join(
+        re.sub(rb"(?m)^(type=SYSCALL .*?" + part + rb").*$", rb"\1", event.raw) if event.serial % 2 else event.raw
+        for event in events(3, 300)
+    )
+    assert quickly(text, 10_000) == slowly(text)
+    noting = Reader(compiled(), {})
+    noting.note(text)
+    assert noting.events == 300
 
 
 def test_events_are_found_where_they_were() -> None:
