@@ -123,3 +123,24 @@ def test_who_only_notes_an_event_knows_the_same_processes(tmp_path: pathlib.Path
         assert (before["pending"], before["last_time"]) == (after["pending"], after["last_time"])
     assert (noting.events, noting.first_time) == (looking.events, looking.first_time)
     assert noting.tally.events == 0 < looking.tally.events
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition"),
+    [
+        ("CWD", ["text", "cwd", "equals", ["/tmp"]]),
+        ("PROCTITLE", ["text", "proctitle", "contains", ["whoami"]]),
+        ("PATH", ["text", "name", "equals", ["/etc/passwd"]]),
+        ("SYSCALL", ["text", "comm", "equals", ["whoami"]]),
+        ("EXECVE", ["text", "a0", "equals", ["cat", "chmod"]]),
+    ],
+)
+def test_rules_for_each_record_of_an_execution_are_asked(kind: str, condition: list[t.Any]) -> None:
+    node = ["and", [["text", "type", "equals", [kind.lower()]], condition]]
+    rule = {"id": "1", "alert": "x", "title": "x", "source": "auditd", "condition": node}
+    text = b"".join(event.raw for event in events(3, 900))
+    reader = Reader({"version": 1, "rules": [rule], "correlations": []}, {})
+    reader.read(text)
+    verdicts = Verdicts(RuleSet({"version": 1, "rules": [rule]}), {"rules": [rule]}, Processes())
+    expected = sum(len(looked.hits) for event in Joiner().events(text) for looked in verdicts.look(event))
+    assert reader.tally.events == expected > 5
