@@ -10,6 +10,7 @@ for its chunks. What the second finds is taken in where it belongs, so that the 
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import GoneError, Helper
@@ -22,6 +23,8 @@ _MOST_BYTES = 6 * 1024 * 1024
 _OWN = 0.75
 _LEAST_OWN = 0.3
 _STEP = 0.05
+
+_EVENT = re.compile(rb"type=\S{1,64} msg=(audit\(\d+\.\d+:\d+\))")
 
 Answer = t.Tuple[t.List[Found], t.Dict[int, int], int]
 
@@ -71,7 +74,7 @@ class Pairs:
 
     def _read_both(self, first: bytes, second: bytes) -> None:
         reader = self._reader
-        own = first.rfind(b"\n", 0, int(len(first) * self._own)) + 1
+        own = between_events(first, int(len(first) * self._own))
         others = (first[own:], second)
         try:
             if self._helper is None:
@@ -105,3 +108,24 @@ class Pairs:
         found = reader.judge(first[others:]) + reader.judge(second)
         given_up = {number: count - before.get(number, 0) for number, count in reader.given_up.items()}
         return found, given_up, reader.commands - commands
+
+
+def between_events(chunk: bytes, most: int) -> int:
+    """Return the last place of whole lines, up to ``most``, at which no event is in the middle.
+
+    One that lacks its end, or has it twice, would be two events if it was taken apart.
+    """
+    place = chunk.rfind(b"\n", 0, most) + 1
+    following = chunk[place : chunk.find(b"\n", place) + 1]
+    while place:
+        start = chunk.rfind(b"\n", 0, place - 1) + 1
+        before = chunk[start:place]
+        if _event_of(before) != _event_of(following):
+            break
+        place, following = start, before
+    return place
+
+
+def _event_of(line: bytes) -> bytes | None:
+    found = _EVENT.search(line)
+    return None if found is None else found.group(1)

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -174,6 +175,21 @@ def test_a_chunk_that_is_too_long_for_two_is_read_by_one(
     monkeypatch.setattr(pairs, "WORTH_IT", 1 << 60)
     assert together == looked(long, tmp_path / "alone")
     assert len(started) == 1
+
+
+def test_no_event_is_taken_apart() -> None:
+    text = b"".join(
+        b"type=%s msg=audit(1.000:%d): x\n" % (kind, serial)
+        for serial in range(1, 9)
+        for kind in (b"SYSCALL", b"PATH", b"PROCTITLE", b"EOE")[: 1 + serial % 4]
+    )
+    places = {pairs.between_events(text, most) for most in range(len(text) + 1)}
+    parts = [(text[:place], text[place:]) for place in sorted(places)]
+    assert len(parts) == 9
+    for first, second in parts:
+        assert b"".join((first, second)) == text
+        assert not set(re.findall(rb":\d+\)", first)) & set(re.findall(rb":\d+\)", second))
+    assert pairs.between_events(b"no record\n" * 3, 25) == 0
 
 
 def test_the_second_ends_with_the_first() -> None:
