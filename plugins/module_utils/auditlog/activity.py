@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes
 
 # The line of a SYSCALL record, as linux/kernel/auditsc.c writes it: audit_log_exit().
 SYSCALL = re.compile(
-    rb"type=SYSCALL msg=\S+ +arch=(\w+) syscall=(\d+)(?: per=\w+)?(?: success=(\w+) exit=(-?\w+))?"
+    rb"type=SYSCALL msg=\S+ +arch=(\w+) syscall=(\d{1,10})(?: per=\w+)?(?: success=(\w+) exit=(-?\w+))?"
     rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+)"
     # What it can be is before what it may be: to look for an end at each character takes longer than all the rest.
     rb" (auid=(\d+) uid=(\d+)(?:(?: [a-z]+id=\d+)*|[^\"\n]*?))"
@@ -32,7 +32,7 @@ SYSCALL = re.compile(
 EXECVE = re.compile(rb"\n(?:node=\S+ )?type=EXECVE msg=\S+ ([^\n]*)")
 _CWD = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\"[^\"\n]*\"|[^\s\x1d]+)")
 PATH = re.compile(
-    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=(\d+) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
+    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=(\d{1,9}) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
     rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+) ogid=\d+ rdev=\S+)?(?: obj=[^\n\x1d]*?)?(?: (?:name|obj)type=(\w+))?"
 )
 _SOCKADDR = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=([0-9A-F]+)")

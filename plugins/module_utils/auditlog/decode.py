@@ -27,7 +27,7 @@ _FIELD = re.compile(
     rb"(\"[^\"]*\"?|'[^']*'?|\{[^}]*\}?|[^ ,\x1d]*(?:,[^ =\x1d]+(?=[ ,\x1d]|$))*)"
 )
 _HEX = re.compile(rb"(?:[0-9A-F]{2})+\Z")
-_ARGUMENT = re.compile(rb"a(\d+)(?:\[(\d+)\])?=(\"[^\"]*\"|[0-9A-F]*|\S*)")
+_ARGUMENT = re.compile(rb"a(\d{1,9})(?:\[(\d{1,9})\])?=(\"[^\"]*\"|[0-9A-F]*|\S*)")
 
 UNSET_ID = "4294967295"
 # Of the message of a user-space program; the rest is the kernel's or the audit library's.
@@ -176,6 +176,6 @@ def address(value: bytes) -> dict[str, str]:
 
 def exit_name(value: str) -> str:
     """Return a system call's exit as the name of the error where it is one: ``-13`` is ``EACCES``."""
-    if value.startswith("-") and value[1:].isdigit():
+    if value.startswith("-") and value[1:].isdigit() and len(value) < 8:
         return errno.errorcode.get(int(value[1:]), value)
     return value

@@ -18,7 +18,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes im
 
 # A line may begin with the node it is from. The kernel's timestamps have three digits of milliseconds.
 RUN = re.compile(
-    rb"(?:node=\S+ )?type=(\S+) msg=(audit\((\d+)\.(\d+):(\d+)\):?)(.*)\n(?:(?:node=\S+ )?type=\S+ msg=\2.*\n)*"
+    rb"(?:node=\S{1,255} )?type=(\S{1,64}) msg=(audit\((\d{1,10})\.(\d{1,6}):(\d{1,20})\):?)(.*)\n"
+    rb"(?:(?:node=\S+ )?type=\S+ msg=\2.*\n)*"
 )
 Match = t.Match[bytes]
 _LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 
-# The records of one event, one after the other; see events.py.
+# The records of one event, one after the other; see events.py. What is looked for at any place has an end: a long line
+# of nothing but beginnings would take hours.
 _RUN = (
-    rb"(?:node=\S+ )?type=(?P<first>\S+) msg=(?P<any>audit\((?P<any_s>\d+)\.(?P<any_ms>\d+):(?P<any_n>\d+)\):?)(?:.*)\n"
+    rb"(?:node=\S{1,255} )?type=(?P<first>\S{1,64}) "
+    rb"msg=(?P<any>audit\((?P<any_s>\d{1,10})\.(?P<any_ms>\d{1,6}):(?P<any_n>\d{1,20})\):?)(?:.*)\n"
     rb"(?:(?:node=\S+ )?type=\S+ msg=(?P=any).*\n)*"
 )
 
@@ -25,7 +27,7 @@ def _maybe(pattern: bytes) -> bytes:
 # A program that was executed, with all its arguments in one record, as linux/kernel/auditsc.c writes it: everything of
 # the call apart that is the same in many events.
 _EXECUTION = (
-    rb"type=SYSCALL msg=(?P<whole>audit\((?P<s>\d+)\.(?P<ms>\d+):(?P<n>\d+)\):) "
+    rb"type=SYSCALL msg=(?P<whole>audit\((?P<s>\d{1,10})\.(?P<ms>\d{1,6}):(?P<n>\d{1,20})\):) "
     rb"(?P<head>arch=\w+ syscall=\d+ success=yes exit=\w+)"
     rb" a0=\w+ a1=\w+ a2=\w+ a3=\w+ items=\d+ ppid=(?P<ppid>\d+) pid=(?P<pid>\d+) "
     rb"(?P<ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<ses>\d+) (?P<rest>comm=.*)\n"
@@ -40,7 +42,7 @@ _EXECUTION = (
 )  # fmt: skip
 # Any other call; of the paths most have up to four.
 _CALL = (
-    rb"type=SYSCALL msg=(?P<call>audit\((?P<c_s>\d+)\.(?P<c_ms>\d+):(?P<c_n>\d+)\):) "
+    rb"type=SYSCALL msg=(?P<call>audit\((?P<c_s>\d{1,10})\.(?P<c_ms>\d{1,6}):(?P<c_n>\d{1,20})\):) "
     rb"(?P<c_head>arch=\w+ syscall=\d+ success=\w+) exit=(?P<exit>-?\w+)"
     rb" a0=(?P<a0>\w+) a1=(?P<a1>\w+) a2=(?P<a2>\w+) a3=(?P<a3>\w+) items=\d+ ppid=(?P<c_ppid>\d+) pid=(?P<c_pid>\d+) "
     rb"(?P<c_ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<c_ses>\d+) (?P<c_rest>comm=.*)\n"
