@@ -112,7 +112,7 @@ class Joiner:
         """Return the same, but those that ``wholes`` took apart as that left them."""
         pending, is_multiple = self._pending, _MULTIPLE.match
         position = 0
-        newest = b""
+        newest = first = milliseconds = serial = b""
         for found in NEXT.finditer(chunk):
             start, end = found.span()
             if start != position:

@@ -22,7 +22,7 @@ from tests.bench import _audit_log
 from tests.support import paths, require
 from tests.unit.plugins.module_utils.auditlog.test_verdicts import compiled, events, forget
 
-Said = list[tuple[int, list[tuple[int, str, str | None, t.Any]]]]
+Said = list[tuple[int, list[tuple[int, str, t.Any, t.Any]]]]
 
 
 def slowly(text: bytes) -> Said:
