@@ -31,7 +31,7 @@ _EXECUTION = (
     rb"(?P<head>arch=\w+ syscall=\d+ success=yes exit=\w+)"
     rb" a0=\w+ a1=\w+ a2=\w+ a3=\w+ items=\d+ ppid=(?P<ppid>\d+) pid=(?P<pid>\d+) "
     rb"(?P<ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<ses>\d+) (?P<rest>comm=.*)\n"
-    + _record(rb"EXECVE", rb"(?P<arguments>.*)")
+    + _record(rb"EXECVE", rb"(?P<arguments>argc=.*)")
     + _record(rb"CWD", rb"(?P<cwd>.*)")
     + _record(rb"PATH", rb"(?P<path0>.*)")
     + _maybe(_record(rb"PATH", rb"(?P<path1>.*)"))

@@ -73,3 +73,9 @@ def test_programs(selection: dict[str, str], event: tuple[str, ...]) -> None:
 def test_records(selection: dict[str, t.Any], event: tuple[str, ...] | dict[str, str]) -> None:
     compiled = used(rule({"a": selection, "condition": "a"}, **_RECORDS))
     assert found(without_prefilter(compiled), log(event, event)) == found(compiled, log(event, event)) == 2
+
+
+def test_arguments_whose_count_is_damaged() -> None:
+    compiled = used(rule({"a": {"CommandLine|contains": "odd"}, "condition": "a"}))
+    text = log(("x", "is odd")).replace(b"argc=", b"a0rgc=")
+    assert found(without_prefilter(compiled), text) == found(compiled, text) == 1
