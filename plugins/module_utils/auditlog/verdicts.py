@@ -194,7 +194,7 @@ class Verdicts:
                 beside.getter in _VARYING or self._rules.candidates("auditd", beside.name, call.get(beside.name))
             ):
                 return False
-        return shape.cached and self._of_call(parts, call)[1] == _NONE
+        return shape.cached and self._of_call(subject, call)[1] == _NONE
 
     def ignores_paths(self, raw: bytes) -> bool:
         """Return whether no rule matches a PATH record of an event."""
@@ -225,6 +225,8 @@ class Verdicts:
         paths = tuple(rawfields.PATHS.findall(raw))
         # Few are different: in keys is their number, so that not each keeps its own.
         unit = parts[0], parts[1], parts[2], parts[15], parts[16], parts[18]
+        # Whether the daemon wrote the accounts' names beside their numbers, which alone don't say what they are called.
+        lines = (b"\x1d" in raw, raw.count(b"\n"))
         unit_number, unit = self._units.get(unit) or self._numbered(self._units, unit)
         paths_number, paths = self._paths.get(paths) or self._numbered(self._paths, paths)
         key: tuple[t.Any, ...]
@@ -236,7 +238,7 @@ class Verdicts:
                 bodies[0] if len(bodies) == 1 else tuple(bodies),
                 paths_number,
                 rawfields.directory(raw) if relative else None,
-                raw.count(b"\n"),
+                lines,
             )
         else:
             bodies = ()
@@ -246,7 +248,7 @@ class Verdicts:
                 rawfields.directory(raw) if paths else None,
                 rawfields.address(raw),
                 None if shape.argument is None else parts[shape.argument],
-                raw.count(b"\n"),
+                lines,
             )
         self._note(shape, (*parts[:16], unit[4]), raw, paths, bodies)
         raws = Raw(parts, process, parent, raw)
@@ -326,7 +328,7 @@ class Verdicts:
         """Ask the rules that are written for records. Returns whether that holds for other events with the same key."""
         seen += [_EMPTY] * (_CALL - len(seen))
         call = views.call_record_view(subject)
-        numbers, matching, by_ids = self._of_call(subject.parts, call)
+        numbers, matching, by_ids = self._of_call(subject, call)
         seen.append(call)
         if by_ids:
             asked[activity.IDS] = None
@@ -363,8 +365,9 @@ class Verdicts:
             if matching:
                 self._about_record(matching, view, call, seen, hits)
 
-    def _of_call(self, parts: t.Sequence[t.Any], call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
-        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10])
+    def _of_call(self, subject: Activity, call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
+        parts = subject.parts
+        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10], b"\x1d" in subject.event.raw)
         return self._calls.get(unit) or self._calls_for(unit, call)
 
     def try_arguments(self, numbers: Numbers, subject: Activity, hits: list[Hit]) -> None:

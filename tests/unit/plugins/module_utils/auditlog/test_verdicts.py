@@ -24,7 +24,7 @@ from tests.support import paths, require
 _EVENT = """\
 type=SYSCALL msg=audit(1780000000.{serial:03}:{serial}): arch=c000003e syscall={syscall} success={success} exit={exit} \
 a0={a0} a1={a1} a2=0 a3=0 items=2 ppid={ppid} pid={serial} auid={auid} uid={uid} gid={uid} euid={uid} suid={uid} \
-fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty={tty} ses={ses} comm="{comm}" exe="{exe}" key="{key}"
+fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty={tty} ses={ses} comm="{comm}" exe="{exe}" key="{key}"{names}
 {more}type=CWD msg=audit(1780000000.{serial:03}:{serial}): cwd="{cwd}"
 type=PATH msg=audit(1780000000.{serial:03}:{serial}): item=0 name="{name}" inode={serial} dev=fe:00 mode={mode} ouid=0 \
 ogid=0 rdev=00:00 nametype={nametype}
@@ -72,6 +72,8 @@ def events(seed: int, number: int) -> list[Event]:
             "uid": pick((0, 33, 1000)),
             "tty": pick(("(none)", "pts0")),
             "ses": pick((0, 3, 4294967295)),
+            # A log has records without names where the daemon was told to add them later.
+            "names": pick(("", "", '\x1dARCH=x86_64 SYSCALL=x AUID="alice" UID="bob" GID="bob"')),
             "comm": words[0],
             "exe": pick((f"/usr/bin/{words[0]}", f"/tmp/{words[0]}")),
             "key": pick(("exec", "susp_activity", "network_connect_4")),
@@ -111,6 +113,18 @@ def forget(verdicts: Verdicts) -> None:
         if isinstance(value, dict) and name != "_numbers":
             value.clear()
     verdicts._quiet.clear()
+
+
+def test_an_account_is_called_what_its_record_calls_it() -> None:
+    """Records with names and without them are in one log where the daemon was told to add them later."""
+    event = next(one for one in events(0, 900) if b'a1="/etc/shadow"' in one.raw and b"\x1d" not in one.raw)
+    named = event._replace(raw=event.raw.replace(b"\n", b'\x1dARCH=x86_64 AUID="alice" UID="alice"\n', 1))
+    rules = RuleSet(compiled())
+    for order in ((event, named), (named, event)):
+        verdicts = Verdicts(rules, compiled(), known_processes())
+        subjects = {one is named: [subject for _rule, subject, *_rest in said(verdicts, one)] for one in order}
+        assert any("alice" in subject for subject in subjects[True])
+        assert not any("alice" in subject for subject in subjects[False])
 
 
 @pytest.mark.parametrize("seed", range(2))
