@@ -74,10 +74,10 @@ def engine(tmp_path: pathlib.Path, image: pathlib.Path, tree: pathlib.Path) -> E
     return engine
 
 
-def _age(image: pathlib.Path, tree: pathlib.Path, files: bool = True) -> None:
-    """Set the change time of everything in a tree back by an hour, which only works on the disk itself."""
+def _age(image: pathlib.Path, tree: pathlib.Path, seconds: int = 3600, files: bool = True) -> None:
+    """Set the change time of everything in a tree back, which only works on the disk itself."""
     disk = image.parent / "disk"
-    then = int(time.time()) - 3600
+    then = int(time.time()) - seconds
     names = [path.relative_to(disk) for path in (tree, *tree.rglob("*")) if files or path.is_dir()]
     with _unmounted(image):
         _debugfs(image, [f"set_inode_field /{name} ctime @{then}" for name in names])
@@ -264,8 +264,8 @@ def test_what_waits_for_a_review_stays_visible(
     (tree / "sub" / "new").touch()
     (tree / "sub" / "newer").touch()
     (tree / "sub" / "deep" / "waits").touch()
-    # As when all of this was long ago.
-    _age(image, tree, files=False)
+    # As when all of this was long ago, but not as long as when the baseline was taken.
+    _age(image, tree, seconds=1800, files=False)
     ids = {change["path"]: change["id"] for change in _unchanged(engine)["changes"]}
     engine.keep(accept=[ids[str(tree / "sub" / "new")]], reason="x", accepted_by="me")
     waiting = {str(tree / "sub" / "newer"): "created", str(tree / "sub" / "deep" / "waits"): "created"}
