@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import tempfile
 import typing as t
 
 from tests.support import commands, paths
@@ -43,8 +44,9 @@ def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
     needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "command:NAME",
-    "python:3.8", "module:NAME" (a Python package). With ``CI=true`` what is missing fails the test instead:
-    there, a skip would hide that nothing was tested. Raises ValueError for a need it doesn't know.
+    "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "late_times" (of files). With ``CI=true``
+    what is missing fails the test instead: there, a skip would hide that nothing was tested. Raises ValueError for a
+    need it doesn't know.
     """
     import pytest  # the fleet's command line shares this package and must run where pytest is not installed
 
@@ -114,14 +116,29 @@ def _data(folder: str) -> str | None:
     return None if path.is_dir() else f"needs the ground-truth data in {path}: set BULWARK_TEST_DATA to where it is"
 
 
+def _processors(number: str) -> str | None:
+    here = len(os.sched_getaffinity(0))
+    return None if here >= int(number) else f"needs {number} processors, of which this process may use {here}"
+
+
+def _late_times(_name: str) -> str | None:
+    with tempfile.NamedTemporaryFile() as file:
+        os.utime(file.name, (2**33 + 2**31, 2**33 + 2**31))
+        if os.stat(file.name).st_mtime_ns >= 2**63:
+            return None
+    return "needs a file system with times after 2262: set TMPDIR to a directory on ext4 or XFS"
+
+
 _CHECKS: dict[str, t.Callable[[str], str | None]] = {
     "chromium": _chromium,
     "command": _command,
     "data": _data,
     "docker": _docker,
     "fleet": _fleet,
+    "late_times": _late_times,
     "module": _module,
     "postgresql": _postgresql,
+    "processors": _processors,
     "python": _python,
     "root": _root,
 }

@@ -25,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader im
 from tests.bench import _audit_log
 from tests.unit.plugins.module_utils.auditlog.test_quick_ways import attacks
 
-pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+pytestmark = pytest.mark.requires("processors:2")
 
 
 @functools.cache
