@@ -13,7 +13,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy impo
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import LINES, Clause, Facts, Group, Sieve
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import (
+    LINES,
+    WITHIN,
+    Clause,
+    Facts,
+    Group,
+    Sieve,
+)
 
 SOURCE = "process_creation"
 SHAPE_FIELDS = frozenset(
@@ -186,9 +193,8 @@ def _bits(group: Group, view: LazyView) -> int:
 
 def _in_lines(clause: Clause) -> Clause:
     """Return a clause that looks in command lines for what is somewhere in one argument."""
-    within = ("gram", "part")
     return [
-        (kind, "CommandLine" if field == "Argv" and kind in within else field, texts) for kind, field, texts in clause
+        (kind, "CommandLine" if field == "Argv" and kind in WITHIN else field, texts) for kind, field, texts in clause
     ]
 
 
@@ -203,7 +209,7 @@ def _of_arguments(clause: Clause) -> Clause | None:
         is_argument = recordrules.is_argument(field)
         if field == "type" and recordrules.is_of_arguments(kind, texts):
             return None
-        if kind in ("gram", "part") and (is_argument or field == ALL_FIELDS):
+        if kind in WITHIN and (is_argument or field == ALL_FIELDS):
             found.append((kind, "CommandLine", texts))
         elif is_argument:
             found.append((kind, "Argv", texts))

@@ -20,7 +20,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import
 Clause = t.Sequence[t.Sequence[t.Any]]
 LINES = ("CommandLine", "ParentCommandLine", "GrandparentCommandLine")
 # More clauses of one group tell little more.
-_MOST_LAYERS = 2
+_MOST_LAYERS = 3
+# What is looked for in a command line, wherever in it that is.
+WITHIN = ("gram", "part", "word")
 
 
 class Facts(t.NamedTuple):
@@ -74,14 +76,18 @@ class Lines:
         self._low = 0
 
     def add(self, kind: str, field: str, text: t.Any, bit: int) -> None:
-        """kind: gram or part."""
+        """kind: one of those of what is looked for wherever it is."""
         self._added.append((kind, field, text, bit))
 
     def seal(self) -> None:
         self._width = width = max((bit.bit_length() for _kind, _field, _text, bit in self._added), default=0)
         self._low = (1 << width) - 1
         for kind, field, text, bit in self._added:
-            self._words.add(_literal(kind, text), bit << LINES.index(field) * width)
+            bits = bit << LINES.index(field) * width
+            if kind == "word":
+                self._words.add_long(int(text), bits)
+            else:
+                self._words.add(_literal(kind, text), bits)
         self._words.seal(width * len(LINES))
 
     def found(self, text: str, words: t.Iterable[str]) -> list[int]:
@@ -121,7 +127,7 @@ class Group:
     def add(self, kind: str, field: str, texts: t.Iterable[t.Any], bit: int) -> None:
         table = self._tables.setdefault(field, Table())
         for text in texts:
-            if field in LINES and kind in ("gram", "part"):
+            if field in LINES and kind in WITHIN:
                 self._lines.add(kind, field, text, bit)
             else:
                 table.add(kind, text, bit)
@@ -166,6 +172,9 @@ class Sieve:
                 bit = 1 << number
                 if None in names or (len(names) > 1 and mixed & bit):
                     # Of mixed ones, two could not be told apart.
+                    continue
+                if any(kind == "word" and field not in LINES for kind, field, _texts in clause):
+                    # Words are told apart only of command lines.
                     continue
                 if len(names) > 1:
                     mixed |= bit

@@ -63,6 +63,7 @@ class Words:
     def __init__(self) -> None:
         self._within = Literals()
         self._exact: dict[str, int] = {}
+        self._long: list[tuple[int, int]] = []
         self._phrases: dict[str, int] = {}
         self._suspects: list[tuple[str, int]] = []
         self._always = 0
@@ -77,6 +78,10 @@ class Words:
             self._phrases[text] = self._phrases.get(text, 0) | bit
         else:
             self._within.add(text, bit)
+
+    def add_long(self, count: int, bit: int) -> None:
+        """Add what is for words of at least so many characters."""
+        self._long.append((count, bit))
 
     def seal(self, width: int) -> None:
         """width: no bit that was added is above it."""
@@ -124,6 +129,9 @@ class Words:
 
     def _new(self, word: str) -> int:
         bits = self._within.found(word) | self._exact.get(word, 0)
+        for count, bit in self._long:
+            if len(word) >= count:
+                bits |= bit
         if len(word) <= _LONGEST_WORD:
             if len(self._known) >= _MOST_WORDS:
                 self._known.clear()

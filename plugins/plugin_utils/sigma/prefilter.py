@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import regex_literals
 
 Node = list[t.Any]
 # (kind, field, text): one thing that can be looked up.
@@ -23,6 +23,10 @@ _Key = tuple[str, str, str]
 _Clause = frozenset[_Key]
 
 GRAM = 4
+# Many words have fewer characters.
+_LONG = 24
+# Of one set of fields; more of them tell little more.
+_MOST_CLAUSES = 3
 # Ordinary command lines, to tell rare groups of characters from those that most lines have.
 _ORDINARY = """\
 /bin/sh -c /usr/bin/python3 /usr/lib/update-notifier/apt-check --human-readable
@@ -108,20 +112,21 @@ _LINES = _ORDINARY.lower().splitlines()
 
 def prefilter(condition: Node) -> list[list[t.Any]] | None:
     """Return what an event that satisfies a condition has, as the module's docstring says."""
-    found = _clauses(condition)
+    found = _Finder(exact=False).clauses(condition)
     return _listed(_quick(min(found, key=_cost))) if found else None
 
 
 def needed(condition: Node) -> list[list[list[t.Any]]]:
     """Return all that such an event has, as exact as it is known: for each set of fields that is looked at, the rarest.
 
-    Each is as what ``prefilter`` returns, but for ``gram``: its texts are pairs of the group and of the whole text.
+    Each is as what ``prefilter`` returns, but for ``gram``: its texts are pairs of the group and of the whole text. And
+    there is one more kind, ``word``: so many characters without a blank among them.
     """
-    found = sorted(_clauses(condition), key=_cost)
-    by_fields: dict[frozenset[str], _Clause] = {}
+    found = sorted(dict.fromkeys(_Finder(exact=True).clauses(condition)), key=_cost)
+    by_fields: dict[frozenset[str], list[_Clause]] = {}
     for clause in found:
-        by_fields.setdefault(frozenset(field for _kind, field, _text in clause), clause)
-    return [_listed(_exact(clause)) for clause in by_fields.values()]
+        by_fields.setdefault(frozenset(field for _kind, field, _text in clause), []).append(clause)
+    return [_listed(_exact(clause)) for clauses in by_fields.values() for clause in clauses[:_MOST_CLAUSES]]
 
 
 def _quick(clause: _Clause) -> set[tuple[str, str, t.Any]]:
@@ -139,22 +144,55 @@ def _listed(clause: t.Iterable[tuple[str, str, t.Any]]) -> list[list[t.Any]]:
     return [[kind, field, texts] for (kind, field), texts in kinds.items()]
 
 
-def _clauses(node: Node) -> list[_Clause]:
-    """Return clauses that all hold when the node does: of each, one key is in the event."""
-    kind = node[0]
-    if kind == "and":
-        return [clause for part in node[1] for clause in _clauses(part)]
-    if kind == "or":
-        return _either([_clauses(part) for part in node[1]])
-    if kind == "text":
-        return _text(node[1], node[2].removesuffix("_cased"), node[3])
-    if kind == "regex":
-        return _either([_patterns([node[1]], [pattern]) for pattern in node[2]])
-    if kind == "words":
-        return _either([_contained(node[1] or [_ANY_FIELD], text, node[2]) for text in node[3]])
-    if kind == "patterns":
-        return _either([_patterns(node[1] or [_ANY_FIELD], [pattern]) for pattern in node[2]])
-    return []
+class _Finder:
+    """Finds clauses. exact: also such as only the sieve of the hosts understands."""
+
+    def __init__(self, exact: bool) -> None:
+        self._exact = exact
+
+    def clauses(self, node: Node) -> list[_Clause]:
+        """Return clauses that all hold when the node does: of each, one key is in the event."""
+        kind = node[0]
+        if kind == "and":
+            return [clause for part in node[1] for clause in self.clauses(part)]
+        if kind == "or":
+            return _either([self.clauses(part) for part in node[1]])
+        if kind == "text":
+            return self._text(node[1], node[2].removesuffix("_cased"), node[3])
+        if kind == "regex":
+            return _either([self._pattern([node[1]], *pattern) for pattern in node[2]])
+        if kind == "words":
+            return _either([self._contained(node[1] or [_ANY_FIELD], text, node[2]) for text in node[3]])
+        if kind == "patterns":
+            return _either([self._pattern(node[1] or [_ANY_FIELD], *pattern) for pattern in node[2]])
+        return []
+
+    def _text(self, field: str, test: str, values: t.Sequence[str]) -> list[_Clause]:
+        if test == "equals":
+            return [frozenset(("equals", field, value.lower()) for value in values)]
+        branches = []
+        for value in values:
+            _directory, slash, base = value.lower().rpartition("/")
+            if test == "endswith" and slash:
+                branches.append([frozenset([("base", field, base)])])
+            else:
+                branches.append(self._contained([field], value, test))
+        return _either(branches)
+
+    def _contained(self, fields: t.Sequence[str], value: str, test: str) -> list[_Clause]:
+        if test.removesuffix("_cased") == "like":
+            return self._pattern(fields, value, "s")
+        return _grams(fields, value)
+
+    def _pattern(self, fields: t.Sequence[str], pattern: str, flags: str) -> list[_Clause]:
+        """Return clauses of a regular expression in one of the fields."""
+        found = []
+        for clause in regex_literals.clauses(pattern, flags):
+            found += _either([_grams(fields, text) for text in sorted(clause)])
+        count = regex_literals.unbroken(pattern, flags) if self._exact else 0
+        if count >= _LONG:
+            found.append(frozenset(("word", field, str(count)) for field in fields))
+        return found
 
 
 def _either(branches: t.Sequence[list[_Clause]]) -> list[_Clause]:
@@ -162,34 +200,6 @@ def _either(branches: t.Sequence[list[_Clause]]) -> list[_Clause]:
         return []
     cheapest: list[_Clause] = [min(branch, key=_cost) for branch in branches]
     return [frozenset(key for clause in cheapest for key in clause)]
-
-
-def _text(field: str, test: str, values: t.Sequence[str]) -> list[_Clause]:
-    if test == "equals":
-        return [frozenset(("equals", field, value.lower()) for value in values)]
-    branches = []
-    for value in values:
-        _directory, slash, base = value.lower().rpartition("/")
-        if test == "endswith" and slash:
-            branches.append([frozenset([("base", field, base)])])
-        else:
-            branches.append(_contained([field], value, test))
-    return _either(branches)
-
-
-def _contained(fields: t.Sequence[str], value: str, test: str) -> list[_Clause]:
-    if test.removesuffix("_cased") == "like":
-        return _patterns(fields, [[value, "s"]])
-    return _grams(fields, value)
-
-
-def _patterns(fields: t.Sequence[str], patterns: t.Sequence[t.Sequence[str]]) -> list[_Clause]:
-    """Return clauses of one regular expression in one of the fields."""
-    found = []
-    for pattern, flags in patterns:
-        for clause in clauses(pattern, flags):
-            found += _either([_grams(fields, text) for text in sorted(clause)])
-    return found
 
 
 def _grams(fields: t.Sequence[str], text: str) -> list[_Clause]:
@@ -215,6 +225,8 @@ def _cost(clause: _Clause) -> float:
 
 def _key_cost(key: _Key) -> float:
     kind, field, text = key
+    if kind == "word":
+        return _word_cost(int(text))
     return _text_cost(kind, field, text) * (1 if field in _AT_HAND else _OTHERS)
 
 
@@ -224,6 +236,10 @@ def _text_cost(kind: str, field: str, text: str) -> float:
     if kind == "base":
         return _ORDINARY_PROGRAM if text in _ORDINARY_PROGRAMS else _RARE
     return _FEW_VALUES.get(field, _RARE)
+
+
+def _word_cost(count: int) -> float:
+    return max(sum(max(map(len, line.split(" "))) >= count for line in _LINES) / len(_LINES), _RARE)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses, unbroken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ from tests.support.sigma import rule, unfiltered, used
         ("abc", "", [["abc"]]),
         ("ABC", "", [["abc"]]),
         ("a.c", "", [["a"], ["c"]]),
-        ("abc?d", "", [["ab"], ["d"]]),
+        ("abc?d", "", [["abcd", "abd"]]),
         ("abc*d", "", [["ab"], ["d"]]),
         ("abc+d", "", [["abc"], ["d"]]),
         ("abc{2,}d", "", [["abc"], ["d"]]),
@@ -33,10 +33,14 @@ from tests.support.sigma import rule, unfiltered, used
         ("a{b", "", [["a{b"]]),
         ("ab|cd", "", [["ab", "cd"]]),
         ("ab|", "", []),
-        ("x(?:ab|cd)y", "", [["x"], ["ab", "cd"], ["y"]]),
-        ("x(?:ab|cd)?y", "", [["x"], ["y"]]),
-        ("x(ab)+y", "", [["x"], ["ab"], ["y"]]),
-        ("(?P<n>ab)c", "", [["ab"], ["c"]]),
+        ("x(?:ab|cd)y", "", [["xaby", "xcdy"]]),
+        ("x(?:ab|cd)?y", "", [["xaby", "xcdy", "xy"]]),
+        ("x(ab)+y", "", [["xab"], ["y"]]),
+        ("x(ab)*y", "", [["x"], ["y"]]),
+        (r"-(W|[Rr])\s", "", [["-r", "-w"]]),
+        ("(?:ab|)(?:c|d?)", "", []),
+        ("x(?:ab|c.)y", "", [["x"], ["ab", "c"], ["y"]]),
+        ("(?P<n>ab)c", "", [["abc"]]),
         ("ab(?=cd)ef", "", [["abef"]]),
         ("ab(?!cd)ef", "", [["abef"]]),
         (r"\bab\b$", "", [["ab"]]),
@@ -44,8 +48,10 @@ from tests.support.sigma import rule, unfiltered, used
         (r"a\sb", "", [["a"], ["b"]]),
         (r"a\tb", "", [["a\tb"]]),
         (r"a\x41b", "", [["a"], ["b"]]),
-        ("a[bc]d", "", [["a"], ["d"]]),
-        ("a[]b]c", "", [["a"], ["c"]]),
+        ("a[bc]d", "", [["abd", "acd"]]),
+        ("a[b-c]d", "", [["a"], ["d"]]),
+        ("a[^bc]d", "", [["a"], ["d"]]),
+        ("a[]b]c", "", [["a]c", "abc"]]),
         ("a[.]b", "", [["a.b"]]),
         ("a[^.]b", "", [["a"], ["b"]]),
         ("(?i)curl", "", [["curl"]]),
@@ -92,6 +98,30 @@ def test_every_text_that_a_pattern_finds_has_its_literals(pattern: str, flags: s
         if compiled.search(text):
             lower = text.lower()
             assert all(any(literal in lower for literal in clause) for clause in found)
+            assert max(map(len, text.split(" "))) >= unbroken(pattern, flags)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("x{20}", 20),
+        ("x{20,}y{30,40}", 30),
+        ("x{,20}", 0),
+        (r"(?:^|\s)[48][0-9A-Z]{93}(?:$|\s)", 93),
+        (r"[^\s]{40}", 40),
+        (r"\S{40}", 40),
+        (r"\W{40}", 0),
+        (".{40}", 0),
+        ("[a b]{40}", 0),
+        ("(?:x{20}|y{30})", 20),
+        ("(?:x{20}|y)", 0),
+        ("(?:x{20})?", 0),
+        ("(?=x{20})", 0),
+        ("x{20}(a", 0),
+    ],
+)
+def test_how_many_characters_come_without_a_blank(pattern: str, expected: int) -> None:
+    assert unbroken(pattern, "") == expected
 
 
 @pytest.mark.parametrize(
