@@ -11,6 +11,7 @@ that it is gone, and does the work again.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import pickle
@@ -19,10 +20,13 @@ import signal
 import struct
 import typing as t
 
-_SIZES = struct.Struct("=QQQ")
+_ORDER = struct.Struct("=QQ")
 _LENGTH = struct.Struct("=Q")
+# What it found need not be fetched at once. As much as every user may have; <linux/fcntl.h>, Python 3.10 names it.
+_PIPE_BYTES = 1024 * 1024
+_F_SETPIPE_SZ = 1031
 
-Work = t.Callable[[bytes, bytes, int], t.Any]
+Work = t.Callable[[bytes, int], t.Any]
 
 
 class GoneError(Exception):
@@ -30,15 +34,18 @@ class GoneError(Exception):
 
 
 class Helper:
-    """Does ``work`` with two texts and a number at a time in a process of its own."""
+    """Does ``work`` with a text and a number at a time in a process of its own, in the order of ``start``."""
 
-    def __init__(self, work: Work, most: int) -> None:
-        """most: how many bytes a text may have. Raises GoneError."""
-        self.most = most
+    def __init__(self, work: Work, most: int, ahead: int) -> None:
+        """most: how many bytes a text may have; ahead: how many may wait to be worked on. Raises GoneError."""
+        self._most, self._ahead = most, ahead
+        self._started = 0
         self._pid = 0
         try:
-            self._shared = mmap.mmap(-1, 2 * most)
+            self._shared = mmap.mmap(-1, ahead * most)
             inwards, outwards = os.pipe(), os.pipe()
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(outwards[1], _F_SETPIPE_SZ, _PIPE_BYTES)
             self._pid = os.fork()
         except OSError as error:
             raise GoneError(str(error)) from error
@@ -46,14 +53,16 @@ class Helper:
             self._serve(work, inwards, outwards)
         os.close(inwards[0])
         os.close(outwards[1])
-        self._to, self._from = inwards[1], os.fdopen(outwards[0], "rb")
+        # Without a buffer, in which what ``is_done`` asks for may be already.
+        self._to, self._from = inwards[1], os.fdopen(outwards[0], "rb", buffering=0)
 
-    def start(self, first: bytes, second: bytes, number: int) -> None:
-        """Let it begin. Raises GoneError."""
-        self._shared[: len(first)] = first
-        self._shared[self.most : self.most + len(second)] = second
+    def start(self, text: bytes, number: int) -> None:
+        """Let it do this, too. Raises GoneError."""
+        place = self._started % self._ahead * self._most
+        self._shared[place : place + len(text)] = text
+        self._started += 1
         try:
-            os.write(self._to, _SIZES.pack(len(first), len(second), number))
+            os.write(self._to, _ORDER.pack(len(text), number))
         except OSError as error:
             raise GoneError(str(error)) from error
 
@@ -62,14 +71,18 @@ class Helper:
         return bool(select.select([self._from], [], [], 0)[0])
 
     def found(self) -> t.Any:
-        """Wait for what the work that was started returned. Raises GoneError."""
-        header = self._from.read(_LENGTH.size)
-        if len(header) == _LENGTH.size:
-            length = _LENGTH.unpack(header)[0]
-            content = self._from.read(length)
-            if len(content) == length:
-                return pickle.loads(content)  # noqa: S301 - nobody else has the other end of the pipe
-        raise GoneError("it ended")
+        """Wait for what the work returned that was started first. Raises GoneError."""
+        length = _LENGTH.unpack(self._read(_LENGTH.size))[0]
+        return pickle.loads(self._read(length))  # noqa: S301 - nobody else has the other end of the pipe
+
+    def _read(self, length: int) -> bytearray:
+        content = bytearray()
+        while len(content) < length:
+            part = self._from.read(length - len(content))
+            if not part:
+                raise GoneError("it ended")
+            content += part
+        return content
 
     def close(self) -> None:
         """End it."""
@@ -91,10 +104,11 @@ class Helper:
             os.close(inwards[1])
             os.close(outwards[0])
             with os.fdopen(inwards[0], "rb") as orders, os.fdopen(outwards[1], "wb") as answers:
-                for sizes in iter(lambda: orders.read(_SIZES.size), b""):
-                    first, second, number = _SIZES.unpack(sizes)
-                    found = work(self._shared[:first], self._shared[self.most : self.most + second], number)
-                    content = pickle.dumps(found, protocol=4)
+                for order in iter(lambda: orders.read(_ORDER.size), b""):
+                    length, number = _ORDER.unpack(order)
+                    place = self._started % self._ahead * self._most
+                    self._started += 1
+                    content = pickle.dumps(work(self._shared[place : place + length], number), protocol=4)
                     answers.write(_LENGTH.pack(len(content)))
                     answers.write(content)
                     answers.flush()

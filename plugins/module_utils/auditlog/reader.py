@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events im
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions, ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
     NOTHING,
@@ -32,8 +33,10 @@ _STATE_VERSION = 1
 _KEPT_BYTES = 16_384
 
 State = t.Dict[str, t.Any]
-# An event with the rules that it matches, and what its views are made of.
-Found = t.Tuple[Event, t.Tuple[Hit, ...], t.Optional[About]]
+# The number of an event, and what the rules say of it.
+Judged = t.Tuple[int, Event, Looked]
+# The same for another process: with what its views are made of.
+Told = t.Tuple[int, Event, t.Tuple[Hit, ...], t.Optional[About]]
 
 
 class Reader:
@@ -82,51 +85,53 @@ class Reader:
         """Look at the events in a chunk of whole lines."""
         self._take(self._look_at(self._joiner.found(chunk)))
 
-    def judge(self, chunk: bytes) -> list[Found]:
-        """Return what is found in a chunk, as ``take`` takes it."""
-        looked = self._look_at(self._joiner.found(chunk))
-        return [(event, one.hits, None if one.views is None else one.views.about) for event, one in looked]
+    def judge(self, chunk: bytes, share: Share) -> list[Judged]:
+        """Return what is found in a share of the events of a chunk, as ``take`` takes it; note the others."""
+        return [(self.events, event, looked) for event, looked in self._look_at(self._joiner.found(chunk), share)]
 
-    def note(self, chunk: bytes) -> None:
-        """Do with a chunk what has to be done for those after it: somebody else looks at its events."""
-        note, note_execution, note_call = self._verdicts.note, self._executions.note, self._calls.note
-        one: Event | t.Match[bytes] | None = None
-        for one in self._joiner.found(chunk):
-            self.events += 1
-            if isinstance(one, Event):
-                event = one
-            elif self._since is None and self.first_time is not None:
-                if one.group(1) is None:
-                    note_call(one)
-                else:
-                    note_execution(one)
-                continue
+    def _note(self, one: Event | t.Match[bytes]) -> None:
+        """Do with an event what has to be done for those after it: somebody else looks at it."""
+        if self._since is None and self.first_time is not None and not isinstance(one, Event):
+            if one.group(1) is None:
+                self._calls.note(one)
             else:
-                event = event_of(one)
-            if self._wanted(event):
-                note(event)
-        self._at(one)
+                self._executions.note(one)
+            return
+        event = one if isinstance(one, Event) else event_of(one)
+        if self._wanted(event):
+            self._verdicts.note(event)
 
-    def take(self, found: t.Iterable[Found], given_up: t.Mapping[int, int], commands: int) -> None:
-        """Take in what ``judge`` found in another process, how often it gave up, and of how many commands."""
+    def take(self, judged: t.Iterable[Judged]) -> None:
+        """Take in what ``judge`` returned, of all shares, in the order of the events."""
+        for _number, event, looked in judged:
+            self._found(event, looked)
+
+    def told(self, told: t.Iterable[Told]) -> list[Judged]:
+        """Return what another process judged and told."""
+        return [(number, event, Looked(hits, self._again(about))) for number, event, hits, about in told]
+
+    def _again(self, about: About | None) -> Views | None:
+        if about is None:
+            return None
+        return ExecutionViews(about, self._verdicts) if about.kind == "execution" else self._verdicts.again(about)
+
+    def others(self, given_up: t.Mapping[int, int], commands: int) -> None:
+        """Add how often another process gave up, and the commands that it looked at."""
         self._others_commands += commands
         for number, count in given_up.items():
             self._rules.given_up[number] = self._rules.given_up.get(number, 0) + count
-        for event, hits, about in found:
-            views: Views | None = None
-            if about is not None:
-                quick = about.kind == "execution"
-                views = ExecutionViews(about, self._verdicts) if quick else self._verdicts.again(about)
-            self._found(event, Looked(hits, views))
 
     def copy(self) -> tuple[t.Any, ...]:
-        """Return what ``restore`` needs, as long as nothing was found since."""
-        return self._joiner.copy(), self._processes.copy(), self.events, self.first_time, self.last_time
+        """Return what ``restore`` needs to go back to here, as long as nothing was taken since."""
+        numbers = self.events, self.first_time, self.last_time
+        return self._joiner.copy(), self._processes.copy(), dict(self.given_up), numbers
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
-        joined, processes, self.events, self.first_time, self.last_time = copied
+        joined, processes, given_up, (self.events, self.first_time, self.last_time) = copied
         self._joiner.restore(joined)
         self._processes.restore(processes)
+        self.given_up.clear()
+        self.given_up.update(given_up)
 
     @property
     def given_up(self) -> dict[int, int]:
@@ -151,13 +156,17 @@ class Reader:
         for event, one in looked:
             self._found(event, one)
 
-    def _look_at(self, found: t.Iterable[Event | t.Match[bytes]]) -> t.Iterator[tuple[Event, Looked]]:
+    def _look_at(
+        self, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
+    ) -> t.Iterator[tuple[Event, Looked]]:
         since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
         look = self._verdicts.look
         one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
-            if isinstance(one, Event) or since is not None or self.first_time is None:
+            if share is not None and one not in share:
+                self._note(one)
+            elif isinstance(one, Event) or since is not None or self.first_time is None:
                 event = one if isinstance(one, Event) else event_of(one)
                 if self._wanted(event):
                     for looked in look(event):

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
@@ -19,8 +18,10 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _logfiles
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look, pairs
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import GoneError, Helper
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import ALL, Share
 
 from tests.bench import _audit_log
 from tests.unit.plugins.module_utils.auditlog.test_quick_ways import attacks
@@ -83,8 +84,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     pids: list[int] = []
     init = Helper.__init__
 
-    def note(self: Helper, work: t.Any, most: int) -> None:
-        init(self, work, most)
+    def note(self: Helper, work: t.Any, most: int, ahead: int) -> None:
+        init(self, work, most, ahead)
         pids.append(self._pid)
 
     monkeypatch.setattr(Helper, "__init__", note)
@@ -113,8 +114,8 @@ def test_nothing_is_lost_or_doubled_when_the_second_is_killed(
     start = Helper.start
     orders: list[None] = []
 
-    def start_and_kill(self: Helper, first: bytes, second: bytes, number: int) -> None:
-        start(self, first, second, number)
+    def start_and_kill(self: Helper, text: bytes, number: int) -> None:
+        start(self, text, number)
         orders.append(None)
         if len(orders) == place + 1:
             os.kill(self._pid, signal.SIGKILL)
@@ -134,10 +135,10 @@ def test_nothing_is_lost_or_doubled_when_the_second_fails(
     judge = Reader.judge
     parent = os.getpid()
 
-    def fail(self: Reader, chunk: bytes) -> t.Any:
+    def fail(self: Reader, chunk: bytes, share: Share) -> t.Any:
         if os.getpid() != parent and self.events > 100:
             raise ValueError("it fails")
-        return judge(self, chunk)
+        return judge(self, chunk, share)
 
     monkeypatch.setattr(Reader, "judge", fail)
     assert looked(log, tmp_path / "together") == alone
@@ -177,26 +178,55 @@ def test_a_chunk_that_is_too_long_for_two_is_read_by_one(
     assert len(started) == 1
 
 
-def test_no_event_is_taken_apart() -> None:
-    text = b"".join(
-        b"type=%s msg=audit(1.000:%d): x\n" % (kind, serial)
-        for serial in range(1, 9)
-        for kind in (b"SYSCALL", b"PATH", b"PROCTITLE", b"EOE")[: 1 + serial % 4]
-    )
-    places = {pairs.between_events(text, most) for most in range(len(text) + 1)}
-    parts = [(text[:place], text[place:]) for place in sorted(places)]
-    assert len(parts) == 9
-    for first, second in parts:
-        assert b"".join((first, second)) == text
-        assert not set(re.findall(rb":\d+\)", first)) & set(re.findall(rb":\d+\)", second))
-    assert pairs.between_events(b"no record\n" * 3, 25) == 0
+def test_each_event_is_in_one_share_and_what_is_the_same_in_the_same(log: pathlib.Path) -> None:
+    events = list(Joiner().found(log.read_bytes()))
+    of: dict[t.Any, set[int]] = {}
+    sizes = [0] * ALL
+    for one in events:
+        (number,) = (number for number in range(ALL) if one in Share(number, number + 1))
+        sizes[number] += 1
+        if not isinstance(one, Event) and one.group("arguments") is not None:
+            of.setdefault(one.group("arguments"), set()).add(number)
+    assert len(events) > 1_000
+    assert max(map(len, of.values())) == 1
+    assert max(sizes) < len(events) / 5
+    assert sum(one in Share(0, 0) for one in events) == 0
+
+
+def test_the_second_gets_more_when_it_waits_and_less_when_it_is_slow(
+    started: list[int], log: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Reader.judge
+    parent = os.getpid()
+
+    def owns(slow: bool) -> list[int]:
+        """Return what share was its own, when one of both processes is slow."""
+        seen: list[int] = []
+
+        def slowly(self: Reader, chunk: bytes, share: Share) -> t.Any:
+            found = judge(self, chunk, share)
+            if os.getpid() == parent:
+                seen.append(share.end)
+            if (os.getpid() == parent) != slow:
+                time.sleep(0.02)
+            return found
+
+        monkeypatch.setattr(Reader, "judge", slowly)
+        looked(log, tmp_path / str(slow))
+        return seen
+
+    first, second = owns(False), owns(True)
+    assert len(started) == 2
+    assert first[0] == second[0]
+    assert first[-1] < first[0]
+    assert second[-1] > second[0]
 
 
 def test_the_second_ends_with_the_first() -> None:
     program = (
         "import json, sys, time\n"
         "from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import Helper\n"
-        "helper = Helper(lambda first, second, number: None, 100)\n"
+        "helper = Helper(lambda text, number: None, 100, 2)\n"
         "print(helper._pid, flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -216,11 +246,15 @@ def test_the_second_ends_with_the_first() -> None:
 
 
 def test_what_is_found_is_told_whole_and_in_order() -> None:
-    helper = Helper(lambda first, second, number: (number, first * 100_000, second), 1_000)
+    helper = Helper(lambda text, number: (number, text * 100_000), 1_000, 2)
     try:
-        for number in range(3):
-            helper.start(b"one%d" % number, b"two", number)
-            assert helper.found() == (number, b"one%d" % number * 100_000, b"two")
+        helper.start(b"text 0", 0)
+        for number in range(1, 5):
+            # One more than the one that is asked for, in the same memory in turns.
+            helper.start(b"text %d" % number, number)
+            assert helper.found() == (number - 1, b"text %d" % (number - 1) * 100_000)
+        assert helper.found() == (4, b"text 4" * 100_000)
+        assert not helper.is_done()
         os.kill(helper._pid, signal.SIGKILL)
         os.waitpid(helper._pid, 0)
         with pytest.raises(GoneError):
@@ -235,7 +269,7 @@ def test_no_other_process_is_killed_for_one_that_ended(monkeypatch: pytest.Monke
     killed: list[int] = []
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        helper = Helper(lambda *_: None, 100)
+        helper = Helper(lambda *_: None, 100, 2)
         os.kill(helper._pid, signal.SIGKILL)
         with pytest.raises(GoneError):
             helper.found()

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import wh
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import RUN, Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 
@@ -96,7 +97,7 @@ def test_calls_that_were_cut_off_end_no_look(part: bytes) -> None:
     )
     assert quickly(text, 10_000) == slowly(text)
     noting = Reader(compiled(), {})
-    noting.note(text)
+    noting.judge(text, Share(0, 0))
     assert noting.events == 300
 
 
@@ -116,7 +117,7 @@ def test_who_only_notes_an_event_knows_the_same_processes(tmp_path: pathlib.Path
     text = log.read_bytes() + attacks(7)
     noting, looking = Reader(compiled(), {}), Reader(compiled(), {})
     for chunk in chunks(text, 50_000):
-        noting.note(chunk)
+        noting.judge(chunk, Share(0, 0))
         looking.read(chunk)
         before, after = noting.state(), looking.state()
         assert before["processes"] == after["processes"]
