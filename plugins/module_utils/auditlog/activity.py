@@ -249,6 +249,11 @@ def arguments_of(raw: bytes) -> tuple[str, ...]:
     return tuple(decode.title_arguments(raw))
 
 
+def raw_arguments(raw: bytes) -> t.Sequence[bytes]:
+    """Return the same as ``arguments_of``, in UTF-8."""
+    return decode.quoted_arguments(raw) or [text.encode("utf-8", "surrogateescape") for text in arguments_of(raw)]
+
+
 # Few processes are the parents of most.
 _few_arguments = functools.lru_cache(maxsize=512)(arguments_of)
 

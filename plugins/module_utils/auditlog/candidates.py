@@ -13,14 +13,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy impo
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import (
-    LINES,
-    WITHIN,
-    Clause,
-    Facts,
-    Group,
-    Sieve,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.lines import WITHIN, Lines
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Clause, Facts, Group, Sieve
 
 SOURCE = "process_creation"
 SHAPE_FIELDS = frozenset(
@@ -85,13 +79,9 @@ class Candidates:
         self.unmixed = sieve.unmixed
         self._shape, self._command = sieve.groups["shape"], sieve.groups["command"]
         self._paths, self._directory, self._parent = (sieve.groups[name] for name in ("paths", "directory", "parent"))
-        self._lines, self._argv = sieve.lines, self._command.table("Argv")
-        self._wanted = frozenset(self._argv.equals).intersection
-        tables = [sieve.groups[_GROUPS[field]].table(field) for field in LINES]
-        self._whole = [(place, table) for place, table in enumerate(tables) if table.equals or table.bases]
+        self._lines: Lines[Command] = sieve.lines
+        self._lines.seal(self._made)
         self.commands: Kept[bytes, Command] = Kept(_MOST_COMMANDS, _MOST_BYTES)
-        # The command line that was decoded last.
-        self.last: tuple[bytes, str] = b"", ""
         self._memo: dict[tuple[str, bytes], int] = {}
         self._numbers: dict[int, tuple[Numbers, Numbers]] = {}
         self.orphan: Facts = self._parent.facts(0)
@@ -107,31 +97,14 @@ class Candidates:
 
     def command(self, arguments: bytes) -> Command:
         """Return what follows from arguments as they are in the log, of this and the processes that it starts."""
-        argv = activity.arguments_of(arguments)
-        line = " ".join(argv)
-        self.last = arguments, line
-        line = line.lower()
-        in_line = line.split(" ")
-        # Arguments with blanks in them are more than one word.
-        words = in_line if len(in_line) == len(argv) else "\0".join(argv).lower().split("\0")
-        found = self._lines.found(line, in_line)
-        for place, table in self._whole:
-            found[place] |= table.whole(line)
-        table = self._argv
-        bits = found[0]
-        for word in self._wanted(words):
-            bits |= table.equals[word]
-        bases = table.bases
-        if bases:
-            for word in words:
-                base = word[word.rfind("/") + 1 :]
-                if base in bases:
-                    bits |= bases[base]
-        rules, mixed = self._command.facts(bits)
-        command = Command(rules, mixed, found[1], found[2])
+        command = self._lines.found(activity.raw_arguments(arguments))
         if len(arguments) <= _LONGEST_KEPT:
             self.commands.keep(arguments, command, len(arguments))
         return command
+
+    def _made(self, found: t.Sequence[int]) -> Command:
+        own, parent, grandparent = found
+        return Command(*self._command.facts(own), parent, grandparent)
 
     def parent(self, process: Process) -> Facts:
         """Return what follows from who started a program, and keep it with that."""

@@ -91,7 +91,10 @@ def value_text(name: bytes, value: bytes) -> str:
 def arguments(bodies: t.Sequence[bytes], most: int) -> tuple[str, ...]:
     """Return the arguments in EXECVE records; those that are split over several are joined. At most so many bytes."""
     if len(bodies) == 1 and len(bodies[0]) <= most:
-        simple = _quoted_arguments(bodies[0]) or _whole_arguments(bodies[0])
+        quoted = quoted_arguments(bodies[0])
+        if quoted is not None:
+            return tuple(text(b"\0".join(quoted)).split("\0"))
+        simple = _whole_arguments(bodies[0])
         if simple is not None:
             return simple
     whole: dict[int, bytes] = {}
@@ -113,16 +116,16 @@ def arguments(bodies: t.Sequence[bytes], most: int) -> tuple[str, ...]:
     return tuple(text(whole[number]) for number in sorted(whole))
 
 
-def _quoted_arguments(body: bytes) -> tuple[str, ...] | None:
+def quoted_arguments(body: bytes) -> list[bytes] | None:
     """Return the arguments of an EXECVE record in which all are in quotes, None for another: most are, and it is quick.
 
     There is no quote in what is quoted, and no blank: the kernel writes those in hexadecimal.
     """
     parts = body.split(b'"')
     count = len(parts) // 2
-    if not parts[-1] and parts[0] == b"argc=%d a0=" % count and body.count(b" ") == count:
-        return tuple(text(b"\0".join(parts[1::2])).split("\0"))
-    return None
+    if parts[-1] or body.count(b" ") != count or parts[0] != b"argc=%d a0=" % count or b"\0" in body:
+        return None
+    return parts[1::2]
 
 
 def _whole_arguments(body: bytes) -> tuple[str, ...] | None:

@@ -186,9 +186,7 @@ class Executions:
         view = LazyView(SOURCE, views.EXECUTION, _Later(found, parent))
         view.know(shape.values)
         values = Values(view)
-        arguments, line = self._candidates.last
-        if arguments is not key[1]:
-            line = " ".join(activity.arguments_of(key[1]))
+        line = " ".join(activity.arguments_of(key[1]))
         values["CommandLine"], values.lower["CommandLine"] = line, line.lower()
         values["Image"], values.lower["Image"] = shape.image, shape.image_lower
         if shape.tried <= _WORTH_IT:

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import Literals, Words
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.lines import OF_LINES, Lines
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import Words
 
 # As plugin_utils/sigma/prefilter.py writes it for ``needs``: [kind, field, texts]
 Clause = t.Sequence[t.Sequence[t.Any]]
-LINES = ("CommandLine", "ParentCommandLine", "GrandparentCommandLine")
 # More clauses of one group tell little more.
 _MOST_LAYERS = 3
-# What is looked for in a command line, wherever in it that is.
-WITHIN = ("gram", "part", "word")
 
 
 class Facts(t.NamedTuple):
@@ -32,79 +30,11 @@ class Facts(t.NamedTuple):
     mixed: int
 
 
-class Table:
-    """What rules ask of one field. What is found is a number with the bits of rules, as they were added."""
-
-    def __init__(self) -> None:
-        self.equals: dict[str, int] = {}
-        self.bases: dict[str, int] = {}
-        self._within = Literals()
-
-    def add(self, kind: str, text: t.Any, bit: int) -> None:
-        if kind in ("gram", "part"):
-            self._within.add(_literal(kind, text), bit)
-        else:
-            table = self.equals if kind == "equals" else self.bases
-            table[text] = table.get(text, 0) | bit
-
-    def seal(self) -> None:
-        self._within.seal()
-
-    def found(self, text: str) -> int:
-        """text: in lower case."""
-        return self._within.found(text) | self.whole(text)
-
-    def whole(self, text: str) -> int:
-        """Return what is for a text as a whole."""
-        bits = self.equals.get(text, 0)
-        if self.bases:
-            bits |= self.bases.get(text[text.rfind("/") + 1 :], 0)
-        return bits
-
-
-def _literal(kind: str, text: t.Any) -> str:
-    return text[1] if kind == "gram" else text  # type: ignore[no-any-return]
-
-
-class Lines:
-    """What rules ask of the fields that are command lines: of a line, what it would be for in each is found at once."""
-
-    def __init__(self) -> None:
-        self._added: list[tuple[str, str, t.Any, int]] = []
-        self._words = Words()
-        self._width = 0
-        self._low = 0
-
-    def add(self, kind: str, field: str, text: t.Any, bit: int) -> None:
-        """kind: one of those of what is looked for wherever it is."""
-        self._added.append((kind, field, text, bit))
-
-    def seal(self) -> None:
-        self._width = width = max((bit.bit_length() for _kind, _field, _text, bit in self._added), default=0)
-        self._low = (1 << width) - 1
-        for kind, field, text, bit in self._added:
-            bits = bit << LINES.index(field) * width
-            if kind == "word":
-                self._words.add_long(int(text), bits)
-            else:
-                self._words.add(_literal(kind, text), bits)
-        self._words.seal(width * len(LINES))
-
-    def found(self, text: str, words: t.Iterable[str]) -> list[int]:
-        """Return what was found for each of ``LINES``, as the bits that were added.
-
-        text: in lower case. words: the same, taken apart at blanks.
-        """
-        found = self._words.found(text, words)
-        own, above = found & self._low, found >> self._width
-        return [own, above & self._low, above >> self._width] if above else [own, 0, 0]
-
-
 class Group:
     """The fields of one group."""
 
-    def __init__(self, width: int, lines: Lines) -> None:
-        self._tables: dict[str, Table] = {}
+    def __init__(self, width: int, lines: Lines[t.Any]) -> None:
+        self._tables: dict[str, Words] = {}
         self._lines = lines
         self._width = width
         # A rule may have several clauses in a group, and needs each: those that it needs of the first, the second ...
@@ -125,26 +55,26 @@ class Group:
         return bit << (place + 1) * self._width
 
     def add(self, kind: str, field: str, texts: t.Iterable[t.Any], bit: int) -> None:
-        table = self._tables.setdefault(field, Table())
         for text in texts:
-            if field in LINES and kind in WITHIN:
-                self._lines.add(kind, field, text, bit)
+            asked = ("part", text[1], text[0]) if kind == "gram" else (kind, text, "")
+            if field in OF_LINES:
+                self._lines.add(field, bit, *asked)
             else:
-                table.add(kind, text, bit)
+                self._tables.setdefault(field, Words()).add(bit, *asked)
 
     def seal(self, every: int) -> None:
         self._free = [every & ~bound for bound in self._layers] or [every]
-        for table in self._tables.values():
-            table.seal()
+        for words in self._tables.values():
+            words.seal()
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that it matters to look at."""
+        """The fields that it matters to look at, command lines aside."""
         return tuple(self._tables)
 
-    def table(self, field: str) -> Table:
+    def table(self, field: str) -> Words:
         """Return what is asked of a field; nothing of one that isn't among ``fields``."""
-        return self._tables.get(field) or Table()
+        return self._tables.get(field) or Words()
 
     def facts(self, bits: int) -> Facts:
         """Return what follows from what was found in all fields, joined with ``or``."""
@@ -162,7 +92,8 @@ class Sieve:
     def __init__(self, clauses: t.Mapping[int, t.Sequence[Clause]], groups: t.Mapping[str, str]) -> None:
         """clauses: of each rule that an event may match at all."""
         width = max(clauses, default=0) + 1
-        self.lines = Lines()
+        # To be sealed by who knows what is made of an answer.
+        self.lines: Lines[t.Any] = Lines()
         self.groups = {name: Group(width, self.lines) for name in groups.values()}
         every = sum(1 << number for number in clauses)
         mixed = 0
@@ -173,9 +104,6 @@ class Sieve:
                 if None in names or (len(names) > 1 and mixed & bit):
                     # Of mixed ones, two could not be told apart.
                     continue
-                if any(kind == "word" and field not in LINES for kind, field, _texts in clause):
-                    # Words are told apart only of command lines.
-                    continue
                 if len(names) > 1:
                     mixed |= bit
                 else:
@@ -184,5 +112,4 @@ class Sieve:
                     self.groups[groups[field]].add(kind, field, texts, bit)
         for group in self.groups.values():
             group.seal(every)
-        self.lines.seal()
         self.unmixed = every & ~mixed

@@ -1,9 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rules look for in command lines, word by word: a line is new more often than its words are.
+"""What rules look for in command lines, found in one argument: a line is new more often than its arguments are.
 
-What has a blank in it is looked for in the whole line, where a word of it is there.
+What has a blank in it may begin in one argument and end in another. It is looked for in the whole line, where a word of
+it is there: see ``lines``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import collections
 import operator
 import typing as t
 
-_MOST_WORDS = 20_000
-_MOST_CHOICES = 2_000
-_LONGEST_WORD = 256
+# Texts are found by so many characters of them that are in few others; shorter ones by two.
+_GRAM = 4
+_PAIR = 2
 
 
 class Literals:
@@ -22,121 +23,92 @@ class Literals:
 
     def __init__(self) -> None:
         self._bits: dict[str, int] = {}
-        # By two characters that are in them and in few others; and those that are but one.
+        self._rare: dict[str, str] = {}
+        self._characters: dict[str, int] = {}
         self._pairs: dict[str, list[tuple[str, int]]] = {}
-        self._characters: list[tuple[str, int]] = []
-        self._common: t.Callable[[t.Iterable[str]], frozenset[str]] = frozenset().intersection
+        self._grams: dict[str, list[tuple[str, int]]] = {}
+        self._characters_in: t.Callable[[t.Iterable[str]], frozenset[str]] = frozenset().intersection
+        self._pairs_in = self._grams_in = self._characters_in
 
-    def add(self, text: str, bit: int) -> None:
+    def add(self, text: str, bit: int, gram: str = "") -> None:
+        """gram: four characters of it that are in few texts, if that is known."""
         self._bits[text] = self._bits.get(text, 0) | bit
+        if gram:
+            self._rare[text] = gram
 
     def seal(self) -> None:
-        seen = collections.Counter(pair for text in self._bits for pair in set(_pairs(text)))
+        grams, pairs = (_Rarest(self._bits, length) for length in (_GRAM, _PAIR))
         for text, bit in self._bits.items():
             if len(text) == 1:
-                self._characters.append((text, bit))
+                self._characters[text] = bit
+            elif len(text) < _GRAM:
+                self._pairs.setdefault(pairs.of(text), []).append((text, bit))
             else:
-                rarest = min(_pairs(text), key=lambda pair: (seen[pair], pair))
-                self._pairs.setdefault(rarest, []).append((text, bit))
-        self._common = frozenset(self._pairs).intersection
+                self._grams.setdefault(self._rare.get(text) or grams.of(text), []).append((text, bit))
+        self._characters_in = frozenset(self._characters).intersection
+        self._pairs_in = frozenset(self._pairs).intersection
+        self._grams_in = frozenset(self._grams).intersection
 
     def found(self, text: str) -> int:
         """Return the bits of those that are in a text, joined with ``or``."""
         bits = 0
-        for character, bit in self._characters:
-            if character in text:
-                bits |= bit
-        for pair in self._common(map(operator.add, text, text[1:])):
+        for character in self._characters_in(text):
+            bits |= self._characters[character]
+        pairs = list(map(operator.add, text, text[1:]))
+        for pair in self._pairs_in(pairs):
             for literal, bit in self._pairs[pair]:
+                if literal in text:
+                    bits |= bit
+        for gram in self._grams_in(map(operator.add, pairs, pairs[2:])):
+            for literal, bit in self._grams[gram]:
                 if literal in text:
                     bits |= bit
         return bits
 
 
-def _pairs(text: str) -> list[str]:
-    return list(map(operator.add, text, text[1:]))
+class _Rarest:
+    """Finds the characters of a text that are in the fewest of all."""
+
+    def __init__(self, texts: t.Iterable[str], length: int) -> None:
+        self._length = length
+        self._seen = collections.Counter(part for text in texts for part in set(self._parts(text)))
+
+    def _parts(self, text: str) -> list[str]:
+        return [text[place : place + self._length] for place in range(len(text) - self._length + 1)]
+
+    def of(self, text: str) -> str:
+        return min(self._parts(text), key=lambda part: (self._seen[part], part))
 
 
 class Words:
-    """The same for texts that are looked for in command lines."""
+    """What is looked for in an argument, and in its words. ``add`` all of it, and ``seal`` it."""
 
     def __init__(self) -> None:
         self._within = Literals()
-        self._exact: dict[str, int] = {}
+        self._whole: dict[str, int] = {}
+        self._bases: dict[str, int] = {}
         self._long: list[tuple[int, int]] = []
-        self._phrases: dict[str, int] = {}
-        self._suspects: list[tuple[str, int]] = []
-        self._always = 0
-        self._shift = 0
-        self._low = 0
-        self._known: dict[str, int] = {}
-        self._shared: dict[int, int] = {}
-        self._chosen: dict[int, list[tuple[str, int]]] = {}
 
-    def add(self, text: str, bit: int) -> None:
-        if " " in text:
-            self._phrases[text] = self._phrases.get(text, 0) | bit
+    def add(self, bit: int, kind: str, text: str, gram: str = "") -> None:
+        """kind: ``part`` is somewhere in an argument that has a blank before and after it, ``equals`` is all of it,
+        ``base`` what comes after its last slash; ``word`` is the number of characters that a word has at least."""
+        if kind == "part":
+            self._within.add(text, bit, gram)
+        elif kind == "word":
+            self._long.append((int(text), bit))
         else:
-            self._within.add(text, bit)
+            table = self._whole if kind == "equals" else self._bases
+            table[text] = table.get(text, 0) | bit
 
-    def add_long(self, count: int, bit: int) -> None:
-        """Add what is for words of at least so many characters."""
-        self._long.append((count, bit))
-
-    def seal(self, width: int) -> None:
-        """width: no bit that was added is above it."""
-        self._shift, self._low = width, (1 << width) - 1
-        self._suspects = list(self._phrases.items())
-        for place, (phrase, _bit) in enumerate(self._suspects):
-            self._suspect(phrase.split(" "), 1 << (width + place))
+    def seal(self) -> None:
         self._within.seal()
 
-    def _suspect(self, words: list[str], bit: int) -> None:
-        """Note by which of its words a phrase is found."""
-        whole = max(words[1:-1], key=len, default="")
-        ends = max(words[0], words[-1], key=len)
-        if whole:
-            self._exact[whole] = self._exact.get(whole, 0) | bit
-        elif ends:
-            self._within.add(ends, bit)
-        else:
-            self._always |= bit
-
-    def found(self, text: str, words: t.Iterable[str]) -> int:
-        """words: the text, taken apart at blanks."""
-        known = self._known
-        bits = self._always
-        for word in words:
-            bit = known.get(word)
-            if bit is None:
-                bit = self._new(word)
-            if bit:
-                bits |= bit
-        suspects = bits >> self._shift
-        if suspects:
-            bits &= self._low
-            for phrase, bit in self._chosen.get(suspects) or self._choose(suspects):
-                if phrase in text:
-                    bits |= bit
-        return bits
-
-    def _choose(self, suspects: int) -> list[tuple[str, int]]:
-        chosen = [one for place, one in enumerate(self._suspects) if suspects >> place & 1]
-        if len(self._chosen) >= _MOST_CHOICES:
-            self._chosen.clear()
-        self._chosen[suspects] = chosen
-        return chosen
-
-    def _new(self, word: str) -> int:
-        bits = self._within.found(word) | self._exact.get(word, 0)
+    def found(self, text: str) -> int:
+        """text: an argument, in lower case."""
+        bits = self._within.found(" %s " % text) | self._whole.get(text, 0)
+        if self._bases:
+            bits |= self._bases.get(text[text.rfind("/") + 1 :], 0)
         for count, bit in self._long:
-            if len(word) >= count:
+            if len(text) >= count and max(map(len, text.split(" "))) >= count:
                 bits |= bit
-        if len(word) <= _LONGEST_WORD:
-            if len(self._known) >= _MOST_WORDS:
-                self._known.clear()
-            # Few are different.
-            if len(self._shared) >= _MOST_CHOICES:
-                self._shared.clear()
-            self._known[word] = bits = self._shared.setdefault(bits, bits)
         return bits

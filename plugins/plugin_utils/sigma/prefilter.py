@@ -27,6 +27,8 @@ GRAM = 4
 _LONG = 24
 # Of one set of fields; more of them tell little more.
 _MOST_CLAUSES = 3
+# What so many events have tells little beside what is rarer.
+_COMMON = 0.3
 # Ordinary command lines, to tell rare groups of characters from those that most lines have.
 _ORDINARY = """\
 /bin/sh -c /usr/bin/python3 /usr/lib/update-notifier/apt-check --human-readable
@@ -125,8 +127,10 @@ def needed(condition: Node) -> list[list[list[t.Any]]]:
     found = sorted(dict.fromkeys(_Finder(exact=True).clauses(condition)), key=_cost)
     by_fields: dict[frozenset[str], list[_Clause]] = {}
     for clause in found:
-        by_fields.setdefault(frozenset(field for _kind, field, _text in clause), []).append(clause)
-    return [_listed(_exact(clause)) for clauses in by_fields.values() for clause in clauses[:_MOST_CLAUSES]]
+        known = by_fields.setdefault(frozenset(field for _kind, field, _text in clause), [])
+        if not known or (len(known) < _MOST_CLAUSES and _cost(clause) < _COMMON):
+            known.append(clause)
+    return [_listed(_exact(clause)) for clauses in by_fields.values() for clause in clauses]
 
 
 def _quick(clause: _Clause) -> set[tuple[str, str, t.Any]]:
