@@ -1,30 +1,50 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quick way for system calls that execute nothing: what was looked at before, and no rule was for it.
+"""The quick way for system calls that execute nothing, and for most of which no rule is.
 
-What makes two events the same is what ``verdicts`` says, which is the slow way; here it is only found sooner.
+Who calls, the paths and the address of a call were there before in most, or rule out by themselves that any rule
+matches. So for each is kept which rules it lets match (``callfacts``), and only those that all of it lets match are
+tried. What the quick way can't tell exactly is left to ``verdicts``, which is the slow way.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, wholes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views, wholes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.callfacts import (
+    ADDRESS_FIELDS,
+    CHANGE_FIELDS,
+    SHAPE_FIELDS,
+    Asked,
+    CallFacts,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Looked, Verdicts
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
+    About,
+    Hit,
+    Looked,
+    Verdict,
+    Verdicts,
+    Views,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Facts
 
 _MOST_KEPT = 4_000
 _LONGEST = 4_096
-_MOST_NEVER = 20_000
+_MOST_VERDICTS = 12_000
 _MOST_BYTES = 6 * 1024 * 1024
+# About what an entry takes besides its texts.
+_ENTRY = 400
 
 # What varies from call to call, by what ``rawfields`` knows it as.
-_NAMES: t.Mapping[Getter, str] = {
+_VARYING: t.Mapping[int, str] = {
     activity.EXIT: "exit",
     activity.A0: "a0",
     activity.A1: "a1",
@@ -33,132 +53,240 @@ _NAMES: t.Mapping[Getter, str] = {
     activity.PPID: "c_ppid",
     activity.PID: "c_pid",
     activity.SES: "c_ses",
-    rawfields.directory_of: "c_cwd",
 }
-_REGISTERS = frozenset((activity.A0, activity.A1, activity.A2, activity.A3))
 _GROUPS = wholes.NEXT.groupindex
-_PARTS = tuple(_GROUPS[name] for name in ("c_head", "c_ids", "c_rest", "c_ppid", "c_pid", "saddr", "c_cwd"))
-_PATHS = tuple(_GROUPS["c_path%d" % number] for number in range(4))
+_PLACES = tuple(_VARYING)
+_VALUES = tuple(_GROUPS[name] for name in _VARYING.values())
+_PARTS = tuple(
+    _GROUPS[name]
+    for name in ("c_head", "c_ids", "c_rest", "c_ppid", "c_pid", "saddr", "c_cwd")
+    + ("c_path0", "c_path1", "c_path2", "c_path3")
+)
+_TITLE = _GROUPS["title"]
+# Of what comes from other records than these calls have, there is nothing.
+_IN_KEY = SHAPE_FIELDS | CHANGE_FIELDS | ADDRESS_FIELDS | {"Container", "Module", "TargetProcessId", "TargetComm"}
+# A PATH record as linux/kernel/auditsc.c writes it. The number of its inode says nothing.
+_PATH = re.compile(
+    rb"(item=\d{1,9}) name=(\"[^\"\n\x1d]*\"|[0-9A-F]+|\(null\))"
+    rb"(?: inode=\d+( dev=\S+ mode=\w+ ouid=\d+ ogid=\d+ rdev=\S+))?((?: obj=\S+)? (?:name|obj)type=\w+)"
+    rb"((?: cap_\w+=\w+)*)"
+    rb"(?:\x1d([^\n]*))?\Z"
+)
 
-Memo = t.Mapping[t.Any, t.FrozenSet[int]]
-_NONE: frozenset[int] = frozenset()
+Match = t.Match[bytes]
+# Of a shape, paths and an address.
+_Numbers = t.Tuple[int, int, int]
 
 
 class _Shape:
-    """What is the same in many calls. argument: the group that decides what a call is.
+    """What is the same in many calls: which call of which program, by whom.
 
-    What else makes rules be tried, if they are for its value: in varying and registers groups of the event, in around
-    what follows from its process and that one's parents.
+    kind: what is done to the paths of a call follows from this and from argument, the group that decides it.
     """
 
-    __slots__ = ("argument", "around", "registers", "varying")
+    __slots__ = ("argument", "asked", "exe", "kind", "mixed", "number", "parts", "rules")
 
-    def __init__(self, argument: int | None) -> None:
-        self.argument = argument
-        self.varying: list[tuple[int, Memo]] = []
-        self.registers: list[tuple[int, str, str, Memo]] = []
-        self.around: list[tuple[Getter, Memo]] = []
+    def __init__(
+        self, number: int, parts: t.Sequence[t.Any], argument: int | None, asked: t.Iterable[Asked], facts: Facts
+    ) -> None:
+        self.number = number
+        self.parts = parts
+        self.exe: bytes = parts[activity.EXE] or b""
+        self.kind = parts[activity.ARCH], parts[activity.NUMBER], parts[activity.SUCCESS]
+        self.argument = None if argument is None else _GROUPS[_VARYING[argument]]
+        # What rules for the SYSCALL record ask of its arguments, by their groups.
+        self.asked = [(_GROUPS[_VARYING[one.argument]], one) for one in asked]
+        self.rules, self.mixed = facts
+
+
+class _Part(t.NamedTuple):
+    """What follows from paths, or from an address. number: no other has it."""
+
+    rules: int
+    mixed: int
+    number: int
+
+
+class _Around(t.NamedTuple):
+    """An event, and who did it."""
+
+    found: Match
+    shape: _Shape
+    process: Process | None
+    parent: Process | None
+
+    def subject(self) -> Activity:
+        return Activity(event_of(self.found), self._parts(), self.process, self.parent)
+
+    def values(self, asked: tuple[Getter, ...]) -> t.Any:
+        """Return what decides a verdict, if rules ask for nothing else."""
+        if not asked:
+            return ()
+        raws = Raw(self._parts(), self.process, self.parent, self.found.group())
+        return tuple(rawfields.value(getter, raws) for getter in asked)
+
+    def _parts(self) -> list[t.Any]:
+        parts = list(self.shape.parts)
+        for place, value in zip(_PLACES, self.found.group(*_VALUES)):
+            parts[place] = value
+        return parts
 
 
 class Calls:
     """Looks at calls; keeps the process table up to date on the way."""
 
-    def __init__(self, rules: RuleSet, processes: Processes, verdicts: Verdicts) -> None:
-        self._rules = rules
+    def __init__(self, compiled: t.Mapping[str, t.Any], processes: Processes, verdicts: Verdicts) -> None:
         self._processes = processes
         self._verdicts = verdicts
+        self._facts = CallFacts(compiled, verdicts.record_rules)
         self._shapes: dict[t.Any, _Shape | None] = {}
-        self._paths: dict[t.Any, t.Any] = {}
-        self._numbers: dict[t.Any, int] = {}
+        self._paths: Kept[t.Any, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._parsed: Kept[t.Any, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._addresses: Kept[bytes | None, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        # What else rules asked for, by shape, paths and address; and what they said, by all of that and its values.
+        self._asked: Kept[_Numbers, tuple[Getter, ...]] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._said: Kept[t.Any, Verdict] = Kept(_MOST_VERDICTS, _MOST_BYTES)
         self._count = 0
-        self._never: Kept[t.Any, bool] = Kept(_MOST_NEVER, _MOST_BYTES)
 
-    def look(self, found: t.Match[bytes]) -> t.Sequence[Looked]:
+    def look(self, found: Match) -> t.Sequence[Looked]:
         """Return what the rules say of a call that ``wholes.NEXT`` found."""
-        head, ids, rest, ppid, pid, saddr, cwd = found.group(*_PARTS)
-        key: t.Any = None
+        head, ids, rest, ppid, pid, saddr, cwd, path0, path1, path2, path3 = found.group(*_PARTS)
         try:
             shape = self._shapes[head, ids, rest]
         except KeyError:
             shape = self._shape((head, ids, rest), found)
-        process = self._processes.get(pid)
-        # A process that is not known yet is noted on the slow way.
-        if shape is not None and process is not None and self._nothing_beside(found, shape, ppid, process):
-            bodies = found.group(*_PATHS)
-            paths = 0 if bodies[0] is None else self._paths.get(bodies) or self._new_paths(bodies)
-            key = (shape, saddr, cwd if paths else None, paths, shape.argument and found.group(shape.argument))
-            if self._never.newer.get(key) or self._never.get(key):
-                return ()
-        looked = self._verdicts.look(event_of(found))
-        if key is not None and self._verdicts.never:
-            self._never.keep(key, True, len(saddr or b"") + len(cwd or b"") + len(head) + len(rest))
-        return looked
+        if shape is None:
+            return self._verdicts.look(event_of(found))
+        for group, asked_of in shape.asked:
+            if asked_of.has(found.group(group)):
+                return self._verdicts.look(event_of(found))
+        key = (shape.kind, shape.argument and found.group(shape.argument), cwd, path0, path1, path2, path3)
+        paths = self._paths.newer.get(key) or self._paths.get(key) or self._new_paths(key, shape, found)
+        if paths is _SLOW:
+            return self._verdicts.look(event_of(found))
+        address = self._addresses.newer.get(saddr) or self._addresses.get(saddr) or self._address(saddr, shape, found)
+        rules = shape.rules & paths.rules & address.rules
+        if rules:
+            rules &= self._facts.unmixed | shape.mixed | paths.mixed | address.mixed
+        processes = self._processes
+        process = processes.get(pid)
+        if not rules:
+            if process is None:
+                processes.seen(pid, ppid, shape.exe, found.group(_TITLE))
+            return ()
+        around = _Around(found, shape, process, processes.get(ppid))
+        if process is None:
+            processes.seen(pid, ppid, shape.exe, found.group(_TITLE))
+        numbers = (shape.number, paths.number, address.number)
+        asked = self._asked.get(numbers)
+        verdict = None if asked is None else self._said.get((numbers, asked, around.values(asked)))
+        return self._judge(numbers, rules, around) if verdict is None else _looked(verdict, around)
 
-    def note(self, found: t.Match[bytes]) -> None:
+    def note(self, found: Match) -> None:
         """Keep the process table up to date with a call that somebody else looks at."""
-        head, ids, rest, _ppid, pid, _saddr, _cwd = found.group(*_PARTS)
-        if self._shapes.get((head, ids, rest)) is None or self._processes.get(pid) is None:
+        head, ids, rest, ppid, pid = found.group(*_PARTS[:5])
+        shape = self._shapes.get((head, ids, rest))
+        if shape is None:
             self._verdicts.note(event_of(found))
+        elif self._processes.get(pid) is None:
+            self._processes.seen(pid, ppid, shape.exe, found.group(_TITLE))
 
-    def _nothing_beside(self, found: t.Match[bytes], shape: _Shape, ppid: bytes, process: Process) -> bool:
-        """Return whether it is known that no rule has to be tried because of what is not in the key."""
-        for group, memo in shape.varying:
-            if memo.get(found.group(group)) != _NONE:
-                return False
-        for group, source, name, memo in shape.registers:
-            value = found.group(group)
-            # What a call does not use of them is another number each time: not worth to be remembered.
-            numbers = memo.get(value)
-            if numbers or (numbers is None and self._rules.candidates(source, name, value.decode("ascii"))):
-                return False
-        if shape.around:
-            raw = Raw((), process, self._processes.get(ppid), b"")
-            for getter, memo in shape.around:
-                if memo.get(getter(raw)) != _NONE:
-                    return False
-        return True
+    def _judge(self, key: _Numbers, rules: int, around: _Around) -> t.Sequence[Looked]:
+        """Try rules, and keep what they say."""
+        fresh: dict[Getter, None] = {}
+        hits: list[Hit] = []
+        comparable = True
+        for place, view in enumerate(views.views(around.subject())):
+            numbers = self._facts.numbers(rules, view.source)
+            comparable &= self._verdicts.try_rules(numbers, place, view, view, _IN_KEY, rawfields.CALL, fresh, hits)
+        verdict = tuple(hits)
+        if comparable:
+            asked = self._asked.get(key)
+            if asked is None or not set(fresh) <= set(asked):
+                # The rules took another way this time: all is compared with that, too, from now on.
+                asked = tuple(dict.fromkeys((*(asked or ()), *fresh)))
+                self._asked.keep(key, asked, _ENTRY)
+            values = around.values(asked)
+            size = sum(len(hit.subject) + len(hit.message or "") for hit in hits) + _size(values)
+            self._said.keep((key, asked, values), verdict, _ENTRY + size)
+        return _looked(verdict, around)
 
-    def _shape(self, key: t.Any, found: t.Match[bytes]) -> _Shape | None:
-        """Return what is the same; None where rules have to be tried, or it is not known that they have not."""
-        parsed = activity.SYSCALL.search(found.group())
+    def _shape(self, key: t.Any, found: Match) -> _Shape | None:
+        """Return what is the same; None where it has to be the slow way, as for a line that was cut off."""
         shape: _Shape | None = None
-        lasting = True
-        if parsed is not None:
+        parsed = activity.SYSCALL.match(found.group())
+        # Nothing is kept here of what the records of an address, a directory and a title say.
+        if parsed is not None and self._verdicts.only_paths:
             parts = parsed.groups()
-            known = self._verdicts.shape(parts[activity.ARCH], parts[activity.NUMBER], parts[activity.SUCCESS])
-            fresh = _Shape(None if known.argument is None else _GROUPS[_NAMES[known.argument]])
-            for source, name, getter, memo in known.beside:
-                if getter in _REGISTERS:
-                    fresh.registers.append((_GROUPS[_NAMES[getter]], source, name, memo))
-                elif getter in _NAMES:
-                    fresh.varying.append((_GROUPS[_NAMES[getter]], memo))
-                elif not isinstance(getter, int):
-                    fresh.around.append((getter, memo))
-                elif memo.get(parts[getter]) != _NONE:
-                    # It may be that nobody looked yet.
-                    lasting = parts[getter] in memo
-                    break
-            else:
-                if known.cached and not known.executes:
-                    shape = fresh
-        if lasting:
+            subject = Activity(event_of(found), parts, None, None)
+            if subject.syscall not in views.EXECUTES:
+                argument = views.deciding_argument(subject.syscall)
+                facts = self._facts.shape(subject, parts[activity.SUCCESS] == b"no")
+                asked = self._facts.asked(subject, facts)
+                if asked is not None:
+                    shape = _Shape(self._next(), parts, argument, asked, self._facts.without_records(facts))
+        if sum(map(len, key)) <= _LONGEST:
             if len(self._shapes) >= _MOST_KEPT:
                 self._shapes.clear()
-            if sum(map(len, key)) <= _LONGEST:
-                self._shapes[key] = shape
+            self._shapes[key] = shape
         return shape
 
-    def _new_paths(self, bodies: t.Sequence[bytes | None]) -> int:
-        """Return a number that the paths of an event share with those of others that are the same to rules."""
-        text = b"".join(b"\ntype=PATH msg=x " + body for body in bodies if body is not None)
-        parsed = tuple(rawfields.PATHS.findall(text))
-        number = self._numbers.get(parsed)
-        if number is None:
-            self._count += 1
-            number = self._count
-        if len(text) <= _LONGEST:
-            for table, known in ((self._paths, bodies), (self._numbers, parsed)):
-                if len(table) >= _MOST_KEPT:
-                    table.clear()
-                table[known] = number
-        return number
+    def _new_paths(self, key: t.Any, shape: _Shape, found: Match) -> _Part:
+        """Return what follows from paths; ``_SLOW`` where a rule is for one of their records."""
+        kind, argument, cwd, *bodies = key
+        parsed = tuple(_path_of(body) for body in bodies if body is not None)
+        size = _ENTRY + len(cwd or b"") + sum(len(body) for body in bodies if body is not None)
+        if None in parsed:
+            return _SLOW
+        relative = not all(path[1][:2] == b'"/' for path in parsed)
+        same = (kind, argument, cwd if relative else None, parsed)
+        part = self._parsed.get(same)
+        if part is None:
+            subject = _Around(found, shape, None, None).subject()
+            facts = self._facts.change(subject, [path[1] for path in parsed])
+            asks = self._facts.asks_paths(facts)
+            if asks and not self._verdicts.ignores_paths(found.group()):
+                part = _SLOW
+            else:
+                part = _Part(*self._facts.without_paths(facts), self._next())
+                if not asks and size <= _LONGEST:
+                    self._parsed.keep(same, part, size)
+        if size <= _LONGEST:
+            self._paths.keep(key, part, size)
+        return part
+
+    def _address(self, saddr: bytes | None, shape: _Shape, found: Match) -> _Part:
+        facts = self._facts.address(_Around(found, shape, None, None).subject())
+        part = _Part(*facts, self._next())
+        if len(saddr or b"") <= _LONGEST:
+            self._addresses.keep(saddr, part, _ENTRY + len(saddr or b""))
+        return part
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+
+_SLOW = _Part(0, 0, 0)
+
+
+def _looked(verdict: Verdict, around: _Around) -> t.Sequence[Looked]:
+    if not verdict:
+        return ()
+    # Not what was found, which holds a whole block of the log in memory.
+    subject = around.subject()
+    about = About(subject.event, "call", around.process, around.parent, {})
+    return (Looked(verdict, Views(about, lambda: views.views(subject))),)
+
+
+def _size(value: t.Any) -> int:
+    """Return how many bytes values have."""
+    if isinstance(value, tuple):
+        return sum(map(_size, value))
+    return len(value) if isinstance(value, bytes) else 0
+
+
+def _path_of(body: bytes) -> tuple[t.Any, ...] | None:
+    """Return what a PATH record says; None for one that isn't as the kernel writes them, or may not be read so."""
+    found = _PATH.match(body) if b"msg='" not in body else None
+    return None if found is None else found.groups()

@@ -59,7 +59,7 @@ class Reader:
         processes = Processes(kept.get("processes", ()))
         self._processes = processes
         self._verdicts = Verdicts(self._rules, compiled, processes)
-        self._calls = Calls(self._rules, processes, self._verdicts)
+        self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
         self._others_commands = 0
         self.tally = Tally(SCOPE)

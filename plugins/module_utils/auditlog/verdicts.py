@@ -139,9 +139,9 @@ class Verdicts:
 
     def __init__(self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes) -> None:
         self._rules = rules
-        self._record_rules = RecordRules(rules, compiled)
+        self.record_rules = RecordRules(rules, compiled)
         # Whether of the records that most calls have only the paths can matter.
-        self._only_paths = all(map(self._record_rules.ignores, (b"CWD", b"PROCTITLE", b"SOCKADDR")))
+        self._only_paths = all(map(self.record_rules.ignores, (b"CWD", b"PROCTITLE", b"SOCKADDR")))
         self._processes = processes
         self._sources = rules.sources
         self._numbers: dict[str, set[int]] = {}
@@ -169,8 +169,6 @@ class Verdicts:
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
         self.commands = 0
-        # Whether no rule ever matches an event with the key of the last one, if nothing beside the key speaks for one.
-        self.never = False
 
     @property
     def only_paths(self) -> bool:
@@ -180,7 +178,7 @@ class Verdicts:
     @property
     def of_arguments(self) -> Numbers:
         """The rules for which it matters what an EXECVE record holds."""
-        return self._record_rules.relevant(b"EXECVE")
+        return self.record_rules.relevant(b"EXECVE")
 
     def ignores_call(self, subject: Activity) -> bool:
         """Return whether no rule matches the SYSCALL record of an event, nor of others with the same accounts."""
@@ -261,7 +259,6 @@ class Verdicts:
             if numbers:
                 beside |= numbers
         known = self._known.get(key) or self._older.get(key)
-        self.never = known is _NEVER
         if known is _NEVER and not beside:
             return NOTHING
         if known is not None and known is not _NEVER:
@@ -302,7 +299,7 @@ class Verdicts:
         if "auditd" in self._sources:
             cached &= self._judge_records(shape, subject, paths, beside, seen, asked, hits)
         if cached:
-            self.never = self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits)) is _NEVER
+            self._keep(key, len(subject.event.raw), tuple(asked), beside, raws, tuple(hits))
         about = About(subject.event, "call", subject.process, subject.parent, {})
         return Looked(tuple(hits), Views(about, lambda: seen)) if hits else NOTHING
 
@@ -358,7 +355,7 @@ class Verdicts:
     def _judge_arguments(self, subject: Activity, call: LazyView, seen: list[LazyView], hits: list[Hit]) -> None:
         """Ask the rules for EXECVE records; all that they may ask for is in the key."""
         numbers = self._arguments.candidates(subject.argv, subject.command_line)
-        numbers &= self._record_rules.relevant(b"EXECVE")
+        numbers &= self.record_rules.relevant(b"EXECVE")
         if numbers:
             view = RecordView("auditd", views.argument_fields(subject))
             matching = self._rules.try_rules(numbers, view)
@@ -388,7 +385,7 @@ class Verdicts:
         rules = self._rules
         names = [name for name in rules.indexed("auditd") if name in rawfields.RECORD_KEY]
         found = rules.always("auditd").union(*(rules.candidates("auditd", name, call.get(name)) for name in names))
-        found &= self._record_rules.relevant(b"SYSCALL")
+        found &= self.record_rules.relevant(b"SYSCALL")
         call.asked.clear()
         matching: Numbers | None = frozenset(rules.try_rules(found, call))
         asked = {name for name in call.asked if call.has(name)} - rawfields.RECORD_KEY
@@ -412,15 +409,15 @@ class Verdicts:
 
     def _record(self, kind: bytes, unit: bytes) -> tuple[Numbers, bool]:
         """Return the rules that match a record, and whether they do so for all events whose key has it."""
-        relevant = self._record_rules.relevant(kind)
-        constant = self._record_rules.constant(kind)
+        relevant = self.record_rules.relevant(kind)
+        constant = self.record_rules.constant(kind)
         if not relevant:
             return constant, True
         known = self._records.get((kind, unit))
         if known is None:
             view = RecordView("auditd", views.record_fields(kind, unit))
             numbers = self._rules.always("auditd").union(
-                *(self._rules.candidates("auditd", name, view.get(name)) for name in self._record_rules.names(kind))
+                *(self._rules.candidates("auditd", name, view.get(name)) for name in self.record_rules.names(kind))
             )
             numbers &= relevant
             # Nothing that was asked for to find them counts, where there are none.

@@ -256,7 +256,7 @@ def sources_of(call: str, failed: bool) -> tuple[str, ...]:
 def may_have(source: str, call: str, name: str) -> bool:
     """Return whether a view of a call can have a field."""
     if source == "auditd":
-        return name in _SYSCALL_RECORD and _ARGUMENTS.get(name) not in _POINTERS.get(call, ())
+        return name in SYSCALL_RECORD and _ARGUMENTS.get(name) not in _POINTERS.get(call, ())
     return name in _SOURCES[source]
 
 
@@ -394,11 +394,11 @@ def _call_makers() -> dict[str, Maker]:
     return makers
 
 
-_SYSCALL_RECORD = _call_makers()
+SYSCALL_RECORD = _call_makers()
 
 
 def call_record_view(subject: Activity) -> LazyView:
-    return LazyView("auditd", _SYSCALL_RECORD, subject)
+    return LazyView("auditd", SYSCALL_RECORD, subject)
 
 
 def argument_fields(subject: Activity) -> dict[str, t.Any]:
