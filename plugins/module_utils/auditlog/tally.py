@@ -28,6 +28,7 @@ class _Group:
         "severity",
         "subject",
         "techniques",
+        "techniques_of_last",
     )
 
     def __init__(self, alert: str, subject: str) -> None:
@@ -37,6 +38,7 @@ class _Group:
         self.last_time = float("-inf")
         self.severity: str | None = None
         self.techniques: dict[str, None] = {}
+        self.techniques_of_last: t.Sequence[str] = ()
         self.message: str | None = None
         self.first: t.Any = None
         self.last: list[t.Any] = []
@@ -77,11 +79,17 @@ class Tally:
             group.last = [*group.last[1 - _LAST :], evidence]
         group.count += count
         if first_time is not None:
-            group.first_time = min(group.first_time, first_time)
-            group.last_time = max(group.last_time, first_time if last_time is None else last_time)
-        if _rank(severity) > _rank(group.severity):
+            last_time = first_time if last_time is None else last_time
+            if first_time < group.first_time:
+                group.first_time = first_time
+            if last_time > group.last_time:
+                group.last_time = last_time
+        if severity != group.severity and _rank(severity) > _rank(group.severity):
             group.severity = severity
-        group.techniques.update(dict.fromkeys(techniques))
+        # Mostly those of the same rule.
+        if techniques is not group.techniques_of_last:
+            group.techniques_of_last = techniques
+            group.techniques.update(dict.fromkeys(techniques))
         group.message = message or group.message
 
     def detections(self, most: int) -> tuple[list[dict[str, t.Any]], int]:

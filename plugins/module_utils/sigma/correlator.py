@@ -46,7 +46,7 @@ class Match(t.NamedTuple):
 
     rule: int
     group: dict[str, str]
-    view: dict[str, t.Any]
+    view: View
     first_time: float
     last_time: float
     events: int
@@ -76,7 +76,9 @@ class _Correlation:
         self.parts: list[list[int]] = entry["parts"]
         self.group: list[dict[str, t.Any]] = entry["group"]
         self.values: list[str] = entry.get("values", [])
-        self.subject: list[str] = entry.get("subject", [])
+        # By part: the fields whose values make the group.
+        self.fields = [[one["fields"][part] for one in self.group] for part in range(len(self.parts))]
+        self.shown = dict.fromkeys([*_SHOWN, *self.values, *entry.get("subject", [])])
         self.condition = Condition(
             entry["type"],
             float(entry["span"]),
@@ -128,9 +130,9 @@ class Correlator:
 
     def _feed(self, correlation: _Correlation, part: int, time: float, view: View, evidence: t.Any) -> Match | None:
         shown = _shown(correlation, view) if evidence is None else evidence
-        key = tuple(_text(view, entry["fields"][part]) for entry in correlation.group)
+        key = tuple([_text(view, field) for field in correlation.fields[part]])
         group = self._group(correlation, key, shown)
-        value = "\0".join(_text(view, field) for field in correlation.values)
+        value = "\0".join([_text(view, field) for field in correlation.values]) if correlation.values else ""
         entry = Entry(time, part, value, 1)
         correlation.forgotten += windows.add(group.entries, entry, correlation.condition)
         window = windows.satisfied(group.entries, time, correlation.condition)
@@ -143,7 +145,7 @@ class Correlator:
         return Match(
             rule=correlation.number,
             group=names,
-            view={**_shown(correlation, view), **names},
+            view=_MatchView(names, view, correlation.shown),
             first_time=time if continued else window[0].time,
             last_time=time if continued else window[-1].time,
             events=1 if continued else sum(entry.events for entry in window),
@@ -201,10 +203,38 @@ class Correlator:
             raise ValueError("the state of correlations is damaged: %s" % error) from error
 
 
+class _MatchView(t.Mapping[str, t.Any]):
+    """What is known of a match: its group, and fields of its last event, made when they are asked for."""
+
+    __slots__ = ("_group", "_shown", "_view")
+
+    def __init__(self, group: t.Mapping[str, str], view: View, shown: t.Mapping[str, None]) -> None:
+        self._group, self._view, self._shown = group, view, shown
+
+    def get(self, key: str, default: t.Any = None) -> t.Any:
+        if key in self._group:
+            return self._group[key]
+        if key in self._shown and self._view.get(key) is not None:
+            return _text(self._view, key)
+        return default
+
+    def __getitem__(self, key: str) -> t.Any:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> t.Iterator[str]:
+        return (key for key in dict.fromkeys([*self._shown, *self._group]) if self.get(key) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _key in self)
+
+
 def _text(view: View, field: str) -> str:
-    return " ".join(texts_of(view.get(field)))[:_LONGEST_TEXT]
+    value = view.get(field)
+    return value[:_LONGEST_TEXT] if value.__class__ is str else " ".join(texts_of(value))[:_LONGEST_TEXT]
 
 
 def _shown(correlation: _Correlation, view: View) -> dict[str, str]:
-    fields = dict.fromkeys([*_SHOWN, *correlation.values, *correlation.subject])
-    return {field: _text(view, field) for field in fields if view.get(field) is not None}
+    return {field: _text(view, field) for field in correlation.shown if view.get(field) is not None}
