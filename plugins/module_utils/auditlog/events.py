@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT, WHOLE
 
 # A line may begin with the node it is from. The kernel's timestamps have three digits of milliseconds.
 RUN = re.compile(
@@ -23,9 +23,7 @@ RUN = re.compile(
 )
 Match = t.Match[bytes]
 _LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
-_EXECUTION = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
-_CALL_IDENTITY = NEXT.groupindex["call"]
-_CALL = tuple(NEXT.groupindex[name] for name in ("c_s", "c_ms", "c_n"))
+_TIME = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
 _ANY = tuple(NEXT.groupindex[name] for name in ("first", "any", "any_s", "any_ms", "any_n"))
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 
@@ -71,7 +69,7 @@ class Event(t.NamedTuple):
 
 def event_of(whole: Match) -> Event:
     """Return the event that ``wholes`` took apart."""
-    seconds, milliseconds, serial = whole.group(*(_CALL if whole.group(1) is None else _EXECUTION))
+    seconds, milliseconds, serial = whole.group(*_TIME)
     return Event(int(seconds), int(milliseconds), int(serial), b"SYSCALL", whole.group())
 
 
@@ -118,13 +116,10 @@ class Joiner:
             if start != position:
                 self.damaged += _lines(chunk[position:start])
             position = end
-            identity, seconds = found.group(1, 2)
-            whole = True
-            if identity is None:
-                identity, seconds = found.group(_CALL_IDENTITY, _CALL[0])
-                if identity is None:
-                    whole = False
-                    first, identity, seconds, milliseconds, serial = found.group(*_ANY)
+            identity, seconds = found.group(WHOLE, _TIME[0])
+            whole = identity is not None
+            if not whole:
+                first, identity, seconds, milliseconds, serial = found.group(*_ANY)
             if seconds != newest:
                 newest = seconds
                 now = int(seconds)

@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts 
     Verdicts,
     Views,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import ARGUMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
@@ -92,7 +93,7 @@ class Reader:
     def _note(self, one: Event | t.Match[bytes]) -> None:
         """Do with an event what has to be done for those after it: somebody else looks at it."""
         if self._since is None and self.first_time is not None and not isinstance(one, Event):
-            if one.group(1) is None:
+            if one.group(ARGUMENTS) is None:
                 self._calls.note(one)
             else:
                 self._executions.note(one)
@@ -171,7 +172,7 @@ class Reader:
                 if self._wanted(event):
                     for looked in look(event):
                         yield event, looked
-            elif one.group(1) is None:
+            elif one.group(ARGUMENTS) is None:
                 for looked in look_at_call(one):
                     yield event_of(one), looked
             else:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import ARGUMENTS, NEXT
 
 # All shares together; a process and those that it forked agree on them.
 ALL = 64
 
-_ARGUMENTS = NEXT.groupindex["arguments"]
 _CALL = tuple(NEXT.groupindex[name] for name in ("c_rest", "saddr", "c_path0"))
 
 
@@ -35,5 +34,5 @@ class Share:
             raw = one.raw
             number = hash(raw[max(0, raw.find(b"msg='")) :])
         else:
-            number = hash(one.group(_ARGUMENTS) or one.group(*_CALL))
+            number = hash(one.group(ARGUMENTS) or one.group(*_CALL))
         return self.start <= number % ALL < self.end

@@ -16,21 +16,33 @@ _RUN = (
 )
 
 
-def _record(kind: bytes, body: bytes, identity: bytes = rb"whole") -> bytes:
-    return rb"type=" + kind + rb" msg=(?P=" + identity + rb") " + body + rb"\n"
+def _record(kind: bytes, body: bytes) -> bytes:
+    return rb"type=" + kind + rb" msg=(?P=whole) " + body + rb"\n"
 
 
 def _maybe(pattern: bytes) -> bytes:
     return rb"(?:" + pattern + rb")?"
 
 
-# A program that was executed, with all its arguments in one record, as linux/kernel/auditsc.c writes it: everything of
-# the call apart that is the same in many events.
-_EXECUTION = (
+def _named(name: bytes, pattern: bytes) -> bytes:
+    """Return what executions know by a name, and other calls by another: it is the same of both."""
+    return rb"(?P<" + name + rb">(?P<c_" + name + rb">" + pattern + rb"))"
+
+
+# The line of a call, as linux/kernel/auditsc.c writes it: apart what is the same in many events. done: of an execution.
+_CALL = (
     rb"type=SYSCALL msg=(?P<whole>audit\((?P<s>\d{1,10})\.(?P<ms>\d{1,6}):(?P<n>\d{1,20})\):) "
-    rb"(?P<head>arch=\w+ syscall=\d+ success=yes exit=\w+)"
-    rb" a0=\w+ a1=\w+ a2=\w+ a3=\w+ items=\d+ ppid=(?P<ppid>\d+) pid=(?P<pid>\d+) "
-    rb"(?P<ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<ses>\d+) (?P<rest>comm=.*)\n"
+    rb"(?P<head>(?P<c_head>arch=\w+ syscall=\d+ success=(?:yes(?P<done>(?= exit=\w))|\w+)) exit=(?P<exit>-?\w+))"
+    rb" a0=(?P<a0>\w+) a1=(?P<a1>\w+) a2=(?P<a2>\w+) a3=(?P<a3>\w+) items=\d+ ppid="
+    + _named(rb"ppid", rb"\d+") + rb" pid=" + _named(rb"pid", rb"\d+") + rb" "
+    # What it can be is before what it may be: that takes twice as long.
+    + _named(rb"ids", rb"auid=\d+ uid=\d+(?:"
+             rb" gid=\d+ euid=\d+ suid=\d+ fsuid=\d+ egid=\d+ sgid=\d+ fsgid=\d+|(?: [a-z]+id=\d+)*) tty=\S+")
+    + rb" ses=" + _named(rb"ses", rb"\d+") + rb" " + _named(rb"rest", rb"comm=.*") + rb"\n"
+)  # fmt: skip
+# A program that was executed, with all its arguments in one record.
+_EXECUTION = (
+    rb"(?(done)|(?!))"
     + _record(rb"EXECVE", rb"(?P<arguments>argc=.*)")
     + _record(rb"CWD", rb"(?P<cwd>.*)")
     + _record(rb"PATH", rb"(?P<path0>.*)")
@@ -38,21 +50,19 @@ _EXECUTION = (
     + _maybe(_record(rb"PATH", rb"(?P<path2>.*)"))
     + _record(rb"PROCTITLE", rb".*")
     + _maybe(_record(rb"EOE", rb".*"))
-    + rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=whole))"
-)  # fmt: skip
-# Any other call; of the paths most have up to four.
-_CALL = (
-    rb"type=SYSCALL msg=(?P<call>audit\((?P<c_s>\d{1,10})\.(?P<c_ms>\d{1,6}):(?P<c_n>\d{1,20})\):) "
-    rb"(?P<c_head>arch=\w+ syscall=\d+ success=\w+) exit=(?P<exit>-?\w+)"
-    rb" a0=(?P<a0>\w+) a1=(?P<a1>\w+) a2=(?P<a2>\w+) a3=(?P<a3>\w+) items=\d+ ppid=(?P<c_ppid>\d+) pid=(?P<c_pid>\d+) "
-    rb"(?P<c_ids>auid=\d+ uid=\d+(?: [a-z]+id=\d+)* tty=\S+) ses=(?P<c_ses>\d+) (?P<c_rest>comm=.*)\n"
-    + _maybe(_record(rb"SOCKADDR", rb"saddr=(?P<saddr>\w+).*", rb"call"))
-    + _maybe(_record(rb"CWD", rb"cwd=(?P<c_cwd>\S+).*", rb"call"))
-    + _maybe(_record(rb"PATH", rb"(?P<c_path0>.*)", rb"call"))
-    + _maybe(_record(rb"PATH", rb"(?P<c_path1>.*)", rb"call"))
-    + _maybe(_record(rb"PATH", rb"(?P<c_path2>.*)", rb"call"))
-    + _maybe(_record(rb"PATH", rb"(?P<c_path3>.*)", rb"call"))
-    + _record(rb"PROCTITLE", rb"proctitle=(?P<title>\S+).*", rb"call")
-    + rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=call))"
 )
-NEXT = re.compile(_EXECUTION + rb"|" + _CALL + rb"|" + _RUN)
+# Any other call; of the paths most have up to four.
+_OTHER = (
+    _maybe(_record(rb"SOCKADDR", rb"saddr=(?P<saddr>\w+).*"))
+    + _maybe(_record(rb"CWD", rb"cwd=(?P<c_cwd>\S+).*"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path0>.*)"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path1>.*)"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path2>.*)"))
+    + _maybe(_record(rb"PATH", rb"(?P<c_path3>.*)"))
+    + _record(rb"PROCTITLE", rb"proctitle=(?P<title>\S+).*")
+)
+_NO_MORE = rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=whole))"
+NEXT = re.compile(_CALL + rb"(?:" + _EXECUTION + _NO_MORE + rb"|" + _OTHER + _NO_MORE + rb")|" + _RUN)
+# Of an execution only, and of what is no call that was taken apart.
+ARGUMENTS = NEXT.groupindex["arguments"]
+WHOLE = NEXT.groupindex["whole"]
