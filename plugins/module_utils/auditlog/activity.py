@@ -33,7 +33,7 @@ EXECVE = re.compile(rb"\n(?:node=\S+ )?type=EXECVE msg=\S+ ([^\n]*)")
 _CWD = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\"[^\"\n]*\"|[^\s\x1d]+)")
 PATH = re.compile(
     rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=(\d{1,9}) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
-    rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+) ogid=\d+ rdev=\S+)?(?: obj=[^\n\x1d]*?)?(?: (?:name|obj)type=(\w+))?"
+    rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+) ogid=\d+ rdev=\S+)?(?:(?: obj=[^\n\x1d]*?)? (?:name|obj)type=(\w+))?"
 )
 _SOCKADDR = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=([0-9A-F]+)")
 _TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ proctitle=(\"[^\"\n]*\"|[^\s\x1d]+)")
@@ -249,9 +249,16 @@ def arguments_of(raw: bytes) -> tuple[str, ...]:
     return tuple(decode.title_arguments(raw))
 
 
+def line_of(raw: bytes) -> str:
+    """Return the same as ``arguments_of`` as one command line."""
+    return decode.text(b" ".join(raw_arguments(raw)))
+
+
 def raw_arguments(raw: bytes) -> t.Sequence[bytes]:
     """Return the same as ``arguments_of``, in UTF-8."""
-    return decode.quoted_arguments(raw) or [text.encode("utf-8", "surrogateescape") for text in arguments_of(raw)]
+    # The kernel writes no zero in quotes; in a log that was forged, it ends an argument.
+    quoted = decode.quoted_arguments(raw) if b"\0" not in raw else None
+    return quoted or [text.encode("utf-8", "surrogateescape") for text in arguments_of(raw)]
 
 
 # Few processes are the parents of most.

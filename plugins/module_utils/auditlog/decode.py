@@ -123,7 +123,7 @@ def quoted_arguments(body: bytes) -> list[bytes] | None:
     """
     parts = body.split(b'"')
     count = len(parts) // 2
-    if parts[-1] or body.count(b" ") != count or parts[0] != b"argc=%d a0=" % count or b"\0" in body:
+    if parts[-1] or body.count(b" ") != count or parts[0] != b"argc=%d a0=" % count:
         return None
     return parts[1::2]
 

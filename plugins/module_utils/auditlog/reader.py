@@ -8,17 +8,19 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import telling
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions, ExecutionViews
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.telling import Judged, Told
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
     NOTHING,
     About,
-    Hit,
     Looked,
     Verdicts,
     Views,
@@ -34,10 +36,6 @@ _STATE_VERSION = 1
 _KEPT_BYTES = 16_384
 
 State = t.Dict[str, t.Any]
-# The number of an event, and what the rules say of it.
-Judged = t.Tuple[int, Event, Looked]
-# The same for another process: with what its views are made of.
-Told = t.Tuple[int, Event, t.Tuple[Hit, ...], t.Optional[About]]
 
 
 class Reader:
@@ -86,9 +84,24 @@ class Reader:
         """Look at the events in a chunk of whole lines."""
         self._take(self._look_at(self._joiner.found(chunk)))
 
-    def judge(self, chunk: bytes, share: Share) -> list[Judged]:
-        """Return what is found in a share of the events of a chunk, as ``take`` takes it; note the others."""
-        return [(self.events, event, looked) for event, looked in self._look_at(self._joiner.found(chunk), share)]
+    def judge(self, chunk: bytes, share: Share) -> tuple[list[Judged], dict[int, int]]:
+        """Look at a share of the events of a chunk, and note the others.
+
+        Return what is found, as ``take`` takes it, and how often rules were given up, as ``others`` takes it.
+        """
+        given_up = self._rules.given_up
+        before = dict(given_up)
+        given_up.clear()
+        found = self._look_at(self._joiner.found(chunk), share)
+        judged = [(self.events, event.time, looked) for event, looked in found]
+        new = dict(given_up)
+        given_up.clear()
+        given_up.update(before)
+        return judged, new
+
+    def tell(self, judged: t.Sequence[Judged]) -> list[Told]:
+        """Return what was judged, as ``told`` takes it in another process."""
+        return telling.tell(judged, self._rules.rule, self._correlator.wants)
 
     def _note(self, one: Event | t.Match[bytes]) -> None:
         """Do with an event what has to be done for those after it: somebody else looks at it."""
@@ -104,12 +117,12 @@ class Reader:
 
     def take(self, judged: t.Iterable[Judged]) -> None:
         """Take in what ``judge`` returned, of all shares, in the order of the events."""
-        for _number, event, looked in judged:
-            self._found(event, looked)
+        for _number, time, looked in judged:
+            self._found(time, looked)
 
     def told(self, told: t.Iterable[Told]) -> list[Judged]:
         """Return what another process judged and told."""
-        return [(number, event, Looked(hits, self._again(about))) for number, event, hits, about in told]
+        return [(number, time, Looked(hits, self._again(about))) for number, time, hits, about in told]
 
     def _again(self, about: About | None) -> Views | None:
         if about is None:
@@ -123,21 +136,13 @@ class Reader:
             self._rules.given_up[number] = self._rules.given_up.get(number, 0) + count
 
     def copy(self) -> tuple[t.Any, ...]:
-        """Return what ``restore`` needs to go back to here, as long as nothing was taken since."""
-        numbers = self.events, self.first_time, self.last_time
-        return self._joiner.copy(), self._processes.copy(), dict(self.given_up), numbers
+        """Return what ``restore`` needs to go back to here, to look at what comes then again."""
+        return self._joiner.copy(), self._processes.copy(), (self.events, self.first_time, self.last_time)
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
-        joined, processes, given_up, (self.events, self.first_time, self.last_time) = copied
+        joined, processes, (self.events, self.first_time, self.last_time) = copied
         self._joiner.restore(joined)
         self._processes.restore(processes)
-        self.given_up.clear()
-        self.given_up.update(given_up)
-
-    @property
-    def given_up(self) -> dict[int, int]:
-        """How often it took too long to find out whether a rule matches, by its number."""
-        return self._rules.given_up
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
@@ -155,7 +160,7 @@ class Reader:
 
     def _take(self, looked: t.Iterable[tuple[Event, Looked]]) -> None:
         for event, one in looked:
-            self._found(event, one)
+            self._found(event.time, one)
 
     def _look_at(
         self, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
@@ -196,13 +201,13 @@ class Reader:
         if last is not None:
             self.last_time = max(self.last_time, (last if isinstance(last, Event) else event_of(last)).time)
 
-    def _found(self, event: Event, looked: Looked) -> None:
-        time = event.time
+    def _found(self, time: float, looked: Looked) -> None:
         evidence: t.Any = None
+        large = looked.views is not None and len(looked.views.about.event.raw) > _KEPT_BYTES
         for hit in looked.hits:
             rule = self._rules.rule(hit.rule)
             evidence = functools.partial(_evidence, looked.views, hit.place)
-            if len(event.raw) > _KEPT_BYTES:
+            if large:
                 evidence = evidence()
             if not rule.component:
                 self.tally.add(

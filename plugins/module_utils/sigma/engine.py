@@ -32,6 +32,10 @@ _NO_FIELDS: frozenset[str] = frozenset()
 _COMMON_FIELD = "Image"
 
 
+# Rules by their numbers, with what says whether a view matches.
+Checks = t.Tuple[t.Tuple[int, Condition], ...]
+
+
 class RuleSet:
     """Compiled rules, ready to match. Made once in a process; it keeps nothing of what it matched.
 
@@ -120,21 +124,40 @@ class RuleSet:
         """Return which of these rules match, in ascending order."""
         return self._true(numbers, Values(view))
 
-    def try_values(self, numbers: t.Collection[int], values: Values) -> tuple[int, ...]:
-        """Return the same as ``try_rules`` where some of the values were there before."""
-        return self._true(numbers, values)
+    def checks(self, numbers: t.Iterable[int], values: Values | None = None) -> Checks:
+        """Return the conditions of rules, for ``matching``.
 
-    def excluded(self, numbers: t.Collection[int], values: Values) -> set[int]:
-        """Return which of these rules match no view that has this one's program, as far as that was found out."""
-        known = self._narrowing.known(numbers, values)
-        if known is None:
-            return set()
-        conditions, narrow = self._conditions, self._narrowing.narrow
-        return {
-            number
-            for number in numbers
-            if (known.get(number) or narrow(number, values, conditions[number], known)) is never
-        }
+        values: of a view. Only what is left of them for views of the same program is returned, of those that match any.
+        """
+        conditions = self._conditions
+        if values is None:
+            return tuple((number, conditions[number]) for number in sorted(numbers))
+        known = self._narrowing.kept(values)
+        left = []
+        for number in sorted(numbers):
+            check = known.get(number)
+            if check is None:
+                try:
+                    check = self._narrowing.narrow(number, values, conditions[number], known)
+                except TooLongError:
+                    check = conditions[number]
+            if check is not never:
+                left.append((number, check))
+        return tuple(left)
+
+    def matching(self, checks: Checks, values: Values) -> list[int]:
+        """Return the rules of which the conditions are that match, in their order."""
+        found = []
+        for number, check in checks:
+            try:
+                if check(values):
+                    found.append(number)
+            except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
+                self._give_up(number)
+        return found
+
+    def _give_up(self, number: int) -> None:
+        self.given_up[number] = self.given_up.get(number, 0) + 1
 
     def _true(self, numbers: t.Collection[int], values: Values) -> tuple[int, ...]:
         found = []
@@ -148,7 +171,7 @@ class RuleSet:
                 if check(values):
                     found.append(number)
             except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
-                self.given_up[number] = self.given_up.get(number, 0) + 1
+                self._give_up(number)
         found.sort()
         return tuple(found)
 

@@ -63,8 +63,8 @@ class Lines(t.Generic[_R]):
             # Nearly each line has a blank.
             self._always |= place
         elif len(known) == 1:
-            # Around each argument there are blanks.
-            self._words.add(place, kind, text.strip(" ") if words[1:-1] else text, gram)
+            # Around each argument there is one blank.
+            self._words.add(place, kind, _with_one_blank(text) if kind == "part" else text, gram)
         else:
             self._phrases[text] = self._phrases.get(text, 0) | place
 
@@ -159,6 +159,11 @@ class Lines(t.Generic[_R]):
                 self._results.clear()
             self._results[bits] = result
         return result
+
+
+def _with_one_blank(text: str) -> str:
+    """Return a text with one blank at each end that has any."""
+    return " " * text.startswith(" ") + text.strip(" ") + " " * text.endswith(" ")
 
 
 def places(bits: int) -> t.Iterator[int]:

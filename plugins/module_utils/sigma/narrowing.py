@@ -111,12 +111,17 @@ class Narrowing:
         if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
         self._seen[value] = times
-        if times < _WORTH_IT:
-            return None
-        if self._size >= _MOST_KEPT:
-            self._kept.clear()
-            self._size = 0
-        kept = self._kept[value] = {}
+        return self.kept(values) if times >= _WORTH_IT else None
+
+    def kept(self, values: Values) -> dict[int, Condition]:
+        """Return the same for a view whose value is worth it."""
+        value = values[self._field]
+        kept = self._kept.get(value)
+        if kept is None:
+            if self._size >= _MOST_KEPT:
+                self._kept.clear()
+                self._size = 0
+            kept = self._kept[value] = {}
         return kept
 
     def narrow(self, number: int, values: Values, whole: Condition, kept: dict[int, Condition]) -> Condition:

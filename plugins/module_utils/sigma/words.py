@@ -28,7 +28,8 @@ class Literals:
         self._pairs: dict[str, list[tuple[str, int]]] = {}
         self._grams: dict[str, list[tuple[str, int]]] = {}
         self._characters_in: t.Callable[[t.Iterable[str]], frozenset[str]] = frozenset().intersection
-        self._pairs_in = self._grams_in = self._characters_in
+        self._pairs_in: t.Callable[[t.Iterable[str]], frozenset[str]] = self._characters_in
+        self._grams_in: t.Callable[[t.Iterable[str]], frozenset[str]] = self._characters_in
 
     def add(self, text: str, bit: int, gram: str = "") -> None:
         """gram: four characters of it that are in few texts, if that is known."""
