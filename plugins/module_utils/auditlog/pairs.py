@@ -16,8 +16,9 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import GoneError, Helper
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Judged, Reader, Told
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import ALL, Share
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.telling import Judged, Told
 
 # Below that, what a second process costs is more than it saves.
 WORTH_IT = 16 * 1024 * 1024
@@ -25,6 +26,8 @@ WORTH_IT = 16 * 1024 * 1024
 _MOST_BYTES = 6 * 1024 * 1024
 # So many chunks may wait for the second process, so that it never waits for this one.
 _AHEAD = 4
+# After so many bytes it is noted anew from where to go on should the second process end.
+_STEP_BYTES = 4 * 1024 * 1024
 # How many of all shares this process looks at itself; it has other things to do, too.
 _OWN = 28
 
@@ -32,11 +35,14 @@ Answer = t.Tuple[t.List[Told], t.Dict[int, int], int]
 
 
 class _Waiting(t.NamedTuple):
-    """A chunk that the second process has not answered. before: what was known before it; own: what was found here."""
+    """What was found here in a chunk that the second process has not answered, and how often rules were given up.
 
-    chunk: bytes
-    before: t.Any
+    others: from where on shares are the second's.
+    """
+
+    others: int
     own: list[Judged]
+    given_up: dict[int, int]
 
 
 class Pairs:
@@ -48,6 +54,10 @@ class Pairs:
         self._helper: Helper | None = None
         self._together = size >= WORTH_IT and len(os.sched_getaffinity(0)) > 1
         self._waiting: collections.deque[_Waiting] = collections.deque()
+        # Chunks, each with what was known before it, of the first always: all that wait, and those before them from
+        # where it is known.
+        self._chunks: collections.deque[tuple[bytes, t.Any]] = collections.deque()
+        self._bytes = 0
         self._own = _OWN
 
     def read(self, chunk: bytes) -> None:
@@ -68,11 +78,13 @@ class Pairs:
         try:
             while self._waiting:
                 self._answer()
+            self._chunks.clear()
         except GoneError:
             self._alone()
 
     def close(self) -> None:
         self._waiting.clear()
+        self._chunks.clear()
         self._together = False
         if self._helper is not None:
             self._helper.close()
@@ -80,21 +92,27 @@ class Pairs:
 
     def _alone(self) -> None:
         """Go on without a second process, from where it left."""
-        waiting = list(self._waiting)
+        chunks, waiting = list(self._chunks), list(self._waiting)
         self.close()
-        if waiting:
-            self._reader.restore(waiting[0].before)
-        for one in waiting:
-            self._reader.read(one.chunk)
+        reader = self._reader
+        if chunks:
+            reader.restore(chunks[0][1])
+        answered = len(chunks) - len(waiting)
+        for chunk, _before in chunks[:answered]:
+            reader.judge(chunk, Share(0, 0))
+        for (chunk, _before), one in zip(chunks[answered:], waiting):
+            # What this process did itself is not done again: it remembers what it looked at.
+            self._take(one, *reader.judge(chunk, Share(one.others, ALL)), 0)
 
     def _read(self, chunk: bytes) -> None:
-        before = self._reader.copy()
-        own: list[Judged] = []
-        self._waiting.append(_Waiting(chunk, before, own))
+        reader = self._reader
+        self._note(chunk)
+        # Nothing is its own until it was done.
+        self._waiting.append(_Waiting(0, [], {}))
         if self._helper is None:
             self._helper = Helper(self._work, _MOST_BYTES, _AHEAD)
         self._helper.start(chunk, self._own)
-        own += self._reader.judge(chunk, Share(0, self._own))
+        self._waiting[-1] = _Waiting(self._own, *reader.judge(chunk, Share(0, self._own)))
         while self._waiting and self._helper.is_done():
             self._answer()
         if not self._waiting:
@@ -104,22 +122,35 @@ class Pairs:
             self._own = min(ALL - 1, self._own + 1)
             self._answer()
 
+    def _note(self, chunk: bytes) -> None:
+        """Remember a chunk; what is known before it not always, since that takes time."""
+        before = None
+        if not self._chunks or self._bytes >= _STEP_BYTES:
+            before, self._bytes = self._reader.copy(), 0
+        self._bytes += len(chunk)
+        self._chunks.append((chunk, before))
+
     def _answer(self) -> None:
         """Take in what was found in the chunk that waits for longest. Raises GoneError."""
         if self._helper is None:
             raise GoneError("it was never started")
         told, given_up, commands = self._helper.found()
-        one = self._waiting.popleft()
-        self._reader.others(given_up, commands)
-        self._reader.take(sorted(one.own + self._reader.told(told), key=operator.itemgetter(0)))
+        self._take(self._waiting.popleft(), self._reader.told(told), given_up, commands)
+        answered = len(self._chunks) - len(self._waiting)
+        known = [place for place, (_chunk, before) in enumerate(self._chunks) if before is not None]
+        for _place in range(max(place for place in known if place <= answered)):
+            self._chunks.popleft()
+
+    def _take(self, one: _Waiting, judged: list[Judged], given_up: t.Mapping[int, int], commands: int) -> None:
+        """Take in what was found in a chunk, here and by who judged the other shares."""
+        reader = self._reader
+        reader.others(one.given_up, 0)
+        reader.others(given_up, commands)
+        reader.take(sorted(one.own + judged, key=operator.itemgetter(0)))
 
     def _work(self, chunk: bytes, own: int) -> Answer:
         """What the second process does. own: how much of all is not its own."""
         reader = self._reader
-        before, commands = dict(reader.given_up), reader.commands
-        told = [
-            (number, event, looked.hits, None if looked.views is None else looked.views.about)
-            for number, event, looked in reader.judge(chunk, Share(own, ALL))
-        ]
-        given_up = {number: count - before.get(number, 0) for number, count in reader.given_up.items()}
-        return told, given_up, reader.commands - commands
+        commands = reader.commands
+        judged, given_up = reader.judge(chunk, Share(own, ALL))
+        return reader.tell(judged), given_up, reader.commands - commands

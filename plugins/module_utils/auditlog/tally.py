@@ -11,7 +11,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 
 # A host that is attacked has tens, one whose log is forged as many as somebody wants.
 _MOST_GROUPS = 2_000
-_LAST = 2
+# Of so many events at the end evidence is shown.
+LAST = 2
 
 Shown = t.Callable[[], t.Dict[str, t.Any]]
 
@@ -76,7 +77,7 @@ class Tally:
             group.first = evidence
             group.severity = severity
         else:
-            group.last = [*group.last[1 - _LAST :], evidence]
+            group.last = [*group.last[1 - LAST :], evidence]
         group.count += count
         if first_time is not None:
             last_time = first_time if last_time is None else last_time

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events im
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import GoneError, Helper
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import ALL, Share
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 
 from tests.bench import _audit_log
 from tests.unit.plugins.module_utils.auditlog.test_quick_ways import attacks
@@ -123,6 +125,93 @@ def test_nothing_is_lost_or_doubled_when_the_second_is_killed(
     monkeypatch.setattr(Helper, "start", start_and_kill)
     assert looked(log, tmp_path / "together") == alone
     assert (len(started), len(orders)) == (1, place + 1)
+
+
+def chunks(text: bytes, size: int) -> t.Iterator[bytes]:
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + size) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+@pytest.mark.parametrize("place", [0, 1, 4, 11, 1_000])
+def test_what_goes_on_to_the_next_run_is_the_same(
+    place: int, started: list[int], log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what correlations know, and when the second process is killed where others were answered before."""
+    monkeypatch.setattr(pairs, "_STEP_BYTES", 100_000)
+    compiled = payload.unpack(content())
+    alone, together = Reader(compiled, {}), Reader(compiled, {})
+    text = log.read_bytes()
+    parts = list(chunks(text, 20_000))
+    assert len(parts) > 40
+    both = pairs.Pairs(together, len(text))
+    for number, chunk in enumerate(parts):
+        alone.read(chunk)
+        both.read(chunk)
+        if number == place:
+            os.kill(started[0], signal.SIGKILL)
+    both.flush()
+    both.close()
+    for reader in (alone, together):
+        reader.finish(0)
+    assert alone.state()["correlations"]["correlations"]
+    assert together.state() == alone.state()
+    assert together.tally.detections(1_000) == alone.tally.detections(1_000)
+    assert (together.events, together.damaged, together.problems) == (alone.events, alone.damaged, alone.problems)
+
+
+def test_how_often_a_rule_took_too_long_is_counted_once(started: list[int], log: pathlib.Path) -> None:
+    rule = {
+        "id": "1",
+        "alert": "x",
+        "title": "x",
+        "source": "process_creation",
+        "condition": ["regex", "CommandLine", [["(z|z)*y", ""]]],
+    }
+    compiled = {"version": 1, "rules": [rule], "correlations": []}
+    text = log.read_bytes()
+    # Programs that are executed with an argument that the regular expression never comes to an end with.
+    for number, found in enumerate(reversed([*re.finditer(rb' a0=(?=")', text)][::20])):
+        text = text[: found.end()] + b'"%dz' % number + b"z" * 600 + text[found.end() + 1 :]
+    alone, together = Reader(compiled, {}), Reader(compiled, {})
+    both = pairs.Pairs(together, len(text))
+    for number, chunk in enumerate(chunks(text, 100_000)):
+        alone.read(chunk)
+        both.read(chunk)
+        if number == 2:
+            os.kill(started[0], signal.SIGKILL)
+    both.flush()
+    both.close()
+    for reader in (alone, together):
+        reader.finish(0)
+    assert together.problems == alone.problems
+    assert len(alone.problems) == 1
+    assert int(re.findall(r"for (\d+) events", alone.problems[0])[0]) > 20
+
+
+def test_of_a_flood_only_what_is_shown_is_told(log: pathlib.Path) -> None:
+    rule = {
+        "id": "1",
+        "alert": "x",
+        "title": "x",
+        "source": "process_creation",
+        "condition": ["exists", "Image"],
+        "subject": ["User"],
+    }
+    compiled = {"version": 1, "rules": [rule], "correlations": []}
+    alone, telling, told = (Reader(compiled, {}) for _ in range(3))
+    for chunk in chunks(log.read_bytes(), 100_000):
+        alone.read(chunk)
+        judged, _given_up = telling.judge(chunk, Share(0, ALL))
+        said = telling.tell(judged)
+        subjects = {looked.hits[0].subject for _number, _time, looked in judged}
+        assert sum(about is not None for *_rest, about in said) <= 3 * len(subjects)
+        told.take(told.told(said))
+    assert told.tally.events == alone.tally.events > 400
+    assert told.tally.detections(100) == alone.tally.detections(100)
+    assert all(len(one["evidences"]) == 3 for one in told.tally.detections(100)[0] if one["count"] > 2)
 
 
 def test_nothing_is_lost_or_doubled_when_the_second_fails(
