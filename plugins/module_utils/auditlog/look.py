@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import typing as t
 
@@ -27,6 +28,8 @@ NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
 _VERSION = 1
 _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
+# What is made of events has no cycles: to look for them in all that is remembered takes a tenth of the time.
+_COLLECT_AFTER = 200_000
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
@@ -42,6 +45,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     paths = params["paths"] if params["paths"] is not None else list(DEFAULT_PATHS)
     scope = ScopeCoverage(SCOPE)
     run = _Run(params, checkpoint.state, scope)
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     try:
         run.read(paths, Deadline(params["time_budget"]))
         if checkpoint.problem:

@@ -12,7 +12,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import te
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions, ExecutionViews
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
