@@ -90,7 +90,7 @@ class CallFacts:
             if source in SOURCES:
                 wanted = _wanted(needs, views.fields_of(source) or frozenset(), "")
             elif number in of_calls:
-                wanted = _wanted(needs, views.SYSCALL_RECORD, "SYSCALL")
+                wanted = _wanted(needs, frozenset(views.SYSCALL_RECORD), "SYSCALL")
                 self._of_arguments[number] = _of_arguments(wanted or ())
             if wanted is not None:
                 clauses[number] = wanted
@@ -166,18 +166,15 @@ class CallFacts:
         rules, mixed = self._address.facts(bits)
         return self._facts(self._without(rules, 2, seen), mixed)
 
-    def change(self, subject: Activity, names: t.Iterable[bytes]) -> Facts:
-        """Return what follows from paths, and what is done to them. names: of PATH records, as they are there."""
+    def change(self, subject: Activity, paths: t.Iterable[tuple[bytes, bytes]]) -> Facts:
+        """Return what follows from paths, and what is done to them. paths: names and their types in PATH records."""
         seen = views.views(subject)
         bits = 0
         for view in seen:
             bits |= _bits(self._change, view)
-        table = self._change.table("name")
-        for name in names:
-            bits |= table.found(decode.value_text(b"name", name).lower())
-        table = self._change.table("nametype")
-        for path in subject.paths:
-            bits |= table.found(path.kind.lower())
+        names, kinds = self._change.table("name"), self._change.table("nametype")
+        for name, kind in paths:
+            bits |= names.found(decode.value_text(b"name", name).lower()) | kinds.found(kind.decode("ascii").lower())
         rules, mixed = self._change.facts(bits)
         rules &= self._of_paths | sum(self._masks[source] for source in {view.source for view in seen})
         return self._facts(self._without(rules, 1, seen), mixed)
@@ -292,7 +289,7 @@ def _of_arguments(clauses: t.Iterable[Clause]) -> list[Clause]:
 
 
 def _literal(text: t.Any) -> str:
-    return text if isinstance(text, str) else text[1]  # type: ignore[no-any-return]
+    return text if isinstance(text, str) else str(text[1])
 
 
 def _has(kind: str, texts: t.Iterable[t.Any], value: t.Any) -> bool:

@@ -68,7 +68,7 @@ _IN_KEY = SHAPE_FIELDS | CHANGE_FIELDS | ADDRESS_FIELDS | {"Container", "Module"
 # A PATH record as linux/kernel/auditsc.c writes it. The number of its inode says nothing.
 _PATH = re.compile(
     rb"(item=\d{1,9}) name=(\"[^\"\n\x1d]*\"|[0-9A-F]+|\(null\))"
-    rb"(?: inode=\d+( dev=\S+ mode=\w+ ouid=\d+ ogid=\d+ rdev=\S+))?((?: obj=\S+)? (?:name|obj)type=\w+)"
+    rb"(?: inode=\d+( dev=\S+ mode=\w+ ouid=\d+ ogid=\d+ rdev=\S+))?((?: obj=\S+)?) (?:name|obj)type=(\w+)"
     rb"((?: cap_\w+=\w+)*)"
     rb"(?:\x1d([^\n]*))?\Z"
 )
@@ -234,16 +234,17 @@ class Calls:
     def _new_paths(self, key: t.Any, shape: _Shape, found: Match) -> _Part:
         """Return what follows from paths; ``_SLOW`` where a rule is for one of their records."""
         kind, argument, cwd, *bodies = key
-        parsed = tuple(_path_of(body) for body in bodies if body is not None)
-        size = _ENTRY + len(cwd or b"") + sum(len(body) for body in bodies if body is not None)
-        if None in parsed:
+        present = [body for body in bodies if body is not None]
+        parsed = tuple(path for path in map(_path_of, present) if path is not None)
+        size = _ENTRY + len(cwd or b"") + sum(map(len, present))
+        if len(parsed) != len(present) or (cwd is not None and cwd[:1] == b'"' != cwd[-1:]):
             return _SLOW
         relative = not all(path[1][:2] == b'"/' for path in parsed)
         same = (kind, argument, cwd if relative else None, parsed)
         part = self._parsed.get(same)
         if part is None:
             subject = _Around(found, shape, None, None).subject()
-            facts = self._facts.change(subject, [path[1] for path in parsed])
+            facts = self._facts.change(subject, [(path[1], path[4]) for path in parsed])
             asks = self._facts.asks_paths(facts)
             if asks and not self._verdicts.ignores_paths(found.group()):
                 part = _SLOW
@@ -287,6 +288,6 @@ def _size(value: t.Any) -> int:
 
 
 def _path_of(body: bytes) -> tuple[t.Any, ...] | None:
-    """Return what a PATH record says; None for one that isn't as the kernel writes them, or may not be read so."""
-    found = _PATH.match(body) if b"msg='" not in body else None
+    """Return what a PATH record says; None for one that isn't as the kernel writes them."""
+    found = _PATH.match(body)
     return None if found is None else found.groups()

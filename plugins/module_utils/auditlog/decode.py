@@ -52,11 +52,12 @@ def unquoted(raw: bytes) -> bytes:
     return b"" if raw == b"(null)" else raw
 
 
-def body_fields(body: bytes) -> dict[str, str]:
+def body_fields(body: bytes, of_program: bool = True) -> dict[str, str]:
     """Return the fields of a record, decoded, in their order; the enriched ones (after the separator) too.
 
     Fields of the message of a user-space program are among them, the first of a name counts: a program that writes
-    ``auid=`` into its own message doesn't change the kernel's.
+    ``auid=`` into its own message doesn't change the kernel's. of_program: whether the record may have such a message;
+    in one of the kernel's, what looks like the beginning of one is part of a file's name.
     """
     kernel, _separator, enriched = body.partition(b"\x1d")
     found: dict[str, str] = {}
@@ -66,7 +67,7 @@ def body_fields(body: bytes) -> dict[str, str]:
             found = {"seresult": text(said.group(1)), "seperms": text(said.group(2)).replace(" ", ",")}
     elif kernel.startswith(b"login "):
         kernel = _OLD_LOGIN.sub(rb"\1_\2=", kernel)
-    message = _MESSAGE.search(kernel)
+    message = _MESSAGE.search(kernel) if of_program else None
     parts = [kernel] if message is None else [kernel[: message.start()], message.group(1)]
     for part in [*parts, enriched]:
         for name, value in _FIELD.findall(part):

@@ -39,6 +39,8 @@ _MESSAGE = re.compile(
     rb"(?:node=\S+ )?type=\S+ msg=\S+ +(?:user )?(?:pid=\d+ )?(uid=\d+ auid=\d+ )?(?:ses=\d+ )?([^\n]*)\n\Z"
 )
 
+_ACCOUNTS = frozenset((activity.UID, activity.AUID, activity.IDS))
+
 Numbers = t.FrozenSet[int]
 _NONE: Numbers = frozenset()
 # What is another one each time, of what rules for records may ask for.
@@ -165,6 +167,12 @@ class Verdicts:
             for number, entry in enumerate(compiled["rules"])
             if entry["condition"][0] != "listed" and fields_of(entry["condition"]) == {"Image"}
         }
+        # Rules that may match because of whatever field: they are tried with all views of their source.
+        self._anywhere = frozenset(
+            number
+            for number, entry in enumerate(compiled["rules"])
+            if any(field == ALL_FIELDS for _kind, field, _texts in entry.get("prefilter") or ())
+        )
         self._arguments = ArgumentIndex(compiled)
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
@@ -253,6 +261,9 @@ class Verdicts:
         beside = _NONE
         for source, name, getter, memo in shape.beside:
             value = parts[getter] if getter.__class__ is int else getter(raws)
+            if getter in _ACCOUNTS:
+                # They are called by their names where the daemon wrote those.
+                value = value, lines[0]
             numbers = memo.get(value)
             if numbers is None:
                 numbers = self._remembered(memo, value, source, name, event, raws)
@@ -287,7 +298,7 @@ class Verdicts:
             if source not in self._sources:
                 continue
             in_key, names = self._in_key(source, shape.executes)
-            numbers = set(rules.always(source))
+            numbers = set(rules.always(source)) | (self._anywhere & self._numbers[source])
             if beside:
                 numbers |= beside & self._numbers[source]
             for name in names:
@@ -304,11 +315,15 @@ class Verdicts:
         return Looked(tuple(hits), Views(about, lambda: seen)) if hits else NOTHING
 
     def _in_key(self, source: str, executes: bool) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Return the fields that follow from an event's key, and those of them that say which rules to try."""
+        """Return the fields that follow from an event's key, and which say which rules to try.
+
+        Those are of them, or of other records than most calls have; where one is of those nothing is remembered.
+        """
         found = self._fields.get((source, executes))
         if found is None:
             in_key = rawfields.in_key(source, executes)
-            found = in_key, tuple(name for name in self._rules.indexed(source) if name in in_key)
+            names = (name for name in self._rules.indexed(source) if name in in_key or name not in rawfields.CALL)
+            found = in_key, tuple(name for name in names if name != ALL_FIELDS)
             self._fields[source, executes] = found
         return found
 
@@ -385,7 +400,7 @@ class Verdicts:
         rules = self._rules
         names = [name for name in rules.indexed("auditd") if name in rawfields.RECORD_KEY]
         found = rules.always("auditd").union(*(rules.candidates("auditd", name, call.get(name)) for name in names))
-        found &= self.record_rules.relevant(b"SYSCALL")
+        found = (found | self._anywhere) & self.record_rules.relevant(b"SYSCALL")
         call.asked.clear()
         matching: Numbers | None = frozenset(rules.try_rules(found, call))
         asked = {name for name in call.asked if call.has(name)} - rawfields.RECORD_KEY
@@ -419,7 +434,7 @@ class Verdicts:
             numbers = self._rules.always("auditd").union(
                 *(self._rules.candidates("auditd", name, view.get(name)) for name in self.record_rules.names(kind))
             )
-            numbers &= relevant
+            numbers = (numbers | self._anywhere) & relevant
             # Nothing that was asked for to find them counts, where there are none.
             matching = frozenset(self._rules.try_rules(numbers, view)) if numbers else _NONE
             known = constant | matching, not rawfields.beside_key(kind, set(view.asked))

@@ -15,7 +15,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, recordrules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity, PathItem
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, Maker, RecordView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
@@ -418,7 +418,8 @@ def message_fields(kind: bytes, body: bytes) -> dict[str, str]:
 def record_fields(kind: bytes, body: bytes) -> dict[str, str]:
     """Return a record's fields by their names in the log, and ``type``."""
     fields = {"type": decode.text(kind)}
-    fields.update((name, value) for name, value in decode.body_fields(body).items() if name not in _VARIABLE)
+    found = decode.body_fields(body, kind not in recordrules.FIELDS)
+    fields.update((name, value) for name, value in found.items() if name not in _VARIABLE)
     if kind == b"PROCTITLE":
         fields["proctitle"] = fields.get("proctitle", "").replace("\0", " ")
     return fields

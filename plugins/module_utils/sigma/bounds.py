@@ -39,11 +39,11 @@ def at_most(node: Node, fields: t.AbstractSet[str]) -> Condition | None:
 def _bound(node: Node, fields: t.AbstractSet[str], upper: bool) -> _Bound:
     kind = node[0]
     if kind == "not":
-        bound = _bound(node[1], fields, not upper)
-        return (not bound) if isinstance(bound, bool) else negated(bound)
+        bound: _Bound = _bound(node[1], fields, not upper)
+        return not bound if isinstance(bound, bool) else negated(bound)
     if kind in ("and", "or"):
         # What decides the whole by itself.
-        decides = kind == "or"
+        decides: bool = kind == "or"
         bounds = [_bound(part, fields, upper) for part in node[1]]
         if any(bound is decides for bound in bounds):
             return decides
