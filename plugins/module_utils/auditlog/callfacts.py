@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import FIELDS, RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.bounds import at_most
@@ -55,6 +56,11 @@ _GROUPS = {
     **dict.fromkeys(ADDRESS_FIELDS, "address"),
 }
 _PATH = b"PATH"
+_MOST_KEPT = 4_000
+_MOST_BYTES = 2 * 1024 * 1024
+_LONGEST = 256
+# About what an entry takes besides its text.
+_ENTRY = 200
 # Kinds of what clauses ask for; see ``sieve``.
 _WITHIN, _WHOLE = ("gram", "part"), ("equals", "base")
 _ARGUMENTS: t.Mapping[str, int] = {"a0": activity.A0, "a1": activity.A1, "a2": activity.A2, "a3": activity.A3}
@@ -109,9 +115,15 @@ class CallFacts:
             _bounds(entries, clauses, fields)
             for fields in (SHAPE_FIELDS | _RECORD_FIELDS, CHANGE_FIELDS, ADDRESS_FIELDS)
         ]
+        self._fields = {
+            source: [field for field in self._change.fields if field in (views.fields_of(source) or ())]
+            for source in SOURCES
+        }
         # Whether a rule matches each record of a path, whatever it holds.
         self._every_path = bool(record_rules.constant(_PATH))
         self._shared: dict[int, int] = {}
+        # What is for a text in a field; few are different in those of a change but for the names of files.
+        self._found: Kept[tuple[str, t.Any], int] = Kept(_MOST_KEPT, _MOST_BYTES)
 
     def shape(self, subject: Activity, failed: bool) -> Facts:
         """Return what follows from which call it is, and who calls."""
@@ -171,13 +183,24 @@ class CallFacts:
         seen = views.views(subject)
         bits = 0
         for view in seen:
-            bits |= _bits(self._change, view)
-        names, kinds = self._change.table("name"), self._change.table("nametype")
+            for field in self._fields[view.source]:
+                for text in texts_of(view.get(field)):
+                    bits |= self._bits_of(field, text)
         for name, kind in paths:
-            bits |= names.found(decode.value_text(b"name", name).lower()) | kinds.found(kind.decode("ascii").lower())
+            bits |= self._bits_of("name", decode.value_text(b"name", name))
+            bits |= self._bits_of("nametype", kind.decode("ascii"))
         rules, mixed = self._change.facts(bits)
         rules &= self._of_paths | sum(self._masks[source] for source in {view.source for view in seen})
         return self._facts(self._without(rules, 1, seen), mixed)
+
+    def _bits_of(self, field: str, text: str) -> int:
+        key = field, text
+        bits = self._found.get(key)
+        if bits is None:
+            bits = self._change.table(field).found(text.lower())
+            if len(text) <= _LONGEST:
+                self._found.keep(key, bits, _ENTRY + len(text))
+        return bits
 
     def asks_paths(self, facts: Facts) -> bool:
         """Return whether a rule may match a record of a path."""
@@ -203,13 +226,13 @@ class CallFacts:
 
     def _without(self, rules: int, group: int, seen: t.Sequence[LazyView]) -> int:
         """Leave out the rules that are false for each view because of the fields of a group."""
-        for source, bounds in self._bounds[group].items():
-            if not rules & self._masks[source]:
-                continue
-            several = [Values(view) for view in seen if view.source == source]
-            for number, bound in bounds:
-                if rules >> number & 1 and several and not any(_may(bound, values) for values in several):
-                    rules &= ~(1 << number)
+        for source, (mask, bounds) in self._bounds[group].items():
+            left = rules & mask
+            several = [Values(view) for view in seen if view.source == source] if left else ()
+            if several:
+                for number in _numbers(left):
+                    if not any(_may(bounds[number], values) for values in several):
+                        rules ^= 1 << number
         return rules
 
 
@@ -240,9 +263,9 @@ def _bits(group: Group, view: LazyView) -> int:
 
 def _bounds(
     entries: t.Sequence[t.Mapping[str, t.Any]], numbers: t.Iterable[int], fields: t.AbstractSet[str]
-) -> dict[str, list[tuple[int, Condition]]]:
-    """Return by source what fields can rule out."""
-    found: dict[str, list[tuple[int, Condition]]] = {}
+) -> dict[str, tuple[int, dict[int, Condition]]]:
+    """Return by source which rules fields can rule out, as a set and with what does."""
+    found: dict[str, dict[int, Condition]] = {}
     for number in numbers:
         if number < len(entries):
             try:
@@ -251,8 +274,8 @@ def _bounds(
                 # This host's Python can't use it, and the engine never matches it.
                 continue
             if bound is not None:
-                found.setdefault(entries[number]["source"], []).append((number, bound))
-    return found
+                found.setdefault(entries[number]["source"], {})[number] = bound
+    return {source: (sum(1 << number for number in bounds), bounds) for source, bounds in found.items()}
 
 
 def _wanted(needs: t.Sequence[Clause], has: t.AbstractSet[str], kind: str) -> list[Clause] | None:
