@@ -13,6 +13,7 @@ import re
 import subprocess
 import typing as t
 
+from tests.integration import _keep
 from tests.support import paths
 from tests.support.controllers import Controller
 
@@ -65,6 +66,7 @@ class Scanner:
         command = [self.controller.program("ansible-playbook"), str(playbook), "--inventory", str(self.inventory)]
         command += ["--extra-vars", json.dumps(self._variables(variables)), *arguments]
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(paths.COLLECTIONS), "LC_ALL": "C.UTF-8"}
+        environment |= _keep.ENVIRONMENT
         return subprocess.Popen(
             command,
             env=environment,
@@ -78,7 +80,7 @@ class Scanner:
     def module(self, name: str, host: str, *arguments: str, check: bool = True, **options: t.Any) -> dict[str, t.Any]:
         """Run one of the collection's actions on a host in a play of its own, as root, and return its result."""
         self._result.unlink(missing_ok=True)
-        self.play(self.action(name, host, **options), *arguments)
+        self.play(self.action(name, host, **options), *arguments, environment=_keep.ENVIRONMENT)
         found: dict[str, t.Any] = json.loads(self._result.read_text(encoding="utf-8"))
         assert not (check and found.get("failed")), found["msg"]
         return found
@@ -93,18 +95,7 @@ class Scanner:
                 "register": "result",
                 "ignore_errors": True,
             },
-            {
-                "name": "Keep",
-                "ansible.builtin.copy": {
-                    "content": "{{ result | to_json }}",
-                    "dest": str(self._result),
-                    "mode": "0600",
-                },
-                "delegate_to": "localhost",
-                "become": False,
-                "check_mode": False,
-                "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-            },
+            _keep.task("result", self._result),
         ]
         play = {"name": "One action", "hosts": host, "become": True, "gather_facts": False, "tasks": tasks}
         playbook = self.directory / "action.yml"

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 import yaml
 
+from tests.integration import _keep
 from tests.support.controllers import Controller, controller
 
 _RULE = {
@@ -68,13 +69,7 @@ class Host:
                 "register": "recorded",
                 "when": record,
             },
-            {
-                "ansible.builtin.copy": {
-                    "content": "{{ {'looked': looked, 'recorded': recorded} | to_json }}",
-                    "dest": str(self._directory / "answer.json"),
-                },
-                "check_mode": False,
-            },
+            _keep.task("{'looked': looked, 'recorded': recorded}", self._directory / "answer.json"),
         ]
         play = [{"name": "Look", "hosts": "all", "gather_facts": False, "tasks": tasks}]
         (self._directory / "play.yml").write_text(yaml.safe_dump(play))
@@ -83,7 +78,7 @@ class Host:
             *arguments,
             inventory=self._directory / "hosts",
             state=self._directory,
-            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1"},
+            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1", **_keep.ENVIRONMENT},
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return t.cast("dict[str, t.Any]", json.loads((self._directory / "answer.json").read_text()))

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
+from tests.integration import _keep
 from tests.support.controllers import Controller, controller
 from tests.unit.plugins.plugin_utils.ocsf import schema
 from tests.unit.plugins.plugin_utils.store.samples import checked, finding
@@ -37,14 +38,7 @@ class Play:
 
     def run(self, *tasks: dict[str, t.Any], arguments: t.Sequence[str] = (), **variables: t.Any) -> t.Any:
         """Run tasks and return what they registered as ``answer``."""
-        keep = {
-            "ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": str(self.answer)},
-            "delegate_to": "localhost",
-            "connection": "local",
-            "run_once": True,
-            "check_mode": False,
-            "when": "answer is defined",
-        }
+        keep = _keep.task("answer", self.answer, run_once=True, when="answer is defined")
         play = {"name": "Try", "hosts": "all", "gather_facts": False, "tasks": [*tasks, keep]}
         (self._directory / "play.yml").write_text(yaml.safe_dump([play]))
         (self._directory / "variables.json").write_text(json.dumps(variables))
@@ -56,7 +50,7 @@ class Play:
             *arguments,
             inventory=self._directory / "hosts",
             state=self._directory,
-            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1"},
+            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1", **_keep.ENVIRONMENT},
         )
         self.output = answer.stdout + answer.stderr
         return json.loads(self.answer.read_text()) if self.answer.exists() else None

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity imp
 from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet
 from tests.fleet.hosts import Host
-from tests.integration import _scans
+from tests.integration import _keep, _scans
 from tests.support import require
 from tests.support.controllers import Controller
 
@@ -279,7 +279,7 @@ def test_what_files_are_called_is_only_text(
     _check_what_is_shown(answer, scanner)
 
     # The review of the guide, in Ansible's own callback.
-    answer = scanner.play(_review(scanner), "--diff", "-v", environment={_MARKER: str(marker)})
+    answer = scanner.play(_review(scanner), "--diff", "-v", environment={_MARKER: str(marker), **_keep.ENVIRONMENT})
     _check_what_is_shown(answer, scanner)
     told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
     assert _subjects(found["subject"] for found in told["findings"]) == {*changed, *created, link}
@@ -293,16 +293,7 @@ def _review(scanner: _scans.Scanner) -> pathlib.Path:
     integrity = {"bulwark.servers.file_integrity_info": {}, "register": "integrity"}
     table = "{{ integrity.findings | bulwark.servers.findings_table(integrity.coverage, host=inventory_hostname) }}"
     ask = {"bulwark.servers.findings_info": {}, "register": "told"}
-    keep = {
-        "ansible.builtin.copy": {
-            "content": "{{ told | to_json }}",
-            "dest": f"{scanner.directory}/told.json",
-            "mode": "0600",
-        },
-        "delegate_to": "localhost",
-        "become": False,
-        "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-    }
+    keep = _keep.task("told", f"{scanner.directory}/told.json")
     accept = "{{ [integrity.changes[0].path] + integrity.changes[1:] | map(attribute='id') }}"
     accepting = {"bulwark.servers.file_integrity": {"accept": accept, "reason": "{{ integrity.changes[0].path }}"}}
     store = {"store": scanner.store_url}

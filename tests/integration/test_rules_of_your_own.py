@@ -11,6 +11,7 @@ import typing as t
 
 import yaml
 
+from tests.integration import _keep
 from tests.support.controllers import controller
 
 _LINUX = {"product": "linux", "category": "process_creation"}
@@ -70,14 +71,13 @@ def test_rules_filters_and_lists_of_the_user_s(tmp_path: pathlib.Path) -> None:
         "own_rules": False,
         "state_dir": f"{tmp_path}/state-{{{{ inventory_hostname }}}}",
     }
-    keep = {"content": "{{ looked | to_json }}", "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.json"}
     play = {
         "name": "Look",
         "hosts": "all",
         "gather_facts": False,
         "tasks": [
             {"bulwark.servers.audit_events_info": look, "register": "looked"},
-            {"ansible.builtin.copy": keep},
+            _keep.task("looked", f"{tmp_path}/{{{{ inventory_hostname }}}}.json"),
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
@@ -85,7 +85,12 @@ def test_rules_filters_and_lists_of_the_user_s(tmp_path: pathlib.Path) -> None:
         tmp_path / "play.yml",
         inventory=tmp_path / "hosts",
         state=tmp_path,
-        environment={"ANSIBLE_NOCOLOR": "1", "XDG_CACHE_HOME": str(tmp_path / "cache"), "COLUMNS": "400"},
+        environment={
+            "ANSIBLE_NOCOLOR": "1",
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "COLUMNS": "400",
+            **_keep.ENVIRONMENT,
+        },
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for host in ("one", "two"):

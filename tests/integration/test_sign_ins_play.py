@@ -13,6 +13,7 @@ import typing as t
 import pytest
 import yaml
 
+from tests.integration import _keep
 from tests.support import paths
 from tests.support.controllers import Controller, controller
 
@@ -55,13 +56,7 @@ class Host:
             },
             {"bulwark.servers.sign_in_info": shared, "register": "looked"},
             {"bulwark.servers.findings": keep, "when": record},
-            {
-                "ansible.builtin.copy": {
-                    "content": "{{ looked | to_json }}",
-                    "dest": str(self._directory / "answer.json"),
-                },
-                "check_mode": False,
-            },
+            _keep.task("looked", self._directory / "answer.json"),
         ]
         play = [{"name": "Look", "hosts": "all", "gather_facts": False, "tasks": tasks}]
         self.play(yaml.safe_dump(play), *(["--check"] if check else []))
@@ -75,7 +70,7 @@ class Host:
             *arguments,
             inventory=self._directory / "hosts",
             state=self._directory,
-            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1"},
+            environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1", **_keep.ENVIRONMENT},
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
