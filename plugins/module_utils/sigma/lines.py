@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import Words
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import Words, places
 
 LINES = ("CommandLine", "ParentCommandLine", "GrandparentCommandLine")
 # With the one whose values are single arguments.
 OF_LINES = (*LINES, "Argv")
 # What is looked for in a command line, wherever in it that is.
 WITHIN = ("gram", "part", "word")
-_MOST_ARGUMENTS = 20_000
+_MOST_ARGUMENTS = 40_000
 _MOST_NUMBERS = 5_000
 _MOST_SEEN = 5_000
 _LONGEST_ARGUMENT = 256
@@ -42,7 +42,7 @@ class Lines(t.Generic[_R]):
         self._asked: list[tuple[str, int]] = []
         self._always = 0
         self._words = Words()
-        # Beyond the bits of places are those of phrases, to be looked for in the whole line.
+        # Beyond the bits of places are those of phrases, to be looked for in the whole line: two for each.
         self._phrases: dict[str, int] = {}
         self._make: t.Callable[[t.Sequence[int]], _R] | None = None
         self._known: dict[bytes, int] = {}
@@ -72,10 +72,10 @@ class Lines(t.Generic[_R]):
         """make: turns what a line is for, the bits for each of ``LINES``, into what ``found`` returns."""
         self._make = make
         self._asked = [("CommandLine" if field == "Argv" else field, bit) for field, bit in self._places]
+        width = len(self._asked)
         for place, phrase in enumerate(self._phrases):
-            # All but the first and the last are words as a whole.
-            words = ["%s " % phrase.split(" ")[0], *(" %s " % word for word in phrase.split(" ")[1:-1])]
-            self._words.add(1 << len(self._asked) + place, "part", max([*words, " " + phrase.split(" ")[-1]], key=len))
+            for number, word in enumerate(_two_words(phrase)):
+                self._words.add(1 << width + number * len(self._phrases) + place, "part", word)
         self._words.seal()
 
     def found(self, arguments: t.Sequence[bytes]) -> _R:
@@ -118,8 +118,9 @@ class Lines(t.Generic[_R]):
 
     def _for(self, bits: int) -> _R | _Seen:
         """Return what is known of a line whose arguments are for something."""
-        width = len(self._asked)
-        chosen = bits >> width
+        width, count = len(self._asked), len(self._phrases)
+        # Those of which there are both words.
+        chosen = (bits >> width) & (bits >> width + count)
         bits &= (1 << width) - 1
         if not chosen:
             return self._result(bits)
@@ -161,14 +162,14 @@ class Lines(t.Generic[_R]):
         return result
 
 
+def _two_words(phrase: str) -> list[str]:
+    """Return the longest two words of a phrase, with a blank where one has to be beside them."""
+    words = phrase.split(" ")
+    last = len(words) - 1
+    bounded = [" " * (place > 0) + word + " " * (place < last) for place, word in enumerate(words) if word]
+    return sorted(bounded, key=len)[-2:]
+
+
 def _with_one_blank(text: str) -> str:
     """Return a text with one blank at each end that has any."""
     return " " * text.startswith(" ") + text.strip(" ") + " " * text.endswith(" ")
-
-
-def places(bits: int) -> t.Iterator[int]:
-    """Return the places of the bits that are set, the lowest first."""
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest

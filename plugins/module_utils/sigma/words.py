@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What rules look for in command lines, found in one argument: a line is new more often than its arguments are.
 
-What has a blank in it may begin in one argument and end in another. It is looked for in the whole line, where a word of
-it is there: see ``lines``.
+What has a blank in it may begin in one argument and end in another. It is looked for in the whole line, where words of
+it are there: see ``lines``. Arguments that are new differ from others in their numbers mostly; so what is looked for
+without regard to digits is remembered, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import typing as t
 # Texts are found by so many characters of them that are in few others; shorter ones by two.
 _GRAM = 4
 _PAIR = 2
+_DIGITS = str.maketrans("123456789", "000000000")
+_MOST_KNOWN = 5_000
+_LONGEST = 256
 
 
 class Literals:
@@ -81,35 +85,79 @@ class _Rarest:
         return min(self._parts(text), key=lambda part: (self._seen[part], part))
 
 
+class _Found(t.NamedTuple):
+    """What is known of texts that differ in digits only. tests: what is in them if the digits are the same."""
+
+    bits: int
+    tests: tuple[tuple[str, int], ...]
+
+
 class Words:
     """What is looked for in an argument, and in its words. ``add`` all of it, and ``seal`` it."""
 
     def __init__(self) -> None:
+        self._texts: dict[str, int] = {}
         self._within = Literals()
         self._whole: dict[str, int] = {}
         self._bases: dict[str, int] = {}
         self._long: list[tuple[int, int]] = []
+        self._width = 0
+        self._tests: list[tuple[str, int]] = []
+        self._known: dict[str, _Found] = {}
 
     def add(self, bit: int, kind: str, text: str, gram: str = "") -> None:
         """kind: ``part`` is somewhere in an argument that has a blank before and after it, ``equals`` is all of it,
         ``base`` what comes after its last slash; ``word`` is the number of characters that a word has at least."""
-        if kind == "part":
-            self._within.add(text, bit, gram)
-        elif kind == "word":
+        self._width = max(self._width, bit.bit_length())
+        if kind == "word":
             self._long.append((int(text), bit))
-        else:
+        elif kind != "part":
             table = self._whole if kind == "equals" else self._bases
             table[text] = table.get(text, 0) | bit
+        elif text.translate(_DIGITS) == text:
+            self._within.add(text, bit, gram)
+        else:
+            self._texts[text] = self._texts.get(text, 0) | bit
 
     def seal(self) -> None:
+        self._tests = list(self._texts.items())
+        for place, (text, _bit) in enumerate(self._tests):
+            self._within.add(text.translate(_DIGITS), 1 << (self._width + place))
         self._within.seal()
 
     def found(self, text: str) -> int:
         """text: an argument, in lower case."""
-        bits = self._within.found(" %s " % text) | self._whole.get(text, 0)
+        form = text.translate(_DIGITS)
+        bits, tests = self._known.get(form) or self._new(form)
+        if tests:
+            padded = " %s " % text
+            for literal, bit in tests:
+                if literal in padded:
+                    bits |= bit
+        if text in self._whole:
+            bits |= self._whole[text]
         if self._bases:
             bits |= self._bases.get(text[text.rfind("/") + 1 :], 0)
-        for count, bit in self._long:
-            if len(text) >= count and max(map(len, text.split(" "))) >= count:
-                bits |= bit
         return bits
+
+    def _new(self, form: str) -> _Found:
+        """Return what there is in a text in which each digit is a zero."""
+        bits = self._within.found(" %s " % form)
+        for count, bit in self._long:
+            if len(form) >= count and max(map(len, form.split(" "))) >= count:
+                bits |= bit
+        chosen = bits >> self._width
+        found = _Found(bits & ((1 << self._width) - 1), tuple(self._tests[place] for place in places(chosen)))
+        if len(form) <= _LONGEST:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[form] = found
+        return found
+
+
+def places(bits: int) -> t.Iterator[int]:
+    """Return the places of the bits that are set, the lowest first."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
