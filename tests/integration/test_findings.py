@@ -55,6 +55,13 @@ class Play:
         self.output = answer.stdout + answer.stderr
         return json.loads(self.answer.read_text()) if self.answer.exists() else None
 
+    def each(self, *tasks: dict[str, t.Any], **variables: t.Any) -> list[t.Any]:
+        """Run tasks one after the other, whether they fail or not, and return what each of them answered."""
+        named = [{**given, "register": f"answer{number}", "ignore_errors": True} for number, given in enumerate(tasks)]
+        answers = ", ".join(f"answer{number}" for number in range(len(tasks)))
+        collect = {"ansible.builtin.set_fact": {"answer": "{{ [%s] }}" % answers}, "run_once": True}
+        return t.cast("list[t.Any]", self.run(*named, collect, **variables))
+
 
 @pytest.fixture
 def play(ansible: Controller, tmp_path: pathlib.Path) -> Play:
@@ -159,9 +166,9 @@ def test_decisions_are_kept_and_made_only_once(play: Play) -> None:
     assert [item["status"] for item in answer["findings"]] == ["suppressed", "suppressed"]
     assert answer["suppressions"][0]["by"] == "alice"
     lift = task("findings", "answer", once=True, state="unsuppressed", host="web*", reason="over")
-    assert [play.run(lift)["changed"], play.run(lift)["changed"]] == [True, False]
     uid = answer["findings"][0]["uid"]
-    assert [play.run(twice, uid=uid)["changed"], play.run(twice, uid=uid)["changed"]] == [True, False]
+    decided = play.each(lift, lift, twice, twice, uid=uid)
+    assert [made["changed"] for made in decided] == [True, False, True, False]
 
 
 def test_what_a_host_called_its_files_is_only_ever_text(play: Play, tmp_path: pathlib.Path) -> None:
@@ -182,30 +189,29 @@ def test_what_a_host_called_its_files_is_only_ever_text(play: Play, tmp_path: pa
     assert not proof.exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"state": "resolved", "reason": "x"}, "state is resolved but any of the following are missing: uids, alert"),
-        ({"state": "suppressed", "host": "*", "reason": "x", "until": "soon"}, "'soon' is no time: write a date"),
-        (
-            {"state": "suppressed", "host": "*", "reason": "x", "until": "2020-01-01"},
-            "a suppression must end in the fut",
-        ),
-        ({"state": "recorded", "run": "lost", "capability": "x", "result": {}}, "there is no run 'lost' in the store"),
-        (
-            {"state": "suppressed", "alert": "fim_file_modifed", "host": "*", "reason": "x"},
-            "there is no alert 'fim_file_modifed': did you mean fim_file_modified",
-        ),
-        ({"state": "resolved", "host": "*", "reason": "x", "store": "mysql://u:geheim@h/d"}, "not with 'mysql'"),
-    ],
-)
-def test_a_mistake_is_explained_in_one_sentence(play: Play, options: dict[str, t.Any], message: str) -> None:
-    attempt = {**task("findings", "answer", once=True, **options), "ignore_errors": True}
-    answer = play.run(attempt)
-    assert answer["failed"]
-    assert message in answer["msg"]
-    assert "\n" not in answer["msg"]
-    assert "geheim" not in answer["msg"]
+_MISTAKES: list[tuple[dict[str, t.Any], str]] = [
+    ({"state": "resolved", "reason": "x"}, "state is resolved but any of the following are missing: uids, alert"),
+    ({"state": "suppressed", "host": "*", "reason": "x", "until": "soon"}, "'soon' is no time: write a date"),
+    (
+        {"state": "suppressed", "host": "*", "reason": "x", "until": "2020-01-01"},
+        "a suppression must end in the fut",
+    ),
+    ({"state": "recorded", "run": "lost", "capability": "x", "result": {}}, "there is no run 'lost' in the store"),
+    (
+        {"state": "suppressed", "alert": "fim_file_modifed", "host": "*", "reason": "x"},
+        "there is no alert 'fim_file_modifed': did you mean fim_file_modified",
+    ),
+    ({"state": "resolved", "host": "*", "reason": "x", "store": "mysql://u:geheim@h/d"}, "not with 'mysql'"),
+]
+
+
+def test_a_mistake_is_explained_in_one_sentence(play: Play) -> None:
+    attempts = [task("findings", once=True, **options) for options, _message in _MISTAKES]
+    for (_options, message), answer in zip(_MISTAKES, play.each(*attempts), strict=True):
+        assert answer["failed"]
+        assert message in answer["msg"]
+        assert "\n" not in answer["msg"]
+        assert "geheim" not in answer["msg"]
     assert "Traceback" not in play.output
 
 
@@ -219,11 +225,9 @@ def test_a_store_that_does_not_work_is_explained_once(play: Play, tmp_path: path
         "postgresql://u:geheim@127.0.0.1:1/d": "the store postgresql://u:***@127.0.0.1:1/d does not answer: connection "
         'to server at "127.0.0.1", port 1 failed: Connection refused; start the server, or correct the URL',
     }
-    for url, message in words.items():
-        attempt = {**task("findings_run", "answer", once=True, state="pruned", older_than="1d", store=url)}
-        answer = play.run({**attempt, "ignore_errors": True})
-        assert answer["msg"] == message
-        assert "caused by" not in play.output
+    prune = [task("findings_run", once=True, state="pruned", older_than="1d", store=url) for url in words]
+    assert [answer["msg"] for answer in play.each(*prune)] == list(words.values())
+    assert "caused by" not in play.output
 
 
 def test_a_delegated_look_is_about_the_host_it_was_delegated_to(play: Play) -> None:
@@ -238,13 +242,13 @@ def test_a_delegated_look_is_about_the_host_it_was_delegated_to(play: Play) -> N
 
 def test_what_is_over_is_removed_and_a_host_forgotten(play: Play) -> None:
     play.run(START, RECORD, FINISH, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
-    prune = task("findings_run", "answer", once=True, state="pruned", older_than="1d")
-    assert play.run(prune)["removed"] == {"findings": 0, "runs": 0}
-    forget = task("findings_run", "answer", once=True, state="forgotten", hosts=["web2"])
-    answer = play.run(forget)
-    assert (answer["changed"], answer["removed"]) == (True, {"findings": 1, "coverage": 1, "seals": 0})
-    assert not play.run(forget)["changed"]
-    assert [item["host"] for item in play.run(ASK)["findings"]] == ["web1"]
+    prune = task("findings_run", once=True, state="pruned", older_than="1d")
+    forget = task("findings_run", once=True, state="forgotten", hosts=["web2"])
+    pruned, forgotten, again, left = play.each(prune, forget, forget, ASK)
+    assert pruned["removed"] == {"findings": 0, "runs": 0}
+    assert (forgotten["changed"], forgotten["removed"]) == (True, {"findings": 1, "coverage": 1, "seals": 0})
+    assert not again["changed"]
+    assert [item["host"] for item in left["findings"]] == ["web1"]
 
 
 def test_a_run_is_judged_by_its_own_hosts(play: Play) -> None:
@@ -264,15 +268,17 @@ def test_a_run_is_judged_by_its_own_hosts(play: Play) -> None:
 def test_a_capability_is_forgotten_whatever_its_name_is(play: Play) -> None:
     plan = {"state": "recorded", "run": "{{ opened.run.id }}", "result": UNREACHABLE, "capability": "file_integrty"}
     play.run(START, RECORD, task("findings", **plan), results={"web1": found(finding()), "web2": found()})
-    forget = task("findings_run", "answer", once=True, state="forgotten", capabilities=["file_integrty"])
-    some = task("findings_run", "answer", once=True, state="forgotten", capabilities=["file_integrty"], hosts=["web2"])
-    none = task("findings_run", "answer", once=True, state="forgotten", capabilities=["file_integrty"], hosts=[])
-    assert play.run(none)["removed"] == {"findings": 0, "coverage": 0, "seals": 0}
-    assert play.run(some)["removed"] == {"findings": 0, "coverage": 1, "seals": 0}
-    assert play.run(forget)["removed"] == {"findings": 0, "coverage": 1, "seals": 0}
-    answer = play.run(ASK)
-    assert {item["capability"] for item in answer["coverage"]} == {"file_integrity"}
-    assert len(answer["findings"]) == 1
+    forget = task("findings_run", once=True, state="forgotten", capabilities=["file_integrty"])
+    some = task("findings_run", once=True, state="forgotten", capabilities=["file_integrty"], hosts=["web2"])
+    none = task("findings_run", once=True, state="forgotten", capabilities=["file_integrty"], hosts=[])
+    *forgotten, left = play.each(none, some, forget, ASK)
+    assert [answer["removed"] for answer in forgotten] == [
+        {"findings": 0, "coverage": 0, "seals": 0},
+        {"findings": 0, "coverage": 1, "seals": 0},
+        {"findings": 0, "coverage": 1, "seals": 0},
+    ]
+    assert {item["capability"] for item in left["coverage"]} == {"file_integrity"}
+    assert len(left["findings"]) == 1
 
 
 def test_a_misspelt_alert_and_a_store_that_is_not_there_are_no_empty_answers(
