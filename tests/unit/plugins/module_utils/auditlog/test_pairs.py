@@ -135,31 +135,42 @@ def chunks(text: bytes, size: int) -> t.Iterator[bytes]:
         start = end
 
 
-@pytest.mark.parametrize("place", [0, 1, 4, 11, 1_000])
+def read_by(reader: Reader, both: pairs.Pairs | None, parts: t.Iterable[bytes]) -> dict[str, t.Any]:
+    """Read chunks; return all that is known then."""
+    for chunk in parts:
+        reader.read(chunk) if both is None else both.read(chunk)
+    if both is not None:
+        both.flush()
+        both.close()
+    reader.finish(0)
+    numbers = reader.events, reader.damaged, reader.tally.events, reader.first_time
+    return {"found": reader.tally.detections(1_000), "state": reader.state(), "of": numbers, "said": reader.problems}
+
+
+def killed_after(parts: t.Sequence[bytes], number: int, pids: list[int]) -> t.Iterator[bytes]:
+    """Return chunks, and kill a process when it was given so many."""
+    yield from parts[:number]
+    os.kill(pids[-1], signal.SIGKILL)
+    yield from parts[number:]
+
+
+@pytest.mark.parametrize("since", [None, 1_780_000_010.0])
+@pytest.mark.parametrize("place", [1, 2, 5, 12, 40])
 def test_what_goes_on_to_the_next_run_is_the_same(
-    place: int, started: list[int], log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    place: int, since: float | None, started: list[int], log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what correlations know, and when the second process is killed where others were answered before."""
     monkeypatch.setattr(pairs, "_STEP_BYTES", 100_000)
     compiled = payload.unpack(content())
-    alone, together = Reader(compiled, {}), Reader(compiled, {})
     text = log.read_bytes()
     parts = list(chunks(text, 20_000))
     assert len(parts) > 40
+    alone, together = Reader(compiled, {}, since), Reader(compiled, {}, since)
+    expected = read_by(alone, None, parts)
     both = pairs.Pairs(together, len(text))
-    for number, chunk in enumerate(parts):
-        alone.read(chunk)
-        both.read(chunk)
-        if number == place:
-            os.kill(started[0], signal.SIGKILL)
-    both.flush()
-    both.close()
-    for reader in (alone, together):
-        reader.finish(0)
-    assert alone.state()["correlations"]["correlations"]
-    assert together.state() == alone.state()
-    assert together.tally.detections(1_000) == alone.tally.detections(1_000)
-    assert (together.events, together.damaged, together.problems) == (alone.events, alone.damaged, alone.problems)
+    assert read_by(together, both, killed_after(parts, place, started)) == expected
+    assert expected["state"]["correlations"]["correlations"]
+    assert expected["found"][0]
 
 
 def test_how_often_a_rule_took_too_long_is_counted_once(started: list[int], log: pathlib.Path) -> None:
@@ -176,17 +187,10 @@ def test_how_often_a_rule_took_too_long_is_counted_once(started: list[int], log:
     for number, found in enumerate(reversed([*re.finditer(rb' a0=(?=")', text)][::20])):
         text = text[: found.end()] + b'"%dz' % number + b"z" * 600 + text[found.end() + 1 :]
     alone, together = Reader(compiled, {}), Reader(compiled, {})
+    parts = list(chunks(text, 100_000))
+    expected = read_by(alone, None, parts)
     both = pairs.Pairs(together, len(text))
-    for number, chunk in enumerate(chunks(text, 100_000)):
-        alone.read(chunk)
-        both.read(chunk)
-        if number == 2:
-            os.kill(started[0], signal.SIGKILL)
-    both.flush()
-    both.close()
-    for reader in (alone, together):
-        reader.finish(0)
-    assert together.problems == alone.problems
+    assert read_by(together, both, killed_after(parts, 3, started)) == expected
     assert len(alone.problems) == 1
     assert int(re.findall(r"for (\d+) events", alone.problems[0])[0]) > 20
 
