@@ -77,6 +77,11 @@ def body_fields(body: bytes, of_program: bool = True) -> dict[str, str]:
     return found
 
 
+def is_encoded(name: str) -> bool:
+    """Return whether a field may be in hexadecimal."""
+    return name.encode("utf-8") in _ENCODED
+
+
 def value_text(name: bytes, value: bytes) -> str:
     if value[:1] in (b'"', b"'"):
         quote = value[:1]

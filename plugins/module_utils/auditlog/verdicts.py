@@ -12,17 +12,16 @@ the verdict is exactly what the rules would say, and a command that is repeated 
 from __future__ import annotations
 
 import functools
-import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.messages import Messages
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import ArgumentIndex, RecordRules
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
 
@@ -34,10 +33,6 @@ _MOST_VALUES = 5_000
 _LONGEST_VALUE = 256
 # Places before this one are for views of what a call means; this one is its SYSCALL record, then come the others.
 _CALL = 8
-
-_MESSAGE = re.compile(
-    rb"(?:node=\S+ )?type=\S+ msg=\S+ +(?:user )?(?:pid=\d+ )?(uid=\d+ auid=\d+ )?(?:ses=\d+ )?([^\n]*)\n\Z"
-)
 
 _ACCOUNTS = frozenset((activity.UID, activity.AUID, activity.IDS))
 
@@ -142,6 +137,7 @@ class Verdicts:
     def __init__(self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes) -> None:
         self._rules = rules
         self.record_rules = RecordRules(rules, compiled)
+        self._messages = Messages(rules, compiled, self.record_rules)
         # Whether of the records that most calls have only the paths can matter.
         self._only_paths = all(map(self.record_rules.ignores, (b"CWD", b"PROCTITLE", b"SOCKADDR")))
         self._processes = processes
@@ -475,36 +471,11 @@ class Verdicts:
 
     def _message(self, event: Event) -> Looked:
         """Return what the rules say of records that stand alone."""
-        found = _MESSAGE.match(event.raw)
-        key = (event.first, found.group(1), found.group(2)) if found is not None else None
-        if key is not None:
-            known = self._known.get(key) or self._older.get(key)
-            if known is _NEVER:
-                return NOTHING
-        seen = self._of_message(event)
-        hits: list[Hit] = []
-        asked: set[str] = set()
-        for place, view in enumerate(seen):
-            source = view.source
-            numbers = self._rules.always(source).union(
-                *(self._candidates(source, name, _indexed(view, name)) for name in self._rules.indexed(source))
-            )
-            hits += [
-                Hit(number, place, self._rules.subject(number, view), self._rules.message(number, view))
-                for number in self._rules.try_rules(numbers, view)
-            ]
-            asked.update(view.asked)
-        if key is not None and not hits and not rawfields.MESSAGE_VARIES & asked:
-            self._keep(key, len(event.raw), (), _NONE, None, ())
-        return Looked(tuple(hits), Views(About(event, "message", None, None, {}), lambda: seen)) if hits else NOTHING
-
-    def _of_message(self, event: Event) -> list[LazyView]:
-        return [
-            view
-            for kind, body in event.records()
-            for view in views.message_views(kind, body)
-            if view.source in self._sources
-        ]
+        matches, seen = self._messages.look(event)
+        if not matches:
+            return NOTHING
+        about = About(event, "message", None, None, {})
+        return Looked(tuple(Hit(*one) for one in matches), Views(about, lambda: seen))
 
     def again(self, about: About) -> Views:
         """Return the views of an event again."""
@@ -512,7 +483,7 @@ class Verdicts:
 
     def _again(self, about: About) -> t.Sequence[LazyView]:
         if about.kind == "message":
-            return self._of_message(about.event)
+            return self._messages.views(about.event)
         return self.views(activity.activity_of(about.event, about.process, about.parent))
 
     def note(self, event: Event) -> None:
@@ -651,9 +622,3 @@ class Verdicts:
 
 
 _EMPTY = LazyView("", {}, None)
-
-
-def _indexed(view: LazyView, name: str) -> t.Any:
-    if name != ALL_FIELDS:
-        return view.get(name)
-    return "\0".join(" ".join(texts_of(view.get(field))) for field in view)

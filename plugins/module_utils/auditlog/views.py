@@ -431,6 +431,11 @@ _RESULTS = {"1": "success", "yes": "success", "0": "failed", "no": "failed", "fa
 _NUMBERS = re.compile(rb"\b(?:pid|ses)=\d+ ?")
 
 
+def said(body: bytes) -> bytes:
+    """Return a record without the numbers of process and session, which have fields of their own, and names."""
+    return _NUMBERS.sub(b"", body.partition(b"\x1d")[0])
+
+
 class Message(t.NamedTuple):
     """A record of user space, or one of the kernel's own that stands alone."""
 
@@ -482,8 +487,7 @@ _MESSAGE: dict[str, Maker] = {
     "ProcessId": _first("pid"),
     "Key": _first("key"),
     "Unit": _first("unit"),
-    # Without the numbers of process and session, which have fields of their own.
-    "Message": lambda m: decode.text(_NUMBERS.sub(b"", m.body.partition(b"\x1d")[0])),
+    "Message": lambda m: decode.text(said(m.body)),
 }
 
 
