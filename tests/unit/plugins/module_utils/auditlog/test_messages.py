@@ -32,8 +32,8 @@ def made(seed: int, number: int) -> bytes:
     pick = chance.choice
     text = []
     for serial in range(1, number + 1):
-        head = f"type={pick(_KINDS)} msg=audit(178000{serial:04}.{serial % 900:03}:{serial}): "
-        head += pick(("", "", "user ")) + f"pid={pick((1, 77, serial))} uid={pick((0, 33))} "
+        stamp = f"type={pick(_KINDS)} msg=audit(178000{serial:04}.{serial % 900:03}:{serial}): "
+        head = stamp + pick(("", "", "user ")) + f"pid={pick((1, 77, serial))} uid={pick((0, 33))} "
         head += f"auid={pick((1000, 4294967295))} ses={pick((3, 77, 4294967295))} {pick(('', 'subj=unconfined '))}"
         said = [
             f"op={pick(('PAM:authentication', 'add-user-to-group', 'PAM:chauthtok', 'changing-password', 'delete'))}",
@@ -48,9 +48,8 @@ def made(seed: int, number: int) -> bytes:
             pick(("res=success", "res=failed", "res=1", "res=no")),
         ]
         if chance.random() < 0.1:
-            text.append(
-                head + pick(("avc:  denied  { read write } for ", "login old auid=1 new auid=0 ")) + said[2] + "\n"
-            )
+            odd = pick(("avc:  denied  { read write } for pid=77 ", "login pid=77 uid=0 old auid=1 new auid=0 "))
+            text.append(f"{stamp}{odd}{said[2]}\n")
         else:
             quote = pick(("'", "'", ""))
             names = pick(("", "", '\x1dUID="root" AUID="evil"'))
