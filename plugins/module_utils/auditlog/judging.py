@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, rawfields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.candidates import (
     SHAPE_FIELDS,
@@ -46,6 +46,8 @@ _ASKED_SIZE = 64
 _MOST_ASKED_BYTES = 4 * 1024 * 1024
 # It is worth it to find out what is left of rules for a program when there were so many events of it.
 _WORTH_IT = 3
+# What is another one in each execution; of the line as ``wholes`` knows it.
+_OWN = {activity.PPID: (b" ppid=", b" pid="), activity.PID: (b" pid=", b" auid="), activity.SES: (b" ses=", b" comm=")}
 _IN_KEY = SHAPE_FIELDS | {"CommandLine", "Argv", "OriginalImage", "Paths"}
 
 Match = t.Match[bytes]
@@ -236,6 +238,27 @@ class Later:
                 found if isinstance(found, Event) else event_of(found), None, self.parent
             )
         return self._subject
+
+    @property
+    def _raw(self) -> bytes:
+        return self._found.raw if isinstance(self._found, Event) else self._found.group()
+
+    def part(self, number: int) -> str:
+        """Return a part of the call; what correlations ask for without all the others."""
+        if self._subject is not None or number not in _OWN:
+            return self.itself.part(number)
+        raw = self._raw
+        name, following = _OWN[number]
+        end = raw.find(following)
+        return decode.text(raw[raw.rfind(name, 0, end) + len(name) : end])
+
+    @property
+    def command_line(self) -> str:
+        if self._subject is None:
+            arguments = activity.EXECVE.search(self._raw)
+            if arguments is not None:
+                return activity.line_of(arguments.group(1))
+        return self.itself.command_line
 
     def __getattr__(self, name: str) -> t.Any:
         return getattr(self.itself, name)

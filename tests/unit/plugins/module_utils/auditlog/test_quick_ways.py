@@ -11,8 +11,9 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import wholes
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import RUN, Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, judging, views, wholes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import RUN, Event, Joiner, event_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
@@ -99,6 +100,22 @@ def test_calls_that_were_cut_off_end_no_look(part: bytes) -> None:
     noting = Reader(compiled(), {})
     noting.judge(text, Share(0, 0))
     assert noting.events == 300
+
+
+def test_what_an_execution_quickly_says_of_itself_is_what_it_says(tmp_path: pathlib.Path) -> None:
+    names = ("ProcessId", "ParentProcessId", "LogonId", "CommandLine", "Terminal")
+    _audit_log.write(tmp_path / "audit.log", 3_000)
+    text = (tmp_path / "audit.log").read_bytes() + attacks(3)
+    seen = set()
+    for event in Joiner().found(text):
+        if isinstance(event, Event) or event.group("arguments") is None:
+            continue
+        slow = LazyView("", views.EXECUTION, activity.activity_of(event_of(event), None, None))
+        for found in (event, event_of(event)):
+            quick = LazyView("", views.EXECUTION, judging.Later(found, None))
+            assert [quick.get(name) for name in names] == [slow.get(name) for name in names]
+        seen.add(slow["CommandLine"])
+    assert len(seen) > 50
 
 
 def test_events_are_found_where_they_were() -> None:
