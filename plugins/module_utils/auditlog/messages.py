@@ -39,7 +39,11 @@ class Messages:
         self._facts = MessageFacts(compiled, record_rules)
         self._sources = rules.sources
         # What is another number each time, process and session, is not in a key.
-        self._never: Kept[t.Any, bool] = Kept(_MOST_KEPT, _MOST_BYTES)
+        self._never: Kept[t.Any, bool]
+        self.forget()
+
+    def forget(self) -> None:
+        self._never = Kept(_MOST_KEPT, _MOST_BYTES)
 
     def look(self, event: Event) -> tuple[Matches, list[LazyView]]:
         """Return which rules match, and the views that they match."""

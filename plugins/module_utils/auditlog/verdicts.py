@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.messages 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import ArgumentIndex, RecordRules
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.records import Records
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
 
@@ -150,13 +151,11 @@ class Verdicts:
         self._bytes = 0
         self._shapes: dict[tuple[bytes, bytes, bytes | None], _Shape] = {}
         self._memos: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
-        self._records: dict[t.Any, tuple[Numbers, bool]] = {}
         self._units: dict[t.Any, tuple[int, t.Any]] = {}
         self._paths: dict[t.Any, tuple[int, t.Any]] = {}
         self._count = 0
         # Paths and kinds of records for which no rule matches.
         self._quiet: set[t.Any] = set()
-        self._calls: dict[t.Any, tuple[Numbers, Numbers | None, bool]] = {}
         self._images: dict[t.Any, Numbers] = {}
         self._narrow = {
             number
@@ -169,6 +168,7 @@ class Verdicts:
             for number, entry in enumerate(compiled["rules"])
             if any(field == ALL_FIELDS for _kind, field, _texts in entry.get("prefilter") or ())
         )
+        self._records = Records(rules, self.record_rules, self._anywhere)
         self._arguments = ArgumentIndex(compiled)
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
@@ -196,13 +196,13 @@ class Verdicts:
                 beside.getter in _VARYING or self._rules.candidates("auditd", beside.name, call.get(beside.name))
             ):
                 return False
-        return shape.cached and self._of_call(subject, call)[1] == _NONE
+        return shape.cached and self._records.of_call(subject, call)[1] == _NONE
 
     def ignores_paths(self, raw: bytes) -> bool:
         """Return whether no rule matches a PATH record of an event."""
         if "auditd" not in self._sources:
             return True
-        return not any(self._record(kind, body)[0] for kind, body in rawfields.units(raw, True))
+        return not any(self._records.of_record(kind, body)[0] for kind, body in rawfields.units(raw, True))
 
     def look(self, event: Event) -> t.Sequence[Looked]:
         """Return what the rules say of the next event, nothing where none matches."""
@@ -336,7 +336,7 @@ class Verdicts:
         """Ask the rules that are written for records. Returns whether that holds for other events with the same key."""
         seen += [_EMPTY] * (_CALL - len(seen))
         call = views.call_record_view(subject)
-        numbers, matching, by_ids = self._of_call(subject, call)
+        numbers, matching, by_ids = self._records.of_call(subject, call)
         seen.append(call)
         if by_ids:
             asked[activity.IDS] = None
@@ -352,7 +352,7 @@ class Verdicts:
         if usual not in self._quiet:
             is_quiet = True
             for kind, body in rawfields.units(subject.event.raw, self._only_paths):
-                numbers, lasting = self._record(kind, body)
+                numbers, lasting = self._records.of_record(kind, body)
                 cached &= lasting
                 is_quiet &= lasting and not numbers
                 if numbers:
@@ -373,11 +373,6 @@ class Verdicts:
             if matching:
                 self._about_record(matching, view, call, seen, hits)
 
-    def _of_call(self, subject: Activity, call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
-        parts = subject.parts
-        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10], b"\x1d" in subject.event.raw)
-        return self._calls.get(unit) or self._calls_for(unit, call)
-
     def try_arguments(self, numbers: Numbers, subject: Activity, hits: list[Hit]) -> None:
         """Try rules for the EXECVE record of an event none of whose other records any rule is for."""
         view = RecordView("auditd", views.argument_fields(subject))
@@ -387,25 +382,6 @@ class Verdicts:
             call = views.call_record_view(subject)
             seen.append(call)
             self._about_record(matching, view, call, seen, hits)
-
-    def _calls_for(self, unit: t.Any, call: LazyView) -> tuple[Numbers, Numbers | None, bool]:
-        """Return the rules to try for SYSCALL records of a unit; where that follows from it, also which match.
-
-        And whether they asked for the accounts, which the unit has and the key of an event has not.
-        """
-        rules = self._rules
-        names = [name for name in rules.indexed("auditd") if name in rawfields.RECORD_KEY]
-        found = rules.always("auditd").union(*(rules.candidates("auditd", name, call.get(name)) for name in names))
-        found = (found | self._anywhere) & self.record_rules.relevant(b"SYSCALL")
-        call.asked.clear()
-        matching: Numbers | None = frozenset(rules.try_rules(found, call))
-        asked = {name for name in call.asked if call.has(name)} - rawfields.RECORD_KEY
-        if not all(rawfields.RECORD.get(name) == activity.IDS for name in asked):
-            matching = None
-        if len(self._calls) >= _MOST_VALUES:
-            self._calls.clear()
-        self._calls[unit] = found, matching, bool(asked)
-        return self._calls[unit]
 
     def _about_record(
         self, numbers: t.Iterable[int], view: LazyView, call: LazyView, seen: list[LazyView], hits: list[Hit]
@@ -417,27 +393,6 @@ class Verdicts:
             hits.append(
                 Hit(number, len(seen) - 1, self._rules.subject(number, about), self._rules.message(number, view))
             )
-
-    def _record(self, kind: bytes, unit: bytes) -> tuple[Numbers, bool]:
-        """Return the rules that match a record, and whether they do so for all events whose key has it."""
-        relevant = self.record_rules.relevant(kind)
-        constant = self.record_rules.constant(kind)
-        if not relevant:
-            return constant, True
-        known = self._records.get((kind, unit))
-        if known is None:
-            view = RecordView("auditd", views.record_fields(kind, unit))
-            numbers = self._rules.always("auditd").union(
-                *(self._rules.candidates("auditd", name, view.get(name)) for name in self.record_rules.names(kind))
-            )
-            numbers = (numbers | self._anywhere) & relevant
-            # Nothing that was asked for to find them counts, where there are none.
-            matching = frozenset(self._rules.try_rules(numbers, view)) if numbers else _NONE
-            known = constant | matching, not rawfields.beside_key(kind, set(view.asked))
-            if len(self._records) >= _MOST_VALUES:
-                self._records.clear()
-            self._records[kind, unit] = known
-        return known
 
     def try_rules(
         self,
@@ -514,7 +469,7 @@ class Verdicts:
         seen += [_EMPTY] * (_CALL - len(seen))
         seen.append(views.call_record_view(subject))
         for kind, unit in rawfields.units(subject.event.raw, self._only_paths):
-            if self._record(kind, unit)[0]:
+            if self._records.of_record(kind, unit)[0]:
                 seen.append(RecordView("auditd", views.record_fields(kind, unit)))
         if subject.syscall in views.EXECUTES:
             seen.append(RecordView("auditd", views.argument_fields(subject)))

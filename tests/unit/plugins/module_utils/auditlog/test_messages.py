@@ -12,13 +12,12 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Joiner
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 
 from tests.support.sigma import rule, used, without_prefilter
-from tests.unit.plugins.module_utils.auditlog.test_verdicts import compiled
+from tests.unit.plugins.module_utils.auditlog.test_verdicts import compiled, forget
 
 _KINDS = (
     "USER_AUTH", "USER_CMD", "CRED_ACQ", "SERVICE_START", "ADD_USER", "USER_CHAUTHTOK", "ADD_GROUP", "LOGIN",
@@ -64,7 +63,7 @@ def said(rules: t.Mapping[str, t.Any], text: bytes, forgetful: bool = False) -> 
     found: list[tuple[int, str]] = []
     for event in Joiner().events(text):
         if forgetful:
-            verdicts._messages._never = Kept(1, 1)
+            forget(verdicts)
         for looked in verdicts.look(event):
             assert looked.views is not None
             found += [

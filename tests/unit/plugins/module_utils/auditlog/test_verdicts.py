@@ -113,6 +113,8 @@ def forget(verdicts: Verdicts) -> None:
         if isinstance(value, dict) and name != "_numbers":
             value.clear()
     verdicts._quiet.clear()
+    verdicts._records.forget()
+    verdicts._messages.forget()
 
 
 def test_an_account_is_called_what_its_record_calls_it() -> None:
