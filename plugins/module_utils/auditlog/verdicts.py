@@ -237,7 +237,7 @@ class Verdicts:
             relative = not paths or paths[0][0][:2] != b'"/'
             key = (
                 unit_number,
-                bodies[0] if len(bodies) == 1 else tuple(bodies),
+                bodies[0] if len(bodies) == 1 else tuple(bodies) or _instead(raw, process),
                 paths_number,
                 rawfields.directory(raw) if relative else None,
                 lines,
@@ -574,6 +574,11 @@ class Verdicts:
         if len(self._shapes) < _MOST_VALUES:
             self._shapes[architecture, number, success] = shape
         return shape
+
+
+def _instead(raw: bytes, process: Process | None) -> tuple[t.Any, ...]:
+    """Return what the arguments are taken from where an execution has no record of them, as ``Activity.argv`` does."""
+    return rawfields.title(raw), None if process is None else process.arguments
 
 
 _EMPTY = LazyView("", {}, None)

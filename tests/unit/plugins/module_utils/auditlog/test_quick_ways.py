@@ -102,6 +102,29 @@ def test_calls_that_were_cut_off_end_no_look(part: bytes) -> None:
     assert noting.events == 300
 
 
+@pytest.mark.parametrize("begin", [b"", b'type=EXECVE msg=%s: argc=1 a0="x"\n'])
+def test_executions_that_lack_their_arguments_are_the_same_only_with_the_same_title(begin: bytes) -> None:
+    """As where the record of the arguments comes first: in a log of several processors records may be mixed."""
+    rule = {
+        "id": "1",
+        "alert": "x",
+        "title": "x",
+        "source": "process_creation",
+        "condition": ["text", "CommandLine", "contains", ["evil"]],
+    }
+    call = next(event.raw for event in events(1, 900) if b" syscall=59 success=yes " in event.raw).split(b"\n")[0]
+    text = b""
+    for number, title in enumerate([b"good", b"evil", b"good", b"evil", b"other", b"evil"]):
+        stamp = b"audit(1780000000.%03d:%d)" % (number, number)
+        raw = begin and begin % stamp
+        raw += re.sub(rb"audit\([0-9.:]+\)", stamp, re.sub(rb" pid=\d+", b" pid=%d" % (50_000 + number), call)) + b"\n"
+        text += raw + b'type=PROCTITLE msg=%s: proctitle="%s"\n' % (stamp, title)
+    reader = Reader({"version": 1, "rules": [rule], "correlations": []}, {})
+    reader.read(text)
+    reader.finish(2e9)
+    assert (reader.events, reader.tally.events) == (6, 3)
+
+
 def test_what_an_execution_quickly_says_of_itself_is_what_it_says(tmp_path: pathlib.Path) -> None:
     names = ("ProcessId", "ParentProcessId", "LogonId", "CommandLine", "Terminal")
     _audit_log.write(tmp_path / "audit.log", 3_000)
