@@ -32,4 +32,4 @@ def wait_for(condition: t.Callable[[], t.Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
+        time.sleep(0.1)

@@ -66,7 +66,7 @@ class Desk:
     @contextlib.contextmanager
     def host_is_busy(self, once: str) -> t.Iterator[None]:
         """Let nothing on the host change the baseline any more from when a file is there."""
-        script = f"until [ -e {once} ]; do sleep 0.01; done; exec flock {_LOCK} sleep {_SECONDS}"
+        script = f"until [ -e {once} ]; do sleep 0.05; done; exec flock {_LOCK} sleep {_SECONDS}"
         command = ["exec", self.host.container, "/bin/sh", "-euc", script]
         holder = self.engine_process(*command)
         try:
