@@ -29,14 +29,14 @@ SYSCALL = re.compile(
 )
 (ARCH, NUMBER, SUCCESS, EXIT, A0, A1, A2, A3, PPID, PID, IDS, AUID, UID, TTY, SES, COMM, EXE, SUBJ, KEY) = range(19)
 
-EXECVE = re.compile(rb"\n(?:node=\S+ )?type=EXECVE msg=\S+ ([^\n]*)")
+EXECVE = re.compile(rb"\n(?:node=\S+ )?type=EXECVE msg=\S+ +([^\n]*)")
 _CWD = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\"[^\"\n]*\"|[^\s\x1d]+)")
 PATH = re.compile(
-    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=(\d{1,9}) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
+    rb"\n(?:node=\S+ )?type=PATH msg=\S+ +item=(\d{1,9}) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
     rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+) ogid=\d+ rdev=\S+)?(?:(?: obj=[^\n\x1d]*?)? (?:name|obj)type=(\w+))?"
 )
 _SOCKADDR = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=([0-9A-F]+)")
-_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ proctitle=(\"[^\"\n]*\"|[^\s\x1d]+)")
+_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ +proctitle=(\"[^\"\n]*\"|[^\s\x1d]+)")
 _CONTAINER = re.compile(rb"\n(?:node=\S+ )?type=CONTAINER_ID msg=\S+ [^\n]*?contid=(\S+)")
 _ID = re.compile(rb"(\w+)=(\d+)")
 

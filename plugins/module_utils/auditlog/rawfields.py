@@ -14,13 +14,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes
 
 # What paths mean; a name with a blank in it is hexadecimal.
 PATHS = re.compile(
-    rb"\n(?:node=\S+ )?type=PATH msg=\S+ item=\d+ name=(\S+)"
+    rb"\n(?:node=\S+ )?type=PATH msg=\S+ +item=\d+ name=(\S+)"
     rb"(?: inode=\d+ dev=\S+ mode=(\w+) ouid=(\d+)(?: ogid=\d+ rdev=\S+)?)?"
     rb"(?:[^\x1d\n]*?(?:name|obj)type=(\w+))?"
 )
 _ADDRESS = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=(\w+)")
 _DIRECTORY = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\S+)")
-_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ proctitle=(\S+)")
+_TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ +proctitle=(\S+)")
 _VARYING = re.compile(rb"\b(?:inode|item|pid|ppid)=\d+ ?")
 
 
@@ -165,7 +165,7 @@ def in_key(source: str, executes: bool) -> frozenset[str]:
     return _CALL_KEY
 
 
-_PATH = re.compile(rb"\n(?:node=\S+ )?type=PATH msg=\S+ ([^\n]*)")
+_PATH = re.compile(rb"\n(?:node=\S+ )?type=PATH msg=\S+ +([^\n]*)")
 _RECORD = re.compile(rb"\n(?:node=\S+ )?type=(\S+) msg=audit\(\S+ +([^\n]*)")
 _CALLS = (b"SYSCALL", b"EOE", b"EXECVE")
 

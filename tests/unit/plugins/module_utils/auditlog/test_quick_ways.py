@@ -185,3 +185,27 @@ def test_rules_for_each_record_of_an_execution_are_asked(kind: str, condition: l
     verdicts = Verdicts(RuleSet({"version": 1, "rules": [rule]}), {"rules": [rule]}, Processes())
     expected = sum(len(looked.hits) for event in Joiner().events(text) for looked in verdicts.look(event))
     assert reader.tally.events == expected > 5
+
+
+def test_a_path_that_is_written_with_more_blanks_is_told_from_others() -> None:
+    rule = {
+        "id": "1",
+        "alert": "x",
+        "title": "x",
+        "source": "file_event",
+        "condition": ["text", "TargetFilename", "equals", ["/etc/evil"]],
+        "prefilter": [["equals", "TargetFilename", ["/etc/evil"]]],
+    }
+    call = (
+        "type=SYSCALL msg=audit(1.000:{n}): arch=c000003e syscall=87 success=yes exit=0 a0=1 a1=1 a2=1 a3=1 items=1 ppid=1 "
+        "pid=2 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=1 "
+        'comm="rm" exe="/bin/rm" key="x"\n'
+        'type=CWD msg=audit(1.000:{n}): cwd="/"\n'
+        'type=PATH msg=audit(1.000:{n}):  item=0 name="{path}" inode=1 dev=1 mode=0100644 ouid=0 ogid=0 rdev=0 '
+        "nametype=DELETE\n"
+        "type=PROCTITLE msg=audit(1.000:{n}): proctitle=726D\n"
+    )
+    text = "".join(call.format(n=n, path=path) for n, path in enumerate(["/tmp/a", "/tmp/a", "/etc/evil", "/tmp/a"], 1))
+    reader = Reader({"version": 1, "rules": [rule], "correlations": []}, {})
+    reader.read(text.encode())
+    assert reader.tally.events == 1
