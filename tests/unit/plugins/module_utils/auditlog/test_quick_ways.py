@@ -197,8 +197,8 @@ def test_a_path_that_is_written_with_more_blanks_is_told_from_others() -> None:
         "prefilter": [["equals", "TargetFilename", ["/etc/evil"]]],
     }
     call = (
-        "type=SYSCALL msg=audit(1.000:{n}): arch=c000003e syscall=87 success=yes exit=0 a0=1 a1=1 a2=1 a3=1 items=1 ppid=1 "
-        "pid=2 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=1 "
+        "type=SYSCALL msg=audit(1.000:{n}): arch=c000003e syscall=87 success=yes exit=0 a0=1 a1=1 a2=1 a3=1 items=1 "
+        "ppid=1 pid=2 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=1 "
         'comm="rm" exe="/bin/rm" key="x"\n'
         'type=CWD msg=audit(1.000:{n}): cwd="/"\n'
         'type=PATH msg=audit(1.000:{n}):  item=0 name="{path}" inode=1 dev=1 mode=0100644 ouid=0 ogid=0 rdev=0 '
