@@ -23,7 +23,11 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    try:
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        # It ended by itself meanwhile.
+        return []
     return [found for child in map(int, children) for found in (child, *_descendants(child))]
 
 

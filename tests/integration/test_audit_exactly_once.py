@@ -43,9 +43,10 @@ import base64, json, sys, zlib
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look, reader
 seen = []
 found = reader.Reader._found
-def note(self, event, looked):
-    seen.append(int(looked.views[looked.hits[0].place].get("A0"), 16))
-    found(self, event, looked)
+def note(self, time, looked):
+    (hit,) = looked.hits
+    seen.append(int(hit.message, 16))
+    found(self, time, looked)
 reader.Reader._found = note
 parameters = json.load(sys.stdin)
 rules = {"version": 1, "correlations": [], "rules": [parameters.pop("rule")]}
@@ -61,6 +62,7 @@ _RULE = {
     "severity": "low",
     "techniques": [],
     "condition": ["text", "Syscall", "equals", ["getpgid"]],
+    "message": "{A0}",
 }
 
 

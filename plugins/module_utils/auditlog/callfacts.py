@@ -10,6 +10,7 @@ above those of all rules.
 
 from __future__ import annotations
 
+import collections
 import re
 import typing as t
 
@@ -86,7 +87,7 @@ class CallFacts:
     def __init__(self, compiled: t.Mapping[str, t.Any], record_rules: RecordRules) -> None:
         entries = compiled["rules"]
         clauses: dict[int, t.Sequence[Clause]] = {}
-        masks = dict.fromkeys((*SOURCES, "auditd"), 0)
+        masks: dict[str, int] = collections.defaultdict(int)
         self._above = len(entries)
         self._of_arguments: dict[int, list[Clause]] = {}
         of_calls, of_paths = record_rules.relevant(b"SYSCALL"), record_rules.relevant(_PATH)

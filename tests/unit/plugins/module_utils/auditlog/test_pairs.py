@@ -205,7 +205,7 @@ def test_of_a_flood_only_what_is_shown_is_told(log: pathlib.Path) -> None:
         "subject": ["User"],
     }
     compiled = {"version": 1, "rules": [rule], "correlations": []}
-    alone, telling, told = (Reader(compiled, {}) for _ in range(3))
+    alone, telling, told = (Reader(compiled, {}) for _reader in range(3))
     for chunk in chunks(log.read_bytes(), 100_000):
         alone.read(chunk)
         judged, _given_up = telling.judge(chunk, Share(0, ALL))
