@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import subprocess
+import tempfile
 import time
 import typing as t
 
@@ -31,17 +32,27 @@ class Completed:
     stderr: bytes
 
 
-def run(argv: t.Sequence[str], timeout: float, max_output: int) -> Completed:
-    """Run a program without input and return what it wrote.
+def run(argv: t.Sequence[str], timeout: float, max_output: int, given: bytes | None = None) -> Completed:
+    """Run a program and return what it wrote.
 
-    timeout: seconds. max_output: bytes of standard output and standard error together. Raises CommandError; the program
-    and what it started are killed then.
+    timeout: seconds. max_output: bytes of standard output and standard error together. given: what it reads from
+    standard input, nothing without. Raises CommandError; the program and what it started are killed then.
     """
+    if given is not None:
+        # From a file, so that a program that doesn't read blocks nobody.
+        with tempfile.TemporaryFile() as stream:
+            stream.write(given)
+            stream.seek(0)
+            return _run(argv, timeout, max_output, stream.fileno())
+    return _run(argv, timeout, max_output, subprocess.DEVNULL)
+
+
+def _run(argv: t.Sequence[str], timeout: float, max_output: int, stdin: int) -> Completed:
     try:
         # AnsibleModule.run_command bounds neither time nor output, and passes the caller's environment on.
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_ENVIRONMENT,
