@@ -84,9 +84,9 @@ class Nft:
         found = self._json(["list", "set", FAMILY, table, name])
         return [element(item) for entry in found for item in entry.get("set", {}).get("elem", [])]
 
-    def ruleset(self) -> Objects:
-        """Return the objects of all tables, whoever made them, without the elements of sets."""
-        return self._json(["--terse", "list", "ruleset"])
+    def ruleset(self, elements: bool = False) -> Objects:
+        """Return the objects of all tables, whoever made them; elements: with those of their sets."""
+        return self._json(["list", "ruleset"] if elements else ["--terse", "list", "ruleset"])
 
     def rehearsed(self, text: str, table: str) -> Objects:
         """Return the objects of a table as they are where only this text was applied, in a network of its own.
