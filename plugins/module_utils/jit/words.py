@@ -69,7 +69,7 @@ def network(text: t.Any, where: str) -> Network:
     given = str(text).strip()
     try:
         # An empty text is none, either.
-        found = t.cast("Network", ipaddress.ip_network("" if _LEADING_ZERO.search(given) else given, strict=False))
+        found = ipaddress.ip_network("" if _LEADING_ZERO.search(given) else given, strict=False)
     except ValueError:
         raise ValueError(
             "%s: '%s' is no address or prefix; write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48"
