@@ -15,7 +15,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import access, clock, grants, state, table, words
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
+    access,
+    beside,
+    clock,
+    grants,
+    state,
+    table,
+    words,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
@@ -24,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import B
 
 _ID = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LONGEST_TEXT = 1000
+_NAMED = 5
 
 
 def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -81,9 +90,36 @@ def _open(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None,
     old = grants.replaced(book.open, asked)
     after = opened(book, new, policy, now)
     text = _text(after, now)
+    answer = beside.ask(nft, asked)
     if not check_mode and where is not None:
+        if beside.open_through(answer.timed, asked.duration):
+            answer = beside.ask(nft, asked)
+        if answer.certain and params["other_firewalls"] == "fail":
+            beside.close_through(asked)
+            return _denied(answer)
         _put(nft, where, book, after, text, now)
-    return _result(new, old, now, changed=True)
+    elif answer.certain and not answer.timed and params["other_firewalls"] == "fail":
+        return _denied(answer)
+    return {**_result(new, old, now, changed=True), **_others(answer)}
+
+
+def _denied(answer: beside.Answer) -> dict[str, t.Any]:
+    """Return the result where what would be opened leads nowhere."""
+    return {
+        "failed": True,
+        "refused": False,
+        "denied_by": answer.certain,
+        "msg": "nothing was opened, as it would lead nowhere: %s; allow it there, or set other_firewalls=warn"
+        % "; ".join(answer.certain[:_NAMED]),
+    }
+
+
+def _others(answer: beside.Answer) -> dict[str, t.Any]:
+    said = [*answer.certain, *answer.possible]
+    return {
+        "denied_by": said,
+        "warnings": ["Opened, but another firewall decides, too: %s." % one for one in said[:_NAMED]],
+    }
 
 
 def opened(book: Book, new: Grant, policy: Policy, now: Now) -> Book:
@@ -122,6 +158,8 @@ def _close(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None
             state.write_book(where, after)  # with the table, every opening is gone
         else:
             _put(nft, where, book, after, _text(after, now), now)
+            for one in gone:
+                beside.close_through(one.request)
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
 
 
@@ -189,6 +227,7 @@ def _result(one: Grant, old: t.Sequence[Grant], now: Now, changed: bool) -> dict
         "id": one.id,
         "grant": shown(one, now),
         "replaced": [gone.id for gone in old],
+        "denied_by": [],
     }
 
 
