@@ -83,7 +83,7 @@ options:
     description: With O(state=requested) the person who is to get in. Defaults to O(by).
     type: str
   justification:
-    description: With O(state=requested) why, at most 2000 characters.
+    description: With O(state=requested) why, at most 1000 characters.
     type: str
   valid_for:
     description:

@@ -14,7 +14,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence, m
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitWanted
 
 NAME_LIMIT = 256
-TEXT_LIMIT = 2000
+# As much as the host takes.
+TEXT_LIMIT = 1000
 # A request that nobody decides about, or that nobody opens, must not stay good for ever.
 _LONGEST_VALID = 30 * 86_400
 _SECONDS = re.compile("[0-9]{1,9}")

@@ -98,7 +98,7 @@ def test_sshd_says_where_somebody_sits(environment: dict[str, str], address: str
         ({"duration": "299"}, "'duration' is '299': write 300 to 86400 seconds, as a number or as in 90m, 3h, 1d"),
         ({"valid_for": "5w"}, "'valid_for' is '5w': write 300 to 2592000 seconds, as a number or as in 90m, 3h, 1d"),
         ({"justification": " \n"}, "'justification' is empty; say why in a sentence, or name the ticket"),
-        ({"justification": "x" * 2001}, "'justification' has more than 2000 characters; say it shorter"),
+        ({"justification": "x" * 1001}, "'justification' has more than 1000 characters; say it shorter"),
         ({"for_whom": "x" * 257}, "'for_whom' is no name of 1 to 256 characters; say who it is"),
     ],
 )
