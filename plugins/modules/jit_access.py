@@ -149,6 +149,11 @@ problem:
   description: How the kernel differed from the policy, where the policy itself has not changed.
   type: str
   returned: success
+survives_reboot:
+  description:
+    - Whether the ports are locked after the host was booted, which systemd sees to. None where nothing was changed.
+  type: bool
+  returned: success
 closed:
   description: The ids of grants that were closed, because the new policy does not allow them.
   type: list

@@ -63,7 +63,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
     nft = Nft()
     if noted is None:
-        return _without_policy(nft)
+        return _without_policy(nft, result)
     policy = noted[0]
     result["policy"] = policy.fields()
     seen = kernel.compare(nft, policy, book, now.since_boot)
@@ -74,12 +74,14 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     return [_policy_coverage(policy, seen), _attempts(nft, seen, now, result)]
 
 
-def _without_policy(nft: Nft) -> list[dict[str, t.Any]]:
+def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     found = [ScopeCoverage(scope) for scope in SCOPES]
     for scope in found:
         scope.note = _NOTHING
     try:
-        if OwnTable(nft, table.NAME).look() is not None:
+        force = OwnTable(nft, table.NAME).look()
+        result["trial_seconds_left"] = force.left if force else 0
+        if force is not None and force.confirmed is not None:
             reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
             found[0].skip("table inet %s" % table.NAME, reason)
     except FirewallError:

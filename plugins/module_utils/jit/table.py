@@ -23,6 +23,7 @@ CUT = {4: "cut4", 6: "cut6"}
 # Seconds after which the kernel forgets who tried.
 ATTEMPTS_KEPT = 86400
 _MOST_ATTEMPTS = 16384
+_NO_SYN = "tcp flags & syn == 0x0"
 _LOADED = "meta l4proto . th dport"
 _SOURCE = {4: "ip saddr", 6: "ip6 saddr"}
 _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -88,9 +89,10 @@ def _input(policy: Policy) -> list[str]:
         if free:
             lines.append("%s %s accept" % (_SOURCE[version], _set(free)))
     lines += _cut(policy)
-    lines.append("ct state established,related accept")
+    # A connection from before the kernel began to keep track of any is to it nothing but a packet without SYN. None
+    # begins with one: who probes with it learns that there is no connection.
+    lines += ["%s accept" % _NO_SYN, "ct state established,related accept"]
     lines += ["%s . %s @%s accept" % (_SOURCE[version], _LOADED, GRANTS[version]) for version in (4, 6)]
-    # Of a late packet of a connection that is forgotten nobody tried anything.
     lines += [
         "ct state new update @%s { %s . %s counter }" % (ATTEMPTS[version], _SOURCE[version], _LOADED)
         for version in (4, 6)
@@ -99,19 +101,23 @@ def _input(policy: Policy) -> list[str]:
 
 
 def _cut(policy: Policy) -> list[str]:
-    """Return the lines that end connections of windows that are over, which the next line would let live on.
+    """Return the lines that end connections of windows that are over, which later lines would let live on.
 
-    Only those that came in: what this host itself began from such a port is somebody else's window.
+    Without regard to what the kernel remembers of a connection: it forgets one that was reset, and takes the next
+    packet of either side for the first one.
     """
     lines = []
-    for protocol, verdict in (("tcp", "reject with tcp reset"), ("udp", "drop")):
+    for protocol, which, verdict in (
+        ("tcp", _NO_SYN, "reject with tcp reset"),
+        ("udp", "ct state established", "drop"),
+    ):
         ports = [str(lock.ports) for lock in policy.locks if lock.cut and protocol in lock.protocols]
         if not ports:
             continue
         for version in (4, 6):
             key = "%s . %s" % (_SOURCE[version], _LOADED)
-            names = (protocol, _set(ports), key, CUT[version], key, GRANTS[version], verdict)
-            lines.append("ct state established ct direction original %s dport %s %s @%s %s != @%s %s" % names)
+            names = (protocol, _set(ports), which, key, CUT[version], key, GRANTS[version], verdict)
+            lines.append("%s dport %s %s %s @%s %s != @%s %s" % names)
     return lines
 
 
