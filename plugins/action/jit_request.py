@@ -66,7 +66,7 @@ class ActionModule(ControllerActionBase):
 
     def _act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> JitChange:
         now, state = time.time(), options["state"]
-        by = jit_requests.person(options["by"] or person(task_vars), "by")
+        by = jit_requests.name(options["by"] or person(task_vars), "by")
         if state == "requested":
             # Delegated, it is that host whose ports are asked for.
             host = host_name(options["host"] or self._task.delegate_to or task_vars["inventory_hostname"])
@@ -84,7 +84,9 @@ class ActionModule(ControllerActionBase):
                 self_approval=options["self_approval"],
             )
         if state == "open":
-            return store.jit_open(options["id"], by=by, now=now, seconds=options["seconds"], grant=options["grant"])
+            # The host's word.
+            grant = options["grant"] and jit_requests.name(options["grant"], "grant")
+            return store.jit_open(options["id"], by=by, now=now, seconds=options["seconds"], grant=grant)
         return store.jit_end(options["id"], state, by=by, reason=reason, now=now)
 
 

@@ -36,7 +36,7 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: str, address: str | No
         raise RequestError("the address of whoever asks is not known here: give 'sources', as in 192.0.2.7")
     asked = _request(
         {
-            "for_whom": person(options["for_whom"] or by, "for_whom"),
+            "for_whom": name(options["for_whom"] or by, "for_whom"),
             "requested_by": by,
             "reason": line(options["justification"], "justification"),
             "ports": [port for port in options["ports"] if port.strip()],
@@ -70,11 +70,11 @@ def seconds(text: str, option: str, shortest: int, longest: int) -> int:
     return found
 
 
-def person(name: str, option: str) -> str:
-    """Return the name of a person; raise RequestError where it is none."""
-    shown = evidence.line(name.strip(), NAME_LIMIT + 1)
+def name(given: str, option: str) -> str:
+    """Return the name of a person or grant; raise RequestError where it is none."""
+    shown = evidence.line(given.strip(), NAME_LIMIT + 1)
     if not shown or len(shown) > NAME_LIMIT:
-        raise RequestError(f"'{option}' is no name of 1 to {NAME_LIMIT} characters; say who it is")
+        raise RequestError(f"'{option}' is no name of 1 to {NAME_LIMIT} characters; say which")
     return shown
 
 

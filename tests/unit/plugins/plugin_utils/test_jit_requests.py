@@ -99,7 +99,7 @@ def test_sshd_says_where_somebody_sits(environment: dict[str, str], address: str
         ({"valid_for": "5w"}, "'valid_for' is '5w': write 300 to 2592000 seconds, as a number or as in 90m, 3h, 1d"),
         ({"justification": " \n"}, "'justification' is empty; say why in a sentence, or name the ticket"),
         ({"justification": "x" * 1001}, "'justification' has more than 1000 characters; say it shorter"),
-        ({"for_whom": "x" * 257}, "'for_whom' is no name of 1 to 256 characters; say who it is"),
+        ({"for_whom": "x" * 257}, "'for_whom' is no name of 1 to 256 characters; say which"),
     ],
 )
 def test_what_is_wrong_is_named(options: dict[str, t.Any], message: str) -> None:
