@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Confirmed rules that are there again after the host was booted, and after nftables was reloaded.
 
-The text for nft is a state file, and a unit of systemd loads it. Grants and what was counted are not in it: after a boot
-nothing is open.
+The text for nft is a state file, and a unit of systemd loads it. Grants and what was counted are not in it: after a
+boot nothing is open.
 """
 
 from __future__ import annotations
@@ -152,9 +152,9 @@ def _write(place: Place, table: str, text: str, lock_timeout: float) -> None:
     directory = StateDirectory.open(place.state_root, DIRECTORY, create=True)
     if directory is None:
         raise StateError("%s can't be made" % place.state_root)
-    with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout):
-        with directory.written(table + ".nft") as stream:
-            stream.write(text.encode("utf-8"))
+    name = table + ".nft"
+    with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout), directory.written(name) as stream:
+        stream.write(text.encode("utf-8"))
 
 
 def _wanted_unit(place: Place, table: str) -> str | None:
