@@ -1,0 +1,187 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What speaks for and against a source on one port, as numbers: its own traffic, and that of its neighbours.
+
+Everything a source did counts, also on other ports. Neighbours are those of its /24 and /20 (IPv6: /56 and /44) without
+itself: an office with a new address each day is told by them, and so is a farm of scanners.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import math
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import prefixes
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.sources import Seen
+
+# In the order of the weights; what each says to people is in content/network_hardening/model.yml.
+NAMES = (
+    "days",
+    "regularity",
+    "connections_per_day",
+    "flood",
+    "burst",
+    "bytes_per_connection",
+    "other_ports",
+    "refused",
+    "near_days",
+    "near_per_source",
+    "near_bytes",
+    "near_other_ports",
+    "near_refused",
+    "near_known_bad",
+    "far_days",
+    "far_sources",
+    "far_bytes",
+    "far_other_ports",
+    "far_known_bad",
+)
+
+Key = tuple[int, int]  # version and source
+Port = tuple[int, str]
+
+
+@dataclasses.dataclass
+class Activity:
+    """What one source, or all of a neighbourhood, did on one port or on all of them."""
+
+    days: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    count: int = 0
+    refused: int = 0
+    bytes: int = 0
+    sized: int = 0
+    ports: set[Port] = dataclasses.field(default_factory=set)
+    members: set[Key] = dataclasses.field(default_factory=set)
+    addresses: set[str] = dataclasses.field(default_factory=set)
+    spread: int = 0  # the sum of the numbers of ports that each member touched
+
+    def add(self, seen: Seen) -> None:
+        self.days.update(seen.days)
+        self.count += seen.count
+        self.refused += seen.refused
+        if seen.bytes is not None:
+            self.bytes += seen.bytes
+            self.sized += seen.count
+        self.ports.add((seen.port, seen.protocol))
+        self.addresses.add(seen.address)
+
+
+class Traffic:
+    """All that was seen, by source and by neighbourhood."""
+
+    def __init__(self, entries: t.Iterable[Seen], bad: t.Container[Key]) -> None:
+        """bad: sources that a threat list or an open finding names."""
+        self._all: dict[Key, Activity] = {}
+        self.by_port: dict[Port, dict[Key, Activity]] = {}
+        for seen in entries:
+            key = (seen.version, seen.source)
+            self._all.setdefault(key, Activity()).add(seen)
+            self.by_port.setdefault((seen.port, seen.protocol), {}).setdefault(key, Activity()).add(seen)
+        self._bad = {key for key in self._all if key in bad}
+        self._near: dict[tuple[Port, prefixes.Block], list[Key]] = {}
+        for port, sources in self.by_port.items():
+            for key in sources:
+                for block in _blocks(key):
+                    self._near.setdefault((port, block), []).append(key)
+        self._around: dict[prefixes.Block, list[Key]] = {}
+        for key in self._all:
+            for block in _blocks(key):
+                self._around.setdefault(block, []).append(key)
+
+        period = self.period
+        self._observed = period[1] - period[0] + 1 if period else 1
+
+    @property
+    def period(self) -> tuple[int, int] | None:
+        """The first and the last day on which anything was seen."""
+        days = [day for activity in self._all.values() for day in activity.days]
+        return (min(days), max(days)) if days else None
+
+    def features(self, key: Key, port: Port) -> tuple[float, ...]:
+        own, everywhere = self.by_port[port][key], self._all[key]
+        near, far = (self._neighbours(key, port, block) for block in _blocks(key))
+        per_day = own.count / max(1, len(own.days))
+        return (
+            (len(own.days) / self._observed) ** 4,
+            _regularity(own.days),
+            math.log1p(per_day),
+            math.log1p(per_day) * (1 - max(len(own.days), math.expm1(far.days)) / self._observed),
+            _burst(own.days),
+            _size(own),
+            math.log1p(len(everywhere.ports) - 1),
+            everywhere.refused / max(1, everywhere.count),
+            near.days,
+            near.density,
+            near.size,
+            near.spread,
+            near.refused,
+            near.bad,
+            far.days,
+            far.members,
+            far.size,
+            far.spread,
+            far.bad,
+        )
+
+    def _neighbours(self, key: Key, port: Port, block: prefixes.Block) -> _Neighbours:
+        others = [other for other in self._near.get((port, block), ()) if other != key and other not in self._bad]
+        bad = sum(other != key and other in self._bad for other in self._around[block])
+        if not others:
+            return _Neighbours(bad=math.log1p(bad))
+        here = self.by_port[port]
+        days = {day for other in others for day in here[other].days}
+        sizes = [_size(here[other]) for other in others]
+        spread = [math.log1p(len(self._all[other].ports) - 1) for other in others]
+        counts = [self._all[other] for other in others]
+        return _Neighbours(
+            days=math.log1p(len(days)),
+            density=math.log1p(sum(len(here[other].days) for other in others) / len(days)),
+            members=math.log1p(len(others)),
+            size=sum(sizes) / len(sizes),
+            spread=sum(spread) / len(spread),
+            refused=sum(activity.refused / max(1, activity.count) for activity in counts) / len(counts),
+            bad=math.log1p(bad),
+        )
+
+
+class _Neighbours(t.NamedTuple):
+    days: float = 0.0
+    density: float = 0.0
+    members: float = 0.0
+    size: float = 0.0
+    spread: float = 0.0
+    refused: float = 0.0
+    bad: float = 0.0
+
+
+def _blocks(key: Key) -> tuple[prefixes.Block, prefixes.Block]:
+    near, far = prefixes.NEIGHBOURHOODS[key[0]]
+    return prefixes.around(*key, near), prefixes.around(*key, far)
+
+
+def _size(activity: Activity) -> float:
+    """Return powers of ten of what a connection transfers: 0 at 10 kB and where it is not known, from -1 to 1."""
+    if not activity.sized:
+        return 0.0
+    return max(-1.0, min(1.0, math.log10(1 + activity.bytes / activity.sized) - 4))
+
+
+def _regularity(days: t.Mapping[int, int]) -> float:
+    """Return 1 for gaps between days that are all alike, near 0 for any; 0 below three days."""
+    if len(days) < 3:
+        return 0.0
+    ordered = sorted(days)
+    gaps = [after - before for before, after in itertools.pairwise(ordered)]
+    mean = sum(gaps) / len(gaps)
+    deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / len(gaps))
+    return (1 / (1 + deviation / mean)) * min(1.0, len(days) / 5)
+
+
+def _burst(days: t.Mapping[int, int]) -> float:
+    """Return how far the busiest day is above the usual one, in powers of e."""
+    counts = sorted(days.values())
+    return math.log(counts[-1] / max(1, counts[len(counts) // 2])) if len(counts) > 2 else 0.0
