@@ -106,6 +106,8 @@ def _condition(word: str, operand: str, packet: Packet) -> Truth:
         return verdict.some(_port(part, packet) for part in operand.split(","))
     if word in _STATES:
         return "NEW" in operand.split(",")
+    if word in ("--rt-type", "-f"):
+        return False  # the first packet of a connection has no routing header and is no fragment
     if word == "-i":
         return False if operand == "lo" else None
     if word == "--dst-type":
