@@ -127,8 +127,8 @@ def _write(path: pathlib.Path, weights: t.Sequence[float], found: t.Mapping[str,
     text = re.sub(r"(?m)^bias: .*$", f"bias: {weights[0]:.3f}", path.read_text(encoding="utf-8"))
     for name, (weight, usual) in found.items():
         text = re.sub(
-            rf"(?m)^(  {name}: {{weight: )[^,]+(, usual: )[^,]+,",
-            rf"\g<1>{weight:.3f}\g<2>{usual:.3f},",
+            rf"(?m)^(  {name}:\n    weight: ).*(\n    usual: ).*$",
+            rf"\g<1>{weight:.3f}\g<2>{usual:.3f}",
             text,
         )
     path.write_text(text, encoding="utf-8")

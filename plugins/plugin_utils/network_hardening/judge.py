@@ -10,13 +10,19 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import prefixes
-from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Key, Port, Traffic
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import (
+    Activity,
+    Key,
+    Port,
+    Traffic,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.model import Model
 
 TRUSTED, LEGITIMATE, UNCLEAR, HOSTILE = "trusted", "legitimate", "unclear", "hostile"
-# Below the first, a source is taken for an attacker's; from the second on, for a legitimate one; from the third on
-# where there are not at least so many legitimate ones in its neighbourhood: two attackers can be neighbours.
-UNLIKELY, LIKELY, LIKELY_ALONE = 0.2, 0.6, 0.9
+# Below the first, a source is taken for an attacker's; from the second on, for a legitimate one. Where there are not at
+# least COMPANY legitimate ones in its neighbourhood, it needs the third, for two attackers can be neighbours; and the
+# fourth where nothing says how much it transferred, by which who guesses slowly is told from who works.
+UNLIKELY, LIKELY, LIKELY_ALONE, LIKELY_UNSIZED = 0.2, 0.6, 0.85, 0.97
 COMPANY = 3
 
 _UNPROVEN = "what was seen of it proves neither"
@@ -73,18 +79,20 @@ def judge(traffic: Traffic, port: Port, known: Known, model: Model) -> dict[Key,
             verdicts[key] = Verdict(HOSTILE, 0.0, tuple(warnings))
         else:
             verdicts[key] = _by_model(traffic.features(key, port), model)
-    return _not_alone(verdicts)
+    return _not_alone(verdicts, traffic.by_port.get(port, {}))
 
 
-def _not_alone(verdicts: t.Mapping[Key, Verdict]) -> dict[Key, Verdict]:
+def _not_alone(verdicts: t.Mapping[Key, Verdict], activities: t.Mapping[Key, Activity]) -> dict[Key, Verdict]:
     """Return the verdicts, of which those on legitimate sources without company need more."""
     company = collections.Counter(_neighbourhood(key) for key, verdict in verdicts.items() if verdict.welcome)
-    return {
-        key: dataclasses.replace(verdict, kind=UNCLEAR, why=(_UNPROVEN, *verdict.why))
-        if verdict.kind == LEGITIMATE and verdict.probability < LIKELY_ALONE and company[_neighbourhood(key)] < COMPANY
-        else verdict
-        for key, verdict in verdicts.items()
-    }
+    found = {}
+    for key, verdict in verdicts.items():
+        needed = LIKELY_ALONE if activities[key].sized else LIKELY_UNSIZED
+        alone = verdict.kind == LEGITIMATE and company[_neighbourhood(key)] < COMPANY
+        if alone and verdict.probability < needed:
+            verdict = dataclasses.replace(verdict, kind=UNCLEAR, why=(_UNPROVEN, *verdict.why))
+        found[key] = verdict
+    return found
 
 
 def _neighbourhood(key: Key) -> prefixes.Block:
