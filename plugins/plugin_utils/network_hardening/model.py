@@ -81,6 +81,6 @@ def _feature(data: t.Any, where: str, name: str) -> Feature:
 
 
 def _number(value: t.Any, where: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -1e6 < value < 1e6:
         raise ContentError(f"{where} is no number")
     return float(value)

@@ -111,7 +111,7 @@ def _status(
             f"{wording.counted(len(left), 'source or group', 'sources or groups')} of {wording.share(lost, found)} of "
             f"the legitimate connections found no place among {asked.max_prefixes} prefixes"
         )
-    return NARROW, f"{wording.counted(len(kept), 'prefix', 'prefixes')} cover all legitimate sources"
+    return NARROW, f"all legitimate sources are within {wording.counted(len(kept), 'prefix', 'prefixes')}"
 
 
 def _nobody(verdicts: t.Mapping[t.Any, Verdict], days: int) -> tuple[str, str]:

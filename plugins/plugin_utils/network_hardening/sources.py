@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import math
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import prefixes
@@ -87,9 +86,8 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
 
 def _number(entry: dict[t.Any, t.Any], key: str, where: str, most: int = _LARGEST, default: int | None = None) -> float:
     value = entry.get(key, default)
-    good = (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value <= most
-    )
+    # Comparing refuses what is not finite, too, and never converts a long number.
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
     if not good:
         raise InputError(f"{where} has no number from 0 to {most} in {key}")
     return float(t.cast("float", value))
