@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import itertools
 import os
@@ -52,6 +53,9 @@ class Site:
     def said(self, port: int, version: int = 4, protocol: str = "tcp") -> list[str]:
         packet = self.packet(port, version, protocol)
         return [denial.sentence(packet) for denial in others.denials(others.find(Nft()), packet)]
+
+    def is_closed(self, port: int, version: int) -> bool:
+        return not self.visitor.connects(self.host, port, version)
 
     def open(self) -> set[tuple[str, int, int]]:
         """Return protocol, port and version of IP of what can be reached; what is said of that must be right."""
@@ -292,7 +296,7 @@ def test_firewalld(site: Site, tmp_path: pathlib.Path) -> None:
             assert site.visitor.connects(site.host, 2222, version)
             assert site.said(8080, version) != []
             assert Nft().tables() == [("inet", "firewalld")]
-            _until(lambda version=version: not site.visitor.connects(site.host, 2222, version), "it stays open")
+            _until(functools.partial(site.is_closed, 2222, version), "it stays open")
             assert 3 <= time.monotonic() - start <= 25, "each call of firewall-cmd takes up to a second"
             assert site.said(2222, version) == [sentence]
 
