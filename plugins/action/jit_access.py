@@ -64,6 +64,8 @@ class ActionModule(CapabilityActionBase):
                 reason = str(answer.get("msg") or "")
                 time.sleep(_PAUSE)
                 continue
+            if answer.get("failed") and reason:
+                break  # in the moment in which the former rules are in force again
             answer.pop("trial", None)
             # What was there before is what the trial found.
             return self._told({**answer, **{key: tried[key] for key in ("diff",) if key in tried}})
