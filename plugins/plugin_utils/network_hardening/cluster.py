@@ -23,6 +23,8 @@ LEAST_REDUCTION = 1000
 # equal part of a block so many bits larger.
 _POOL_DOUBT = 0.05
 _SURROUNDINGS = 6
+# How likely who came on one day only has to be legitimate.
+_ONCE = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +60,14 @@ def groups(
         for version in prefixes.WIDTH:
             sources = [source for kind, source in welcome if kind == version]
             blocks = prefixes.cover(version, sources, obstacles[version], price)
-            found.extend(_grouped(blocks, sources, activities, verdicts))
-        certain = [_widened(group, activities, obstacles, last_day) for group in found if _certain(group)]
+            inside = prefixes.Inside(blocks)
+            members: dict[prefixes.Block, list[Key]] = {}
+            for source in sorted(sources):
+                members.setdefault(inside.find(version, source) or blocks[0], []).append((version, source))
+            found.extend(_group(_proven(keys, activities, verdicts), activities, verdicts) for keys in members.values())
+        certain = [
+            _widened(group, activities, obstacles, last_day) for group in found if _certain(group, activities, verdicts)
+        ]
         kept, left = _limited(certain, most)
         if _connections(left) <= _MOST_LOST * (_connections(kept) + _connections(left)):
             break
@@ -74,27 +82,30 @@ def _hostile(verdict: Verdict) -> bool:
     return verdict.kind == judge.HOSTILE
 
 
-def _grouped(
-    blocks: t.Sequence[prefixes.Block],
-    sources: t.Sequence[int],
-    activities: t.Mapping[Key, Activity],
-    verdicts: t.Mapping[Key, Verdict],
-) -> t.Iterator[Group]:
-    inside = prefixes.Inside(blocks)
-    members: dict[prefixes.Block, list[Key]] = {block: [] for block in blocks}
-    for source in sorted(sources):
-        block = inside.find(blocks[0].version, source)
-        if block is not None:
-            members[block].append((block.version, source))
-    for block, keys in members.items():
-        yield Group(
-            block,
-            tuple(keys),
-            len({day for key in keys for day in activities[key].days}),
-            sum(activities[key].count for key in keys),
-            _mean(keys, activities, verdicts),
-            any(verdicts[key].kind == judge.TRUSTED for key in keys),
-        )
+def _proven(
+    keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]
+) -> tuple[Key, ...]:
+    """Return sources without those beside a core of others that make its block larger alone, and prove too little."""
+    while len(keys) > judge.COMPANY:
+        half = (keys[0][1] ^ keys[-1][1]).bit_length() - 1
+        split = sum(source >> half == keys[0][1] >> half for _version, source in keys)
+        lone = keys[0] if split == 1 else keys[-1] if split == len(keys) - 1 else None
+        if lone is None or judge.stands_alone(verdicts[lone], activities[lone]):
+            break
+        keys = [key for key in keys if key != lone]
+    return tuple(keys)
+
+
+def _group(keys: tuple[Key, ...], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> Group:
+    version, low = keys[0]
+    return Group(
+        prefixes.around(version, low, prefixes.WIDTH[version] - (low ^ keys[-1][1]).bit_length()),
+        keys,
+        len({day for key in keys for day in activities[key].days}),
+        sum(activities[key].count for key in keys),
+        _mean(keys, activities, verdicts),
+        any(verdicts[key].kind == judge.TRUSTED for key in keys),
+    )
 
 
 def _mean(keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> float:
@@ -103,11 +114,13 @@ def _mean(keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts:
     return sum(count * verdicts[key].probability for count, key in zip(days, keys, strict=True)) / max(1, sum(days))
 
 
-def _certain(group: Group) -> bool:
-    """Say whether there is enough to let in a group: one address that came on one day has to be convincing."""
+def _certain(group: Group, activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> bool:
+    """Say whether there is enough to let in a group: one source has to be convincing, more so one that came once."""
     if group.trusted:
         return True
-    return group.probability >= (0.95 if group.days == 1 else 0.8 if group.days < 4 else judge.LIKELY)
+    if len(group.members) == 1 and not judge.stands_alone(verdicts[group.members[0]], activities[group.members[0]]):
+        return False
+    return group.days > 1 or group.probability >= _ONCE
 
 
 def _widened(

@@ -54,10 +54,7 @@ class Activity:
     refused: int = 0
     bytes: int = 0
     sized: int = 0
-    ports: set[Port] = dataclasses.field(default_factory=set)
-    members: set[Key] = dataclasses.field(default_factory=set)
-    addresses: set[str] = dataclasses.field(default_factory=set)
-    spread: int = 0  # the sum of the numbers of ports that each member touched
+    unanswered: set[Port] = dataclasses.field(default_factory=set)
 
     def add(self, seen: Seen) -> None:
         self.days.update(seen.days)
@@ -66,8 +63,8 @@ class Activity:
         if seen.bytes is not None:
             self.bytes += seen.bytes
             self.sized += seen.count
-        self.ports.add((seen.port, seen.protocol))
-        self.addresses.add(seen.address)
+        if not seen.answered:
+            self.unanswered.add((seen.port, seen.protocol))
 
 
 class Traffic:
@@ -112,7 +109,7 @@ class Traffic:
             math.log1p(per_day) * (1 - max(len(own.days), math.expm1(far.days)) / self._observed),
             _burst(own.days),
             _size(own),
-            math.log1p(len(everywhere.ports) - 1),
+            _probing(everywhere, port),
             everywhere.refused / max(1, everywhere.count),
             near.days,
             near.density,
@@ -135,7 +132,7 @@ class Traffic:
         here = self.by_port[port]
         days = {day for other in others for day in here[other].days}
         sizes = [_size(here[other]) for other in others]
-        spread = [math.log1p(len(self._all[other].ports) - 1) for other in others]
+        spread = [_probing(self._all[other], port) for other in others]
         counts = [self._all[other] for other in others]
         return _Neighbours(
             days=math.log1p(len(days)),
@@ -161,6 +158,11 @@ class _Neighbours(t.NamedTuple):
 def _blocks(key: Key) -> tuple[prefixes.Block, prefixes.Block]:
     near, far = prefixes.NEIGHBOURHOODS[key[0]]
     return prefixes.around(*key, near), prefixes.around(*key, far)
+
+
+def _probing(activity: Activity, port: Port) -> float:
+    """Return how many other ports were tried that did not answer; those that do are no sign of a search."""
+    return math.log1p(len(activity.unanswered - {port}))
 
 
 def _size(activity: Activity) -> float:

@@ -22,7 +22,7 @@ TRUSTED, LEGITIMATE, UNCLEAR, HOSTILE = "trusted", "legitimate", "unclear", "hos
 # Below the first, a source is taken for an attacker's; from the second on, for a legitimate one. Where there are not at
 # least COMPANY legitimate ones in its neighbourhood, it needs the third, for two attackers can be neighbours; and the
 # fourth where nothing says how much it transferred, by which who guesses slowly is told from who works.
-UNLIKELY, LIKELY, LIKELY_ALONE, LIKELY_UNSIZED = 0.2, 0.6, 0.85, 0.97
+UNLIKELY, LIKELY, LIKELY_ALONE, LIKELY_UNSIZED = 0.2, 0.8, 0.85, 0.985
 COMPANY = 3
 
 _UNPROVEN = "what was seen of it proves neither"
@@ -87,12 +87,17 @@ def _not_alone(verdicts: t.Mapping[Key, Verdict], activities: t.Mapping[Key, Act
     company = collections.Counter(_neighbourhood(key) for key, verdict in verdicts.items() if verdict.welcome)
     found = {}
     for key, verdict in verdicts.items():
-        needed = LIKELY_ALONE if activities[key].sized else LIKELY_UNSIZED
         alone = verdict.kind == LEGITIMATE and company[_neighbourhood(key)] < COMPANY
-        if alone and verdict.probability < needed:
+        if alone and not stands_alone(verdict, activities[key]):
             verdict = dataclasses.replace(verdict, kind=UNCLEAR, why=(_UNPROVEN, *verdict.why))
         found[key] = verdict
     return found
+
+
+def stands_alone(verdict: Verdict, activity: Activity) -> bool:
+    """Say whether a source is legitimate by its own traffic, without others beside it."""
+    needed = LIKELY_ALONE if activity.sized else LIKELY_UNSIZED
+    return verdict.kind == TRUSTED or (verdict.welcome and verdict.probability >= needed)
 
 
 def _neighbourhood(key: Key) -> prefixes.Block:

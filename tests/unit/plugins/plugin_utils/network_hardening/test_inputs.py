@@ -135,7 +135,7 @@ def test_reasons_are_those_that_weigh_most() -> None:
     values[features.NAMES.index("other_ports")] = 4.0
     values[features.NAMES.index("refused")] = 1.0
     assert model.load().reasons(values, legitimate=False)[:2] == [
-        "touches other ports, too",
+        "tries other ports that do not answer",
         "is refused or not answered elsewhere",
     ]
     assert model.load().probability(values) < 0.5

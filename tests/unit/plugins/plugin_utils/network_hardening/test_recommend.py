@@ -83,7 +83,7 @@ def test_who_works_there_is_let_in_and_who_scans_is_not() -> None:
     assert port["confidence"] > 0.8
     (denied,) = port["denied"]
     assert (denied["address"], denied["verdict"], denied["decision"]) == ("203.0.113.66", "hostile", "out")
-    assert "touches other ports, too" in denied["why"]
+    assert "tries other ports that do not answer" in denied["why"]
     assert port["replay"] == {
         "connections": 601,
         "denied_connections": 1,
