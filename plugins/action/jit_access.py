@@ -64,8 +64,10 @@ class ActionModule(CapabilityActionBase):
                 reason = str(answer.get("msg") or "")
                 time.sleep(_PAUSE)
                 continue
-            if answer.get("failed") and reason:
-                break  # in the moment in which the former rules are in force again
+            if answer.get("failed") and time.monotonic() >= started + seconds:
+                # It came in when the former rules were in force again.
+                reason = reason or "it took longer"
+                break
             answer.pop("trial", None)
             # What was there before is what the trial found.
             return self._told({**answer, **{key: tried[key] for key in ("diff",) if key in tried}})
