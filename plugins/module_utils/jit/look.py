@@ -161,8 +161,8 @@ def _attempted(port: int, protocol: str, tries: t.Sequence[t.Mapping[str, t.Any]
     evidences = [
         {
             "src_endpoint": {"ip": one["source"]},
-            "dst_endpoint": {"port": port},
             "data": {
+                "port": port,
                 "protocol": protocol,
                 "packets": one["packets"],
                 "last": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one["last"])),
