@@ -57,6 +57,12 @@ in_force:
   description: Whether the kernel has the rules of the policy.
   type: bool
   returned: success
+grants_in_force:
+  description:
+    - Whether the kernel has everything open that is in RV(grants). It has not after somebody has flushed all rules;
+      M(bulwark.servers.jit_access) brings openings back, each with the time that is left of it.
+  type: bool
+  returned: success
 trial_seconds_left:
   description: For how long other rules are still on trial; V(0) where none are.
   type: int

@@ -415,6 +415,7 @@ def test_rules_that_somebody_changed_are_found_and_set_right(site: Site, command
     assert site.findings() == []
     site.nft(*command.split(" "))
     assert site.findings() == ([("jit_policy_missing", subject)] if subject else [])
+    assert site.info()["grants_in_force"] is not (subject is None or command.startswith("delete table"))
     again = site.access()
     assert again["changed"]
     if again["trial"]:
@@ -422,6 +423,27 @@ def test_rules_that_somebody_changed_are_found_and_set_right(site: Site, command
     assert site.findings() == []
     assert not site.access()["changed"]
     assert site.nft(*TABLE).count(" . tcp . 22 timeout") == 1
+
+
+def test_another_firewall_that_denies_it_is_named_and_nothing_is_opened(site: Site) -> None:
+    theirs = "table inet theirs { chain input { type filter hook input priority 5; tcp dport 22 drop; }; }"
+    site.nft("-f", "-", given=theirs)
+    with listening(site.host, 22, 8000):
+        site.lock()
+        denied = site.grant()
+        assert denied["failed"]
+        assert not denied["refused"]
+        assert denied["msg"] == (
+            "nothing was opened, as it would lead nowhere: nftables (table inet theirs) denies tcp 22 from "
+            "10.99.0.2/32; allow it there, or set other_firewalls=warn"
+        )
+        assert site.info()["grants"] == []
+        assert site.info()["other_firewalls"] == ["nftables (table inet theirs)"]
+        opened = site.grant(other_firewalls="warn")
+        assert "nftables (table inet theirs) denies tcp 22 from 10.99.0.2/32" in opened["warnings"][0]
+        assert not site.friend.connects(site.host, 22)
+        assert site.grant(ports=["8000"])["denied_by"] == []
+        assert site.friend.connects(site.host, 8000)
 
 
 def test_a_host_without_a_policy_says_so(site: Site) -> None:

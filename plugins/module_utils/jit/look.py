@@ -37,6 +37,7 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
         "changed": False,
         "policy": None,
         "in_force": False,
+        "grants_in_force": True,
         "trial_seconds_left": 0,
         "grants": [],
         "history": [],
@@ -68,6 +69,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     result["policy"] = policy.fields()
     seen = kernel.compare(nft, policy, book, now.since_boot)
     result["in_force"] = seen.problem is None
+    result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
     result["detections"] += _drift(seen, book)
     result["other_firewalls"] = beside.names(nft)
