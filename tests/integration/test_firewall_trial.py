@@ -315,6 +315,32 @@ def test_a_change_of_somebody_else_is_seen(site: Site, change: str) -> None:
     assert not site.table.intact(LOCKED)
 
 
+@pytest.mark.requires("command:setpriv")
+def test_a_change_is_seen_in_a_container_that_may_make_no_network(site: Site) -> None:
+    site.table.confirm(LOCKED, site.table.propose(LOCKED, 30))
+    before = site.ruleset()
+    program = (
+        f"import sys; sys.path.insert(0, {str(paths.COLLECTIONS)!r})\n"
+        "from ansible_collections.bulwark.servers.plugins.module_utils.firewall import nft, own, trial\n"
+        f"rules = trial.Rules({dict(LOCKED.chains)!r}, {dict(LOCKED.sets)!r})\n"
+        f"print(own.OwnTable(nft.Nft(), {TABLE!r}).intact(rules))"
+    )
+    command = ["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", program]
+    assert subprocess.run([*command[:3], "unshare", "--net", "true"], capture_output=True, check=False).returncode != 0
+    assert site.host.run(*command) == "True\n"
+    assert site.ruleset() == before
+    assert site.open() == set()
+    Nft().apply(f"insert rule inet {TABLE} confirmed_input accept")
+    assert site.host.run(*command) == "False\n"
+    assert "rehearsal" not in site.ruleset()
+
+
+def test_a_rehearsal_sees_no_packet(site: Site) -> None:
+    Nft().apply(trial.rehearse("bulwark_test_rehearsal", LOCKED))
+    assert site.open() == {4, 6}
+    assert "bulwark_test_rehearsal" in site.ruleset()
+
+
 def test_traffic_and_openings_are_no_change(site: Site) -> None:
     site.table.confirm(LOCKED, site.table.propose(LOCKED, 30))
     Nft().apply(f"add element inet {TABLE} grants4 {{ 10.99.0.2 . tcp . 22 timeout 60s }}")

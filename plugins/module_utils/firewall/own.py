@@ -12,7 +12,7 @@ import binascii
 import os
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import trial
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
 
 
 class OwnTable:
@@ -68,12 +68,28 @@ class OwnTable:
             self._nft.apply(trial.withdraw(self.name))
 
     def intact(self, rules: trial.Rules) -> bool:
-        """Say whether the confirmed rules are these and nobody has changed any of them, or what leads to them."""
-        if self._nft.table(self.name) is None:
+        """Say whether the confirmed rules are these and nobody has changed any of them, or what leads to them.
+
+        What should be there is written by the same nft, from a network of its own; in a container that may not have
+        one, from a table beside this one that is there for a moment and sees no packet.
+        """
+        objects = self._nft.table(self.name)
+        if objects is None or trial.read(objects, ()).confirmed != rules.digest:
             return False
-        wanted = self._nft.rehearsed(trial.establish(self.name, rules), self.name)
+        try:
+            wanted = self._nft.rehearsed(trial.establish(self.name, rules), self.name)
+        except FirewallError:
+            wanted = self._beside(rules)
         found = self._nft.whole_table(self.name)
         return trial.comparable(found, rules) == trial.comparable(wanted, rules)
+
+    def _beside(self, rules: trial.Rules) -> Objects:
+        name = self.name + "_rehearsal"
+        self._nft.apply(trial.rehearse(name, rules))
+        try:
+            return self._nft.whole_table(name)
+        finally:
+            self._nft.apply(trial.remove(name))
 
     def remove(self) -> bool:
         """Remove the table; return whether it was there."""

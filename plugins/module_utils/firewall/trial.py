@@ -27,6 +27,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 SET = "trial"
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 _PROTOCOLS = ("ipv4", "ipv6")
+_NOT_COMPARED = ("handle", "elem", "table")
 _MARK = re.compile(r"bulwark ([0-9a-f]{16})(?: ([0-9a-f]{16}))?\Z")
 
 
@@ -97,6 +98,12 @@ def establish(table: str, rules: Rules) -> str:
     return _text(_confirmed(table, rules))
 
 
+def rehearse(table: str, rules: Rules) -> str:
+    """Return the text for a table that holds the same and that no packet gets to see."""
+    dormant = "add table %s %s { flags dormant; }" % (FAMILY, table)
+    return remove(table) + _text([dormant, *_confirmed(table, rules)[1:]])
+
+
 def withdraw(table: str) -> str:
     """Return the text that ends a trial now: the confirmed rules are in force."""
     return _text(["flush set %s %s %s" % (FAMILY, table, SET)])
@@ -146,11 +153,11 @@ def comparable(objects: Objects, rules: Rules) -> str:
     for entry in objects:
         for kind, fields in entry.items():
             name = fields.get("chain" if kind == "rule" else "name", "")
-            if kind == "set" and name not in (SET, *rules.sets):
+            if kind == "table" or (kind == "set" and name not in (SET, *rules.sets)):
                 continue
             if name not in skipped and not name.startswith("proposed_"):
                 # Only the order of rules in a chain is of importance.
-                plain = _plain({part: value for part, value in fields.items() if part not in ("handle", "elem")})
+                plain = _plain({part: value for part, value in fields.items() if part not in _NOT_COMPARED})
                 found.append((kind, name, plain))
     return json.dumps(sorted(found, key=lambda item: item[:2]), indent=1, sort_keys=True)
 
