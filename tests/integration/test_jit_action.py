@@ -17,6 +17,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 from tests.integration._jit import Site, site
 from tests.support import commands, paths
@@ -251,3 +252,39 @@ def test_the_role_locks_in_protect_and_looks_in_a_scan(team: Team) -> None:
     code, said = team.run({"ansible.builtin.include_role": role}, **{**variables, "jit_access_state": "absent"})
     assert code == 0, said
     assert team.site.stranger.connects(team.site.host, 22)
+
+
+def test_a_scan_records_what_it_sees_and_says_what_is_wrong(
+    tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]
+) -> None:
+    store_url = f"sqlite:///{tmp_path}/findings.db"
+    with site(tmp_path) as found:
+        found.lock()
+        assert not found.stranger.connects(found.host, 22)
+
+        def scan(**variables: t.Any) -> subprocess.CompletedProcess[str]:
+            extra = {
+                "bulwark_capabilities": "jit_access",
+                "bulwark_store": store_url,
+                "bulwark_report_path": str(tmp_path / "report.html"),
+                "jit_access_state_dir": str(found.state),
+                **variables,
+            }
+            with found.host.entered():
+                return controller("2.21").run_playbook(
+                    "bulwark.servers.scan", extra_vars=extra, state=tmp_path / "store", check=False
+                )
+
+        answer = scan()
+        assert answer.returncode == 0, answer.stdout
+        found.nft("delete", "table", "inet", "bulwark_jit")
+        answer = scan()
+        assert answer.returncode == 0, answer.stdout
+        wrong = scan(jit_access_lock_timeout="many")
+        assert wrong.returncode != 0
+        assert "jit_access_lock_timeout" in wrong.stdout
+    with contextlib.closing(Store.open(store_url, mode="read")) as store:
+        stored = {(item.alert, item.subject): item.status for item in store.query()}
+        last, drift, _first = [{c.status for c in store.coverage(run.id)} for run in store.runs()]
+    assert stored == {("jit_locked_port_attempts", "tcp/22"): "new", ("jit_policy_missing", "policy"): "new"}
+    assert (last, drift) == ({"not_checked"}, {"partial"})
