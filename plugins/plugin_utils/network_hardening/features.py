@@ -79,24 +79,18 @@ class Traffic:
             self._all.setdefault(key, Activity()).add(seen)
             self.by_port.setdefault((seen.port, seen.protocol), {}).setdefault(key, Activity()).add(seen)
         self._bad = {key for key in self._all if key in bad}
-        self._near: dict[tuple[Port, prefixes.Block], list[Key]] = {}
+        self._crowds: dict[tuple[Port, prefixes.Block], _Crowd] = {}
         for port, sources in self.by_port.items():
-            for key in sources:
-                for block in _blocks(key):
-                    self._near.setdefault((port, block), []).append(key)
-        self._around: dict[prefixes.Block, list[Key]] = {}
-        for key in self._all:
-            for block in _blocks(key):
-                self._around.setdefault(block, []).append(key)
-
-        period = self.period
-        self._observed = period[1] - period[0] + 1 if period else 1
-
-    @property
-    def period(self) -> tuple[int, int] | None:
-        """The first and the last day on which anything was seen."""
+            for key, own in sources.items():
+                if key not in self._bad:
+                    share = _share(own, self._all[key], port)
+                    for block in _blocks(key):
+                        self._crowds.setdefault((port, block), _Crowd()).add(own.days, share)
+        self._bad_near = collections.Counter(block for key in self._bad for block in _blocks(key))
         days = [day for activity in self._all.values() for day in activity.days]
-        return (min(days), max(days)) if days else None
+        # The first and the last day on which anything was seen.
+        self.period = (min(days), max(days)) if days else None
+        self._observed = self.period[1] - self.period[0] + 1 if self.period else 1
 
     def features(self, key: Key, port: Port) -> tuple[float, ...]:
         own, everywhere = self.by_port[port][key], self._all[key]
@@ -125,24 +119,46 @@ class Traffic:
         )
 
     def _neighbours(self, key: Key, port: Port, block: prefixes.Block) -> _Neighbours:
-        others = [other for other in self._near.get((port, block), ()) if other != key and other not in self._bad]
-        bad = sum(other != key and other in self._bad for other in self._around[block])
-        if not others:
+        """Return what the others of a block are like: all of it without the source, so that a crowd costs no more."""
+        bad = self._bad_near[block] - (key in self._bad)
+        crowd = self._crowds.get((port, block), _Crowd())
+        own = self.by_port[port][key]
+        inside = key not in self._bad
+        count = crowd.members - inside
+        if count < 1:
             return _Neighbours(bad=math.log1p(bad))
-        here = self.by_port[port]
-        days = {day for other in others for day in here[other].days}
-        sizes = [_size(here[other]) for other in others]
-        spread = [_probing(self._all[other], port) for other in others]
-        counts = [self._all[other] for other in others]
+        less = _share(own, self._all[key], port) if inside else (0.0, 0.0, 0.0, 0.0)
+        size, spread, refused, visits = (whole - part for whole, part in zip(crowd.sums, less, strict=True))
+        days = len(crowd.days) - (sum(crowd.days[day] == 1 for day in own.days) if inside else 0)
         return _Neighbours(
-            days=math.log1p(len(days)),
-            density=math.log1p(sum(len(here[other].days) for other in others) / len(days)),
-            members=math.log1p(len(others)),
-            size=sum(sizes) / len(sizes),
-            spread=sum(spread) / len(spread),
-            refused=sum(activity.refused / max(1, activity.count) for activity in counts) / len(counts),
+            days=math.log1p(days),
+            density=math.log1p(visits / days),
+            members=math.log1p(count),
+            size=size / count,
+            spread=spread / count,
+            refused=refused / count,
             bad=math.log1p(bad),
         )
+
+
+class _Crowd:
+    """The sources of a block on one port, summed up. days: how many of them came on each."""
+
+    def __init__(self) -> None:
+        self.members = 0
+        self.days: collections.Counter[int] = collections.Counter()
+        self.sums = (0.0, 0.0, 0.0, 0.0)
+
+    def add(self, days: t.Iterable[int], share: tuple[float, float, float, float]) -> None:
+        self.members += 1
+        self.days.update(list(days))  # of a mapping, its numbers would be counted
+        self.sums = t.cast("tuple[float, float, float, float]", tuple(map(sum, zip(self.sums, share, strict=True))))
+
+
+def _share(own: Activity, everywhere: Activity, port: Port) -> tuple[float, float, float, float]:
+    """Return what a source adds to the sums of its neighbourhood: size, spread, refused, days."""
+    refused = everywhere.refused / max(1, everywhere.count)
+    return _size(own), _probing(everywhere, port), refused, float(len(own.days))
 
 
 class _Neighbours(t.NamedTuple):
@@ -162,7 +178,7 @@ def _blocks(key: Key) -> tuple[prefixes.Block, prefixes.Block]:
 
 def _probing(activity: Activity, port: Port) -> float:
     """Return how many other ports were tried that did not answer; those that do are no sign of a search."""
-    return math.log1p(len(activity.unanswered - {port}))
+    return math.log1p(len(activity.unanswered) - (port in activity.unanswered))
 
 
 def _size(activity: Activity) -> float:

@@ -34,8 +34,11 @@ def recommend(seen: t.Sequence[Seen], asked: options.Options, model: Model) -> d
     if listening is None:
         answered = {(one.port, one.protocol) for one in seen if one.answered}
         listening = dict.fromkeys(sorted(answered), True)
+    by_port: dict[Port, list[Seen]] = {}
+    for one in seen:
+        by_port.setdefault((one.port, one.protocol), []).append(one)
     ports = [
-        _port(port, exposed, traffic, days, [one for one in seen if (one.port, one.protocol) == port], asked, model)
+        _port(port, exposed, traffic, days, by_port.get(port, []), asked, model)
         for port, exposed in sorted(listening.items())
     ]
     return {"observed_days": days, "enough_data": days >= asked.minimum_days, "ports": ports}

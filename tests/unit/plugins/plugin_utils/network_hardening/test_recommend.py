@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
@@ -212,6 +213,15 @@ def test_every_source_is_told_with_a_reason() -> None:
     assert {row["address"] for row in port["denied"]} == {
         row["address"] for row in port["sources"] if row["decision"] == "out"
     }
+
+
+def test_a_network_full_of_sources_costs_no_more_than_as_many_elsewhere() -> None:
+    """An attacker has as many networks of IPv6 as it likes, all in one neighbourhood."""
+    crowd = [entry(f"2001:db8:{number:x}::1", [3], 1, bytes=None) for number in range(20_000)]
+    begun = time.process_time()
+    port = only(advice([OFFICE, *crowd]))
+    assert time.process_time() - begun < 30
+    assert len(port["sources"]) == 20_001
 
 
 def test_generated_traffic_of_two_months() -> None:
