@@ -83,6 +83,26 @@ def test_systemd_takes_the_unit(place: persist.Place, tmp_path: pathlib.Path) ->
     assert UNIT in answer.stderr
 
 
+@pytest.mark.parametrize("name", ["two words", 'a "b" \\ c', "50% $HOME", "ümlaut"])
+def test_the_state_may_be_anywhere(place: persist.Place, tmp_path: pathlib.Path, name: str) -> None:
+    file = tmp_path / UNIT
+    odd = persist.Place(str(tmp_path / name / "state"), place.units, place.running)
+    file.write_text(persist.unit_text(odd, TABLE, "/usr/sbin/nft"))
+    answer = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert UNIT not in answer.stderr
+
+
+def test_a_path_that_no_unit_can_name_is_a_note(place: persist.Place, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "running").mkdir()
+    odd = persist.Place(str(tmp_path / "a\nExecStart=x" / "state"), place.units, place.running)
+    outcome = persist.keep(odd, TABLE, RULES)
+    assert not outcome.survives
+    assert outcome.note is not None
+    assert "systemd takes no file below" in outcome.note
+    assert list(pathlib.Path(place.units).iterdir()) == []
+
+
 def test_the_unit_loads_the_rules_where_there_are_none_and_where_there_are_some(place: persist.Place) -> None:
     persist.keep(place, TABLE, RULES)
     unit = _unit(place)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import shutil
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
@@ -49,8 +50,8 @@ RemainAfterExit=yes
 StandardInput=null
 ProtectSystem=full
 ProtectHome=true
-ExecStart={nft} -f {directory}/{table}.nft
-ExecReload={nft} -f {directory}/{table}.nft
+ExecStart={nft} -f {file}
+ExecReload={nft} -f {file}
 
 [Install]
 WantedBy={wanted_by}
@@ -83,7 +84,23 @@ def unit_name(table: str) -> str:
 def unit_text(place: Place, table: str, nft: str) -> str:
     """Return the unit. nft: absolute path of the program."""
     directory = os.path.join(os.path.normpath(place.state_root), DIRECTORY)
-    return _UNIT.format(table=table, directory=directory, nft=nft, wanted_by=" ".join(_WANTED_BY))
+    return _UNIT.format(
+        table=table,
+        directory=_quoted(directory),
+        # In a command, a dollar sign begins the name of a variable.
+        file=_quoted(os.path.join(directory, table + ".nft")).replace("$", "$$"),
+        nft=nft,
+        wanted_by=" ".join(_WANTED_BY),
+    )
+
+
+def _quoted(path: str) -> str:
+    """Return a path as systemd.syntax(7) wants it. Raises StateError."""
+    if re.match(r"[\w/.+-]+\Z", path, re.ASCII):
+        return path
+    if not path.isprintable():
+        raise StateError("systemd takes no file below %s: set another state_dir" % printable(path))
+    return '"%s"' % path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
 def differs(place: Place, table: str, rules: trial.Rules) -> bool:
