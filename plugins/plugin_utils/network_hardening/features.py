@@ -182,10 +182,10 @@ def _probing(activity: Activity, port: Port) -> float:
 
 
 def _size(activity: Activity) -> float:
-    """Return powers of ten of what a connection transfers: 0 at 10 kB and where it is not known, from -1 to 1."""
+    """Return powers of ten of what a connection transfers: 0 at 10 kB and where it is not known, from -0.7 to 1."""
     if not activity.sized:
         return 0.0
-    return max(-1.0, min(1.0, math.log10(1 + activity.bytes / activity.sized) - 4))
+    return max(-0.7, min(1.0, math.log10(1 + activity.bytes / activity.sized) - 4))
 
 
 def _regularity(days: t.Mapping[int, int]) -> float:

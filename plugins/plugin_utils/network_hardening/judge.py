@@ -19,10 +19,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.model import Model
 
 TRUSTED, LEGITIMATE, UNCLEAR, HOSTILE = "trusted", "legitimate", "unclear", "hostile"
-# Below the first, a source is taken for an attacker's; from the second on, for a legitimate one. Where there are not at
-# least COMPANY legitimate ones in its neighbourhood, it needs the third, for two attackers can be neighbours; and the
-# fourth where nothing says how much it transferred, by which who guesses slowly is told from who works.
-UNLIKELY, LIKELY, LIKELY_ALONE, LIKELY_UNSIZED = 0.2, 0.8, 0.85, 0.985
+# Below the first, a source is taken for an attacker's; from the second on, for a legitimate one. Where nothing says how
+# much it transferred, by which who guesses slowly is told from who works, it needs the third, unless there are at least
+# COMPANY legitimate ones in its neighbourhood: two attackers can be neighbours.
+UNLIKELY, LIKELY, LIKELY_UNSIZED = 0.2, 0.85, 0.985
 COMPANY = 3
 
 _UNPROVEN = "what was seen of it proves neither"
@@ -83,7 +83,7 @@ def judge(traffic: Traffic, port: Port, known: Known, model: Model) -> dict[Key,
 
 
 def _not_alone(verdicts: t.Mapping[Key, Verdict], activities: t.Mapping[Key, Activity]) -> dict[Key, Verdict]:
-    """Return the verdicts, of which those on legitimate sources without company need more."""
+    """Return the verdicts, of which those on legitimate sources without company may need more."""
     company = collections.Counter(_neighbourhood(key) for key, verdict in verdicts.items() if verdict.welcome)
     found = {}
     for key, verdict in verdicts.items():
@@ -96,7 +96,7 @@ def _not_alone(verdicts: t.Mapping[Key, Verdict], activities: t.Mapping[Key, Act
 
 def stands_alone(verdict: Verdict, activity: Activity) -> bool:
     """Say whether a source is legitimate by its own traffic, without others beside it."""
-    needed = LIKELY_ALONE if activity.sized else LIKELY_UNSIZED
+    needed = LIKELY if activity.sized else LIKELY_UNSIZED
     return verdict.kind == TRUSTED or (verdict.welcome and verdict.probability >= needed)
 
 

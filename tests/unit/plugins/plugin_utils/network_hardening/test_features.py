@@ -67,5 +67,5 @@ def test_a_rhythm_is_told_from_none() -> None:
 
 def test_what_is_not_known_to_be_transferred_counts_neither_way() -> None:
     assert values([entry("198.51.100.1", [0], bytes=None)], "198.51.100.1")["bytes_per_connection"] == 0.0
-    assert values([entry("198.51.100.1", [0], bytes=10)], "198.51.100.1")["bytes_per_connection"] == -1.0
+    assert values([entry("198.51.100.1", [0], bytes=10)], "198.51.100.1")["bytes_per_connection"] == -0.7
     assert values([entry("198.51.100.1", [0], bytes=10**12)], "198.51.100.1")["bytes_per_connection"] == 1.0
