@@ -31,17 +31,17 @@ class Completed:
     stderr: bytes
 
 
-def run(argv: t.Sequence[str], timeout: float, max_output: int) -> Completed:
-    """Run a program without input and return what it wrote.
+def run(argv: t.Sequence[str], timeout: float, max_output: int, given: bytes | None = None) -> Completed:
+    """Run a program and return what it wrote.
 
-    timeout: seconds. max_output: bytes of standard output and standard error together. Raises CommandError; the program
-    and what it started are killed then.
+    timeout: seconds. max_output: bytes of standard output and standard error together. given: what it reads from
+    standard input, nothing without. Raises CommandError; the program and what it started are killed then.
     """
     try:
         # AnsibleModule.run_command bounds neither time nor output, and passes the caller's environment on.
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_ENVIRONMENT,
@@ -51,30 +51,40 @@ def run(argv: t.Sequence[str], timeout: float, max_output: int) -> Completed:
     except OSError as error:
         raise CommandError("%s can't be run: %s" % (argv[0], error.strerror)) from error
     try:
-        stdout, stderr = _collect(process, time.monotonic() + timeout, max_output)
+        stdout, stderr = _collect(process, time.monotonic() + timeout, max_output, given or b"")
     except CommandError:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     finally:
         process.wait()
-        for stream in (process.stdout, process.stderr):
+        for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
     return Completed(process.returncode, stdout, stderr)
 
 
-def _collect(process: subprocess.Popen[bytes], deadline: float, max_output: int) -> tuple[bytes, bytes]:
+def _collect(process: subprocess.Popen[bytes], deadline: float, max_output: int, given: bytes) -> tuple[bytes, bytes]:
     name = t.cast("list[str]", process.args)[0]
     buffers = {process.stdout: bytearray(), process.stderr: bytearray()}
+    rest = memoryview(given)
     with selectors.DefaultSelector() as selector:
         for stream in buffers:
             if stream is not None:
                 selector.register(stream, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
         while selector.get_map():
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise CommandError("%s did not end in time" % name)
             for key, _events in ready:
+                if key.fileobj is process.stdin:
+                    rest = _written(key.fd, rest)
+                    if not rest:
+                        selector.unregister(key.fileobj)
+                        process.stdin.close()
+                    continue
                 chunk = os.read(key.fd, _CHUNK)
                 if not chunk:
                     selector.unregister(key.fileobj)
@@ -86,3 +96,13 @@ def _collect(process: subprocess.Popen[bytes], deadline: float, max_output: int)
     except subprocess.TimeoutExpired:
         raise CommandError("%s did not end in time" % name) from None
     return bytes(buffers[process.stdout]), bytes(buffers[process.stderr])
+
+
+def _written(descriptor: int, rest: memoryview) -> memoryview:
+    """Write what a pipe takes now; return what is left, nothing where nobody reads any more."""
+    try:
+        return rest[os.write(descriptor, rest[:_CHUNK]) :] if rest else rest
+    except BlockingIOError:
+        return rest
+    except BrokenPipeError:
+        return rest[:0]

@@ -22,9 +22,8 @@ def parse(text: str, now: float, ahead: bool = False) -> float:
     A time without an offset is UTC. A span of minutes, hours, days or weeks counts back from now, with ``ahead``
     forward. Raises MomentError for anything else.
     """
-    span = _SPAN.fullmatch(text.strip())
-    if span:
-        seconds = int(span.group(1)) * _UNITS[span.group(2)]
+    seconds = span(text)
+    if seconds is not None:
         return now + seconds if ahead else now - seconds
     try:
         moment = dt.datetime.fromisoformat(text.strip())
@@ -36,3 +35,9 @@ def parse(text: str, now: float, ahead: bool = False) -> float:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     return moment.timestamp()
+
+
+def span(text: str) -> int | None:
+    """Return the seconds of ``90m``, ``12h``, ``30d`` or ``4w``, None for anything else."""
+    found = _SPAN.fullmatch(text.strip())
+    return int(found.group(1)) * _UNITS[found.group(2)] if found else None

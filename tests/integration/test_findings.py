@@ -55,12 +55,17 @@ class Play:
         self.output = answer.stdout + answer.stderr
         return json.loads(self.answer.read_text()) if self.answer.exists() else None
 
-    def each(self, *tasks: dict[str, t.Any], **variables: t.Any) -> list[t.Any]:
-        """Run tasks one after the other, whether they fail or not, and return what each of them answered."""
+    def each(
+        self, *tasks: dict[str, t.Any], before: t.Sequence[dict[str, t.Any]] = (), **variables: t.Any
+    ) -> list[t.Any]:
+        """Run tasks one after the other, whether they fail or not, and return what each of them answered.
+
+        before: tasks that run first, and must not fail.
+        """
         named = [{**given, "register": f"answer{number}", "ignore_errors": True} for number, given in enumerate(tasks)]
         answers = ", ".join(f"answer{number}" for number in range(len(tasks)))
         collect = {"ansible.builtin.set_fact": {"answer": "{{ [%s] }}" % answers}, "run_once": True}
-        return t.cast("list[t.Any]", self.run(*named, collect, **variables))
+        return t.cast("list[t.Any]", self.run(*before, *named, collect, **variables))
 
 
 @pytest.fixture

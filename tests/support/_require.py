@@ -36,6 +36,11 @@ _PACKAGES = {
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "journalctl": "systemd",
+    "systemctl": "systemd",
+    "systemd-analyze": "systemd",
+    "nft": "nftables",
+    "iptables-nft": "iptables",
+    "ip": "iproute2",
     "unshare": "util-linux",
 }
 

@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     checkpoints,
     decisions,
     explained,
+    jit,
     location,
     patterns,
     query,
@@ -31,6 +32,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Coverage,
     Explanation,
     HistoryEntry,
+    JitChange,
+    JitEntry,
+    JitQuery,
+    JitRequest,
+    JitWanted,
     Query,
     RecordResult,
     Run,
@@ -260,6 +266,56 @@ class Store:
     ) -> list[SealEntry]:
         """Return what happened to all seals, the newest first. hosts: names or patterns as in ``Query``."""
         return self._database.read(lambda c: seals.log(c, hosts, since, until, limit, offset))
+
+    def jit_request(self, wanted: JitWanted, *, now: float) -> JitChange:
+        """Store a request to open ports of a host for a while; somebody has to approve it before it can be opened."""
+        return self._database.write(lambda c: jit.request(c, wanted, now))
+
+    def jit_decide(
+        self,
+        request_id: str,
+        state: t.Literal["approved", "denied"],
+        *,
+        by: str,
+        reason: str,
+        now: float,
+        approvers: t.Sequence[str] = (),
+        self_approval: bool = False,
+    ) -> JitChange:
+        """Approve or deny a request; StoreError where it is not in a state for that, or ``by`` may not.
+
+        approvers: who may decide, anybody where that is empty. self_approval: whether who asked may also approve.
+        """
+        return self._database.write(
+            lambda c: jit.decide(c, request_id, state, by, reason, now, approvers, self_approval)
+        )
+
+    def jit_open(
+        self, request_id: str, *, by: str, now: float, seconds: int | None = None, grant: str | None = None
+    ) -> JitChange:
+        """Note that an approved request is opened. Once the host has, again with the id of its grant and its seconds.
+
+        What the same person had open of the same is replaced. StoreError where it is not approved.
+        """
+        return self._database.write(lambda c: jit.opened(c, request_id, by, seconds, grant, now))
+
+    def jit_end(
+        self, request_id: str, state: t.Literal["closed", "expired", "replaced"], *, by: str, reason: str, now: float
+    ) -> JitChange:
+        """Note how an opening ended before its time; StoreError where it is not open."""
+        return self._database.write(lambda c: jit.end(c, request_id, state, by, reason, now))
+
+    def jit_requests(self, wanted: JitQuery | None = None, now: float | None = None) -> list[JitRequest]:
+        """Return requests as they are now, or would be at a time, the newest first."""
+        return self._database.read(lambda c: jit.requests(c, wanted or JitQuery(), _now(now)))
+
+    def jit_counts(self, wanted: JitQuery | None = None, now: float | None = None) -> dict[str, int]:
+        """Return how many requests a query is for, by state, its limit aside."""
+        return self._database.read(lambda c: jit.count(c, wanted or JitQuery(), _now(now)))
+
+    def jit_history(self, wanted: JitQuery | None = None, now: float | None = None) -> list[JitEntry]:
+        """Return what happened to the requests that a query is for, the newest first."""
+        return self._database.read(lambda c: jit.history(c, wanted or JitQuery(), _now(now)))
 
     def prune(self, before: float) -> dict[str, int]:
         """Remove what was over before a time; return how many ``findings`` and ``runs`` that were."""

@@ -60,9 +60,61 @@ def _checkpoints_and_accepted(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN accepted TEXT")
 
 
+def _jit_requests(connection: sa.Connection) -> None:
+    """Make room for requests to open ports for a while, and what happened to them."""
+    postgresql = connection.dialect.name == "postgresql"
+    number, counted = ("DOUBLE PRECISION", "SERIAL") if postgresql else ("DOUBLE", "INTEGER")
+    for statement in (
+        f"""CREATE TABLE bulwark_jit_requests (
+            id TEXT NOT NULL,
+            host TEXT NOT NULL,
+            ports TEXT NOT NULL,
+            protocol TEXT NOT NULL,
+            sources TEXT NOT NULL,
+            duration INTEGER NOT NULL,
+            requested_by TEXT NOT NULL,
+            for_whom TEXT NOT NULL,
+            justification TEXT NOT NULL,
+            requested_at {number} NOT NULL,
+            valid_until {number} NOT NULL,
+            state TEXT NOT NULL,
+            decided_by TEXT,
+            decided_at {number},
+            decision_reason TEXT,
+            opened_by TEXT,
+            opened_at {number},
+            until {number},
+            grant_id TEXT,
+            ended_by TEXT,
+            ended_at {number},
+            end_reason TEXT,
+            PRIMARY KEY (id)
+        )""",
+        "CREATE INDEX ix_bulwark_jit_requests_host ON bulwark_jit_requests (host)",
+        "CREATE INDEX ix_bulwark_jit_requests_requested_at ON bulwark_jit_requests (requested_at)",
+        f"""CREATE TABLE bulwark_jit_history (
+            id {counted} NOT NULL,
+            at {number} NOT NULL,
+            request TEXT NOT NULL,
+            host TEXT NOT NULL,
+            state TEXT NOT NULL,
+            "by" TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            PRIMARY KEY (id),
+            FOREIGN KEY (request) REFERENCES bulwark_jit_requests (id)
+        )""",
+        "CREATE INDEX ix_bulwark_jit_history_request ON bulwark_jit_history (request)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
-STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (_explained_and_last_checked, _checkpoints_and_accepted)
+STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
+    _explained_and_last_checked,
+    _checkpoints_and_accepted,
+    _jit_requests,
+)
 VERSION = 1 + len(STEPS)
 
 # Any number will do, as long as nothing else in the same database uses it.

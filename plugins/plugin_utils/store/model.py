@@ -256,3 +256,94 @@ class SealEntry:
     by: str | None
     reason: str | None
     accepted: Accepted | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class JitWanted:
+    """What somebody asks for: to open ports of a host for some sources and a while.
+
+    ports: as in ``22`` and ``8000-8100``. protocol: ``tcp``, ``udp`` or ``both``. sources: addresses and prefixes.
+    duration: seconds that the ports are open. valid_for: seconds that it may take until they are.
+    """
+
+    host: str
+    ports: tuple[str, ...]
+    protocol: str
+    sources: tuple[str, ...]
+    duration: int
+    requested_by: str
+    for_whom: str
+    justification: str
+    valid_for: int
+
+
+@dataclasses.dataclass(frozen=True)
+class JitRequest:
+    """A request and what became of it. state: one of ``jit_states.STATES``, as it is at the time that was asked about.
+
+    valid_until: until when it can be decided about and opened. until: when the opening ends by itself. grant: the id
+    that the host gave the opening.
+    """
+
+    id: str
+    host: str
+    ports: tuple[str, ...]
+    protocol: str
+    sources: tuple[str, ...]
+    duration: int
+    requested_by: str
+    for_whom: str
+    justification: str
+    requested_at: float
+    valid_until: float
+    state: str
+    decided_by: str | None = None
+    decided_at: float | None = None
+    decision_reason: str | None = None
+    opened_by: str | None = None
+    opened_at: float | None = None
+    until: float | None = None
+    grant: str | None = None
+    ended_by: str | None = None
+    ended_at: float | None = None
+    end_reason: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class JitChange:
+    """What was done to a request. before: its state until then, None where it is new. replaced: others that ended."""
+
+    before: str | None
+    request: JitRequest
+    replaced: tuple[str, ...] = ()
+    is_changed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class JitQuery:
+    """Which requests to return; what is empty or None doesn't limit.
+
+    hosts, requesters: names, in which ``*`` stands for any text and ``?`` for one character. requesters: who asked, or
+    whom it is for. since, until: when it was asked for.
+    """
+
+    hosts: t.Sequence[str] = ()
+    states: t.Sequence[str] = ()
+    requesters: t.Sequence[str] = ()
+    ids: t.Sequence[str] = ()
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+    offset: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class JitEntry:
+    """One thing that happened to a request: the state that it got, from whom, and why."""
+
+    at: float
+    request: str
+    host: str
+    state: str
+    by: str
+    reason: str

@@ -29,6 +29,8 @@ class Tables:
     seals: sa.Table
     seal_history: sa.Table
     checkpoints: sa.Table
+    jit_requests: sa.Table
+    jit_history: sa.Table
 
 
 @functools.cache
@@ -53,6 +55,8 @@ def tables() -> Tables:
         seals=_seals(metadata),
         seal_history=_seal_history(metadata),
         checkpoints=_checkpoints(metadata),
+        jit_requests=_jit_requests(metadata),
+        jit_history=_jit_history(metadata),
     )
 
 
@@ -234,4 +238,50 @@ def _checkpoints(metadata: sa.MetaData) -> sa.Table:
         sa.Column("capability", sa.Text, nullable=False),
         sa.Column("token", sa.Text, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
+    )
+
+
+def _jit_requests(metadata: sa.MetaData) -> sa.Table:
+    """Who asked to open which ports of a host, and what became of it."""
+    return sa.Table(
+        "bulwark_jit_requests",
+        metadata,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("host", sa.Text, nullable=False, index=True),
+        # Ports and sources are lists, as JSON.
+        sa.Column("ports", sa.Text, nullable=False),
+        sa.Column("protocol", sa.Text, nullable=False),
+        sa.Column("sources", sa.Text, nullable=False),
+        sa.Column("duration", sa.Integer, nullable=False),
+        sa.Column("requested_by", sa.Text, nullable=False),
+        sa.Column("for_whom", sa.Text, nullable=False),
+        sa.Column("justification", sa.Text, nullable=False),
+        sa.Column("requested_at", sa.Double, nullable=False, index=True),
+        sa.Column("valid_until", sa.Double, nullable=False),
+        # As it was written: that a time is over is not.
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("decided_by", sa.Text),
+        sa.Column("decided_at", sa.Double),
+        sa.Column("decision_reason", sa.Text),
+        sa.Column("opened_by", sa.Text),
+        sa.Column("opened_at", sa.Double),
+        sa.Column("until", sa.Double),
+        sa.Column("grant_id", sa.Text),
+        sa.Column("ended_by", sa.Text),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("end_reason", sa.Text),
+    )
+
+
+def _jit_history(metadata: sa.MetaData) -> sa.Table:
+    return sa.Table(
+        "bulwark_jit_history",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("request", sa.Text, sa.ForeignKey("bulwark_jit_requests.id"), nullable=False, index=True),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
     )

@@ -18,6 +18,17 @@ def test_what_a_program_says_comes_back_as_it_is() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, b"a\xffb", b"oops")
 
 
+def test_a_program_reads_what_it_is_given_and_need_not() -> None:
+    given = b"a\n" * 500_000
+    assert _command.run(["wc", "-c"], timeout=10.0, max_output=100, given=given).stdout.strip() == b"1000000"
+    assert _command.run(["true"], timeout=10.0, max_output=100, given=given).returncode == 0
+    assert _command.run(["cat"], timeout=10.0, max_output=len(given), given=given).stdout == given
+    assert _command.run(["cat"], timeout=10.0, max_output=100, given=b"").stdout == b""
+    assert shell("cat").stdout == b""
+    with pytest.raises(_command.CommandError, match="did not end in time"):
+        _command.run(["sleep", "60"], timeout=0.2, max_output=100, given=given)
+
+
 def test_nothing_of_our_environment_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_AUDIT_PROBE", "secret")
     monkeypatch.setenv("HOME", "/root")

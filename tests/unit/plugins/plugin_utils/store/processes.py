@@ -5,6 +5,7 @@
 
 ``processes.py forks URL NUMBER``: fork that many processes after everything is imported; each opens the store and
 writes. ``processes.py writer URL NAME ROUNDS``: write that often. ``processes.py endless URL``: write until killed.
+``processes.py open URL REQUEST``: open a request to open ports.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ def main() -> None:
         forks(url, int(rest[0]))
     elif kind == "writer":
         write(url, rest[0], int(rest[1]))
+    elif kind == "open":
+        with contextlib.closing(Store.open(url)) as store:
+            store.jit_open(rest[0], by="alice", now=300)
     else:
         endless(url)
 

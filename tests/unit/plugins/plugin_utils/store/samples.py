@@ -9,11 +9,28 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, RecordResult, Store, StoredFinding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    JitWanted,
+    Query,
+    RecordResult,
+    Store,
+    StoredFinding,
+)
 
 from tests.unit.plugins.plugin_utils.ocsf import samples
 
 CAPABILITY = "file_integrity"
+WANTED = JitWanted(
+    host="web1",
+    ports=("22", "8000-8100"),
+    protocol="tcp",
+    sources=("192.0.2.7", "2001:db8::/48"),
+    duration=3600,
+    requested_by="alice",
+    for_whom="alice",
+    justification="CHG-1",
+    valid_for=86_400,
+)
 
 
 def start(store: Store, now: float, hosts: t.Sequence[str] = ("web1",), run_id: str | None = None) -> str:

@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Selection, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, Query, Selection, Store
 
-from tests.unit.plugins.plugin_utils.store.samples import checked, finding, record, start
+from tests.unit.plugins.plugin_utils.store.samples import WANTED, checked, finding, record, start
 
 
 @pytest.fixture
@@ -58,7 +58,16 @@ OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "suppress a host": lambda store, _run: store.suppress(Selection(host="web1"), reason="r", by="b", now=300),
     "seal": lambda store, _run: store.expected_digests("web1", "default"),
     "finish": lambda store, run: store.finish_run(run, 300),
+    "open a request": lambda store, _run: _open(store),
+    "requests of a host": lambda store, _run: store.jit_requests(JitQuery(hosts=["web1"])),
+    "history of a request": lambda store, _run: store.jit_history(JitQuery(ids=["x"])),
 }
+
+
+def _open(store: Store) -> None:
+    request = store.jit_request(WANTED, now=100).request.id
+    store.jit_decide(request, "approved", by="bob", reason="", now=100)
+    store.jit_open(request, by="alice", now=100)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

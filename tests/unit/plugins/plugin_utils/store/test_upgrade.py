@@ -15,31 +15,43 @@ import sqlalchemy as sa
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError, location, migrations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Mode
 
-from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, finding, record
+from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, finding, record
 
-_DUMPS = pathlib.Path(__file__).parent / "version_1"
+_DUMPS = pathlib.Path(__file__).parent
 
 
 def connect(url: str) -> sa.Connection:
     return sa.create_engine(location.parse(url), poolclass=sa.pool.NullPool).connect()
 
 
-@pytest.fixture
-def old_url(store_url: str) -> str:
-    """Return the URL of a store of version 1, in which a run looked at web1 at 110 and not at web2."""
-    if store_url.startswith("sqlite"):
-        path = pathlib.Path(store_url.removeprefix("sqlite:///"))
+def made(url: str, version: int) -> str:
+    """Make the store that a version wrote at a URL, and return the URL."""
+    dumps = _DUMPS / f"version_{version}"
+    if url.startswith("sqlite"):
+        path = pathlib.Path(url.removeprefix("sqlite:///"))
         path.parent.mkdir()
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.executescript((_DUMPS / "sqlite.sql").read_text())
+            connection.executescript((dumps / "sqlite.sql").read_text())
     else:
-        with connect(store_url) as connection:
-            for statement in (_DUMPS / "postgresql.sql").read_text().split(";\n"):
+        with connect(url) as connection:
+            for statement in (dumps / "postgresql.sql").read_text().split(";\n"):
                 if statement.strip():
                     connection.exec_driver_sql(statement.replace("%", "%%"))
             connection.commit()
-    assert schema_of(store_url) == 1
-    return store_url
+    assert schema_of(url) == version
+    return url
+
+
+@pytest.fixture
+def old_url(store_url: str) -> str:
+    """Return the URL of a store of version 1, in which a run looked at web1 at 110 and not at web2."""
+    return made(store_url, 1)
+
+
+@pytest.fixture
+def version_3_url(store_url: str) -> str:
+    """Return the URL of a store of version 3, which has something in each of its tables."""
+    return made(store_url, 3)
 
 
 def schema_of(url: str) -> int:
@@ -69,11 +81,13 @@ def shape(url: str) -> dict[str, t.Any]:
         }
 
 
+@pytest.mark.parametrize("version", [1, 3])
 def test_an_upgraded_store_has_the_shape_of_a_new_one(
-    old_url: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path
+    store_url: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path, version: int
 ) -> None:
+    old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 3
+    assert schema_of(old_url) == migrations.VERSION == 4
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:
@@ -112,8 +126,40 @@ def test_an_upgraded_store_is_written_on(old_url: str) -> None:
         assert store.explanations() == []
 
 
+def test_an_upgrade_of_version_3_keeps_everything_and_takes_requests(version_3_url: str) -> None:
+    with contextlib.closing(Store.open(version_3_url)) as store:
+        assert {found.subject: found.status for found in store.query(now=200)} == {
+            "/etc/passwd": "new",
+            "/etc/shadow": "suppressed",
+        }
+        assert [item.by for item in store.explanations()] == ["openssh-server 1:10.0"]
+        assert store.checkpoint("web1", "audit_log") == "t-1"
+        assert store.expected_digests("web1", "default") == ["a" * 64]
+        (confirmed, _proposed) = store.seal_log()
+        assert confirmed.accepted is not None
+        assert (len(store.history()), len(store.suppressions()), len(store.runs())) == (3, 1, 1)
+        assert (store.jit_requests(), store.jit_history()) == ([], [])
+        request = store.jit_request(WANTED, now=200).request.id
+        store.jit_decide(request, "approved", by="bob", reason="CHG-2", now=210)
+        store.jit_open(request, by="alice", now=220)
+    with contextlib.closing(Store.open(version_3_url, mode="read")) as store:
+        assert [(found.id, found.state) for found in store.jit_requests(now=230)] == [(request, "open")]
+        assert [entry.state for entry in store.jit_history()] == ["open", "approved", "requested"]
+
+
 @pytest.mark.parametrize("mode", ["read", "check"])
-def test_who_only_looks_reads_an_old_store_and_leaves_it_as_it_is(old_url: str, mode: Mode) -> None:
+def test_who_only_asks_for_requests_leaves_a_store_of_version_3_as_it_is(version_3_url: str, mode: Mode) -> None:
+    before = shape(version_3_url)
+    with contextlib.closing(Store.open(version_3_url, mode=mode)) as store:
+        assert store.jit_requests() == []
+        if mode == "check":
+            store.jit_request(WANTED, now=200)
+            assert len(store.jit_requests(now=200)) == 1
+    assert (schema_of(version_3_url), shape(version_3_url)) == (3, before)
+
+
+@pytest.mark.parametrize("mode", ["read", "check"])
+def test_who_only_looks_looks_reads_an_old_store_and_leaves_it_as_it_is(old_url: str, mode: Mode) -> None:
     before = shape(old_url)
     with contextlib.closing(Store.open(old_url, mode=mode)) as store:
         assert {covered.host: covered.last_checked for covered in store.coverage(capabilities=[CAPABILITY])} == {
@@ -150,6 +196,6 @@ def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.Mon
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 3, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        "the store has schema 4, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )

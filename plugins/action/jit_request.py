@@ -1,0 +1,107 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask to open ports of a host for a while, decide about it, and note what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
+    STORE_OPTION,
+    ControllerActionBase,
+    person,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitChange, Store
+
+_ENDS = ("closed", "expired", "replaced")
+
+
+class ActionModule(ControllerActionBase):
+    """One method for asking, deciding, opening, and ending."""
+
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": {
+            **STORE_OPTION,
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["requested", "approved", "denied", "open", *_ENDS],
+            },
+            "id": {"type": "str"},
+            "host": {"type": "str"},
+            "ports": {"type": "list", "elements": "str"},
+            "protocol": {"type": "str", "choices": ["tcp", "udp", "both"], "default": "tcp"},
+            "sources": {"type": "list", "elements": "str"},
+            "duration": {"type": "str", "default": "3h"},
+            "for_whom": {"type": "str"},
+            "justification": {"type": "str"},
+            "valid_for": {"type": "str", "default": "1d"},
+            "policy": {"type": "list", "elements": "dict"},
+            "by": {"type": "str"},
+            "reason": {"type": "str", "default": ""},
+            "approvers": {"type": "list", "elements": "str", "default": []},
+            "self_approval": {"type": "bool", "default": False},
+            "seconds": {"type": "int"},
+            "grant": {"type": "str"},
+        },
+        "mutually_exclusive": [("id", "ports"), ("id", "justification")],
+        "required_if": [
+            ("state", "requested", ["ports", "justification"]),
+            *(("state", state, ["id"]) for state in ("approved", "denied", "open", *_ENDS)),
+        ],
+    }
+
+    def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        try:
+            return _shown(self._act(store, options, task_vars))
+        except jit_requests.RequestError as error:
+            raise AnsibleActionFail(str(error)) from None
+
+    def _act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> JitChange:
+        now, state = time.time(), options["state"]
+        by = jit_requests.name(options["by"] or person(task_vars), "by")
+        if state == "requested":
+            # Delegated, it is that host whose ports are asked for.
+            host = host_name(options["host"] or self._task.delegate_to or task_vars["inventory_hostname"])
+            address = jit_requests.client_address(os.environ)
+            return store.jit_request(jit_requests.wanted(options, host, by, address), now=now)
+        reason = jit_requests.line(options["reason"], "reason", is_needed=state == "denied")
+        if state in ("approved", "denied"):
+            return store.jit_decide(
+                options["id"],
+                state,
+                by=by,
+                reason=reason,
+                now=now,
+                approvers=[name.strip() for name in options["approvers"] if name.strip()],
+                self_approval=options["self_approval"],
+            )
+        if state == "open":
+            # The host's word.
+            grant = options["grant"] and jit_requests.name(options["grant"], "grant")
+            return store.jit_open(options["id"], by=by, now=now, seconds=options["seconds"], grant=grant)
+        return store.jit_end(options["id"], state, by=by, reason=reason, now=now)
+
+
+def _shown(change: JitChange) -> dict[str, t.Any]:
+    request = dataclasses.asdict(change.request)
+    about = f"{request['host']} {request['id']}"
+    return {
+        "changed": change.is_changed,
+        "before": change.before,
+        "request": {**request, "ports": list(request["ports"]), "sources": list(request["sources"])},
+        "replaced": list(change.replaced),
+        "diff": {
+            "before": f"{about}: {change.before}\n" if change.before else "",
+            "after": f"{about}: {request['state']}\n",
+            "before_header": "requests",
+            "after_header": "requests",
+        },
+    }

@@ -1,0 +1,62 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answer from the store who asked to open ports, who decided, and what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import STATES
+
+
+class ActionModule(ControllerActionBase):
+    """Ask the store, as it is now."""
+
+    READS_ONLY = True
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "argument_spec": {
+            **STORE_OPTION,
+            "gather": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["requests", "history"],
+                "default": ["requests"],
+            },
+            "hosts": {"type": "list", "elements": "str", "default": []},
+            "states": {"type": "list", "elements": "str", "choices": list(STATES), "default": []},
+            "requesters": {"type": "list", "elements": "str", "default": []},
+            "ids": {"type": "list", "elements": "str", "default": []},
+            "since": {"type": "str"},
+            "until": {"type": "str"},
+            "limit": {"type": "int", "default": 1000},
+            "offset": {"type": "int", "default": 0},
+        },
+    }
+
+    def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if options["limit"] < 0 or options["offset"] < 0:
+            raise AnsibleActionFail("'limit' and 'offset' are 0 or more")
+        now = time.time()
+        query = JitQuery(
+            **{name: options[name] for name in ("hosts", "states", "requesters", "ids", "offset")},
+            since=moment.parse(options["since"], now) if options["since"] else None,
+            until=moment.parse(options["until"], now) if options["until"] else None,
+            limit=options["limit"] or None,
+        )
+        result: dict[str, t.Any] = {"changed": False, "counts": store.jit_counts(query, now)}
+        if "requests" in options["gather"]:
+            result["requests"] = [_request(found) for found in store.jit_requests(query, now)]
+        if "history" in options["gather"]:
+            result["history"] = [dataclasses.asdict(entry) for entry in store.jit_history(query, now)]
+        return result
+
+
+def _request(found: JitRequest) -> dict[str, t.Any]:
+    return {**dataclasses.asdict(found), "ports": list(found.ports), "sources": list(found.sources)}

@@ -1,0 +1,178 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speaking with the kernel's packet filter through nft(8): text in, the JSON of libnftables-json(5) out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+
+# Every table of the collection is of the family that sees IPv4 and IPv6.
+FAMILY = "inet"
+# An element of a set takes about 150 bytes, and the largest set of ours holds 16,384.
+_MOST_OUTPUT = 1 << 26
+_LONGEST_MESSAGE = 300
+
+Objects = t.List[t.Dict[str, t.Any]]
+
+
+class FirewallError(HostError):
+    """The packet filter can't be used, or refused what it was told; one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Element:
+    """What is in a set. key: its parts as nft writes them: ``("10.0.0.0/24", "tcp", "8000-8100")``.
+
+    timeout, left: seconds, whole ones, rounded down; both None where it stays. timeout is None, too, where it is the
+    set's. packets: None without a counter.
+    """
+
+    key: tuple[str, ...]
+    timeout: int | None = None
+    left: int | None = None
+    packets: int | None = None
+    bytes: int | None = None
+
+
+class Nft:
+    """Runs nft. Every method raises FirewallError when that can't be done."""
+
+    def __init__(self, timeout: float = 30.0, program: str = "nft") -> None:
+        """timeout: seconds for one call."""
+        self._timeout = timeout
+        self._program = program
+
+    def check(self, text: str) -> None:
+        """Raise FirewallError when the kernel would refuse the text; nothing is changed."""
+        self._run(["--check", "--file", "-"], text)
+
+    def apply(self, text: str) -> None:
+        """Do everything in the text in one transaction, or nothing of it."""
+        self._run(["--file", "-"], text)
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Return (family, name) of all tables, whoever made them."""
+        found = (entry["table"] for entry in self._json(["list", "tables"]) if "table" in entry)
+        return [(str(table["family"]), str(table["name"])) for table in found]
+
+    def table(self, name: str) -> Objects | None:
+        """Return the objects of a table of the family inet without the elements of its sets, None when there is none.
+
+        As in libnftables-json(5): ``[{"table": {...}}, {"chain": {...}}, {"set": {...}}, {"rule": {...}}, ...]``.
+        """
+        if (FAMILY, name) not in self.tables():
+            return None
+        return self._json(["--terse", "list", "table", FAMILY, name])
+
+    def whole_table(self, name: str) -> Objects:
+        """Return the objects of a table that is there, with the elements of its sets."""
+        return self._json(["list", "table", FAMILY, name])
+
+    def rules(self, table: str, chain: str) -> list[dict[str, t.Any]]:
+        """Return the rules of a chain that is there, in their order."""
+        found = self._json(["list", "chain", FAMILY, table, chain])
+        return [entry["rule"] for entry in found if "rule" in entry]
+
+    def elements(self, table: str, name: str) -> list[Element]:
+        """Return what is in a set that is there; what is expired is not."""
+        found = self._json(["list", "set", FAMILY, table, name])
+        return [element(item) for entry in found for item in entry.get("set", {}).get("elem", [])]
+
+    def ruleset(self, elements: bool = False) -> Objects:
+        """Return the objects of all tables, whoever made them; elements: with those of their sets."""
+        return self._json(["list", "ruleset"] if elements else ["--terse", "list", "ruleset"])
+
+    def rehearsed(self, text: str, table: str) -> Objects:
+        """Return the objects of a table as they are where only this text was applied, in a network of its own.
+
+        So that what is in force can be compared as the same nft writes it. Nothing is changed for the host.
+        """
+        script = '"$@" --file - && exec "$@" --json list table %s %s' % (FAMILY, table)
+        command = ("unshare", "--net", "--", "/bin/sh", "-c", script, "sh", self._program)
+        return _objects(_run(command, self._timeout, text), "list table")
+
+    def _json(self, arguments: t.Sequence[str]) -> Objects:
+        return _objects(self._run(["--json", *arguments]), " ".join(arguments))
+
+    def _run(self, arguments: t.Sequence[str], text: str | None = None) -> bytes:
+        return _run([self._program, *arguments], self._timeout, text)
+
+
+def _run(command: t.Sequence[str], timeout: float, text: str | None) -> bytes:
+    given = None if text is None else text.encode("utf-8")
+    try:
+        completed = _command.run(command, timeout, _MOST_OUTPUT, given)
+    except _command.CommandError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise FirewallError("there is no %s on this host: install nftables" % command[0]) from None
+        raise FirewallError("the packet filter can't be used: %s" % error) from None
+    if completed.returncode:
+        raise FirewallError(explain(completed.stderr.decode("utf-8", "replace"), text))
+    return completed.stdout
+
+
+def _objects(output: bytes, what: str) -> Objects:
+    try:
+        return [entry for entry in json.loads(output)["nftables"] if "metainfo" not in entry]
+    except (ValueError, KeyError, TypeError):
+        raise FirewallError("'nft --json %s' answered with something else than JSON: update nftables" % what) from None
+
+
+def explain(said: str, text: str | None) -> str:
+    """Return the sentence for what nft wrote when it failed; text: what it was given."""
+    if "Operation not permitted" in said or "Permission denied" in said:
+        return "the packet filter can't be used without the right to administer the network: run it as root (become)"
+    if "cache initialization failed" in said or "Protocol not supported" in said:
+        return "the kernel of this host has no nf_tables: load or build that module"
+    if "JSON support not compiled-in" in said:
+        return "nft was built without JSON on this host: install nftables with it"
+    lines = [line for line in said.splitlines() if "Error" in line] or said.splitlines() or ["it said nothing"]
+    message = lines[0]
+    place, separator, problem = message.partition(": Error: ")
+    if separator and text is not None:
+        number = place.split(":")[1] if place.count(":") else ""
+        source = text.splitlines()
+        if number.isdigit() and 0 < int(number) <= len(source):
+            return "nft refused '%s': %s; nothing was changed" % (
+                _shown(source[int(number) - 1]),
+                _shown(problem),
+            )
+    return "nft failed: %s; nothing was changed" % _shown(message.replace("Error: ", ""))
+
+
+def _shown(text: str) -> str:
+    text = printable(text.strip())
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
+
+
+def element(item: t.Any) -> Element:
+    """Return an element of a set from nft's JSON, in which one without timeout and counter is its key alone."""
+    fields = item.get("elem", {}) if isinstance(item, dict) else {}
+    value = fields.get("val", item)
+    counter = fields.get("counter") or {}
+    # A set with a statement of its own has its counter in a list in some versions.
+    for statement in fields.get("stmt", ()):
+        counter = statement.get("counter") or counter if isinstance(statement, dict) else counter
+    parts = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
+    return Element(
+        tuple(_part(part) for part in parts),
+        fields.get("timeout"),
+        fields.get("expires"),
+        counter.get("packets"),
+        counter.get("bytes"),
+    )
+
+
+def _part(part: t.Any) -> str:
+    if isinstance(part, dict) and "prefix" in part:
+        return "%s/%s" % (part["prefix"]["addr"], part["prefix"]["len"])
+    if isinstance(part, dict) and "range" in part:
+        return "%s-%s" % tuple(part["range"])
+    return str(part)

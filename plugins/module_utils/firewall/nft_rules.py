@@ -1,0 +1,179 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of others in nft's JSON (libnftables-json(5)), evaluated for a packet."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Objects
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.verdict import Packet, Step, Truth
+
+_NUMBERS = {6: "tcp", 17: "udp", 1: "icmp", 58: "ipv6-icmp"}
+_OTHER_NAMES = {"icmpv6": "ipv6-icmp", "unicast": "host"}
+_VERDICTS = {"accept": "accept", "drop": "deny", "reject": "deny", "return": "return", "queue": "unknown"}
+# Statements that let a packet go on as it is.
+_NEUTRAL = ("counter", "log", "comment", "notrack", "continue", "set", "ct helper", "mangle", "secmark", "last")
+
+
+class Table:
+    """A table of somebody else: family, name, its chains at the hook input, and what they do with a packet."""
+
+    def __init__(self, family: str, name: str) -> None:
+        self.family = family
+        self.name = name
+        self.base: list[tuple[str, str]] = []
+        self.dormant = False
+        self._rules: dict[str, list[t.Any]] = {}
+        self._elements: dict[str, list[t.Any]] = {}
+
+    def possible(self, packet: Packet) -> frozenset[str]:
+        """Return what can become of the packet in this table."""
+        if {"ip": "ipv4", "ip6": "ipv6"}.get(self.family, packet.family) != packet.family:
+            return frozenset((verdict.ACCEPT,))
+
+        def steps(chain: str) -> list[Step]:
+            return [step for rule in self._rules.get(chain, ()) for step in _steps(rule, packet, self._elements)]
+
+        found: set[str] = set()
+        for chain, policy in self.base:
+            found |= verdict.possible(steps, chain, verdict.DENY if policy == "drop" else verdict.ACCEPT)
+        return frozenset(found or {verdict.ACCEPT})
+
+    def add(self, kind: str, fields: dict[str, t.Any]) -> None:
+        """Take an object of the table."""
+        if kind == "rule":
+            self._rules.setdefault(fields["chain"], []).append(fields.get("expr", []))
+        elif kind == "set" and "elem" in fields:
+            self._elements[fields["name"]] = fields["elem"]
+        elif kind == "table":
+            self.dormant = "dormant" in fields.get("flags", ())
+        elif kind == "chain" and fields.get("hook") == "input" and fields.get("type") == "filter":
+            self.base.append((fields["name"], fields.get("policy", "accept")))
+
+
+def tables(objects: Objects) -> list[Table]:
+    """Return the tables that look at what comes in for this host."""
+    found: dict[tuple[str, str], Table] = {}
+    for entry in objects:
+        for kind, fields in entry.items():
+            name = fields.get("name" if kind == "table" else "table")
+            if isinstance(name, str) and fields.get("family") in ("ip", "ip6", "inet"):
+                key = (fields["family"], name)
+                found.setdefault(key, Table(*key)).add(kind, fields)
+    return [table for table in found.values() if table.base and not table.dormant]
+
+
+def _steps(expressions: t.Sequence[t.Any], packet: Packet, sets: t.Mapping[str, t.Any]) -> t.Iterator[Step]:
+    holds: Truth = True
+    content: t.Any
+    for expression in expressions:
+        kind, content = next(iter(expression.items())) if isinstance(expression, dict) else (str(expression), None)
+        if kind == "match":
+            holds = verdict.every((holds, _match(content, packet, sets)))
+        elif kind in _VERDICTS:
+            yield Step(holds, _VERDICTS[kind])
+        elif kind in ("jump", "goto"):
+            yield Step(holds, kind, content["target"])
+        elif kind == "vmap":
+            yield from _mapped(holds, content, packet, sets)
+        elif kind == "xt":  # a match or a target of iptables; nft doesn't say which
+            holds = None if holds else holds
+            yield Step(holds, "unknown")
+        elif kind not in _NEUTRAL:
+            holds = verdict.every((holds, None))
+
+
+def _mapped(holds: Truth, content: t.Any, packet: Packet, sets: t.Mapping[str, t.Any]) -> t.Iterator[Step]:
+    entries = content["data"].get("set") if isinstance(content["data"], dict) else None
+    if entries is None:  # a map with a name, whose verdicts can change at any time
+        yield Step(None, "unknown")
+        return
+    for key, decision in entries:
+        found = _match({"op": "==", "left": content["key"], "right": key}, packet, sets)
+        for step in _steps([decision], packet, sets):
+            yield Step(verdict.every((holds, found)), step.action, step.target)
+
+
+def _match(content: t.Any, packet: Packet, sets: t.Mapping[str, t.Any]) -> Truth:
+    value = _value(content["left"], packet)
+    if value is False:
+        return False  # another protocol than the packet's: such a rule doesn't see it
+    if content["op"] not in ("==", "!=", "in"):
+        return None
+    found = _is(value, content["right"], packet, sets)
+    return verdict.opposite(found) if content["op"] == "!=" else found
+
+
+def _value(left: t.Any, packet: Packet) -> t.Any:
+    """Return what the packet has there: text, ports, a network, or a list of them.
+
+    None where that can't be told, False where the packet isn't of that protocol.
+    """
+    kind, content = next(iter(left.items())) if isinstance(left, dict) else (str(left), {})
+    if kind == "concat":
+        values = [_value(part, packet) for part in content]
+        return False if any(value is False for value in values) else values
+    key = content.get("key") if isinstance(content, dict) else None
+    if kind == "meta":
+        known = {"nfproto": packet.family, "l4proto": packet.protocol, "pkttype": "host"}
+        return ("interface",) if key in ("iifname", "iif") else known.get(str(key))
+    if kind == "ct":
+        return {"state": "new", "status": "none"}.get(str(key))
+    if kind == "fib":
+        return "local" if content.get("result") == "type" and "daddr" in content.get("flags", ()) else None
+    if kind == "payload":
+        return _payload(content, packet)
+    return None
+
+
+def _payload(content: t.Any, packet: Packet) -> t.Any:
+    protocol, field = content.get("protocol"), content.get("field")
+    if protocol in ("ip", "ip6"):
+        if {"ip": "ipv4", "ip6": "ipv6"}[protocol] != packet.family:
+            return False
+        return {"saddr": packet.source, "protocol": packet.protocol, "nexthdr": packet.protocol}.get(field)
+    if protocol in ("th", packet.protocol):
+        return packet.ports if field == "dport" else None
+    return None if protocol is None or protocol == "ether" else False
+
+
+def _is(value: t.Any, right: t.Any, packet: Packet, sets: t.Mapping[str, t.Any]) -> Truth:
+    if isinstance(right, str) and right.startswith("@"):
+        # Without its elements nothing can be said of a set.
+        right = {"set": sets[right[1:]]} if right[1:] in sets else None
+    if isinstance(right, dict) and "elem" in right:
+        right = right["elem"].get("val")
+    if value is None or right is None:
+        return None
+    if isinstance(right, dict) and "set" in right:
+        right = right["set"] if isinstance(right["set"], list) else [right["set"]]
+    if isinstance(right, list):
+        return verdict.some(_is(value, part, packet, sets) for part in right)
+    if isinstance(value, list):
+        parts = right.get("concat", ()) if isinstance(right, dict) else ()
+        if len(parts) != len(value):
+            return None
+        return verdict.every(_is(one, part, packet, sets) for one, part in zip(value, parts))
+    return _same(value, right)
+
+
+def _same(value: t.Any, right: t.Any) -> Truth:
+    if value == ("interface",):
+        return False if right == "lo" else None
+    if isinstance(value, str):
+        name = _NUMBERS.get(right, str(right)) if isinstance(right, int) else str(right)
+        return value == _OTHER_NAMES.get(name, name)
+    bounds = right.get("range") if isinstance(right, dict) else None
+    if isinstance(value, tuple):
+        low, high = bounds or (right, right)
+        return verdict.covers((low, high), (value[0], value[1])) if isinstance(low, int) else None
+    if bounds:
+        return verdict.within(value, *bounds)
+    prefix = right.get("prefix") if isinstance(right, dict) else None
+    try:
+        return verdict.within(value, "%s/%s" % (prefix["addr"], prefix["len"]) if prefix else str(right))
+    except ValueError:
+        return None

@@ -1,0 +1,138 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Firewalls of others on the host: ufw, firewalld, iptables and tables of nftables, and what they would still deny.
+
+What our table accepts, another one can still refuse: a packet must get through all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import iptables_rules, nft_rules, verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
+
+OURS = "bulwark_"
+_SECONDS = 30.0
+_MOST_OUTPUT = 1 << 26
+# The tables of this network namespace that iptables has without nftables; the files are there once it was used.
+_LEGACY = {"ipv4": "/proc/thread-self/net/ip_tables_names", "ipv6": "/proc/thread-self/net/ip6_tables_names"}
+_COMMANDS = {"ipv4": "iptables", "ipv6": "ip6tables"}
+_FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Other:
+    """A table of somebody else. kind: ufw, firewalld, iptables, nftables; name: for people."""
+
+    kind: str
+    name: str
+    possible: t.Callable[[verdict.Packet], frozenset[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Denial:
+    """A firewall that stands in the way. certain: false where the rules leave it open."""
+
+    kind: str
+    name: str
+    certain: bool
+
+    def sentence(self, packet: verdict.Packet) -> str:
+        low, high = packet.ports
+        ports = str(low) if low == high else "%d-%d" % (low, high)
+        denies = "denies" if self.certain else "may deny"
+        return "%s %s %s %s from %s" % (self.name, denies, packet.protocol, ports, packet.source)
+
+
+def denials(others: t.Sequence[Other], packet: verdict.Packet) -> list[Denial]:
+    """Return which of them may refuse a new connection."""
+    found = [(other, other.possible(packet)) for other in others]
+    return [
+        Denial(other.kind, other.name, outcomes == {verdict.DENY})
+        for other, outcomes in found
+        if verdict.DENY in outcomes
+    ]
+
+
+def find(nft: Nft) -> list[Other]:
+    """Return the tables of others that look at what comes in for this host. Raises FirewallError.
+
+    One that can't be read is among them as one that may do anything.
+    """
+    try:
+        objects = nft.ruleset(elements=True)
+    except FirewallError:
+        objects = nft.ruleset()  # without the elements of sets that are too large to read
+    found, translated = _of_iptables(objects)
+    for table in nft_rules.tables(objects):
+        if not table.name.startswith(OURS) and (_FAMILIES.get(table.family), table.name) not in translated:
+            kind = "firewalld" if table.name == "firewalld" else "nftables"
+            found.append(Other(kind, "%s (table %s %s)" % (kind, table.family, table.name), table.possible))
+    return found + _legacy()
+
+
+def _of_iptables(objects: Objects) -> tuple[list[Other], set[tuple[str | None, str]]]:
+    """Return the tables that iptables keeps in nftables, as it writes them itself, and which those are."""
+    found: list[Other] = []
+    translated: set[tuple[str | None, str]] = set()
+    chains = [entry["chain"] for entry in objects if "chain" in entry]
+    families = {chain["family"] for chain in chains if chain["name"] == "INPUT" and chain.get("hook") == "input"}
+    for family in sorted(families & set(_FAMILIES)):
+        version = _FAMILIES[family]
+        text = _saved(_COMMANDS[version] + "-nft-save")
+        # A table that nft has made is named in a comment: "... is incompatible, use 'nft' tool".
+        found.extend(_iptables(table, "") for table in iptables_rules.tables(text or "", version))
+        translated |= {(version, line[1:].strip()) for line in (text or "").splitlines() if line.startswith("*")}
+    return found, translated
+
+
+def _legacy() -> list[Other]:
+    found: list[Other] = []
+    for version, path in _LEGACY.items():
+        if not _some_text(path):
+            continue
+        command = _COMMANDS[version]
+        text = _saved(command + "-legacy-save") or _saved(command + "-save")
+        if text is None:
+            name = "iptables (rules for %s that can't be read without %s-save)" % (version, command)
+            found.append(Other("iptables", name, _anything))
+        found += [_iptables(table, "legacy ") for table in iptables_rules.tables(text or "", version)]
+    return found
+
+
+def _iptables(table: iptables_rules.Table, way: str) -> Other:
+    kind = "iptables"
+    if any(name.startswith(("ufw-", "ufw6-")) for name in table.chains):
+        kind = "ufw"
+    elif "INPUT_ZONES" in table.chains:
+        kind = "firewalld"
+    name = "%s (%stable %s of %s)" % (kind, way, table.name, _COMMANDS[table.family])
+    return Other(kind, name, table.possible)
+
+
+def _anything(_packet: verdict.Packet) -> frozenset[str]:
+    return frozenset((verdict.ACCEPT, verdict.DENY))
+
+
+def _saved(program: str) -> str | None:
+    try:
+        completed = _command.run([program], _SECONDS, _MOST_OUTPUT)
+    except _command.CommandError:
+        return None
+    return None if completed.returncode else completed.stdout.decode("utf-8", "replace")
+
+
+def _some_text(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return bool(os.read(descriptor, 64).strip())
+    finally:
+        os.close(descriptor)

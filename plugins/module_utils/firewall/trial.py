@@ -1,0 +1,218 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules on trial: the kernel itself goes back to those before, unless they are confirmed in time.
+
+A table has two chains for each hook, ``confirmed_HOOK`` and ``proposed_HOOK``, and a set ``trial`` whose elements are
+the two protocols and expire. The base chain leads packets to the proposed rules while their protocol is in the set, and
+to the confirmed ones otherwise: when nobody confirms, the elements expire, and no process is needed for that.
+Confirming is one transaction, which the kernel refuses as a whole once the time is over.
+
+Times are the kernel's: they don't follow the wall clock, and stand still while the machine is suspended.
+
+Pure functions: they make texts for ``nft -f``, and read nft's JSON. The order in which the texts are applied is in
+``own``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Element, Objects
+
+SET = "trial"
+HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+_PROTOCOLS = ("ipv4", "ipv6")
+_NOT_COMPARED = ("handle", "elem", "table")
+_MARK = re.compile(r"bulwark ([0-9a-f]{16})(?: ([0-9a-f]{16}))?\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What a table of ours holds.
+
+    chains: for each hook ("input", "output", ...) its rules in their order, each a line as after ``nft add rule FAMILY
+    TABLE CHAIN``. What belongs to the policy goes into them as anonymous sets: ``tcp dport { 22, 8000-8100 } ...``.
+    sets: for each named set what is between its braces: ``type ipv4_addr; flags timeout;``. They are one and the same
+    for the confirmed and the proposed rules, and keep their elements when rules are proposed and confirmed. One that is
+    to be of another kind gets another name. priority: of the base chains.
+    """
+
+    chains: t.Mapping[str, t.Sequence[str]]
+    sets: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    priority: str = "filter - 10"
+
+    @property
+    def digest(self) -> str:
+        """Return what identifies these rules, and stands as a comment before them in the kernel."""
+        content = [{hook: list(lines) for hook, lines in self.chains.items()}, dict(self.sets), self.priority]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class InForce:
+    """What the kernel has. confirmed, proposed: digests, None without; left: seconds that the trial still runs.
+
+    proposed and token are those of a trial that runs; afterwards they are None.
+    """
+
+    confirmed: str | None
+    proposed: str | None = None
+    token: str | None = None
+    left: int = 0
+
+
+def propose(table: str, rules: Rules, seconds: int, token: str) -> str:
+    """Return the text that puts rules on trial for that long, in place of a trial that still runs.
+
+    token: 16 hexadecimal digits, to tell this trial from others.
+    """
+    lines = _frame(table, rules)
+    for hook, rule_lines in rules.chains.items():
+        lines += _filled(table, "proposed_" + hook, "bulwark %s %s" % (rules.digest, token), rule_lines)
+    lines.append("flush set %s %s %s" % (FAMILY, table, SET))
+    elements = ", ".join("%s timeout %ds" % (protocol, seconds) for protocol in _PROTOCOLS)
+    lines.append("add element %s %s %s { %s }" % (FAMILY, table, SET, elements))
+    return _text(lines)
+
+
+def confirm(table: str, rules: Rules, objects: Objects) -> str:
+    """Return the text that makes the rules on trial the confirmed ones; the kernel refuses it when the time is over.
+
+    objects: of the table as it is, so that chains and sets that the rules no longer need can go.
+    """
+    # An element that is expired can't be deleted, which ends the transaction.
+    lines = ["delete element %s %s %s { %s }" % (FAMILY, table, SET, ", ".join(_PROTOCOLS))]
+    lines += _confirmed(table, rules)
+    for hook in rules.chains:
+        lines.append("flush chain %s %s proposed_%s" % (FAMILY, table, hook))
+    return _text(lines + _retired(table, rules, objects))
+
+
+def establish(table: str, rules: Rules) -> str:
+    """Return the text that has the rules in force without a trial, as at boot; a trial that runs goes on."""
+    return _text(_confirmed(table, rules))
+
+
+def rehearse(table: str, rules: Rules) -> str:
+    """Return the text for a table that holds the same and that no packet gets to see."""
+    dormant = "add table %s %s { flags dormant; }" % (FAMILY, table)
+    return remove(table) + _text([dormant, *_confirmed(table, rules)[1:]])
+
+
+def withdraw(table: str) -> str:
+    """Return the text that ends a trial now: the confirmed rules are in force."""
+    return _text(["flush set %s %s %s" % (FAMILY, table, SET)])
+
+
+def remove(table: str) -> str:
+    """Return the text that removes the table with all that is in it, if it is there."""
+    return _text(["add table %s %s" % (FAMILY, table), "delete table %s %s" % (FAMILY, table)])
+
+
+def read(objects: Objects, elements: t.Sequence[Element]) -> InForce:
+    """Return what is in force. objects: of the table; elements: of its set ``trial``.
+
+    A digest is None, too, where the chains of the hooks disagree, or one has lost its comment.
+    """
+    left = [element.left or 0 for element in elements]
+    runs = len(elements) == len(_PROTOCOLS)
+    confirmed, _none = _mark(objects, "confirmed_")
+    proposed, token = _mark(objects, "proposed_") if runs else (None, None)
+    return InForce(confirmed, proposed, token, min(left) if runs else 0)
+
+
+def _mark(objects: Objects, prefix: str) -> tuple[str | None, str | None]:
+    found = set()
+    names = [entry["chain"]["name"] for entry in objects if "chain" in entry]
+    first: dict[str, str] = {}
+    for entry in objects:
+        if "rule" in entry:
+            first.setdefault(entry["rule"]["chain"], entry["rule"].get("comment", ""))
+    for name in names:
+        # A chain without any rule is one that this state doesn't use.
+        if name.startswith(prefix) and name in first:
+            match = _MARK.match(first[name])
+            found.add((match.group(1), match.group(2)) if match else (None, None))
+    return found.pop() if len(found) == 1 else (None, None)
+
+
+def comparable(objects: Objects, rules: Rules) -> str:
+    """Return the confirmed rules as text in which is only what they do: no counters, no handles, no elements.
+
+    objects: of the whole table. What a trial has left behind that nobody confirmed is not in it.
+    """
+    filled = {entry["rule"]["chain"] for entry in objects if "rule" in entry}
+    unused = [hook for hook in HOOKS if hook not in rules.chains and "confirmed_" + hook not in filled]
+    skipped = {*unused, *("confirmed_" + hook for hook in unused)}
+    found: list[t.Any] = []
+    for entry in objects:
+        for kind, fields in entry.items():
+            name = fields.get("chain" if kind == "rule" else "name", "")
+            if kind == "table" or (kind == "set" and name not in (SET, *rules.sets)):
+                continue
+            if name not in skipped and not name.startswith("proposed_"):
+                # Only the order of rules in a chain is of importance.
+                plain = _plain({part: value for part, value in fields.items() if part not in _NOT_COMPARED})
+                found.append((kind, name, plain))
+    return json.dumps(sorted(found, key=lambda item: item[:2]), indent=1, sort_keys=True)
+
+
+def _plain(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {name: None if name == "counter" else _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value
+
+
+def _confirmed(table: str, rules: Rules) -> list[str]:
+    lines = _frame(table, rules)
+    for hook, rule_lines in rules.chains.items():
+        lines += _filled(table, "confirmed_" + hook, "bulwark %s" % rules.digest, rule_lines)
+    return lines
+
+
+def _frame(table: str, rules: Rules) -> list[str]:
+    """Return the lines for everything but the rules; what is there already stays as it is, with its elements."""
+    own = "%s %s" % (FAMILY, table)
+    lines = ["add table %s" % own, "add set %s %s { type nf_proto; flags timeout; }" % (own, SET)]
+    lines += ["add set %s %s { %s }" % (own, name, kind) for name, kind in rules.sets.items()]
+    for hook in rules.chains:
+        lines += [
+            "add chain %s confirmed_%s" % (own, hook),
+            "add chain %s proposed_%s" % (own, hook),
+            "add chain %s %s { type filter hook %s priority %s; policy accept; }" % (own, hook, hook, rules.priority),
+            "flush chain %s %s" % (own, hook),
+            "add rule %s %s meta nfproto @%s goto proposed_%s" % (own, hook, SET, hook),
+            "add rule %s %s goto confirmed_%s" % (own, hook, hook),
+        ]
+    return lines
+
+
+def _filled(table: str, chain: str, comment: str, rule_lines: t.Sequence[str]) -> list[str]:
+    own = "%s %s %s" % (FAMILY, table, chain)
+    head = ["flush chain %s" % own, 'add rule %s continue comment "%s"' % (own, comment)]
+    return head + ["add rule %s %s" % (own, line) for line in rule_lines]
+
+
+def _retired(table: str, rules: Rules, objects: Objects) -> list[str]:
+    own = "%s %s" % (FAMILY, table)
+    lines = []
+    chains = [entry["chain"]["name"] for entry in objects if "chain" in entry]
+    for hook in chains:
+        if hook in HOOKS and hook not in rules.chains:
+            parts = (hook, "confirmed_" + hook, "proposed_" + hook)
+            lines += ["flush chain %s %s" % (own, name) for name in parts if name in chains]
+            lines += ["delete chain %s %s" % (own, name) for name in parts if name in chains]
+    for entry in objects:
+        name = entry.get("set", {}).get("name", SET)
+        if name != SET and name not in rules.sets:
+            lines.append("delete set %s %s" % (own, name))
+    return lines
+
+
+def _text(lines: t.Sequence[str]) -> str:
+    return "".join(line + "\n" for line in lines)

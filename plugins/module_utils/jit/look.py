@@ -1,0 +1,184 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at what is locked, who got in and who tried; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import beside, clock, kernel, opening, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.kernel import Kernel
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
+
+POLICY_SCOPE = "policy"
+ATTEMPTS_SCOPE = "attempts"
+SCOPES = (POLICY_SCOPE, ATTEMPTS_SCOPE)
+_NOTHING = "No ports of this host are locked by just-in-time access."
+# Sources in the evidence of one port, and attempts in the result: those with most packets.
+_SOURCES = 50
+_NAMED = 3
+_ATTEMPTS = 1000
+
+
+def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of jit_access_info. What can't be looked at is in the coverage with the reason."""
+    check_options(params, ("state_dir",), {"history": 0})
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "policy": None,
+        "in_force": False,
+        "grants_in_force": True,
+        "trial_seconds_left": 0,
+        "grants": [],
+        "history": [],
+        "attempts": [],
+        "other_firewalls": [],
+        "detections": [],
+    }
+    try:
+        coverage = _look(params, result)
+    except (HostError, StateError) as error:
+        coverage = [not_checked(scope, "%s." % str(error).rstrip(".")) for scope in SCOPES]
+    return {**result, "coverage": coverage}
+
+
+def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Fill the result and return the coverage."""
+    if os.geteuid() != 0:
+        raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
+    now = clock.now()
+    with state.directory(params, create=False) as where:
+        noted = state.read_policy(where)
+        book = state.read_book(where, now)
+    result["grants"] = [opening.shown(one, now) for one in sorted(book.open, key=lambda one: one.end)]
+    result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
+    nft = Nft()
+    if noted is None:
+        return _without_policy(nft, result)
+    policy = noted[0]
+    result["policy"] = policy.fields()
+    seen = kernel.compare(nft, policy, book, now.since_boot)
+    result["in_force"] = seen.problem is None
+    result["grants_in_force"] = not seen.missing
+    result["trial_seconds_left"] = seen.force.left if seen.force else 0
+    result["detections"] += _drift(seen, book)
+    result["other_firewalls"] = beside.names(nft)
+    return [_policy_coverage(policy, seen), _attempts(nft, seen, now, result)]
+
+
+def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    found = [ScopeCoverage(scope) for scope in SCOPES]
+    for scope in found:
+        scope.note = _NOTHING
+    try:
+        force = OwnTable(nft, table.NAME).look()
+        result["trial_seconds_left"] = force.left if force else 0
+        if force is not None and force.confirmed is not None:
+            reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
+            found[0].skip("table inet %s" % table.NAME, reason)
+    except FirewallError:
+        pass  # A host without a packet filter locks nothing.
+    return [scope.entry() for scope in found]
+
+
+def _policy_coverage(policy: Policy, seen: Kernel) -> dict[str, t.Any]:
+    coverage = ScopeCoverage(POLICY_SCOPE)
+    coverage.examined = len(policy.locks)
+    if seen.unsure:
+        coverage.skip("rules of table inet %s" % table.NAME, "only their mark could be compared: %s" % seen.unsure)
+    return coverage.entry()
+
+
+def _drift(seen: Kernel, book: Book) -> list[dict[str, t.Any]]:
+    """Return what the kernel does otherwise than the policy and the grants say."""
+    found = []
+    if seen.problem is not None:
+        message = "The policy of this host is not in force: %s." % seen.problem
+        found.append(_missing("policy", message, {"problem": seen.problem}))
+    if seen.unknown:
+        message = "The kernel lets somebody in whom nobody was granted it, or longer than that."
+        found.append(_missing("openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
+    return found
+
+
+def _missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    evidence = {"data": {"table": "inet %s" % table.NAME, **data}}
+    return detection("jit_policy_missing", subject, POLICY_SCOPE, [evidence], message=message)
+
+
+def _attempts(nft: Nft, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Add who tried to the result, and return the coverage."""
+    if seen.force is None:
+        return not_checked(ATTEMPTS_SCOPE, "The kernel has no table inet %s that would count." % table.NAME)
+    coverage = ScopeCoverage(ATTEMPTS_SCOPE)
+    try:
+        elements = [one for version in (4, 6) for one in nft.elements(table.NAME, table.ATTEMPTS[version])]
+    except FirewallError as error:
+        return not_checked(ATTEMPTS_SCOPE, "%s." % str(error).rstrip("."))
+    found = sorted(attempts(elements, now.wall), key=lambda one: (-one["packets"], one["source"]))
+    coverage.examined = len(found)
+    result["attempts"] = found[:_ATTEMPTS]
+    result["detections"] += attempted(found)
+    return coverage.entry()
+
+
+def attempts(elements: t.Iterable[Element], now: float) -> t.Iterator[dict[str, t.Any]]:
+    """Yield who tried which port, from the elements of a set of attempts. now: in seconds since the epoch."""
+    for element in elements:
+        if len(element.key) == 3 and element.key[2].isdigit():
+            source, protocol, port = element.key
+            left = table.ATTEMPTS_KEPT if element.left is None else element.left
+            yield {
+                "source": source,
+                "protocol": protocol,
+                "port": int(port),
+                "packets": element.packets or 0,
+                "last": min(now, now - table.ATTEMPTS_KEPT + left),
+            }
+
+
+def attempted(found: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return one detection for each port that somebody tried. found: those with most packets first."""
+    ports: dict[tuple[int, str], list[t.Mapping[str, t.Any]]] = {}
+    for one in found:
+        ports.setdefault((one["port"], one["protocol"]), []).append(one)
+    return [_attempted(port, protocol, tries) for (port, protocol), tries in sorted(ports.items())]
+
+
+def _attempted(port: int, protocol: str, tries: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    packets = sum(one["packets"] for one in tries)
+    named = ", ".join("%s (%d)" % (one["source"], one["packets"]) for one in tries[:_NAMED])
+    more = " and %d more" % (len(tries) - _NAMED) if len(tries) > _NAMED else ""
+    last = max(one["last"] for one in tries)
+    evidences = [
+        {
+            "src_endpoint": {"ip": one["source"]},
+            "data": {
+                "port": port,
+                "protocol": protocol,
+                "packets": one["packets"],
+                "last": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one["last"])),
+            },
+        }
+        for one in tries[:_SOURCES]
+    ]
+    return detection(
+        "jit_locked_port_attempts",
+        "%s/%d" % (protocol, port),
+        ATTEMPTS_SCOPE,
+        evidences,
+        last_time=last,
+        count=max(1, packets),
+        message="%d packets to the locked port %d (%s) from %d source%s within a day of each other: %s%s."
+        % (packets, port, protocol, len(tries), "" if len(tries) == 1 else "s", named, more),
+    )

@@ -1,0 +1,129 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The policy and the open grants as text for nft(8)."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import words
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.words import Ports
+
+NAME = "bulwark_jit"
+GRANTS = {4: "grants4", 6: "grants6"}
+ATTEMPTS = {4: "attempts4", 6: "attempts6"}
+# Whose connections end with the window: everybody that a window was opened for since the host was booted.
+CUT = {4: "cut4", 6: "cut6"}
+# Seconds after which the kernel forgets who tried.
+ATTEMPTS_KEPT = 86400
+_MOST_ATTEMPTS = 16384
+_NO_SYN = "tcp flags & syn == 0x0"
+_LOADED = "meta l4proto . th dport"
+_SOURCE = {4: "ip saddr", 6: "ip6 saddr"}
+_ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
+
+
+def rules(policy: Policy) -> Rules:
+    """Return what the table holds for a policy; the sets are there whatever it is, and filled by ``fill``."""
+    sets: dict[str, str] = {}
+    for version in (4, 6):
+        kind = "type %s . inet_proto . inet_service;" % _ADDRESS[version]
+        sets[GRANTS[version]] = "%s flags interval,timeout;" % kind
+        sets[CUT[version]] = "%s flags interval;" % kind
+        sets[ATTEMPTS[version]] = "%s size %d; flags dynamic,timeout; timeout %ds;" % (
+            kind,
+            _MOST_ATTEMPTS,
+            ATTEMPTS_KEPT,
+        )
+    return Rules(chains={"input": _input(policy)}, sets=sets)
+
+
+def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
+    """Return the text that puts these in the place of what is in the sets, in one transaction.
+
+    Both are disjoint. The ends of the grants are of the same clock as ``now``; what has ended is left out.
+    """
+    lines = []
+    for version in (4, 6):
+        open_ones = [one for one in grants if one.version == version and _milliseconds(one, now) > 0]
+        lines += _filled(
+            GRANTS[version], ["%s timeout %dms" % (_element(one), _milliseconds(one, now)) for one in open_ones]
+        )
+        lines += _filled(CUT[version], [_element(one) for one in cut if one.version == version])
+    return "".join("%s\n" % line for line in lines)
+
+
+def _milliseconds(one: Rectangle, now: float) -> int:
+    return int((one.end - now) * 1000)
+
+
+def _filled(name: str, elements: t.Sequence[str]) -> list[str]:
+    own = "%s %s %s" % (FAMILY, NAME, name)
+    return ["flush set %s" % own] + (["add element %s { %s }" % (own, ", ".join(elements))] if elements else [])
+
+
+def _element(one: Rectangle) -> str:
+    """Return the key of an element; of a range, whether or not it is a prefix, the two ends."""
+    kind: t.Callable[[int], t.Any] = ipaddress.IPv4Address if one.version == 4 else ipaddress.IPv6Address
+    address = str(kind(one.first))
+    if one.last != one.first:
+        address += "-%s" % kind(one.last)
+    return "%s . %s . %s" % (address, one.protocol, Ports(one.first_port, one.last_port))
+
+
+def _input(policy: Policy) -> list[str]:
+    locked = {protocol: _ports(policy, protocol) for protocol in words.PROTOCOLS}
+    lines = ['iifname "lo" accept']
+    # Accepted here means: for other tables to decide.
+    used = [protocol for protocol in words.PROTOCOLS if locked[protocol]]
+    lines.append("meta l4proto != %s accept" % _set(used))
+    lines += ["%s dport != %s accept" % (protocol, _set(locked[protocol])) for protocol in used]
+    for version in (4, 6):
+        free = [str(one) for one in policy.always if one.version == version]
+        if free:
+            lines.append("%s %s accept" % (_SOURCE[version], _set(free)))
+    lines += _cut(policy)
+    # A connection from before the kernel began to keep track of any is to it nothing but a packet without SYN. None
+    # begins with one: who probes with it learns that there is no connection.
+    lines += ["%s accept" % _NO_SYN, "ct state established,related accept"]
+    lines += ["%s . %s @%s accept" % (_SOURCE[version], _LOADED, GRANTS[version]) for version in (4, 6)]
+    lines += [
+        "ct state new update @%s { %s . %s counter }" % (ATTEMPTS[version], _SOURCE[version], _LOADED)
+        for version in (4, 6)
+    ]
+    return lines + ["counter drop"]
+
+
+def _cut(policy: Policy) -> list[str]:
+    """Return the lines that end connections of windows that are over, which later lines would let live on.
+
+    Without regard to what the kernel remembers of a connection: it forgets one that was reset, and takes the next
+    packet of either side for the first one.
+    """
+    lines = []
+    for protocol, which, verdict in (
+        ("tcp", _NO_SYN, "reject with tcp reset"),
+        ("udp", "ct state established", "drop"),
+    ):
+        ports = [str(lock.ports) for lock in policy.locks if lock.cut and protocol in lock.protocols]
+        if not ports:
+            continue
+        for version in (4, 6):
+            key = "%s . %s" % (_SOURCE[version], _LOADED)
+            names = (protocol, _set(ports), which, key, CUT[version], key, GRANTS[version], verdict)
+            lines.append("%s dport %s %s %s @%s %s != @%s %s" % names)
+    return lines
+
+
+def _ports(policy: Policy, protocol: str) -> list[str]:
+    return [str(lock.ports) for lock in policy.locks if protocol in lock.protocols]
+
+
+def _set(items: t.Sequence[str]) -> str:
+    return "{ %s }" % ", ".join(items)

@@ -1,0 +1,93 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sum up flows: for each source, port, protocol and direction when, how often, and whether it was answered.
+
+What comes out is what the recommender on the controller takes (plugin_utils/network_hardening/sources.py).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic import flow_fields as fields
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.flow_fields import Flow
+
+IN, OUT = "in", "out"
+MOST_ENTRIES = 100_000
+MOST_DAYS = 400
+
+
+class Summary:
+    """Grows with flows, up to ``most`` entries; ``dropped`` counts the connections that had no place."""
+
+    def __init__(self, local: t.Iterable[str], now: float, most: int = MOST_ENTRIES) -> None:
+        """local: the host's own addresses or prefixes, which say what comes in. now: for flows without a time."""
+        self._local = [ipaddress.ip_network(prefix, strict=False) for prefix in local]
+        self._now = now
+        self._most = most
+        self._entries: dict[tuple[str, int, str, str], dict[str, t.Any]] = {}
+        self._sides: dict[str, bool] = {}
+        self.dropped = 0
+        self.foreign = 0
+
+    def add(self, flow: Flow) -> None:
+        """Count a flow; one that neither comes from nor goes to this host is only counted in ``foreign``."""
+        if self._is_local(flow.destination):
+            direction, peer = IN, flow.source
+        elif self._is_local(flow.source):
+            direction, peer = OUT, flow.destination
+        else:
+            self.foreign += flow.connections
+            return
+        key = (peer, flow.port, flow.protocol, direction)
+        first = flow.first or flow.last or self._now
+        last = max(flow.last or first, first)
+        entry = self._entries.get(key)
+        if entry is None:
+            if len(self._entries) >= self._most:
+                self.dropped += flow.connections
+                return
+            entry = self._entries[key] = _empty(key, first, last)
+        entry["first_seen"] = min(entry["first_seen"], first)
+        entry["last_seen"] = max(entry["last_seen"], last)
+        entry["count"] += flow.connections
+        entry["bytes"] += flow.bytes
+        if flow.outcome == fields.ANSWERED:
+            entry["answered"] += flow.connections
+        elif flow.outcome in (fields.REFUSED, fields.UNANSWERED):
+            entry["refused"] += flow.connections
+        day = dt.datetime.fromtimestamp(first, dt.timezone.utc).strftime("%Y-%m-%d")
+        if day in entry["days"] or len(entry["days"]) < MOST_DAYS:
+            entry["days"][day] = entry["days"].get(day, 0) + flow.connections
+
+    def entries(self) -> list[dict[str, t.Any]]:
+        return [self._entries[key] for key in sorted(self._entries)]
+
+    def _is_local(self, address: str) -> bool:
+        known = self._sides.get(address)
+        if known is None:
+            found = ipaddress.ip_address(address)
+            known = any(found in network for network in self._local if network.version == found.version)
+            if len(self._sides) < MOST_ENTRIES:
+                self._sides[address] = known
+        return known
+
+
+def _empty(key: tuple[str, int, str, str], first: float, last: float) -> dict[str, t.Any]:
+    source, port, protocol, direction = key
+    return {
+        "source": source,
+        "port": port,
+        "protocol": protocol,
+        "direction": direction,
+        "first_seen": first,
+        "last_seen": last,
+        "count": 0,
+        "answered": 0,
+        "refused": 0,
+        "bytes": 0,
+        "days": {},
+    }

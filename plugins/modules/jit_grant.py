@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jit_grant
+short_description: Open locked ports of a host for somebody, for a while
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Opens ports that M(bulwark.servers.jit_access) has locked, for the sources that are named and no others, or closes
+    them again before their time.
+  - The kernel itself ends an opening when its time is over. Nothing needs to run for that, neither on the controller
+    nor on the host.
+  - What the policy of the host does not allow is refused there, whatever was approved elsewhere.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.attributes.linux
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details:
+      - What is opened or closed is in the result.
+  idempotent:
+    support: partial
+    details:
+      - With O(id), what is open under it stays as it is. Without one, the same request again begins anew, and replaces
+        what is open.
+options:
+  state:
+    description:
+      - V(open) opens ports. A newer request of the same person for the same ports and sources replaces the older one.
+      - V(closed) closes what is open under O(id), or everything that fits all that is given of O(for_whom), O(ports)
+        and O(sources).
+    type: str
+    choices: [open, closed]
+    default: open
+  id:
+    description:
+      - What the grant is called, such as the id of the request that was approved. One is made up when none is given.
+      - An id is good for one opening. What has ended is not opened again under the same id.
+    type: str
+  ports:
+    description: Ports and ranges of ports. Needed with O(state=open).
+    type: list
+    elements: str
+  protocol:
+    description: The protocol of the ports.
+    type: str
+    choices: [tcp, udp, both]
+    default: tcp
+  sources:
+    description: Addresses and prefixes of IPv4 and IPv6 to open them for. Needed with O(state=open).
+    type: list
+    elements: str
+  duration:
+    description:
+      - For how many seconds, at least 300. As long as the policy allows when not given.
+    type: int
+  for_whom:
+    description: The person that the ports are opened for; O(requested_by) when not given.
+    type: str
+  requested_by:
+    description: The person who asks; whoever runs Ansible when not given.
+    type: str
+  reason:
+    description: Why.
+    type: str
+  other_firewalls:
+    description:
+      - What to do when another firewall of the host is sure to deny what would be opened. V(fail) opens nothing,
+        V(warn) opens and says so.
+      - Where firewalld denies it, it is opened there, too, for the same time.
+    type: str
+    choices: [fail, warn]
+    default: fail
+  state_dir:
+    description:
+      - Directory on the host that holds policy, grants and history, as an absolute path; C(/var/lib/bulwark) when not
+        given.
+    type: path
+  lock_timeout:
+    description: Seconds to wait for another run that changes the same host's policy or grants.
+    type: int
+    default: 60
+seealso:
+  - module: bulwark.servers.jit_access
+  - module: bulwark.servers.jit_access_info
+"""
+
+EXAMPLES = r"""
+- name: Open SSH for an hour
+  bulwark.servers.jit_grant:
+    ports: [22]
+    sources: [10.1.2.3]
+    duration: 3600
+    for_whom: ada
+    reason: Ticket 4711
+  register: opened
+
+- name: Close it again
+  bulwark.servers.jit_grant:
+    state: closed
+    id: "{{ opened.id }}"
+"""
+
+RETURN = r"""
+id:
+  description: What the grant is called.
+  type: str
+  returned: success and O(state=open)
+grant:
+  description: The grant.
+  type: dict
+  returned: success and O(state=open)
+  contains: &grant
+    id:
+      description: What it is called.
+      type: str
+      returned: success
+    for_whom:
+      description: The person that it is for.
+      type: str
+      returned: success
+    requested_by:
+      description: The person who asked.
+      type: str
+      returned: success
+    reason:
+      description: Why.
+      type: str
+      returned: success
+    ports:
+      description: Ports and ranges of ports.
+      type: list
+      elements: str
+      returned: success
+    protocol:
+      description: V(tcp), V(udp) or V(both).
+      type: str
+      returned: success
+    sources:
+      description: Addresses and prefixes.
+      type: list
+      elements: str
+      returned: success
+    duration:
+      description: For how many seconds it was opened.
+      type: int
+      returned: success
+    opened:
+      description: When it was opened, in seconds since the epoch.
+      type: float
+      returned: success
+    until:
+      description: When it ends, in seconds since the epoch by the clock of the host at that time.
+      type: float
+      returned: success
+    seconds_left:
+      description: How many seconds are left, whatever the clock says.
+      type: int
+      returned: success
+replaced:
+  description: The ids of grants whose place it took.
+  type: list
+  elements: str
+  returned: success and O(state=open)
+denied_by:
+  description: What other firewalls of the host deny or may deny of it, one sentence each.
+  type: list
+  elements: str
+  returned: O(state=open)
+refused:
+  description: Whether the task failed because the policy of the host does not allow what was asked for.
+  type: bool
+  returned: failure
+closed:
+  description: The grants that were closed.
+  type: list
+  elements: dict
+  returned: success and O(state=closed)
+  contains: *grant
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.opening import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import grant_spec
+
+
+def main() -> None:
+    run_module(AnsibleModule(argument_spec=grant_spec(), supports_check_mode=True), keep)
+
+
+if __name__ == "__main__":
+    main()

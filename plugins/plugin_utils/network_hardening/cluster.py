@@ -1,0 +1,165 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The prefixes of one port: those that cover its legitimate sources, few enough to be read, and small."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import judge, prefixes
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Activity, Key
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.judge import Verdict
+
+# What a block as large as a provider's pool costs beside the 1 of any block (prefixes.cover): careful, and more
+# generous where that would leave out more than the share of connections that may be lost.
+PRICES = (1.0, 0.5, 0.25)
+_MOST_LOST = 0.005
+# A port that was open to the world has to become so much smaller.
+LEAST_REDUCTION = 1000
+# The chance that a provider's pool is larger than what all addresses seen of it have in common halves with each
+# address; down to this it is taken for larger, unless attackers are to be expected in what is added: as many as in an
+# equal part of a block so many bits larger.
+_POOL_DOUBT = 0.05
+_SURROUNDINGS = 6
+# How likely who came on one day only has to be legitimate.
+_ONCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """A block with the welcome sources in it."""
+
+    block: prefixes.Block
+    members: tuple[Key, ...]
+    days: int
+    connections: int
+    probability: float
+    trusted: bool
+
+    @property
+    def worth(self) -> float:
+        """How much would be lost without it: people who come each day count as machines that come each minute."""
+        return self.days * self.probability + min(self.connections, 1000) / 1000
+
+
+def groups(
+    activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict], most: int, last_day: int
+) -> tuple[list[Group], list[Group]]:
+    """Return the groups to let in, at most so many, and those that there is no place for. last_day: of all traffic."""
+    welcome = [key for key, verdict in verdicts.items() if verdict.welcome]
+    obstacles = {
+        version: prefixes.Obstacles(key[1] for key in verdicts if key[0] == version and _hostile(verdicts[key]))
+        for version in prefixes.WIDTH
+    }
+    kept: list[Group] = []
+    left: list[Group] = []
+    for price in PRICES:
+        found: list[Group] = []
+        for version in prefixes.WIDTH:
+            sources = [source for kind, source in welcome if kind == version]
+            blocks = prefixes.cover(version, sources, obstacles[version], price)
+            inside = prefixes.Inside(blocks)
+            members: dict[prefixes.Block, list[Key]] = {}
+            for source in sorted(sources):
+                members.setdefault(inside.find(version, source) or blocks[0], []).append((version, source))
+            found.extend(_group(_proven(keys, activities, verdicts), activities, verdicts) for keys in members.values())
+        certain = [
+            _widened(group, activities, obstacles, last_day) for group in found if _certain(group, activities, verdicts)
+        ]
+        kept, left = _limited(certain, most)
+        if _connections(left) <= _MOST_LOST * (_connections(kept) + _connections(left)):
+            break
+    return kept, left
+
+
+def _connections(found: t.Iterable[Group]) -> int:
+    return sum(group.connections for group in found)
+
+
+def _hostile(verdict: Verdict) -> bool:
+    return verdict.kind == judge.HOSTILE
+
+
+def _proven(
+    keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]
+) -> tuple[Key, ...]:
+    """Return sources without those beside a core of others that make its block larger alone, and prove too little."""
+    while len(keys) > judge.COMPANY:
+        half = (keys[0][1] ^ keys[-1][1]).bit_length() - 1
+        split = sum(source >> half == keys[0][1] >> half for _version, source in keys)
+        lone = keys[0] if split == 1 else keys[-1] if split == len(keys) - 1 else None
+        if lone is None or judge.stands_alone(verdicts[lone], activities[lone]):
+            break
+        keys = [key for key in keys if key != lone]
+    return tuple(keys)
+
+
+def _group(keys: tuple[Key, ...], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> Group:
+    version, low = keys[0]
+    return Group(
+        prefixes.around(version, low, prefixes.WIDTH[version] - (low ^ keys[-1][1]).bit_length()),
+        keys,
+        len({day for key in keys for day in activities[key].days}),
+        sum(activities[key].count for key in keys),
+        _mean(keys, activities, verdicts),
+        any(verdicts[key].kind == judge.TRUSTED for key in keys),
+    )
+
+
+def _mean(keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> float:
+    """Return the mean probability, weighted by days."""
+    days = [len(activities[key].days) for key in keys]
+    return sum(count * verdicts[key].probability for count, key in zip(days, keys, strict=True)) / max(1, sum(days))
+
+
+def _certain(group: Group, activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> bool:
+    """Say whether there is enough to let in a group: one source has to be convincing, more so one that came once."""
+    if group.trusted:
+        return True
+    if len(group.members) == 1 and not judge.stands_alone(verdicts[group.members[0]], activities[group.members[0]]):
+        return False
+    return group.days > 1 or group.probability >= _ONCE
+
+
+def _widened(
+    group: Group,
+    activities: t.Mapping[Key, Activity],
+    obstacles: t.Mapping[int, prefixes.Obstacles],
+    last_day: int,
+) -> Group:
+    """Return a group whose addresses still change in the block that they will change in."""
+    count = len(group.members)
+    if count < 2 or not _moving([activities[key] for key in group.members], last_day):
+        return group
+    block = prefixes.widened(
+        group.block, obstacles[group.block.version], prefixes.NEIGHBOURHOODS[group.block.version][:1]
+    )
+    near = obstacles[block.version].count(
+        prefixes.around(block.version, block.low, max(0, block.length - _SURROUNDINGS))
+    )
+    if 0.5 ** (count - 1) > _POOL_DOUBT and near / 2**_SURROUNDINGS < _POOL_DOUBT:
+        block = prefixes.widened(block, obstacles[block.version], [block.length - 1])
+    return dataclasses.replace(group, block=block)
+
+
+def _moving(members: t.Sequence[Activity], last_day: int) -> bool:
+    """Say whether more than a fifth of the addresses were new in the last third of the days, up to the last of all."""
+    firsts = sorted(min(member.days) for member in members if member.days)
+    late = firsts[0] + (last_day - firsts[0]) * 2 / 3 if firsts else 0
+    return sum(first > late for first in firsts) > len(firsts) / 5
+
+
+def _limited(found: t.Sequence[Group], most: int) -> tuple[list[Group], list[Group]]:
+    kept = sorted(found, key=lambda group: (not group.trusted, -group.worth, group.block))
+    left = kept[most:]
+    kept = kept[:most]
+    while kept and prefixes.reduction((group.block for group in kept), 4) < LEAST_REDUCTION:
+        candidates = [group for group in kept if group.block.version == 4 and not group.trusted]
+        if not candidates:
+            break
+        widest = max(candidates, key=lambda group: (group.block.size, group.block))
+        kept.remove(widest)
+        left.append(widest)
+    return sorted(kept, key=lambda group: group.block), sorted(left, key=lambda group: group.block)

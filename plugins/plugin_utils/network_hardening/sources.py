@@ -1,0 +1,110 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was seen of each source, read from entries of ``traffic_info``, which come from a host."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import prefixes
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+_LARGEST = 2**53
+# 2001 to 2100
+_EARLIEST, _LATEST = 978_307_200, 4_102_444_800
+
+
+class InputError(Exception):
+    """What was given is no traffic, or no list of prefixes; the message names the entry and what is wrong."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Connections of one address to one port. days: how many connections, by days since the epoch."""
+
+    address: str
+    version: int
+    source: int
+    port: int
+    protocol: str
+    first: float
+    last: float
+    count: int
+    answered: int
+    refused: int
+    bytes: int | None
+    days: t.Mapping[int, int]
+
+
+def read(entries: t.Any) -> list[Seen]:
+    """Return what came in; raise InputError. Entries of the other direction are left out."""
+    if not isinstance(entries, list):
+        raise InputError(f"the traffic is no list but a {type(entries).__name__}")
+    found = []
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise InputError(f"entry {place} of the traffic is no dictionary")
+        if entry.get("direction", "in") == "in":
+            found.append(_seen(entry, f"entry {place} of the traffic"))
+        elif entry["direction"] != "out":
+            raise InputError(f"entry {place} of the traffic has a direction that is neither in nor out")
+    return found
+
+
+def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
+    address = entry.get("source")
+    try:
+        version, source = prefixes.source_of(address if isinstance(address, str) else "")
+    except ValueError:
+        raise InputError(f"{where} has no address in source") from None
+    protocol = entry.get("protocol")
+    if protocol not in PROTOCOLS:
+        raise InputError(f"{where} has a protocol that is none of {', '.join(PROTOCOLS)}")
+    first, last = _number(entry, "first_seen", where, _LATEST), _number(entry, "last_seen", where, _LATEST)
+    if not _EARLIEST <= first <= last:
+        raise InputError(f"{where} was last seen before it was first seen, or before 2001")
+    days = _days(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}
+    count = int(_number(entry, "count", where))
+    return Seen(
+        str(address),
+        version,
+        source,
+        int(_number(entry, "port", where, 65535)),
+        str(protocol),
+        first,
+        last,
+        count,
+        min(count, int(_number(entry, "answered", where, default=0))),
+        min(count, int(_number(entry, "refused", where, default=0))),
+        int(_number(entry, "bytes", where)) if entry.get("bytes") is not None else None,
+        days,
+    )
+
+
+def _number(entry: dict[t.Any, t.Any], key: str, where: str, most: int = _LARGEST, default: int | None = None) -> float:
+    value = entry.get(key, default)
+    # Comparing refuses what is not finite, too, and never converts a long number.
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
+    if not good:
+        raise InputError(f"{where} has no number from 0 to {most} in {key}")
+    return float(t.cast("float", value))
+
+
+def _days(value: t.Any, where: str) -> dict[int, int]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{where} has days that are no dictionary of dates")
+    found = {}
+    for date, count in value.items():
+        try:
+            day = dt.date.fromisoformat(str(date)).toordinal() - 719_163  # of 1970-01-01
+        except ValueError:
+            raise InputError(f"{where} has a day that is no date like 2026-01-31") from None
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _LARGEST:
+            raise InputError(f"{where} has a day without a number of connections")
+        found[day] = count
+    return {day: count for day, count in found.items() if count}

@@ -1,0 +1,141 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose ports are locked, and those who want to reach them, in network namespaces."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import socket
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import access, look, opening, options
+
+from tests.support import network
+
+PORTS: list[dict[str, t.Any]] = [
+    {"port": "22"},
+    {"port": "8000-8010", "protocol": "both"},
+]
+
+
+def defaults(spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    return {name: fields.get("default") for name, fields in spec.items()}
+
+
+class Site:
+    """The host, a friend that is let in, and a stranger that is not. The modules run in the thread of the test."""
+
+    def __init__(self, directory: pathlib.Path, hosts: t.Sequence[network.Namespace]) -> None:
+        self.host, self.friend, self.stranger = hosts
+        self.state = directory / "state"
+
+    def access(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
+        """Set a policy as the module does, without confirming it."""
+        items = changes.pop("ports", PORTS)
+        if items is not None:
+            fields = options.access_spec()["ports"]["options"]
+            changes["ports"] = [{**defaults(fields), **item} for item in items]
+        params = {**defaults(options.access_spec()), "state_dir": str(self.state), **changes}
+        with self.host.entered():
+            return access.keep(params, check)
+
+    def lock(self, **changes: t.Any) -> dict[str, t.Any]:
+        """Set a policy and confirm it, as the action plugin does."""
+        tried = self.access(**changes)
+        return self.access(_confirm=tried["trial"]["token"], **changes)
+
+    def grant(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
+        given = {"ports": ["22"], "sources": [self.friend.address[4]], "for_whom": "ada", "reason": "a ticket"}
+        if changes.get("state") == "closed":
+            given = {}
+        params = {**defaults(options.grant_spec()), "state_dir": str(self.state), **given, **changes}
+        with self.host.entered():
+            return opening.keep(params, check)
+
+    def info(self, **changes: t.Any) -> dict[str, t.Any]:
+        params = {**defaults(options.info_spec()), "state_dir": str(self.state), **changes}
+        with self.host.entered():
+            return look.look(params, True)
+
+    def ending(self, seconds: float, **changes: t.Any) -> float:
+        """Open for so short a time as no policy allows; return when it ends, on the clock that the tests measure with.
+
+        What is noted of a grant that is open is the end; everything after that is as with any other.
+        """
+        result = self.grant(**changes)
+        file = self.state / "jit" / "grants.json"
+        book = json.loads(file.read_text())
+        (mine,) = [one for one in book["open"] if one["id"] == result["id"]]
+        started = mine["end"] - mine["duration"]
+        mine["end"] = started + seconds
+        mine["until"] = mine["opened"] + seconds
+        file.write_text(json.dumps(book))
+        # With the same policy only the sets are filled again.
+        with self.host.entered():
+            self.refill()
+        return started + seconds
+
+    def refill(self) -> None:
+        with access.state.directory({"state_dir": str(self.state)}, create=False) as where:
+            now = access.clock.now()
+            access.refill(access.Nft(), access.state.read_book(where, now), now)
+
+    def nft(self, *arguments: str, given: str | None = None) -> str:
+        return self.host.run("nft", *arguments, given=given)
+
+    def findings(self) -> list[tuple[str, str]]:
+        return [(found["alert"], found["subject"]) for found in self.info()["detections"]]
+
+
+@contextlib.contextmanager
+def site(directory: pathlib.Path) -> t.Iterator[Site]:
+    with network.hosts("host", "friend", "stranger") as hosts:
+        yield Site(directory, hosts)
+
+
+def since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@contextlib.contextmanager
+def listening(
+    host: network.Namespace, *ports: int, udp: t.Sequence[int] = ()
+) -> t.Iterator[dict[t.Any, socket.socket]]:
+    """Listen on ports of TCP, and on others of UDP, with both versions of IP; gives sockets by version and port."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for version in (4, 6):
+            for port in ports:
+                found[version, port] = stack.enter_context(host.listen(port, version))
+            for port in udp:
+                found[version, "udp", port] = stack.enter_context(host.listen(port, version, socket.SOCK_DGRAM))
+        yield found
+
+
+@contextlib.contextmanager
+def session(
+    client: network.Namespace, host: network.Namespace, listener: socket.socket, version: int
+) -> t.Iterator[t.Any]:
+    """Give both ends of an established connection, the client's first."""
+    with client.entered():
+        ours = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    with ours:
+        ours.settimeout(2)
+        ours.connect((host.address[version], listener.getsockname()[1]))
+        theirs, _address = listener.accept()
+        with theirs:
+            theirs.settimeout(1)
+            yield ours, theirs
+
+
+def talks(ours: socket.socket, theirs: socket.socket) -> bool:
+    """Say whether what one end sends comes out of the other."""
+    try:
+        ours.sendall(b"hello")
+        return theirs.recv(16) == b"hello"
+    except OSError:
+        return False

@@ -1,0 +1,475 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ports that are locked and opened for a while, in the real kernel and with real connections."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import pathlib
+import signal
+import socket
+import time
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+
+from tests.integration._jit import Site, listening, session, since_boot, site, talks
+from tests.support import network
+
+pytestmark = [
+    pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:conntrack"),
+    pytest.mark.xdist_group("firewall"),
+]
+
+BOTH = (4, 6)
+TABLE = ("list", "table", "inet", "bulwark_jit")
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    with site(tmp_path) as found:
+        yield found
+
+
+def reached(client: network.Namespace, site: Site, port: int) -> list[int]:
+    """Return the versions of IP by which a port of the host is reached."""
+    return [version for version in BOTH if client.connects(site.host, port, version)]
+
+
+def test_an_opened_port_is_reached_by_whom_it_was_opened_for_and_nobody_else(site: Site) -> None:
+    with listening(site.host, 22, 80):
+        assert reached(site.stranger, site, 22) == [4, 6]
+        site.lock()
+        assert reached(site.friend, site, 22) == reached(site.stranger, site, 22) == []
+        assert reached(site.stranger, site, 80) == [4, 6], "what the policy does not name stays as it is"
+        assert reached(site.host, site, 22) == [4, 6], "the host reaches itself"
+
+        site.grant()
+        assert reached(site.friend, site, 22) == [4]
+        assert reached(site.stranger, site, 22) == []
+        site.grant(sources=[site.friend.address[6]])
+        assert reached(site.friend, site, 22) == [4, 6]
+        assert reached(site.stranger, site, 22) == []
+
+
+def test_ranges_prefixes_and_udp(site: Site) -> None:
+    with listening(site.host, 22, 8000, 8005, 8010, 8011, udp=(8004, 8009)) as sockets:
+        site.lock()
+        friend, stranger, host = site.friend, site.stranger, site.host
+        assert [port for port in (8000, 8005, 8010, 8011) if friend.connects(host, port)] == [8011]
+        site.grant(ports=["8003-8009"], protocol="both", sources=["10.99.0.2/31", "fd99::2"])
+        for version in BOTH:
+            opened = [port for port in (22, 8000, 8005, 8010) if friend.connects(host, port, version)]
+            assert opened == [8005], version
+            for port in (8004, 8009):
+                assert friend.sends(host, sockets[version, "udp", port], version), (version, port)
+        # Only IPv4 was opened for the network that both are in.
+        assert reached(stranger, site, 8005) == [4]
+        assert stranger.sends(host, sockets[4, "udp", 8004], 4)
+        assert not stranger.sends(host, sockets[6, "udp", 8004], 6)
+
+
+def test_an_opening_of_tcp_opens_no_udp(site: Site) -> None:
+    with listening(site.host, 8004, udp=(8004,)) as sockets:
+        site.lock()
+        site.grant(ports=["8004"])
+        assert site.friend.connects(site.host, 8004)
+        assert not site.friend.sends(site.host, sockets[4, "udp", 8004])
+
+
+def _opens_and_waits(site: Site, seconds: float, told: t.Any) -> None:
+    told.send(site.ending(seconds, sources=[site.friend.address[4], site.friend.address[6]]))
+    time.sleep(600)
+
+
+def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site: Site) -> None:
+    with listening(site.host, 22):
+        site.lock()
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=_opens_and_waits, args=(site, 3.0, theirs))
+        process.start()
+        assert ours.poll(20)
+        end = ours.recv()
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert reached(site.friend, site, 22) == [4, 6]
+        time.sleep(max(0.0, end - since_boot() - 0.5))
+        assert site.friend.connects(site.host, 22), "half a second before its end it is open"
+        time.sleep(max(0.0, end - since_boot() + 0.1))
+        assert reached(site.friend, site, 22) == []
+        (ended,) = site.info()["history"]
+        assert ended["how"] == "expired"
+        assert ended["ended"] - ended["opened"] == pytest.approx(3, abs=0.1)
+
+
+def test_a_table_that_is_loaded_again_keeps_the_time_that_is_left(site: Site) -> None:
+    with listening(site.host, 22):
+        site.lock()
+        end = site.ending(5)
+        # As an administrator saves the rules and loads them.
+        saved = site.nft(*TABLE)
+        site.nft("-f", "-", given=f"delete table inet bulwark_jit\n{saved}")
+        assert site.friend.connects(site.host, 22)
+        # And when they are flushed, what brings them back fills in what is left.
+        site.nft("flush", "ruleset")
+        assert reached(site.stranger, site, 22) == [4, 6]
+        assert site.findings() == [("jit_policy_missing", "policy")]
+        site.lock()
+        assert reached(site.stranger, site, 22) == []
+        assert site.friend.connects(site.host, 22)
+        time.sleep(max(0.0, end - since_boot() + 0.1))
+        assert not site.friend.connects(site.host, 22), "nothing has made it longer"
+
+
+def test_overlapping_grants_open_what_each_of_them_does(site: Site) -> None:
+    with listening(site.host, 22, 8000):
+        site.lock()
+        site.grant(sources=["10.99.0.0/24"], for_whom="all")
+        end = site.ending(2, sources=["10.99.0.0/29"], for_whom="some")
+        site.grant(ports=["22", "8000-8005"], for_whom="ada")
+        assert site.friend.connects(site.host, 8000)
+        assert not site.stranger.connects(site.host, 8000)
+        time.sleep(max(0.0, end - since_boot() + 0.1))
+        assert site.stranger.connects(site.host, 22), "the longer one still holds"
+        (open_for_all,) = [one for one in site.info()["grants"] if one["for_whom"] == "all"]
+        site.grant(state="closed", id=open_for_all["id"])
+        assert not site.stranger.connects(site.host, 22)
+        assert site.friend.connects(site.host, 22)
+        assert site.friend.connects(site.host, 8000)
+        assert site.findings() == [("jit_locked_port_attempts", "tcp/22"), ("jit_locked_port_attempts", "tcp/8000")]
+
+
+def test_a_thousand_grants_at_once(site: Site) -> None:
+    with listening(site.host, 22):
+        site.lock()
+        site.grant()
+        site.grant(sources=["2001:db8::1"], for_whom="bob")
+        file = site.state / "jit" / "grants.json"
+        book = json.loads(file.read_text())
+        four, six = book["open"]
+        for number in range(499):
+            high, low = divmod(number, 250)
+            book["open"].append({**four, "id": f"four-{number}", "sources": [f"10.{high}.{low}.0/28"]})
+            book["open"].append({**six, "id": f"six-{number}", "sources": [f"2001:db8:{number + 1:x}::/64"]})
+        file.write_text(json.dumps(book))
+        # The next one puts all of them into the kernel, in one transaction.
+        start = time.monotonic()
+        site.grant(sources=[site.stranger.address[6]], for_whom="eve")
+        seconds = time.monotonic() - start
+        found = site.info()
+        assert len(found["grants"]) == 1001
+        assert found["detections"] == []
+        assert site.nft(*TABLE).count(" . tcp . 22 timeout") == 1001
+        assert site.friend.connects(site.host, 22)
+        assert site.stranger.connects(site.host, 22, 6)
+        assert not site.stranger.connects(site.host, 22, 4)
+        assert seconds < 30
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_connection_lives_on_unless_it_is_to_be_cut(site: Site, version: int) -> None:
+    sources = [site.friend.address[version]]
+    with contextlib.ExitStack() as stack:
+        sockets = stack.enter_context(listening(site.host, 22, 8000))
+        # The host's kernel does not even keep track of connections at this time.
+        before = stack.enter_context(session(site.stranger, site.host, sockets[version, 22], version))
+        site.lock(ports=[{"port": "22", "cut": True}, {"port": "8000", "cut": False}])
+        assert talks(*before), "what is established when a port is locked lives on"
+        site.ending(2, ports=["8000"], sources=sources)
+        end = site.ending(2, ports=["22"], sources=sources)
+        cut = stack.enter_context(session(site.friend, site.host, sockets[version, 22], version))
+        kept = stack.enter_context(session(site.friend, site.host, sockets[version, 8000], version))
+        assert talks(*cut)
+        assert talks(*kept)
+        time.sleep(max(0.0, end - since_boot() + 0.1))
+        assert not talks(*cut)
+        assert talks(*kept)
+        assert talks(*before)
+        assert not site.friend.connects(site.host, 8000, version)
+        # It is told so, and does not hang.
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            _send_twice(cut[0])
+
+
+def _send_twice(client: socket.socket) -> None:
+    for _again in range(2):
+        client.sendall(b"still there?")
+
+
+def test_who_ignores_that_it_was_cut_stays_cut(site: Site) -> None:
+    with listening(site.host, 22) as sockets:
+        site.lock(ports=[{"port": "22", "cut": True}])
+        opened = site.grant()
+        with session(site.friend, site.host, sockets[4, 22], 4) as (client, server):
+            assert talks(client, server)
+            site.friend.run(
+                "nft",
+                "add table ip deaf; add chain ip deaf input { type filter hook input priority 0; };"
+                " add rule ip deaf input tcp flags rst drop",
+            )
+            site.grant(state="closed", id=opened["id"])
+            assert not talks(client, server)
+            # The host's kernel forgets the connection, and what the host sends is the first packet of it.
+            site.host.run("conntrack", "-F")
+            server.sendall(b"to whom?")
+            time.sleep(0.3)
+            assert not talks(client, server)
+
+
+def test_cutting_works_when_somebody_closes_it_too_and_not_for_another_source(site: Site) -> None:
+    with listening(site.host, 22) as sockets:
+        site.lock(ports=[{"port": "22", "cut": True}])
+        site.grant()
+        other = site.grant(sources=[site.stranger.address[4]], for_whom="bob")
+        with (
+            session(site.friend, site.host, sockets[4, 22], 4) as cut,
+            session(site.stranger, site.host, sockets[4, 22], 4) as kept,
+        ):
+            site.grant(state="closed", for_whom="ada")
+            assert not talks(*cut)
+            assert talks(*kept)
+            assert [one["id"] for one in site.info()["grants"]] == [other["id"]]
+
+
+def test_a_policy_that_nobody_confirms_falls_back(site: Site) -> None:
+    with listening(site.host, 22, 8000):
+        tried = site.access(confirm_within=10)
+        start = time.monotonic()
+        assert tried["changed"]
+        assert not tried["confirmed"]
+        assert reached(site.friend, site, 22) == []
+        assert 0 < site.info()["trial_seconds_left"] <= 10
+        site.nft("add", "element", "inet", "bulwark_jit", "grants4", "{ 10.99.0.3 . tcp . 22 timeout 60s }")
+        while not site.friend.connects(site.host, 22):
+            assert time.monotonic() - start < 12
+        assert time.monotonic() - start > 8
+        with pytest.raises(FirewallError, match="the trial of bulwark_jit is over"):
+            site.access(_confirm=tried["trial"]["token"])
+        assert site.info()["policy"] is None
+
+        # The same from one policy to another: the one before is in force again.
+        site.lock(ports=[{"port": "22"}])
+        other = site.access(ports=[{"port": "8000"}], confirm_within=10)
+        start = time.monotonic()
+        assert reached(site.friend, site, 22) == [4, 6]
+        assert reached(site.friend, site, 8000) == []
+        while site.friend.connects(site.host, 22):
+            assert time.monotonic() - start < 12
+            time.sleep(0.05)
+        assert reached(site.friend, site, 8000) == [4, 6]
+        with pytest.raises(HostError, match="no such policy is on trial"):
+            site.access(_confirm="0" * 16)
+        assert site.info()["policy"]["ports"][0]["port"] == "22"
+        assert other["trial"]["token"] != tried["trial"]["token"]
+
+
+def test_who_is_always_let_in_is(site: Site) -> None:
+    with listening(site.host, 22):
+        site.lock(always=[site.friend.address[4], "fd99::2/127"])
+        assert reached(site.friend, site, 22) == [4, 6]
+        assert reached(site.stranger, site, 22) == [6]
+
+
+def test_the_same_policy_again_changes_nothing_and_check_mode_never_does(site: Site) -> None:
+    shown = site.access(check=True)
+    assert shown["changed"]
+    assert "lock 8000-8010 (both)" in shown["diff"]["after"]
+    assert shown["diff"]["before"] == ""
+    assert not site.state.exists()
+    assert site.nft("list", "ruleset") == ""
+
+    site.lock()
+    grant = site.grant(id="request-1")
+    before = site.nft("--stateless", *TABLE)
+    again = site.access()
+    assert not again["changed"]
+    assert again["trial"] is None
+    assert again["diff"]["before"] == again["diff"]["after"]
+    assert not site.grant(id="request-1")["changed"]
+    assert site.grant(check=True, for_whom="bob")["changed"]
+    assert site.grant(check=True, state="closed", id="request-1")["changed"]
+    assert site.access(check=True, state="absent", ports=None)["changed"]
+    changed = site.access(check=True, ports=[{"port": "22", "max_duration": 600}])
+    assert changed["changed"]
+    assert "at most 10800 s" in changed["diff"]["before"]
+    assert "at most 600 s" in changed["diff"]["after"]
+    assert site.nft("--stateless", *TABLE) == before
+    assert [one["id"] for one in site.info()["grants"]] == [grant["id"]]
+
+    closed = site.grant(state="closed", id="request-1")
+    assert closed["changed"]
+    assert not site.grant(state="closed", id="request-1")["changed"]
+    again_opened = site.grant(id="request-1")
+    assert again_opened["failed"]
+    assert again_opened["msg"] == "id: 'request-1' was open already, and has ended (closed); ask for it anew"
+
+
+def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
+    site.nft(
+        "-f", "-", given="table inet theirs { chain input { type filter hook input priority 0; tcp dport 9 drop; }; }"
+    )
+    before = site.nft("list", "ruleset")
+    with listening(site.host, 22):
+        site.lock()
+        opened = site.grant()
+        removed = site.access(state="absent", ports=None)
+        assert removed["changed"]
+        assert removed["closed"] == [opened["id"]]
+        assert site.nft("list", "ruleset") == before
+        assert reached(site.stranger, site, 22) == [4, 6]
+        assert not site.access(state="absent", ports=None)["changed"]
+        assert [entry["how"] for entry in site.info()["history"]] == ["closed"]
+        with pytest.raises(
+            HostError, match=r"no policy of just-in-time access: set one with bulwark\.servers\.jit_access"
+        ):
+            site.grant()
+
+
+def test_what_the_policy_has_not_is_refused_on_the_host(site: Site) -> None:
+    site.lock(ports=[{"port": "22", "sources": ["10.99.0.0/24"], "max_duration": 600}])
+    before = site.nft(*TABLE)
+    for changes, message in (
+        ({"ports": ["23"]}, "ports: TCP port 23 is not one that the policy locks; those are 22"),
+        ({"protocol": "both"}, "ports: UDP port 22 is not one that the policy locks; those are none"),
+        ({"duration": 601}, "duration is 601 seconds, and the policy allows at most 600 for port 22; ask for less"),
+        ({"sources": ["10.98.0.1"]}, "sources: 10.98.0.1 may not ask for port 22; the policy allows 10.99.0.0/24"),
+        ({"sources": ["fd99::2"]}, "sources: fd99::2 may not ask for port 22; the policy allows 10.99.0.0/24"),
+        ({"sources": ["10.0.0.0/8"]}, "sources: 10.0.0.0/8 may not ask for port 22; the policy allows 10.99.0.0/24"),
+    ):
+        answer = site.grant(**changes)
+        assert (answer["failed"], answer["refused"], answer["msg"]) == (True, True, message)
+    with pytest.raises(UsageError, match=r"sources: '10\.99\.1\.0/23' has more bits than its prefix is long"):
+        site.grant(sources=["10.99.1.0/23"])
+    assert site.nft(*TABLE) == before
+    assert site.info()["grants"] == []
+
+
+def test_a_newer_request_replaces_the_older_one(site: Site) -> None:
+    site.lock()
+    first = site.grant(duration=10800)
+    second = site.grant(duration=600, reason="less will do")
+    assert second["replaced"] == [first["id"]]
+    found = site.info()
+    assert [(one["id"], one["reason"]) for one in found["grants"]] == [(second["id"], "less will do")]
+    assert 590 < found["grants"][0]["seconds_left"] <= 600
+    assert [(entry["id"], entry["how"]) for entry in found["history"]] == [(first["id"], "replaced")]
+    assert found["detections"] == []
+
+
+def test_a_new_policy_closes_what_it_does_not_allow_and_leaves_the_rest(site: Site) -> None:
+    with listening(site.host, 22, 8000):
+        site.lock()
+        site.grant()
+        gone = site.grant(ports=["8000"])
+        changed = site.lock(ports=[{"port": "22"}, {"port": "8000", "sources": ["10.0.0.0/24"]}])
+        assert changed["closed"] == [gone["id"]]
+        assert site.friend.connects(site.host, 22)
+        assert not site.friend.connects(site.host, 8000)
+
+
+def test_attempts_are_counted_and_are_an_alert(site: Site) -> None:
+    with listening(site.host, 22, udp=(8004,)) as sockets:
+        site.lock()
+        site.grant()
+        assert site.friend.connects(site.host, 22)
+        assert site.info()["attempts"] == []
+        for _again in range(3):
+            assert not site.stranger.connects(site.host, 22)
+        assert not site.friend.connects(site.host, 22, 6)
+        assert not site.stranger.sends(site.host, sockets[4, "udp", 8004])
+        found = site.info()
+    told = {(one["source"], one["protocol"], one["port"]): one["packets"] for one in found["attempts"]}
+    assert set(told) == {("10.99.0.3", "tcp", 22), ("fd99::2", "tcp", 22), ("10.99.0.3", "udp", 8004)}
+    assert told["10.99.0.3", "tcp", 22] >= 3
+    alerts = {one["subject"]: one for one in found["detections"]}
+    assert set(alerts) == {"tcp/22", "udp/8004"}
+    assert {one["alert"] for one in found["detections"]} == {"jit_locked_port_attempts"}
+    sources = [evidence["src_endpoint"]["ip"] for evidence in alerts["tcp/22"]["evidences"]]
+    assert sources == ["10.99.0.3", "fd99::2"]
+    assert "from 2 sources" in alerts["tcp/22"]["message"]
+    assert abs(alerts["tcp/22"]["last_time"] - time.time()) < 10
+    assert [entry["status"] for entry in found["coverage"]] == ["checked", "checked"]
+
+
+@pytest.mark.parametrize(
+    ("command", "subject"),
+    [
+        ("delete table inet bulwark_jit", "policy"),
+        ("flush chain inet bulwark_jit input", "policy"),
+        ("insert rule inet bulwark_jit confirmed_input tcp dport 22 accept", "policy"),
+        ("add element inet bulwark_jit grants4 { 10.99.0.3 . tcp . 22 }", "openings"),
+        ("add element inet bulwark_jit grants6 { fd99::/64 . tcp . 22 timeout 1h }", "openings"),
+        ("delete element inet bulwark_jit grants4 { 10.99.0.2 . tcp . 22 }", None),
+    ],
+)
+def test_rules_that_somebody_changed_are_found_and_set_right(site: Site, command: str, subject: str | None) -> None:
+    site.lock()
+    site.grant()
+    assert site.findings() == []
+    site.nft(*command.split(" "))
+    assert site.findings() == ([("jit_policy_missing", subject)] if subject else [])
+    assert site.info()["grants_in_force"] is not (subject is None or command.startswith("delete table"))
+    again = site.access()
+    assert again["changed"]
+    if again["trial"]:
+        site.access(_confirm=again["trial"]["token"])
+    assert site.findings() == []
+    assert not site.access()["changed"]
+    assert site.nft(*TABLE).count(" . tcp . 22 timeout") == 1
+
+
+def test_another_firewall_that_denies_it_is_named_and_nothing_is_opened(site: Site) -> None:
+    theirs = "table inet theirs { chain input { type filter hook input priority 5; tcp dport 22 drop; }; }"
+    site.nft("-f", "-", given=theirs)
+    with listening(site.host, 22, 8000):
+        site.lock()
+        denied = site.grant()
+        assert denied["failed"]
+        assert not denied["refused"]
+        assert denied["msg"] == (
+            "nothing was opened, as it would lead nowhere: nftables (table inet theirs) denies tcp 22 from "
+            "10.99.0.2/32; allow it there, or set other_firewalls=warn"
+        )
+        assert site.info()["grants"] == []
+        assert site.info()["other_firewalls"] == ["nftables (table inet theirs)"]
+        opened = site.grant(other_firewalls="warn")
+        assert "nftables (table inet theirs) denies tcp 22 from 10.99.0.2/32" in opened["warnings"][0]
+        assert not site.friend.connects(site.host, 22)
+        assert site.grant(ports=["8000"])["denied_by"] == []
+        assert site.friend.connects(site.host, 8000)
+
+
+def test_a_host_without_a_policy_says_so(site: Site) -> None:
+    found = site.info()
+    assert (found["policy"], found["detections"]) == (None, [])
+    assert [(entry["status"], entry["note"]) for entry in found["coverage"]] == [
+        ("checked", "No ports of this host are locked by just-in-time access.")
+    ] * 2
+
+
+def test_what_is_open_ends_with_the_boot(site: Site) -> None:
+    site.lock()
+    site.grant()
+    file = site.state / "jit" / "grants.json"
+    file.write_text(file.read_text().replace(json.loads(file.read_text())["boot"], "an-earlier-one"))
+    site.nft("flush", "set", "inet", "bulwark_jit", "grants4")
+    found = site.info()
+    assert found["grants"] == []
+    assert [entry["how"] for entry in found["history"]] == ["rebooted"]
+    assert found["detections"] == []
+    assert not site.access()["changed"]
+
+
+def test_state_that_is_damaged_is_named_and_nothing_is_checked(site: Site) -> None:
+    site.lock()
+    (site.state / "jit" / "policy.json").write_text("{")
+    found = site.info()
+    assert [entry["status"] for entry in found["coverage"]] == ["not_checked"] * 2
+    assert "policy.json is damaged" in found["coverage"][0]["reason"]

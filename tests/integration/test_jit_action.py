@@ -1,0 +1,290 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lock is confirmed when Ansible comes in once more by SSH, and falls back when it does not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+
+from tests.integration._jit import Site, site
+from tests.support import commands, paths
+from tests.support.controllers import Controller
+
+pytestmark = [
+    pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:sshd", "command:ssh"),
+    pytest.mark.xdist_group("firewall"),
+]
+
+_SECONDS = 20
+
+
+class Team:
+    """A controller in the friend's place, and the host with sshd."""
+
+    def __init__(self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str) -> None:
+        self.site = found
+        self._controller = controller
+        self._directory = directory
+        self._inventory = directory / "inventory.json"
+        address = found.host.address[4]
+        # A master connection is kept, as it is by default: the proof must not go through it.
+        options = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=2"
+        self._variables: dict[str, t.Any] = {
+            "ansible_host": address,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(directory / "key"),
+            "ansible_ssh_common_args": options,
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        self._environment = {
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=15s",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def prepare(self, tasks: t.Sequence[t.Mapping[str, t.Any]], **variables: t.Any) -> list[str]:
+        """Return the command that runs tasks on the host."""
+        hosts = {"all": {"hosts": {"web": {**self._variables, **variables}}}}
+        self._inventory.write_text(json.dumps(hosts))
+        playbook = self._directory / "play.json"
+        playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}]))
+        return [self._controller.program("ansible-playbook"), "-i", str(self._inventory), str(playbook)]
+
+    def start(self, tasks: t.Sequence[t.Mapping[str, t.Any]], **variables: t.Any) -> subprocess.Popen[str]:
+        command = self.prepare(tasks, **variables)
+        environment = {**os.environ, **self._environment, "ANSIBLE_COLLECTIONS_PATH": str(paths.COLLECTIONS)}
+        with self.site.friend.entered():
+            return subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    def run(self, *tasks: t.Mapping[str, t.Any], **variables: t.Any) -> tuple[int, str]:
+        process = self.start(tasks, **variables)
+        said, _nothing = process.communicate(timeout=180)
+        return process.returncode, said
+
+    def lock(self, **options: t.Any) -> dict[str, t.Any]:
+        fields = {"ports": [{"port": 22}], "state_dir": str(self.site.state), "confirm_within": 10, **options}
+        return {"bulwark.servers.jit_access": fields, "register": "locked"}
+
+    def grant(self, **options: t.Any) -> dict[str, t.Any]:
+        fields = {"ports": [22], "state_dir": str(self.site.state), **options}
+        return {"bulwark.servers.jit_grant": fields, "register": "opened"}
+
+    def show(self, name: str) -> dict[str, t.Any]:
+        """Return a task that writes a registered result where ``result`` reads it."""
+        return {
+            "ansible.builtin.copy": {
+                "content": "{{ %s | to_json }}" % name,
+                "dest": str(self._directory / "shown.json"),
+            },
+            "delegate_to": "localhost",
+            "connection": "local",
+            "vars": {"ansible_connection": "local"},
+        }
+
+    @property
+    def shown(self) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = json.loads((self._directory / "shown.json").read_text())
+        return found
+
+
+@pytest.fixture
+def team(tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]) -> t.Iterator[Team]:
+    with contextlib.ExitStack() as stack:
+        found = stack.enter_context(site(tmp_path))
+        # The path of a socket is short.
+        sockets = tempfile.mkdtemp(prefix="bw-")
+        stack.callback(shutil.rmtree, sockets, ignore_errors=True)
+        for name in ("key", "host_key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+        configuration = {
+            "Port": "22",
+            "ListenAddress": found.host.address[4],
+            "HostKey": tmp_path / "host_key",
+            "AuthorizedKeysFile": tmp_path / "key.pub",
+            "PidFile": "none",
+            "UsePAM": "no",
+            "StrictModes": "no",
+            "PermitRootLogin": "yes",
+        }
+        (tmp_path / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in configuration.items()))
+        os.makedirs("/run/sshd", exist_ok=True)
+        with found.host.entered():
+            command = [commands.find("sshd") or "sshd", "-D", "-e", "-f", str(tmp_path / "sshd_config")]
+            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stack.callback(server.wait)
+        stack.callback(server.terminate)
+        _until(lambda: found.friend.connects(found.host, 22))
+        yield Team(found, controller("2.20"), tmp_path, sockets)
+
+
+def _until(condition: t.Callable[[], bool]) -> None:
+    end = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
+
+
+def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
+    address = team.site.friend.address[4]
+    code, said = team.run(
+        {"ansible.builtin.ping": None},
+        team.lock(always=[address]),
+        team.grant(sources=["10.99.0.3"], for_whom="ada", reason="a ticket"),
+        {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
+        team.show("looked"),
+    )
+    assert code == 0, said
+    assert "does not lead through the network" not in said
+    assert team.shown["in_force"] is True
+    assert team.shown["capability"] == "jit_access"
+    assert [one["for_whom"] for one in team.shown["grants"]] == ["ada"]
+    assert team.shown["findings"] == []
+    assert team.site.stranger.connects(team.site.host, 22)
+    team.site.grant(state="closed", for_whom="ada")
+    assert not team.site.stranger.connects(team.site.host, 22)
+
+    # Again nothing changes, and who tried is a finding.
+    code, said = team.run(
+        team.lock(always=[address]),
+        team.show("locked"),
+        {"ansible.builtin.assert": {"that": "not locked.changed"}},
+        {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
+        team.show("looked"),
+    )
+    assert code == 0, said
+    (finding,) = team.shown["findings"]
+    assert finding["metadata"]["event_code"] == "jit_locked_port_attempts"
+    assert finding["evidences"][0]["src_endpoint"]["ip"] == "10.99.0.3"
+
+
+def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
+    start = time.monotonic()
+    code, said = team.run(
+        {"ansible.builtin.ping": None},
+        {**team.lock(), "ignore_errors": True},
+        # Through what is open again.
+        {"ansible.builtin.ping": None},
+        team.show("locked"),
+    )
+    assert code == 0, said
+    assert team.shown["failed"]
+    assert not team.shown["changed"]
+    assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
+    assert team.shown["msg"].endswith("or open a port for it with bulwark.servers.jit_grant first.")
+    assert time.monotonic() - start > 10
+    assert team.site.stranger.connects(team.site.host, 22)
+    assert team.site.info()["policy"] is None
+
+
+def test_a_controller_that_vanishes_leaves_no_lock_behind(team: Team) -> None:
+    process = team.start([team.lock()])
+    try:
+        _until(lambda: not team.site.stranger.connects(team.site.host, 22))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    _until(lambda: team.site.stranger.connects(team.site.host, 22))
+    assert team.site.friend.connects(team.site.host, 22)
+    assert team.site.info()["policy"] is None
+
+
+def test_a_connection_that_proves_nothing_is_said_to(team: Team) -> None:
+    with team.site.host.entered():
+        command = team.prepare([team.lock()], ansible_connection="local", ansible_host="localhost")
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(paths.COLLECTIONS), "ANSIBLE_NOCOLOR": "1"}
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    said = " ".join((answer.stdout + answer.stderr).split())
+    assert answer.returncode == 0, said
+    assert "The connection 'local' does not lead through the network to this host's ports" in said
+    assert not team.site.stranger.connects(team.site.host, 22)
+
+
+def test_what_is_wrong_is_said_before_a_host_is_touched(team: Team) -> None:
+    code, said = team.run({"bulwark.servers.jit_access": {"ports": [{"port": 22}], "alway": ["10.0.0.1"]}})
+    assert code != 0
+    assert "Unsupported parameters for bulwark.servers.jit_access: alway" in said
+    code, said = team.run(team.lock(ports=[{"port": "ssh"}]))
+    assert code != 0
+    assert "ports, item 1: 'ssh' is no port; use a number from 1 to 65535" in said
+
+
+def test_the_role_locks_in_protect_and_looks_in_a_scan(team: Team) -> None:
+    role = {"name": "bulwark.servers.jit_access", "tasks_from": "protect"}
+    variables = {
+        "jit_access_ports": [{"port": 22, "max_duration": 600}],
+        "jit_access_always": [team.site.friend.address[4]],
+        "jit_access_state_dir": str(team.site.state),
+        "jit_access_install": False,
+    }
+    code, said = team.run(
+        {"ansible.builtin.include_role": role},
+        {"ansible.builtin.include_role": {"name": "bulwark.servers.jit_access"}},
+        team.show("jit_access_seen"),
+        **variables,
+    )
+    assert code == 0, said
+    assert team.shown["policy"]["ports"][0]["max_duration"] == 600
+    assert [entry["status"] for entry in team.shown["coverage"]] == ["checked", "checked"]
+    code, said = team.run({"ansible.builtin.include_role": role}, **variables, jit_access_prts=[])
+    assert code != 0
+    assert "jit_access_prts" in said
+    code, said = team.run({"ansible.builtin.include_role": role}, **{**variables, "jit_access_state": "absent"})
+    assert code == 0, said
+    assert team.site.stranger.connects(team.site.host, 22)
+
+
+def test_a_scan_records_what_it_sees_and_says_what_is_wrong(
+    tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]
+) -> None:
+    store_url = f"sqlite:///{tmp_path}/findings.db"
+    with site(tmp_path) as found:
+        found.lock()
+        assert not found.stranger.connects(found.host, 22)
+
+        def scan(**variables: t.Any) -> subprocess.CompletedProcess[str]:
+            extra = {
+                "bulwark_capabilities": "jit_access",
+                "bulwark_store": store_url,
+                "bulwark_report_path": str(tmp_path / "report.html"),
+                "jit_access_state_dir": str(found.state),
+                **variables,
+            }
+            with found.host.entered():
+                return controller("2.21").run_playbook(
+                    "bulwark.servers.scan", extra_vars=extra, state=tmp_path / "store", check=False
+                )
+
+        answer = scan()
+        assert answer.returncode == 0, answer.stdout
+        found.nft("delete", "table", "inet", "bulwark_jit")
+        answer = scan()
+        assert answer.returncode == 0, answer.stdout
+        wrong = scan(jit_access_lock_timeout="many")
+        assert wrong.returncode != 0
+        assert "jit_access_lock_timeout" in wrong.stdout
+    with contextlib.closing(Store.open(store_url, mode="read")) as store:
+        stored = {(item.alert, item.subject): item.status for item in store.query()}
+        last, drift, _first = [{c.status for c in store.coverage(run.id)} for run in store.runs()]
+    assert stored == {("jit_locked_port_attempts", "tcp/22"): "new", ("jit_policy_missing", "policy"): "new"}
+    assert (last, drift) == ({"not_checked"}, {"partial"})
