@@ -19,8 +19,8 @@ _MOST_LOST = 0.005
 # A port that was open to the world has to become so much smaller.
 LEAST_REDUCTION = 1000
 # The chance that a provider's pool is larger than what all addresses seen of it have in common halves with each
-# address. Down to this it is taken for larger, unless it has a pool's usual size, or attackers are to be expected in what
-# is added: as many as in an equal part of a block so many bits larger.
+# address. Down to this it is taken for larger, unless it has a pool's usual size, or attackers are to be expected in
+# what is added: as many as in an equal part of a block so many bits larger.
 _POOL_DOUBT = 0.05
 _SURROUNDINGS = 6
 # How likely who came on one day only has to be legitimate.
