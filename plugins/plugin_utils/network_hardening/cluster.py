@@ -19,8 +19,8 @@ _MOST_LOST = 0.005
 # A port that was open to the world has to become so much smaller.
 LEAST_REDUCTION = 1000
 # The chance that a provider's pool is larger than what all addresses seen of it have in common halves with each
-# address; down to this it is taken for larger, unless attackers are to be expected in what is added: as many as in an
-# equal part of a block so many bits larger.
+# address. Down to this it is taken for larger, unless it has a pool's usual size, or attackers are to be expected in
+# what is added: as many as in an equal part of a block so many bits larger.
 _POOL_DOUBT = 0.05
 _SURROUNDINGS = 6
 # How likely who came on one day only has to be legitimate.
@@ -90,7 +90,7 @@ def _proven(
         half = (keys[0][1] ^ keys[-1][1]).bit_length() - 1
         split = sum(source >> half == keys[0][1] >> half for _version, source in keys)
         lone = keys[0] if split == 1 else keys[-1] if split == len(keys) - 1 else None
-        if lone is None or judge.stands_alone(verdicts[lone], activities[lone]):
+        if lone is None or judge.stands_beside(verdicts[lone], activities[lone]):
             break
         keys = [key for key in keys if key != lone]
     return tuple(keys)
@@ -139,7 +139,8 @@ def _widened(
     near = obstacles[block.version].count(
         prefixes.around(block.version, block.low, max(0, block.length - _SURROUNDINGS))
     )
-    if 0.5 ** (count - 1) > _POOL_DOUBT and near / 2**_SURROUNDINGS < _POOL_DOUBT:
+    usual = block.length <= prefixes.NEIGHBOURHOODS[block.version][1]
+    if not usual and 0.5 ** (count - 1) > _POOL_DOUBT and near / 2**_SURROUNDINGS < _POOL_DOUBT:
         block = prefixes.widened(block, obstacles[block.version], [block.length - 1])
     return dataclasses.replace(group, block=block)
 

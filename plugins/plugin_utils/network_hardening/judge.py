@@ -9,7 +9,7 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import prefixes
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import features, prefixes
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import (
     Activity,
     Key,
@@ -21,10 +21,15 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.
 TRUSTED, LEGITIMATE, UNCLEAR, HOSTILE = "trusted", "legitimate", "unclear", "hostile"
 # Below the first, a source is taken for an attacker's; from the second on, for a legitimate one. Where nothing says how
 # much it transferred, by which who guesses slowly is told from who works, it needs the third, unless there are at least
-# COMPANY legitimate ones in its neighbourhood: two attackers can be neighbours.
-UNLIKELY, LIKELY, LIKELY_UNSIZED = 0.2, 0.85, 0.985
+# COMPANY legitimate ones in its neighbourhood: two attackers can be neighbours. Who comes on nine of ten days of all,
+# such as monitoring, needs the fourth: others that are found as bad beside it say less of it than of who just came.
+UNLIKELY, LIKELY, LIKELY_UNSIZED, LIKELY_DAILY = 0.2, 0.85, 0.985, 0.6
+# What a source needs that would make the block of others larger, who lift its probability by being near.
+_LIKELY_BESIDE = 0.95
+_DAILY = 0.9**4  # as the feature has it
 COMPANY = 3
 
+_DAYS = features.NAMES.index("days")
 _UNPROVEN = "what was seen of it proves neither"
 
 
@@ -96,8 +101,13 @@ def _not_alone(verdicts: t.Mapping[Key, Verdict], activities: t.Mapping[Key, Act
 
 def stands_alone(verdict: Verdict, activity: Activity) -> bool:
     """Say whether a source is legitimate by its own traffic, without others beside it."""
-    needed = LIKELY if activity.sized else LIKELY_UNSIZED
-    return verdict.kind == TRUSTED or (verdict.welcome and verdict.probability >= needed)
+    proven = activity.sized > 0 or verdict.probability >= LIKELY_UNSIZED
+    return verdict.kind == TRUSTED or (verdict.kind == LEGITIMATE and proven)
+
+
+def stands_beside(verdict: Verdict, activity: Activity) -> bool:
+    """Say whether a source is legitimate although it is at the edge of those that speak for it."""
+    return stands_alone(verdict, activity) and verdict.probability >= _LIKELY_BESIDE
 
 
 def _neighbourhood(key: Key) -> prefixes.Block:
@@ -106,8 +116,9 @@ def _neighbourhood(key: Key) -> prefixes.Block:
 
 def _by_model(values: t.Sequence[float], model: Model) -> Verdict:
     probability = model.probability(values)
-    kind = LEGITIMATE if probability >= LIKELY else HOSTILE if probability <= UNLIKELY else UNCLEAR
-    reasons = model.reasons(values, legitimate=probability >= LIKELY)
+    needed = LIKELY_DAILY if values[_DAYS] >= _DAILY else LIKELY
+    kind = LEGITIMATE if probability >= needed else HOSTILE if probability <= UNLIKELY else UNCLEAR
+    reasons = model.reasons(values, legitimate=kind == LEGITIMATE)
     if kind == UNCLEAR:
         reasons = [_UNPROVEN, *reasons[:2]]
     return Verdict(kind, round(probability, 3), tuple(reasons) or ("much as others are",))
