@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
 import stat
@@ -108,7 +109,9 @@ def test_the_unit_loads_the_rules_where_there_are_none_and_where_there_are_some(
     unit = _unit(place)
     start, reload = (_command(unit, name) for name in ("ExecStart", "ExecReload"))
     assert start == reload
-    with network.hosts("fresh", "visitor") as (fresh, visitor), fresh.entered():
+    with contextlib.ExitStack() as stack:
+        fresh, visitor = stack.enter_context(network.hosts("fresh", "visitor"))
+        stack.enter_context(fresh.entered())
         listeners = [fresh.listen(22, version) for version in (4, 6)]
         assert visitor.connects(fresh, 22)
         fresh.run(*start)

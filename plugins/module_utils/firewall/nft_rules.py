@@ -70,7 +70,8 @@ def _steps(expressions: t.Sequence[t.Any], packet: Packet, sets: t.Mapping[str, 
     holds: Truth = True
     content: t.Any
     for expression in expressions:
-        kind, content = next(iter(expression.items())) if isinstance(expression, dict) else (str(expression), None)
+        known = isinstance(expression, dict)
+        kind, content = next(iter(expression.items()), ("", None)) if known else (str(expression), None)
         if kind == "match":
             holds = verdict.every((holds, _match(content, packet, sets)))
         elif kind in _VERDICTS:

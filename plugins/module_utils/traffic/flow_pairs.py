@@ -37,7 +37,8 @@ def together(flows: t.Sequence[Flow]) -> list[Flow]:
             result.extend(there)
             continue
         done.add(back_key)
-        result.extend(_paired(there, back) if _is_request(there[0], back[0]) else _paired(back, there))
+        requests, answers = (there, back) if _is_request(there[0], back[0]) else (back, there)
+        result.extend(_paired(requests, answers))
     return result
 
 

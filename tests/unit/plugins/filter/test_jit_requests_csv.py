@@ -41,7 +41,7 @@ def rows(text: str, delimiter: str = ",") -> list[list[str]]:
 
 
 def cell(**changes: t.Any) -> str:
-    (name,) = changes
+    name = next(iter(changes))
     _names, row = rows(jit_requests_csv([request(**changes)]))
     return row[COLUMNS.index(name)]
 
