@@ -43,7 +43,8 @@ class Records(t.NamedTuple):
 
 
 class _Reader(t.Protocol):
-    def line(self, line: str) -> Flow | None: ...
+    def line(self, line: str) -> Flow | None:
+        """Return the flow that a line is about, None where it is about none."""
 
 
 class _Azure:
