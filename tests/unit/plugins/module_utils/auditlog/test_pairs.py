@@ -121,6 +121,8 @@ def test_nothing_is_lost_or_doubled_when_the_second_is_killed(
         orders.append(None)
         if len(orders) == place + 1:
             os.kill(self._pid, signal.SIGKILL)
+            # Until it is dead, it may seem to take one more order.
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
 
     monkeypatch.setattr(Helper, "start", start_and_kill)
     assert looked(log, tmp_path / "together") == alone
