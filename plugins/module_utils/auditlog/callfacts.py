@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Clause, Facts, Group, Sieve
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import places
 
 SOURCES = ("file_event", "network_connection", "network_listen", "syscall")
 # Fields that follow from which call of which program it is, by whom.
@@ -146,7 +147,7 @@ class CallFacts:
         """
         view = views.call_record_view(subject)
         wanted: dict[str, list[tuple[str, str]]] = {}
-        for number in _numbers(facts.rules & self.of_records):
+        for number in places(facts.rules & self.of_records):
             for clause in self._of_arguments[number]:
                 if not any(
                     _has(kind, texts, view.get(field)) for kind, field, texts in clause if field not in _ARGUMENTS
@@ -213,8 +214,7 @@ class CallFacts:
 
     def numbers(self, rules: int, source: str) -> list[int]:
         """Return the rules of a source in a set."""
-        rules &= self._masks.get(source, 0)
-        return _numbers(rules)
+        return list(places(rules & self._masks.get(source, 0)))
 
     def _facts(self, rules: int, mixed: int) -> Facts:
         return Facts(self._share(rules), self._share(mixed))
@@ -231,7 +231,7 @@ class CallFacts:
             left = rules & mask
             several = [Values(view) for view in seen if view.source == source] if left else ()
             if several:
-                for number in _numbers(left):
+                for number in places(left):
                     if not any(_may(bounds[number], values) for values in several):
                         rules ^= 1 << number
         return rules
@@ -242,15 +242,6 @@ def _may(bound: Condition, values: Values) -> bool:
         return bound(values)
     except TooLongError:
         return True
-
-
-def _numbers(rules: int) -> list[int]:
-    numbers = []
-    while rules:
-        low = rules & -rules
-        numbers.append(low.bit_length() - 1)
-        rules ^= low
-    return numbers
 
 
 def _bits(group: Group, view: LazyView) -> int:

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.lines import WITHIN, Lines
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Clause, Facts, Group, Sieve
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import places
 
 SOURCE = "process_creation"
 SHAPE_FIELDS = frozenset(
@@ -149,7 +150,7 @@ class Candidates:
         """Return the rules of a set: those for programs that were executed, and those for their EXECVE records."""
         found = self._numbers.get(rules)
         if found is None:
-            every = frozenset(number for number in range(rules.bit_length()) if rules >> number & 1)
+            every = frozenset(places(rules))
             if len(self._numbers) >= _MOST_KEPT:
                 self._numbers.clear()
             found = self._numbers[rules] = every - self._of_arguments, every & self._of_arguments

@@ -125,14 +125,12 @@ class Judge:
             return NOTHING
         key = (shape, arguments, paths)
         known = self._known.newer.get(key) or self._known.get(key)
-        if known is not None:
-            if known.__class__ is int:
-                if known == rules:
-                    return NOTHING
-            else:
-                verdict = known.verdicts.get(execution.decided(rules, known.asked))  # type: ignore[union-attr]
-                if verdict is not None:
-                    return self._looked(verdict, execution)
+        if isinstance(known, _Known):
+            verdict = known.verdicts.get(execution.decided(rules, known.asked))
+            if verdict is not None:
+                return self._looked(verdict, execution)
+        elif known == rules:
+            return NOTHING
         return self._ask(execution, rules, asked, known)
 
     def _ask(self, execution: Execution, rules: int, asked: _Asked | None, known: _Known | int | None) -> Looked:

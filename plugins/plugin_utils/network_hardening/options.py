@@ -98,7 +98,7 @@ def _listening(value: t.Any) -> dict[Port, bool]:
         if not isinstance(entry, dict):
             raise InputError("listening has an entry that is no dictionary with port and protocol")
         place = port(f"{entry.get('port')}/{entry.get('protocol', 'tcp')}", "listening")
-        address = str(entry.get("address", "0.0.0.0"))  # noqa: S104
+        address = str(entry.get("address", "*"))
         try:
             parsed = ipaddress.ip_address("::" if address == "*" else address.partition("%")[0])
         except ValueError:
