@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -131,7 +132,11 @@ def test_every_event_is_recorded_once_whatever_is_rotated_and_killed(tmp_path: p
                     break
             last = last or (source.poll() is not None and _settled(daemon))
         rotations = len(daemon.logs) - 1
+        text = b"".join(path.read_bytes() for path in daemon.logs)
+        logged = {int(number, 16) for number in re.findall(rb" syscall=121 .*? a0=([0-9a-f]+) ", text)}
         assert kernel.status()["lost"] == lost, "the kernel lost events, so that nothing can be said"
+    missed = sorted(set(range(1, EVENTS + 1)).difference(recorded))
+    assert not missed, f"{len(missed)} from {missed[0]} to {missed[-1]}, of which the log has {len(logged & {*missed})}"
     assert len(recorded) == EVENTS
     assert set(recorded) == set(range(1, EVENTS + 1))
     assert killed >= 2
