@@ -9,7 +9,8 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants, policy, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants, policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence, moment
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitWanted
 

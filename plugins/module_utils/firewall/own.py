@@ -9,10 +9,23 @@ Whoever changes it has the lock of the capability's state, so that two runs don'
 from __future__ import annotations
 
 import binascii
+import dataclasses
 import os
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import trial
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What the kernel has, held against rules. force: None without a table.
+
+    problem: how it differs, None where it doesn't. unsure: why the rules could only be compared by their mark.
+    """
+
+    force: trial.InForce | None
+    problem: str | None = None
+    unsure: str | None = None
 
 
 class OwnTable:
@@ -62,6 +75,10 @@ class OwnTable:
         """Have the rules in force without a trial, as at boot."""
         self._nft.apply(trial.establish(self.name, rules))
 
+    def replace(self, rules: trial.Rules) -> None:
+        """Have the rules in force without a trial, in place of whatever was confirmed or on trial before."""
+        self._nft.apply(trial.replace(self.name, rules, self._nft.table(self.name) or []))
+
     def withdraw(self) -> None:
         """End a trial now, if one runs."""
         if self.look() is not None:
@@ -82,6 +99,21 @@ class OwnTable:
             wanted = self._beside(rules)
         found = self._nft.whole_table(self.name)
         return trial.comparable(found, rules) == trial.comparable(wanted, rules)
+
+    def compare(self, rules: trial.Rules) -> Comparison:
+        """Return how the kernel stands to the rules that are to be the confirmed ones."""
+        force = self.look()
+        if force is None:
+            return Comparison(None, "the kernel has no table inet %s" % self.name)
+        if force.confirmed is None:
+            return Comparison(force, "the rules in the kernel are not those of a policy")
+        if force.confirmed != rules.digest:
+            return Comparison(force, "the kernel has the rules of another policy")
+        try:
+            intact = self.intact(rules)
+        except FirewallError as error:
+            return Comparison(force, unsure=str(error))
+        return Comparison(force, None if intact else "somebody has changed the rules in the kernel")
 
     def _beside(self, rules: trial.Rules) -> Objects:
         name = self.name + "_rehearsal"

@@ -98,6 +98,15 @@ def establish(table: str, rules: Rules) -> str:
     return _text(_confirmed(table, rules))
 
 
+def replace(table: str, rules: Rules, objects: Objects) -> str:
+    """Return the text that has the rules in force without a trial, and ends one that runs.
+
+    objects: of the table as it is, as for ``confirm``.
+    """
+    lines = [*_confirmed(table, rules), "flush set %s %s %s" % (FAMILY, table, SET)]
+    return _text(lines + _retired(table, rules, objects))
+
+
 def rehearse(table: str, rules: Rules) -> str:
     """Return the text for a table that holds the same and that no packet gets to see."""
     dormant = "add table %s %s { flags dormant; }" % (FAMILY, table)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network, Ports
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import LONGEST, SHORTEST, Lock, Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.words import Network, Ports
 
 EXPIRED = "expired"
 CLOSED = "closed"

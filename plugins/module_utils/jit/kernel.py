@@ -44,28 +44,15 @@ class Kernel:
 
 def compare(nft: Nft, policy: Policy, book: Book, now: float) -> Kernel:
     """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError."""
-    own = OwnTable(nft, table.NAME)
-    force = own.look()
-    if force is None:
-        return Kernel(None, "the kernel has no table inet %s" % table.NAME, missing=bool(book.open))
-    rules = table.rules(policy)
-    problem, unsure = None, None
-    if force.confirmed is None:
-        problem = "the rules in the kernel are not those of a policy"
-    elif force.confirmed != rules.digest:
-        problem = "the kernel has the rules of another policy"
-    else:
-        try:
-            if not own.intact(rules):
-                problem = "somebody has changed the rules in the kernel"
-        except FirewallError as error:
-            unsure = str(error)
+    seen = OwnTable(nft, table.NAME).compare(table.rules(policy))
+    if seen.force is None:
+        return Kernel(None, seen.problem, missing=bool(book.open))
     try:
         unknown, missing = _openings(nft, book, now)
     except FirewallError:
         # A table without the sets is none of ours.
-        return Kernel(force, problem or "the sets of the policy can't be read", unsure)
-    return Kernel(force, problem, unsure, unknown, missing)
+        return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
+    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing)
 
 
 def _openings(nft: Nft, book: Book, now: float) -> tuple[bool, bool]:

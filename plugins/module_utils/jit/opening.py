@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
@@ -22,7 +23,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     grants,
     state,
     table,
-    words,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import words
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.words import Network, Ports
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network, Ports
 
 SHORTEST = 300
 LONGEST = 86400
@@ -108,14 +108,10 @@ def _lock(fields: t.Mapping[str, t.Any], where: str) -> Lock:
 
 def _check_overlaps(locks: t.Sequence[Lock]) -> None:
     """Raise PolicyError where a port is locked twice: which of the two would count would be a guess."""
-    for protocol in words.PROTOCOLS:
-        widest: Lock | None = None
-        for lock in locks:
-            if protocol not in lock.protocols:
-                continue
-            if widest is not None and widest.ports.overlaps(lock.ports):
-                raise PolicyError(
-                    "ports: %s and %s have %s ports in common; name each port once" % (widest, lock, protocol.upper())
-                )
-            if widest is None or lock.ports.last > widest.ports.last:
-                widest = lock
+    twice = words.named_twice((lock.ports, lock.protocols) for lock in locks)
+    if twice is not None:
+        first, second, protocol = twice
+        raise PolicyError(
+            "ports: %s and %s have %s ports in common; name each port once"
+            % (locks[first], locks[second], protocol.upper())
+        )

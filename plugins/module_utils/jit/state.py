@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
-from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
@@ -29,8 +29,7 @@ GRANTS = "grants.json"
 HISTORY = 1000
 # Elements of a set of the kernel.
 MOST_ELEMENTS = 16384
-_VERSION = 1
-_LONGEST = 1 << 25
+_LOST = "is locked or open"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +91,11 @@ def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Polic
     def parsed(content: t.Mapping[str, t.Any]) -> tuple[Policy, t.Mapping[str, t.Any]]:
         return policies.parse(content["policy"]["ports"], content["policy"]["always"]), content
 
-    return _read(where, name, parsed)
+    return records.read(where, name, parsed, _LOST)
 
 
 def write_policy(where: StateDirectory, policy: Policy, name: str = POLICY, **beside: t.Any) -> None:
-    _write(where, name, {"version": _VERSION, "policy": policy.fields(), **beside})
+    records.write(where, name, {"policy": policy.fields(), **beside})
 
 
 def read_book(where: StateDirectory | None, now: Now) -> Book:
@@ -110,43 +109,15 @@ def read_book(where: StateDirectory | None, now: Now) -> Book:
             tuple(dict(fields) for fields in content["history"]),
         )
 
-    found = _read(where, GRANTS, parsed)
+    found = records.read(where, GRANTS, parsed, _LOST)
     return Book(now.boot) if found is None else found.settled(now)
 
 
 def write_book(where: StateDirectory, book: Book) -> None:
     content = {
-        "version": _VERSION,
         "boot": book.boot,
         "open": [one.fields() for one in book.open],
         "cut": [dataclasses.astuple(one) for one in book.cut],
         "history": [dict(fields) for fields in book.history],
     }
-    _write(where, GRANTS, content)
-
-
-_T = t.TypeVar("_T")
-
-
-def _read(where: StateDirectory | None, name: str, parsed: t.Callable[[t.Mapping[str, t.Any]], _T]) -> _T | None:
-    descriptor = where.open_file(name) if where else None
-    if where is None or descriptor is None:
-        return None
-    with os.fdopen(descriptor, "rb") as stream:
-        data = stream.read(_LONGEST + 1)
-    path = os.path.join(where.path, name)
-    try:
-        content = json.loads(data)
-        if int(content["version"]) > _VERSION:
-            raise NewerError("%s was written by a newer version of the collection; use that one" % path)
-        return parsed(content)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DamagedError(
-            "%s is damaged, so it isn't known what is locked or open; look into it, remove it, and set the policy again"
-            % path
-        ) from error
-
-
-def _write(where: StateDirectory, name: str, content: t.Mapping[str, t.Any]) -> None:
-    with where.written(name) as stream:
-        stream.write(json.dumps(content, indent=1).encode("ascii"))
+    records.write(where, GRANTS, content)

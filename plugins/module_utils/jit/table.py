@@ -8,12 +8,12 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Ports
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.words import Ports
 
 NAME = "bulwark_jit"
 GRANTS = {4: "grants4", 6: "grants6"}
@@ -25,8 +25,31 @@ ATTEMPTS_KEPT = 86400
 _MOST_ATTEMPTS = 16384
 _NO_SYN = "tcp flags & syn == 0x0"
 _LOADED = "meta l4proto . th dport"
+# After the kernel knows which connection a packet is of, and before it gives it another destination.
+_PRIORITY = "mangle - 10"
 _SOURCE = {4: "ip saddr", 6: "ip6 saddr"}
 _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
+
+
+class _Cut(t.NamedTuple):
+    """How packets of a connection are told that ends with its window: the match of the port, its part of a key."""
+
+    port: str
+    key: str
+    which: str
+    verdict: str
+
+
+_RESET, _DROP = "reject with tcp reset", "drop"
+_CUT = {
+    "tcp": _Cut("tcp dport", "th dport", _NO_SYN, _RESET),
+    "udp": _Cut("udp dport", "th dport", "ct state established", _DROP),
+}
+# By the port that the client knows.
+_CUT_PUBLISHED = {
+    "tcp": _Cut("meta l4proto tcp ct original proto-dst", "ct original proto-dst", _NO_SYN, _RESET),
+    "udp": _Cut("meta l4proto udp ct original proto-dst", "ct original proto-dst", "ct state established", _DROP),
+}
 
 
 def rules(policy: Policy) -> Rules:
@@ -41,7 +64,11 @@ def rules(policy: Policy) -> Rules:
             _MOST_ATTEMPTS,
             ATTEMPTS_KEPT,
         )
-    return Rules(chains={"input": _input(policy)}, sets=sets)
+    chains = {"prerouting": _published(policy), "input": _input(policy)}
+    cut = _cut(policy, _CUT_PUBLISHED)
+    if cut:
+        chains["forward"] = ["ct status != dnat accept", *cut]
+    return Rules(chains=chains, sets=sets, priority=_PRIORITY)
 
 
 def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
@@ -77,47 +104,62 @@ def _element(one: Rectangle) -> str:
     return "%s . %s . %s" % (address, one.protocol, Ports(one.first_port, one.last_port))
 
 
+def _published(policy: Policy) -> list[str]:
+    """Return what is locked before a port is given a new destination, as those that containers publish are.
+
+    That never comes to the hook input, or with another port.
+    """
+    # Traffic that leads through this host to others is none of its ports.
+    return [*_named(policy), "fib daddr type != local accept", *_always(policy), *_let_in()]
+
+
 def _input(policy: Policy) -> list[str]:
+    return [*_named(policy), *_always(policy), *_cut(policy, _CUT), *_let_in()]
+
+
+def _named(policy: Policy) -> list[str]:
+    """Return the lines after which only packets for locked ports are left."""
     locked = {protocol: _ports(policy, protocol) for protocol in words.PROTOCOLS}
     lines = ['iifname "lo" accept']
     # Accepted here means: for other tables to decide.
     used = [protocol for protocol in words.PROTOCOLS if locked[protocol]]
     lines.append("meta l4proto != %s accept" % _set(used))
-    lines += ["%s dport != %s accept" % (protocol, _set(locked[protocol])) for protocol in used]
-    for version in (4, 6):
-        free = [str(one) for one in policy.always if one.version == version]
-        if free:
-            lines.append("%s %s accept" % (_SOURCE[version], _set(free)))
-    lines += _cut(policy)
+    return lines + ["%s dport != %s accept" % (protocol, _set(locked[protocol])) for protocol in used]
+
+
+def _always(policy: Policy) -> list[str]:
+    free = {version: [str(one) for one in policy.always if one.version == version] for version in (4, 6)}
+    return ["%s %s accept" % (_SOURCE[version], _set(found)) for version, found in free.items() if found]
+
+
+def _let_in() -> list[str]:
+    """Return the lines that let in who may come in, and drop the rest."""
     # A connection from before the kernel began to keep track of any is to it nothing but a packet without SYN. None
     # begins with one: who probes with it learns that there is no connection.
-    lines += ["%s accept" % _NO_SYN, "ct state established,related accept"]
+    lines = ["%s accept" % _NO_SYN, "ct state established,related accept"]
     lines += ["%s . %s @%s accept" % (_SOURCE[version], _LOADED, GRANTS[version]) for version in (4, 6)]
     lines += [
         "ct state new update @%s { %s . %s counter }" % (ATTEMPTS[version], _SOURCE[version], _LOADED)
         for version in (4, 6)
     ]
-    return lines + ["counter drop"]
+    return [*lines, "counter drop"]
 
 
-def _cut(policy: Policy) -> list[str]:
+def _cut(policy: Policy, parts: t.Mapping[str, _Cut]) -> list[str]:
     """Return the lines that end connections of windows that are over, which later lines would let live on.
 
     Without regard to what the kernel remembers of a connection: it forgets one that was reset, and takes the next
     packet of either side for the first one.
     """
     lines = []
-    for protocol, which, verdict in (
-        ("tcp", _NO_SYN, "reject with tcp reset"),
-        ("udp", "ct state established", "drop"),
-    ):
+    for protocol, cut in parts.items():
         ports = [str(lock.ports) for lock in policy.locks if lock.cut and protocol in lock.protocols]
         if not ports:
             continue
         for version in (4, 6):
-            key = "%s . %s" % (_SOURCE[version], _LOADED)
-            names = (protocol, _set(ports), which, key, CUT[version], key, GRANTS[version], verdict)
-            lines.append("%s dport %s %s %s @%s %s != @%s %s" % names)
+            key = "%s . meta l4proto . %s" % (_SOURCE[version], cut.key)
+            names = (cut.port, _set(ports), cut.which, key, CUT[version], key, GRANTS[version], cut.verdict)
+            lines.append("%s %s %s %s @%s %s != @%s %s" % names)
     return lines
 
 

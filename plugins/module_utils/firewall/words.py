@@ -112,3 +112,19 @@ def bounds(found: Network) -> tuple[int, int]:
     """Return the first and the last address of a prefix as numbers."""
     first = int(found.network_address)
     return first, first | ((1 << (found.max_prefixlen - found.prefixlen)) - 1)
+
+
+def named_twice(items: t.Iterable[tuple[Ports, t.Sequence[str]]]) -> tuple[int, int, str] | None:
+    """Return two items that have ports of a protocol in common, by their places, and that protocol; None without.
+
+    items: ports and protocols of each, in the order of the ports.
+    """
+    widest: dict[str, tuple[int, Ports]] = {}
+    for place, (found, used) in enumerate(items):
+        for protocol in used:
+            before = widest.get(protocol)
+            if before is not None and before[1].overlaps(found):
+                return before[0], place, protocol
+            if before is None or found.last > before[1].last:
+                widest[protocol] = (place, found)
+    return None
