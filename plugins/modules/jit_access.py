@@ -102,7 +102,8 @@ notes:
     allow is closed.
   - The times are the kernel's. They do not follow the clock of the host, and stand still while it is suspended. When
     it is booted, everything is closed.
-  - Traffic to containers and virtual machines is forwarded, and not locked.
+  - A port that leads to a container, as those that Docker and Podman publish, is locked, too. Containers and virtual
+    machines that have addresses of their own are not.
 seealso:
   - module: bulwark.servers.jit_grant
   - module: bulwark.servers.jit_access_info

@@ -118,14 +118,18 @@ def listening(
 
 @contextlib.contextmanager
 def session(
-    client: network.Namespace, host: network.Namespace, listener: socket.socket, version: int
+    client: network.Namespace,
+    host: network.Namespace,
+    listener: socket.socket,
+    version: int,
+    port: int | None = None,
 ) -> t.Iterator[t.Any]:
-    """Give both ends of an established connection, the client's first."""
+    """Give both ends of an established connection, the client's first. port: where another one leads to the listener."""
     with client.entered():
         ours = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
     with ours:
         ours.settimeout(2)
-        ours.connect((host.address[version], listener.getsockname()[1]))
+        ours.connect((host.address[version], port or listener.getsockname()[1]))
         theirs, _address = listener.accept()
         with theirs:
             theirs.settimeout(1)

@@ -69,13 +69,13 @@ class Namespace:
                 return False
             return True
 
-    def sends(self, other: Namespace, listener: socket.socket, version: int = 4) -> bool:
-        """Say whether a UDP packet from here comes out of a socket there."""
+    def sends(self, other: Namespace, listener: socket.socket, version: int = 4, port: int | None = None) -> bool:
+        """Say whether a UDP packet from here comes out of a socket there. port: where another one leads to it."""
         with self.entered():
             client = socket.socket(_family(version), socket.SOCK_DGRAM)
         with client:
             content = secrets.token_bytes(8)
-            client.sendto(content, (other.address[version], listener.getsockname()[1]))
+            client.sendto(content, (other.address[version], port or listener.getsockname()[1]))
             try:
                 return listener.recv(64) == content
             except TimeoutError:

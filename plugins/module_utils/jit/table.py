@@ -47,8 +47,8 @@ _CUT = {
 }
 # By the port that the client knows.
 _CUT_PUBLISHED = {
-    "tcp": _Cut("meta l4proto tcp ct original proto-dst", "ct original proto-dst", _NO_SYN, _RESET),
-    "udp": _Cut("meta l4proto udp ct original proto-dst", "ct original proto-dst", "ct state established", _DROP),
+    protocol: _Cut("ct status dnat meta l4proto %s ct original proto-dst" % protocol, "ct original proto-dst", *ways)
+    for protocol, ways in (("tcp", (_NO_SYN, _RESET)), ("udp", ("ct state established", _DROP)))
 }
 
 
@@ -67,7 +67,7 @@ def rules(policy: Policy) -> Rules:
     chains = {"prerouting": _published(policy), "input": _input(policy)}
     cut = _cut(policy, _CUT_PUBLISHED)
     if cut:
-        chains["forward"] = ["ct status != dnat accept", *cut]
+        chains["forward"] = cut
     return Rules(chains=chains, sets=sets, priority=_PRIORITY)
 
 

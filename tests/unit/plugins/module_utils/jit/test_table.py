@@ -29,6 +29,23 @@ def test_only_what_the_policy_has_is_in_the_rules() -> None:
     ]
 
 
+def test_what_is_only_passed_on_is_left_alone_and_what_is_published_is_not() -> None:
+    plain = table.rules(parse([{"port": "22"}], []))
+    assert list(plain.chains) == ["prerouting", "input"]
+    lines = plain.chains["prerouting"]
+    # Looked up for packets to locked ports alone: a router forwards many.
+    assert lines.index("fib daddr type != local accept") == lines.index("tcp dport != { 22 } accept") + 1
+    assert [line for line in lines if not line.startswith("fib")] == list(plain.chains["input"])
+
+    cut = table.rules(parse([{"port": "22", "cut": True}], []))
+    assert [line.split(" @")[0] for line in cut.chains["forward"]] == [
+        f"ct status dnat meta l4proto tcp ct original proto-dst {{ 22 }} tcp flags & syn == 0x0 {source} . meta l4proto"
+        " . ct original proto-dst"
+        for source in ("ip saddr", "ip6 saddr")
+    ]
+    assert not [line for line in cut.chains["prerouting"] if "reject" in line], "kernels before 5.9 can't do that there"
+
+
 def test_who_may_ask_is_not_in_the_kernel() -> None:
     one = parse([{"port": "22", "sources": ["10.0.0.0/8"], "max_duration": 600}], [])
     assert table.rules(one).digest == table.rules(parse([{"port": "22"}], [])).digest
