@@ -124,7 +124,7 @@ def session(
     version: int,
     port: int | None = None,
 ) -> t.Iterator[t.Any]:
-    """Give both ends of an established connection, the client's first. port: where another one leads to the listener."""
+    """Give both ends of an established connection, the client's first. port: another one that leads to the listener."""
     with client.entered():
         ours = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
     with ours:
