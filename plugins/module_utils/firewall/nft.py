@@ -80,6 +80,11 @@ class Nft:
         found = self._json(["list", "chain", FAMILY, table, chain])
         return [entry["rule"] for entry in found if "rule" in entry]
 
+    def sets(self) -> list[tuple[str, str]]:
+        """Return (table, name) of all sets in tables of the family inet, whoever made them."""
+        found = (entry["set"] for entry in self._json(["--terse", "list", "sets", FAMILY]) if "set" in entry)
+        return [(str(one["table"]), str(one["name"])) for one in found]
+
     def elements(self, table: str, name: str) -> list[Element]:
         """Return what is in a set that is there; what is expired is not."""
         found = self._json(["list", "set", FAMILY, table, name])

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _state
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings, persist
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, grants, kernel, policy, state, table
@@ -20,15 +18,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
-_SHORTEST_TRIAL = 10
-_LONGEST_TRIAL = 3600
-
 
 def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
-    check_options(params, ("state_dir",), {"confirm_within": _SHORTEST_TRIAL, "lock_timeout": 0})
-    if params["confirm_within"] > _LONGEST_TRIAL:
-        raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], _LONGEST_TRIAL))
+    enforcing.check_trial(params)
     wanted = None
     if params["state"] == "present":
         try:
@@ -45,20 +38,15 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
             return _set(params, nft, where, wanted, check_mode)
 
 
-def place(params: t.Mapping[str, t.Any]) -> persist.Place:
-    """Return where the rules for the next boot are kept."""
-    return persist.Place(params["state_dir"] or _state.default_root(os.environ, os.geteuid()))
-
-
 def refill(nft: Nft, book: Book, now: Now) -> None:
     """Put what is open into the kernel, each with the time that is left of it. FirewallError."""
-    nft.apply(fill(book, now))
+    nft.apply(fill(nft, book, now))
 
 
-def fill(book: Book, now: Now) -> str:
+def fill(nft: Nft, book: Book, now: Now) -> str:
     """Return the text that ``refill`` applies; raise TooManyError when grants overlap in too many ways."""
     elements = disjoint(grants.rectangles(book.open), state.MOST_ELEMENTS)
-    return table.fill(elements, book.cut, now.since_boot)
+    return table.fill(elements, book.cut, now.since_boot, openings.beside(nft, table.NAME))
 
 
 def _set(
@@ -77,7 +65,7 @@ def _set(
     rules = table.rules(wanted)
     if before is not None and seen.problem is None and not tried:
         # The kernel has these rules already: there is nothing to try.
-        forgetful = persist.differs(place(params), table.NAME, rules)
+        forgetful = persist.differs(enforcing.place(params), table.NAME, rules)
         changed = before != wanted or forgetful or not seen.right
         if changed and not check_mode and where is not None:
             result.update(_settle(params, nft, where, wanted, now))
@@ -93,16 +81,6 @@ def _set(
         own.withdraw()
         raise
     return {**result, "changed": True, "trial": {"token": token, "seconds": params["confirm_within"]}}
-
-
-def _persisted(params: t.Mapping[str, t.Any], wanted: Policy) -> dict[str, t.Any]:
-    """Let the rules be there after a boot, and return what the result has to say of that."""
-    outcome = persist.keep(place(params), table.NAME, table.rules(wanted), params["lock_timeout"])
-    return {"survives_reboot": outcome.survives, **({"warnings": [_sentence(outcome.note)]} if outcome.note else {})}
-
-
-def _sentence(text: str) -> str:
-    return "%s%s." % (text[:1].upper(), text[1:].rstrip("."))
 
 
 def _confirm(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> dict[str, t.Any]:
@@ -134,7 +112,8 @@ def _settle(
     state.write_policy(where, wanted, confirmed=now.wall)
     state.write_book(where, book)
     where.remove(state.PROPOSED)
-    return {**_persisted(params, wanted), "closed": [one.id for one in outside]}
+    survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted))
+    return {"survives_reboot": survives, "warnings": said, "closed": [one.id for one in outside]}
 
 
 def _remove(
@@ -151,9 +130,10 @@ def _remove(
     closed: list[str] = []
     if not check_mode:
         # First, so that what is removed now is not there again after a boot.
-        forgotten = persist.forget(place(params), table.NAME, params["lock_timeout"])
+        forgotten = persist.forget(enforcing.place(params), table.NAME, params["lock_timeout"])
         if there:
             own.remove()
+            nft.apply(openings.emptied(openings.beside(nft, table.NAME)))
         there = there or forgotten
     if where is not None:
         now = clock.now()

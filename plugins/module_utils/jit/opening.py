@@ -89,7 +89,7 @@ def _open(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None,
     new = Grant(params["id"] or _new_id(), asked, now.wall, now.wall + asked.duration, now.since_boot + asked.duration)
     old = grants.replaced(book.open, asked)
     after = opened(book, new, policy, now)
-    text = _text(after, now)
+    text = _text(nft, after, now)
     answer = beside.ask(nft, asked)
     if not check_mode and where is not None:
         if beside.open_through(answer.timed, asked.duration):
@@ -157,7 +157,7 @@ def _close(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None
         if OwnTable(nft, table.NAME).look() is None:
             state.write_book(where, after)  # with the table, every opening is gone
         else:
-            _put(nft, where, book, after, _text(after, now), now)
+            _put(nft, where, book, after, _text(nft, after, now), now)
             for one in gone:
                 beside.close_through(one.request)
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
@@ -200,9 +200,9 @@ def _refuse_again(identifier: str | None, book: Book) -> None:
             )
 
 
-def _text(book: Book, now: Now) -> str:
+def _text(nft: Nft, book: Book, now: Now) -> str:
     try:
-        return access.fill(book, now)
+        return access.fill(nft, book, now)
     except TooManyError as error:
         raise HostError(str(error)) from error
 

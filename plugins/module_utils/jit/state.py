@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
@@ -73,16 +71,9 @@ def ended(one: Grant, how: str, when: float) -> dict[str, t.Any]:
     return {**fields, "ended": when, "how": how}
 
 
-@contextlib.contextmanager
-def directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
+def directory(params: t.Mapping[str, t.Any], create: bool) -> contextlib.AbstractContextManager[StateDirectory | None]:
     """Give the directory of the state, None where there is none and ``create`` is false."""
-    root = params["state_dir"] or _state.default_root(os.environ, os.geteuid())
-    found = StateDirectory.open(root, CAPABILITY, create=create)
-    try:
-        yield found
-    finally:
-        if found is not None:
-            found.close()
+    return enforcing.directory(params, CAPABILITY, create)
 
 
 def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Policy, t.Mapping[str, t.Any]] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Ports
@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
 
 NAME = "bulwark_jit"
-GRANTS = {4: "grants4", 6: "grants6"}
+GRANTS = openings.SETS
 ATTEMPTS = {4: "attempts4", 6: "attempts6"}
 # Whose connections end with the window: everybody that a window was opened for since the host was booted.
 CUT = {4: "cut4", 6: "cut6"}
@@ -54,10 +54,9 @@ _CUT_PUBLISHED = {
 
 def rules(policy: Policy) -> Rules:
     """Return what the table holds for a policy; the sets are there whatever it is, and filled by ``fill``."""
-    sets: dict[str, str] = {}
+    sets = openings.definitions()
     for version in (4, 6):
         kind = "type %s . inet_proto . inet_service;" % _ADDRESS[version]
-        sets[GRANTS[version]] = "%s flags interval,timeout;" % kind
         sets[CUT[version]] = "%s flags interval;" % kind
         sets[ATTEMPTS[version]] = "%s size %d; flags dynamic,timeout; timeout %ds;" % (
             kind,
@@ -71,28 +70,30 @@ def rules(policy: Policy) -> Rules:
     return Rules(chains=chains, sets=sets, priority=_PRIORITY)
 
 
-def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
+def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, beside: t.Sequence[str] = ()) -> str:
     """Return the text that puts these in the place of what is in the sets, in one transaction.
 
-    Both are disjoint. The ends of the grants are of the same clock as ``now``; what has ended is left out.
+    Both are disjoint. The ends of the grants are of the same clock as ``now``; what has ended is left out. beside:
+    other tables of ours, which let in the same.
     """
-    lines = []
+    open_ones = [one for one in grants if _milliseconds(one, now) > 0]
+    elements = {
+        version: [
+            "%s timeout %dms" % (_element(one), _milliseconds(one, now)) for one in open_ones if one.version == version
+        ]
+        for version in (4, 6)
+    }
+    lines = [line for name in (NAME, *beside) for line in openings.filled(name, elements)]
     for version in (4, 6):
-        open_ones = [one for one in grants if one.version == version and _milliseconds(one, now) > 0]
-        lines += _filled(
-            GRANTS[version], ["%s timeout %dms" % (_element(one), _milliseconds(one, now)) for one in open_ones]
-        )
-        lines += _filled(CUT[version], [_element(one) for one in cut if one.version == version])
+        own = "%s %s %s" % (FAMILY, NAME, CUT[version])
+        ended = [_element(one) for one in cut if one.version == version]
+        lines.append("flush set %s" % own)
+        lines += ["add element %s { %s }" % (own, ", ".join(ended))] if ended else []
     return "".join("%s\n" % line for line in lines)
 
 
 def _milliseconds(one: Rectangle, now: float) -> int:
     return int((one.end - now) * 1000)
-
-
-def _filled(name: str, elements: t.Sequence[str]) -> list[str]:
-    own = "%s %s %s" % (FAMILY, NAME, name)
-    return ["flush set %s" % own] + (["add element %s { %s }" % (own, ", ".join(elements))] if elements else [])
 
 
 def _element(one: Rectangle) -> str:
@@ -137,7 +138,7 @@ def _let_in() -> list[str]:
     # A connection from before the kernel began to keep track of any is to it nothing but a packet without SYN. None
     # begins with one: who probes with it learns that there is no connection.
     lines = ["%s accept" % _NO_SYN, "ct state established,related accept"]
-    lines += ["%s . %s @%s accept" % (_SOURCE[version], _LOADED, GRANTS[version]) for version in (4, 6)]
+    lines += openings.rules()
     lines += [
         "ct state new update @%s { %s . %s counter }" % (ATTEMPTS[version], _SOURCE[version], _LOADED)
         for version in (4, 6)

@@ -63,9 +63,9 @@ def test_grants_take_the_place_of_what_is_in_the_sets_with_the_time_that_is_left
         "flush set inet bulwark_jit grants4",
         "add element inet bulwark_jit grants4 { %s }"
         % "10.0.0.7 . tcp . 22 timeout 20500ms, 10.0.0.0-10.0.0.255 . udp . 8000-8010 timeout 10250ms",
-        "flush set inet bulwark_jit cut4",
-        "add element inet bulwark_jit cut4 { 10.0.0.0-10.0.0.1 . tcp . 22 }",
         "flush set inet bulwark_jit grants6",
         "add element inet bulwark_jit grants6 { ::1 . tcp . 22 timeout 1000ms }",
+        "flush set inet bulwark_jit cut4",
+        "add element inet bulwark_jit cut4 { 10.0.0.0-10.0.0.1 . tcp . 22 }",
         "flush set inet bulwark_jit cut6",
     ]

@@ -1,0 +1,51 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module that puts rules on trial does alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _state
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist, trial
+
+_SHORTEST_TRIAL = 10
+_LONGEST_TRIAL = 3600
+
+
+def check_trial(params: t.Mapping[str, t.Any]) -> None:
+    """Raise UsageError for options that can't be: state_dir, confirm_within and lock_timeout."""
+    check_options(params, ("state_dir",), {"confirm_within": _SHORTEST_TRIAL, "lock_timeout": 0})
+    if params["confirm_within"] > _LONGEST_TRIAL:
+        raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], _LONGEST_TRIAL))
+
+
+def place(params: t.Mapping[str, t.Any]) -> persist.Place:
+    """Return where the rules for the next boot are kept."""
+    return persist.Place(params["state_dir"] or _state.default_root(os.environ, os.geteuid()))
+
+
+@contextlib.contextmanager
+def directory(params: t.Mapping[str, t.Any], capability: str, create: bool) -> t.Iterator[StateDirectory | None]:
+    """Give the directory of a capability's state, None where there is none and ``create`` is false."""
+    found = StateDirectory.open(place(params).state_root, capability, create=create)
+    try:
+        yield found
+    finally:
+        if found is not None:
+            found.close()
+
+
+def persisted(params: t.Mapping[str, t.Any], table: str, rules: trial.Rules) -> tuple[bool, list[str]]:
+    """Let the rules be there after a boot; return whether they are, and what there is to say of it."""
+    outcome = persist.keep(place(params), table, rules, params["lock_timeout"])
+    return outcome.survives, [sentence(outcome.note)] if outcome.note else []
+
+
+def sentence(text: str) -> str:
+    return "%s%s." % (text[:1].upper(), text[1:].rstrip("."))
