@@ -41,9 +41,14 @@ def directory(params: t.Mapping[str, t.Any], capability: str, create: bool) -> t
             found.close()
 
 
-def persisted(params: t.Mapping[str, t.Any], table: str, rules: trial.Rules) -> tuple[bool, list[str]]:
-    """Let the rules be there after a boot; return whether they are, and what there is to say of it."""
-    outcome = persist.keep(place(params), table, rules, params["lock_timeout"])
+def persisted(
+    params: t.Mapping[str, t.Any], table: str, rules: trial.Rules, script: str | None = None
+) -> tuple[bool, list[str]]:
+    """Let the rules be there after a boot; return whether they are, and what there is to say of it.
+
+    script: as for ``persist.keep``.
+    """
+    outcome = persist.keep(place(params), table, rules, params["lock_timeout"], script)
     return outcome.survives, [sentence(outcome.note)] if outcome.note else []
 
 

@@ -4,7 +4,8 @@
 """Confirmed rules that are there again after the host was booted, and after nftables was reloaded.
 
 The text for nft is a state file, and a unit of systemd loads it. Grants and what was counted are not in it: after a
-boot nothing is open.
+boot nothing is open. Where rules come with a script, the unit makes their table afresh, whatever was in it, and runs the
+script after that: the configuration of nftables may hold an old copy of the table, as it was when somebody saved it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import dataclasses
 import os
 import re
 import shutil
+import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -26,6 +28,8 @@ _LONGEST = 1 << 24
 _SECONDS = 60.0
 _MOST_OUTPUT = 1 << 20
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# Tables that a script may fill sets of, beside its own.
+_BEFORE = ("bulwark_network",)
 # Where "systemctl enable" makes links, for the lines WantedBy below.
 _WANTED_BY = ("sysinit.target", "nftables.service")
 
@@ -39,7 +43,7 @@ DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target shutdown.target
 Conflicts=shutdown.target
-After=nftables.service
+After=nftables.service{after}
 PartOf=nftables.service
 ReloadPropagatedFrom=nftables.service
 RequiresMountsFor={directory}
@@ -51,7 +55,8 @@ StandardInput=null
 ProtectSystem=full
 ProtectHome=true
 ExecStart={nft} -f {file}
-ExecReload={nft} -f {file}
+{start}ExecReload={nft} -f {file}
+{reload}
 
 [Install]
 WantedBy={wanted_by}
@@ -81,16 +86,22 @@ def unit_name(table: str) -> str:
     return "bulwark-firewall-%s.service" % table.replace("bulwark_", "", 1)
 
 
-def unit_text(place: Place, table: str, nft: str) -> str:
-    """Return the unit. nft: absolute path of the program."""
+def unit_text(place: Place, table: str, nft: str, script: bool = False) -> str:
+    """Return the unit. nft: absolute path of the program; script: whether there is one."""
     directory = os.path.join(os.path.normpath(place.state_root), DIRECTORY)
+    # In a command, a dollar sign begins the name of a variable.
+    file, run = (_quoted(os.path.join(directory, table + ending)).replace("$", "$$") for ending in (".nft", ".sh"))
     return _UNIT.format(
         table=table,
         directory=_quoted(directory),
-        # In a command, a dollar sign begins the name of a variable.
-        file=_quoted(os.path.join(directory, table + ".nft")).replace("$", "$$"),
+        file=file,
         nft=nft,
         wanted_by=" ".join(_WANTED_BY),
+        # What a script can't do leaves the rules as they are, which deny.
+        start="ExecStart=-/bin/sh %s\n" % run if script else "",
+        reload="ExecReload=-/bin/sh %s\n" % run if script else "",
+        # It fills sets of other tables, too.
+        after="".join(" %s" % unit_name(other) for other in _BEFORE) if script else "",
     )
 
 
@@ -103,21 +114,27 @@ def _quoted(path: str) -> str:
     return '"%s"' % path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
-def differs(place: Place, table: str, rules: trial.Rules) -> bool:
+def differs(place: Place, table: str, rules: trial.Rules, script: str | None = None) -> bool:
     """Say whether ``keep`` would change anything. Raises StateError."""
-    unit = _wanted_unit(place, table)
-    if _kept(place, table) != trial.establish(table, rules):
+    unit = _wanted_unit(place, table, script)
+    if any(_kept(place, name) != text for name, text in _files(table, rules, script).items()):
         return True
     return unit is not None and not _is_enabled(place, table, unit)
 
 
-def keep(place: Place, table: str, rules: trial.Rules, lock_timeout: float = 60.0) -> Outcome:
-    """Let the rules be there after a boot. They are in force already: what fails here is a note, not an error."""
+def keep(
+    place: Place, table: str, rules: trial.Rules, lock_timeout: float = 60.0, script: str | None = None
+) -> Outcome:
+    """Let the rules be there after a boot. They are in force already: what fails here is a note, not an error.
+
+    script: of the shell, that fills sets of the table. Without one they are left as they are when rules are loaded
+    beside them.
+    """
     try:
-        changed = differs(place, table, rules)
+        changed = differs(place, table, rules, script)
         if changed:
-            _write(place, table, trial.establish(table, rules), lock_timeout)
-        unit = _wanted_unit(place, table)
+            _write(place, _files(table, rules, script), lock_timeout)
+        unit = _wanted_unit(place, table, script)
         if unit is None:
             return Outcome(
                 changed, False, "the rules are not there after a reboot: this host has no systemd that could load them"
@@ -150,34 +167,40 @@ def forget(place: Place, table: str, lock_timeout: float = 60.0) -> bool:
     if directory is None:
         return there
     with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout):
-        return directory.remove(table + ".nft") or there
+        return any([directory.remove(table + ending) for ending in (".nft", ".sh")]) or there
 
 
-def _kept(place: Place, table: str) -> str | None:
+def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]:
+    text = trial.establish(table, rules)
+    return {table + ".nft": text} if script is None else {table + ".nft": trial.remove(table) + text, table + ".sh": script}
+
+
+def _kept(place: Place, name: str) -> str | None:
     directory = StateDirectory.open(place.state_root, DIRECTORY, create=False)
     if directory is None:
         return None
     with contextlib.closing(directory):
-        descriptor = directory.open_file(table + ".nft")
+        descriptor = directory.open_file(name)
         if descriptor is None:
             return None
         with os.fdopen(descriptor, "rb") as stream:
             return stream.read(_LONGEST).decode("utf-8", "replace")
 
 
-def _write(place: Place, table: str, text: str, lock_timeout: float) -> None:
+def _write(place: Place, files: t.Mapping[str, str], lock_timeout: float) -> None:
     directory = StateDirectory.open(place.state_root, DIRECTORY, create=True)
     if directory is None:
         raise StateError("%s can't be made" % place.state_root)
-    name = table + ".nft"
-    with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout), directory.written(name) as stream:
-        stream.write(text.encode("utf-8"))
+    with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout):
+        for name, text in files.items():
+            with directory.written(name) as stream:
+                stream.write(text.encode("utf-8"))
 
 
-def _wanted_unit(place: Place, table: str) -> str | None:
+def _wanted_unit(place: Place, table: str, script: str | None) -> str | None:
     """Return the unit for this host, None where no systemd runs."""
     nft = shutil.which("nft", path=_PATH)
-    return unit_text(place, table, nft) if nft and os.path.isdir(place.running) else None
+    return unit_text(place, table, nft, script is not None) if nft and os.path.isdir(place.running) else None
 
 
 def _links(place: Place, table: str) -> list[str]:
@@ -206,8 +229,8 @@ def _enable(place: Place, table: str, unit: str) -> None:
     os.rename(temporary, path)
     _told("daemon-reload")
     _told("enable", unit_name(table))
-    # Only a unit that is active is reloaded with nftables.
-    _told("restart", unit_name(table))
+    # Only a unit that is active is reloaded with nftables. One that is has nothing to do: the rules are in force.
+    _told("start", unit_name(table))
 
 
 def _told(*arguments: str) -> None:

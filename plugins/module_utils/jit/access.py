@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings, persist
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, grants, kernel, policy, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, grants, kernel, policy, reopening, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import disjoint
@@ -49,6 +49,10 @@ def fill(nft: Nft, book: Book, now: Now) -> str:
     return table.fill(elements, book.cut, now.since_boot, openings.beside(nft, table.NAME))
 
 
+def _script(params: t.Mapping[str, t.Any]) -> str:
+    return reopening.script(enforcing.place(params).state_root)
+
+
 def _set(
     params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, wanted: Policy | None, check_mode: bool
 ) -> dict[str, t.Any]:
@@ -65,7 +69,7 @@ def _set(
     rules = table.rules(wanted)
     if before is not None and seen.problem is None and not tried:
         # The kernel has these rules already: there is nothing to try.
-        forgetful = persist.differs(enforcing.place(params), table.NAME, rules)
+        forgetful = persist.differs(enforcing.place(params), table.NAME, rules, _script(params))
         changed = before != wanted or forgetful or not seen.right
         if changed and not check_mode and where is not None:
             result.update(_settle(params, nft, where, wanted, now))
@@ -108,11 +112,13 @@ def _settle(
     book = state.read_book(where, now)
     outside = [one for one in book.open if not grants.allows(wanted, one.request)]
     book = book.without(outside, grants.CLOSED, now)
+    reopening.forget(where)
     refill(nft, book, now)
     state.write_policy(where, wanted, confirmed=now.wall)
     state.write_book(where, book)
+    reopening.keep(where, nft, book, now)
     where.remove(state.PROPOSED)
-    survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted))
+    survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted), _script(params))
     return {"survives_reboot": survives, "warnings": said, "closed": [one.id for one in outside]}
 
 
@@ -142,7 +148,7 @@ def _remove(
         if not check_mode:
             if book.open:
                 state.write_book(where, book.without(book.open, grants.CLOSED, now))
-            for name in (state.POLICY, state.PROPOSED):
+            for name in (reopening.NOTE, state.POLICY, state.PROPOSED):
                 where.remove(name)
     return {**result, "changed": there or before is not None, "closed": closed}
 

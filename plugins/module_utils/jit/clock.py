@@ -11,6 +11,10 @@ import time
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# A container is booted without its kernel; then its first process is another one.
+_FIRST = "/proc/1/stat"
+_STARTED = 19  # of the fields after the name, in clock ticks since the kernel was booted: proc_pid_stat(5)
+_UPTIME = "/proc/uptime"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +28,24 @@ class Now:
 
 def now() -> Now:
     """Return the present moment; raise HostError where the kernel doesn't say which boot it is."""
+    boot, first = _read(_BOOT_ID).strip(), _read(_FIRST).rpartition(")")[2].split()
+    return Now(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), "%s/%s" % (boot, first[_STARTED]))
+
+
+def uptime() -> float:
+    """Return what the host says is the time since it was booted, for those who know no other clock; HostError.
+
+    In a container that can be the time since that was started.
+    """
+    return float(_read(_UPTIME).split()[0])
+
+
+def _read(path: str) -> str:
     try:
-        with open(_BOOT_ID, encoding="ascii") as stream:
-            boot = stream.read(64).strip()
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(4096)
     except OSError as error:
         raise HostError(
             "%s can't be read (%s), so it isn't known whether this host was booted since: mount /proc"
-            % (_BOOT_ID, error.strerror)
+            % (path, error.strerror)
         ) from error
-    return Now(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot)

@@ -21,6 +21,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     beside,
     clock,
     grants,
+    kernel,
+    reopening,
     state,
     table,
 )
@@ -77,7 +79,11 @@ def _open(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None,
     book = state.read_book(where, now)
     for one in book.open:
         if params["id"] and one.id == params["id"]:
-            return _result(one, [], now, changed=False)
+            # It may be closed all the same, as when somebody has loaded the rules anew.
+            closed = kernel.compare(nft, policy, book, now.since_boot).missing
+            if closed and not check_mode and where is not None:
+                _put(nft, where, book, book, _text(nft, book, now), now)
+            return _result(one, [], now, changed=closed)
     asked = _request(params)
     try:
         if params["duration"] is None:
@@ -155,6 +161,7 @@ def _close(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None
     after = book.without(gone, grants.CLOSED, now)
     if gone and not check_mode and where is not None:
         if OwnTable(nft, table.NAME).look() is None:
+            reopening.forget(where)
             state.write_book(where, after)  # with the table, every opening is gone
         else:
             _put(nft, where, book, after, _text(nft, after, now), now)
@@ -209,9 +216,11 @@ def _text(nft: Nft, book: Book, now: Now) -> str:
 
 def _put(nft: Nft, where: StateDirectory, before: Book, after: Book, text: str, now: Now) -> None:
     """Open in the kernel, then note it; what can't be noted is closed again."""
+    reopening.forget(where)
     nft.apply(text)
     try:
         state.write_book(where, after)
+        reopening.keep(where, nft, after, now)
     except StateError:
         access.refill(nft, before, now)
         raise

@@ -79,14 +79,14 @@ def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, 
     open_ones = [one for one in grants if _milliseconds(one, now) > 0]
     elements = {
         version: [
-            "%s timeout %dms" % (_element(one), _milliseconds(one, now)) for one in open_ones if one.version == version
+            "%s timeout %dms" % (element(one), _milliseconds(one, now)) for one in open_ones if one.version == version
         ]
         for version in (4, 6)
     }
     lines = [line for name in (NAME, *beside) for line in openings.filled(name, elements)]
     for version in (4, 6):
         own = "%s %s %s" % (FAMILY, NAME, CUT[version])
-        ended = [_element(one) for one in cut if one.version == version]
+        ended = [element(one) for one in cut if one.version == version]
         lines.append("flush set %s" % own)
         lines += ["add element %s { %s }" % (own, ", ".join(ended))] if ended else []
     return "".join("%s\n" % line for line in lines)
@@ -96,7 +96,7 @@ def _milliseconds(one: Rectangle, now: float) -> int:
     return int((one.end - now) * 1000)
 
 
-def _element(one: Rectangle) -> str:
+def element(one: Rectangle) -> str:
     """Return the key of an element; of a range, whether or not it is a prefix, the two ends."""
     kind: t.Callable[[int], t.Any] = ipaddress.IPv4Address if one.version == 4 else ipaddress.IPv6Address
     address = str(kind(one.first))
