@@ -4,8 +4,8 @@
 """Confirmed rules that are there again after the host was booted, and after nftables was reloaded.
 
 The text for nft is a state file, and a unit of systemd loads it. Grants and what was counted are not in it: after a
-boot nothing is open. Where rules come with a script, the unit makes their table afresh, whatever was in it, and runs the
-script after that: the configuration of nftables may hold an old copy of the table, as it was when somebody saved it.
+boot nothing is open. Where rules come with a script, the unit makes their table afresh, whatever was in it, and runs
+the script after that: the configuration of nftables may hold an old copy of the table, as it was when somebody saved it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LONGEST = 1 << 24
 _SECONDS = 60.0
 _MOST_OUTPUT = 1 << 20
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-# Tables that a script may fill sets of, beside its own.
-_BEFORE = ("bulwark_network",)
+# Tables of ours that a script may fill sets of, beside its own.
+FILLED_TOO = ("bulwark_network",)
 # Where "systemctl enable" makes links, for the lines WantedBy below.
 _WANTED_BY = ("sysinit.target", "nftables.service")
 
@@ -101,7 +101,7 @@ def unit_text(place: Place, table: str, nft: str, script: bool = False) -> str:
         start="ExecStart=-/bin/sh %s\n" % run if script else "",
         reload="ExecReload=-/bin/sh %s\n" % run if script else "",
         # It fills sets of other tables, too.
-        after="".join(" %s" % unit_name(other) for other in _BEFORE) if script else "",
+        after="".join(" %s" % unit_name(other) for other in FILLED_TOO) if script else "",
     )
 
 
@@ -167,12 +167,17 @@ def forget(place: Place, table: str, lock_timeout: float = 60.0) -> bool:
     if directory is None:
         return there
     with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout):
-        return any([directory.remove(table + ending) for ending in (".nft", ".sh")]) or there
+        removed = [directory.remove(table + ending) for ending in (".nft", ".sh")]
+        return any(removed) or there
 
 
 def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]:
     text = trial.establish(table, rules)
-    return {table + ".nft": text} if script is None else {table + ".nft": trial.remove(table) + text, table + ".sh": script}
+    return (
+        {table + ".nft": text}
+        if script is None
+        else {table + ".nft": trial.remove(table) + text, table + ".sh": script}
+    )
 
 
 def _kept(place: Place, name: str) -> str | None:

@@ -12,7 +12,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings, persist
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, grants, kernel, policy, reopening, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
+    clock,
+    grants,
+    kernel,
+    policy,
+    reopening,
+    state,
+    table,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import disjoint
@@ -50,7 +58,7 @@ def fill(nft: Nft, book: Book, now: Now) -> str:
 
 
 def _script(params: t.Mapping[str, t.Any]) -> str:
-    return reopening.script(enforcing.place(params).state_root)
+    return reopening.script(state.path(enforcing.place(params).state_root))
 
 
 def _set(
@@ -112,11 +120,9 @@ def _settle(
     book = state.read_book(where, now)
     outside = [one for one in book.open if not grants.allows(wanted, one.request)]
     book = book.without(outside, grants.CLOSED, now)
-    reopening.forget(where)
     refill(nft, book, now)
     state.write_policy(where, wanted, confirmed=now.wall)
     state.write_book(where, book)
-    reopening.keep(where, nft, book, now)
     where.remove(state.PROPOSED)
     survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted), _script(params))
     return {"survives_reboot": survives, "warnings": said, "closed": [one.id for one in outside]}
@@ -148,7 +154,7 @@ def _remove(
         if not check_mode:
             if book.open:
                 state.write_book(where, book.without(book.open, grants.CLOSED, now))
-            for name in (reopening.NOTE, state.POLICY, state.PROPOSED):
+            for name in (state.POLICY, state.PROPOSED):
                 where.remove(name)
     return {**result, "changed": there or before is not None, "closed": closed}
 
