@@ -21,17 +21,31 @@ MOST_DAYS = 400
 
 
 class Summary:
-    """Grows with flows, up to ``most`` entries; ``dropped`` counts the connections that had no place."""
+    """Grows with flows, up to ``most`` entries.
 
-    def __init__(self, local: t.Iterable[str], now: float, most: int = MOST_ENTRIES) -> None:
-        """local: the host's own addresses or prefixes, which say what comes in. now: for flows without a time."""
+    dropped: connections that had no place; foreign: that are not of this host; known: that are known from elsewhere.
+    """
+
+    def __init__(
+        self,
+        local: t.Iterable[str],
+        now: float,
+        most: int = MOST_ENTRIES,
+        is_known: t.Callable[[Flow, str, float], bool] | None = None,
+    ) -> None:
+        """local: the host's own addresses or prefixes, which say what comes in. now: for flows without a time.
+
+        is_known: says of a flow, its direction and when it began whether something else has counted it already.
+        """
         self._local = [ipaddress.ip_network(prefix, strict=False) for prefix in local]
         self._now = now
         self._most = most
+        self._is_known = is_known
         self._entries: dict[tuple[str, int, str, str], dict[str, t.Any]] = {}
         self._sides: dict[str, bool] = {}
         self.dropped = 0
         self.foreign = 0
+        self.known = 0
 
     def add(self, flow: Flow) -> None:
         """Count a flow; one that neither comes from nor goes to this host is only counted in ``foreign``."""
@@ -45,6 +59,9 @@ class Summary:
         key = (peer, flow.port, flow.protocol, direction)
         first = flow.first or flow.last or self._now
         last = max(flow.last or first, first)
+        if self._is_known is not None and self._is_known(flow, direction, first):
+            self.known += flow.connections
+            return
         entry = self._entries.get(key)
         if entry is None:
             if len(self._entries) >= self._most:

@@ -22,8 +22,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import sets
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import IN, OUT, Settings
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.sets import VERSIONS
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import IN, OUT, Settings
 
 NAME = "bulwark_traffic"
 # Before anything is dropped by others.

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sets of the recorder: what each counts, and how it is named.
 
-A name says size and timeout, too: the kernel can change neither of a set that is there. A set of another kind is another
-set, and the one before it keeps what it has counted until that is read.
+A name says size and timeout, too: the kernel can change neither of a set that is there. A set of another kind is
+another set, and the one before it keeps what it has counted until that is read.
 """
 
 from __future__ import annotations

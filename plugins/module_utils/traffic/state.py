@@ -1,0 +1,135 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the recorder has left on the host: its settings, and what was read from the kernel so far.
+
+What was read and what that came to are in one file, which is replaced as a whole: however a reading is cut off, each
+connection counts once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic import settings
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.entries import Entries, Entry
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.imports import Import
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.reading import Counters
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import Settings
+
+CAPABILITY = "traffic"
+LOCK = "lock"
+RECORDER = "recorder.json"
+BOOK = "traffic.json"
+_VERSION = 1
+_LONGEST = 1 << 28
+
+
+@dataclasses.dataclass
+class Book:
+    """since: when recording began; read: when the kernel was read the last time; both None where never.
+
+    identity: of the table that counters and no_place are of. no_place: of rules that count what had no place.
+    full: when the kernel last had no place for a source that is not made up. dropped: entries for which the state had
+    no place, since it was made.
+    """
+
+    since: float | None = None
+    read: float | None = None
+    identity: str = ""
+    counters: Counters = dataclasses.field(default_factory=dict)
+    no_place: dict[str, int] = dataclasses.field(default_factory=dict)
+    entries: Entries = dataclasses.field(default_factory=dict)
+    full: float | None = None
+    dropped: int = 0
+    imports: list[Import] = dataclasses.field(default_factory=list)
+
+
+def read_settings(where: StateDirectory | None) -> Settings | None:
+    """Return the settings of the recorder that was deployed, None where none was. Raises StateError."""
+
+    def parsed(content: t.Mapping[str, t.Any]) -> Settings:
+        try:
+            return settings.stored(content["recorder"])
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    return records.read(where, RECORDER, parsed, "is recorded")
+
+
+def write_settings(where: StateDirectory, wanted: Settings) -> None:
+    records.write(where, RECORDER, {"recorder": wanted.fields()})
+
+
+def read(where: StateDirectory | None) -> Book:
+    """Return what was read so far. Raises StateError."""
+    descriptor = where.open_file(BOOK) if where else None
+    if where is None or descriptor is None:
+        return Book()
+    path = os.path.join(where.path, BOOK)
+    with os.fdopen(descriptor, "rb") as stream:
+        data = stream.read(_LONGEST + 1)
+    try:
+        content = json.loads(data)
+        if int(content["version"]) > _VERSION:
+            raise NewerError("%s was written by a newer version of the collection; use that one" % path)
+        return _book(content)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedError(
+            "%s is damaged, and with it what was recorded of who connects; look into it, and remove it to begin anew"
+            % path
+        ) from error
+
+
+def _book(content: t.Mapping[str, t.Any]) -> Book:
+    return Book(
+        content["since"],
+        content["read"],
+        str(content["identity"]),
+        {
+            name: {key: (int(packets), float(expires)) for key, (packets, expires) in elements.items()}
+            for name, elements in content["counters"].items()
+        },
+        {str(name): int(packets) for name, packets in content["no_place"].items()},
+        {
+            (str(source), int(port), str(protocol), str(direction)): Entry(
+                float(first),
+                float(last),
+                int(count),
+                int(answers),
+                bool(proven),
+                {int(day): int(number) for day, number in days.items()},
+            )
+            for source, port, protocol, direction, first, last, count, answers, proven, days in content["entries"]
+        },
+        content["full"],
+        int(content["dropped"]),
+        [Import(**fields) for fields in content["imports"]],
+    )
+
+
+def write(where: StateDirectory, book: Book) -> None:
+    """Put it in the place of what was there before. Raises StateError."""
+    content = {
+        "version": _VERSION,
+        "since": book.since,
+        "read": book.read,
+        "identity": book.identity,
+        "counters": book.counters,
+        "no_place": book.no_place,
+        "entries": [
+            (*key, entry.first, entry.last, entry.count, entry.answers, entry.proven, entry.days)
+            for key, entry in book.entries.items()
+        ],
+        "full": book.full,
+        "dropped": book.dropped,
+        "imports": [dataclasses.asdict(one) for one in book.imports],
+    }
+    with where.written(BOOK) as stream:
+        stream.write(json.dumps(content, separators=(",", ":")).encode("ascii"))
