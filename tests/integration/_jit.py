@@ -82,9 +82,9 @@ class Site:
     def refill(self) -> None:
         with access.state.directory({"state_dir": str(self.state)}, create=False) as where:
             now = access.clock.now()
-            book = access.state.read_book(where, now)
-            access.refill(access.Nft(), book, now)
-            access.state.write_book(where, book)
+            nft, book = access.Nft(), access.state.read_book(where, now)
+            access.refill(nft, book, now)
+            access.reopening.keep(where, nft, book, now)
 
     def nft(self, *arguments: str, given: str | None = None) -> str:
         return self.host.run("nft", *arguments, given=given)

@@ -5,7 +5,7 @@
 
 The text for nft is a state file, and a unit of systemd loads it. Grants and what was counted are not in it: after a
 boot nothing is open. Where rules come with a script, the unit makes their table afresh, whatever was in it, and runs
-the script after that: the configuration of nftables may hold an old copy of the table, as it was when somebody saved it.
+the script after that: the configuration of nftables may hold an old copy of the table, as somebody has saved it.
 """
 
 from __future__ import annotations

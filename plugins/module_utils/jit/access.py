@@ -58,7 +58,7 @@ def fill(nft: Nft, book: Book, now: Now) -> str:
 
 
 def _script(params: t.Mapping[str, t.Any]) -> str:
-    return reopening.script(state.path(enforcing.place(params).state_root))
+    return reopening.script(enforcing.place(params).state_root)
 
 
 def _set(
@@ -120,9 +120,11 @@ def _settle(
     book = state.read_book(where, now)
     outside = [one for one in book.open if not grants.allows(wanted, one.request)]
     book = book.without(outside, grants.CLOSED, now)
+    reopening.forget(where)
     refill(nft, book, now)
     state.write_policy(where, wanted, confirmed=now.wall)
     state.write_book(where, book)
+    reopening.keep(where, nft, book, now)
     where.remove(state.PROPOSED)
     survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted), _script(params))
     return {"survives_reboot": survives, "warnings": said, "closed": [one.id for one in outside]}
@@ -154,7 +156,7 @@ def _remove(
         if not check_mode:
             if book.open:
                 state.write_book(where, book.without(book.open, grants.CLOSED, now))
-            for name in (state.POLICY, state.PROPOSED):
+            for name in (reopening.NOTE, state.POLICY, state.PROPOSED):
                 where.remove(name)
     return {**result, "changed": there or before is not None, "closed": closed}
 

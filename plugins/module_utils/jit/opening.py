@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     clock,
     grants,
     kernel,
+    reopening,
     state,
     table,
 )
@@ -160,6 +161,7 @@ def _close(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None
     after = book.without(gone, grants.CLOSED, now)
     if gone and not check_mode and where is not None:
         if OwnTable(nft, table.NAME).look() is None:
+            reopening.forget(where)
             state.write_book(where, after)  # with the table, every opening is gone
         else:
             _put(nft, where, book, after, _text(nft, after, now), now)
@@ -214,9 +216,11 @@ def _text(nft: Nft, book: Book, now: Now) -> str:
 
 def _put(nft: Nft, where: StateDirectory, before: Book, after: Book, text: str, now: Now) -> None:
     """Open in the kernel, then note it; what can't be noted is closed again."""
+    reopening.forget(where)
     nft.apply(text)
     try:
         state.write_book(where, after)
+        reopening.keep(where, nft, after, now)
     except StateError:
         access.refill(nft, before, now)
         raise

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import os
 import shlex
-import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, table
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, grants, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import disjoint
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
 NOTE = "open"
-# The first line of the note is the boot, each other one END SET ELEMENT; END is in hundredths of a second of the clock
-# of /proc/uptime, or a hyphen for what stays, which only our own table has.
+# The first line of the note is the boot, each other one END TABLE SET ELEMENT; END is in hundredths of a second of the
+# clock of /proc/uptime, or a hyphen for what stays.
 _SCRIPT = """\
 # Written by bulwark.servers; changes here are lost. It is removed with the rules.
 set -eu
@@ -29,39 +31,57 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C
 note={note}
 test -e "$note" || exit 0
-read -r noted < "$note"
 read -r id < /proc/sys/kernel/random/boot_id
 read -r first < /proc/1/stat
 set -- ${{first##*) }}
-test "$noted" = "$id/${{20}}" || exit 0
-read -r up idle < /proc/uptime
+{{
+    read -r boot
+    test "$boot" = "$id/${{20}}" || exit 0
+    tables=
+    while read -r end table rest; do
+        case " $tables " in *" $table "*) ;; *) tables="$tables $table" ;; esac
+    done
+}} < "$note"
+read -r up rest < /proc/uptime
 now=${{up%.*}}${{up#*.}}
-for table in {tables}; do
-    nft --terse list table {family} $table > /dev/null 2>&1 || continue
+for wanted in $tables; do
     {{
-        read -r noted
-        while read -r end set element; do
-            if test "$end" = -; then
-                test $table != {own} || echo "add element {family} $table $set {{ $element }}"
+        read -r boot
+        while read -r end table set element; do
+            if test "$table" != "$wanted"; then
+                continue
+            elif test "$end" = -; then
+                echo "add element {family} $table $set {{ $element }}"
             elif test "$end" -gt "$now"; then
                 echo "add element {family} $table $set {{ $element timeout $((end - now))0ms }}"
             fi
         done
-    }} < "$note" | nft -f - || echo "Nothing was opened again in the table $table." >&2
+    }} < "$note" | nft -f - || echo "Nothing was opened again in the table $wanted." >&2
 done
 """
 
 
-def script(directory: str) -> str:
-    """Return the script. directory: absolute path of the one that the note is in."""
-    tables = " ".join((table.NAME, *persist.FILLED_TOO))
-    return _SCRIPT.format(note=shlex.quote(os.path.join(directory, NOTE)), tables=tables, family=FAMILY, own=table.NAME)
+def script(state_root: str) -> str:
+    """Return the script for a host whose state is there."""
+    note = os.path.join(os.path.normpath(state_root), state.CAPABILITY, NOTE)
+    return _SCRIPT.format(note=shlex.quote(note), family=FAMILY)
 
 
-def note(boot: str, open_ones: t.Iterable[Rectangle], cut: t.Iterable[Rectangle]) -> str:
-    """Return the note. open_ones: disjoint; their ends are of CLOCK_BOOTTIME in that boot. Raises HostError."""
-    now = clock.now()
+def keep(where: StateDirectory, nft: Nft, book: Book, now: Now) -> None:
+    """Note what is open. Raises StateError, FirewallError."""
+    open_ones = disjoint(grants.rectangles(book.open), state.MOST_ELEMENTS)
     ahead = clock.uptime() - now.since_boot
-    lines = ["%d %s %s" % ((one.end + ahead) * 100, table.GRANTS[one.version], table.element(one)) for one in open_ones]
-    lines += ["- %s %s" % (table.CUT[one.version], table.element(one)) for one in cut]
-    return "".join("%s\n" % line for line in (boot, *lines))
+    lines = [now.boot]
+    for name in (table.NAME, *openings.beside(nft, table.NAME)):
+        lines += [
+            "%d %s %s %s" % ((one.end + ahead) * 100, name, table.GRANTS[one.version], table.element(one))
+            for one in open_ones
+        ]
+    lines += ["- %s %s %s" % (table.NAME, table.CUT[one.version], table.element(one)) for one in book.cut]
+    with where.written(NOTE) as stream:
+        stream.write("".join("%s\n" % line for line in lines).encode("ascii"))
+
+
+def forget(where: StateDirectory) -> None:
+    """Let nothing be opened again until it is noted anew: before something is closed. Raises StateError."""
+    where.remove(NOTE)

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import policy as policies
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import reopening
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
 
 CAPABILITY = "jit"
 LOCK = "lock"
@@ -78,11 +76,6 @@ def directory(params: t.Mapping[str, t.Any], create: bool) -> contextlib.Abstrac
     return enforcing.directory(params, CAPABILITY, create)
 
 
-def path(root: str) -> str:
-    """Return the directory of the state. root: of all state of the collection."""
-    return os.path.join(os.path.normpath(root), CAPABILITY)
-
-
 def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Policy, t.Mapping[str, t.Any]] | None:
     """Return a policy that was noted with what was noted beside it, None where there is none. StateError."""
 
@@ -112,8 +105,6 @@ def read_book(where: StateDirectory | None, now: Now) -> Book:
 
 
 def write_book(where: StateDirectory, book: Book) -> None:
-    """Note the grants, also for the unit that loads the rules anew. Raises StateError, HostError."""
-    where.remove(reopening.NOTE)
     content = {
         "boot": book.boot,
         "open": [one.fields() for one in book.open],
@@ -121,7 +112,3 @@ def write_book(where: StateDirectory, book: Book) -> None:
         "history": [dict(fields) for fields in book.history],
     }
     records.write(where, GRANTS, content)
-    open_ones = granting.rectangles(book.open)
-    # Without a note nothing is opened again.
-    with contextlib.suppress(StateError, TooManyError), where.written(reopening.NOTE) as stream:
-        stream.write(reopening.note(book.boot, disjoint(open_ones, MOST_ELEMENTS), book.cut).encode("ascii"))
