@@ -76,6 +76,15 @@ options:
     type: list
     elements: str
     default: []
+  backend:
+    description:
+      - The packet filter that the policy is put in. V(auto) takes nftables where the host can use it, and otherwise
+        iptables with ipset.
+      - A policy that is in another one moves there. What is new is on trial first, beside the old rules, and those are
+        removed after it is confirmed.
+    type: str
+    choices: [auto, nftables, iptables]
+    default: auto
   confirm_within:
     description:
       - Seconds within which a new connection must have come in, 10 to 3600. When none has, the task fails, and the
@@ -142,6 +151,10 @@ policy:
     ports:
       - {port: '22', protocol: tcp, sources: [10.0.0.0/8], max_duration: 7200, cut: false}
     always: [10.0.0.5]
+backend:
+  description: The packet filter that the policy is in, V(nftables) or V(iptables). None with O(state=absent).
+  type: str
+  returned: success
 confirmed:
   description: Whether the policy is in force for good, as a new connection has come in.
   type: bool

@@ -82,9 +82,11 @@ class Site:
     def refill(self) -> None:
         with access.state.directory({"state_dir": str(self.state)}, create=False) as where:
             now = access.clock.now()
-            nft, book = access.Nft(), access.state.read_book(where, now)
-            access.refill(nft, book, now)
-            access.reopening.keep(where, nft, book, now)
+            packets = access.backends.home(access.state.read_policy(where))
+            assert packets is not None
+            book = access.state.read_book(where, now)
+            access.refill(packets, book, now)
+            packets.note(where, book, now)
 
     def nft(self, *arguments: str, given: str | None = None) -> str:
         return self.host.run("nft", *arguments, given=given)

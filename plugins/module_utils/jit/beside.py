@@ -9,9 +9,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import others
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.firewalld import Firewalld
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.verdict import Packet
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Request
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
 
 # Of a request for many ports and prefixes, so many are held against the rules of others.
 _MOST = 64
@@ -37,12 +38,12 @@ def packets(asked: Request) -> list[Packet]:
     ]
 
 
-def ask(nft: Nft, asked: Request) -> Answer:
+def ask(host: PacketFilter, asked: Request) -> Answer:
     """Return what others do with a request. Where they can't be looked at, that is a sentence, too."""
     answer = Answer([], [], [])
     wanted = packets(asked)
     try:
-        found = others.find(nft)
+        found = host.others()
     except FirewallError as error:
         answer.possible.append("other firewalls of this host could not be looked at: %s" % error)
         return answer
@@ -75,6 +76,6 @@ def close_through(asked: Request) -> None:
             firewalld.close(packet)
 
 
-def names(nft: Nft) -> list[str]:
+def names(host: PacketFilter) -> list[str]:
     """Return the other firewalls of the host, for people. FirewallError."""
-    return sorted({one.name for one in others.find(nft)})
+    return sorted({one.name for one in host.others()})

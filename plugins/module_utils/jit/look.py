@@ -12,11 +12,19 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError, Nft
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import beside, clock, kernel, opening, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
+    backends,
+    beside,
+    clock,
+    kernel,
+    opening,
+    state,
+    table,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.kernel import Kernel
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
@@ -36,6 +44,7 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "policy": None,
+        "backend": None,
         "in_force": False,
         "grants_in_force": True,
         "trial_seconds_left": 0,
@@ -62,67 +71,69 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
         book = state.read_book(where, now)
     result["grants"] = [opening.shown(one, now) for one in sorted(book.open, key=lambda one: one.end)]
     result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
-    nft = Nft()
-    if noted is None:
-        return _without_policy(nft, result)
+    packets = backends.home(noted)
+    if noted is None or packets is None:
+        return _without_policy(result)
     policy = noted[0]
     result["policy"] = policy.fields()
-    seen = kernel.compare(nft, policy, book, now.since_boot)
+    result["backend"] = packets.name
+    seen = kernel.compare(packets, policy, book, now.since_boot)
     result["in_force"] = seen.problem is None
     result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
-    result["detections"] += _drift(seen, book)
-    result["other_firewalls"] = beside.names(nft)
-    return [_policy_coverage(policy, seen), _attempts(nft, seen, now, result)]
+    result["detections"] += _drift(packets, seen, book)
+    result["other_firewalls"] = beside.names(packets)
+    return [_policy_coverage(packets, policy, seen), _attempts(packets, seen, now, result)]
 
 
-def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+def _without_policy(result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     found = [ScopeCoverage(scope) for scope in SCOPES]
     for scope in found:
         scope.note = _NOTHING
-    try:
-        force = OwnTable(nft, table.NAME).look()
-        result["trial_seconds_left"] = force.left if force else 0
+    for packets in backends.every():
+        try:
+            force = packets.look()
+        except FirewallError:
+            continue  # A host without a packet filter locks nothing with it.
+        result["trial_seconds_left"] = max(result["trial_seconds_left"], force.left if force else 0)
         if force is not None and force.confirmed is not None:
             reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
-            found[0].skip("table inet %s" % table.NAME, reason)
-    except FirewallError:
-        pass  # A host without a packet filter locks nothing.
+            found[0].skip(packets.place, reason)
     return [scope.entry() for scope in found]
 
 
-def _policy_coverage(policy: Policy, seen: Kernel) -> dict[str, t.Any]:
+def _policy_coverage(packets: PacketFilter, policy: Policy, seen: Kernel) -> dict[str, t.Any]:
     coverage = ScopeCoverage(POLICY_SCOPE)
     coverage.examined = len(policy.locks)
     if seen.unsure:
-        coverage.skip("rules of table inet %s" % table.NAME, "only their mark could be compared: %s" % seen.unsure)
+        coverage.skip("rules of %s" % packets.place, "only their mark could be compared: %s" % seen.unsure)
     return coverage.entry()
 
 
-def _drift(seen: Kernel, book: Book) -> list[dict[str, t.Any]]:
+def _drift(packets: PacketFilter, seen: Kernel, book: Book) -> list[dict[str, t.Any]]:
     """Return what the kernel does otherwise than the policy and the grants say."""
     found = []
     if seen.problem is not None:
         message = "The policy of this host is not in force: %s." % seen.problem
-        found.append(_missing("policy", message, {"problem": seen.problem}))
+        found.append(_missing(packets, "policy", message, {"problem": seen.problem}))
     if seen.unknown:
         message = "The kernel lets somebody in whom nobody was granted it, or longer than that."
-        found.append(_missing("openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
+        found.append(_missing(packets, "openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
     return found
 
 
-def _missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    evidence = {"data": {"table": "inet %s" % table.NAME, **data}}
+def _missing(packets: PacketFilter, subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    evidence = {"data": {"place": packets.place, **data}}
     return detection("jit_policy_missing", subject, POLICY_SCOPE, [evidence], message=message)
 
 
-def _attempts(nft: Nft, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:
+def _attempts(packets: PacketFilter, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:
     """Add who tried to the result, and return the coverage."""
     if seen.force is None:
-        return not_checked(ATTEMPTS_SCOPE, "The kernel has no table inet %s that would count." % table.NAME)
+        return not_checked(ATTEMPTS_SCOPE, "The kernel has no %s that would count." % packets.place)
     coverage = ScopeCoverage(ATTEMPTS_SCOPE)
     try:
-        elements = [one for version in (4, 6) for one in nft.elements(table.NAME, table.ATTEMPTS[version])]
+        elements = packets.attempts()
     except FirewallError as error:
         return not_checked(ATTEMPTS_SCOPE, "%s." % str(error).rstrip("."))
     found = sorted(attempts(elements, now.wall), key=lambda one: (-one["packets"], one["source"]))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import dataclasses
 import os
 import re
@@ -14,20 +15,20 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Nft
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     access,
+    backends,
     beside,
     clock,
     grants,
     kernel,
     reopening,
     state,
-    table,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
@@ -41,13 +42,12 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     check_options(params, ("state_dir",), {"lock_timeout": 0})
     _check(params)
-    nft = Nft()
     act = _open if params["state"] == "open" else _close
     with state.directory(params, create=False) as where:
         if check_mode or where is None:
-            return act(params, nft, where, check_mode)
+            return act(params, where, check_mode)
         with where.locked(state.LOCK, params["lock_timeout"]):
-            return act(params, nft, where, check_mode)
+            return act(params, where, check_mode)
 
 
 def _check(params: t.Mapping[str, t.Any]) -> None:
@@ -73,16 +73,16 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         raise UsageError(str(error)) from error
 
 
-def _open(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
-    policy = _policy_in_force(nft, where)
+def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+    policy, filters = _policy_in_force(where)
     now = clock.now()
     book = state.read_book(where, now)
     for one in book.open:
         if params["id"] and one.id == params["id"]:
             # It may be closed all the same, as when somebody has loaded the rules anew.
-            closed = kernel.compare(nft, policy, book, now.since_boot).missing
+            closed = kernel.compare(filters[0], policy, book, now.since_boot).missing
             if closed and not check_mode and where is not None:
-                _put(nft, where, book, book, _text(nft, book, now), now)
+                _put(_texts(filters, book, now), where, book, book, now)
             return _result(one, [], now, changed=closed)
     asked = _request(params)
     try:
@@ -95,15 +95,15 @@ def _open(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None,
     new = Grant(params["id"] or _new_id(), asked, now.wall, now.wall + asked.duration, now.since_boot + asked.duration)
     old = grants.replaced(book.open, asked)
     after = opened(book, new, policy, now)
-    text = _text(nft, after, now)
-    answer = beside.ask(nft, asked)
+    texts = _texts(filters, after, now)
+    answer = beside.ask(filters[0], asked)
     if not check_mode and where is not None:
         if beside.open_through(answer.timed, asked.duration):
-            answer = beside.ask(nft, asked)
+            answer = beside.ask(filters[0], asked)
         if answer.certain and params["other_firewalls"] == "fail":
             beside.close_through(asked)
             return _denied(answer)
-        _put(nft, where, book, after, text, now)
+        _put(texts, where, book, after, now)
     elif answer.certain and not answer.timed and params["other_firewalls"] == "fail":
         return _denied(answer)
     return {**_result(new, old, now, changed=True), **_others(answer)}
@@ -154,19 +154,17 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
         raise HostError(str(error)) from error
 
 
-def _close(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
     now = clock.now()
     book = state.read_book(where, now)
     gone = [one for one in book.open if _meant(params, one)]
     after = book.without(gone, grants.CLOSED, now)
     if gone and not check_mode and where is not None:
-        if OwnTable(nft, table.NAME).look() is None:
-            reopening.forget(where)
-            state.write_book(where, after)  # with the table, every opening is gone
-        else:
-            _put(nft, where, book, after, _text(nft, after, now), now)
-            for one in gone:
-                beside.close_through(one.request)
+        filters = _filters(where, state.read_policy(where))
+        # With the rules, every opening is gone.
+        _put(_texts(filters, after, now), where, book, after, now)
+        for one in gone if filters else ():
+            beside.close_through(one.request)
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
 
 
@@ -185,18 +183,28 @@ def _meant(params: t.Mapping[str, t.Any], one: Grant) -> bool:
     return not asked or any(port.overlaps(ports) for port in asked for ports in one.request.ports)
 
 
-def _policy_in_force(nft: Nft, where: StateDirectory | None) -> Policy:
-    """Return the host's policy; raise HostError where there is none, or the kernel has no rules of one."""
+def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, list[PacketFilter]]:
+    """Return the host's policy and where it is; raise HostError without one, or where the kernel has no rules of it."""
     noted = state.read_policy(where)
-    if noted is None:
+    home = backends.home(noted)
+    if noted is None or home is None:
         raise HostError("this host has no policy of just-in-time access: set one with bulwark.servers.jit_access")
-    force = OwnTable(nft, table.NAME).look()
+    force = home.look()
     if force is None or force.confirmed is None:
         raise HostError(
             "the policy of this host is not in force, so that opening its ports means nothing: run"
             " bulwark.servers.jit_access again"
         )
-    return noted[0]
+    return noted[0], _filters(where, noted)
+
+
+def _filters(where: StateDirectory | None, noted: backends.Noted) -> list[PacketFilter]:
+    """Return the packet filters that have rules of the policy: where it is, and where it is on trial."""
+    found: dict[str, PacketFilter] = {}
+    for packets in (backends.home(noted), backends.home(state.read_policy(where, state.PROPOSED))):
+        if packets is not None and packets.name not in found and packets.look() is not None:
+            found[packets.name] = packets
+    return list(found.values())
 
 
 def _refuse_again(identifier: str | None, book: Book) -> None:
@@ -207,22 +215,25 @@ def _refuse_again(identifier: str | None, book: Book) -> None:
             )
 
 
-def _text(nft: Nft, book: Book, now: Now) -> str:
-    try:
-        return access.fill(nft, book, now)
-    except TooManyError as error:
-        raise HostError(str(error)) from error
+def _texts(filters: t.Sequence[PacketFilter], book: Book, now: Now) -> list[tuple[PacketFilter, str]]:
+    return [(packets, access.fill(packets, book, now)) for packets in filters]
 
 
-def _put(nft: Nft, where: StateDirectory, before: Book, after: Book, text: str, now: Now) -> None:
-    """Open in the kernel, then note it; what can't be noted is closed again."""
+def _put(
+    texts: t.Sequence[tuple[PacketFilter, str]], where: StateDirectory, before: Book, after: Book, now: Now
+) -> None:
+    """Open or close in the kernel, then note it; where that can't be done, all is as before."""
     reopening.forget(where)
-    nft.apply(text)
     try:
+        for packets, text in texts:
+            packets.put(text)
         state.write_book(where, after)
-        reopening.keep(where, nft, after, now)
-    except StateError:
-        access.refill(nft, before, now)
+        for packets, _text in texts:
+            packets.note(where, after, now)
+    except (FirewallError, StateError):
+        for packets, _text in texts:
+            with contextlib.suppress(FirewallError):
+                access.refill(packets, before, now)
         raise
 
 

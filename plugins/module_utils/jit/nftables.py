@@ -1,0 +1,113 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Just-in-time access with nftables: a table of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, others, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import reopening, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, disjoint
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
+
+_FOREVER = float("inf")
+
+
+class Nftables:
+    """See ``packet_filter.PacketFilter``."""
+
+    name = "nftables"
+    place = "table inet %s" % table.NAME
+
+    def __init__(self) -> None:
+        self._nft = Nft()
+        self._own = OwnTable(self._nft, table.NAME)
+
+    def look(self) -> InForce | None:
+        return self._own.look()
+
+    def check(self, policy: Policy) -> None:
+        self._own.check(table.rules(policy))
+
+    def propose(self, policy: Policy, seconds: int) -> str:
+        return self._own.propose(table.rules(policy), seconds)
+
+    def confirm(self, policy: Policy, token: str) -> None:
+        self._own.confirm(table.rules(policy), token)
+
+    def withdraw(self) -> None:
+        self._own.withdraw()
+
+    def compare(self, policy: Policy) -> Comparison:
+        return self._own.compare(table.rules(policy))
+
+    def remove(self) -> bool:
+        there = self._own.remove()
+        if there:
+            self._nft.apply(openings.emptied(openings.beside(self._nft, table.NAME)))
+        return there
+
+    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
+        beside = openings.beside(self._nft, table.NAME)
+        return table.fill(disjoint(open_ones, MOST_ELEMENTS), cut, now, beside)
+
+    def put(self, openings: str) -> None:
+        self._nft.apply(openings)
+
+    def note(self, where: StateDirectory, book: Book, now: Now) -> None:
+        reopening.keep(where, self._nft, book, now)
+
+    def opened(self, now: float) -> list[Rectangle]:
+        return [one for name in table.GRANTS.values() for one in opened(self._nft.elements(table.NAME, name), now)]
+
+    def attempts(self) -> list[Element]:
+        return [one for name in table.ATTEMPTS.values() for one in self._nft.elements(table.NAME, name)]
+
+    def lines(self, policy: Policy) -> list[str]:
+        chains = table.rules(policy).chains
+        return ["inet %s %s: %s" % (table.NAME, hook, rule) for hook, rules in chains.items() for rule in rules]
+
+    def others(self) -> list[others.Other]:
+        return others.find(self._nft)
+
+    def is_forgetful(self, place: persist.Place, policy: Policy) -> bool:
+        return persist.differs(place, table.NAME, table.rules(policy), reopening.script(place.state_root))
+
+    def remember(self, place: persist.Place, policy: Policy, lock_timeout: float) -> persist.Outcome:
+        script = reopening.script(place.state_root)
+        return persist.keep(place, table.NAME, table.rules(policy), lock_timeout, script)
+
+    def forget(self, place: persist.Place, lock_timeout: float) -> bool:
+        return persist.forget(place, table.NAME, lock_timeout)
+
+
+def opened(elements: t.Sequence[Element], now: float) -> list[Rectangle]:
+    """Return what the elements of a set of grants open; until for ever where one has no time."""
+    found = []
+    for element in elements:
+        if len(element.key) != 3:
+            continue
+        source, protocol, ports = element.key
+        version, first, last = _addresses(source)
+        low, _dash, high = ports.partition("-")
+        end = _FOREVER if element.left is None else now + element.left
+        found.append(Rectangle(version, protocol, int(low), int(high or low), first, last, end))
+    return found
+
+
+def _addresses(text: str) -> tuple[int, int, int]:
+    first, dash, last = text.partition("-")
+    if dash:
+        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+        return low.version, int(low), int(high)
+    network = ipaddress.ip_network(text, strict=False)
+    return network.version, int(network.network_address), int(network.broadcast_address)
