@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist, trial
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot, persist, trial
 
 _SHORTEST_TRIAL = 10
 _LONGEST_TRIAL = 3600
@@ -25,9 +25,9 @@ def check_trial(params: t.Mapping[str, t.Any]) -> None:
         raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], _LONGEST_TRIAL))
 
 
-def place(params: t.Mapping[str, t.Any]) -> persist.Place:
+def place(params: t.Mapping[str, t.Any]) -> boot.Place:
     """Return where the rules for the next boot are kept."""
-    return persist.Place(params["state_dir"] or _state.default_root(os.environ, os.geteuid()))
+    return boot.Place(params["state_dir"] or _state.default_root(os.environ, os.geteuid()))
 
 
 @contextlib.contextmanager

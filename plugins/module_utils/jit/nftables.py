@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, others, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
@@ -79,14 +80,14 @@ class Nftables:
     def others(self) -> list[others.Other]:
         return others.find(self._nft)
 
-    def is_forgetful(self, place: persist.Place, policy: Policy) -> bool:
+    def is_forgetful(self, place: Place, policy: Policy) -> bool:
         return persist.differs(place, table.NAME, table.rules(policy), reopening.script(place.state_root))
 
-    def remember(self, place: persist.Place, policy: Policy, lock_timeout: float) -> persist.Outcome:
+    def remember(self, place: Place, policy: Policy, lock_timeout: float) -> Outcome:
         script = reopening.script(place.state_root)
         return persist.keep(place, table.NAME, table.rules(policy), lock_timeout, script)
 
-    def forget(self, place: persist.Place, lock_timeout: float) -> bool:
+    def forget(self, place: Place, lock_timeout: float) -> bool:
         return persist.forget(place, table.NAME, lock_timeout)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.others import Other
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.persist import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
