@@ -30,10 +30,13 @@ def network_recommendations(
     public_ports: t.Any = options.PUBLIC_PORTS,
     minimum_days: t.Any = options.MINIMUM_DAYS,
     max_prefixes: t.Any = options.MAX_PREFIXES,
+    observed: t.Any = None,
 ) -> dict[str, t.Any]:
     """Return the recommendations; raise AnsibleFilterError for traffic or options that make no sense."""
     try:
-        asked = options.read(listening, trusted, threats, findings, names, public_ports, minimum_days, max_prefixes)
+        asked = options.read(
+            listening, trusted, threats, findings, names, public_ports, minimum_days, max_prefixes, observed
+        )
         result = recommend.recommend(sources.read(traffic), asked, model.load())
     except (ContentError, sources.InputError) as error:
         raise AnsibleFilterError(f"network_recommendations: {error}") from None

@@ -56,26 +56,23 @@ Entries = t.Dict[Key, Entry]
 
 def merge(entries: Entries, changes: t.Iterable[Change], services: t.Container[tuple[int, str]]) -> None:
     """Add what came since the last reading. services: ports that are listened on, with their protocols."""
-    proven = []
+    waiting = []
     for change in changes:
-        entry = entries.get(change.key)
-        if entry is None:
-            if change.counts is None:
-                proven.append(change)
-                continue
-            entry = entries[change.key] = Entry(change.last, change.last)
+        if change.counts is None:
+            waiting.append(change)
+            continue
+        entry = entries.setdefault(change.key, Entry(change.last, change.last))
         entry.first, entry.last = min(entry.first, change.last), max(entry.last, change.last)
         entry.proven = entry.proven or change.proven
         if change.counts == sets.ANSWERED:
             entry.answers += change.number
-        elif change.counts == sets.COUNT:
+        else:
             entry.count += change.number
             day = int(change.last // _DAY)
             entry.days[day] = entry.days.get(day, 0) + change.number
-    for change in proven:
-        entry = entries.get(change.key)
-        if entry is not None:
-            entry.proven = True
+    for change in waiting:
+        if change.key in entries:
+            entries[change.key].proven = True
         elif change.key[1:3] in services:
             # Not seen to begin, as there was no place for those who try. Those of this host itself are to no service.
             alive(entries, change.key, change.last)

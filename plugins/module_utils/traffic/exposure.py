@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import nft_rules, others, verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import nft_rules, openings, others, verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, FirewallError, Nft, Objects
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import rules
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.sockets import Listener
@@ -73,7 +73,7 @@ def look(nft: Nft) -> World:
     try:
         tables: list[Possible] = [other.possible for other in others.find(nft)]
         for family, name in nft.tables():
-            if family == FAMILY and name.startswith(others.OURS) and name != rules.NAME:
+            if family == FAMILY and name.startswith(openings.OURS) and name != rules.NAME:
                 tables += [table.possible for table in nft_rules.tables(_with_empty_sets(nft.whole_table(name)))]
     except FirewallError as error:
         return World((), str(error))

@@ -83,7 +83,7 @@ def now() -> Moment:
 
 def _is_counted(name: str) -> bool:
     parsed = sets.parsed(name)
-    return parsed is not None and not sets.KINDS[parsed.kind].flow
+    return parsed is not None and sets.KINDS[parsed.kind].told
 
 
 def _order(name: str) -> tuple[bool, str]:

@@ -53,7 +53,7 @@ def changes(
     after: Counters = {}
     for name, elements in found.items():
         parsed = sets.parsed(name)
-        if parsed is None or sets.KINDS[parsed.kind].flow:
+        if parsed is None or not sets.KINDS[parsed.kind].told:
             continue
         kind = sets.KINDS[parsed.kind]
         known = before.get(name, {})

@@ -97,7 +97,7 @@ def _came(write: _Writer) -> t.Iterator[str]:
         for condition in (_SYN_ACK, _INIT_ACK):
             for version in VERSIONS:
                 key = _key(version, "saddr", "sport")
-                asked = write.inside(key, "out_tried", version)
+                asked = write.inside(key, "out_pending", version)
                 yield "%s %s %s accept" % (condition, asked, write.put(key, "out_answered", version))
             yield _full(condition, "out_answered") if condition == _INIT_ACK else "%s accept" % condition
     if write.incoming:
@@ -127,7 +127,7 @@ def _udp_came(write: _Writer, version: int) -> t.Iterator[str]:
     source = _key(version, "saddr", "dport")
     begun, tried = write.put(flow, "udp_flows", version), write.put(source, "udp_tried", version)
     yield "%s %s accept" % (write.inside(flow, "udp_flows", version), begun)
-    known = write.inside(source, "udp_answered", version)
+    known = write.inside(source, "udp_proven", version)
     yield "%s %s %s accept" % (known, begun, write.put(source, "udp_known", version))
     yield "%s %s accept" % (begun, tried)
     # Without a place among the flows each of its packets counts.
@@ -145,12 +145,15 @@ def _went(write: _Writer) -> t.Iterator[str]:
                 key = _key(version, "daddr", "sport")
                 proven, again = (write.inside(key, "in_proven", version), write.put(key, "in_proven", version))
                 yield "%s %s %s %s accept" % (condition, proven, again, write.put(key, "in_answered", version))
-                yield "%s %s accept" % (condition, write.put(key, "in_offered", version))
+                pending, offered = write.put(key, "in_pending", version), write.put(key, "in_offered", version)
+                yield "%s %s %s accept" % (condition, pending, offered)
             yield _full(condition, "in_offered")
     if write.outgoing:
         for condition in (_SYN, _INIT):
             for version in VERSIONS:
-                yield "%s %s accept" % (condition, write.put(_key(version, "daddr", "dport"), "out_tried", version))
+                key = _key(version, "daddr", "dport")
+                pending, tried = write.put(key, "out_pending", version), write.put(key, "out_tried", version)
+                yield "%s %s %s accept" % (condition, pending, tried)
             yield _full(condition, "out_tried")
     yield "meta l4proto != udp accept"
     for version in VERSIONS:
@@ -168,7 +171,7 @@ def _proofs(write: _Writer) -> t.Iterator[str]:
                 yield "%s %s accept" % (condition, write.inside(key, "in_proven", version))
                 # Also where it found no place among those that were offered an answer.
                 yield "%s %s %s accept" % (condition, service, proven)
-                yield "%s %s %s accept" % (condition, write.inside(key, "in_offered", version), proven)
+                yield "%s %s %s accept" % (condition, write.inside(key, "in_pending", version), proven)
             else:
                 yield "%s %s accept" % (condition, proven)
         yield _full("%s%s" % (condition, " " + service if condition == _ACK else ""), "in_proven")
@@ -182,8 +185,9 @@ def _udp_went(write: _Writer, version: int) -> t.Iterator[str]:
         # Both, so that a flow ends as a whole, and the next one's answer counts again.
         alive = write.put(flow, "udp_flows", version)
         yield "%s %s %s accept" % (write.inside(flow, "udp_replied", version), replied, alive)
-        answered = write.put(_key(version, "daddr", "sport"), "udp_answered", version)
-        yield "%s %s %s accept" % (begun, replied, answered)
+        source = _key(version, "daddr", "sport")
+        proven, answered = write.put(source, "udp_proven", version), write.put(source, "udp_answered", version)
+        yield "%s %s %s %s accept" % (begun, replied, proven, answered)
         yield _full(begun, "udp_answered")
     yield "%s daddr %s accept" % (_IP[version], _MULTICAST[version])
     own = write.put(flow, "udp_own", version)

@@ -29,35 +29,46 @@ _NAME = re.compile(r"([a-z_]+)([46])_(\d+)_(\d+)s\Z")
 class Kind:
     """counts: what a packet stands for in it, None where being in it is all. proven: who is in it can't be made up.
 
-    flow: its keys are those of a single flow of UDP: address, port there, port here.
+    flow: its keys are those of a single flow of UDP: address, port there, port here. short: the kernel forgets after
+    FLOW_TIMEOUT.
     """
 
     direction: str
     counts: str | None = None
     proven: bool = False
     flow: bool = False
+    short: bool = False
+
+    @property
+    def told(self) -> bool:
+        """Whether what is in it says anything of who connected."""
+        return not self.short
 
 
 # Who only claims to be somebody fills other sets than those who have proven that they are: a flood of made-up sources
 # does not take the place of any that took part in a handshake. UDP knows no such proof, so that it has sets of its own.
+# What is looked up has no counters, as the kernel counts each packet that finds an element, too.
 KINDS: t.Mapping[str, Kind] = {
     "in_tried": Kind(IN, COUNT),
     "in_offered": Kind(IN, ANSWERED),
+    "in_pending": Kind(IN, short=True),
     "in_proven": Kind(IN, proven=True),
     "in_known": Kind(IN, COUNT, proven=True),
     "in_answered": Kind(IN, ANSWERED, proven=True),
     "udp_tried": Kind(IN, COUNT),
     "udp_known": Kind(IN, COUNT, proven=True),
+    "udp_proven": Kind(IN, proven=True),
     "udp_answered": Kind(IN, ANSWERED, proven=True),
-    "udp_flows": Kind(IN, flow=True),
-    "udp_replied": Kind(IN, flow=True),
+    "udp_flows": Kind(IN, flow=True, short=True),
+    "udp_replied": Kind(IN, flow=True, short=True),
     # Those that this host has begun are there whatever is recorded: what answers them is no connection to this host.
-    "udp_own": Kind(OUT, flow=True),
+    "udp_own": Kind(OUT, flow=True, short=True),
     "out_tried": Kind(OUT, COUNT, proven=True),
+    "out_pending": Kind(OUT, short=True),
     "out_answered": Kind(OUT, ANSWERED, proven=True),
     "udpout_tried": Kind(OUT, COUNT, proven=True),
     "udpout_answered": Kind(OUT, ANSWERED, proven=True),
-    "udpout_replied": Kind(OUT, flow=True),
+    "udpout_replied": Kind(OUT, flow=True, short=True),
 }
 
 
@@ -83,7 +94,7 @@ def name(settings: Settings, kind: str, version: int) -> str:
 
 
 def _timeout(settings: Settings, kind: str) -> int:
-    return FLOW_TIMEOUT if KINDS[kind].flow else settings.timeout
+    return FLOW_TIMEOUT if KINDS[kind].short else settings.timeout
 
 
 class Parsed(t.NamedTuple):

@@ -70,8 +70,10 @@ class Activity:
 class Traffic:
     """All that was seen, by source and by neighbourhood."""
 
-    def __init__(self, entries: t.Iterable[Seen], bad: t.Container[Key]) -> None:
-        """bad: sources that a threat list or an open finding names."""
+    def __init__(
+        self, entries: t.Iterable[Seen], bad: t.Container[Key], observed: tuple[int, int] | None = None
+    ) -> None:
+        """bad: sources that a threat list or an open finding names. observed: days on which traffic would be seen."""
         self._all: dict[Key, Activity] = {}
         self.by_port: dict[Port, dict[Key, Activity]] = {}
         for seen in entries:
@@ -88,7 +90,8 @@ class Traffic:
                         self._crowds.setdefault((port, block), _Crowd()).add(own.days, share)
         self._bad_near = collections.Counter(block for key in self._bad for block in _blocks(key))
         days = [day for activity in self._all.values() for day in activity.days]
-        # The first and the last day on which anything was seen.
+        days += observed or ()
+        # The first and the last day on which anything was, or would have been, seen.
         self.period = (min(days), max(days)) if days else None
         self._observed = self.period[1] - self.period[0] + 1 if self.period else 1
 

@@ -25,7 +25,8 @@ _WIDEST = {4: 8, 6: 16}
 class Options:
     """listening: the ports, and whether each is open to more than this host; None: those that answered.
 
-    names: what to call sources within a block.
+    names: what to call sources within a block. observed: the first and the last day, since the epoch, on which traffic
+    would have been seen; None: those of the traffic.
     """
 
     listening: t.Mapping[Port, bool] | None = None
@@ -34,6 +35,7 @@ class Options:
     public: frozenset[Port] = frozenset()
     minimum_days: int = MINIMUM_DAYS
     max_prefixes: int = MAX_PREFIXES
+    observed: tuple[int, int] | None = None
 
     def name_of(self, version: int, source: int) -> str:
         """Return the name of the smallest named block around a source, or nothing."""
@@ -53,6 +55,7 @@ def read(
     public_ports: t.Any,
     minimum_days: t.Any,
     max_prefixes: t.Any,
+    observed: t.Any = None,
 ) -> Options:
     """Return the options; raise InputError for the first that makes no sense."""
     return Options(
@@ -66,7 +69,16 @@ def read(
         frozenset(port(text, "public_ports") for text in _list(public_ports, "public_ports")),
         _whole(minimum_days, "minimum_days", 1, 3650),
         _whole(max_prefixes, "max_prefixes", 1, 256),
+        None if observed is None else _observed(observed),
     )
+
+
+def _observed(value: t.Any) -> tuple[int, int]:
+    moments = _list(value, "observed")
+    good = [one for one in moments if isinstance(one, int | float) and 0 <= one <= sources.LATEST]
+    if len(moments) != 2 or good != moments or moments[0] > moments[1]:
+        raise InputError("observed is no list of two times, the first before the last, in seconds since the epoch")
+    return int(moments[0] // 86_400), int(moments[1] // 86_400)
 
 
 def port(text: t.Any, option: str) -> Port:

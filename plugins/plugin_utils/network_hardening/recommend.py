@@ -27,7 +27,7 @@ NARROW, PARTIAL, CLOSE, PUBLIC, NOT_ENOUGH = "narrow", "partial", "close", "publ
 
 def recommend(seen: t.Sequence[Seen], asked: options.Options, model: Model) -> dict[str, t.Any]:
     """Return the recommendations as plain data; the filter plugin's documentation says what is in them."""
-    traffic = Traffic(seen, judge.BadSources(asked.known))
+    traffic = Traffic(seen, judge.BadSources(asked.known), asked.observed)
     period = traffic.period
     days = period[1] - period[0] + 1 if period else 0
     listening = asked.listening

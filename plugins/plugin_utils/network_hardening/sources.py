@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening 
 PROTOCOLS = ("tcp", "udp", "sctp")
 _LARGEST = 2**53
 # 2001 to 2100
-_EARLIEST, _LATEST = 978_307_200, 4_102_444_800
+_EARLIEST, LATEST = 978_307_200, 4_102_444_800
 
 
 class InputError(Exception):
@@ -63,7 +63,7 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
     protocol = entry.get("protocol")
     if protocol not in PROTOCOLS:
         raise InputError(f"{where} has a protocol that is none of {', '.join(PROTOCOLS)}")
-    first, last = _number(entry, "first_seen", where, _LATEST), _number(entry, "last_seen", where, _LATEST)
+    first, last = _number(entry, "first_seen", where, LATEST), _number(entry, "last_seen", where, LATEST)
     if not _EARLIEST <= first <= last:
         raise InputError(f"{where} was last seen before it was first seen, or before 2001")
     days = _days(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}

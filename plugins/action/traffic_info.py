@@ -1,0 +1,95 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at who connects to a host, and recommend what to let in."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.look import scopes
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import info_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
+    exposed,
+    model,
+    options,
+    recommend,
+    sources,
+)
+
+# What only the recommender needs, which runs here.
+_RECOMMENDER = ("trusted", "threats", "names", "public_ports", "minimum_days", "max_prefixes")
+
+
+class ActionModule(CapabilityActionBase):
+    """Give the recommender what the host has seen, and find ports that are open to more than needs them."""
+
+    capability = "network_hardening"
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        arguments = super().module_arguments(arguments, task_vars)
+        self._given = {name: arguments.pop(name) for name in _RECOMMENDER if arguments.get(name) is not None}
+        self._most = int(arguments.get("max_traffic", info_spec()["max_traffic"]["default"]))
+        self._asked(None, None)
+        return arguments
+
+    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
+        return (*scopes(arguments), exposed.SCOPE)
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        answer = super().run_module(arguments, task_vars)
+        if answer.get("failed") or not isinstance(answer.get("coverage"), list):
+            return answer
+        try:
+            recommendations, detections, entry = self._recommended(answer)
+        except sources.InputError as error:
+            raise AnsibleActionFail(
+                f"the host's answer is invalid and nothing of it was used, so look into the host: {error}"
+            ) from None
+        answer.update(recommendations=recommendations, detections=detections, coverage=[*answer["coverage"], entry])
+        answer["traffic"] = answer["traffic"][: self._most]
+        return answer
+
+    def _recommended(
+        self, answer: t.Mapping[str, t.Any]
+    ) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]], dict[str, t.Any]]:
+        now = time.time()
+        asked = self._asked(exposed.listening(answer), exposed.observed(answer, now))
+        reason = exposed.unseen(answer, asked.minimum_days, now)
+        result = recommend.recommend(sources.read(answer["traffic"]), asked, model.load())
+        shown = [exposed.shown(port) for port in result["ports"]]
+        if reason is not None:
+            return shown, [], not_checked(exposed.SCOPE, reason)
+        detections, entry = exposed.found(result, answer)
+        return shown, detections, entry
+
+    def _asked(self, listening: t.Any, observed: t.Any) -> options.Options:
+        """Return what the recommender is asked; raise ContentError for options, InputError for the host's answer."""
+        given = {
+            "public_ports": options.PUBLIC_PORTS,
+            "minimum_days": options.MINIMUM_DAYS,
+            "max_prefixes": options.MAX_PREFIXES,
+            **self._given,
+        }
+        try:
+            return options.read(
+                listening,
+                given.get("trusted"),
+                given.get("threats"),
+                None,
+                given.get("names"),
+                given["public_ports"],
+                given["minimum_days"],
+                given["max_prefixes"],
+                observed,
+            )
+        except sources.InputError as error:
+            if listening is None:
+                raise ContentError(str(error)) from error
+            raise
