@@ -59,6 +59,13 @@ class Fleet:
         self._write_inventory()
         return started
 
+    def boot(self) -> hosts.Host:
+        """Start a host whose first process is systemd. It takes no sign-ins, and is not in the inventory."""
+        images.ensure_booting(self.engine)
+        if self.engine.run("network", "inspect", self._network).returncode != 0:
+            self.engine("network", "create", "--label", LABEL, self._network)
+        return hosts.boot(self.engine, self._network, labels=(LABEL, self._network))
+
     def stop(self) -> None:
         """Remove the hosts; keys stay, so that the next hosts of these names are known again."""
         containers = self.engine("ps", "--all", "--quiet", "--filter", f"label={self._network}").split()

@@ -79,6 +79,35 @@ def start(engine: Engine, keys: Keys, network: str, name: str, kind: str, labels
     return host
 
 
+def boot(engine: Engine, network: str, labels: t.Sequence[str]) -> Host:
+    """Start a host with systemd as its first process, and return it once that has started everything."""
+    # It makes cgroups and mounts.
+    command = ["run", "--detach", "--privileged", "--network", network, "--tmpfs", "/run", "--tmpfs", "/run/lock"]
+    for label in labels:
+        command += ["--label", label]
+    command += ["--env", "container=docker", "--env", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
+    container = engine(*command, images.BOOTING, "/lib/systemd/systemd")
+    address = engine("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
+    host = Host("booted", "trixie", address, container, engine)
+    await_boot(host)
+    return host
+
+
+def reboot(host: Host) -> None:
+    """Start it again; the kernel is the same, all that lives in the host's network is gone."""
+    host.engine("restart", host.container)
+    await_boot(host)
+
+
+def await_boot(host: Host) -> None:
+    deadline = time.monotonic() + _SSH_SECONDS
+    # In a container some unit fails, and the system counts as degraded.
+    while host.run("systemctl", "is-system-running", check=False) not in ("running", "degraded"):
+        if time.monotonic() > deadline:
+            raise EngineError(f"systemd on {host.name} did not start everything within {_SSH_SECONDS} s")
+        time.sleep(0.1)
+
+
 def _await_ssh(host: Host) -> None:
     deadline = time.monotonic() + _SSH_SECONDS
     while True:

@@ -19,6 +19,7 @@ import typing as t
 
 from tests.fleet.engine import Engine
 from tests.support import commands, paths
+from tests.support.fresh_root import FreshRoot
 
 # The Python that each kind of host runs modules with.
 PYTHONS: t.Final[t.Mapping[str, str]] = {"trixie": "3.13", "bookworm": "3.11", "bullseye": "3.9", "python38": "3.8"}
@@ -50,7 +51,11 @@ install -d -m 0755 /run/sshd
 
 _PYTHON38_HOME = "/opt/python3.8"
 _PYTHON38_CHECK = "import bz2, ctypes, hashlib, lzma, select, ssl, syslog, zlib"
+_BOOTING = ("systemd", "systemd-sysv", "dbus")
 _RECIPE = "\0".join((*_PACKAGES, _PREPARE, _PYTHON38_HOME))
+
+# The image of hosts whose first process is systemd.
+BOOTING = f"bulwark-servers/booting:{hashlib.sha256((_RECIPE + ' '.join(_BOOTING)).encode()).hexdigest()[:12]}"
 
 
 class ImageError(Exception):
@@ -83,6 +88,29 @@ def ensure(engine: Engine, kinds: t.Iterable[str]) -> None:
                 done.result()
         if "python38" in missing:
             _python38(engine)
+
+
+def ensure_booting(engine: Engine) -> None:
+    """Build the image of hosts with systemd if the engine does not have it yet; raise ImageError."""
+    ensure(engine, ["trixie"])
+    with _building():
+        if engine.run("image", "inspect", BOOTING).returncode == 0:
+            return
+        with tempfile.TemporaryDirectory(prefix="image-", dir=paths.cache()) as directory:
+            root = pathlib.Path(directory) / "root"
+            root.mkdir()
+            container = engine("create", tag("trixie"), "true")
+            archive = pathlib.Path(directory) / "root.tar"
+            try:
+                engine("export", "--output", str(archive), container)
+            finally:
+                engine("rm", container)
+            _run(["tar", "-C", str(root), "--numeric-owner", "-xf", str(archive)])
+            packages = " ".join(_BOOTING)
+            FreshRoot(root).run(f"apt-get -qq update; apt-get -qq install --no-install-recommends {packages}")
+            _run(["tar", "--xattrs", "--numeric-owner", "-C", str(root), "-cf", str(archive), "."])
+            with archive.open("rb") as stream:
+                engine("import", "-", BOOTING, stdin=stream)
 
 
 @contextlib.contextmanager
