@@ -5,90 +5,17 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import access_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
-
-# Connections that lead through the network to the host's own ports, by the last part of their names.
-_THROUGH_THE_NETWORK = frozenset(("ssh", "paramiko", "paramiko_ssh", "libssh"))
-# Seconds between two tries to come in.
-_PAUSE = 1.0
-# Seconds that the kernel may take longer than the clock here to be back at the former rules.
-_GRACE = 1.0
-_LONGEST_REASON = 300
+from ansible_collections.bulwark.servers.plugins.plugin_utils.trial import TrialActionBase
 
 
-class ActionModule(CapabilityActionBase):
-    """Put the policy on trial, come in once more by a new connection, and confirm it by that.
-
-    Nobody is needed for the way back: where nobody comes in, the kernel returns to the former rules by itself.
-    """
+class ActionModule(TrialActionBase):
+    """Lock the ports that the policy names."""
 
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": access_spec()}
-
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        # It is for this action to say.
-        arguments = {name: value for name, value in arguments.items() if name != "_confirm"}
-        started = time.monotonic()
-        answer = self.execute(arguments, task_vars)
-        trial = answer.pop("trial", None)
-        token, seconds = (trial.get("token"), trial.get("seconds")) if isinstance(trial, dict) else (None, None)
-        if answer.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
-            return answer
-        return self._confirm({**arguments, "_confirm": token}, task_vars, answer, started, seconds)
-
-    def _confirm(
-        self,
-        arguments: dict[str, t.Any],
-        task_vars: dict[str, t.Any],
-        tried: dict[str, t.Any],
-        started: float,
-        seconds: int,
-    ) -> dict[str, t.Any]:
-        """Return the answer that came through a new connection, or that of the trial as a failure."""
-        reason = ""
-        while time.monotonic() < started + seconds:
-            try:
-                self._connection.reset()
-                answer = self.execute(arguments, task_vars)
-            except AnsibleConnectionFailure as error:
-                reason = error.message
-                time.sleep(_PAUSE)
-                continue
-            if answer.get("unreachable"):
-                reason = str(answer.get("msg") or "")
-                time.sleep(_PAUSE)
-                continue
-            if answer.get("failed") and time.monotonic() >= started + seconds:
-                # It came in when the former rules were in force again.
-                reason = reason or "it took longer"
-                break
-            answer.pop("trial", None)
-            # What was there before is what the trial found.
-            return self._told({**answer, **{key: tried[key] for key in ("diff",) if key in tried}})
-        time.sleep(max(0.0, started + seconds + _GRACE - time.monotonic()))
-        shown = visible(" ".join(reason.split()), _LONGEST_REASON)
-        return {
-            "changed": False,
-            "failed": True,
-            "confirmed": False,
-            "msg": f"No new connection came through the proposed rules within {seconds} seconds ({shown}), so that the "
-            "host has gone back to the rules before by itself: name the address that Ansible comes from in always, or "
-            "open a port for it with bulwark.servers.jit_grant first.",
-        }
-
-    def _told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the answer, with a warning where the new connection proves nothing about the network."""
-        transport = str(self._connection.transport)
-        if answer.get("failed") or transport.rpartition(".")[2] in _THROUGH_THE_NETWORK:
-            return answer
-        notice = (
-            f"The connection '{transport}' does not lead through the network to this host's ports: that it works does "
-            "not prove that anybody else still gets in."
-        )
-        return {**answer, "notices": [*(answer.get("notices") or []), notice]}
+    ADVICE = (
+        "name the address that Ansible comes from in always, or open a port for it with bulwark.servers.jit_grant first"
+    )

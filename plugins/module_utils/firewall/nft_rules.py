@@ -18,16 +18,25 @@ _VERDICTS = {"accept": "accept", "drop": "deny", "reject": "deny", "return": "re
 _NEUTRAL = ("counter", "log", "comment", "notrack", "continue", "set", "ct helper", "mangle", "secmark", "last")
 
 
-class Table:
-    """A table of somebody else: family, name, its chains at the hook input, and what they do with a packet."""
+# Stands for the elements of a set that has all that is asked for.
+_EVERYTHING = "everything"
 
-    def __init__(self, family: str, name: str) -> None:
+
+class Table:
+    """A table: family, name, its chains at one hook, and what they do with a packet.
+
+    complete: whether a set without elements is known to be empty.
+    """
+
+    def __init__(self, family: str, name: str, complete: bool, hook: str) -> None:
         self.family = family
         self.name = name
+        self._complete = complete
+        self._hook = hook
         self.base: list[tuple[str, str]] = []
         self.dormant = False
         self._rules: dict[str, list[t.Any]] = {}
-        self._elements: dict[str, list[t.Any]] = {}
+        self._elements: dict[str, t.Any] = {}
 
     def possible(self, packet: Packet) -> frozenset[str]:
         """Return what can become of the packet in this table."""
@@ -42,27 +51,37 @@ class Table:
             found |= verdict.possible(steps, chain, verdict.DENY if policy == "drop" else verdict.ACCEPT)
         return frozenset(found or {verdict.ACCEPT})
 
+    def has(self, name: str) -> bool:
+        return name in self._elements
+
+    def fill(self, name: str) -> None:
+        """Take a set for one that has whatever is looked for in it."""
+        self._elements[name] = _EVERYTHING
+
     def add(self, kind: str, fields: dict[str, t.Any]) -> None:
         """Take an object of the table."""
         if kind == "rule":
             self._rules.setdefault(fields["chain"], []).append(fields.get("expr", []))
-        elif kind == "set" and "elem" in fields:
-            self._elements[fields["name"]] = fields["elem"]
+        elif kind == "set" and ("elem" in fields or self._complete):
+            self._elements[fields["name"]] = fields.get("elem", [])
         elif kind == "table":
             self.dormant = "dormant" in fields.get("flags", ())
-        elif kind == "chain" and fields.get("hook") == "input" and fields.get("type") == "filter":
+        elif kind == "chain" and fields.get("hook") == self._hook and fields.get("type") == "filter":
             self.base.append((fields["name"], fields.get("policy", "accept")))
 
 
-def tables(objects: Objects) -> list[Table]:
-    """Return the tables that look at what comes in for this host."""
+def tables(objects: Objects, complete: bool = False, hook: str = "input") -> list[Table]:
+    """Return the tables that look at what comes in for this host.
+
+    complete: whether the objects have the elements of all sets.
+    """
     found: dict[tuple[str, str], Table] = {}
     for entry in objects:
         for kind, fields in entry.items():
             name = fields.get("name" if kind == "table" else "table")
             if isinstance(name, str) and fields.get("family") in ("ip", "ip6", "inet"):
                 key = (fields["family"], name)
-                found.setdefault(key, Table(*key)).add(kind, fields)
+                found.setdefault(key, Table(*key, complete, hook)).add(kind, fields)
     return [table for table in found.values() if table.base and not table.dormant]
 
 
@@ -99,6 +118,9 @@ def _mapped(holds: Truth, content: t.Any, packet: Packet, sets: t.Mapping[str, t
 
 
 def _match(content: t.Any, packet: Packet, sets: t.Mapping[str, t.Any]) -> Truth:
+    flags = _tcp_flags(content, packet)
+    if flags is not None:
+        return flags
     value = _value(content["left"], packet)
     if value is False:
         return False  # another protocol than the packet's: such a rule doesn't see it
@@ -106,6 +128,30 @@ def _match(content: t.Any, packet: Packet, sets: t.Mapping[str, t.Any]) -> Truth
         return None
     found = _is(value, content["right"], packet, sets)
     return verdict.opposite(found) if content["op"] == "!=" else found
+
+
+def _tcp_flags(content: t.Any, packet: Packet) -> bool | None:
+    """Return whether the flags of the first packet of a connection are as asked for; None for other questions.
+
+    It has the flag SYN and no other.
+    """
+    left = content["left"]
+    parts = left.get("&") if isinstance(left, dict) else None
+    if packet.protocol != "tcp" or content["op"] not in ("==", "!=") or not isinstance(parts, list) or len(parts) != 2:
+        return None
+    if parts[0] != {"payload": {"protocol": "tcp", "field": "flags"}}:
+        return None
+    mask, wanted = _flag_names(parts[1]), _flag_names(content["right"])
+    if mask is None or wanted is None:
+        return None
+    return (({"syn"} & mask) == wanted) == (content["op"] == "==")
+
+
+def _flag_names(value: t.Any) -> set[str] | None:
+    if value == 0:
+        return set()
+    names = value.get("|") if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    return set(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def _value(left: t.Any, packet: Packet) -> t.Any:
@@ -145,6 +191,8 @@ def _is(value: t.Any, right: t.Any, packet: Packet, sets: t.Mapping[str, t.Any])
     if isinstance(right, str) and right.startswith("@"):
         # Without its elements nothing can be said of a set.
         right = {"set": sets[right[1:]]} if right[1:] in sets else None
+        if right is not None and right["set"] == _EVERYTHING:
+            return True
     if isinstance(right, dict) and "elem" in right:
         right = right["elem"].get("val")
     if value is None or right is None:

@@ -13,14 +13,21 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import iptables_rules, nft_rules, verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import (
+    iptables_rules,
+    nft_rules,
+    openings,
+    verdict,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
 
-OURS = "bulwark_"
+OURS = openings.OURS
 _SECONDS = 30.0
 _MOST_OUTPUT = 1 << 26
 # The tables of this network namespace that iptables has without nftables; the files are there once it was used.
 _LEGACY = {"ipv4": "/proc/thread-self/net/ip_tables_names", "ipv6": "/proc/thread-self/net/ip6_tables_names"}
+# What the other variant calls itself in the first line that it writes, in newer and in older versions.
+_NFT_VARIANT = ("nft", "nf_tables", "xtables-save")
 _COMMANDS = {"ipv4": "iptables", "ipv6": "ip6tables"}
 _FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
 
@@ -59,20 +66,49 @@ def denials(others: t.Sequence[Other], packet: verdict.Packet) -> list[Denial]:
     ]
 
 
-def find(nft: Nft) -> list[Other]:
+def find(nft: Nft, own: str | None = None) -> list[Other]:
     """Return the tables of others that look at what comes in for this host. Raises FirewallError.
 
-    One that can't be read is among them as one that may do anything.
+    One that can't be read is among them as one that may do anything. own: a table of ours; then those of ours beside it
+    that deny are among them, too, as they are with what is opened for a while open.
     """
+    complete = True
     try:
         objects = nft.ruleset(elements=True)
     except FirewallError:
+        complete = False
         objects = nft.ruleset()  # without the elements of sets that are too large to read
     found, translated = _of_iptables(objects)
-    for table in nft_rules.tables(objects):
+    if own is not None:
+        found += _of_ours(objects, complete, own)
+    for table in nft_rules.tables(objects, complete):
         if not table.name.startswith(OURS) and (_FAMILIES.get(table.family), table.name) not in translated:
             kind = "firewalld" if table.name == "firewalld" else "nftables"
             found.append(Other(kind, "%s (table %s %s)" % (kind, table.family, table.name), table.possible))
+    return found + _legacy()
+
+
+def _of_ours(objects: Objects, complete: bool, own: str) -> list[Other]:
+    found = []
+    # Ours decide there, before a port is given another destination.
+    for table in nft_rules.tables(objects, complete, "prerouting"):
+        if table.name.startswith(OURS) and table.name != own and all(map(table.has, openings.SETS.values())):
+            for name in openings.SETS.values():
+                table.fill(name)
+            found.append(Other("bulwark", "bulwark.servers (table inet %s)" % table.name, table.possible))
+    return found
+
+
+def without_nft() -> list[Other]:
+    """Return the tables of others as far as iptables knows them, on a host without nft."""
+    found: list[Other] = []
+    for version, command in _COMMANDS.items():
+        text = _saved(command + "-nft-save")
+        if text is None:
+            text = _saved(command + "-save") or ""
+            # One that keeps its rules without nftables is asked below.
+            text = text if any(name in text.partition("\n")[0] for name in _NFT_VARIANT) else ""
+        found += [_iptables(table, "") for table in iptables_rules.tables(text, version)]
     return found + _legacy()
 
 
@@ -128,6 +164,8 @@ def _saved(program: str) -> str | None:
 
 
 def _some_text(path: str) -> bool:
+    if not os.path.isdir("/proc/thread-self"):  # before Linux 3.17
+        path = path.replace("thread-self", "self")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import ipaddress
 import re
@@ -112,6 +113,25 @@ def bounds(found: Network) -> tuple[int, int]:
     """Return the first and the last address of a prefix as numbers."""
     first = int(found.network_address)
     return first, first | ((1 << (found.max_prefixlen - found.prefixlen)) - 1)
+
+
+class Prefixes:
+    """Disjoint prefixes, as ``networks`` returns them, and quickly which of them others are within."""
+
+    def __init__(self, found: t.Iterable[Network]) -> None:
+        self._ordered: dict[int, list[Network]] = {4: [], 6: []}
+        for one in found:
+            self._ordered[one.version].append(one)
+        self._firsts: dict[int, list[int]] = {}
+        for version, ordered in self._ordered.items():
+            ordered.sort(key=bounds)
+            self._firsts[version] = [bounds(one)[0] for one in ordered]
+
+    def around(self, version: int, first: int, last: int) -> Network | None:
+        """Return the prefix that holds all addresses from first to last, None without."""
+        place = bisect.bisect_right(self._firsts[version], first) - 1
+        found = self._ordered[version][place] if place >= 0 else None
+        return found if found is not None and last <= bounds(found)[1] else None
 
 
 def named_twice(items: t.Iterable[tuple[Ports, t.Sequence[str]]]) -> tuple[int, int, str] | None:

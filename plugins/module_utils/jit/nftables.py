@@ -78,7 +78,7 @@ class Nftables:
         return ["inet %s %s: %s" % (table.NAME, hook, rule) for hook, rules in chains.items() for rule in rules]
 
     def others(self) -> list[others.Other]:
-        return others.find(self._nft)
+        return others.find(self._nft, table.NAME)
 
     def is_forgetful(self, place: Place, policy: Policy) -> bool:
         return persist.differs(place, table.NAME, table.rules(policy), reopening.script(place.state_root))

@@ -1,0 +1,22 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host's network rules: whether they are in force, and whom they deny."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.look import SCOPES
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.options import info_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+
+
+class ActionModule(CapabilityActionBase):
+    """Turn what the module saw into findings."""
+
+    capability = "network_hardening"
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+
+    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
+        return SCOPES

@@ -1,0 +1,152 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put network rules in force, on trial where they deny anything, or take them away again."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import policy, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
+
+
+def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Do what the options ask for and return the module's result; in check mode look only."""
+    enforcing.check_trial(params)
+    wanted = None
+    if params["state"] == "present":
+        try:
+            wanted = policy.parse(params)
+        except policy.PolicyError as error:
+            raise UsageError(str(error)) from error
+    nft = Nft()
+    create = not check_mode and wanted is not None
+    with enforcing.directory(params, state.CAPABILITY, create) as where:
+        if check_mode or where is None:
+            return _set(params, nft, where, wanted, check_mode)
+        with where.locked(state.LOCK, params["lock_timeout"]):
+            if params["_confirm"]:
+                return _confirm(params, nft, where)
+            return _set(params, nft, where, wanted, check_mode)
+
+
+def _set(
+    params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, wanted: Policy | None, check_mode: bool
+) -> dict[str, t.Any]:
+    noted = state.read(where)
+    before = noted[0] if noted else None
+    if wanted is None:
+        return _remove(params, nft, where, before, check_mode)
+    own = OwnTable(nft, table.NAME)
+    rules = table.rules(wanted)
+    seen = own.compare(rules)
+    result = _result(before, wanted, seen)
+    tried = seen.force is not None and seen.force.proposed is not None
+    if before is not None and seen.problem is None and not tried:
+        # The kernel has these rules already: there is nothing to try.
+        unknown = bool(openings.unknown(nft, table.NAME))
+        changed = before != wanted or unknown or persist.differs(enforcing.place(params), table.NAME, rules)
+        if changed and not check_mode and where is not None:
+            _settle(params, nft, where, wanted, result)
+        return {**result, "changed": changed}
+    if check_mode or where is None:
+        own.check(rules)
+        return {**result, "changed": True}
+    if wanted.mode == policy.AUDIT:
+        # What denies nobody needs no proof that somebody still gets in.
+        own.replace(rules)
+        _settle(params, nft, where, wanted, result)
+        return {**result, "changed": True, "confirmed": True}
+    token = own.propose(rules, params["confirm_within"])
+    try:
+        nft.apply(openings.copied(nft, table.NAME))
+        state.write(where, wanted, state.PROPOSED, token=token)
+    except Exception:
+        own.withdraw()
+        raise
+    return {**result, "changed": True, "trial": {"token": token, "seconds": params["confirm_within"]}}
+
+
+def _confirm(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> dict[str, t.Any]:
+    """Make what is on trial the policy of the host. That this runs proves that somebody could come in."""
+    token = params["_confirm"]
+    proposed = state.read(where, state.PROPOSED)
+    if proposed is None or proposed[1].get("token") != token:
+        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
+    wanted = proposed[0]
+    noted = state.read(where)
+    own = OwnTable(nft, table.NAME)
+    own.confirm(table.rules(wanted), token)
+    result = _result(noted[0] if noted else None, wanted, own.compare(table.rules(wanted)))
+    _settle(params, nft, where, wanted, result)
+    return {**result, "changed": True, "confirmed": True}
+
+
+def _settle(
+    params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory, wanted: Policy, result: dict[str, t.Any]
+) -> None:
+    """Note a policy whose rules are confirmed, and see to the next boot; the result says what came of that."""
+    nft.apply(openings.copied(nft, table.NAME))
+    state.write(where, wanted, confirmed=time.time())
+    where.remove(state.PROPOSED)
+    survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted))
+    result["survives_reboot"] = survives
+    result["warnings"] += said
+
+
+def _remove(
+    params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, before: Policy | None, check_mode: bool
+) -> dict[str, t.Any]:
+    own = OwnTable(nft, table.NAME)
+    try:
+        there = own.look() is not None
+    except FirewallError:
+        if before is not None:
+            raise
+        there = False  # without a packet filter nothing is denied
+    result = _result(before, None, None)
+    if not check_mode:
+        # First, so that what is removed now is not there again after a boot.
+        forgotten = persist.forget(enforcing.place(params), table.NAME, params["lock_timeout"])
+        if there:
+            own.remove()
+        there = there or forgotten
+        if where is not None:
+            for name in (state.POLICY, state.PROPOSED):
+                where.remove(name)
+    return {**result, "changed": there or before is not None}
+
+
+def _result(before: Policy | None, wanted: Policy | None, seen: Comparison | None) -> dict[str, t.Any]:
+    there = seen is None or (seen.force is not None and (before != wanted or seen.problem is None))
+    return {
+        "policy": wanted.fields() if wanted else None,
+        "problem": seen.problem if seen and before is not None and before == wanted else None,
+        "trial": None,
+        "confirmed": seen is not None and seen.problem is None,
+        "survives_reboot": None,
+        "warnings": [enforcing.sentence(text) for text in policy.without_effect(wanted)] if wanted else [],
+        "diff": {
+            "before": _shown(before if there else None),
+            "after": _shown(wanted),
+            "before_header": "network rules",
+            "after_header": "network rules",
+        },
+    }
+
+
+def _shown(shown: Policy | None) -> str:
+    """Return a policy as people read it, and the rules of the kernel that it becomes."""
+    if shown is None:
+        return ""
+    lines = policy.lines(shown)
+    for hook, rules in table.rules(shown).chains.items():
+        lines += ["inet %s %s: %s" % (table.NAME, hook, rule) for rule in rules]
+    return "".join("%s\n" % line for line in lines)

@@ -1,0 +1,139 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the network rules of a host: whether they are in force, and whom they deny; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import denied, policy, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.denied import Denied
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
+
+RULES_SCOPE = "rules"
+DENIED_SCOPE = "denied"
+SCOPES = (RULES_SCOPE, DENIED_SCOPE)
+_NOTHING = "No network rules are set on this host."
+# Sources in the result: those with most packets.
+_SOURCES = 1000
+_NAMED = 50
+
+
+def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of network_rules_info. What can't be looked at is in the coverage with the reason."""
+    check_options(params, ("state_dir",), {})
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "policy": None,
+        "in_force": False,
+        "problem": None,
+        "trial_seconds_left": 0,
+        "denied": [],
+        "blocked": [],
+        "packets_denied": 0,
+        "packets_blocked": 0,
+        "detections": [],
+    }
+    try:
+        coverage = _look(params, result)
+    except (HostError, StateError) as error:
+        coverage = [not_checked(scope, "%s." % str(error).rstrip(".")) for scope in SCOPES]
+    return {**result, "coverage": coverage}
+
+
+def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Fill the result and return the coverage."""
+    if os.geteuid() != 0:
+        raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
+    with enforcing.directory(params, state.CAPABILITY, create=False) as where:
+        noted = state.read(where)
+    nft = Nft()
+    if noted is None:
+        return _without_policy(nft, result)
+    wanted = noted[0]
+    result["policy"] = wanted.fields()
+    seen = OwnTable(nft, table.NAME).compare(table.rules(wanted))
+    result["in_force"] = seen.problem is None
+    result["problem"] = seen.problem
+    result["trial_seconds_left"] = seen.force.left if seen.force else 0
+    result["detections"] += _drift(nft, seen)
+    return [_rules_coverage(wanted, seen), _denied(nft, wanted, seen, result)]
+
+
+def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    found = [ScopeCoverage(scope) for scope in SCOPES]
+    for scope in found:
+        scope.note = _NOTHING
+    try:
+        force = OwnTable(nft, table.NAME).look()
+        result["trial_seconds_left"] = force.left if force else 0
+        if force is not None and force.confirmed is not None:
+            reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
+            found[0].skip("table inet %s" % table.NAME, reason)
+    except FirewallError:
+        pass  # A host without a packet filter denies nothing.
+    return [scope.entry() for scope in found]
+
+
+def _rules_coverage(wanted: Policy, seen: Comparison) -> dict[str, t.Any]:
+    coverage = ScopeCoverage(RULES_SCOPE)
+    coverage.examined = len(wanted.rules)
+    if wanted.mode == policy.AUDIT:
+        coverage.note = "The rules are in audit mode: they remember who they would deny, and deny nobody."
+    if seen.unsure:
+        coverage.skip("rules of table inet %s" % table.NAME, "only their mark could be compared: %s" % seen.unsure)
+    return coverage.entry()
+
+
+def _drift(nft: Nft, seen: Comparison) -> list[dict[str, t.Any]]:
+    """Return what the kernel does otherwise than the policy says."""
+    found = []
+    if seen.problem is not None:
+        message = "The network rules of this host are not in force: %s." % seen.problem
+        found.append(_missing("rules", message, {"problem": seen.problem}))
+    try:
+        unknown = openings.unknown(nft, table.NAME) if seen.force is not None else []
+    except FirewallError:
+        unknown = []  # A table without the sets is none of ours, which is the problem.
+    if unknown:
+        message = "The kernel lets somebody through the network rules whom nobody was granted it: %s." % unknown[0]
+        found.append(_missing("openings", message, {"open": unknown[:_NAMED]}))
+    return found
+
+
+def _missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    evidence = {"data": {"table": "inet %s" % table.NAME, **data}}
+    return detection("network_rules_missing", subject, RULES_SCOPE, [evidence], message=message)
+
+
+def _denied(nft: Nft, wanted: Policy, seen: Comparison, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Add who was denied and who was blocked to the result, and return the coverage."""
+    if seen.force is None:
+        return not_checked(DENIED_SCOPE, "The kernel has no table inet %s that would count." % table.NAME)
+    coverage = ScopeCoverage(DENIED_SCOPE)
+    try:
+        remembered = denied.read(nft, wanted, time.time())
+        result["packets_denied"], result["packets_blocked"] = denied.counted(nft, wanted)
+    except FirewallError as error:
+        return not_checked(DENIED_SCOPE, "%s." % str(error).rstrip("."))
+    for name in remembered.full:
+        reason = "it has room for %d, so that who else came is only counted" % table.MOST_KEPT
+        coverage.skip("set %s of table inet %s" % (name, table.NAME), reason)
+    coverage.examined = len(remembered.denied) + len(remembered.blocked)
+    result["denied"] = [_fields(one) for one in remembered.denied[:_SOURCES]]
+    result["blocked"] = [_fields(one) for one in remembered.blocked[:_SOURCES]]
+    result["detections"] += denied.detections(remembered, wanted.mode, DENIED_SCOPE)
+    return coverage.entry()
+
+
+def _fields(one: Denied) -> dict[str, t.Any]:
+    return one._asdict()
