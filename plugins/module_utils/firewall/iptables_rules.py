@@ -16,6 +16,8 @@ _VERDICTS = {"ACCEPT": "accept", "DROP": "deny", "REJECT": "deny", "RETURN": "re
 # Targets that let a packet go on.
 _NEUTRAL = ("LOG", "NFLOG", "MARK", "CONNMARK", "CT", "SET", "TCPMSS", "TOS", "DSCP", "AUDIT", "TRACE", "CONNSECMARK")
 _STATES = ("--state", "--ctstate")
+# Chains of the collection, which are no other firewall.
+OURS = "BULWARK_"
 _CHAIN = re.compile(r":(\S+) (\S+) \[")
 
 
@@ -44,6 +46,8 @@ def tables(text: str, family: str) -> list[Table]:
     found: list[Table] = []
     for line in text.splitlines():
         chain = _CHAIN.match(line)
+        if _is_ours(line):
+            continue
         if line.startswith("*"):
             found.append(Table(family, line[1:].strip()))
         elif chain and found:
@@ -56,6 +60,10 @@ def tables(text: str, family: str) -> list[Table]:
     # What nat refuses is not what comes in.
     used = [table for table in found if table.name != "nat" and "INPUT" in table.chains]
     return [table for table in used if table.chains["INPUT"] or table.policy != "ACCEPT"]
+
+
+def _is_ours(line: str) -> bool:
+    return line.startswith((":" + OURS, "-A " + OURS)) or (line.startswith("-A ") and " -j " + OURS in line)
 
 
 def _step(words: t.Sequence[str], packet: Packet, chains: t.Container[str]) -> Step:

@@ -9,13 +9,14 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.iptables import Iptables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 
 AUTO = "auto"
 # The one that is better comes first.
-_KINDS: t.Mapping[str, t.Callable[[], PacketFilter]] = {Nftables.name: Nftables}
+_KINDS: t.Mapping[str, t.Callable[[], PacketFilter]] = {Nftables.name: Nftables, Iptables.name: Iptables}
 NAMES = tuple(_KINDS)
 
 # A policy as the state has it, with what is noted beside it.

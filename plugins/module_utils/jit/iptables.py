@@ -1,0 +1,97 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Just-in-time access with iptables and ipset, for hosts without nftables: chains and sets of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import others, persist_chains
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own_chains import OwnChains
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import chains
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, disjoint
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
+
+
+class Iptables:
+    """See ``packet_filter.PacketFilter``."""
+
+    name = "iptables"
+
+    def __init__(self) -> None:
+        self._own = OwnChains(chains.NAME)
+        self.place = "chain %s" % self._own.names.top
+
+    def look(self) -> InForce | None:
+        return self._own.look()
+
+    def check(self, policy: Policy) -> None:
+        self._own.check(chains.rules(policy))
+
+    def propose(self, policy: Policy, seconds: int) -> str:
+        return self._own.propose(chains.rules(policy), seconds)
+
+    def confirm(self, policy: Policy, token: str) -> None:
+        self._own.confirm(chains.rules(policy), token)
+
+    def withdraw(self) -> None:
+        self._own.withdraw()
+
+    def compare(self, policy: Policy) -> Comparison:
+        return self._own.compare(chains.rules(policy))
+
+    def remove(self) -> bool:
+        return self._own.remove()
+
+    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
+        disjoint(open_ones, MOST_ELEMENTS)  # which what is open is compared by later
+        return chains.fill(open_ones, cut, now, self._own.versions)
+
+    def put(self, openings: str) -> None:
+        try:
+            self._own.sets.apply(openings)
+        except FirewallError:
+            for name in self._own.sets.names():
+                if name.startswith(self._own.names.prefix) and name.endswith("_new"):
+                    with contextlib.suppress(FirewallError):
+                        self._own.sets.apply("destroy %s\n" % name)
+            raise
+
+    def note(self, where: StateDirectory, book: Book, now: Now) -> None:
+        """Note nothing: sets are not forgotten with the rules."""
+
+    def opened(self, now: float) -> list[Rectangle]:
+        found = [self._own.sets.elements(chains.GRANTS[version]) for version in self._own.versions]
+        return [one for elements in found for one in chains.opened(elements, now)]
+
+    def attempts(self) -> list[Element]:
+        sets = self._own.sets
+        return [
+            one
+            for version in self._own.versions
+            for one in chains.attempts(sets.elements(chains.ATTEMPTS[version]), sets.elements(chains.LAST[version]))
+        ]
+
+    def lines(self, policy: Policy) -> list[str]:
+        return self._own.shown(chains.rules(policy))
+
+    def others(self) -> list[others.Other]:
+        return others.without_nft()
+
+    def is_forgetful(self, place: Place, policy: Policy) -> bool:
+        return persist_chains.differs(place, self._own, chains.rules(policy))
+
+    def remember(self, place: Place, policy: Policy, lock_timeout: float) -> Outcome:
+        return persist_chains.keep(place, self._own, chains.rules(policy), lock_timeout)
+
+    def forget(self, place: Place, lock_timeout: float) -> bool:
+        return persist_chains.forget(place, self._own, lock_timeout)
