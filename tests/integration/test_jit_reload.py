@@ -174,6 +174,32 @@ def test_what_is_open_in_tables_beside_is_open_there_again(site: Site) -> None:
         assert site.friend.connects(site.host, 22), "where there is none any more"
 
 
+@pytest.mark.parametrize("ending", [".nft", ".sh"])
+@pytest.mark.parametrize("content", [None, "add table inet bulwark_jit\n"])
+def test_what_would_not_lock_at_the_next_boot_is_found_before_that(
+    site: Site, ending: str, content: str | None
+) -> None:
+    site.lock()
+    file = site.state / "firewall" / f"bulwark_jit{ending}"
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    (found,) = site.info()["detections"]
+    assert (found["alert"], found["subject"]) == ("jit_policy_missing", "boot")
+    assert site.info()["in_force"], "it is now"
+    assert site.access()["changed"]
+    assert site.findings() == []
+
+
+def test_what_loads_the_rules_and_cannot_be_read_is_not_checked(site: Site) -> None:
+    site.lock()
+    (site.state / "firewall").chmod(0o777)
+    found = site.info()
+    assert [entry["status"] for entry in found["coverage"]] == ["partial", "checked"]
+    assert found["detections"] == []
+
+
 def test_nothing_is_noted_as_open_where_the_lock_was_taken_away(site: Site) -> None:
     site.lock()
     site.grant()

@@ -12,6 +12,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     backends,
@@ -83,7 +85,9 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
     result["detections"] += _drift(packets, seen, book)
     result["other_firewalls"] = beside.names(packets)
-    return [_policy_coverage(packets, policy, seen), _attempts(packets, seen, now, result)]
+    coverage = _policy_coverage(packets, policy, seen)
+    result["detections"] += _after_boot(packets, enforcing.place(params), policy, coverage)
+    return [coverage.entry(), _attempts(packets, seen, now, result)]
 
 
 def _without_policy(result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -102,12 +106,12 @@ def _without_policy(result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     return [scope.entry() for scope in found]
 
 
-def _policy_coverage(packets: PacketFilter, policy: Policy, seen: Kernel) -> dict[str, t.Any]:
+def _policy_coverage(packets: PacketFilter, policy: Policy, seen: Kernel) -> ScopeCoverage:
     coverage = ScopeCoverage(POLICY_SCOPE)
     coverage.examined = len(policy.locks)
     if seen.unsure:
         coverage.skip("rules of %s" % packets.place, "only their mark could be compared: %s" % seen.unsure)
-    return coverage.entry()
+    return coverage
 
 
 def _drift(packets: PacketFilter, seen: Kernel, book: Book) -> list[dict[str, t.Any]]:
@@ -120,6 +124,20 @@ def _drift(packets: PacketFilter, seen: Kernel, book: Book) -> list[dict[str, t.
         message = "The kernel lets somebody in whom nobody was granted it, or longer than that."
         found.append(_missing(packets, "openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
     return found
+
+
+def _after_boot(packets: PacketFilter, place: Place, policy: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
+    """Return that the ports are not locked after the next boot, where somebody has changed what would do that."""
+    try:
+        if not packets.is_forgetful(place, policy):
+            return []
+    except StateError as error:
+        coverage.skip("rules for the next boot", "they can't be read: %s" % error)
+        return []
+    message = (
+        "After the next boot this host's ports are not locked as the policy says: what loads the rules was changed."
+    )
+    return [_missing(packets, "boot", message, {"state": place.state_root, "units": place.units})]
 
 
 def _missing(packets: PacketFilter, subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
