@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 
-from tests.integration._jit import Site, listening, session, since_boot, site, talks
+from tests.integration._jit import Site, listening, session, since_boot, site, site_without_nft, talks
 from tests.support import network
 
 pytestmark = [
@@ -31,10 +31,13 @@ BOTH = (4, 6)
 TABLE = ("list", "table", "inet", "bulwark_jit")
 
 
-@pytest.fixture(name="site")
-def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
-    with site(tmp_path) as found:
+@pytest.fixture(name="site", params=["nftables", "iptables"])
+def _site(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> t.Iterator[Site]:
+    with (site if request.param == "nftables" else site_without_nft)(tmp_path) as found:
         yield found
+
+
+only_nftables = pytest.mark.parametrize("site", ["nftables"], indirect=True)
 
 
 def reached(client: network.Namespace, site: Site, port: int) -> list[int]:
@@ -100,7 +103,7 @@ def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site:
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert reached(site.friend, site, 22) == [4, 6]
-        time.sleep(max(0.0, end - since_boot() - 0.5))
+        time.sleep(max(0.0, end - site.way.grain - since_boot() - 0.5))
         assert site.friend.connects(site.host, 22), "half a second before its end it is open"
         time.sleep(max(0.0, end - since_boot() + 0.1))
         assert reached(site.friend, site, 22) == []
@@ -109,6 +112,7 @@ def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site:
         assert ended["ended"] - ended["opened"] == pytest.approx(3, abs=0.1)
 
 
+@only_nftables
 def test_a_table_that_is_loaded_again_keeps_the_time_that_is_left(site: Site) -> None:
     with listening(site.host, 22):
         site.lock()
@@ -166,7 +170,7 @@ def test_a_thousand_grants_at_once(site: Site) -> None:
         found = site.info()
         assert len(found["grants"]) == 1001
         assert found["detections"] == []
-        assert site.nft(*TABLE).count(" . tcp . 22 timeout") == 1001
+        assert site.way.openings() == 1001
         assert site.friend.connects(site.host, 22)
         assert site.stranger.connects(site.host, 22, 6)
         assert not site.stranger.connects(site.host, 22, 4)
@@ -246,7 +250,7 @@ def test_a_policy_that_nobody_confirms_falls_back(site: Site) -> None:
         assert not tried["confirmed"]
         assert reached(site.friend, site, 22) == []
         assert 0 < site.info()["trial_seconds_left"] <= 10
-        site.nft("add", "element", "inet", "bulwark_jit", "grants4", "{ 10.99.0.3 . tcp . 22 timeout 60s }")
+        site.way.open(site.stranger.address[4])
         while not site.friend.connects(site.host, 22):
             assert time.monotonic() - start < 12
         assert time.monotonic() - start > 8
@@ -283,11 +287,11 @@ def test_the_same_policy_again_changes_nothing_and_check_mode_never_does(site: S
     assert "lock 8000-8010 (both)" in shown["diff"]["after"]
     assert shown["diff"]["before"] == ""
     assert not site.state.exists()
-    assert site.nft("list", "ruleset") == ""
+    assert site.way.everything() == ""
 
     site.lock()
     grant = site.grant(id="request-1")
-    before = site.nft("--stateless", *TABLE)
+    before = site.way.rules()
     again = site.access()
     assert not again["changed"]
     assert again["trial"] is None
@@ -300,7 +304,7 @@ def test_the_same_policy_again_changes_nothing_and_check_mode_never_does(site: S
     assert changed["changed"]
     assert "at most 10800 s" in changed["diff"]["before"]
     assert "at most 600 s" in changed["diff"]["after"]
-    assert site.nft("--stateless", *TABLE) == before
+    assert site.way.rules() == before
     assert [one["id"] for one in site.info()["grants"]] == [grant["id"]]
 
     closed = site.grant(state="closed", id="request-1")
@@ -312,17 +316,15 @@ def test_the_same_policy_again_changes_nothing_and_check_mode_never_does(site: S
 
 
 def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
-    site.nft(
-        "-f", "-", given="table inet theirs { chain input { type filter hook input priority 0; tcp dport 9 drop; }; }"
-    )
-    before = site.nft("list", "ruleset")
+    site.way.others()
+    before = site.way.everything()
     with listening(site.host, 22):
         site.lock()
         opened = site.grant()
         removed = site.access(state="absent", ports=None)
         assert removed["changed"]
         assert removed["closed"] == [opened["id"]]
-        assert site.nft("list", "ruleset") == before
+        assert site.way.everything() == before
         assert reached(site.stranger, site, 22) == [4, 6]
         assert not site.access(state="absent", ports=None)["changed"]
         assert [entry["how"] for entry in site.info()["history"]] == ["closed"]
@@ -334,7 +336,7 @@ def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
 
 def test_what_the_policy_has_not_is_refused_on_the_host(site: Site) -> None:
     site.lock(ports=[{"port": "22", "sources": ["10.99.0.0/24"], "max_duration": 600}])
-    before = site.nft(*TABLE)
+    before = site.way.rules()
     for changes, message in (
         ({"ports": ["23"]}, "ports: TCP port 23 is not one that the policy locks; those are 22"),
         ({"protocol": "both"}, "ports: UDP port 22 is not one that the policy locks; those are none"),
@@ -347,7 +349,7 @@ def test_what_the_policy_has_not_is_refused_on_the_host(site: Site) -> None:
         assert (answer["failed"], answer["refused"], answer["msg"]) == (True, True, message)
     with pytest.raises(UsageError, match=r"sources: '10\.99\.1\.0/23' has more bits than its prefix is long"):
         site.grant(sources=["10.99.1.0/23"])
-    assert site.nft(*TABLE) == before
+    assert site.way.rules() == before
     assert site.info()["grants"] == []
 
 
@@ -398,6 +400,7 @@ def test_attempts_are_counted_and_are_an_alert(site: Site) -> None:
     assert [entry["status"] for entry in found["coverage"]] == ["checked", "checked"]
 
 
+@only_nftables
 @pytest.mark.parametrize(
     ("command", "subject"),
     [
@@ -425,6 +428,7 @@ def test_rules_that_somebody_changed_are_found_and_set_right(site: Site, command
     assert site.nft(*TABLE).count(" . tcp . 22 timeout") == 1
 
 
+@only_nftables
 def test_another_firewall_that_denies_it_is_named_and_nothing_is_opened(site: Site) -> None:
     theirs = "table inet theirs { chain input { type filter hook input priority 5; tcp dport 22 drop; }; }"
     site.nft("-f", "-", given=theirs)
@@ -459,7 +463,7 @@ def test_what_is_open_ends_with_the_boot(site: Site) -> None:
     site.grant()
     file = site.state / "jit" / "grants.json"
     file.write_text(file.read_text().replace(json.loads(file.read_text())["boot"], "an-earlier-one"))
-    site.nft("flush", "set", "inet", "bulwark_jit", "grants4")
+    site.way.close_all()
     found = site.info()
     assert found["grants"] == []
     assert [entry["how"] for entry in found["history"]] == ["rebooted"]
