@@ -53,11 +53,14 @@ def check(given: str) -> None:
         raise OutputError(_refusal(path, error)) from error
 
 
-def put(path: pathlib.Path, text: str, mode: int, same: t.Callable[[str, str], bool], *, dry: bool) -> bool:
+def put(
+    path: pathlib.Path, text: str, mode: int, same: t.Callable[[str, str], bool], *, dry: bool, what: str = "report"
+) -> bool:
     """Make the file hold ``text`` with these permissions, unless it does already; return whether it didn't.
 
-    same: whether an old text says the same as a new one. dry: change nothing. A symbolic link in the file's place is
-    replaced, never followed: the directory may be one that others can write to. Raises OutputError.
+    same: whether an old text says the same as a new one. dry: change nothing. what: it is, for errors. A symbolic link
+    in the file's place is replaced, never followed: the directory may be one that others can write to. Raises
+    OutputError.
     """
     try:
         found = _found(path)
@@ -67,12 +70,12 @@ def put(path: pathlib.Path, text: str, mode: int, same: t.Callable[[str, str], b
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _replace(path, text, mode)
     except OSError as error:
-        raise OutputError(_refusal(path, error)) from error
+        raise OutputError(_refusal(path, error, what)) from error
     return True
 
 
-def _refusal(path: pathlib.Path, error: OSError) -> str:
-    return f"the report cannot be written to {path}: {error.strerror or error}"
+def _refusal(path: pathlib.Path, error: OSError, what: str = "report") -> str:
+    return f"the {what} cannot be written to {path}: {error.strerror or error}"
 
 
 def _found(path: pathlib.Path) -> os.stat_result | None:
