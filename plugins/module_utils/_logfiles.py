@@ -205,6 +205,8 @@ def _digest(content: bytes) -> str:
 class Follower:
     """The files of one reader. missing: positions of files that are not there any more; skipped: what can't be read.
 
+    current: the paths of those that are written now.
+
     doubted: files and directories that others than root can change, and who; what was read there may not be all.
     """
 
@@ -215,6 +217,7 @@ class Follower:
         self.skipped: list[tuple[str, str]] = []
         self.doubted: dict[str, str] = {}
         self.missing: list[Position] = []
+        self.current: set[str] = set()
 
     def open(self, paths: t.Sequence[str]) -> list[LogFile]:
         """Return the log files, the oldest first, each with the place to go on.
@@ -250,6 +253,7 @@ class Follower:
     def _open_all(self, paths: t.Sequence[str]) -> list[LogFile]:
         opened = []
         found, current = _found(paths)
+        self.current = current
         # The newest, which come last.
         for path in found[-_MOST_FILES:]:
             try:

@@ -97,7 +97,9 @@ class Recording:
         options = {**common, "paths": None, "audit_paths": None, "first_days": 30}
         signed_in = sign_in_look.look(options, check_mode=True, places=places)
         known = catalogue.load()
-        for detection in (every := found["detections"] + signed_in["detections"]):
+        # In what was selected others' events are missing.
+        recorded = [one for one in found["detections"] if one["alert"] != "audit_events_missing"]
+        for detection in (every := recorded + signed_in["detections"]):
             detection["severity"] = detection["severity"] or known.alert(detection["alert"]).severity
         return Seen(every, found["audit_events"]["events"], log.read_text("utf-8", "backslashreplace"))
 

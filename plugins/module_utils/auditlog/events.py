@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Numbers, Serials
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT, WHOLE
 
 # A line may begin with the node it is from. The kernel's timestamps have three digits of milliseconds.
@@ -25,7 +26,11 @@ Match = t.Match[bytes]
 _LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
 _TIME = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
 _ANY = tuple(NEXT.groupindex[name] for name in ("first", "any", "any_s", "any_ms", "any_n"))
+_SECONDS, _SERIAL = _TIME[0], _TIME[2]
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
+
+# A line of another host, whose name is before it, has that host's number.
+_NUMBERED = b"type="
 
 # Where one of these comes first, the log is out of order, and the call is still to come.
 _NEVER_FIRST = frozenset((b"PROCTITLE", b"EOE", b"PATH", b"CWD", b"EXECVE"))
@@ -76,8 +81,9 @@ def event_of(whole: Match) -> Event:
 class Joiner:
     """Puts events together from chunks of whole lines. ``damaged``: how many lines were no records."""
 
-    def __init__(self, waiting: t.Sequence[str] = ()) -> None:
-        """waiting: as ``state`` returned it."""
+    def __init__(self, waiting: t.Sequence[str] = (), serials: Serials | None = None) -> None:
+        """waiting: as ``state`` returned it. serials: what is to know which events were there."""
+        self.serials = serials or Serials()
         self._pending: dict[bytes, list[bytes]] = {}
         self._pending_bytes = 0
         self._newest = 0
@@ -91,11 +97,12 @@ class Joiner:
 
     def copy(self) -> tuple[t.Any, ...]:
         pending = {identity: list(parts) for identity, parts in self._pending.items()}
-        return pending, self._pending_bytes, self._newest, self.damaged, self.cut
+        return pending, self._pending_bytes, self._newest, self.damaged, self.cut, self.serials.copy()
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
         """Let everything be as it was when it was copied."""
-        self._pending, self._pending_bytes, self._newest, self.damaged, self.cut = copied
+        self._pending, self._pending_bytes, self._newest, self.damaged, self.cut, serials = copied
+        self.serials.restore(serials)
 
     def state(self) -> list[str]:
         """Return the events that are not complete, for the next run."""
@@ -109,6 +116,8 @@ class Joiner:
     def found(self, chunk: bytes) -> t.Iterator[Event | Match]:  # noqa: C901 - it is what takes the time
         """Return the same, but those that ``wholes`` took apart as that left them."""
         pending, is_multiple = self._pending, _MULTIPLE.match
+        numbers = Numbers()
+        number = numbers.serials.append
         position = 0
         newest = first = milliseconds = serial = b""
         for found in NEXT.finditer(chunk):
@@ -116,13 +125,21 @@ class Joiner:
             if start != position:
                 self.damaged += _lines(chunk[position:start])
             position = end
-            identity, seconds = found.group(WHOLE, _TIME[0])
+            identity, seconds, serial = found.group(WHOLE, _SECONDS, _SERIAL)
             whole = identity is not None
-            if not whole:
+            if whole:
+                number(serial)
+            else:
                 first, identity, seconds, milliseconds, serial = found.group(*_ANY)
+                if chunk.startswith(_NUMBERED, start) and not first.startswith(b"DAEMON_"):
+                    number(serial)
+                    numbers.booted |= first == b"SYSTEM_BOOT"
+                elif first == b"DAEMON_START":
+                    numbers.starts.append((len(numbers.serials), int(seconds)))
             if seconds != newest:
                 newest = seconds
                 now = int(seconds)
+                numbers.times.append((len(numbers.serials) - 1, now))
                 if now > self._newest:
                     if pending:
                         # By the time before this event: its log may be a little out of order.
@@ -144,10 +161,12 @@ class Joiner:
                     yield self._joined(next(iter(pending), identity))
         if position != len(chunk):
             self.damaged += _lines(chunk[position:])
+        self.serials.take(numbers)
 
     def rest(self, now: float) -> t.Iterator[Event]:
         """Return the events to which nothing can come any more at a time, in seconds since the epoch."""
         self._newest = max(self._newest, int(now))
+        self.serials.settle(now)
         yield from self._late()
 
     def _late(self) -> t.Iterator[Event]:

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
@@ -49,6 +50,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     gc.set_threshold(_COLLECT_AFTER)
     try:
         run.read(paths, Deadline(params["time_budget"]))
+        run.count_missing(params["since"])
         if checkpoint.problem:
             scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
             run.reader.tally.add(
@@ -139,6 +141,26 @@ class _Run:
             file.modified,
             message=reason + ".",
         )
+
+    def count_missing(self, since: float | None) -> None:
+        """Say which events are not in the log, where that is one host's."""
+        # Those of several logs are numbered each for itself.
+        if len(self.follower.current) != 1:
+            return
+        (path,) = map(printable, self.follower.current)
+        found = missing(self.reader.lost, self.reader.events, since)
+        for sentence in found.sentences:
+            self._scope.skip(path, sentence)
+        for place, evidence in enumerate(evidences(found.alert)):
+            self.reader.tally.add(
+                "audit_events_missing",
+                path,
+                evidence,
+                min(hole.after for hole in found.alert),
+                max(hole.before for hole in found.alert),
+                count=found.events if place == 0 else 0,
+                message="%s." % sentence_of(found.alert),
+            )
 
     def close(self) -> None:
         self._pairs.close()

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Hole, Serials
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.telling import Judged, Told
@@ -54,7 +55,7 @@ class Reader:
         except (ValueError, KeyError, TypeError) as error:
             self._correlator = Correlator(compiled)
             self.problems.append("what correlations knew was given up: %s" % error)
-        self._joiner = Joiner(kept.get("pending", ()))
+        self._joiner = Joiner(kept.get("pending", ()), Serials(kept.get("serials")))
         processes = Processes(kept.get("processes", ()))
         self._processes = processes
         self._verdicts = Verdicts(self._rules, compiled, processes)
@@ -74,6 +75,11 @@ class Reader:
     def damaged(self) -> int:
         """How many lines were no audit records."""
         return self._joiner.damaged
+
+    @property
+    def lost(self) -> list[Hole]:
+        """What was recorded, and is not in the log, which has to be one host's from beginning to end."""
+        return self._joiner.serials.lost
 
     @property
     def commands(self) -> int:
@@ -153,6 +159,7 @@ class Reader:
         return {
             "version": _STATE_VERSION,
             "pending": self._joiner.state(),
+            "serials": self._joiner.serials.state(),
             "processes": self._processes.state(),
             "correlations": _made(self._correlator.state(self.last_time)),
             "last_time": self.last_time,
