@@ -86,7 +86,8 @@ SESSIONS: t.Final[t.Mapping[str, str]] = {
         sudo sed -i 's/^#MaxAuthTries.*/MaxAuthTries 4/' /etc/ssh/sshd_config
         sudo sshd -t; sudo kill -HUP "$(cat /run/sshd.pid)"
         ssh-keygen -q -t ed25519 -N '' -f ./deploy; ssh-keygen -lf ./deploy.pub
-        ssh-keyscan -p @SSH@ 127.0.0.1
+        # It listens again when it has started itself anew.
+        for attempt in 1 2 3 4 5; do ssh-keyscan -p @SSH@ 127.0.0.1 && break; sleep 1; done
     """,
     "backup": r"""
         mkdir -p notes copy; date > notes/today
@@ -159,6 +160,10 @@ MACHINE: t.Final[t.Mapping[str, str]] = {
         docker logs @NAME@; docker top @NAME@; docker stats --no-stream @NAME@; docker inspect @NAME@
         docker restart --time 0 @NAME@
         docker commit @NAME@ @NAME@:test; docker rmi @NAME@:test
+        # Layers are unpacked as when an image is pulled: a whole system's accounts, units and setuid programs.
+        docker exec @NAME@ tar -C / -c bin etc root usr/bin usr/sbin usr/lib/systemd var/spool > layer
+        docker import layer @NAME@:imported; docker save --output image @NAME@:imported
+        docker rmi @NAME@:imported; docker load --input image; docker rmi @NAME@:imported
         docker rm --force @NAME@
     """,
 }
