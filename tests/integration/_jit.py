@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import access, look, opening, options
 
-from tests.support import commands, network
+from tests.support import commands, network, require
 
 PORTS: list[dict[str, t.Any]] = [
     {"port": "22"},
@@ -71,24 +71,28 @@ class Iptables:
 
     name = "iptables"
     grain = 1.0
-    programs = ("ipset", "unshare", "true", "conntrack", "sh")
 
     def __init__(self, host: network.Namespace, variant: str) -> None:
         self._host = host
-        self.variant = variant
+        self._variant = variant
+        self.programs = pathlib.Path()
         self.families = (f"iptables-{variant}", f"ip6tables-{variant}")
 
     def programs_in(self, directory: pathlib.Path) -> None:
         """Make a directory of the programs that such a host has."""
+        self.programs = directory
         directory.mkdir()
-        for name in self.programs:
-            (directory / name).symlink_to(commands.find(name) or name)
+        for name in ("ipset", "unshare", "true"):
+            self.install(name)
         for family in ("iptables", "ip6tables"):
             for end in ("", "-save", "-restore"):
-                (directory / f"{family}{end}").symlink_to(commands.find(f"{family}-{self.variant}{end}") or "")
+                (directory / f"{family}{end}").symlink_to(commands.find(f"{family}-{self._variant}{end}") or "")
                 for variant in ("legacy", "nft"):
                     real = commands.find(f"{family}-{variant}{end}") or ""
                     (directory / f"{family}-{variant}{end}").symlink_to(real)
+
+    def install(self, name: str) -> None:
+        (self.programs / name).symlink_to(commands.find(name) or name)
 
     def rules(self) -> str:
         return _without_what_changes(self._saved() + self._host.run("ipset", "save"))
@@ -198,6 +202,7 @@ def site(directory: pathlib.Path) -> t.Iterator[Site]:
 @contextlib.contextmanager
 def site_without_nft(directory: pathlib.Path, variant: str = "legacy") -> t.Iterator[Site]:
     """Give a host that has iptables and ipset alone, as far as the modules can see."""
+    require("command:ipset", f"command:iptables-{variant}", "command:ip6tables", "command:unshare")
     with site(directory) as found, pytest.MonkeyPatch.context() as patch:
         found.way = Iptables(found.host, variant)
         found.way.programs_in(directory / "programs")

@@ -66,12 +66,12 @@ def rehearsed(sets: str, rules: t.Mapping[int, Lines], timeout: float = 30.0) ->
     for version, lines in rules.items():
         script.append(_fed(PROGRAMS[version] + "-restore --noflush", transactions(lines)))
     script += ["%s-save -t %s || exit\n" % (PROGRAMS[version], table) for version, table in parts]
-    return dict(zip(parts, parsed(alone(("/bin/sh", "-s"), timeout, "".join(script)))))
+    return dict(zip(parts, parsed(alone(("/bin/sh", "-s"), timeout, "".join(script), "iptables"))))
 
 
-def alone(command: t.Sequence[str], timeout: float = 30.0, text: str | None = None) -> str:
-    """Run a command in a network of its own. FirewallError."""
-    return run(("unshare", "--net", "--", *command), timeout, text)
+def alone(command: t.Sequence[str], timeout: float = 30.0, text: str | None = None, name: str | None = None) -> str:
+    """Run a command in a network of its own. name: for the sentence when it fails. FirewallError."""
+    return run(("unshare", "--net", "--", *command), timeout, text, name)
 
 
 def _fed(command: str, text: str) -> str:
@@ -99,8 +99,11 @@ def parsed(text: str) -> list[Chains]:
     return found
 
 
-def run(command: t.Sequence[str], timeout: float, text: str | None = None) -> str:
-    """Run one of the programs, again while another one holds the lock on the rules. FirewallError."""
+def run(command: t.Sequence[str], timeout: float, text: str | None = None, name: str | None = None) -> str:
+    """Run one of the programs, again while another one holds the lock on the rules. FirewallError.
+
+    name: of the program for people, where it is not the first word of the command.
+    """
     given = None if text is None else text.encode("ascii")
     end = time.monotonic() + timeout
     while True:
@@ -114,7 +117,7 @@ def run(command: t.Sequence[str], timeout: float, text: str | None = None) -> st
             break
         time.sleep(_PAUSE)
     if completed.returncode:
-        raise FirewallError(explain(command[0], completed.stderr.decode("utf-8", "replace")))
+        raise FirewallError(explain(name or command[0], completed.stderr.decode("utf-8", "replace")))
     return completed.stdout.decode("utf-8", "replace")
 
 

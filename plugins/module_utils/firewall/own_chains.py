@@ -57,13 +57,12 @@ class OwnChains:
 
     def check(self, rules: ChainRules) -> None:
         """Raise FirewallError when the kernel would refuse the rules, as far as that can be told beforehand."""
+        self.there()  # which says what is missing
         try:
             iptables.alone(("true",))
         except FirewallError:
-            # A container may not have a network of its own to try them in.
-            self.there()
-        else:
-            self._rehearsed(rules)
+            return  # a container may have no network of its own to try them in
+        self._rehearsed(rules)
 
     def shown(self, rules: ChainRules) -> list[str]:
         """Return the rules for people."""

@@ -34,16 +34,16 @@ def differs(place: Place, own: OwnChains, rules: ChainRules) -> bool:
 def keep(place: Place, own: OwnChains, rules: ChainRules, lock_timeout: float = 60.0) -> Outcome:
     """Let the rules be there after a boot. They are in force already: what fails here is a note, not an error."""
     try:
-        unit = _wanted_unit(place, own)
+        wanted = _wanted_unit(place, own)
     except StateError as error:
         return boot.failed(error)
-    return boot.keep(place, _files(own, rules), unit, lock_timeout)
+    return boot.keep(place, _files(own, rules), wanted, lock_timeout)
 
 
 def forget(place: Place, own: OwnChains, lock_timeout: float = 60.0) -> bool:
     """Remove files and unit; return whether one was there. Raises StateError."""
     names = [own.name + ending for ending in (_SETS, *_RULES.values())]
-    return boot.forget(place, names, _unit(own, ()), lock_timeout)
+    return boot.forget(place, names, unit(own, ()), lock_timeout)
 
 
 def commands(place: Place, own: OwnChains, programs: t.Mapping[str, str]) -> list[str]:
@@ -68,9 +68,10 @@ def _wanted_unit(place: Place, own: OwnChains) -> Unit | None:
     """Return the unit for this host, None where nothing could load the rules. Raises StateError."""
     names = ["ipset", *(PROGRAMS[version] + end for version in own.versions for end in ("", "-restore"))]
     programs = {name: path for name, path in ((name, boot.program(name)) for name in names) if path}
-    return _unit(own, commands(place, own, programs)) if len(programs) == len(names) else None
+    return unit(own, commands(place, own, programs)) if len(programs) == len(names) else None
 
 
-def _unit(own: OwnChains, some: t.Sequence[str]) -> Unit:
+def unit(own: OwnChains, some: t.Sequence[str]) -> Unit:
+    """Return the unit with some commands."""
     name = "bulwark-firewall-%s-iptables.service" % own.name.replace("bulwark_", "", 1)
     return Unit(name, "chain %s" % own.names.top, "man:iptables(8) man:ipset(8)", some, _BESIDE)

@@ -20,8 +20,8 @@ def result(before: Placed, wanted: Placed, seen: Kernel | None) -> dict[str, t.A
     same = before is not None and wanted is not None and before[0] == wanted[0]
     moves = before is not None and wanted is not None and before[1].name != wanted[1].name
     problem = seen.problem if seen else None
-    if before is not None and moves:
-        problem = "it was in %s, and the host has a better way" % before[1].name
+    if before is not None and wanted is not None and moves:
+        problem = "it was in %s, and is to be in %s" % (before[1].name, wanted[1].name)
     there = seen is None or moves or (seen.force is not None and (not same or seen.problem is None))
     return {
         "policy": wanted[0].fields() if wanted else None,
