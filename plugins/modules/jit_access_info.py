@@ -14,7 +14,7 @@ description:
   - Returns the policy of just-in-time access that M(bulwark.servers.jit_access) has set on a Linux host, what is open
     and for how long, what was open before, and who tried to reach a locked port.
   - Finds where the kernel does otherwise than the policy says, because somebody has removed or changed the rules, or
-    has opened a port beside them.
+    has opened a port beside them, and where it would do so after the next boot.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -64,7 +64,8 @@ in_force:
 grants_in_force:
   description:
     - Whether the kernel has everything open that is in RV(grants). It has not after somebody has flushed all rules;
-      M(bulwark.servers.jit_access) brings openings back, each with the time that is left of it.
+      M(bulwark.servers.jit_access), and M(bulwark.servers.jit_grant) with the same O(bulwark.servers.jit_grant#module:id),
+      bring openings back, each with the time that is left of it.
   type: bool
   returned: success
 trial_seconds_left:

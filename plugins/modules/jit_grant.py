@@ -29,8 +29,8 @@ attributes:
   idempotent:
     support: partial
     details:
-      - With O(id), what is open under it stays as it is. Without one, the same request again begins anew, and replaces
-        what is open.
+      - With O(id), what is open under it stays as it is, and is opened again for the time that is left where somebody
+        has flushed the rules. Without one, the same request again begins anew, and replaces what is open.
 options:
   state:
     description:

@@ -78,12 +78,13 @@ def test_ranges_prefixes_and_udp(site: Site) -> None:
         assert not stranger.sends(host, sockets[6, "udp", 8004], 6)
 
 
-def test_an_opening_of_tcp_opens_no_udp(site: Site) -> None:
+@pytest.mark.parametrize("version", BOTH)
+def test_an_opening_of_tcp_opens_no_udp(site: Site, version: int) -> None:
     with listening(site.host, 8004, udp=(8004,)) as sockets:
         site.lock()
-        site.grant(ports=["8004"])
-        assert site.friend.connects(site.host, 8004)
-        assert not site.friend.sends(site.host, sockets[4, "udp", 8004])
+        site.grant(ports=["8004"], sources=[site.friend.address[version]])
+        assert site.friend.connects(site.host, 8004, version)
+        assert not site.friend.sends(site.host, sockets[version, "udp", 8004], version)
 
 
 def _opens_and_waits(site: Site, seconds: float, told: t.Any) -> None:
@@ -132,48 +133,49 @@ def test_a_table_that_is_loaded_again_keeps_the_time_that_is_left(site: Site) ->
         assert not site.friend.connects(site.host, 22), "nothing has made it longer"
 
 
-def test_overlapping_grants_open_what_each_of_them_does(site: Site) -> None:
+@pytest.mark.parametrize("version", BOTH)
+def test_overlapping_grants_open_what_each_of_them_does(site: Site, version: int) -> None:
+    everybody, some = ("10.99.0.0/24", "10.99.0.0/29") if version == 4 else ("fd99::/64", "fd99::/125")
     with listening(site.host, 22, 8000):
         site.lock()
-        site.grant(sources=["10.99.0.0/24"], for_whom="all")
-        end = site.ending(2, sources=["10.99.0.0/29"], for_whom="some")
-        site.grant(ports=["22", "8000-8005"], for_whom="ada")
-        assert site.friend.connects(site.host, 8000)
-        assert not site.stranger.connects(site.host, 8000)
+        site.grant(sources=[everybody], for_whom="all")
+        end = site.ending(2, sources=[some], for_whom="some")
+        site.grant(ports=["22", "8000-8005"], sources=[site.friend.address[version]], for_whom="ada")
+        assert site.friend.connects(site.host, 8000, version)
+        assert not site.stranger.connects(site.host, 8000, version)
         time.sleep(max(0.0, end - since_boot() + 0.1))
-        assert site.stranger.connects(site.host, 22), "the longer one still holds"
+        assert site.stranger.connects(site.host, 22, version), "the longer one still holds"
         (open_for_all,) = [one for one in site.info()["grants"] if one["for_whom"] == "all"]
         site.grant(state="closed", id=open_for_all["id"])
-        assert not site.stranger.connects(site.host, 22)
-        assert site.friend.connects(site.host, 22)
-        assert site.friend.connects(site.host, 8000)
+        assert not site.stranger.connects(site.host, 22, version)
+        assert site.friend.connects(site.host, 22, version)
+        assert site.friend.connects(site.host, 8000, version)
         assert site.findings() == [("jit_locked_port_attempts", "tcp/22"), ("jit_locked_port_attempts", "tcp/8000")]
 
 
-def test_a_thousand_grants_at_once(site: Site) -> None:
+@pytest.mark.parametrize("version", BOTH)
+def test_a_thousand_grants_at_once(site: Site, version: int) -> None:
     with listening(site.host, 22):
         site.lock()
-        site.grant()
-        site.grant(sources=["2001:db8::1"], for_whom="bob")
+        site.grant(sources=[site.friend.address[version]])
         file = site.state / "jit" / "grants.json"
         book = json.loads(file.read_text())
-        four, six = book["open"]
-        for number in range(499):
+        (first,) = book["open"]
+        for number in range(999):
             high, low = divmod(number, 250)
-            book["open"].append({**four, "id": f"four-{number}", "sources": [f"10.{high}.{low}.0/28"]})
-            book["open"].append({**six, "id": f"six-{number}", "sources": [f"2001:db8:{number + 1:x}::/64"]})
+            prefix = f"10.{high}.{low}.0/28" if version == 4 else f"2001:db8:{number + 1:x}::/64"
+            book["open"].append({**first, "id": f"grant-{number}", "sources": [prefix]})
         file.write_text(json.dumps(book))
         # The next one puts all of them into the kernel, in one transaction.
         start = time.monotonic()
-        site.grant(sources=[site.stranger.address[6]], for_whom="eve")
+        site.grant(sources=[site.stranger.address[version]], for_whom="eve")
         seconds = time.monotonic() - start
         found = site.info()
         assert len(found["grants"]) == 1001
         assert found["detections"] == []
         assert site.way.openings() == 1001
-        assert site.friend.connects(site.host, 22)
-        assert site.stranger.connects(site.host, 22, 6)
-        assert not site.stranger.connects(site.host, 22, 4)
+        for client in (site.friend, site.stranger):
+            assert [each for each in BOTH if client.connects(site.host, 22, each)] == [version]
         assert seconds < 30
 
 
@@ -207,16 +209,17 @@ def _send_twice(client: socket.socket) -> None:
         client.sendall(b"still there?")
 
 
-def test_who_ignores_that_it_was_cut_stays_cut(site: Site) -> None:
+@pytest.mark.parametrize("version", BOTH)
+def test_who_ignores_that_it_was_cut_stays_cut(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
         site.lock(ports=[{"port": "22", "cut": True}])
-        opened = site.grant()
-        with session(site.friend, site.host, sockets[4, 22], 4) as (client, server):
+        opened = site.grant(sources=[site.friend.address[version]])
+        with session(site.friend, site.host, sockets[version, 22], version) as (client, server):
             assert talks(client, server)
             site.friend.run(
                 "nft",
-                "add table ip deaf; add chain ip deaf input { type filter hook input priority 0; };"
-                " add rule ip deaf input tcp flags rst drop",
+                "add table inet deaf; add chain inet deaf input { type filter hook input priority 0; };"
+                " add rule inet deaf input tcp flags rst drop",
             )
             site.grant(state="closed", id=opened["id"])
             assert not talks(client, server)
@@ -227,14 +230,15 @@ def test_who_ignores_that_it_was_cut_stays_cut(site: Site) -> None:
             assert not talks(client, server)
 
 
-def test_cutting_works_when_somebody_closes_it_too_and_not_for_another_source(site: Site) -> None:
+@pytest.mark.parametrize("version", BOTH)
+def test_cutting_works_when_somebody_closes_it_too_and_not_for_another_source(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
         site.lock(ports=[{"port": "22", "cut": True}])
-        site.grant()
-        other = site.grant(sources=[site.stranger.address[4]], for_whom="bob")
+        site.grant(sources=[site.friend.address[version]])
+        other = site.grant(sources=[site.stranger.address[version]], for_whom="bob")
         with (
-            session(site.friend, site.host, sockets[4, 22], 4) as cut,
-            session(site.stranger, site.host, sockets[4, 22], 4) as kept,
+            session(site.friend, site.host, sockets[version, 22], version) as cut,
+            session(site.stranger, site.host, sockets[version, 22], version) as kept,
         ):
             site.grant(state="closed", for_whom="ada")
             assert not talks(*cut)
@@ -365,15 +369,17 @@ def test_a_newer_request_replaces_the_older_one(site: Site) -> None:
     assert found["detections"] == []
 
 
-def test_a_new_policy_closes_what_it_does_not_allow_and_leaves_the_rest(site: Site) -> None:
+@pytest.mark.parametrize("version", BOTH)
+def test_a_new_policy_closes_what_it_does_not_allow_and_leaves_the_rest(site: Site, version: int) -> None:
+    sources = [site.friend.address[version]]
     with listening(site.host, 22, 8000):
         site.lock()
-        site.grant()
-        gone = site.grant(ports=["8000"])
-        changed = site.lock(ports=[{"port": "22"}, {"port": "8000", "sources": ["10.0.0.0/24"]}])
+        site.grant(sources=sources)
+        gone = site.grant(ports=["8000"], sources=sources)
+        changed = site.lock(ports=[{"port": "22"}, {"port": "8000", "sources": ["10.0.0.0/24", "fd98::/64"]}])
         assert changed["closed"] == [gone["id"]]
-        assert site.friend.connects(site.host, 22)
-        assert not site.friend.connects(site.host, 8000)
+        assert site.friend.connects(site.host, 22, version)
+        assert not site.friend.connects(site.host, 8000, version)
 
 
 def test_attempts_are_counted_and_are_an_alert(site: Site) -> None:

@@ -32,14 +32,16 @@ _SECONDS = 20
 
 
 class Team:
-    """A controller in the friend's place, and the host with sshd."""
+    """A controller in the friend's place, and the host with sshd. version: of IP, by which they speak."""
 
-    def __init__(self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str) -> None:
-        self.site = found
+    def __init__(
+        self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str, version: int
+    ) -> None:
+        self.site, self.version = found, version
         self._controller = controller
         self._directory = directory
         self._inventory = directory / "inventory.json"
-        address = found.host.address[4]
+        address = found.host.address[version]
         # A master connection is kept, as it is by default: the proof must not go through it.
         options = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=2"
         self._variables: dict[str, t.Any] = {
@@ -109,7 +111,10 @@ class Team:
 
 
 @pytest.fixture
-def team(tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]) -> t.Iterator[Team]:
+def team(
+    tmp_path: pathlib.Path, controller: t.Callable[[str], Controller], request: pytest.FixtureRequest
+) -> t.Iterator[Team]:
+    version = getattr(request, "param", 4)
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(site(tmp_path))
         # The path of a socket is short.
@@ -119,7 +124,7 @@ def team(tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]) -> t
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
         configuration = {
             "Port": "22",
-            "ListenAddress": found.host.address[4],
+            "ListenAddress": found.host.address[version],
             "HostKey": tmp_path / "host_key",
             "AuthorizedKeysFile": tmp_path / "key.pub",
             "PidFile": "none",
@@ -134,8 +139,8 @@ def team(tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]) -> t
             server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stack.callback(server.wait)
         stack.callback(server.terminate)
-        _until(lambda: found.friend.connects(found.host, 22))
-        yield Team(found, controller("2.20"), tmp_path, sockets)
+        _until(lambda: found.friend.connects(found.host, 22, version))
+        yield Team(found, controller("2.20"), tmp_path, sockets, version)
 
 
 def _until(condition: t.Callable[[], bool]) -> None:
@@ -145,12 +150,13 @@ def _until(condition: t.Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
-    address = team.site.friend.address[4]
+    address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     code, said = team.run(
         {"ansible.builtin.ping": None},
         team.lock(always=[address]),
-        team.grant(sources=["10.99.0.3"], for_whom="ada", reason="a ticket"),
+        team.grant(sources=[stranger], for_whom="ada", reason="a ticket"),
         {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
         team.show("looked"),
     )
@@ -160,9 +166,9 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     assert team.shown["capability"] == "jit_access"
     assert [one["for_whom"] for one in team.shown["grants"]] == ["ada"]
     assert team.shown["findings"] == []
-    assert team.site.stranger.connects(team.site.host, 22)
+    assert team.site.stranger.connects(team.site.host, 22, team.version)
     team.site.grant(state="closed", for_whom="ada")
-    assert not team.site.stranger.connects(team.site.host, 22)
+    assert not team.site.stranger.connects(team.site.host, 22, team.version)
 
     # Again nothing changes, and who tried is a finding.
     code, said = team.run(
@@ -175,9 +181,10 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     assert code == 0, said
     (finding,) = team.shown["findings"]
     assert finding["metadata"]["event_code"] == "jit_locked_port_attempts"
-    assert finding["evidences"][0]["src_endpoint"]["ip"] == "10.99.0.3"
+    assert finding["evidences"][0]["src_endpoint"]["ip"] == stranger
 
 
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     start = time.monotonic()
     code, said = team.run(
@@ -193,19 +200,20 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
     assert team.shown["msg"].endswith("or open a port for it with bulwark.servers.jit_grant first.")
     assert time.monotonic() - start > 10
-    assert team.site.stranger.connects(team.site.host, 22)
+    assert team.site.stranger.connects(team.site.host, 22, team.version)
     assert team.site.info()["policy"] is None
 
 
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_a_controller_that_vanishes_leaves_no_lock_behind(team: Team) -> None:
     process = team.start([team.lock()])
     try:
-        _until(lambda: not team.site.stranger.connects(team.site.host, 22))
+        _until(lambda: not team.site.stranger.connects(team.site.host, 22, team.version))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    _until(lambda: team.site.stranger.connects(team.site.host, 22))
-    assert team.site.friend.connects(team.site.host, 22)
+    _until(lambda: team.site.stranger.connects(team.site.host, 22, team.version))
+    assert team.site.friend.connects(team.site.host, 22, team.version)
     assert team.site.info()["policy"] is None
 
 
