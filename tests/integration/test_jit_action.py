@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
+from tests.integration import _team
 from tests.integration._jit import Site, site
-from tests.support import commands, paths
+from tests.integration._team import until
+from tests.support import paths
 from tests.support.controllers import Controller
 
 pytestmark = [
@@ -28,61 +27,15 @@ pytestmark = [
     pytest.mark.xdist_group("firewall"),
 ]
 
-_SECONDS = 20
 
-
-class Team:
-    """A controller in the friend's place, and the host with sshd. version: of IP, by which they speak."""
+class Team(_team.Team):
+    """It locks and opens ports."""
 
     def __init__(
         self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str, version: int
     ) -> None:
+        super().__init__(found.host, found.friend, controller, directory, sockets, version)
         self.site, self.version = found, version
-        self._controller = controller
-        self._directory = directory
-        self._inventory = directory / "inventory.json"
-        address = found.host.address[version]
-        # A master connection is kept, as it is by default: the proof must not go through it.
-        options = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=2"
-        self._variables: dict[str, t.Any] = {
-            "ansible_host": address,
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(directory / "key"),
-            "ansible_ssh_common_args": options,
-            "ansible_python_interpreter": "/usr/bin/python3",
-        }
-        self._environment = {
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=15s",
-            "ANSIBLE_NOCOLOR": "1",
-        }
-
-    def prepare(self, tasks: t.Sequence[t.Mapping[str, t.Any]], **variables: t.Any) -> list[str]:
-        """Return the command that runs tasks on the host."""
-        hosts = {"all": {"hosts": {"web": {**self._variables, **variables}}}}
-        self._inventory.write_text(json.dumps(hosts))
-        playbook = self._directory / "play.json"
-        playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}]))
-        return [self._controller.program("ansible-playbook"), "-i", str(self._inventory), str(playbook)]
-
-    def start(self, tasks: t.Sequence[t.Mapping[str, t.Any]], **variables: t.Any) -> subprocess.Popen[str]:
-        command = self.prepare(tasks, **variables)
-        environment = {**os.environ, **self._environment, "ANSIBLE_COLLECTIONS_PATH": str(paths.COLLECTIONS)}
-        with self.site.friend.entered():
-            return subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-
-    def run(self, *tasks: t.Mapping[str, t.Any], **variables: t.Any) -> tuple[int, str]:
-        process = self.start(tasks, **variables)
-        said, _nothing = process.communicate(timeout=180)
-        return process.returncode, said
 
     def lock(self, **options: t.Any) -> dict[str, t.Any]:
         fields = {"ports": [{"port": 22}], "state_dir": str(self.site.state), "confirm_within": 10, **options}
@@ -92,65 +45,16 @@ class Team:
         fields = {"ports": [22], "state_dir": str(self.site.state), **options}
         return {"bulwark.servers.jit_grant": fields, "register": "opened"}
 
-    def show(self, name: str) -> dict[str, t.Any]:
-        """Return a task that writes a registered result where ``result`` reads it."""
-        return {
-            "ansible.builtin.copy": {
-                "content": "{{ %s | to_json }}" % name,
-                "dest": str(self._directory / "shown.json"),
-            },
-            "delegate_to": "localhost",
-            "connection": "local",
-            "vars": {"ansible_connection": "local"},
-        }
-
-    @property
-    def shown(self) -> dict[str, t.Any]:
-        found: dict[str, t.Any] = json.loads((self._directory / "shown.json").read_text())
-        return found
-
 
 @pytest.fixture
 def team(
     tmp_path: pathlib.Path, controller: t.Callable[[str], Controller], request: pytest.FixtureRequest
 ) -> t.Iterator[Team]:
     version = getattr(request, "param", 4)
-    with contextlib.ExitStack() as stack:
-        found = stack.enter_context(site(tmp_path))
-        # The path of a socket is short.
-        sockets = tempfile.mkdtemp(prefix="bw-")
-        stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        for name in ("key", "host_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
-        configuration = {
-            "Port": "22",
-            "ListenAddress": found.host.address[version],
-            "HostKey": tmp_path / "host_key",
-            "AuthorizedKeysFile": tmp_path / "key.pub",
-            "PidFile": "none",
-            "UsePAM": "no",
-            "StrictModes": "no",
-            "PermitRootLogin": "yes",
-        }
-        (tmp_path / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in configuration.items()))
-        os.makedirs("/run/sshd", exist_ok=True)
-        with found.host.entered():
-            command = [commands.find("sshd") or "sshd", "-D", "-e", "-f", str(tmp_path / "sshd_config")]
-            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stack.callback(server.wait)
-        stack.callback(server.terminate)
-        _until(lambda: found.friend.connects(found.host, 22, version))
+    with site(tmp_path) as found, _team.sshd(found.host, found.friend, tmp_path, version) as sockets:
         yield Team(found, controller("2.20"), tmp_path, sockets, version)
 
 
-def _until(condition: t.Callable[[], bool]) -> None:
-    end = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)
-
-
-@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     code, said = team.run(
@@ -208,11 +112,11 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
 def test_a_controller_that_vanishes_leaves_no_lock_behind(team: Team) -> None:
     process = team.start([team.lock()])
     try:
-        _until(lambda: not team.site.stranger.connects(team.site.host, 22, team.version))
+        until(lambda: not team.site.stranger.connects(team.site.host, 22, team.version))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    _until(lambda: team.site.stranger.connects(team.site.host, 22, team.version))
+    until(lambda: team.site.stranger.connects(team.site.host, 22, team.version))
     assert team.site.friend.connects(team.site.host, 22, team.version)
     assert team.site.info()["policy"] is None
 

@@ -144,7 +144,8 @@ def _tcp_flags(content: t.Any, packet: Packet) -> bool | None:
     mask, wanted = _flag_names(parts[1]), _flag_names(content["right"])
     if mask is None or wanted is None:
         return None
-    return (({"syn"} & mask) == wanted) == (content["op"] == "==")
+    equal = ({"syn"} & mask) == wanted
+    return equal if content["op"] == "==" else not equal
 
 
 def _flag_names(value: t.Any) -> set[str] | None:
