@@ -28,7 +28,17 @@ pytestmark = [
     pytest.mark.xdist_group("firewall"),
 ]
 
-BOTH = (4, 6)
+BESIDE = """
+table inet bulwark_network {
+    set grants4 { type ipv4_addr . inet_proto . inet_service; flags interval,timeout; }
+    set grants6 { type ipv6_addr . inet_proto . inet_service; flags interval,timeout; }
+    chain input {
+        type filter hook input priority 5;
+        ip saddr . meta l4proto . th dport @grants4 accept
+        tcp flags syn tcp dport 22 drop
+    }
+}
+"""
 
 
 @pytest.fixture(name="site", params=["legacy"])
@@ -244,6 +254,44 @@ def test_an_iptables_that_is_busy_is_waited_for(site: Site) -> None:
         timer.join()
     assert time.monotonic() - start > 1
     assert site.info()["in_force"]
+
+
+def test_rules_of_the_other_variant_are_told_of(site: Site) -> None:
+    site.lock()
+    for family in ("iptables", "ip6tables"):
+        for end in ("", "-save", "-restore"):
+            program = way(site).programs / f"{family}{end}"
+            program.unlink()
+            program.symlink_to(f"{family}-nft{end}")
+    assert site.findings() == [("jit_policy_missing", "policy")]
+    for changes in ({}, {"state": "absent", "ports": None}):
+        with pytest.raises(FirewallError, match="is used by rules that iptables does not show: look for them with"):
+            site.access(**changes)
+    with listening(site.host, 22):
+        assert reached(site.stranger, site, 22) == []
+
+
+def test_what_is_opened_is_open_in_tables_of_ours_beside_it(site: Site) -> None:
+    site.host.run("nft", "-f", "-", given=BESIDE)
+    way(site).install("nft")
+    with listening(site.host, 22):
+        site.lock(backend="iptables")
+        assert reached(site.friend, site, 22) == []
+        opened = site.grant()
+        assert site.friend.connects(site.host, 22)
+        site.grant(state="closed", id=opened["id"])
+        assert not site.friend.connects(site.host, 22)
+        assert "10.99.0.2" not in site.nft("list", "ruleset")
+
+
+def test_a_look_uses_nothing_that_the_host_does_not(site: Site) -> None:
+    names = [pathlib.Path(f"/proc/thread-self/net/{name}_tables_names") for name in ("ip", "ip6")]
+    with site.host.entered():
+        before = [name.read_text() for name in names]
+    assert site.info()["policy"] is None
+    assert not site.access(state="absent", ports=None)["changed"]
+    with site.host.entered():
+        assert [name.read_text() for name in names] == before == ["", ""]
 
 
 def test_a_host_without_ipv6_is_locked_with_what_it_has(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
@@ -14,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 # An entry is written in about 60 bytes, and the largest set of ours holds 131,072.
 _MOST_OUTPUT = 1 << 26
 _LONGEST_MESSAGE = 300
+_REFERENCES = re.compile(r"^References: [1-9]", re.MULTILINE)
 # What ipset says where the kernel has no such thing as sets.
 _NO_KERNEL = ("Cannot open session to kernel", "Kernel support", "Invalid argument: Kernel")
 
@@ -45,6 +47,10 @@ class IpSet:
         """Return what is in a set that is there; what is expired is not. left is None where an element stays."""
         found = (element(line) for line in self._run(["save", name]).splitlines())
         return [one for one in found if one is not None]
+
+    def is_used(self, name: str) -> bool:
+        """Say whether rules use a set that is there."""
+        return _REFERENCES.search(self._run(["-t", "list", name])) is not None
 
     def _run(self, arguments: t.Sequence[str], text: str | None = None) -> str:
         given = None if text is None else text.encode("ascii")

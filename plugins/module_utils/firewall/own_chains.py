@@ -29,6 +29,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial imp
 # A variant of iptables frees the sets that its rules have used a moment after the rules are gone.
 _TRIES = 25
 _PAUSE = 0.2
+_MODULES = "/sys/module"
+_MODULE = "ip_set"
 
 
 class OwnChains:
@@ -45,19 +47,18 @@ class OwnChains:
         self._tables = {version: IpTables(version) for version in self.versions}
 
     def look(self) -> InForce | None:
-        """Return what is in force, None where there is none of the chains."""
-        found = self._found()
-        if not any(map(self._has, found.values())):
-            return None
-        return chain_trial.read(self.names, found, self._trial())
+        """Return what is in force, None where there is nothing of ours.
 
-    def there(self) -> bool:
-        """Say whether anything of it is there, be it only a set."""
-        return any(map(self._has, self._found().values())) or bool(self._sets())
+        The kernel would begin to filter where iptables is asked for a table that nobody uses: as our rules need our
+        sets, nothing is asked before those are there.
+        """
+        if os.path.isdir(_MODULES) and not os.path.isdir(os.path.join(_MODULES, _MODULE)):
+            return None
+        return chain_trial.read(self.names, self._found(), self._trial()) if self._sets() else None
 
     def check(self, rules: ChainRules) -> None:
         """Raise FirewallError when the kernel would refuse the rules, as far as that can be told beforehand."""
-        self.there()  # which says what is missing
+        self._check_hidden(self._found())
         try:
             iptables.alone(("true",))
         except FirewallError:
@@ -78,7 +79,8 @@ class OwnChains:
     def propose(self, rules: ChainRules, seconds: int) -> str:
         """Put rules on trial for that many seconds; return the token with which to confirm them."""
         token = binascii.hexlify(os.urandom(8)).decode("ascii")
-        fresh = not self.there()
+        fresh = self.look() is None
+        self._check_hidden(self._found())
         try:
             self.sets.apply(chain_trial.create(self.names, rules, self.versions))
             self._finish()
@@ -125,7 +127,7 @@ class OwnChains:
     def compare(self, rules: ChainRules) -> Comparison:
         """Return how the kernel stands to the rules that are to be the confirmed ones."""
         force = self.look()
-        if force is None:
+        if force is None or not any(map(self._has, self._found().values())):
             return Comparison(None, "the kernel has no chain %s" % self.names.top)
         if force.confirmed is None:
             return Comparison(force, "the rules in the kernel are not those of a policy")
@@ -140,7 +142,8 @@ class OwnChains:
 
     def remove(self) -> bool:
         """Remove chains and sets; return whether there were any. Where it fails, some may be gone."""
-        there = self.there()
+        if self.look() is None:
+            return False
         found = self._found()
         for version in self.versions:
             lines = {table: chain_trial.remove(self.names, table, found[version, table]) for table in HOOKS}
@@ -149,7 +152,7 @@ class OwnChains:
                 self._tables[version].apply(lines)
         for name in self._sets():
             self._destroy(name)
-        return there
+        return True
 
     def establishing(self, rules: ChainRules) -> tuple[str, dict[int, str]]:
         """Return the text for ipset, and for each version of IP that for iptables, that have the rules in force."""
@@ -218,7 +221,18 @@ class OwnChains:
             if name not in self.sets.names():
                 return
             time.sleep(_PAUSE)
-        raise FirewallError(
-            "the set %s is still used by rules that iptables does not show: look for them with iptables-legacy-save and"
-            " iptables-nft-save, and remove them there" % name
-        )
+        raise _hidden(name)
+
+    def _check_hidden(self, found: Found) -> None:
+        """Raise FirewallError where rules use our sets that iptables does not show, as those of its other variant."""
+        names = [name for name in self._sets() if name in map(self.names.trial, self.versions)]
+        for name in () if any(map(self._has, found.values())) else names:
+            if self.sets.is_used(name):
+                raise _hidden(name)
+
+
+def _hidden(name: str) -> FirewallError:
+    return FirewallError(
+        "the set %s is used by rules that iptables does not show: look for them with iptables-legacy-save and"
+        " iptables-nft-save, and remove them there" % name
+    )

@@ -22,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     state,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings, PacketFilter
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import TooManyError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.shown import result
@@ -52,7 +52,7 @@ def refill(packets: PacketFilter, book: Book, now: Now) -> None:
     packets.put(fill(packets, book, now))
 
 
-def fill(packets: PacketFilter, book: Book, now: Now) -> str:
+def fill(packets: PacketFilter, book: Book, now: Now) -> Openings:
     """Return what ``refill`` puts there; raise HostError when grants overlap in too many ways."""
     try:
         return packets.openings(list(grants.rectangles(book.open)), book.cut, now.since_boot)

@@ -9,14 +9,15 @@ import contextlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import others, persist_chains
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, others, persist_chains
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own_chains import OwnChains
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import chains
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import chains, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
@@ -29,6 +30,7 @@ class Iptables:
 
     def __init__(self) -> None:
         self._own = OwnChains(chains.NAME)
+        self._nft = Nft()
         self.place = "chain %s" % self._own.names.top
 
     def look(self) -> InForce | None:
@@ -50,21 +52,38 @@ class Iptables:
         return self._own.compare(chains.rules(policy))
 
     def remove(self) -> bool:
-        return self._own.remove()
+        there = self._own.remove()
+        beside = self._beside()
+        if beside:
+            self._nft.apply(openings.emptied(beside))
+        return there
 
-    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
-        disjoint(open_ones, MOST_ELEMENTS)  # which what is open is compared by later
-        return chains.fill(open_ones, cut, now, self._own.versions)
+    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> Openings:
+        pieces = disjoint(open_ones, MOST_ELEMENTS)
+        lines = table.let_in(pieces, now, self._beside())
+        return Openings(chains.fill(open_ones, cut, now, self._own.versions), "".join("%s\n" % line for line in lines))
 
-    def put(self, openings: str) -> None:
+    def put(self, openings: Openings) -> None:
+        self._put(openings.text)
+        if openings.beside:
+            self._nft.apply(openings.beside)
+
+    def _put(self, text: str) -> None:
         try:
-            self._own.sets.apply(openings)
+            self._own.sets.apply(text)
         except FirewallError:
             for name in self._own.sets.names():
                 if name.startswith(self._own.names.prefix) and name.endswith("_new"):
                     with contextlib.suppress(FirewallError):
                         self._own.sets.apply("destroy %s\n" % name)
             raise
+
+    def _beside(self) -> list[str]:
+        """Return the tables of ours that are in nftables all the same."""
+        try:
+            return openings.beside(self._nft, table.NAME)
+        except FirewallError:
+            return []  # as on a host without nft
 
     def note(self, where: StateDirectory, book: Book, now: Now) -> None:
         """Note nothing: sets are not forgotten with the rules."""
@@ -85,7 +104,10 @@ class Iptables:
         return self._own.shown(chains.rules(policy))
 
     def others(self) -> list[others.Other]:
-        return others.without_nft()
+        try:
+            return others.find(self._nft)
+        except FirewallError:
+            return others.without_nft()
 
     def is_forgetful(self, place: Place, policy: Policy) -> bool:
         return persist_chains.differs(place, self._own, chains.rules(policy))

@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own impor
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import reopening, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
@@ -57,12 +58,12 @@ class Nftables:
             self._nft.apply(openings.emptied(openings.beside(self._nft, table.NAME)))
         return there
 
-    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
+    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> Openings:
         beside = openings.beside(self._nft, table.NAME)
-        return table.fill(disjoint(open_ones, MOST_ELEMENTS), cut, now, beside)
+        return Openings(table.fill(disjoint(open_ones, MOST_ELEMENTS), cut, now, beside))
 
-    def put(self, openings: str) -> None:
-        self._nft.apply(openings)
+    def put(self, openings: Openings) -> None:
+        self._nft.apply(openings.text)
 
     def note(self, where: StateDirectory, book: Book, now: Now) -> None:
         reopening.keep(where, self._nft, book, now)

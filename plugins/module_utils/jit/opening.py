@@ -28,7 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings, PacketFilter
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
@@ -215,12 +215,12 @@ def _refuse_again(identifier: str | None, book: Book) -> None:
             )
 
 
-def _texts(filters: t.Sequence[PacketFilter], book: Book, now: Now) -> list[tuple[PacketFilter, str]]:
+def _texts(filters: t.Sequence[PacketFilter], book: Book, now: Now) -> list[tuple[PacketFilter, Openings]]:
     return [(packets, access.fill(packets, book, now)) for packets in filters]
 
 
 def _put(
-    texts: t.Sequence[tuple[PacketFilter, str]], where: StateDirectory, before: Book, after: Book, now: Now
+    texts: t.Sequence[tuple[PacketFilter, Openings]], where: StateDirectory, before: Book, after: Book, now: Now
 ) -> None:
     """Open or close in the kernel, then note it; where that can't be done, all is as before."""
     reopening.forget(where)

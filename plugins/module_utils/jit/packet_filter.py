@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
@@ -17,6 +18,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import N
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
+
+
+@dataclasses.dataclass(frozen=True)
+class Openings:
+    """What is to be open, as a packet filter takes it.
+
+    beside: what nft is told, where what is open is in another packet filter, and a table of ours beside it denies, too.
+    """
+
+    text: str
+    beside: str = ""
 
 
 class PacketFilter(t.Protocol):
@@ -58,13 +70,13 @@ class PacketFilter(t.Protocol):
     def remove(self) -> bool:
         """Remove rules and openings; return whether there were any."""
 
-    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> str:
+    def openings(self, open_ones: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float) -> Openings:
         """Return what ``put`` takes to have these open, and no others, each until its end. Raises TooManyError.
 
         cut: whose connections end with what they were let in by; disjoint. now: of the clock that the ends are of.
         """
 
-    def put(self, openings: str) -> None:
+    def put(self, openings: Openings) -> None:
         """Put openings in the place of those that are there."""
 
     def note(self, where: StateDirectory, book: Book, now: Now) -> None:

@@ -76,6 +76,17 @@ def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, 
     Both are disjoint. The ends of the grants are of the same clock as ``now``; what has ended is left out. beside:
     other tables of ours, which let in the same.
     """
+    lines = let_in(grants, now, (NAME, *beside))
+    for version in (4, 6):
+        own = "%s %s %s" % (FAMILY, NAME, CUT[version])
+        ended = [element(one) for one in cut if one.version == version]
+        lines.append("flush set %s" % own)
+        lines += ["add element %s { %s }" % (own, ", ".join(ended))] if ended else []
+    return "".join("%s\n" % line for line in lines)
+
+
+def let_in(grants: t.Sequence[Rectangle], now: float, tables: t.Sequence[str]) -> list[str]:
+    """Return the lines that put grants in the place of what is open in some tables of ours."""
     open_ones = [one for one in grants if _milliseconds(one, now) > 0]
     elements = {
         version: [
@@ -83,13 +94,7 @@ def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, 
         ]
         for version in (4, 6)
     }
-    lines = [line for name in (NAME, *beside) for line in openings.filled(name, elements)]
-    for version in (4, 6):
-        own = "%s %s %s" % (FAMILY, NAME, CUT[version])
-        ended = [element(one) for one in cut if one.version == version]
-        lines.append("flush set %s" % own)
-        lines += ["add element %s { %s }" % (own, ", ".join(ended))] if ended else []
-    return "".join("%s\n" % line for line in lines)
+    return [line for name in tables for line in openings.filled(name, elements)]
 
 
 def _milliseconds(one: Rectangle, now: float) -> int:
