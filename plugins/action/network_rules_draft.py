@@ -30,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
-_ARGUMENTS: t.Mapping[str, t.Any] = {
+ARGUMENTS: t.Mapping[str, t.Any] = {
     **STORE_OPTION,
     "result": {"type": "dict", "required": True},
     "path": {"type": "str", "required": True},
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         answer: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
-        _validated, given = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        _validated, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         if not 0 <= given["max_blocked"] <= 4096:
             raise AnsibleActionFail("max_blocked is a number from 0 to 4096")
         try:

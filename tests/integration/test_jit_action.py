@@ -55,6 +55,7 @@ def team(
         yield Team(found, controller("2.20"), tmp_path, sockets, version)
 
 
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     code, said = team.run(
