@@ -13,8 +13,8 @@ author:
 description:
   - Puts a policy in force on a Linux host, which ports are locked, who may ask for them from where, and for how long at
     most. M(bulwark.servers.jit_grant) opens them, M(bulwark.servers.jit_access_info) shows what is open and who tried.
-  - The rules are in a table of nftables of their own, C(inet bulwark_jit). Rules of others are never changed. What this
-    table lets pass, another firewall can still deny.
+  - The rules are in a table of nftables of their own, C(inet bulwark_jit), or in chains of iptables of their own,
+    C(BULWARK_JIT). Rules of others are never changed. What these let pass, another firewall can still deny.
   - Connections that are established when a port is locked live on.
   - Nobody is locked out. The new rules are on trial first. The action plugin then opens a new connection to the host,
     and only when that gets in are they confirmed. Otherwise the kernel goes back to the rules before, within
@@ -106,7 +106,8 @@ options:
       - Which trial is to be confirmed. For the action plugin only, which fills it in.
     type: str
 notes:
-  - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer.
+  - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer, or C(iptables), C(ip6tables) and
+    C(ipset).
   - Grants that are open stay open, with the time that is left, as far as the new policy allows them. What it does not
     allow is closed.
   - The times are the kernel's. They do not follow the clock of the host, and stand still while it is suspended. When
