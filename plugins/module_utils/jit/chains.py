@@ -122,8 +122,8 @@ def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, 
     lines: list[str] = []
     swaps: list[str] = []
     for version in versions:
-        open_ones = [one for one in grants if one.version == version and one.end - now >= 1]
-        ended = [one for one in cut if one.version == version]
+        open_ones = [half for one in grants if one.version == version and one.end - now >= 1 for half in _halves(one)]
+        ended = [half for one in cut if one.version == version for half in _halves(one)]
         contents = (
             _entries(_pieces(open_ones), lambda one: " timeout %d" % int(one.end - now)),
             _entries(ended, lambda _one: ""),
@@ -161,14 +161,20 @@ def _entries(pieces: t.Sequence[Rectangle], options: t.Callable[[Rectangle], str
     return found
 
 
+def _halves(one: Rectangle) -> list[Rectangle]:
+    """Return the two halves of what is for all addresses: ipset takes no prefix of length 0."""
+    middle = 1 << (31 if one.version == 4 else 127)
+    if (one.first, one.last) != (0, 2 * middle - 1):
+        return [one]
+    return [dataclasses.replace(one, last=middle - 1), dataclasses.replace(one, first=middle)]
+
+
 def _prefixes(one: Rectangle) -> list[Network]:
-    """Return the prefixes of addresses; for all of them two halves, as ipset takes no prefix of length 0."""
-    found: list[Network] = []
     if one.version == 4:
-        found += ipaddress.summarize_address_range(ipaddress.IPv4Address(one.first), ipaddress.IPv4Address(one.last))
-    else:
-        found += ipaddress.summarize_address_range(ipaddress.IPv6Address(one.first), ipaddress.IPv6Address(one.last))
-    return [half for prefix in found for half in ([prefix] if prefix.prefixlen else prefix.subnets())]
+        return list(
+            ipaddress.summarize_address_range(ipaddress.IPv4Address(one.first), ipaddress.IPv4Address(one.last))
+        )
+    return list(ipaddress.summarize_address_range(ipaddress.IPv6Address(one.first), ipaddress.IPv6Address(one.last)))
 
 
 def opened(elements: t.Sequence[Element], now: float) -> list[Rectangle]:
