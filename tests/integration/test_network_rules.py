@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import pathlib
 import socket
@@ -13,7 +14,9 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic import exposure
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.sockets import Listener
 
 from tests.integration._jit import listening, session, talks
 from tests.integration._network import Site, site
@@ -25,6 +28,7 @@ pytestmark = [
 ]
 
 VERSIONS = (4, 6)
+ANY4 = ipaddress.IPv4Address(0)
 _SECONDS = 20
 
 
@@ -129,7 +133,7 @@ def test_a_port_with_prefixes_of_one_version_is_closed_for_the_other(site: Site)
         assert site.friend.connects(site.host, 22, 4)
         assert not site.friend.connects(site.host, 22, 6)
         # Nor by an address of the link, which every neighbour has.
-        address = _link_local(site.host)
+        address, _source = _link_local(site.host), _link_local(site.stranger)
         with site.stranger.entered(), socket.socket(socket.AF_INET6) as client:
             client.settimeout(0.5)
             with pytest.raises(TimeoutError):
@@ -350,6 +354,20 @@ def test_the_port_that_a_container_publishes_is_meant_by_what_clients_know(site:
         site.enforce(rules=[{"port": "22"}, {"port": "8080", "prefixes": [site.stranger.address[4]]}])
         assert site.stranger.connects(site.host, 8080)
     assert {port for _source, _protocol, port in site.denied()} <= {22, 8080}
+
+
+def test_a_port_that_is_narrowed_is_open_to_the_world_no_more(site: Site) -> None:
+    def reach(port: int, protocol: str) -> set[str]:
+        with site.host.entered():
+            world = exposure.look(Nft())
+        return {world.reach(Listener(port, protocol, str(one), 0)) for one in (ANY4, "::")}
+
+    assert reach(22, "tcp") == {"open"}
+    site.set()
+    assert reach(22, "tcp") == {"open"}
+    site.enforce()
+    assert reach(22, "tcp") == reach(8000, "tcp") == reach(8010, "udp") == {"limited"}
+    assert reach(22, "udp") == reach(9000, "tcp") == {"open"}
 
 
 @pytest.mark.parametrize(

@@ -124,10 +124,11 @@ def _match(content: t.Any, packet: Packet, sets: t.Mapping[str, t.Any]) -> Truth
     value = _value(content["left"], packet)
     if value is False:
         return False  # another protocol than the packet's: such a rule doesn't see it
-    if content["op"] not in ("==", "!=", "in"):
+    if content["op"] not in ("==", "!=", "in", "!"):
         return None
     found = _is(value, content["right"], packet, sets)
-    return verdict.opposite(found) if content["op"] == "!=" else found
+    # The latter is said of flags of which none is set.
+    return verdict.opposite(found) if content["op"] in ("!=", "!") else found
 
 
 def _tcp_flags(content: t.Any, packet: Packet) -> bool | None:
@@ -135,17 +136,20 @@ def _tcp_flags(content: t.Any, packet: Packet) -> bool | None:
 
     It has the flag SYN and no other.
     """
-    left = content["left"]
+    left, operation = content["left"], content["op"]
     parts = left.get("&") if isinstance(left, dict) else None
-    if packet.protocol != "tcp" or content["op"] not in ("==", "!=") or not isinstance(parts, list) or len(parts) != 2:
+    masked = isinstance(parts, list) and len(parts) == 2
+    if (parts[0] if parts and masked else left) != {"payload": {"protocol": "tcp", "field": "flags"}}:
         return None
-    if parts[0] != {"payload": {"protocol": "tcp", "field": "flags"}}:
+    if packet.protocol != "tcp":
+        return False  # such a rule doesn't see it
+    wanted = _flag_names(content["right"])
+    if operation == "!" and not masked:
+        return None if wanted is None else "syn" not in wanted
+    mask = _flag_names(parts[1]) if parts and masked else None
+    if mask is None or wanted is None or operation not in ("==", "!="):
         return None
-    mask, wanted = _flag_names(parts[1]), _flag_names(content["right"])
-    if mask is None or wanted is None:
-        return None
-    equal = ({"syn"} & mask) == wanted
-    return equal if content["op"] == "==" else not equal
+    return (({"syn"} & mask) == wanted) is (operation == "==")
 
 
 def _flag_names(value: t.Any) -> set[str] | None:

@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import nft_rules, openings, others, verdict
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, FirewallError, Nft, Objects
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import rules
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.sockets import Listener
 
@@ -74,12 +74,10 @@ def look(nft: Nft) -> World:
         tables: list[Possible] = [other.possible for other in others.find(nft)]
         for family, name in nft.tables():
             if family == FAMILY and name.startswith(openings.OURS) and name != rules.NAME:
-                tables += [table.possible for table in nft_rules.tables(_with_empty_sets(nft.whole_table(name)))]
+                objects = nft.whole_table(name)
+                # Those that deny decide before a port is given another destination.
+                for hook in ("prerouting", "input"):
+                    tables += [table.possible for table in nft_rules.tables(objects, True, hook)]
     except FirewallError as error:
         return World((), str(error))
     return World(tables)
-
-
-def _with_empty_sets(objects: Objects) -> Objects:
-    """Return the objects of a table in which a set without elements says that it has none."""
-    return [{"set": {"elem": [], **entry["set"]}} if "set" in entry else entry for entry in objects]
