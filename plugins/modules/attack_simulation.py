@@ -12,10 +12,11 @@ author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
   - Raises alerts on purpose, to see that they are seen. For each alert that has a simulation it starts small programs
-    with the names and arguments of attackers' tools, makes files where attackers do, or sends the audit records that
-    a sign-in leaves, and removes at the end all that it made.
+    with the names and arguments of attackers' tools, makes files where attackers do, sends the audit records that
+    a sign-in leaves, or has the first packet of a connection come in, and removes at the end all that it made.
   - The programs are made by the module and do nothing but what the simulation says. Nothing leaves the host, no file
-    of the host is changed, no account is used. What it makes is noted before, so that the next run removes what one
+    of the host is changed, no account is used. What comes in does so over two network interfaces of which the host has
+    both ends, for a second or two. What it makes is noted before, so that the next run removes what one
     that was cut off left.
   - The playbook C(bulwark.servers.simulate) does this, looks whether each alert comes, and shows a matrix.
 extends_documentation_fragment:
@@ -48,6 +49,12 @@ options:
   state_dir:
     description:
       - Directory on the host below which everything is noted and made, as an absolute path.
+      - Defaults to C(/var/lib/bulwark).
+    type: path
+  jit_state_dir:
+    description:
+      - Directory on the host that holds the policy of M(bulwark.servers.jit_access), which says what is locked, as an
+        absolute path.
       - Defaults to C(/var/lib/bulwark).
     type: path
   lock_timeout:
@@ -124,7 +131,7 @@ simulations:
       elements: str
       returned: not in check mode
     steps:
-      description: How many programs would be started and records sent.
+      description: How many programs would be started, records sent and connections made.
       type: int
       returned: in check mode
     left:

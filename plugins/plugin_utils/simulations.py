@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 DIRECTORY = catalogue.CONTENT / "simulations"
-_STEPS = ("needs", "runs", "records")
+_STEPS = ("needs", "runs", "records", "visits")
 _FIELDS = {"alert", "also", "evidence", "none", *_STEPS}
 
 

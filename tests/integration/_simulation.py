@@ -91,7 +91,8 @@ class Stage:
         """Return what the module says."""
         params = {name: fields.get("default") for name, fields in options.spec().items()}
         steps = [found.steps for found in simulations.chosen(alerts or None) if found.none is None]
-        return run.run({**params, "confirm": True, "state_dir": str(self.state), "_simulations": steps}, False)
+        places = {"state_dir": str(self.state), "jit_state_dir": str(self.state)}
+        return run.run({**params, **places, "confirm": True, "_simulations": steps}, False)
 
     def look(self, since: float) -> list[dict[str, t.Any]]:
         """Return the findings of all that reads logs."""

@@ -14,8 +14,8 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation import records
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import Sent, Started
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import records, visit
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import Sent, Started, Visited
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import RECORD_TYPES
 
 _SECONDS = 20
@@ -29,12 +29,18 @@ class FailedError(Exception):
     """A step could not be done; the message says which and why."""
 
 
-def perform(step: Started | Sent) -> int | None:
+def perform(step: Started | Sent | Visited) -> int | None:
     """Do one step; return the process id of the program that ran. Raises FailedError."""
+    if isinstance(step, Started):
+        return _run(step)
     if isinstance(step, Sent):
         _send(step)
         return None
-    return _run(step)
+    try:
+        visit.visit(*step)
+    except visit.VisitError as error:
+        raise FailedError(str(error)) from error
+    return None
 
 
 def _send(step: Sent) -> None:

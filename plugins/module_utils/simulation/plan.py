@@ -85,6 +85,15 @@ class Sent(t.NamedTuple):
     person: int
 
 
+class Visited(t.NamedTuple):
+    """A connection that comes in. cable: what its ends are named after. source: where it comes from."""
+
+    cable: str
+    source: str
+    protocol: str
+    port: int
+
+
 class Plan(t.NamedTuple):
     """What one simulation needs. directories and files: made by the module. traces: left by the programs.
 
@@ -97,16 +106,25 @@ class Plan(t.NamedTuple):
     traces: tuple[File, ...]
     linked: t.Mapping[str, str]
     opened: t.Mapping[str, bool]
-    steps: tuple[Started | Sent, ...]
+    steps: tuple[Started | Sent | Visited, ...]
+
+    @property
+    def cables(self) -> list[str]:
+        return [step.cable for step in self.steps if isinstance(step, Visited)]
+
+
+def _nothing(name: str, _source: str) -> tuple[str, int]:
+    raise SkippedError("the host has no %s" % name)
 
 
 class Host(t.NamedTuple):
-    """What of the host matters to a plan."""
+    """What of the host matters to a plan. find_port: protocol and port of what an address visits; SkippedError."""
 
     find_program: t.Callable[[str], str | None]
     has_account: t.Callable[[str], bool]
     has_path: t.Callable[[str], bool]
     machine: str
+    find_port: t.Callable[[str, str], tuple[str, int]] = _nothing
 
 
 def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
@@ -120,6 +138,8 @@ def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
     for record in scenario.records:
         texts = (names.fill(record.text, number) for number in range(record.times))
         made.steps += [Sent(record.type, text, names.person) for text in texts]
+    for number, visited in enumerate(scenario.visits):
+        made.steps.append(_visit(visited, number, names, host))
     return Plan(
         tuple(made.directories),
         tuple(made.files.values()),
@@ -130,6 +150,14 @@ def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
     )
 
 
+def _visit(visited: str, number: int, names: Names, host: Host) -> Visited:
+    if host.find_program("ip") is None:
+        raise SkippedError("the host has no program 'ip'")
+    # Names of interfaces have at most 15 characters.
+    cable = "bws%s%d" % (names.mark.rpartition("-")[2][:8], number)
+    return Visited(cable, names.address, *host.find_port(visited, names.address))
+
+
 class _Making:
     def __init__(self, names: Names, host: Host) -> None:
         self._names, self._host = names, host
@@ -138,7 +166,7 @@ class _Making:
         self.traces: dict[str, File] = {}
         self.linked: dict[str, str] = {}
         self.opened: dict[str, bool] = {}
-        self.steps: list[Started | Sent] = []
+        self.steps: list[Started | Sent | Visited] = []
 
     def run(self, run: ProgramRun) -> None:
         place, directory, user = self._place(run), self._names.fill(run.directory), self._user(run)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import platform
@@ -16,6 +17,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import locked
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, workspace
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import (
     Host,
@@ -49,7 +51,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
         )
     if os.geteuid() != 0:
         raise HostError("Attacks can only be simulated by root: become root on this host.")
-    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine())
+    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine(), functools.partial(_find_port, params))
     if check_mode:
         return {"changed": True, "simulations": [_foreseen(found, host) for found in scenarios], "started": None}
     root = params.get("state_dir") or _state.default_root(os.environ, os.geteuid())
@@ -120,6 +122,13 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
 
 def _perform(made: Plan) -> list[int]:
     return [pid for pid in map(perform.perform, made.steps) if pid is not None]
+
+
+def _find_port(params: t.Mapping[str, t.Any], _visited: str, source: str) -> tuple[str, int]:
+    try:
+        return locked.port({"state_dir": params.get("jit_state_dir")}, source)
+    except (HostError, _state.StateError) as error:
+        raise SkippedError(str(error)) from error
 
 
 def _has_account(name: str) -> bool:

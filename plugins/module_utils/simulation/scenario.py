@@ -4,7 +4,8 @@
 """What a simulation does, as content says it: programs that run, and audit records that are sent.
 
 Everything that content can ask for is harmless by what it is, so that a mistake in it does no harm either: programs are
-made by ``program.py``; a connection leaves the host only as one that sends nothing; a file is only made where there is
+made by ``program.py``; a connection leaves the host only as one that sends nothing; a visitor comes from the host
+itself; a file is only made where there is
 none, and is named after the collection or empty; a system call is one of a few that fail or change nothing.
 """
 
@@ -24,6 +25,7 @@ _MOST_TIMES = 500
 _PARENTS = ("bulwark-session", "bulwark-shell")
 _RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "under", "calls", "repeat", "times"}
 _RECORD = {"type", "text", "times"}
+VISITED = ("locked_port",)
 _NAME = re.compile(r"[A-Za-z0-9 ._+@:\[\]()-]+(?:/[A-Za-z0-9 ._+@:\[\]()-]+)*")
 _CALLS: t.Mapping[str, t.Mapping[str, type]] = {
     "connect": {"address": str, "port": int, "protocol": str},
@@ -115,12 +117,16 @@ class Record(t.NamedTuple):
 
 
 class Scenario(t.NamedTuple):
-    """The simulation of one alert. needs: paths without which the host has no such thing."""
+    """The simulation of one alert. needs: paths without which the host has no such thing.
+
+    visits: to what connections come in, of VISITED.
+    """
 
     alert: str
     needs: tuple[str, ...]
     runs: tuple[ProgramRun, ...]
     records: tuple[Record, ...]
+    visits: tuple[str, ...] = ()
 
 
 def scenario(content: t.Mapping[str, t.Any]) -> Scenario:
@@ -131,12 +137,20 @@ def scenario(content: t.Mapping[str, t.Any]) -> Scenario:
     try:
         runs = tuple(_run(run) for run in _list(content, "runs"))
         records = tuple(_record(record) for record in _list(content, "records"))
-        needs = _strings(content, "needs")
+        needs, visits = _strings(content, "needs"), _visits(content)
     except (TypeError, ValueError) as error:
         raise UsageError("the simulation of %s: %s" % (alert, error)) from error
-    if not runs and not records:
-        raise UsageError("the simulation of %s does nothing: it needs 'runs' or 'records'" % alert)
-    return Scenario(alert, needs, runs, records)
+    if not runs and not records and not visits:
+        raise UsageError("the simulation of %s does nothing: it needs 'runs', 'records' or 'visits'" % alert)
+    return Scenario(alert, needs, runs, records, visits)
+
+
+def _visits(content: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    visits = _strings(content, "visits")
+    for name in visits:
+        if name not in VISITED:
+            raise ValueError("'%s' is none of what can be visited: %s" % (name, ", ".join(VISITED)))
+    return visits
 
 
 def _run(content: t.Any) -> ProgramRun:

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program, visit
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import Plan, SkippedError
 
 JOURNAL = "made"
@@ -25,7 +25,7 @@ _LONGEST = 16 << 20
 class Journal:
     """The list of what there may be: ``[kind, path, content]``.
 
-    A directory; a file, with its content as hexadecimal digits; a link, with what it leads to.
+    A directory; a file, with its content as hexadecimal digits; a link, with what it leads to; a cable.
     """
 
     def __init__(self, state: StateDirectory) -> None:
@@ -69,6 +69,7 @@ def entries(workspace: str, plan: Plan, missing: t.Sequence[str]) -> list[list[s
         *(["directory", path, ""] for path in plan.directories if not path.startswith(inside)),
         *(["file", trace.path, trace.content.hex()] for trace in plan.traces if not trace.path.startswith(inside)),
         *(["link", path, target] for path, target in plan.linked.items() if not path.startswith(inside)),
+        *(["cable", cable, ""] for cable in plan.cables),
         # Empty files where there was none.
         *(["file", path, ""] for path, create in plan.opened.items() if create and not os.path.lexists(path)),
     ]
@@ -135,12 +136,16 @@ def _remove(kind: str, path: str, content: str) -> t.Iterator[str]:
     try:
         if kind == "directory":
             _remove_directory(path)
+        elif kind == "cable":
+            visit.remove(path)
         elif _leads_to(path, content) if kind == "link" else _is_ours(path, bytes.fromhex(content)):
             os.unlink(path)
         else:
             yield "%s is not what was made there any more; look at it, and remove it" % printable(path)
     except FileNotFoundError:
         return
+    except visit.VisitError as error:
+        yield "the network interface %s could not be removed: %s" % (visit.ends(path)[0], error)
     except (OSError, ValueError) as error:
         why = _safe_fs.reason(error) if isinstance(error, OSError) else "the note of it is damaged"
         yield "%s could not be removed: %s" % (printable(path), why)

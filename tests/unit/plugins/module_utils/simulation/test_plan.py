@@ -16,7 +16,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenari
 from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
 
 NAMES = Names("/state/bulwark-simulation-1", "bulwark-1", "203.0.113.1", 2_147_000_000)
-HOST = Host(lambda name: f"/usr/bin/{name}", lambda name: name != "absent", lambda _path: True, "x86_64")
+HOST = Host(
+    lambda name: f"/usr/bin/{name}",
+    lambda name: name != "absent",
+    lambda _path: True,
+    "x86_64",
+    lambda _visited, _source: ("tcp", 22),
+)
 BARE = Host(lambda _name: None, lambda _name: False, lambda _path: False, "x86_64")
 
 

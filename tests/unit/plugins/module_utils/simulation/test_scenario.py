@@ -23,7 +23,7 @@ def running(**fields: t.Any) -> Content:
 
 
 WRONG: t.Sequence[tuple[Content, str]] = (
-    ({}, "does nothing: it needs 'runs' or 'records'"),
+    ({}, "does nothing: it needs 'runs', 'records' or 'visits'"),
     ({"runs": {}}, "'runs' is no list"),
     ({"runs": ["bash"]}, "a run is no mapping"),
     ({"runs": [{}]}, "'name' is no text"),

@@ -1,0 +1,115 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A packet that comes in for the host as if from the network, although none leaves it.
+
+A cable is made of which the host has both ends (veth(4)). What is written into one end comes in at the other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+import time
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+
+# RFC 5737: for documentation, as are the addresses that visitors have.
+HERE = "198.51.100.1"
+_SECONDS = 20.0
+_MOST_OUTPUT = 1 << 16
+_FROM_PORT = 40000
+_FLAGS_SYN = 0x02
+_NUMBERS = {"tcp": 6, "udp": 17}
+_IPV4 = 0x0800
+# What the kernel says of when a packet came is in whole seconds, and must not be before this began.
+_GRAIN = 1.1
+
+
+class VisitError(Exception):
+    """The host can't be visited; the message says why."""
+
+
+def visit(cable: str, source: str, protocol: str, port: int) -> None:
+    """Have the first packet of a connection come in. cable: what its ends are named after. Raises VisitError."""
+    outside, inside = ends(cable)
+    time.sleep(_GRAIN)
+    _ip("link", "add", outside, "type", "veth", "peer", "name", inside)
+    try:
+        _ip("address", "add", HERE, "peer", source, "dev", inside)
+        for end in (outside, inside):
+            _ip("link", "set", end, "up")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+            sender.bind((outside, _IPV4))
+            sender.send(frame(_hardware(inside), _hardware(outside), source, HERE, protocol, port))
+        time.sleep(0.1)
+    except OSError as error:
+        raise VisitError("no packet could be sent into %s: %s" % (outside, error.strerror)) from error
+    finally:
+        remove(cable)
+
+
+def ends(cable: str) -> tuple[str, str]:
+    """Return the interfaces of a cable."""
+    return cable + "o", cable + "i"
+
+
+def remove(cable: str) -> None:
+    """Take a cable away, if it is there, with the address that it has. Raises VisitError."""
+    outside, _inside = ends(cable)
+    if _is_there(outside):
+        _ip("link", "delete", outside)
+
+
+def frame(to: bytes, whence: bytes, source: str, destination: str, protocol: str, port: int) -> bytes:
+    """Return the first packet of a connection, as it is on a cable: IEEE 802.3, RFC 791, RFC 9293, RFC 768.
+
+    to, whence: the hardware addresses.
+    """
+    addresses = b"".join(ipaddress.IPv4Address(text).packed for text in (source, destination))
+    if protocol == "tcp":
+        content = struct.pack(">HHIIBBHHH", _FROM_PORT, port, 1, 0, 5 << 4, _FLAGS_SYN, 1024, 0, 0)
+        place = 16
+    else:
+        content = struct.pack(">HHHH", _FROM_PORT, port, 8, 0)
+        place = 6
+    check = _checksum(addresses + struct.pack(">HH", _NUMBERS[protocol], len(content)) + content)
+    content = content[:place] + check + content[place + 2 :]
+    # 64 hops at most, and no fragments.
+    head = struct.pack(">BBHHHBB", 4 << 4 | 5, 0, 20 + len(content), 0, 1 << 14, 64, _NUMBERS[protocol])
+    return to + whence + struct.pack(">H", _IPV4) + head + _checksum(head + addresses) + addresses + content
+
+
+def _checksum(data: bytes) -> bytes:
+    """Return the checksum of RFC 1071."""
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack(">H", ~total & 0xFFFF)
+
+
+def _hardware(interface: str) -> bytes:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as asked:
+        asked.bind((interface, 0))
+        address: bytes = asked.getsockname()[4]
+    return address
+
+
+def _is_there(interface: str) -> bool:
+    try:
+        socket.if_nametoindex(interface)
+    except OSError:
+        return False
+    return True
+
+
+def _ip(*arguments: str) -> None:
+    """Run ip(8). Raises VisitError."""
+    try:
+        done = _command.run(("ip", *arguments), _SECONDS, _MOST_OUTPUT)
+    except _command.CommandError as error:
+        raise VisitError(str(error)) from error
+    if done.returncode:
+        raise VisitError("'ip %s' failed: %s" % (" ".join(arguments), printable(done.stderr.strip())[:200]))
