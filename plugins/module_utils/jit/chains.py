@@ -35,7 +35,6 @@ _FOREVER = float("inf")
 _ROUNDING = 1.0
 
 _NO_SYN = "--tcp-flags SYN NONE"
-_PUBLISHED = "-m conntrack --ctstate DNAT"
 
 
 def rules(policy: Policy) -> ChainRules:
@@ -45,10 +44,11 @@ def rules(policy: Policy) -> ChainRules:
         # Before a port is given a new destination, as those that containers publish are: that never comes to the hook
         # INPUT, or with another port. Traffic that leads through this host to others is none of its ports.
         passing = ["-m addrtype ! --dst-type LOCAL -j RETURN"]
-        cut = _cut(policy, version, published=True)
-        chains[version, "mangle"] = {"": _named(policy, version, cut), "_DENY": passing + _deny(version)}
-        cut = _cut(policy, version, published=False)
-        chains[version, "filter"] = {"": _named(policy, version, cut), "_DENY": _deny(version)}
+        named, cut = _named(policy, version), any(lock.cut for lock in policy.locks)
+        ends = {"_CUT": _cut(version, published=True)} if cut else {}
+        chains[version, "mangle"] = {"": named, "_DENY": passing + _deny(version), **ends}
+        ends = {"_CUT": _cut(version, published=False)} if cut else {}
+        chains[version, "filter"] = {"": named, "_DENY": _deny(version), **ends}
     return ChainRules(chains, {version: _sets(version) for version in (4, 6)})
 
 
@@ -66,11 +66,17 @@ def _filled(version: int) -> list[tuple[str, str]]:
     return [(GRANTS[version], kind + " timeout 0"), (CUT[version], kind)]
 
 
-def _named(policy: Policy, version: int, cut: t.Sequence[str]) -> list[str]:
+def _named(policy: Policy, version: int) -> list[str]:
     """Return the lines of the chain itself: what goes on to other rules, and what leads to where it is denied."""
     lines = ["-i lo -j RETURN"]
     lines += ["-s %s -j RETURN" % one for one in policy.always if one.version == version]
-    lines += cut
+    # Before what lets connections live on.
+    lines += [
+        "%s%s -j {chain}_CUT" % (_match(protocol, lock), " " + _NO_SYN if protocol == "tcp" else "")
+        for lock in policy.locks
+        for protocol in lock.protocols
+        if lock.cut
+    ]
     # A connection from before the kernel began to keep track of any is to it nothing but a packet without SYN. None
     # begins with one: who probes with it learns that there is no connection.
     lines += ["-p tcp -m tcp %s -j RETURN" % _NO_SYN, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"]
@@ -94,23 +100,19 @@ def _deny(version: int) -> list[str]:
     ]
 
 
-def _cut(policy: Policy, version: int, published: bool) -> list[str]:
+def _cut(version: int, published: bool) -> list[str]:
     """Return the lines that end connections of windows that are over, which later lines would let live on.
 
     Where a port is published, packets can only be dropped: they are told from others before they get their new
     destination, and the kernel answers with a reset after that.
     """
-    lines = []
     over = "-m set --match-set %s src,dst -m set ! --match-set %s src,dst" % (CUT[version], GRANTS[version])
-    which = _PUBLISHED + " " if published else ""
-    for lock in policy.locks:
-        if lock.cut and "tcp" in lock.protocols:
-            verdict = "DROP" if published else "REJECT --reject-with tcp-reset"
-            lines.append("%s %s %s%s -j %s" % (_match("tcp", lock), _NO_SYN, which, over, verdict))
-        if lock.cut and "udp" in lock.protocols:
-            known = "-m conntrack --ctstate ESTABLISHED"
-            lines.append("%s %s%s %s -j DROP" % (_match("udp", lock), which, known, over))
-    return lines
+    which = "-m conntrack --ctstate DNAT " if published else ""
+    verdict = "DROP" if published else "REJECT --reject-with tcp-reset"
+    return [
+        "-p tcp %s%s -j %s" % (which, over, verdict),
+        "-p udp -m conntrack --ctstate ESTABLISHED %s%s -j DROP" % (which, over),
+    ]
 
 
 def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, versions: t.Sequence[int]) -> str:

@@ -42,15 +42,19 @@ def test_only_what_the_policy_has_is_in_the_rules() -> None:
 
 
 def test_connections_are_cut_before_what_lets_them_live() -> None:
-    found = chains.rules(
-        parse([{"port": "22", "cut": True}, {"port": "53", "protocol": "udp", "cut": True}], [])
-    ).chains
+    policy = parse([{"port": "22", "cut": True}, {"port": "53", "protocol": "udp", "cut": True}, {"port": "80"}], [])
+    found = chains.rules(policy).chains
     for table, verdict in (("filter", "REJECT --reject-with tcp-reset"), ("mangle", "DROP")):
         lines = found[6, table][""]
-        cut = [line for line in lines if "bulwark_jit_cut6" in line]
+        assert lines[1:4] == [
+            "-p tcp -m tcp --dport 22 --tcp-flags SYN NONE -j {chain}_CUT",
+            "-p udp -m udp --dport 53 -j {chain}_CUT",
+            "-p tcp -m tcp --tcp-flags SYN NONE -j RETURN",
+        ]
+        cut = found[6, table]["_CUT"]
         assert [line.rpartition(" -j ")[2] for line in cut] == [verdict, "DROP"]
-        assert max(map(lines.index, cut)) < lines.index("-p tcp -m tcp --tcp-flags SYN NONE -j RETURN")
         assert all(("--ctstate DNAT" in line) == (table == "mangle") for line in cut)
+    assert "_CUT" not in chains.rules(parse([{"port": "22"}], [])).chains[4, "filter"]
 
 
 def test_who_may_ask_is_not_in_the_kernel() -> None:
