@@ -57,6 +57,12 @@ options:
         absolute path.
       - Defaults to C(/var/lib/bulwark).
     type: path
+  network_state_dir:
+    description:
+      - Directory on the host that holds the policy of M(bulwark.servers.network_rules), which says who is blocked, as an
+        absolute path.
+      - Defaults to C(/var/lib/bulwark).
+    type: path
   lock_timeout:
     description: Seconds to wait for another simulation on the same host.
     type: int

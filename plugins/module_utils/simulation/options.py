@@ -14,6 +14,7 @@ def spec() -> dict[str, dict[str, t.Any]]:
         "confirm": {"type": "bool", "default": False},
         "state_dir": {"type": "path"},
         "jit_state_dir": {"type": "path"},
+        "network_state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
         "_simulations": {"type": "list", "elements": "dict"},
     }

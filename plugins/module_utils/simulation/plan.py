@@ -112,19 +112,27 @@ class Plan(t.NamedTuple):
     def cables(self) -> list[str]:
         return [step.cable for step in self.steps if isinstance(step, Visited)]
 
+    @property
+    def visitors(self) -> list[str]:
+        return [step.source for step in self.steps if isinstance(step, Visited)]
 
-def _nothing(name: str, _source: str) -> tuple[str, int]:
+
+def _nothing(name: str, _source: str) -> tuple[str, str, int]:
     raise SkippedError("the host has no %s" % name)
 
 
 class Host(t.NamedTuple):
-    """What of the host matters to a plan. find_port: protocol and port of what an address visits; SkippedError."""
+    """What of the host matters to a plan.
+
+    find_visit: takes what is visited and an address of nobody; returns who comes, protocol and port, or raises
+    SkippedError.
+    """
 
     find_program: t.Callable[[str], str | None]
     has_account: t.Callable[[str], bool]
     has_path: t.Callable[[str], bool]
     machine: str
-    find_port: t.Callable[[str, str], tuple[str, int]] = _nothing
+    find_visit: t.Callable[[str, str], tuple[str, str, int]] = _nothing
 
 
 def plan(scenario: Scenario, names: Names, host: Host) -> Plan:
@@ -155,7 +163,7 @@ def _visit(visited: str, number: int, names: Names, host: Host) -> Visited:
         raise SkippedError("the host has no program 'ip'")
     # Names of interfaces have at most 15 characters.
     cable = "bws%s%d" % (names.mark.rpartition("-")[2][:8], number)
-    return Visited(cable, names.address, *host.find_port(visited, names.address))
+    return Visited(cable, *host.find_visit(visited, names.address))
 
 
 class _Making:

@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import locked
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import blocked
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, workspace
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import (
     Host,
@@ -51,7 +52,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
         )
     if os.geteuid() != 0:
         raise HostError("Attacks can only be simulated by root: become root on this host.")
-    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine(), functools.partial(_find_port, params))
+    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine(), functools.partial(_find_visit, params))
     if check_mode:
         return {"changed": True, "simulations": [_foreseen(found, host) for found in scenarios], "started": None}
     root = params.get("state_dir") or _state.default_root(os.environ, os.geteuid())
@@ -94,8 +95,10 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
     names = _names(base, position)
     begin = time.time()
     status, reason, pids, left = "done", None, [], t.cast("list[str]", [])
+    marks = [os.path.basename(names.workspace), names.account, names.address]
     try:
         made = plan(found, names, host)
+        marks += [address for address in made.visitors if address not in marks]
         public = any(getattr(step, "user", None) for step in made.steps)
         with workspace.prepared(journal, names.workspace, made, public) as left:
             pids = _perform(made)
@@ -115,7 +118,7 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
         "from": begin - _TICK,
         "to": end,
         "pids": pids,
-        "marks": [os.path.basename(names.workspace), names.account, names.address],
+        "marks": marks,
         "left": left,
     }
 
@@ -124,9 +127,11 @@ def _perform(made: Plan) -> list[int]:
     return [pid for pid in map(perform.perform, made.steps) if pid is not None]
 
 
-def _find_port(params: t.Mapping[str, t.Any], _visited: str, source: str) -> tuple[str, int]:
+def _find_visit(params: t.Mapping[str, t.Any], visited: str, source: str) -> tuple[str, str, int]:
     try:
-        return locked.port({"state_dir": params.get("jit_state_dir")}, source)
+        if visited == "from_blocked":
+            return blocked.source({"state_dir": params.get("network_state_dir")})
+        return (source, *locked.port({"state_dir": params.get("jit_state_dir")}, source))
     except (HostError, _state.StateError) as error:
         raise SkippedError(str(error)) from error
 

@@ -21,7 +21,7 @@ HOST = Host(
     lambda name: name != "absent",
     lambda _path: True,
     "x86_64",
-    lambda _visited, _source: ("tcp", 22),
+    lambda _visited, source: (source, "tcp", 22),
 )
 BARE = Host(lambda _name: None, lambda _name: False, lambda _path: False, "x86_64")
 
