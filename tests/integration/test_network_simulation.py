@@ -1,12 +1,13 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook that simulates attacks, for traffic of a blocked address: the packet comes in, and the alert comes."""
+"""The playbook that simulates attacks, for who is blocked or denied: the packet comes in, and the alert comes."""
 
 from __future__ import annotations
 
 import os
 import pathlib
+import re
 import tempfile
 import typing as t
 
@@ -21,7 +22,7 @@ pytestmark = [
     pytest.mark.xdist_group("firewall"),
 ]
 
-ALERT = "network_blocked_traffic"
+BLOCKED, DENIED = "network_blocked_traffic", "network_denied_traffic"
 
 
 @pytest.fixture(name="site")
@@ -39,7 +40,7 @@ def simulate(site: Site, directory: pathlib.Path, *arguments: str) -> tuple[int,
         variables = {
             "bulwark_become": False,
             "bulwark_simulate": True,
-            "bulwark_alerts": ALERT,
+            "bulwark_alerts": f"{BLOCKED},{DENIED}",
             "bulwark_settle": 0,
             "audit_state_dir": state,
             "audit_log_paths": [str(directory / "audit.log")],
@@ -53,23 +54,28 @@ def simulate(site: Site, directory: pathlib.Path, *arguments: str) -> tuple[int,
 
 
 @pytest.mark.parametrize("mode", ["audit", "enforce"])
-def test_traffic_of_a_blocked_address_is_seen(site: Site, tmp_path: pathlib.Path, mode: str) -> None:
+def test_who_is_blocked_or_denied_is_seen(site: Site, tmp_path: pathlib.Path, mode: str) -> None:
     blocked = ["192.0.2.0/28", "2001:db8::/64"]
-    _set = site.set if mode == "audit" else site.enforce
-    _set(blocked=blocked)
+    (site.set if mode == "audit" else site.enforce)(blocked=blocked)
     before = site.host.run("ip", "-o", "address").replace(" tentative", "")
     code, said = simulate(site, tmp_path)
     assert code == 0, said
-    assert f'"{ALERT} seen 1"' in said
-    assert "1 seen, 0 missing, 0 failed, 0 skipped, 0 without a simulation; 0 with other alerts" in said
+    assert f'"{BLOCKED} seen 1"' in said
     assert site.denied("blocked") == {("192.0.2.0", "tcp", 9): 1}
+    if mode == "audit":
+        # Where it would be let in, a service would answer to nobody.
+        assert f'"{DENIED} skipped the network rules of this host are in audit mode, and deny nobody"' in said
+    else:
+        assert f'"{DENIED} seen 1"' in said
+        assert set(site.denied().values()) == {1}
+    assert " 0 missing, 0 failed," in said
+    assert "; 0 with other alerts" in said
     assert site.host.run("ip", "-o", "address").replace(" tentative", "") == before
 
 
-def test_a_host_that_blocks_nobody_says_so_and_is_not_failed(site: Site, tmp_path: pathlib.Path) -> None:
-    for reason in ("the network rules of this host block nobody", "block no address of IPv4"):
+def test_a_host_without_such_rules_says_so_and_is_not_failed(site: Site, tmp_path: pathlib.Path) -> None:
+    for reason in ("no network rules are set on this host", "the network rules of this host block no address of IPv4"):
         code, said = simulate(site, tmp_path, "--check")
         assert code == 0, said
-        assert f"{ALERT} skipped" in said
-        assert reason in said
+        assert re.search(f"{BLOCKED} +skipped +{reason}", said)
         site.set(blocked=["2001:db8::/64"])

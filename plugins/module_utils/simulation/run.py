@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import locked
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import blocked
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import visitors
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, workspace
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import (
     Host,
@@ -129,8 +129,11 @@ def _perform(made: Plan) -> list[int]:
 
 def _find_visit(params: t.Mapping[str, t.Any], visited: str, source: str) -> tuple[str, str, int]:
     try:
+        rules = {"state_dir": params.get("network_state_dir")}
         if visited == "from_blocked":
-            return blocked.source({"state_dir": params.get("network_state_dir")})
+            return visitors.blocked(rules)
+        if visited == "narrowed_port":
+            return visitors.denied(rules, source)
         return (source, *locked.port({"state_dir": params.get("jit_state_dir")}, source))
     except (HostError, _state.StateError) as error:
         raise SkippedError(str(error)) from error

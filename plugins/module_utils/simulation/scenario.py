@@ -25,7 +25,7 @@ _MOST_TIMES = 500
 _PARENTS = ("bulwark-session", "bulwark-shell")
 _RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "under", "calls", "repeat", "times"}
 _RECORD = {"type", "text", "times"}
-VISITED = ("locked_port", "from_blocked")
+VISITED = ("locked_port", "narrowed_port", "from_blocked")
 _NAME = re.compile(r"[A-Za-z0-9 ._+@:\[\]()-]+(?:/[A-Za-z0-9 ._+@:\[\]()-]+)*")
 _CALLS: t.Mapping[str, t.Mapping[str, type]] = {
     "connect": {"address": str, "port": int, "protocol": str},
