@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import pathlib
 import shlex
 import subprocess
@@ -323,14 +324,17 @@ def test_a_host_that_has_neither_is_told_what_to_install(site: Site, missing: st
     assert not site.access(state="absent", ports=None)["changed"]
 
 
-def _commands(site: Site) -> list[list[str]]:
-    """Return what the unit runs."""
-    place = boot.Place(str(site.state))
+def _units(site: Site, state: pathlib.Path, programs: pathlib.Path) -> list[boot.Unit]:
     with site.host.entered():
         own = OwnChains("bulwark_jit")
         names = ["ipset", *(f"{family}{end}" for family in ("iptables", "ip6tables") for end in ("", "-restore"))]
-        programs = {name: str((way(site).programs / name).absolute()) for name in names}
-        return [shlex.split(command) for command in persist_chains.commands(place, own, programs)]
+        return persist_chains.units(boot.Place(str(state)), own, {name: str(programs / name) for name in names})
+
+
+def _commands(site: Site) -> list[list[str]]:
+    """Return what the units run, in their order."""
+    units = _units(site, site.state, way(site).programs.absolute())
+    return [shlex.split(command) for unit in units for command in unit.commands]
 
 
 @both_variants
@@ -377,17 +381,45 @@ def test_after_a_boot_the_ports_are_locked_and_nothing_is_open(site: Site) -> No
 @pytest.mark.parametrize("name", ["state", "two words", "50% $HOME"])
 def test_systemd_takes_the_unit(site: Site, tmp_path: pathlib.Path, name: str) -> None:
     place = boot.Place(str(tmp_path / name))
-    programs = {"ipset": "/usr/sbin/ipset"}
-    for family in ("iptables", "ip6tables"):
-        programs.update({f"{family}{end}": f"/usr/sbin/{family}{end}" for end in ("", "-restore")})
-    with site.host.entered():
-        own = OwnChains("bulwark_jit")
-        unit = persist_chains.unit(own, persist_chains.commands(place, own, programs))
-    file = tmp_path / unit.name
-    file.write_text(unit.text(place))
-    answer = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
+    units = _units(site, tmp_path / name, pathlib.Path("/usr/sbin"))
+    for unit in units:
+        (tmp_path / unit.name).write_text(unit.text(place))
+    files = [str(tmp_path / unit.name) for unit in units]
+    answer = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    assert unit.name not in answer.stderr
+    assert "bulwark" not in answer.stderr
+
+
+def test_what_somebody_has_saved_is_loaded_at_boot_and_what_is_open_in_it_is_not(site: Site) -> None:
+    way(site).others()
+    with listening(site.host, 22, 80):
+        site.lock()
+        site.grant()
+        sets = site.host.run("ipset", "save")
+        saved = [site.host.run(f"{family}-save") for family in way(site).families]
+        made, *commands = _commands(site)
+        for family in way(site).families:
+            for table in ("filter", "mangle"):
+                site.host.run(family, "-t", table, "-F")
+                site.host.run(family, "-t", table, "-X")
+        site.host.run("ipset", "destroy")
+        # The first unit comes before what loads them, and rules that use sets can be loaded.
+        site.host.run(*made)
+        site.host.run("ipset", "-exist", "restore", given=sets)
+        for family, rules in zip(way(site).families, saved, strict=True):
+            site.host.run(f"{family}-restore", given=rules)
+        for command in commands:
+            site.host.run(*command)
+        assert site.friend.connects(site.host, 22), "in the same boot, as when iptables is started again, it stays open"
+        assert not site.stranger.connects(site.host, 22)
+        assert site.findings() == [("jit_locked_port_attempts", "tcp/22")]
+
+        file = site.state / "jit" / "grants.json"
+        file.write_text(file.read_text().replace(json.loads(file.read_text())["boot"], "an-earlier-one/1"))
+        for command in commands:
+            site.host.run(*command)
+        assert reached(site.friend, site, 22) == []
+        assert reached(site.friend, site, 80) == [4, 6]
 
 
 def test_a_host_that_gets_nft_moves_there_on_trial_and_back(site: Site) -> None:
@@ -428,7 +460,7 @@ def test_a_host_that_gets_nft_moves_there_on_trial_and_back(site: Site) -> None:
         assert reached(site.friend, site, 22) == [4]
         assert reached(site.stranger, site, 22) == [6]
         assert site.info()["backend"] == "iptables"
-        assert {file.suffix for file in files.glob("bulwark_jit.*")} == {".ipset", ".iptables", ".ip6tables"}
+        assert {file.suffix for file in files.glob("bulwark_jit.*")} == {".ipset", ".sh", ".iptables", ".ip6tables"}
         assert not site.access(backend="iptables")["changed"]
         site.access(state="absent", ports=None)
         assert site.way.everything() == site.nft("list", "tables") == ""

@@ -34,12 +34,9 @@ Description=Firewall rules of bulwark.servers: {about}
 Documentation={documentation}
 DefaultDependencies=no
 Wants=network-pre.target
-Before=network-pre.target shutdown.target
+Before={before}
 Conflicts=shutdown.target
-After={after}
-PartOf={beside}
-ReloadPropagatedFrom={beside}
-RequiresMountsFor={directory}
+{relations}RequiresMountsFor={directory}
 
 [Service]
 Type=oneshot
@@ -76,16 +73,17 @@ class Outcome:
 class Unit:
     """A unit that loads rules. about: what it is for; commands: for systemd, in their order.
 
-    beside: services whose start, restart and reload make new rule sets, so that ours must be loaded after that; after:
-    more that it comes after.
+    beside: services whose start, restart and reload make new rule sets, so that ours must be loaded after that; after,
+    before: more that it comes after or before.
     """
 
     name: str
     about: str
     documentation: str
     commands: t.Sequence[str]
-    beside: t.Sequence[str]
+    beside: t.Sequence[str] = ()
     after: t.Sequence[str] = ()
+    before: t.Sequence[str] = ()
 
     @property
     def wanted_by(self) -> tuple[str, ...]:
@@ -94,15 +92,20 @@ class Unit:
 
     def text(self, place: Place) -> str:
         """Return the file. Raises StateError."""
+        beside = " ".join(self.beside)
+        relations = {
+            "After": " ".join((*self.beside, *self.after)),
+            "PartOf": beside,
+            "ReloadPropagatedFrom": beside,
+        }
+        commands = ["%s=%s" % (way, command) for way in ("ExecStart", "ExecReload") for command in self.commands]
         return _UNIT.format(
             about=self.about,
             documentation=self.documentation,
-            after=" ".join((*self.beside, *self.after)),
-            beside=" ".join(self.beside),
+            before=" ".join(("network-pre.target", "shutdown.target", *self.before)),
+            relations="".join("%s=%s\n" % (name, units) for name, units in relations.items() if units),
             directory=quoted(_directory(place)),
-            commands="\n".join(
-                "%s=%s" % (way, command) for way in ("ExecStart", "ExecReload") for command in self.commands
-            ),
+            commands="\n".join(commands),
             wanted_by=" ".join(self.wanted_by),
         )
 
@@ -131,28 +134,28 @@ def _directory(place: Place) -> str:
     return os.path.join(os.path.normpath(place.state_root), DIRECTORY)
 
 
-def differs(place: Place, files: t.Mapping[str, str], unit: Unit | None) -> bool:
-    """Say whether ``keep`` would change anything. unit: None where it can't be. Raises StateError."""
-    runs = unit is not None and os.path.isdir(place.running)
-    text = unit.text(place) if unit is not None and runs else None
+def differs(place: Place, files: t.Mapping[str, str], units: t.Sequence[Unit]) -> bool:
+    """Say whether ``keep`` would change anything. units: none where nothing could load the rules. Raises StateError."""
+    texts = [(unit, unit.text(place)) for unit in units if os.path.isdir(place.running)]
     if any(_kept(place, name) != content for name, content in files.items()):
         return True
-    return unit is not None and text is not None and not _is_enabled(place, unit, text)
+    return not all(_is_enabled(place, unit, text) for unit, text in texts)
 
 
-def keep(place: Place, files: t.Mapping[str, str], unit: Unit | None, lock_timeout: float) -> Outcome:
+def keep(place: Place, files: t.Mapping[str, str], units: t.Sequence[Unit], lock_timeout: float) -> Outcome:
     """Let the rules be there after a boot. They are in force already: what fails here is a note, not an error."""
     try:
-        changed = differs(place, files, unit)
+        changed = differs(place, files, units)
         if changed:
             _write(place, files, lock_timeout)
-        if unit is None or not os.path.isdir(place.running):
+        if not units or not os.path.isdir(place.running):
             return Outcome(
                 changed, False, "the rules are not there after a reboot: this host has no systemd that could load them"
             )
-        text = unit.text(place)
-        if not _is_enabled(place, unit, text):
-            _enable(place, unit, text)
+        for unit in units:
+            text = unit.text(place)
+            if not _is_enabled(place, unit, text):
+                _enable(place, unit, text)
     except (StateError, OSError) as error:
         return failed(error)
     return Outcome(changed, True)
@@ -162,29 +165,35 @@ def failed(error: Exception) -> Outcome:
     return Outcome(True, False, "the rules are not there after a reboot: %s" % error)
 
 
-def forget(place: Place, files: t.Iterable[str], unit: Unit, lock_timeout: float) -> bool:
-    """Remove files and unit; return whether one was there. Raises StateError."""
-    path = os.path.join(place.units, unit.name)
-    there = os.path.lexists(path)
-    if there:
-        # Even where it can't be asked, the unit must not come back.
-        with contextlib.suppress(OSError):
-            _systemctl("disable", unit.name)
-            _systemctl("stop", unit.name)
-        for link in _links(place, unit):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(link)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        if os.path.isdir(place.running):
-            with contextlib.suppress(OSError):
-                _systemctl("daemon-reload")
+def forget(place: Place, files: t.Iterable[str], units: t.Iterable[Unit], lock_timeout: float) -> bool:
+    """Remove files and units; return whether one was there. Raises StateError."""
+    disabled = [_disabled(place, unit) for unit in units]
+    there = any(disabled)
     directory = StateDirectory.open(place.state_root, DIRECTORY, create=False)
     if directory is None:
         return there
     with contextlib.closing(directory), directory.locked(_LOCK, lock_timeout):
         removed = [directory.remove(name) for name in files]
         return any(removed) or there
+
+
+def _disabled(place: Place, unit: Unit) -> bool:
+    path = os.path.join(place.units, unit.name)
+    if not os.path.lexists(path):
+        return False
+    # Even where it can't be asked, the unit must not come back.
+    with contextlib.suppress(OSError):
+        _systemctl("disable", unit.name)
+        _systemctl("stop", unit.name)
+    for link in _links(place, unit):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    if os.path.isdir(place.running):
+        with contextlib.suppress(OSError):
+            _systemctl("daemon-reload")
+    return True
 
 
 def _kept(place: Place, name: str) -> str | None:

@@ -32,7 +32,7 @@ def unit_text(place: Place, table: str, nft: str, script: bool = False) -> str:
 
 def differs(place: Place, table: str, rules: trial.Rules, script: str | None = None) -> bool:
     """Say whether ``keep`` would change anything. Raises StateError."""
-    return boot.differs(place, _files(table, rules, script), _wanted_unit(place, table, script))
+    return boot.differs(place, _files(table, rules, script), _wanted_units(place, table, script))
 
 
 def keep(
@@ -44,16 +44,16 @@ def keep(
     beside them.
     """
     try:
-        unit = _wanted_unit(place, table, script)
+        units = _wanted_units(place, table, script)
     except StateError as error:
         return boot.failed(error)
-    return boot.keep(place, _files(table, rules, script), unit, lock_timeout)
+    return boot.keep(place, _files(table, rules, script), units, lock_timeout)
 
 
 def forget(place: Place, table: str, lock_timeout: float = 60.0) -> bool:
     """Remove file and unit; return whether one was there. Raises StateError."""
     unit = Unit(unit_name(table), table, "", (), _BESIDE)
-    return boot.forget(place, (table + ".nft", table + ".sh"), unit, lock_timeout)
+    return boot.forget(place, (table + ".nft", table + ".sh"), [unit], lock_timeout)
 
 
 def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]:
@@ -63,10 +63,10 @@ def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]
     return {table + ".nft": trial.remove(table) + text, table + ".sh": script}
 
 
-def _wanted_unit(place: Place, table: str, script: str | None) -> Unit | None:
-    """Return the unit for this host, None where nothing could load the rules. Raises StateError."""
+def _wanted_units(place: Place, table: str, script: str | None) -> list[Unit]:
+    """Return the unit for this host, none where nothing could load the rules. Raises StateError."""
     nft = boot.program("nft")
-    return _unit(place, table, nft, script is not None) if nft else None
+    return [_unit(place, table, nft, script is not None)] if nft else []
 
 
 def _unit(place: Place, table: str, nft: str, script: bool) -> Unit:

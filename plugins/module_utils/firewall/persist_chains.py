@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules of iptables that are there again after the host was booted, and after services that replace all rules.
 
-The sets are made, if they are not there, and keep what is in them: whoever flushes the rules of iptables leaves them.
-After a boot they are empty.
+Two units load them. The first only makes the sets, before other services: where somebody saves all rules of iptables
+with ours among them, theirs could not be loaded at boot without the sets. The second writes our rules after theirs.
+What is in the sets stays when rules are flushed; a script closes what a saved copy of the sets has open after a boot.
 """
 
 from __future__ import annotations
@@ -18,60 +19,77 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.chain_tri
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.iptables import PROGRAMS
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own_chains import OwnChains
 
-# They begin with rules of their own, in place of all others.
-_BESIDE = ("iptables.service", "ip6tables.service", "netfilter-persistent.service", "firewalld.service", "ufw.service")
+# They begin with rules or sets of their own, in place of all others.
+_BESIDE = (
+    *("ipset.service", "iptables.service", "ip6tables.service"),
+    *("netfilter-persistent.service", "firewalld.service", "ufw.service"),
+)
 _SETS = ".ipset"
+_SCRIPT = ".ipset.sh"
 _RULES = {4: ".iptables", 6: ".ip6tables"}
 # Not in the files: whether it is there already can't be known, and it is not to be there twice.
 _HOOKED = "%(program)s -t %(table)s -C %(hook)s %(jump)s || %(program)s -t %(table)s -I %(hook)s 1 %(jump)s"
 
 
-def differs(place: Place, own: OwnChains, rules: ChainRules) -> bool:
+class Kept(t.NamedTuple):
+    """What is kept for a boot. script: of the shell, that empties sets which are not of this boot."""
+
+    rules: ChainRules
+    script: str
+
+
+def differs(place: Place, own: OwnChains, kept: Kept) -> bool:
     """Say whether ``keep`` would change anything. Raises StateError."""
-    return boot.differs(place, _files(own, rules), _wanted_unit(place, own))
+    return boot.differs(place, _files(own, kept), _wanted_units(place, own))
 
 
-def keep(place: Place, own: OwnChains, rules: ChainRules, lock_timeout: float = 60.0) -> Outcome:
+def keep(place: Place, own: OwnChains, kept: Kept, lock_timeout: float = 60.0) -> Outcome:
     """Let the rules be there after a boot. They are in force already: what fails here is a note, not an error."""
     try:
-        wanted = _wanted_unit(place, own)
+        wanted = _wanted_units(place, own)
     except StateError as error:
         return boot.failed(error)
-    return boot.keep(place, _files(own, rules), wanted, lock_timeout)
+    return boot.keep(place, _files(own, kept), wanted, lock_timeout)
 
 
 def forget(place: Place, own: OwnChains, lock_timeout: float = 60.0) -> bool:
-    """Remove files and unit; return whether one was there. Raises StateError."""
-    names = [own.name + ending for ending in (_SETS, *_RULES.values())]
-    return boot.forget(place, names, unit(own, ()), lock_timeout)
+    """Remove files and units; return whether one was there. Raises StateError."""
+    names = [own.name + ending for ending in (_SETS, _SCRIPT, *_RULES.values())]
+    sets, chains = _unit_names(own)
+    return boot.forget(place, names, [Unit(sets, "", "", ()), Unit(chains, "", "", (), _BESIDE)], lock_timeout)
 
 
-def commands(place: Place, own: OwnChains, programs: t.Mapping[str, str]) -> list[str]:
-    """Return the commands of the unit. programs: the absolute path of each by its name. Raises StateError."""
-    found = ["%s -exist restore -file %s" % (programs["ipset"], boot.argument(place, own.name + _SETS))]
+def units(place: Place, own: OwnChains, programs: t.Mapping[str, str]) -> list[Unit]:
+    """Return the two units. programs: the absolute path of each by its name. Raises StateError."""
+    (sets, chains), about = _unit_names(own), "chain %s" % own.names.top
+    made = "%s -exist restore -file %s" % (programs["ipset"], boot.argument(place, own.name + _SETS))
+    commands = [made, "/bin/sh %s" % boot.argument(place, own.name + _SCRIPT)]
     for version in own.versions:
+        program = programs[PROGRAMS[version]]
         rules = boot.argument(place, own.name + _RULES[version])
-        found.append("%s --noflush %s" % (programs[PROGRAMS[version] + "-restore"], rules))
+        commands.append("%s --noflush %s" % (programs[PROGRAMS[version] + "-restore"], rules))
         for table, hook in HOOKS.items():
-            program = programs[PROGRAMS[version]]
             names = {"program": program, "table": table, "hook": hook, "jump": own.names.jump}
-            found.append("/bin/sh -c '%s'" % (_HOOKED % names))
-    return found
+            commands.append("/bin/sh -c '%s'" % (_HOOKED % names))
+    return [
+        Unit(sets, "sets of " + about, "man:ipset(8)", [made], before=_BESIDE),
+        Unit(chains, about, "man:iptables(8) man:ipset(8)", commands, _BESIDE, after=[sets]),
+    ]
 
 
-def _files(own: OwnChains, rules: ChainRules) -> dict[str, str]:
-    sets, texts = own.establishing(rules)
-    return {own.name + _SETS: sets, **{own.name + _RULES[version]: text for version, text in texts.items()}}
+def _unit_names(own: OwnChains) -> tuple[str, str]:
+    name = "bulwark-firewall-%s" % own.name.replace("bulwark_", "", 1)
+    return name + "-ipset.service", name + "-iptables.service"
 
 
-def _wanted_unit(place: Place, own: OwnChains) -> Unit | None:
-    """Return the unit for this host, None where nothing could load the rules. Raises StateError."""
+def _files(own: OwnChains, kept: Kept) -> dict[str, str]:
+    sets, texts = own.establishing(kept.rules)
+    rules = {own.name + _RULES[version]: text for version, text in texts.items()}
+    return {own.name + _SETS: sets, own.name + _SCRIPT: kept.script, **rules}
+
+
+def _wanted_units(place: Place, own: OwnChains) -> list[Unit]:
+    """Return the units for this host, none where nothing could load the rules. Raises StateError."""
     names = ["ipset", *(PROGRAMS[version] + end for version in own.versions for end in ("", "-restore"))]
     programs = {name: path for name, path in ((name, boot.program(name)) for name in names) if path}
-    return unit(own, commands(place, own, programs)) if len(programs) == len(names) else None
-
-
-def unit(own: OwnChains, some: t.Sequence[str]) -> Unit:
-    """Return the unit with some commands."""
-    name = "bulwark-firewall-%s-iptables.service" % own.name.replace("bulwark_", "", 1)
-    return Unit(name, "chain %s" % own.names.top, "man:iptables(8) man:ipset(8)", some, _BESIDE)
+    return units(place, own, programs) if len(programs) == len(names) else []

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own_chains import OwnChains
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import chains, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import chains, reopening, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
@@ -110,10 +110,14 @@ class Iptables:
             return others.without_nft()
 
     def is_forgetful(self, place: Place, policy: Policy) -> bool:
-        return persist_chains.differs(place, self._own, chains.rules(policy))
+        return persist_chains.differs(place, self._own, self._kept(place, policy))
 
     def remember(self, place: Place, policy: Policy, lock_timeout: float) -> Outcome:
-        return persist_chains.keep(place, self._own, chains.rules(policy), lock_timeout)
+        return persist_chains.keep(place, self._own, self._kept(place, policy), lock_timeout)
+
+    def _kept(self, place: Place, policy: Policy) -> persist_chains.Kept:
+        filled = [names[version] for names in (chains.GRANTS, chains.CUT) for version in self._own.versions]
+        return persist_chains.Kept(chains.rules(policy), reopening.closing(place.state_root, filled))
 
     def forget(self, place: Place, lock_timeout: float) -> bool:
         return persist_chains.forget(place, self._own, lock_timeout)
