@@ -234,7 +234,7 @@ def _ufw(site: Site, directory: pathlib.Path, *lines: str) -> None:
 
 
 @contextlib.contextmanager
-def _firewalld(directory: pathlib.Path) -> t.Iterator[Firewalld]:
+def _firewalld(directory: pathlib.Path, backend: str = "nftables") -> t.Iterator[Firewalld]:
     """Start firewalld and a message bus for it in the network of this thread; both end with the block."""
     address = f"unix:path={directory}/bus"
     rules = ["own", "send_type", "receive_type", "user"]
@@ -248,6 +248,8 @@ def _firewalld(directory: pathlib.Path) -> t.Iterator[Firewalld]:
         f'<policy context="default">{allowed}</policy></busconfig>'
     )
     shutil.copytree("/etc/firewalld", directory / "etc")
+    settings = directory / "etc" / "firewalld.conf"
+    settings.write_text(settings.read_text().replace("FirewallBackend=nftables", f"FirewallBackend={backend}"))
     environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address}
     program = directory / "firewall-cmd"
     program.write_text(f'#!/bin/sh\nDBUS_SYSTEM_BUS_ADDRESS={address} exec {commands.find("firewall-cmd")} "$@"\n')

@@ -29,6 +29,8 @@ _LEGACY = {"ipv4": "/proc/thread-self/net/ip_tables_names", "ipv6": "/proc/threa
 # What the other variant calls itself in the first line that it writes, in newer and in older versions.
 _NFT_VARIANT = ("nft", "nf_tables", "xtables-save")
 _COMMANDS = {"ipv4": "iptables", "ipv6": "ip6tables"}
+# Chains by which firewalld is known, in older and in newer versions.
+_FIREWALLD = frozenset(("INPUT_ZONES", "INPUT_POLICIES", "INPUT_direct"))
 _FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
 
 
@@ -145,7 +147,7 @@ def _iptables(table: iptables_rules.Table, way: str) -> Other:
     kind = "iptables"
     if any(name.startswith(("ufw-", "ufw6-")) for name in table.chains):
         kind = "ufw"
-    elif "INPUT_ZONES" in table.chains:
+    elif not _FIREWALLD.isdisjoint(table.chains):
         kind = "firewalld"
     name = "%s (%stable %s of %s)" % (kind, way, table.name, _COMMANDS[table.family])
     return Other(kind, name, table.possible)
