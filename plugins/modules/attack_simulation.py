@@ -59,8 +59,8 @@ options:
     type: path
   network_state_dir:
     description:
-      - Directory on the host that holds the policy of M(bulwark.servers.network_rules), which says who is blocked, as an
-        absolute path.
+      - Directory on the host that holds the policy of M(bulwark.servers.network_rules), which says who is blocked, as
+        an absolute path.
       - Defaults to C(/var/lib/bulwark).
     type: path
   lock_timeout:

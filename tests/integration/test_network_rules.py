@@ -395,6 +395,10 @@ def test_after_a_reload_the_rules_are_back(site: Site) -> None:
     with listening(site.host, 22):
         assert not site.stranger.connects(site.host, 22)
         assert site.friend.connects(site.host, 22)
+    file.write_text(file.read_text().replace("drop", "accept"))
+    assert set(site.findings()) == {"network_rules_missing boot", "network_denied_traffic tcp/22"}
+    assert site.set(mode="enforce")["changed"]
+    assert set(site.findings()) == {"network_denied_traffic tcp/22"}
     site.remove()
     assert not file.exists()
 

@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Element, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Nft
 
 SETS = {4: "grants4", 6: "grants6"}
 OURS = "bulwark_"
 _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 _SOURCE = {4: "ip saddr", 6: "ip6 saddr"}
-# Seconds by which two sets that were filled one after the other may differ: nft tells whole ones.
-_SLACK = 3
-
-Key = t.Tuple[str, ...]
 
 
 def definitions() -> dict[str, str]:
@@ -56,33 +52,3 @@ def beside(nft: Nft, table: str) -> list[str]:
     """Return the other tables of ours that have the sets. FirewallError."""
     found = {place for place, name in nft.sets() if name in SETS.values()}
     return sorted(name for name in found if name.startswith(OURS) and name != table)
-
-
-def copied(nft: Nft, table: str) -> str:
-    """Return the text that gives a table what is open in those beside it, each with the time that is left of it."""
-    open_ones = _open(nft, beside(nft, table))
-    elements = {
-        version: ["%s timeout %ds" % (" . ".join(key), left) for key, left in found.items() if left]
-        for version, found in open_ones.items()
-    }
-    return "".join("%s\n" % line for line in filled(table, elements))
-
-
-def unknown(nft: Nft, table: str) -> list[str]:
-    """Return what is open in a table, and not, or not for so long, in those beside it. FirewallError."""
-    theirs, ours = _open(nft, beside(nft, table)), _open(nft, [table])
-    return [
-        " . ".join(key)
-        for version, found in ours.items()
-        for key, left in found.items()
-        if left is None or key not in theirs[version] or left > (theirs[version][key] or 0) + _SLACK
-    ]
-
-
-def _open(nft: Nft, tables: t.Iterable[str]) -> dict[int, dict[Key, int | None]]:
-    found: dict[int, dict[Key, int | None]] = {4: {}, 6: {}}
-    for table in tables:
-        for version, name in SETS.items():
-            elements: list[Element] = nft.elements(table, name)
-            found[version].update((one.key, one.left) for one in elements)
-    return found

@@ -58,12 +58,20 @@ def _openings(packets: PacketFilter, book: Book, now: float) -> tuple[bool, bool
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
     # What ends in this moment may be gone in the one and not yet in the other.
     lasting = [one for one in wanted if one.end > now + _SLACK]
-    early, late = _moved(found, -_SLACK), _moved(found, _SLACK)
+    late = _moved(found, _SLACK)
     try:
-        unknown = _united([*wanted, *(one for one in early if one.end > now)]) != wanted
-        return unknown, _united([*lasting, *late]) != _united(late)
+        return beyond(found, wanted, now), _united([*lasting, *late]) != _united(late)
     except TooManyError:
         return True, False
+
+
+def beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool:
+    """Return whether more is open than is to be, or for longer. wanted: disjoint. now: in seconds since boot."""
+    early = _moved(found, -_SLACK)
+    try:
+        return _united([*wanted, *(one for one in early if one.end > now)]) != list(wanted)
+    except TooManyError:
+        return True
 
 
 def _moved(found: t.Sequence[Rectangle], seconds: float) -> list[Rectangle]:

@@ -10,10 +10,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import policy, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import granted, policy, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
 
 
@@ -51,7 +51,7 @@ def _set(
     tried = seen.force is not None and seen.force.proposed is not None
     if before is not None and seen.problem is None and not tried:
         # The kernel has these rules already: there is nothing to try.
-        unknown = bool(openings.unknown(nft, table.NAME))
+        unknown = bool(granted.unknown(nft))
         changed = before != wanted or unknown or persist.differs(enforcing.place(params), table.NAME, rules)
         if changed and not check_mode and where is not None:
             _settle(params, nft, where, wanted, result)
@@ -66,7 +66,7 @@ def _set(
         return {**result, "changed": True, "confirmed": True}
     token = own.propose(rules, params["confirm_within"])
     try:
-        nft.apply(openings.copied(nft, table.NAME))
+        granted.fill(nft)
         state.write(where, wanted, state.PROPOSED, token=token)
     except Exception:
         own.withdraw()
@@ -93,7 +93,7 @@ def _settle(
     params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory, wanted: Policy, result: dict[str, t.Any]
 ) -> None:
     """Note a policy whose rules are confirmed, and see to the next boot; the result says what came of that."""
-    nft.apply(openings.copied(nft, table.NAME))
+    granted.fill(nft)
     state.write(where, wanted, confirmed=time.time())
     where.remove(state.PROPOSED)
     survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted))

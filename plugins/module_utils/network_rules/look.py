@@ -12,10 +12,11 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import denied, policy, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import denied, granted, policy, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.denied import Denied
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
 
@@ -66,7 +67,9 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     result["problem"] = seen.problem
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
     result["detections"] += _drift(nft, seen)
-    return [_rules_coverage(wanted, seen), _denied(nft, wanted, seen, result)]
+    coverage = _rules_coverage(wanted, seen)
+    result["detections"] += _after_boot(enforcing.place(params), wanted, coverage)
+    return [coverage.entry(), _denied(nft, wanted, seen, result)]
 
 
 def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -84,14 +87,14 @@ def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]
     return [scope.entry() for scope in found]
 
 
-def _rules_coverage(wanted: Policy, seen: Comparison) -> dict[str, t.Any]:
+def _rules_coverage(wanted: Policy, seen: Comparison) -> ScopeCoverage:
     coverage = ScopeCoverage(RULES_SCOPE)
     coverage.examined = len(wanted.rules)
     if wanted.mode == policy.AUDIT:
         coverage.note = "The rules are in audit mode: they remember who they would deny, and deny nobody."
     if seen.unsure:
         coverage.skip("rules of table inet %s" % table.NAME, "only their mark could be compared: %s" % seen.unsure)
-    return coverage.entry()
+    return coverage
 
 
 def _drift(nft: Nft, seen: Comparison) -> list[dict[str, t.Any]]:
@@ -101,13 +104,25 @@ def _drift(nft: Nft, seen: Comparison) -> list[dict[str, t.Any]]:
         message = "The network rules of this host are not in force: %s." % seen.problem
         found.append(_missing("rules", message, {"problem": seen.problem}))
     try:
-        unknown = openings.unknown(nft, table.NAME) if seen.force is not None else []
+        unknown = granted.unknown(nft) if seen.force is not None else []
     except FirewallError:
         unknown = []  # A table without the sets is none of ours, which is the problem.
     if unknown:
         message = "The kernel lets somebody through the network rules whom nobody was granted it: %s." % unknown[0]
         found.append(_missing("openings", message, {"open": unknown[:_NAMED]}))
     return found
+
+
+def _after_boot(place: Place, wanted: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
+    """Return that the rules are not there after the next boot, where somebody has changed what would load them."""
+    try:
+        if not persist.differs(place, table.NAME, table.rules(wanted)):
+            return []
+    except StateError as error:
+        coverage.skip("rules for the next boot", "they can't be read: %s" % error)
+        return []
+    message = "After the next boot the network rules of this host are not in force: what loads them was changed."
+    return [_missing("boot", message, {"state": place.state_root, "units": place.units})]
 
 
 def _missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
