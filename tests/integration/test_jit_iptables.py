@@ -257,6 +257,27 @@ def test_an_iptables_that_is_busy_is_waited_for(site: Site) -> None:
     assert site.info()["in_force"]
 
 
+def test_what_is_confirmed_stays_when_it_can_not_be_made_room_for_another(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(site.host, 22, 8000):
+        site.lock(ports=[{"port": "8000"}])
+        with monkeypatch.context() as patch:
+            patch.setattr(OwnChains, "_finish", lambda _self: None)
+            site.lock()
+
+        def fails(_self: OwnChains) -> None:
+            raise FirewallError("no room")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(OwnChains, "_finish", fails)
+            with pytest.raises(FirewallError, match="no room"):
+                site.access(ports=[{"port": "80"}])
+        assert site.info()["in_force"]
+        assert reached(site.stranger, site, 22) == []
+        assert reached(site.stranger, site, 8000) == []
+
+
 def test_rules_of_the_other_variant_are_told_of(site: Site) -> None:
     site.lock()
     for family in ("iptables", "ip6tables"):
@@ -334,7 +355,7 @@ def _units(site: Site, state: pathlib.Path, programs: pathlib.Path) -> list[boot
 def _commands(site: Site) -> list[list[str]]:
     """Return what the units run, in their order."""
     units = _units(site, site.state, way(site).programs.absolute())
-    return [shlex.split(command) for unit in units for command in unit.commands]
+    return [shlex.split(command.replace("$$", "$")) for unit in units for command in unit.commands]
 
 
 @both_variants

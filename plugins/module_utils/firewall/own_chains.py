@@ -91,7 +91,7 @@ class OwnChains:
         except FirewallError:
             # Where one version of IP took it and the other did not, none is to have it.
             with contextlib.suppress(FirewallError):
-                self.sets.apply(chain_trial.end(self.names, self.versions))
+                self.withdraw()
             if fresh:
                 with contextlib.suppress(FirewallError):
                     self.remove()

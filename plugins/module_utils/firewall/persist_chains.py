@@ -28,7 +28,9 @@ _SETS = ".ipset"
 _SCRIPT = ".ipset.sh"
 _RULES = {4: ".iptables", 6: ".ip6tables"}
 # Not in the files: whether it is there already can't be known, and it is not to be there twice.
-_HOOKED = "%(program)s -t %(table)s -C %(hook)s %(jump)s || %(program)s -t %(table)s -I %(hook)s 1 %(jump)s"
+_HOOKED = "%(ours)s -C %(hook)s %(jump)s || %(ours)s -I %(hook)s 1 %(jump)s"
+# Older ones can't be told to wait for another iptables. In a command of systemd, two dollar signs are one.
+_LOADED = """/bin/sh -c 'for try in 1 2 3 4 5; do %s --noflush "$$0" && exit 0; sleep 1; done; exit 1' %s"""
 
 
 class Kept(t.NamedTuple):
@@ -67,9 +69,9 @@ def units(place: Place, own: OwnChains, programs: t.Mapping[str, str]) -> list[U
     for version in own.versions:
         program = programs[PROGRAMS[version]]
         rules = boot.argument(place, own.name + _RULES[version])
-        commands.append("%s --noflush %s" % (programs[PROGRAMS[version] + "-restore"], rules))
+        commands.append(_LOADED % (programs[PROGRAMS[version] + "-restore"], rules))
         for table, hook in HOOKS.items():
-            names = {"program": program, "table": table, "hook": hook, "jump": own.names.jump}
+            names = {"ours": "%s -w -t %s" % (program, table), "hook": hook, "jump": own.names.jump}
             commands.append("/bin/sh -c '%s'" % (_HOOKED % names))
     return [
         Unit(sets, "sets of " + about, "man:ipset(8)", [made], before=_BESIDE),
