@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.reading im
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NETWORK = "/proc/thread-self/ns/net"
-_CHAINS = ("confirmed_input", "confirmed_output")
+_CHAINS = ("input", "output")
 
 
 class Seen(t.NamedTuple):

@@ -8,12 +8,14 @@ tracking, so that it doesn't turn that on where nobody else has, whose table can
 what is exempt from it. A connection from before the recorder is none that begins.
 
 - TCP: a SYN that comes is a connection, the SYN-ACK that goes out offers an answer. Both can be had with a made-up
-  source. Packets of this host without SYN are sent to who took part in the handshake, and prove the source. (Who forges
-  a segment that doesn't fit a half-open connection gets one, too, twice a second at most.)
+  source. Packets of this host without SYN are sent to who took part in the handshake, and prove the source; those that
+  end a connection are looked at, and some of the others. (Who forges a segment that doesn't fit a half-open connection
+  gets one of those, too.)
 - SCTP: the same with INIT, INIT ACK and COOKIE ACK (RFC 9260), chunks of type 1, 2 and 11; only INIT has the tag 0.
 - UDP: the first packet between two ends for a while, and the first that goes back.
 
-A set that is full breaks the rule, so that the next one counts what had no place.
+A set that is full breaks the rule, so that the next one is for those who had no place. Sources that have proven
+themselves have sets of their own for that, which made-up ones can't fill.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ PRIORITY = "raw - 10"
 # Comments of the rules that count what had no place.
 NO_PLACE = "no place: "
 CROWDED = "crowded: "
+# Packets that say nothing, which are most of them. Of those within a connection a few are looked at: who is sent them
+# is there, and not every connection comes to an orderly end.
+_CAME_FOR_NOTHING = "tcp flags & syn == 0x0 accept"
+_WENT_FOR_NOTHING = "tcp flags & (fin | syn) == 0x0 meta random & 0xf != 0x0 accept"
 _IP = {4: "ip", 6: "ip6"}
 _MULTICAST = {4: "224.0.0.0/3", 6: "ff00::/8"}
 _SYN = "tcp flags & (fin | syn | rst | ack) == syn"
@@ -44,22 +50,8 @@ _COOKIE_ACK = "meta l4proto sctp @th,96,8 11"
 def rules(settings: Settings) -> Rules:
     """Return what the table holds."""
     write = _Writer(settings)
-    chains = {
-        "input": ['iifname "lo" accept', *_skipped(settings, "dport"), *_came(write)],
-        "output": ['oifname "lo" accept', *_skipped(settings, "sport"), *_went(write)],
-    }
-    return Rules(chains, sets.wanted(settings), PRIORITY)
-
-
-def _skipped(settings: Settings, port: str) -> list[str]:
-    """Return the lines for packets that say nothing, which are most of them."""
-    lines = []
-    if port == "dport":
-        lines += ["tcp flags & syn == 0x0 accept", "meta pkttype != host accept"]
-    if settings.unrecorded:
-        pairs = ", ".join("%s . %d" % (protocol, number) for number, protocol in settings.unrecorded)
-        lines.append("meta l4proto . th %s { %s } accept" % (port, pairs))
-    return lines
+    chains = {"input": [_CAME_FOR_NOTHING, *_came(write)], "output": [_WENT_FOR_NOTHING, *_went(write)]}
+    return Rules(chains, sets.wanted(settings), PRIORITY, harmless=True)
 
 
 class _Writer:
@@ -69,6 +61,8 @@ class _Writer:
         self.settings = settings
         self.incoming = IN in settings.directions
         self.outgoing = OUT in settings.directions
+        # A port that the host's own connections don't come from.
+        self.service = "th sport < %d" % settings.first_ephemeral
 
     def inside(self, key: str, kind: str, version: int) -> str:
         return "%s @%s" % (key, sets.name(self.settings, kind, version))
@@ -76,6 +70,20 @@ class _Writer:
     def put(self, key: str, kind: str, version: int, verb: str = "update") -> str:
         counter = " counter" if sets.KINDS[kind].counts else ""
         return "%s @%s { %s%s }" % (verb, sets.name(self.settings, kind, version), key, counter)
+
+    def placed(self, key: str, proof: str, kind: str, version: int) -> str:
+        """Return what counts a key in a set of that kind; in one that is kept for the proven, only those."""
+        counted = self.put(key, kind, version)
+        return "%s %s" % (self.inside(key, proof, version), counted) if sets.KINDS[kind].proven else counted
+
+    def skipped(self, protocol: str, port: str) -> t.Iterator[str]:
+        """Yield the line for ports of a protocol that are not recorded. port: sport or dport.
+
+        The kernel looks up single ports by far more quickly than pairs of protocol and port.
+        """
+        numbers = [str(number) for number, name in self.settings.unrecorded if name == protocol]
+        if numbers:
+            yield "%s %s { %s } accept" % (protocol, port, ", ".join(numbers))
 
 
 def _key(version: int, end: str, port: str) -> str:
@@ -88,29 +96,51 @@ def _flow(version: int, end: str) -> str:
     return "%s %s . %s" % (_IP[version], end, ports)
 
 
+def _of(version: int, condition: str) -> str:
+    """Return a condition for one version of IP, which is asked for first, as that is quick."""
+    return "meta nfproto ipv%d %s" % (version, condition)
+
+
 def _full(condition: str, what: str) -> str:
     return '%s counter accept comment "%s%s"' % (condition, NO_PLACE, what)
 
 
 def _came(write: _Writer) -> t.Iterator[str]:
+    """Yield the lines for packets that came."""
+    yield 'iif "lo" accept'
     if write.outgoing:
-        for condition in (_SYN_ACK, _INIT_ACK):
-            for version in VERSIONS:
-                key = _key(version, "saddr", "sport")
-                asked = write.inside(key, "out_pending", version)
-                yield "%s %s %s accept" % (condition, asked, write.put(key, "out_answered", version))
-            yield _full(condition, "out_answered") if condition == _INIT_ACK else "%s accept" % condition
+        yield from _answers(write, _SYN_ACK)
+    yield from write.skipped("tcp", "dport")
     if write.incoming:
-        for condition in (_SYN, _INIT):
-            for version in VERSIONS:
-                key = _key(version, "saddr", "dport")
-                proven = write.inside(key, "in_proven", version)
-                yield "%s %s %s accept" % (condition, proven, write.put(key, "in_known", version))
-                yield "%s %s accept" % (condition, write.put(key, "in_tried", version))
-            yield _full(condition, "in_tried")
+        yield from _tried(write, _SYN)
+    yield "meta l4proto tcp accept"
+    yield from write.skipped("sctp", "dport")
+    if write.incoming:
+        yield from _tried(write, _INIT)
+    if write.outgoing:
+        yield from _answers(write, _INIT_ACK)
     yield "meta l4proto != udp accept"
+    yield "meta pkttype != host accept"
+    yield from write.skipped("udp", "dport")
     for version in VERSIONS:
         yield from _udp_came(write, version)
+
+
+def _tried(write: _Writer, condition: str) -> t.Iterator[str]:
+    for kind in ("in_tried", "in_known"):
+        for version in VERSIONS:
+            key = _key(version, "saddr", "dport")
+            yield "%s %s accept" % (_of(version, condition), write.placed(key, "in_proven", kind, version))
+    yield _full(condition, "in_tried")
+
+
+def _answers(write: _Writer, condition: str) -> t.Iterator[str]:
+    """Yield the lines for answers to what this host has begun."""
+    for version in VERSIONS:
+        key = _key(version, "saddr", "sport")
+        asked = write.inside(key, "out_pending", version)
+        yield "%s %s %s accept" % (_of(version, condition), asked, write.put(key, "out_answered", version))
+        yield _full("%s %s" % (condition, asked), "out_answered")
 
 
 def _udp_came(write: _Writer, version: int) -> t.Iterator[str]:
@@ -127,54 +157,74 @@ def _udp_came(write: _Writer, version: int) -> t.Iterator[str]:
     source = _key(version, "saddr", "dport")
     begun, tried = write.put(flow, "udp_flows", version), write.put(source, "udp_tried", version)
     yield "%s %s accept" % (write.inside(flow, "udp_flows", version), begun)
-    known = write.inside(source, "udp_proven", version)
-    yield "%s %s %s accept" % (known, begun, write.put(source, "udp_known", version))
+    known = write.placed(source, "udp_proven", "udp_known", version)
     yield "%s %s accept" % (begun, tried)
-    # Without a place among the flows each of its packets counts.
-    yield '%s counter accept comment "%sudp_flows"' % (tried, CROWDED)
+    yield "%s %s accept" % (begun, known)
+    for place in (tried, known):
+        # Without a place among the flows each of its packets counts.
+        yield '%s counter accept comment "%sudp_flows"' % (place, CROWDED)
     yield _full("meta nfproto ipv%d" % version, "udp_tried")
 
 
 def _went(write: _Writer) -> t.Iterator[str]:
+    """Yield the lines for packets that went. Who is known is looked for first, as that ends most of them."""
     if write.incoming:
+        for version in VERSIONS:
+            known = write.inside(_key(version, "daddr", "sport"), "in_proven", version)
+            yield "%s %s accept" % (_of(version, _ACK), known)
+    yield 'oif "lo" accept'
+    yield from write.skipped("tcp", "sport")
+    if write.incoming:
+        yield from _offered(write, _SYN_ACK)
         yield from _proofs(write)
-    yield "tcp flags & syn == 0x0 accept"
-    if write.incoming:
-        for condition in (_SYN_ACK, _INIT_ACK):
-            for version in VERSIONS:
-                key = _key(version, "daddr", "sport")
-                proven, again = (write.inside(key, "in_proven", version), write.put(key, "in_proven", version))
-                yield "%s %s %s %s accept" % (condition, proven, again, write.put(key, "in_answered", version))
-                pending, offered = write.put(key, "in_pending", version), write.put(key, "in_offered", version)
-                yield "%s %s %s accept" % (condition, pending, offered)
-            yield _full(condition, "in_offered")
     if write.outgoing:
-        for condition in (_SYN, _INIT):
-            for version in VERSIONS:
-                key = _key(version, "daddr", "dport")
-                pending, tried = write.put(key, "out_pending", version), write.put(key, "out_tried", version)
-                yield "%s %s %s accept" % (condition, pending, tried)
-            yield _full(condition, "out_tried")
+        yield from _begun(write, _SYN)
+    yield "meta l4proto tcp accept"
+    yield from write.skipped("sctp", "sport")
+    if write.incoming:
+        yield from _offered(write, _INIT_ACK)
+        for version in VERSIONS:
+            key = _key(version, "daddr", "sport")
+            yield "%s %s accept" % (_COOKIE_ACK, write.put(key, "in_proven", version, "add"))
+        yield _full(_COOKIE_ACK, "in_proven")
+    if write.outgoing:
+        yield from _begun(write, _INIT)
     yield "meta l4proto != udp accept"
+    yield from write.skipped("udp", "sport")
     for version in VERSIONS:
         yield from _udp_went(write, version)
 
 
-def _proofs(write: _Writer) -> t.Iterator[str]:
-    """Yield the lines that note who took part in a handshake."""
-    service = "th sport < %d" % write.settings.first_ephemeral
-    for condition in (_ACK, _COOKIE_ACK):
+def _offered(write: _Writer, condition: str) -> t.Iterator[str]:
+    for kind in ("in_offered", "in_answered"):
         for version in VERSIONS:
             key = _key(version, "daddr", "sport")
-            proven = write.put(key, "in_proven", version, "add")
-            if condition == _ACK:
-                yield "%s %s accept" % (condition, write.inside(key, "in_proven", version))
-                # Also where it found no place among those that were offered an answer.
-                yield "%s %s %s accept" % (condition, service, proven)
-                yield "%s %s %s accept" % (condition, write.inside(key, "in_pending", version), proven)
-            else:
-                yield "%s %s accept" % (condition, proven)
-        yield _full("%s%s" % (condition, " " + service if condition == _ACK else ""), "in_proven")
+            placed = write.placed(key, "in_proven", kind, version)
+            if condition == _SYN_ACK and kind == "in_offered":
+                yield "%s %s %s accept" % (_of(version, condition), write.service, placed)
+                # What this host sends from such a port may be its own connection, or an answer.
+                placed = "%s %s" % (write.put(key, "in_pending", version), placed)
+            yield "%s %s accept" % (_of(version, condition), placed)
+    yield _full(condition, "in_offered")
+
+
+def _proofs(write: _Writer) -> t.Iterator[str]:
+    """Yield the lines that note who took part in a handshake of TCP, and isn't noted yet."""
+    for version in VERSIONS:
+        key = _key(version, "daddr", "sport")
+        proven = write.put(key, "in_proven", version, "add")
+        yield "%s %s %s accept" % (_ACK, write.service, proven)
+        yield "%s %s %s accept" % (_ACK, write.inside(key, "in_pending", version), proven)
+    yield _full("%s %s" % (_ACK, write.service), "in_proven")
+
+
+def _begun(write: _Writer, condition: str) -> t.Iterator[str]:
+    """Yield the lines for connections that this host begins."""
+    for version in VERSIONS:
+        key = _key(version, "daddr", "dport")
+        pending, tried = write.put(key, "out_pending", version), write.put(key, "out_tried", version)
+        yield "%s %s %s accept" % (condition, pending, tried)
+    yield _full(condition, "out_tried")
 
 
 def _udp_went(write: _Writer, version: int) -> t.Iterator[str]:

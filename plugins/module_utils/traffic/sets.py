@@ -45,8 +45,9 @@ class Kind:
         return not self.short
 
 
-# Who only claims to be somebody fills other sets than those who have proven that they are: a flood of made-up sources
-# does not take the place of any that took part in a handshake. UDP knows no such proof, so that it has sets of its own.
+# When the sets for all (tried, offered) are full, those who have proven that they are somebody still find a place in
+# sets of their own (known, answered): a flood of made-up sources does not take the place of any that took part in a
+# handshake. UDP knows no such proof but that it was answered, so that it has sets of its own.
 # What is looked up has no counters, as the kernel counts each packet that finds an element, too.
 KINDS: t.Mapping[str, Kind] = {
     "in_tried": Kind(IN, COUNT),

@@ -24,7 +24,9 @@ PROCESSES = "/proc"
 _MOST_PROCESSES = 100_000
 _MOST_SOCKETS = 100_000
 _MOST_LINES = 500_000
-_LISTEN, _UNCONNECTED, _ESTABLISHED = "0A", "07", "01"
+_LISTEN, _UNCONNECTED = "0A", "07"
+# Of TCP, in which a handshake was completed: all but SYN-SENT, SYN-RECEIVED, CLOSED and LISTEN.
+_CONNECTED = frozenset(("01", "04", "05", "06", "08", "09", "0B"))
 _FILES = {
     "tcp": ("tcp", _LISTEN),
     "tcp6": ("tcp", _LISTEN),
@@ -91,7 +93,7 @@ def _add(found: Sockets, words: t.Sequence[str], protocol: str, state: str) -> N
         number = int(port, 16)
         if number:
             found.listeners.append(Listener(number, protocol, str(_address(address)), int(words[9])))
-    elif words[3] == _ESTABLISHED and protocol == "tcp":
+    elif words[3] in _CONNECTED and protocol == "tcp":
         peer = _address(words[2].partition(":")[0])
         if not peer.is_loopback:
             found.connected.add((str(peer), int(words[1].partition(":")[2], 16)))
