@@ -160,10 +160,10 @@ class Desk:
             yield _connection(now - 2 * _DAY + port, stranger, host, port, "REJ", 40)
 
     def run(self, playbook: str, *arguments: str, works: bool = True, **variables: t.Any) -> str:
-        own = {"bulwark_become": False, "bulwark_store": self.store} if playbook != "protect" else {}
+        own = {"bulwark_become": False, "bulwark_store": self.store}
         with self.site.host.entered():
             answer = self._controller.run_playbook(
-                f"bulwark.servers.{playbook}",
+                playbook if "/" in playbook else f"bulwark.servers.{playbook}",
                 *arguments,
                 extra_vars={**self.variables, **own, **variables},
                 state=self._directory,
@@ -173,6 +173,18 @@ class Desk:
         said = " ".join((answer.stdout + answer.stderr).split())
         assert (answer.returncode == 0) is works, said
         return said
+
+    def protect(self, *arguments: str, **variables: t.Any) -> str:
+        """Run what protect runs of this capability; all of it would set the audit rules of this machine."""
+        play = self._directory / "protect.yml"
+        role = {"name": "bulwark.servers.network_hardening", "tasks_from": "protect"}
+        said = {"ansible.builtin.debug": {"msg": "{{ bulwark_protected | join(' ') }}"}}
+        play.write_text(
+            yaml.safe_dump(
+                [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}, said]}]
+            )
+        )
+        return self.run(str(play), *arguments, **variables)
 
     def learn(self, *arguments: str, works: bool = True, **variables: t.Any) -> str:
         given = {"bulwark_learn_directory": str(self.learned), **variables}
@@ -224,8 +236,10 @@ def test_from_what_was_seen_to_who_is_denied(desk: Desk) -> None:
 
         # Nothing is denied by that. The file is given as it is, and remembers whom it would deny.
         assert desk.site.stranger.connects(desk.site.host, 22)
-        said = desk.run("protect", "-e", f"@{file}", audit_rules_state="present", bulwark_become=False)
-        assert "Network rules for 1 ports and 1 blocked sources are in force, in mode audit." in said
+        said = desk.run("protect", "--check", "-e", f"@{file}")
+        assert "Network rules would be in force, in mode audit, for the ports 22 and 1 blocked sources." in said
+        said = desk.protect("-e", f"@{file}")
+        assert "Network rules are in force, in mode audit, for the ports 22 and 1 blocked sources." in said
         assert desk.site.stranger.connects(desk.site.host, 22)
         assert desk.site.friend.connects(desk.site.host, 22)
         report = {"bulwark_report_path": str(desk.learned.parent / "report.html")}
@@ -235,11 +249,32 @@ def test_from_what_was_seen_to_who_is_denied(desk: Desk) -> None:
         assert stored[("network_blocked_traffic", "tcp/22")] == "medium"
 
         file.write_text(content.replace("mode: audit", "mode: enforce"))
-        desk.run("protect", "-e", f"@{file}", bulwark_become=False)
+        desk.protect("-e", f"@{file}")
         assert not desk.site.stranger.connects(desk.site.host, 22)
         assert desk.site.friend.connects(desk.site.host, 22)
-        desk.run("protect", network_hardening_rules_state="absent", bulwark_become=False)
+        desk.protect(network_hardening_rules_state="absent")
         assert desk.site.stranger.connects(desk.site.host, 22)
+
+
+def test_what_the_kernel_has_recorded_is_learned_from(desk: Desk) -> None:
+    friend = desk.site.friend.address
+    recorded = {
+        "network_hardening_directions": ["in"],
+        "network_hardening_imports": [],
+        "network_hardening_minimum_days": 1,
+        "network_hardening_trusted": [{"prefix": address, "name": "the friend"} for address in friend.values()],
+    }
+    with listening(desk.site.host, 22):
+        desk.protect(**recorded)
+        for version in (4, 6):
+            assert desk.site.friend.connects(desk.site.host, 22, version)
+            assert desk.site.stranger.connects(desk.site.host, 22, version)
+        said = desk.learn(**recorded)
+        assert "it is in the trusted network the friend" in said
+        written = yaml.safe_load((desk.learned / "localhost.yml").read_text())
+        # Of IPv6 it is the network, as hosts change the other half of their addresses.
+        assert [rule["port"] for rule in written["network_hardening_rules"]] == [22]
+        assert written["network_hardening_rules"][0]["prefixes"] == [friend[4], "fd99::/64"]
 
 
 def test_a_file_that_is_there_is_never_replaced_unasked(desk: Desk) -> None:

@@ -15,6 +15,8 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import decide, policy, table
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import visit
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import exposure
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.sockets import Listener
 
@@ -311,6 +313,87 @@ def test_what_is_granted_gets_through_the_network_rules_too(site: Site) -> None:
         assert not site.stranger.connects(site.host, 22)
         assert site.friend.connects(site.host, 22)
         assert set(site.findings()) == {"network_denied_traffic tcp/22"}
+
+
+@pytest.mark.requires("command:iptables", "command:ipset")
+def test_what_is_granted_in_another_packet_filter_gets_through_too(site: Site) -> None:
+    site.jit.lock(ports=[{"port": "22"}], backend="iptables")
+    site.enforce()
+    with listening(site.host, 22):
+        grant = site.jit.grant(sources=list(site.stranger.address.values()))
+        for version in VERSIONS:
+            assert site.stranger.connects(site.host, 22, version)
+        assert site.findings() == {}
+        assert not site.set(mode="enforce")["changed"]
+        # Rules that are set anew have what is open as well.
+        site.enforce(log=True)
+        for version in VERSIONS:
+            assert site.stranger.connects(site.host, 22, version)
+        site.jit.grant(state="closed", id=grant["id"])
+        assert not site.stranger.connects(site.host, 22)
+
+
+def test_the_kernel_decides_as_is_said_of_it(site: Site) -> None:
+    """Many sources on many ports, most of them at the edge of a prefix or a range, against the same policy."""
+    rules = [
+        {"port": "22", "prefixes": ["10.1.0.0/16", "172.16.0.0/28", "192.0.2.9"]},
+        {"port": "100-200", "protocol": "both", "prefixes": ["10.1.128.0/17", "198.51.100.0/25"]},
+        {"port": "201", "protocol": "udp", "prefixes": ["0.0.0.0/0"]},
+        {"port": "202", "closed": True},
+    ]
+    options: dict[str, t.Any] = {
+        "rules": rules,
+        "blocked": ["10.1.7.0/24", "203.0.113.0/26"],
+        "always": ["203.0.113.7"],
+    }
+    site.enforce(**options)
+    edges = ("10.1.0.0", "10.1.255.255", "10.2.0.0", "10.0.255.255", "10.1.7.0", "10.1.7.255", "10.1.8.0", "10.1.6.255")
+    others = ("172.16.0.15", "172.16.0.16", "192.0.2.9", "192.0.2.8", "198.51.100.127", "198.51.100.128", "10.1.128.0")
+    more = ("203.0.113.7", "203.0.113.6", "203.0.113.63", "203.0.113.64", "8.8.8.8")
+    places = [
+        (source, protocol, port)
+        for source in (*edges, *others, *more)
+        for protocol in ("tcp", "udp")
+        for port in (21, 22, 23, 99, 100, 200, 201, 202, 203, 65535)
+    ]
+    _send(site, places)
+    decision = decide.Decision(policy.parse(site.info()["policy"]))
+    said = {place: decision.of(*place) for place in places}
+    assert set(said.values()) == {decide.ALWAYS, decide.BLOCKED, decide.LET_IN, decide.DENIED, decide.LEFT_ALONE}
+    assert set(site.denied()) == {place for place, outcome in said.items() if outcome == decide.DENIED}
+    assert set(site.denied("blocked")) == {place for place, outcome in said.items() if outcome == decide.BLOCKED}
+    assert set(site.denied().values()) == {1}
+    info = site.info()
+    assert (info["packets_denied"], info["packets_blocked"]) == (len(info["denied"]), len(info["blocked"]))
+
+
+def _send(site: Site, places: t.Iterable[tuple[str, str, int]]) -> None:
+    """Send the first packet of a connection from each source, which are all made up."""
+    (here,) = json.loads(site.host.run("ip", "-j", "link", "show", "dev", "eth0"))
+    with site.stranger.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        sender.bind(("eth0", 0x0800))
+        there = sender.getsockname()[4]
+        for source, protocol, port in places:
+            to = bytes.fromhex(here["address"].replace(":", ""))
+            sender.send(visit.frame(to, there, source, site.host.address[4], protocol, port))
+    time.sleep(0.3)
+
+
+def test_who_has_no_place_in_the_sets_is_denied_and_counted_and_that_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MOST_KEPT", 8)
+    site.enforce()
+    _send(site, [(f"10.5.0.{number}", "tcp", 22) for number in range(40)])
+    info = site.info()
+    assert info["packets_denied"] == 40
+    assert 8 <= len(info["denied"]) < 40
+    rules, denied = info["coverage"]
+    assert (rules["status"], denied["status"]) == ("checked", "partial")
+    assert denied["skipped"][0]["subject"] == "set denied4 of table inet bulwark_network"
+    with listening(site.host, 22):
+        assert not site.stranger.connects(site.host, 22)
+        assert site.friend.connects(site.host, 22)
 
 
 def test_a_grant_that_the_network_rules_block_is_refused(site: Site) -> None:
