@@ -17,6 +17,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
+    blocking,
     draft,
     exposed,
     known,
@@ -94,7 +95,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         told = {"ports": result["ports"], "observed_days": result["observed_days"], "notes": notes}
         if reason is not None:
             return {**told, "changed": False, "lines": [reason], "path": None, "enough_data": False, "kept": False}
-        blocked = draft.blocked(result)
+        blocked = blocking.blocked(result)
         if blocked:
             lines.append(f"recommended for blocking: {wording.counted(len(blocked), 'source')}")
         about = draft.About(

@@ -16,8 +16,8 @@ import typing as t
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
+    blocking,
     judge,
-    prefixes,
     recommend,
     wording,
 )
@@ -46,44 +46,6 @@ class About:
     notes: t.Sequence[str] = ()
 
 
-class Block(t.NamedTuple):
-    """A source that is recommended for blocking. ports: on which it was seen."""
-
-    prefix: str
-    connections: int
-    ports: list[str]
-    why: str
-
-
-def blocked(result: t.Mapping[str, t.Any]) -> list[Block]:
-    """Return the sources that scanned, guessed or are known as bad, and are let in nowhere; the busiest first."""
-    rows: dict[prefixes.Block, list[tuple[str, t.Mapping[str, t.Any]]]] = {}
-    welcome = set()
-    for port in result["ports"]:
-        for row in port["sources"]:
-            block = prefixes.single(*prefixes.source_of(row["address"]))
-            if row["decision"] == "in" or row["verdict"] == judge.TRUSTED:
-                welcome.add(block)
-            elif row["verdict"] == judge.HOSTILE and not _is_nobodys(row["address"]):
-                rows.setdefault(block, []).append((f"{port['port']}/{port['protocol']}", row))
-    found = [
-        Block(
-            words.name(ipaddress.ip_network(str(block))),
-            sum(row["connections"] for _port, row in seen),
-            list(dict.fromkeys(port for port, _row in seen)),
-            "; ".join(dict.fromkeys(text for _port, row in seen for text in row["why"][:2])),
-        )
-        for block, seen in rows.items()
-        if block not in welcome
-    ]
-    return sorted(found, key=lambda one: (-one.connections, one.prefix))
-
-
-def _is_nobodys(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    return found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified
-
-
 def text(result: t.Mapping[str, t.Any], about: About) -> str:
     """Return the file. result: of the recommender, with enough data."""
     used: list[str] = []
@@ -100,7 +62,7 @@ def text(result: t.Mapping[str, t.Any], about: About) -> str:
             "# Not narrowed:" if used else "# Not narrowed; what you take from here stands in place of the []:",
             *left,
         ]
-    lines += ["", *_blocked(blocked(result), about.most_blocked)]
+    lines += ["", *_blocked(blocking.blocked(result), about.most_blocked)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -199,7 +161,7 @@ def _reason_to_leave(port: t.Mapping[str, t.Any], about: About) -> str | None:
     return None
 
 
-def _blocked(found: t.Sequence[Block], most: int) -> list[str]:
+def _blocked(found: t.Sequence[blocking.Block], most: int) -> list[str]:
     if not found:
         return [f"{BLOCKED}: []"]
     lines = [

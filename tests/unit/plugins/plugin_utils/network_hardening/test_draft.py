@@ -10,6 +10,7 @@ import typing as t
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
+    blocking,
     draft,
     model,
     options,
@@ -92,14 +93,14 @@ def test_what_is_recommended_is_what_the_rules_take() -> None:
 
 def test_who_is_let_in_anywhere_or_trusted_is_not_blocked() -> None:
     found = result([*OFFICE, *SCANNER], trusted=["203.0.113.0/24"])
-    assert draft.blocked(found) == []
+    assert blocking.blocked(found) == []
     found = result([*OFFICE, *SCANNER], threats=["198.51.100.8"])
-    assert {one.prefix for one in draft.blocked(found)} >= {"198.51.100.8", "203.0.113.9"}
+    assert {one.prefix for one in blocking.blocked(found)} >= {"198.51.100.8", "203.0.113.9"}
     assert "blocked: []" in draft.text(found, about(most_blocked=0)).splitlines()[-2]
 
 
 def test_of_ipv6_the_network_is_blocked() -> None:
-    (one, *_others) = draft.blocked(result([*OFFICE, seen("2001:db8::7", each=1)], threats=["2001:db8::/32"]))
+    (one, *_others) = blocking.blocked(result([*OFFICE, seen("2001:db8::7", each=1)], threats=["2001:db8::/32"]))
     assert one.prefix == "2001:db8::/64"
 
 
