@@ -95,7 +95,8 @@ def _add(found: Sockets, words: t.Sequence[str], protocol: str, state: str) -> N
             found.listeners.append(Listener(number, protocol, str(_address(address)), int(words[9])))
     elif words[3] in _CONNECTED and protocol == "tcp":
         peer = _address(words[2].partition(":")[0])
-        if not peer.is_loopback:
+        # The host's own connections to itself are told by the same address at both ends.
+        if not peer.is_loopback and peer != _address(words[1].partition(":")[0]):
             found.connected.add((str(peer), int(words[1].partition(":")[2], 16)))
 
 
