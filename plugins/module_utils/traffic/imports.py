@@ -39,8 +39,8 @@ IsKnown = t.Callable[[Flow, str, float], bool]
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """What a file held. status: of the file that was read, to see that it is the same. beginning: digest of its first
-    ``length`` bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences.
+    """What a file held. status: of the file that was read and how, to see that it is the same. beginning: digest of its
+    first ``length`` bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences.
     """
 
     path: str
@@ -53,9 +53,13 @@ class Import:
 
 
 class Asked(t.NamedTuple):
-    """local: addresses of this host. now: seconds since the epoch. is_known: what is counted already."""
+    """local: addresses of this host. named: those that the user has added. now: seconds since the epoch.
+
+    is_known: what is counted already.
+    """
 
     local: t.Sequence[str]
+    named: t.Sequence[str]
     now: float
     is_known: IsKnown | None
 
@@ -107,7 +111,9 @@ def _with(
         if not stat.S_ISREG(found.st_mode):
             coverage.skip(printable(path), "it is no regular file")
             return kept
-        status = [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+        # What is of this host depends on what the user has said of that.
+        named = zlib.crc32(" ".join(sorted(asked.named)).encode("utf-8", "surrogateescape"))
+        status = [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, named]
         same = [one for one in kept if one.status == status and one.format == form]
         if same:
             _tell(same[0], path, coverage)
@@ -178,7 +184,7 @@ class _Bounded(io.RawIOBase):
 
 def _read(content: _Bounded, path: str, form: str, status: list[int], beginning: bytes, asked: Asked) -> Import:
     records = flow_records.read(form, t.cast("t.BinaryIO", io.BufferedReader(content, 1 << 16)), asked.now)
-    summary = Summary(asked.local, asked.now, MOST_ENTRIES, asked.is_known)
+    summary = Summary([*asked.local, *asked.named], asked.now, MOST_ENTRIES, asked.is_known)
     for flow in records.flows:
         summary.add(flow)
     notes = []

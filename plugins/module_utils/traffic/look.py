@@ -170,7 +170,6 @@ def _imported(
     params: t.Mapping[str, t.Any], book: Book, recorded: Settings | None, addresses: t.Sequence[str]
 ) -> dict[str, t.Any]:
     coverage = ScopeCoverage(IMPORTS)
-    local = [*addresses, *params["local"]]
 
     def is_known(flow: Flow, direction: str, begun: float) -> bool:
         """Say whether the recorder has counted it itself."""
@@ -182,7 +181,7 @@ def _imported(
             and (direction != settings.IN or (flow.port, flow.protocol) not in recorded.unrecorded)
         )
 
-    asked = imports.Asked(local, time.time(), is_known)
+    asked = imports.Asked(addresses, params["local"], time.time(), is_known)
     book.imports = imports.update(book.imports, params["imports"], asked, coverage)
     return coverage.entry()
 
