@@ -36,9 +36,11 @@ _DAY = 86_400
 class Team(_team.Team):
     """A controller in the friend's place; it sets rules on the host."""
 
-    def __init__(self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str) -> None:
-        super().__init__(found.host, found.friend, controller, directory, sockets)
-        self.site = found
+    def __init__(
+        self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str, version: int
+    ) -> None:
+        super().__init__(found.host, found.friend, controller, directory, sockets, version)
+        self.site, self.version = found, version
 
     def rules(self, prefixes: t.Sequence[str], **options: t.Any) -> dict[str, t.Any]:
         rules = [{"port": 22, "prefixes": list(prefixes)}]
@@ -47,13 +49,17 @@ class Team(_team.Team):
 
 
 @pytest.fixture
-def team(tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]) -> t.Iterator[Team]:
-    with site(tmp_path) as found, _team.sshd(found.host, found.friend, tmp_path) as sockets:
-        yield Team(found, controller("2.20"), tmp_path, sockets)
+def team(
+    tmp_path: pathlib.Path, controller: t.Callable[[str], Controller], request: pytest.FixtureRequest
+) -> t.Iterator[Team]:
+    version = getattr(request, "param", 4)
+    with site(tmp_path) as found, _team.sshd(found.host, found.friend, tmp_path, version) as sockets:
+        yield Team(found, controller("2.20"), tmp_path, sockets, version)
 
 
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_rules_that_let_the_controller_in_are_confirmed(team: Team) -> None:
-    friend, stranger = team.site.friend.address[4], team.site.stranger.address[4]
+    friend, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     code, said = team.run(
         {"ansible.builtin.ping": None},
         team.rules([friend], blocked=[stranger]),
@@ -62,7 +68,7 @@ def test_rules_that_let_the_controller_in_are_confirmed(team: Team) -> None:
     assert code == 0, said
     assert team.shown["confirmed"]
     assert team.shown["capability"] == "network_hardening"
-    assert not team.site.stranger.connects(team.site.host, 22)
+    assert not team.site.stranger.connects(team.site.host, 22, team.version)
     code, said = team.run(
         team.rules([friend], blocked=[stranger]),
         {"ansible.builtin.assert": {"that": "not narrowed.changed"}},
@@ -77,11 +83,12 @@ def test_rules_that_let_the_controller_in_are_confirmed(team: Team) -> None:
     assert [entry["status"] for entry in team.shown["coverage"]] == ["checked", "checked"]
 
 
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     start = time.monotonic()
     code, said = team.run(
         {"ansible.builtin.ping": None},
-        {**team.rules([team.site.stranger.address[4]]), "ignore_errors": True},
+        {**team.rules([team.site.stranger.address[team.version]]), "ignore_errors": True},
         # Through what is open again.
         {"ansible.builtin.ping": None},
         team.show("narrowed"),
