@@ -64,8 +64,8 @@ in_force:
 grants_in_force:
   description:
     - Whether the kernel has everything open that is in RV(grants). It has not after somebody has flushed all rules;
-      M(bulwark.servers.jit_access), and M(bulwark.servers.jit_grant) with the same O(bulwark.servers.jit_grant#module:id),
-      bring openings back, each with the time that is left of it.
+      M(bulwark.servers.jit_access), and M(bulwark.servers.jit_grant) with the same
+      O(bulwark.servers.jit_grant#module:id), bring openings back, each with the time that is left of it.
   type: bool
   returned: success
 trial_seconds_left:

@@ -316,6 +316,16 @@ def test_a_look_uses_nothing_that_the_host_does_not(site: Site) -> None:
         assert [name.read_text() for name in names] == before == ["", ""]
 
 
+def test_a_host_where_rules_can_not_be_tried_out_apart_says_what_was_not_compared(site: Site) -> None:
+    (way(site).programs / "unshare").unlink()
+    with listening(site.host, 22):
+        site.lock()
+        assert reached(site.stranger, site, 22) == []
+        found = site.info()
+    assert (found["in_force"], [entry["status"] for entry in found["coverage"]]) == (True, ["partial", "checked"])
+    assert "there is no unshare on this host: install util-linux" in str(found["coverage"][0])
+
+
 def test_a_host_without_ipv6_is_locked_with_what_it_has(
     site: Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,6 +471,12 @@ def test_a_host_that_gets_nft_moves_there_on_trial_and_back(site: Site) -> None:
         assert (found["backend"], found["in_force"], found["trial_seconds_left"]) == ("iptables", True, 0)
         assert site.friend.connects(site.host, 22)
         assert not site.stranger.connects(site.host, 22)
+
+        # Nor is anything in the way when nft is gone again.
+        (way(site).programs / "nft").rename(way(site).programs / "away")
+        site.grant(ports=["8000"], for_whom="eve")
+        site.grant(state="closed", for_whom="eve")
+        (way(site).programs / "away").rename(way(site).programs / "nft")
 
         # What is opened while a trial runs is open in both.
         tried = site.access()

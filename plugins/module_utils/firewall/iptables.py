@@ -111,7 +111,8 @@ def run(command: t.Sequence[str], timeout: float, text: str | None = None, name:
             completed = _command.run(command, timeout, _MOST_OUTPUT, given)
         except _command.CommandError as error:
             if isinstance(error.__cause__, FileNotFoundError):
-                raise FirewallError("there is no %s on this host: install iptables" % command[0]) from None
+                package = "iptables" if "tables" in command[0] else "util-linux"
+                raise FirewallError("there is no %s on this host: install %s" % (command[0], package)) from None
             raise FirewallError("iptables can't be used: %s" % error) from None
         if completed.returncode != _BUSY or time.monotonic() >= end:
             break

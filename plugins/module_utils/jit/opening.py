@@ -100,6 +100,7 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
     if not check_mode and where is not None:
         if beside.open_through(answer.timed, asked.duration):
             answer = beside.ask(filters[0], asked)
+            texts = _texts(filters, after, clock.now())  # as that took a while
         if answer.certain and params["other_firewalls"] == "fail":
             beside.close_through(asked)
             return _denied(answer)
@@ -200,11 +201,19 @@ def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, list[PacketF
 
 def _filters(where: StateDirectory | None, noted: backends.Noted) -> list[PacketFilter]:
     """Return the packet filters that have rules of the policy: where it is, and where it is on trial."""
-    found: dict[str, PacketFilter] = {}
-    for packets in (backends.home(noted), backends.home(state.read_policy(where, state.PROPOSED))):
-        if packets is not None and packets.name not in found and packets.look() is not None:
-            found[packets.name] = packets
-    return list(found.values())
+    home, proposed = backends.home(noted), backends.home(state.read_policy(where, state.PROPOSED))
+    found = [home] if home is not None and home.look() is not None else []
+    if proposed is not None and (home is None or home.name != proposed.name) and _is_tried(proposed):
+        found.append(proposed)
+    return found
+
+
+def _is_tried(packets: PacketFilter) -> bool:
+    try:
+        force = packets.look()
+    except FirewallError:
+        return False  # gone since then, with its trial
+    return force is not None and force.proposed is not None
 
 
 def _refuse_again(identifier: str | None, book: Book) -> None:
