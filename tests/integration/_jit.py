@@ -250,10 +250,10 @@ def session(
             yield ours, theirs
 
 
-def talks(ours: socket.socket, theirs: socket.socket) -> bool:
+def talks(sender: socket.socket, receiver: socket.socket) -> bool:
     """Say whether what one end sends comes out of the other."""
     try:
-        ours.sendall(b"hello")
-        return theirs.recv(16) == b"hello"
+        sender.sendall(b"hello")
+        return receiver.recv(16) == b"hello"
     except OSError:
         return False
