@@ -16,6 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 
+from tests.integration import _network as network_rules
 from tests.integration._traffic import Site, counts, scope, serving, site, visit
 
 pytestmark = [
@@ -88,17 +89,20 @@ def test_whether_the_firewalls_let_everybody_in(site: Site, rules: list[str], re
         assert _listening(site)[22, "tcp", site.host.address[4]]["reach"] == reach
 
 
-def test_a_port_that_our_own_tables_keep_closed_is_not_open_to_everybody(site: Site) -> None:
-    site.nft("add table inet bulwark_network")
-    site.nft(
-        "add set inet bulwark_network grants4 { type ipv4_addr . inet_proto . inet_service; flags interval,timeout; }"
-    )
-    site.nft("add chain inet bulwark_network input { type filter hook input priority -10; policy accept; }")
-    site.nft("add rule inet bulwark_network input ip saddr . meta l4proto . th dport @grants4 accept")
-    site.nft("add rule inet bulwark_network input tcp dport 22 ip saddr != 10.99.0.0/24 drop")
-    with site.host.listen(22), site.host.listen(23):
-        found = _listening(site)
-    assert {key[0]: one["reach"] for key, one in found.items()} == {22: "limited", 23: "open"}
+def test_ports_that_our_own_tables_keep_closed_are_not_open_to_everybody(site: Site, tmp_path: pathlib.Path) -> None:
+    ours = network_rules.Site(tmp_path, [site.host, site.friend, site.stranger])
+    site.record()
+
+    def reach() -> dict[int, str]:
+        return {key[0]: one["reach"] for key, one in _listening(site).items()}
+
+    with site.host.listen(22), site.host.listen(23), site.host.listen(24):
+        ours.set(mode="audit", rules=[{"port": "22"}])
+        assert reach() == {22: "open", 23: "open", 24: "open"}, "nothing is denied yet"
+        ours.enforce(rules=[{"port": "22"}])
+        assert reach() == {22: "limited", 23: "open", 24: "open"}
+        ours.jit.lock(ports=[{"port": "23"}])
+        assert reach() == {22: "limited", 23: "limited", 24: "open"}
 
 
 def _zeek(path: pathlib.Path, site: Site, number: int, begun: float, port: int = 22) -> None:

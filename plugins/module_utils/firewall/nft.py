@@ -90,9 +90,18 @@ class Nft:
         found = self._json(["list", "set", FAMILY, table, name])
         return [element(item) for entry in found for item in entry.get("set", {}).get("elem", [])]
 
-    def ruleset(self, elements: bool = False) -> Objects:
-        """Return the objects of all tables, whoever made them; elements: with those of their sets."""
-        return self._json(["list", "ruleset"] if elements else ["--terse", "list", "ruleset"])
+    def ruleset(self, elements: bool = False, but: str = "") -> Objects:
+        """Return the objects of all tables, whoever made them; elements: with those of their sets.
+
+        but: the name of a table that is left out then, as its sets are large.
+        """
+        if not elements:
+            return self._json(["--terse", "list", "ruleset"])
+        tables = self.tables()
+        if (FAMILY, but) not in tables:
+            return self._json(["list", "ruleset"])
+        wanted = [["list", "table", family, name] for family, name in tables if name != but]
+        return [entry for arguments in wanted for entry in self._json(arguments)]
 
     def rehearsed(self, text: str, table: str) -> Objects:
         """Return the objects of a table as they are where only this text was applied, in a network of its own.

@@ -22,6 +22,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import (
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
 
 OURS = openings.OURS
+# Counts who connects, and denies nobody.
+_RECORDER = "bulwark_traffic"
 _SECONDS = 30.0
 _MOST_OUTPUT = 1 << 26
 # The tables of this network namespace that iptables has without nftables; the files are there once it was used.
@@ -76,7 +78,7 @@ def find(nft: Nft, own: str | None = None) -> list[Other]:
     """
     complete = True
     try:
-        objects = nft.ruleset(elements=True)
+        objects = nft.ruleset(elements=True, but=_RECORDER)
     except FirewallError:
         complete = False
         objects = nft.ruleset()  # without the elements of sets that are too large to read
