@@ -10,6 +10,7 @@ What is in the sets stays when rules are flushed; a script closes what a saved c
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
@@ -27,6 +28,8 @@ _BESIDE = (
 _SETS = ".ipset"
 _SCRIPT = ".ipset.sh"
 _RULES = {4: ".iptables", 6: ".ip6tables"}
+# Nobody makes the sets in time then.
+_SAVED = "remove the lock before rules of iptables are saved for a boot, or none of what was saved is loaded then"
 # Not in the files: whether it is there already can't be known, and it is not to be there twice.
 _HOOKED = "%(ours)s -C %(hook)s %(jump)s || %(ours)s -I %(hook)s 1 %(jump)s"
 # Older ones can't be told to wait for another iptables. In a command of systemd, two dollar signs are one.
@@ -51,7 +54,10 @@ def keep(place: Place, own: OwnChains, kept: Kept, lock_timeout: float = 60.0) -
         wanted = _wanted_units(place, own)
     except StateError as error:
         return boot.failed(error)
-    return boot.keep(place, _files(own, kept), wanted, lock_timeout)
+    outcome = boot.keep(place, _files(own, kept), wanted, lock_timeout)
+    if outcome.note:
+        return dataclasses.replace(outcome, note="%s; %s" % (outcome.note, _SAVED))
+    return outcome
 
 
 def forget(place: Place, own: OwnChains, lock_timeout: float = 60.0) -> bool:
