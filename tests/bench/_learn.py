@@ -26,7 +26,16 @@ SEEDS = range(1000, 1016)
 _RIDGE = 5.0
 _FIXED = 1e12
 # What can only speak for a source, or only against it.
-_FOR = {"days", "regularity", "bytes_per_connection", "near_days", "near_bytes", "far_days", "far_bytes"}
+_FOR = {
+    "days",
+    "regularity",
+    "working_days",
+    "bytes_per_connection",
+    "near_days",
+    "near_bytes",
+    "far_days",
+    "far_bytes",
+}
 _AGAINST = {
     "other_ports", "refused", "flood", "burst", "near_other_ports", "near_refused", "near_known_bad",
     "far_other_ports", "far_known_bad",

@@ -18,10 +18,12 @@ PRICES = (1.0, 0.5, 0.25)
 _MOST_LOST = 0.005
 # A port that was open to the world has to become so much smaller.
 LEAST_REDUCTION = 1000
-# The chance that a provider's pool is larger than what all addresses seen of it have in common halves with each
-# address. Down to this it is taken for larger, unless it has a pool's usual size, or attackers are to be expected in
-# what is added: as many as in an equal part of a block so many bits larger.
-_POOL_DOUBT = 0.05
+# The chance that a provider's pool is a bit larger than what all addresses seen of it have in common halves with each
+# address, and for each further bit as much again. Down to the first of these it is taken for a bit larger, down to the
+# second for more, up to a pool's usual size; unless attackers are to be expected in what is added: so many or more, if
+# they are spread evenly over a block so many bits larger.
+_POOL_DOUBT, _POOL_DOUBT_MORE = 0.02, 0.05
+_EXPECTED = 0.05
 _SURROUNDINGS = 6
 # How likely who came on one day only has to be legitimate.
 _ONCE = 0.95
@@ -44,13 +46,30 @@ class Group:
         return self.days * self.probability + min(self.connections, 1000) / 1000
 
 
+class Limits(t.NamedTuple):
+    """most: prefixes. last_day: of all traffic. hostile: sources that are taken for attackers' on any port."""
+
+    most: int
+    last_day: int
+    hostile: t.Collection[Key] = ()
+
+
 def groups(
-    activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict], most: int, last_day: int
+    activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict], limits: Limits
 ) -> tuple[list[Group], list[Group]]:
-    """Return the groups to let in, at most so many, and those that there is no place for. last_day: of all traffic."""
+    """Return the groups to let in, and those that there is no place for."""
     welcome = [key for key, verdict in verdicts.items() if verdict.welcome]
     obstacles = {
         version: prefixes.Obstacles(key[1] for key in verdicts if key[0] == version and _hostile(verdicts[key]))
+        for version in prefixes.WIDTH
+    }
+    # Where nobody was seen yet, an attacker of any port may come to this one.
+    strangers = {
+        version: prefixes.Obstacles(
+            key[1]
+            for key in {*limits.hostile, *(key for key in verdicts if _hostile(verdicts[key]))} - set(welcome)
+            if key[0] == version
+        )
         for version in prefixes.WIDTH
     }
     kept: list[Group] = []
@@ -66,9 +85,11 @@ def groups(
                 members.setdefault(inside.find(version, source) or blocks[0], []).append((version, source))
             found.extend(_group(_proven(keys, activities, verdicts), activities, verdicts) for keys in members.values())
         certain = [
-            _widened(group, activities, obstacles, last_day) for group in found if _certain(group, activities, verdicts)
+            _widened(group, activities, strangers, limits.last_day)
+            for group in found
+            if _certain(group, activities, verdicts)
         ]
-        kept, left = _limited(certain, most)
+        kept, left = _limited(certain, limits.most)
         if _connections(left) <= _MOST_LOST * (_connections(kept) + _connections(left)):
             break
     return kept, left
@@ -136,13 +157,19 @@ def _widened(
     block = prefixes.widened(
         group.block, obstacles[group.block.version], prefixes.NEIGHBOURHOODS[group.block.version][:1]
     )
-    near = obstacles[block.version].count(
-        prefixes.around(block.version, block.low, max(0, block.length - _SURROUNDINGS))
-    )
-    usual = block.length <= prefixes.NEIGHBOURHOODS[block.version][1]
-    if not usual and 0.5 ** (count - 1) > _POOL_DOUBT and near / 2**_SURROUNDINGS < _POOL_DOUBT:
-        block = prefixes.widened(block, obstacles[block.version], [block.length - 1])
-    return dataclasses.replace(group, block=block)
+    return dataclasses.replace(group, block=_pool(block, count, obstacles[block.version]))
+
+
+def _pool(block: prefixes.Block, count: int, obstacles: prefixes.Obstacles) -> prefixes.Block:
+    """Return the pool that so many addresses in a block are probably of."""
+    near = obstacles.count(prefixes.around(block.version, block.low, max(0, block.length - _SURROUNDINGS)))
+    lengths = [
+        block.length - bits
+        for bits in range(1, block.length - prefixes.NEIGHBOURHOODS[block.version][1] + 1)
+        if 0.5 ** (bits * (count - 1)) > (_POOL_DOUBT if bits == 1 else _POOL_DOUBT_MORE)
+        and near * (2**bits - 1) / 2**_SURROUNDINGS < _EXPECTED
+    ]
+    return prefixes.widened(block, obstacles, lengths)
 
 
 def _moving(members: t.Sequence[Activity], last_day: int) -> bool:

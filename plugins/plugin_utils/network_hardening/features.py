@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.
 NAMES = (
     "days",
     "regularity",
+    "working_days",
     "connections_per_day",
     "flood",
     "burst",
@@ -40,6 +41,12 @@ NAMES = (
     "far_other_ports",
     "far_known_bad",
 )
+
+# Days of the week, 0 is Monday, on which people don't work; where they work on Sundays it is the other.
+_WEEKENDS = (frozenset((5, 6)), frozenset((4, 5)))
+# How often somebody who works on other days comes on one of these all the same, and how often who comes on any day.
+_OVERTIME, _ANY = 0.03, 2 / 7
+_EPOCH = 3  # the first of January 1970 was a Thursday
 
 Key = tuple[int, int]  # version and source
 Port = tuple[int, str]
@@ -102,6 +109,7 @@ class Traffic:
         return (
             (len(own.days) / self._observed) ** 4,
             _regularity(own.days),
+            _working(own.days),
             math.log1p(per_day),
             math.log1p(per_day) * (1 - max(len(own.days), math.expm1(far.days)) / self._observed),
             _burst(own.days),
@@ -200,6 +208,20 @@ def _regularity(days: t.Mapping[int, int]) -> float:
     mean = sum(gaps) / len(gaps)
     deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / len(gaps))
     return (1 / (1 + deviation / mean)) * min(1.0, len(days) / 5)
+
+
+def _working(days: t.Iterable[int]) -> float:
+    """Return from 0 to 1 how much the days speak for a working week: as many powers of e, in fives.
+
+    A program that guesses or scans knows no weekend; who comes on few days may have come on none of it by chance.
+    """
+    weekdays = [(day + _EPOCH) % 7 for day in days]
+    found = 0.0
+    for weekend in _WEEKENDS:
+        free = sum(day in weekend for day in weekdays)
+        ratio = free * math.log(_OVERTIME / _ANY) + (len(weekdays) - free) * math.log((1 - _OVERTIME) / (1 - _ANY))
+        found = max(found, ratio)
+    return min(1.0, found / 5)
 
 
 def _burst(days: t.Mapping[int, int]) -> float:

@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening 
     replay,
     wording,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Port, Traffic
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Key, Port, Traffic
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.judge import Verdict
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.model import Model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.sources import Seen
@@ -37,9 +37,13 @@ def recommend(seen: t.Sequence[Seen], asked: options.Options, model: Model) -> d
     by_port: dict[Port, list[Seen]] = {}
     for one in seen:
         by_port.setdefault((one.port, one.protocol), []).append(one)
+    verdicts = {port: judge.judge(traffic, port, asked.known, model) for port in sorted(listening)}
+    hostile = frozenset(
+        key for found in verdicts.values() for key, verdict in found.items() if verdict.kind == judge.HOSTILE
+    )
     ports = [
-        _port(port, exposed, traffic, days, by_port.get(port, []), asked, model)
-        for port, exposed in sorted(listening.items())
+        _port(port, listening[port], traffic, days, by_port.get(port, []), asked, found, hostile)
+        for port, found in verdicts.items()
     ]
     return {"observed_days": days, "enough_data": days >= asked.minimum_days, "ports": ports}
 
@@ -51,12 +55,13 @@ def _port(
     days: int,
     seen: t.Sequence[Seen],
     asked: options.Options,
-    model: Model,
+    verdicts: t.Mapping[Key, Verdict],
+    hostile: t.Collection[Key],
 ) -> dict[str, t.Any]:
-    """exposed: whether it listens on more than the loopback interface and single addresses."""
-    verdicts = judge.judge(traffic, port, asked.known, model)
+    """exposed: whether it listens on more than the loopback interface and single addresses. hostile: on any port."""
+    last_day = traffic.period[1] if traffic.period else 0
     kept, left = cluster.groups(
-        traffic.by_port.get(port, {}), verdicts, asked.max_prefixes, traffic.period[1] if traffic.period else 0
+        traffic.by_port.get(port, {}), verdicts, cluster.Limits(asked.max_prefixes, last_day, hostile)
     )
     status, reason = _status(port, days, verdicts, traffic, kept, left, asked)
     if status in (NOT_ENOUGH, PUBLIC):

@@ -65,6 +65,23 @@ def test_a_rhythm_is_told_from_none() -> None:
     assert any_day < 0.6
 
 
+def test_a_working_week_is_told_from_any_days() -> None:
+    def of(days: t.Iterable[int]) -> float:
+        return values([entry("198.51.100.1", days)], "198.51.100.1")["working_days"]
+
+    first = min(sources.read([entry("198.51.100.1", [0])])[0].days)
+    monday = (-(first + 3)) % 7
+    weeks = [monday + 7 * week for week in range(4)]
+    workdays = [week + day for week in weeks for day in range(5)]
+    assert of(workdays) == 1.0
+    assert of([week + day for week in weeks for day in (6, 0, 1, 2, 3)]) == 1.0, (
+        "Friday and Saturday are free elsewhere"
+    )
+    assert of(workdays[:5]) == pytest.approx(5 * math.log(0.97 / (5 / 7)) / 5), "a week may be chance"
+    assert of([*workdays, monday + 5]) < 0.8
+    assert of(range(28)) == 0.0
+
+
 def test_what_is_not_known_to_be_transferred_counts_neither_way() -> None:
     assert values([entry("198.51.100.1", [0], bytes=None)], "198.51.100.1")["bytes_per_connection"] == 0.0
     assert values([entry("198.51.100.1", [0], bytes=10)], "198.51.100.1")["bytes_per_connection"] == -0.7
