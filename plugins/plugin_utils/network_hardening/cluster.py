@@ -22,7 +22,7 @@ LEAST_REDUCTION = 1000
 # address, and for each further bit as much again. Down to the first of these it is taken for a bit larger, down to the
 # second for more, up to a pool's usual size; unless attackers are to be expected in what is added: so many or more, if
 # they are spread evenly over a block so many bits larger.
-_POOL_DOUBT, _POOL_DOUBT_MORE = 0.02, 0.05
+_POOL_DOUBT, _POOL_DOUBT_MORE = 0.01, 0.05
 _EXPECTED = 0.05
 _SURROUNDINGS = 6
 # How likely who came on one day only has to be legitimate.
@@ -173,10 +173,17 @@ def _pool(block: prefixes.Block, count: int, obstacles: prefixes.Obstacles) -> p
 
 
 def _moving(members: t.Sequence[Activity], last_day: int) -> bool:
-    """Say whether more than a fifth of the addresses were new in the last third of the days, up to the last of all."""
+    """Say whether another address is to be expected.
+
+    That is so where more than a fifth of them were new in the last third of the days, up to the last of all, or where
+    the last new one came no longer ago than it took from one to the next.
+    """
     firsts = sorted(min(member.days) for member in members if member.days)
-    late = firsts[0] + (last_day - firsts[0]) * 2 / 3 if firsts else 0
-    return sum(first > late for first in firsts) > len(firsts) / 5
+    if len(firsts) < 2:
+        return False
+    late = firsts[0] + (last_day - firsts[0]) * 2 / 3
+    usual = (firsts[-1] - firsts[0]) / (len(firsts) - 1)
+    return sum(first > late for first in firsts) > len(firsts) / 5 or last_day - firsts[-1] <= usual
 
 
 def _limited(found: t.Sequence[Group], most: int) -> tuple[list[Group], list[Group]]:

@@ -10,6 +10,7 @@ import json
 import time
 import typing as t
 
+import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     model,
     options,
@@ -99,6 +100,36 @@ def test_an_address_that_changes_within_a_block_is_let_in_from_all_of_it() -> No
     port = only(advice(moving))
     assert let_in(port) == ["198.51.100.0/24"]
     assert port["prefixes"][0]["sources"] == 20
+
+
+def office(*addresses: str, every: int = 5) -> list[dict[str, t.Any]]:
+    """Return what was seen of an office that gets another address every so many days."""
+    return [entry(address, range(number * every, (number + 1) * every), 30) for number, address in enumerate(addresses)]
+
+
+def test_the_fewer_addresses_were_seen_of_a_pool_that_changes_the_larger_it_may_be() -> None:
+    few = office("198.51.100.7", "198.51.100.130", "198.51.101.9", "198.51.101.200")
+    assert let_in(only(advice(few))) == ["198.51.100.0/22"], "the chance that it is larger by a bit is one in eight"
+    many = office(*(f"198.51.{100 + number % 2}.{7 + 20 * number}" for number in range(10)), every=2)
+    assert let_in(only(advice(many))) == ["198.51.100.0/23"], "and here one in five hundred"
+    two = office("198.51.100.7", "198.51.100.9", every=10)
+    assert let_in(only(advice(two))) == ["198.51.96.0/20"], "but no larger than pools are"
+
+
+def test_addresses_that_no_longer_change_are_not_taken_for_more_than_they_are() -> None:
+    fixed = [entry(f"198.51.100.{number}", range(number % 3, 30), 30) for number in (7, 130, 200)]
+    assert let_in(only(advice(fixed))) == ["198.51.100.0/24"]
+
+
+@pytest.mark.parametrize("port", [22, 5432])
+def test_where_attackers_are_about_a_pool_is_not_taken_for_larger(port: int) -> None:
+    few = office("198.51.100.7", "198.51.100.130", "198.51.101.9", "198.51.101.200")
+    # On whatever port they were seen.
+    guessers = [entry(f"198.51.{64 + 8 * day}.9", [day, day + 1], 900, port, bytes=900 * 2 * 3000) for day in range(4)]
+    listening = [{"port": 22}, {"port": 5432}]
+    result = advice([*few, *guessers], listening=listening, threats=[one["source"] for one in guessers])
+    (ssh,) = [one for one in result["ports"] if one["port"] == 22]
+    assert "198.51.100.0/23" in let_in(ssh)
 
 
 def test_ipv6_is_looked_at_by_networks() -> None:
