@@ -474,7 +474,13 @@ def test_a_host_that_gets_nft_moves_there_on_trial_and_back(site: Site) -> None:
         assert site.friend.connects(site.host, 22)
         assert not site.stranger.connects(site.host, 22)
 
+        # What is left of it is removed by who stays.
+        assert site.nft("list", "tables") == "table inet bulwark_jit\n"
+        assert site.access(backend="iptables")["changed"]
+        assert site.nft("list", "tables") == ""
+        assert not site.access(backend="iptables")["changed"]
         # Nor is anything in the way when nft is gone again.
+        site.access()
         (way(site).programs / "nft").rename(way(site).programs / "away")
         site.grant(ports=["8000"], for_whom="eve")
         site.grant(state="closed", for_whom="eve")

@@ -77,8 +77,10 @@ def _act(
     if noted and home and home.name == packets.name and seen.problem is None and not tried:
         # The kernel has these rules already: there is nothing to try.
         forgetful = packets.is_forgetful(enforcing.place(params), wanted)
-        changed = noted[0] != wanted or forgetful or not seen.right or bool(noted[1].get("leaving"))
+        left = bool(noted[1].get("leaving")) or _tried_elsewhere(where, packets) is not None
+        changed = noted[0] != wanted or forgetful or not seen.right or left
         if changed and not check_mode and where is not None:
+            _end_elsewhere(where, packets, home)
             answer.update(_settle(params, packets, where, wanted, now))
         return {**answer, "changed": changed}
     if home is not None and home.name != packets.name:
@@ -98,10 +100,7 @@ def _propose(
     open_ones: tuple[Book, Now],
 ) -> str:
     """Put a policy on trial, with what is open, and return the token with which to confirm it."""
-    former = backends.home(state.read_policy(where, state.PROPOSED))
-    if former is not None and former.name != packets.name:
-        with contextlib.suppress(FirewallError):
-            former.withdraw()
+    _end_elsewhere(where, packets, backends.home(state.read_policy(where)))
     token = packets.propose(wanted, params["confirm_within"])
     try:
         refill(packets, *open_ones)
@@ -110,6 +109,25 @@ def _propose(
         packets.withdraw()
         raise
     return token
+
+
+def _tried_elsewhere(where: StateDirectory | None, packets: PacketFilter) -> PacketFilter | None:
+    """Return another packet filter that had a policy on trial which nobody has confirmed."""
+    former = backends.home(state.read_policy(where, state.PROPOSED))
+    return former if former is not None and former.name != packets.name else None
+
+
+def _end_elsewhere(where: StateDirectory, packets: PacketFilter, home: PacketFilter | None) -> None:
+    """End a trial in another packet filter, and remove what is left of it unless the policy is there."""
+    former = _tried_elsewhere(where, packets)
+    if former is None:
+        return
+    with contextlib.suppress(FirewallError):  # it may be gone
+        if home is not None and former.name == home.name:
+            former.withdraw()
+        else:
+            former.remove()
+    where.remove(state.PROPOSED)
 
 
 def _confirm(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, t.Any]:
