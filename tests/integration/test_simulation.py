@@ -33,8 +33,9 @@ def test_every_simulated_alert_is_seen_alone_and_with_its_evidence(stage: Stage)
     # A kernel without modules refuses none, and where no cron is installed nothing watches its jobs.
     needed = {"kernel_module_refused": "/proc/modules", "at_job_queued": "/var/spool/cron"}
     lacking = {alert for alert, path in needed.items() if not os.path.exists(path)}
-    # Nor is a port of this machine locked.
-    assert skipped == lacking | {"jit_locked_port_attempts"}, matrix
+    # Nor is a port of this machine locked, or narrowed.
+    unlocked = {"jit_locked_port_attempts", "network_blocked_traffic", "network_denied_traffic"}
+    assert skipped == lacking | unlocked, matrix
     after = _host()
     assert {path for path in before | after if before.get(path) != after.get(path)} == set()
     assert sorted(os.listdir(stage.state / "simulation")) == ["lock"]
