@@ -14,6 +14,7 @@ import shlex
 import signal
 import time
 import typing as t
+import unittest.mock
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist
@@ -198,6 +199,24 @@ def test_what_loads_the_rules_and_cannot_be_read_is_not_checked(site: Site) -> N
     found = site.info()
     assert [entry["status"] for entry in found["coverage"]] == ["partial", "checked"]
     assert found["detections"] == []
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_set_opens_and_closes_nothing(site: Site, days: int) -> None:
+    with listening(site.host, 22):
+        site.lock()
+        end = site.ending(4)
+        with unittest.mock.patch.object(time, "time", return_value=time.time() + days * 86400):
+            # Whatever is done then: looking, setting the policy again, loading the rules anew.
+            (one,) = site.info()["grants"]
+            assert one["seconds_left"] <= 4
+            site.nft("flush", "set", "inet", "bulwark_jit", "grants4")
+            assert site.access()["changed"]
+            load(site)
+            assert site.friend.connects(site.host, 22)
+            time.sleep(max(0.0, end - since_boot() + 0.1))
+            assert not site.friend.connects(site.host, 22)
+            assert site.info()["grants"] == []
 
 
 def test_nothing_is_noted_as_open_where_the_lock_was_taken_away(site: Site) -> None:
