@@ -39,8 +39,8 @@ class Rules:
     TABLE CHAIN``. What belongs to the policy goes into them as anonymous sets: ``tcp dport { 22, 8000-8100 } ...``.
     sets: for each named set what is between its braces: ``type ipv4_addr; flags timeout;``. They are one and the same
     for the confirmed and the proposed rules, and keep their elements when rules are proposed and confirmed. One that is
-    to be of another kind gets another name. priority: of the base chains. harmless: they decide about no packet, so that
-    they are never on trial; the base chains have them themselves, which is quicker.
+    to be of another kind gets another name. priority: of the base chains. harmless: they decide about no packet, so
+    that they are never on trial; the base chains have them themselves, which is quicker.
     """
 
     chains: t.Mapping[str, t.Sequence[str]]
