@@ -9,6 +9,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.look import scopes
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import info_spec
@@ -34,10 +35,12 @@ class ActionModule(CapabilityActionBase):
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
-        self._given = {name: arguments.pop(name) for name in _RECOMMENDER if arguments.get(name) is not None}
-        self._most = int(arguments.get("max_traffic", info_spec()["max_traffic"]["default"]))
+        # What is a number in text comes as that from some releases of Ansible.
+        given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
+        self._given = {name: given[name] for name in _RECOMMENDER}
+        self._most = given["max_traffic"]
         self._asked(None, None)
-        return arguments
+        return {name: value for name, value in arguments.items() if name not in _RECOMMENDER}
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (*scopes(arguments), exposed.SCOPE)
@@ -71,22 +74,16 @@ class ActionModule(CapabilityActionBase):
 
     def _asked(self, listening: t.Any, observed: t.Any) -> options.Options:
         """Return what the recommender is asked; raise ContentError for options, InputError for the host's answer."""
-        given = {
-            "public_ports": options.PUBLIC_PORTS,
-            "minimum_days": options.MINIMUM_DAYS,
-            "max_prefixes": options.MAX_PREFIXES,
-            **self._given,
-        }
         try:
             return options.read(
                 listening,
-                given.get("trusted"),
-                given.get("threats"),
+                self._given["trusted"],
+                self._given["threats"],
                 None,
-                given.get("names"),
-                given["public_ports"],
-                given["minimum_days"],
-                given["max_prefixes"],
+                self._given["names"],
+                self._given["public_ports"],
+                self._given["minimum_days"],
+                self._given["max_prefixes"],
                 observed,
             )
         except sources.InputError as error:
