@@ -19,26 +19,41 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles imp
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import table
 
+# A grant that is made while the sets are filled is in all of them, and would be gone from here.
+_ATTEMPTS = 3
+
 
 def fill(nft: Nft) -> None:
     """Let in what is open, each with the time that is left of it, and nothing else. FirewallError."""
-    now = clock.now().since_boot
-    nft.apply("".join("%s\n" % line for line in jit_table.let_in(_open(now), now, [table.NAME])))
+    for _attempt in range(_ATTEMPTS):
+        now = clock.now().since_boot
+        nft.apply("".join("%s\n" % line for line in jit_table.let_in(_open(now), now, [table.NAME])))
+        now = clock.now().since_boot
+        if not kernel.beyond(_open(now), _disjoint(_here(nft, now)), now):
+            break
 
 
 def unknown(nft: Nft) -> list[str]:
     """Return what is let in here, where more is than just-in-time access has open, or for longer. FirewallError."""
     now = clock.now().since_boot
-    found = [one for name in SETS.values() for one in nftables.opened(nft.elements(table.NAME, name), now)]
+    found = _here(nft, now)
     return [jit_table.element(one) for one in found] if kernel.beyond(found, _open(now), now) else []
 
 
-def _open(now: float) -> t.Sequence[Rectangle]:
+def _here(nft: Nft, now: float) -> list[Rectangle]:
+    return [one for name in SETS.values() for one in nftables.opened(nft.elements(table.NAME, name), now)]
+
+
+def _open(now: float) -> list[Rectangle]:
     found: list[Rectangle] = []
     for packets in backends.every():
         # Where it has no sets, nothing is open by it.
         with contextlib.suppress(FirewallError):
             found += packets.opened(now)
+    return _disjoint(found)
+
+
+def _disjoint(found: t.Sequence[Rectangle]) -> list[Rectangle]:
     try:
         return disjoint(found, MOST_ELEMENTS)
     except TooManyError as error:
