@@ -74,6 +74,16 @@ def test_what_firewalld_denies_is_opened_there_too_and_closes_in_time(
             site.grant(state="closed", id=opened["id"])
             assert not site.friend.connects(site.host, 8000, version)
         assert "8000" not in site.nft("list", "table", "inet", "firewalld"), "it is taken back there, too"
+        # A reload of firewalld takes back what it opened; the same grant again opens it for the time that is left.
+        opened = site.grant(ports=["8000"], duration=300)
+        assert not site.grant(id=opened["id"], ports=["8000"])["changed"]
+        firewalld._told("--reload")
+        assert not site.friend.connects(site.host, 8000)
+        again = site.grant(id=opened["id"], ports=["8000"])
+        assert (again["changed"], again["denied_by"]) == (True, [])
+        assert again["grant"]["until"] == opened["grant"]["until"]
+        assert site.friend.connects(site.host, 8000)
+        site.grant(state="closed", id=opened["id"])
         for version in BOTH:
             # Whatever firewalld still has open: each call of firewall-cmd takes up to a second.
             closes_in_time(site, version, 8000, 8)

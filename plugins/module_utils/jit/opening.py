@@ -79,11 +79,8 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
     book = state.read_book(where, now)
     for one in book.open:
         if params["id"] and one.id == params["id"]:
-            # It may be closed all the same, as when somebody has loaded the rules anew.
             closed = kernel.compare(filters[0], policy, book, now.since_boot).missing
-            if closed and not check_mode and where is not None:
-                _put(_texts(filters, book, now), where, book, book, now)
-            return _result(one, [], now, changed=closed)
+            return _opened_again(one, closed, book, filters, None if check_mode else where, now)
     asked = _request(params)
     try:
         if params["duration"] is None:
@@ -108,6 +105,24 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
     elif answer.certain and not answer.timed and params["other_firewalls"] == "fail":
         return _denied(answer)
     return {**_result(new, old, now, changed=True), **_others(answer)}
+
+
+def _opened_again(
+    one: Grant, closed: bool, book: Book, filters: t.Sequence[PacketFilter], where: StateDirectory | None, now: Now
+) -> dict[str, t.Any]:
+    """Return the result for what is noted as open, and open it where it isn't: somebody has loaded rules anew.
+
+    closed: whether it is in the kernel. where: None where nothing is to be changed.
+    """
+    if closed and where is not None:
+        _put(_texts(filters, book, now), where, book, book, now)
+    answer = beside.ask(filters[0], one.request)
+    changed = closed or bool(answer.timed)
+    left = int(one.end - now.since_boot)
+    if where is not None and left > 0:
+        changed = beside.open_through(answer.timed, left) or closed
+        answer = beside.ask(filters[0], one.request) if answer.timed else answer
+    return {**_result(one, [], now, changed=changed), **_others(answer)}
 
 
 def _denied(answer: beside.Answer) -> dict[str, t.Any]:
