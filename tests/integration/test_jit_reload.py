@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import pathlib
@@ -18,7 +19,7 @@ import unittest.mock
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import access, table
 
 from tests.integration._jit import Site, listening, session, since_boot, site, talks
 
@@ -199,6 +200,21 @@ def test_what_loads_the_rules_and_cannot_be_read_is_not_checked(site: Site) -> N
     found = site.info()
     assert [entry["status"] for entry in found["coverage"]] == ["partial", "checked"]
     assert found["detections"] == []
+
+
+def test_what_took_a_while_makes_no_opening_longer(site: Site) -> None:
+    site.lock()
+    site.grant()
+    before = note(site).read_text()
+    with site.host.entered(), access.state.directory({"state_dir": str(site.state)}, create=False) as where:
+        now = access.clock.now()
+        book = access.state.read_book(where, now)
+        packets = access.backends.home(access.state.read_policy(where))
+        assert where is not None
+        assert packets is not None
+        packets.note(where, book, dataclasses.replace(now, since_boot=now.since_boot - 100))
+    ends = [int(text.splitlines()[1].split()[0]) for text in (before, note(site).read_text())]
+    assert abs(ends[1] - ends[0]) < 10, "hundredths of a second"
 
 
 @pytest.mark.parametrize("days", [-400, 400])

@@ -89,9 +89,9 @@ def closing(state_root: str, sets: t.Sequence[str]) -> str:
 
 
 def keep(where: StateDirectory, nft: Nft, book: Book, now: Now) -> None:
-    """Note what is open. Raises StateError, FirewallError."""
+    """Note what is open. now: when the book was read, which may be a while ago. Raises StateError, FirewallError."""
     open_ones = disjoint(grants.rectangles(book.open), state.MOST_ELEMENTS)
-    ahead = clock.uptime() - now.since_boot
+    ahead = clock.uptime() - clock.now().since_boot
     lines = [now.boot]
     for name in (table.NAME, *openings.beside(nft, table.NAME)):
         lines += [
