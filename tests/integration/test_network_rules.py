@@ -469,6 +469,24 @@ def test_what_is_wrong_is_refused_before_anything_is_changed(
     assert site.nft("list", "tables") == ""
 
 
+def test_an_old_copy_of_the_rules_opens_nothing_and_keeps_who_was_denied(site: Site) -> None:
+    site.jit.lock(ports=[{"port": "22"}])
+    site.enforce(rules=[{"port": "22"}, {"port": "23"}])
+    with listening(site.host, 22, 23):
+        assert not site.stranger.connects(site.host, 23)
+        site.jit.grant(sources=[site.stranger.address[4]])
+        assert site.stranger.connects(site.host, 22)
+        # As an administrator saves everything for the next boot.
+        saved = site.nft("list", "ruleset")
+        site.jit.access(state="absent", ports=None)
+        site.nft("-f", "-", given=f"flush ruleset\n{saved}\ndelete table inet bulwark_jit")
+        assert site.stranger.connects(site.host, 22)
+        site.nft("-f", str(site.state / "firewall" / "bulwark_network.nft"))
+        assert not site.stranger.connects(site.host, 22)
+    assert site.info()["in_force"]
+    assert set(site.findings()) == {"network_denied_traffic tcp/22", "network_denied_traffic tcp/23"}
+
+
 def test_after_a_reload_the_rules_are_back(site: Site) -> None:
     site.enforce()
     file = site.state / "firewall" / "bulwark_network.nft"

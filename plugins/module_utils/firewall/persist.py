@@ -11,7 +11,7 @@ the script after that: the configuration of nftables may hold an old copy of the
 from __future__ import annotations
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot, trial
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot, openings, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place, Unit
 
 # Tables of ours that a script may fill sets of, beside its own.
@@ -59,7 +59,9 @@ def forget(place: Place, table: str, lock_timeout: float = 60.0) -> bool:
 def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]:
     text = trial.establish(table, rules)
     if script is None:
-        return {table + ".nft": text}
+        # The configuration of nftables may hold an old copy of what was open.
+        opened = all(name in rules.sets for name in openings.SETS.values())
+        return {table + ".nft": text + (openings.emptied([table]) if opened else "")}
     return {table + ".nft": trial.remove(table) + text, table + ".sh": script}
 
 
