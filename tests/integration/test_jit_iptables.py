@@ -161,7 +161,6 @@ def test_what_is_confirmed_stays_when_the_process_ends_right_after_it(
         assert reached(site.stranger, site, 8000) == []
 
 
-@both_variants
 @pytest.mark.parametrize(
     ("command", "subject"),
     [
