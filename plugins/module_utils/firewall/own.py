@@ -98,7 +98,10 @@ class OwnTable:
             wanted = self._nft.rehearsed(trial.establish(self.name, rules), self.name)
         except FirewallError:
             wanted = self._beside(rules)
-        found = self._nft.whole_table(self.name)
+        # Chain by chain, which has the elements of anonymous sets, and not those of sets with names, which can be many.
+        chains = [entry["chain"]["name"] for entry in objects if "chain" in entry]
+        found = [entry for entry in objects if "rule" not in entry]
+        found += [{"rule": rule} for chain in chains for rule in self._nft.rules(self.name, chain)]
         return trial.comparable(found, rules) == trial.comparable(wanted, rules)
 
     def compare(self, rules: trial.Rules) -> Comparison:
