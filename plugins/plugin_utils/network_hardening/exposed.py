@@ -23,6 +23,8 @@ _DAY = 86_400
 _STALE = 7 * _DAY
 # Ports of UDP that clients have: DHCP, time, and finding neighbours. What comes to them comes in answer.
 _CLIENTS = frozenset((port, "udp") for port in (67, 68, 123, 323, 546, 1900, 5353, 5355))
+# Who listens on ports of containers, while the kernel sends what comes to them on, which the recorder doesn't see.
+_FORWARDERS = frozenset(("docker-proxy", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "kube-proxy"))
 _MOST_NAMED = 20
 _LEFT_OUT = ("sources", "denied")
 
@@ -32,7 +34,16 @@ def listening(answer: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     found = answer.get("listening")
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise InputError("the host's answer has no list of ports that it listens on")
-    return [entry for entry in found if not entry.get("ephemeral")]
+    return [entry for entry in found if not entry.get("ephemeral") and not _is_forwarded(entry)]
+
+
+def _is_forwarded(entry: t.Mapping[str, t.Any]) -> bool:
+    """Say whether a port is one of a container."""
+    process = entry.get("process")
+    if not isinstance(process, dict):
+        return False
+    executable = str(process.get("executable") or "").rpartition("/")[2]
+    return bool({str(process.get("name")), executable} & _FORWARDERS)
 
 
 def unseen(answer: t.Mapping[str, t.Any], minimum_days: int, now: float) -> str | None:
@@ -72,6 +83,10 @@ def found(
     if ports and not result["enough_data"]:
         days = wording.counted(result["observed_days"], "day")
         return [], not_checked(SCOPE, f"Traffic was seen for {days} so far, which is too little to recommend anything.")
+    for entry in answer["listening"]:
+        if _is_forwarded(entry) and entry.get("reach") != "local":
+            name = f"{entry.get('protocol')}/{entry.get('port')}"
+            coverage.skip(name, "it is a port of a container, whose traffic is not recorded")
     listeners = _by_port(answer)
     detections: list[dict[str, t.Any]] = []
     for port in ports:

@@ -125,6 +125,21 @@ def test_where_the_firewalls_leave_it_open_that_is_said() -> None:
     assert entry["skipped"][0]["subject"] == "tcp/8080"
 
 
+@pytest.mark.parametrize(
+    "process",
+    [
+        {"pid": 1, "name": "docker-proxy", "executable": None},
+        {"pid": 1, "name": "exe", "executable": "/usr/libexec/podman/rootlessport"},
+    ],
+)
+def test_ports_of_containers_are_told_as_their_traffic_is_not_recorded(process: dict[str, t.Any]) -> None:
+    answer = _answer(listening=[_listens(8080, process=process), _listens(22)])
+    found, entry = _found(answer)
+    assert list(found) == [("network_port_open_to_world", "tcp/22")]
+    assert [one["subject"] for one in entry["skipped"]] == ["tcp/8080"]
+    assert [one["port"] for one in exposed.listening(answer)] == [22]
+
+
 def test_of_several_sockets_the_one_that_most_get_to_counts() -> None:
     found, _entry = _found(_answer(listening=[_listens(8080, "limited", address="192.0.2.1"), _listens(8080)]))
     assert list(found) == [("network_port_unused", "tcp/8080")]
