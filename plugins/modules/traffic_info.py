@@ -130,7 +130,9 @@ recorder:
   type: dict
   returned: success
 since:
-  description: When the recorder was read first, in seconds since the epoch; none when it never was.
+  description:
+    - Since when traffic would have been seen, in seconds since the epoch, which is when the recorder was read first, or
+      after it was made anew and had not been read for more than two days before. None when it never was.
   type: float
   returned: success
 incomplete_since:

@@ -192,7 +192,7 @@ def _fill(result: dict[str, t.Any], book: Book, traffic: dict[str, t.Any]) -> No
     found.sort(key=lambda one: (-bool(one["answered"]), -len(one["days"]), -one["last_seen"], one["source"]))
     result["traffic"] = found[:MOST_TRAFFIC]
     result["traffic_count"] = len(found)
-    result["since"] = book.since
+    result["since"] = book.since if book.resumed is None else book.resumed
     result["incomplete_since"] = book.full
     if len(found) > MOST_TRAFFIC and traffic["status"] != "not_checked":
         traffic["status"] = "partial"

@@ -17,6 +17,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.state impo
 
 # Peers with their ports that the state has room for.
 MOST_ENTRIES = 50_000
+# Seconds for which a loss does not make the traffic that is known one of other days.
+_SHORT = 2 * 86400
 # Who only claims to be somebody fills these.
 _CLAIMS = tuple(rules.NO_PLACE + kind for kind in ("in_tried", "in_offered", "udp_tried"))
 
@@ -68,6 +70,8 @@ def add(book: Book, seen: Seen, here: Sockets, settings: Settings | None, now: M
             no_place[comment] = number
     if any(comment.startswith(rules.NO_PLACE) and comment not in _CLAIMS for comment in no_place):
         book.full = now.wall
+    if before is not None and not same and now.wall - before > _SHORT:
+        book.resumed = now.wall
     dropped = entries.limit(book.entries, MOST_ENTRIES)
     book.dropped += dropped
     book.since = now.wall if book.since is None else book.since

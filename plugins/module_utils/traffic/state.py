@@ -33,7 +33,8 @@ _LONGEST = 1 << 28
 
 @dataclasses.dataclass
 class Book:
-    """since: when recording began; read: when the kernel was read the last time; both None where never.
+    """since: when recording began; read: when the kernel was read the last time; both None where never. resumed: when
+    it went on after more was lost than a day or two.
 
     identity: of the table that counters and no_place are of. no_place: of rules that count what had no place.
     full: when the kernel last had no place for a source that is not made up. dropped: entries for which the state had
@@ -42,6 +43,7 @@ class Book:
 
     since: float | None = None
     read: float | None = None
+    resumed: float | None = None
     identity: str = ""
     counters: Counters = dataclasses.field(default_factory=dict)
     no_place: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -91,6 +93,7 @@ def _book(content: t.Mapping[str, t.Any]) -> Book:
     return Book(
         content["since"],
         content["read"],
+        content["resumed"],
         str(content["identity"]),
         {
             name: {key: (int(packets), float(expires)) for key, (packets, expires) in elements.items()}
@@ -120,6 +123,7 @@ def write(where: StateDirectory, book: Book) -> None:
         "version": _VERSION,
         "since": book.since,
         "read": book.read,
+        "resumed": book.resumed,
         "identity": book.identity,
         "counters": book.counters,
         "no_place": book.no_place,
