@@ -126,13 +126,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 recorder:
-  description: The settings of the recorder, as M(bulwark.servers.traffic_recorder) returns them; none without one.
+  description:
+    - The settings of the recorder, as M(bulwark.servers.traffic_recorder) returns them. None without one, and where
+      that could not be looked at, as without root.
   type: dict
   returned: success
 since:
   description:
     - Since when traffic would have been seen, in seconds since the epoch, which is when the recorder was read first, or
-      after it was made anew and had not been read for more than two days before. None when it never was.
+      after it was made anew and had not been read for more than two days before. None when it never was, and where what
+      the host remembers could not be read.
   type: float
   returned: success
 incomplete_since:
@@ -197,7 +200,9 @@ traffic:
       type: str
       returned: success
 traffic_count:
-  description: How many entries there are, also those that are left out of RV(traffic).
+  description:
+    - How many entries there are, also those that are left out of RV(traffic). None where what the host remembers could
+      not be read, as without root; RV(traffic) is empty then, and RV(coverage) has the reason.
   type: int
   returned: success
 listening:
@@ -252,7 +257,7 @@ findings:
 coverage:
   description:
     - Entries of the scopes V(traffic), V(listening) and V(ports), and V(imports) where there are O(imports). The scope
-      V(ports) is not checked before traffic was seen for O(minimum_days).
+      V(ports) is not checked before traffic was seen for O(minimum_days), nor where it can't be known who connected.
   type: list
   elements: dict
   returned: success

@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import exposed
 
 from tests.integration import _network as network_rules
 from tests.integration._traffic import Site, counts, scope, serving, site, visit
@@ -231,5 +232,21 @@ def test_a_host_without_a_recorder_says_so_and_is_left_as_it_was(site: Site) -> 
     assert NOTHING in scope(found, "traffic")["reason"]
     assert scope(found, "listening")["status"] == "checked"
     assert len(found["listening"]) == 1
+    assert (found["recorder"], found["traffic_count"]) == (None, 0)
     assert not site.state.exists()
     assert site.tables() == []
+
+
+def test_without_root_it_says_of_nothing_that_it_is_not_there(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.record()
+    with serving(site.host, 22):
+        visit(site.friend, site.host, 22)
+        assert site.info()["traffic_count"] == 1
+        # Who runs this test is root and can't be anybody else in between.
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        found = site.info()
+        monkeypatch.undo()
+    assert (found["recorder"], found["since"], found["traffic_count"]) == (None, None, None)
+    reason = scope(found, "traffic")["reason"]
+    assert "only root can look" in reason
+    assert exposed.unseen(found, 14, time.time()) == reason

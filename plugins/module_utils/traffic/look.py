@@ -63,7 +63,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         "recorder": None,
         "since": None,
         "traffic": [],
-        "traffic_count": 0,
+        "traffic_count": None,
         "incomplete_since": None,
         "addresses": [],
         "detections": [],

@@ -54,18 +54,38 @@ def unseen(answer: t.Mapping[str, t.Any], minimum_days: int, now: float) -> str 
     incomplete = answer.get("incomplete_since")
     if isinstance(incomplete, int | float) and incomplete > now - minimum_days * _DAY:
         return "Who connects may be missing, because the sets of the recorder were full: raise network_hardening_size."
-    if _number(answer.get("since")) is not None:
+    if _since(answer) is not None:
         return None
     newest = max((_number(entry.get("last_seen")) or 0 for entry in traffic if isinstance(entry, dict)), default=None)
     if newest is None:
-        return "No traffic was recorded on this host."
+        return _unread(answer) or "No traffic was recorded on this host."
     return "The newest traffic that was recorded is too old." if newest < now - _STALE else None
 
 
 def observed(answer: t.Mapping[str, t.Any], now: float) -> list[float] | None:
     """Return from when to when traffic would have been seen, None where only the traffic itself says so."""
-    since = _number(answer.get("since"))
+    since = _since(answer)
     return None if since is None else [min(since, now), now]
+
+
+def _since(answer: t.Mapping[str, t.Any]) -> float | None:
+    """Return since when traffic would have been seen until now, None where it is not seen now."""
+    return None if _not_recorded(answer) else _number(answer.get("since"))
+
+
+def _unread(answer: t.Mapping[str, t.Any]) -> str | None:
+    """Return why it is not known what was recorded, None where that is known."""
+    if answer.get("recorder") is None and answer.get("traffic_count") is not None:
+        return None
+    return _not_recorded(answer)
+
+
+def _not_recorded(answer: t.Mapping[str, t.Any]) -> str | None:
+    """Return why the traffic of the host could not be looked at, None where it was."""
+    for entry in answer.get("coverage") or ():
+        if isinstance(entry, dict) and (entry.get("scope"), entry.get("status")) == ("traffic", "not_checked"):
+            return str(entry.get("reason"))
+    return None
 
 
 def _number(value: t.Any) -> float | None:

@@ -76,10 +76,7 @@ def _port(
         "reason": reason,
         "open_to_world": exposed,
         "prefixes": [_prefix(group, verdicts, asked) for group in kept],
-        "reduction": {
-            "ipv4": _finite(prefixes.reduction((group.block for group in kept), 4)) if enforced else 1.0,
-            "ipv6": _finite(prefixes.reduction((group.block for group in kept), 6)) if enforced else 1.0,
-        },
+        "reduction": _reduction(kept) if enforced else None,
         "confidence": _confidence(kept, days, verdicts, status),
         "sources": rows,
         "denied": [row for row in rows if row["decision"] == "out"] if enforced else [],
@@ -87,9 +84,10 @@ def _port(
     }
 
 
-def _finite(number: float) -> float | None:
-    """Return a reduction, None where nothing is left open, for which JSON has no number."""
-    return None if math.isinf(number) else round(number, 1)
+def _reduction(kept: t.Sequence[cluster.Group]) -> dict[str, float | None]:
+    """Return reductions, None for a version of IP that is closed, for which JSON has no number."""
+    times = {name: prefixes.reduction((group.block for group in kept), int(name[-1])) for name in ("ipv4", "ipv6")}
+    return {name: None if math.isinf(number) else round(number, 1) for name, number in times.items()}
 
 
 def _status(
@@ -103,10 +101,13 @@ def _status(
 ) -> tuple[str, str]:
     if port in asked.public:
         return PUBLIC, "it is meant for everybody, so that there is nothing to learn from who comes"
+    if not days:
+        needed = wording.counted(asked.minimum_days, "day")
+        return NOT_ENOUGH, f"it is not known who connects, which takes {needed} of traffic"
     if days < asked.minimum_days:
-        return NOT_ENOUGH, f"traffic was seen for {days} days, and {asked.minimum_days} are needed"
+        return NOT_ENOUGH, f"traffic was seen for {wording.counted(days, 'day')}, and {asked.minimum_days} are needed"
     if not verdicts:
-        return CLOSE, f"nobody connected to it within {days} days"
+        return CLOSE, f"nobody connected to it within {wording.counted(days, 'day')}"
     if not kept and not left:
         return _nobody(verdicts, days)
     welcome = {day for group in kept for key in group.members for day in traffic.by_port[port][key].days}
@@ -125,7 +126,8 @@ def _status(
 def _nobody(verdicts: t.Mapping[t.Any, Verdict], days: int) -> tuple[str, str]:
     unclear = sum(verdict.kind == judge.UNCLEAR or verdict.welcome for verdict in verdicts.values())
     if not unclear:
-        return CLOSE, f"nobody but scanners and attackers connected to it within {days} days"
+        within = wording.counted(days, "day")
+        return CLOSE, f"nobody but scanners and attackers connected to it within {within}"
     known = wording.counted(unclear, "source")
     return CLOSE, f"no source is known to be legitimate; look at {known} of which too little was seen, then close it"
 

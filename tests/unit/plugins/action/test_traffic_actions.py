@@ -110,6 +110,15 @@ def test_a_host_that_saw_too_little_gets_no_finding() -> None:
     assert [entry["status"] for entry in result["coverage"]] == ["not_checked"]
 
 
+def test_what_could_not_be_read_is_not_told_as_what_is_not_there() -> None:
+    reason = "only root can look at the packet filter."
+    coverage = [{"scope": "traffic", "status": "not_checked", "reason": reason}]
+    unread = _answer(since=None, traffic=[], traffic_count=None, recorder=None, coverage=coverage)
+    result = _Action(unread).answered()
+    assert (result["detections"], result["coverage"][-1]["reason"]) == ([], reason)
+    assert result["recommendations"][0]["reason"] == "it is not known who connects, which takes 14 days of traffic"
+
+
 def test_a_host_s_own_findings_are_not_believed() -> None:
     result = _Action(_answer(detections=[{"alert": "network_port_unused", "subject": "tcp/1"}])).answered()
     assert [found["subject"] for found in result["detections"]] == ["tcp/8080"]

@@ -169,6 +169,37 @@ def test_why_nothing_can_be_said(changes: dict[str, t.Any], reason: str | None) 
     assert (found is None) if reason is None else (found is not None and reason in found)
 
 
+def _unread(reason: str, status: str = "not_checked") -> list[dict[str, t.Any]]:
+    return [{"scope": "listening", "status": "checked"}, {"scope": "traffic", "status": status, "reason": reason}]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recorder": None, "traffic_count": None},
+        {"recorder": {"directions": ["in"]}, "traffic_count": 0},
+    ],
+)
+def test_where_it_could_not_be_read_nothing_is_said_to_be_absent(changes: dict[str, t.Any]) -> None:
+    answer = _answer(since=None, traffic=[], coverage=_unread("only root can look"), **changes)
+    assert exposed.unseen(answer, 14, NOW) == "only root can look"
+
+
+def test_a_host_on_which_nothing_was_ever_recorded_says_so() -> None:
+    answer = _answer(since=None, traffic=[], coverage=_unread("no recorder"), recorder=None, traffic_count=0)
+    assert exposed.unseen(answer, 14, NOW) == "No traffic was recorded on this host."
+
+
+def test_the_time_since_a_recorder_was_removed_is_not_one_in_which_nobody_came() -> None:
+    gone = _answer(traffic=[], coverage=_unread("no recorder"), recorder=None, traffic_count=0)
+    assert exposed.observed(gone, NOW) is None
+    assert exposed.unseen(gone, 14, NOW) == "No traffic was recorded on this host."
+    partly = _answer(traffic=[], coverage=_unread("two days are missing", "partial"))
+    assert exposed.observed(partly, NOW) == [NOW - 30 * DAY, NOW]
+    old = _answer(traffic=[_visits("10.1.2.3", 22, range(9, 30))], coverage=_unread("no recorder"))
+    assert exposed.unseen(old, 14, NOW) == "The newest traffic that was recorded is too old."
+
+
 @pytest.mark.parametrize("listening", [None, {}, [1]])
 def test_an_answer_without_ports_is_refused(listening: t.Any) -> None:
     with pytest.raises(sources.InputError, match="no list of ports"):

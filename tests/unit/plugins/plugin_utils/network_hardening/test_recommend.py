@@ -145,9 +145,13 @@ def test_few_days_are_not_enough() -> None:
     assert (result["observed_days"], result["enough_data"]) == (9, False)
     assert (port["status"], port["reason"]) == ("not_enough_data", "traffic was seen for 9 days, and 14 are needed")
     assert (port["prefixes"], port["denied"], port["confidence"]) == ([], [], 0.0)
-    assert port["reduction"] == {"ipv4": 1.0, "ipv6": 1.0}
+    assert port["reduction"] is None
     assert only(advice([OFFICE], minimum_days=31))["status"] == "not_enough_data"
-    assert advice([], listening=[{"port": 22}])["ports"][0]["status"] == "not_enough_data"
+    (nothing,) = advice([], listening=[{"port": 22}])["ports"]
+    assert nothing["status"] == "not_enough_data"
+    assert nothing["reason"] == "it is not known who connects, which takes 14 days of traffic"
+    one = only(advice([entry("198.51.100.7", [3], 20)]))
+    assert one["reason"] == "traffic was seen for 1 day, and 14 are needed"
 
 
 def test_a_port_that_is_new_is_not_judged_by_the_age_of_others() -> None:
