@@ -20,7 +20,8 @@ options:
     default: default
   state_dir:
     description:
-      - Directory on the host that holds the baselines, as an absolute path. It is created with mode C(0700).
+      - Directory on the host that holds the baselines, as an absolute path. It is made with mode C(0700). One that is
+        there already keeps its mode, and nothing is written in it unless that is C(0700).
       - It is refused when it is a symbolic link, belongs to another account than root or the one that runs the module,
         or can be written by group or others. So is a path where one of the directories above it belongs to another
         account or can be written by others, who could exchange it, unless that directory is sticky as C(/tmp) is.

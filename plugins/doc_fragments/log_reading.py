@@ -48,6 +48,7 @@ options:
   state_dir:
     description:
       - Directory on the host that holds how far its logs were read, as an absolute path.
+      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
       - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
         others.
     type: path

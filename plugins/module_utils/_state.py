@@ -51,12 +51,18 @@ class StateDirectory:
 
     @classmethod
     def open(cls, root: str, capability: str, create: bool) -> StateDirectory | None:
-        """Return ``ROOT/CAPABILITY``; None when it doesn't exist and ``create`` is false. Raises StateError."""
+        """Return ``ROOT/CAPABILITY``; None when it doesn't exist and ``create`` is false. Raises StateError.
+
+        What is made gets the mode 0700. What is there keeps its mode, as it may be somebody's, and must have that
+        mode where something is to be made in it.
+        """
         root = os.path.normpath(root)
         _check_way(root)
         if create:
             with _explained(root):
                 os.makedirs(os.path.dirname(root), 0o755, exist_ok=True)
+            # Below a sticky directory, somebody else may have made what was not there a moment ago.
+            _check_way(root)
         outer = _open_private(None, root, root, create)
         if outer is None:
             return None
@@ -216,7 +222,7 @@ def _check_above(path: str, status: os.stat_result, root: str) -> None:
     if status.st_uid not in (0, os.geteuid()):
         problem = "belongs to user %d" % status.st_uid
     elif status.st_mode & stat.S_ISVTX:
-        return  # only the owners of what is in it can rename that
+        return  # as /tmp: only the owners of what is in it can rename that, and these are looked at next
     elif status.st_mode & 0o002:
         problem = "can be written by others"
     elif status.st_mode & 0o020 and status.st_gid not in (0, os.getegid()):
@@ -229,7 +235,10 @@ def _check_above(path: str, status: os.stat_result, root: str) -> None:
 
 
 def _open_private(parent: int | None, name: str, path: str, create: bool) -> int | None:
-    """Return a descriptor of a directory that only its owner can write in, made if need be; StateError otherwise."""
+    """Return a descriptor of a directory that only its owner can write in, made if need be; StateError otherwise.
+
+    create: whether it is to be made, and to be written in, for which others must not be able to look into it either.
+    """
     with _explained(path):
         if create:
             with contextlib.suppress(FileExistsError):
@@ -252,7 +261,12 @@ def _open_private(parent: int | None, name: str, path: str, create: bool) -> int
         os.close(descriptor)
         raise StateError("%s %s; whoever that is could forge state: correct it or set state_dir" % (path, problem))
     if create and status.st_mode & 0o077 and status.st_uid == os.geteuid():
-        os.fchmod(descriptor, 0o700)
+        os.close(descriptor)
+        raise StateError(
+            "%s is there already with mode %04o, so that it may not be ours alone: set state_dir to a directory that is"
+            " not there yet, or, where this one holds nothing else, set its mode to 0700"
+            % (path, stat.S_IMODE(status.st_mode))
+        )
     return descriptor
 
 

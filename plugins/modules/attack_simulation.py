@@ -49,6 +49,7 @@ options:
   state_dir:
     description:
       - Directory on the host below which everything is noted and made, as an absolute path.
+      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
       - Defaults to C(/var/lib/bulwark).
     type: path
   jit_state_dir:

@@ -77,7 +77,9 @@ options:
   state_dir:
     description:
       - Directory on the host that holds what was recorded, as an absolute path; C(/var/lib/bulwark) when not given.
-      - It is refused when others than root can write in it, or in the directories above it.
+      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
+      - It is also refused when others than root can write in it, or in the directories above it, unless these are
+        sticky as C(/tmp) is, where nobody else can exchange it.
     type: path
   lock_timeout:
     description: Seconds to wait for another run that reads or changes the same host's recorder.

@@ -757,7 +757,7 @@ def test_without_root_what_cannot_be_read_is_said() -> None:
         (root / "secret").chmod(0o600)
         (root / "closed").mkdir(mode=0o700)
         state = root / "state"
-        state.mkdir()
+        state.mkdir(mode=0o700)
         os.chown(state, 65534, 65534)
         engine = Engine(state, ({"name": WATCH, "paths": [name], "exclude": [str(state)]},), as_nobody=True)
         engine.keep()

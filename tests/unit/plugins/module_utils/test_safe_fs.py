@@ -249,6 +249,58 @@ def test_state_that_does_not_exist_is_not_made_for_reading(tmp_path: pathlib.Pat
     assert not (tmp_path / "state").exists()
 
 
+def test_the_mode_of_a_directory_that_is_there_is_never_changed(tmp_path: pathlib.Path) -> None:
+    root = tmp_path / "etc"
+    root.mkdir()
+    root.chmod(0o755)
+    (root / "passwd").touch()
+    with pytest.raises(_state.StateError, match=f"^{root} is there already with mode 0755, so .* its mode to 0700$"):
+        _state.StateDirectory.open(str(root), "cap", create=True)
+    assert stat.S_IMODE(root.stat().st_mode) == 0o755
+    assert [entry.name for entry in root.iterdir()] == ["passwd"]
+    with pytest.raises(_state.StateError, match=r"^/ is there already"):
+        _state.StateDirectory.open("/", "cap", create=True)
+
+    root.chmod(0o700)
+    for _again in range(2):
+        state = _state.StateDirectory.open(str(root), "cap", create=True)
+        assert state is not None
+        state.close()
+    # Whoever looks, or removes what was made, still can.
+    root.chmod(0o755)
+    state = _state.StateDirectory.open(str(root), "cap", create=False)
+    assert state is not None
+    state.close()
+    assert stat.S_IMODE(root.stat().st_mode) == 0o755
+
+    root.chmod(0o700)
+    (root / "other").mkdir()
+    (root / "other").chmod(0o755)
+    with pytest.raises(_state.StateError, match=f"^{root}/other is there already"):
+        _state.StateDirectory.open(str(root), "other", create=True)
+    assert stat.S_IMODE((root / "other").stat().st_mode) == 0o755
+
+
+def test_below_a_sticky_directory_nobody_else_comes_first(tmp_path: pathlib.Path) -> None:
+    sticky = tmp_path / "tmp"
+    sticky.mkdir()
+    sticky.chmod(0o1777)
+    state = _state.StateDirectory.open(str(sticky / "above" / "state"), "cap", create=True)
+    assert state is not None
+    state.close()
+    real = os.makedirs
+
+    def makedirs(path: str, mode: int = 0o777, exist_ok: bool = False) -> None:
+        real(path, mode, exist_ok)
+        os.chown(path, 65534, 65534)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "makedirs", makedirs)
+        with pytest.raises(_state.StateError, match=f"^{sticky}/theirs belongs to user 65534"):
+            _state.StateDirectory.open(str(sticky / "theirs" / "state"), "cap", create=True)
+    assert not (sticky / "theirs" / "state").exists()
+
+
 def test_deadlines() -> None:
     assert not _run.Deadline(0).passed()
     assert _run.Deadline(0).remaining(1) is None
