@@ -58,7 +58,7 @@ backend:
   type: str
   returned: success
 in_force:
-  description: Whether the kernel has the rules of the policy.
+  description: Whether the kernel has the rules of the policy; it has no value where that is not known.
   type: bool
   returned: success
 grants_in_force:
@@ -66,10 +66,11 @@ grants_in_force:
     - Whether the kernel has everything open that is in RV(grants). It has not after somebody has flushed all rules;
       M(bulwark.servers.jit_access), and M(bulwark.servers.jit_grant) with the same
       O(bulwark.servers.jit_grant#module:id), bring openings back, each with the time that is left of it.
+    - It has no value where that is not known.
   type: bool
   returned: success
 trial_seconds_left:
-  description: For how long other rules are still on trial; V(0) where none are.
+  description: For how long other rules are still on trial; V(0) where none are. It has no value where that is not known.
   type: int
   returned: success
 grants:

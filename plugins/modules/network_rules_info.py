@@ -50,7 +50,7 @@ policy:
   type: dict
   returned: success
 in_force:
-  description: Whether the kernel has the rules of the policy.
+  description: Whether the kernel has the rules of the policy; it has no value where that is not known.
   type: bool
   returned: success
 problem:
@@ -58,7 +58,7 @@ problem:
   type: str
   returned: success
 trial_seconds_left:
-  description: For how long other rules are still on trial; V(0) where none are.
+  description: For how long other rules are still on trial; V(0) where none are. It has no value where that is not known.
   type: int
   returned: success
 denied:

@@ -459,6 +459,7 @@ def test_another_firewall_that_denies_it_is_named_and_nothing_is_opened(site: Si
 def test_a_host_without_a_policy_says_so(site: Site) -> None:
     found = site.info()
     assert (found["policy"], found["detections"]) == (None, [])
+    assert (found["in_force"], found["grants_in_force"], found["trial_seconds_left"]) == (False, True, 0)
     assert [(entry["status"], entry["note"]) for entry in found["coverage"]] == [
         ("checked", "No ports of this host are locked by just-in-time access.")
     ] * 2
@@ -483,3 +484,22 @@ def test_state_that_is_damaged_is_named_and_nothing_is_checked(site: Site) -> No
     found = site.info()
     assert [entry["status"] for entry in found["coverage"]] == ["not_checked"] * 2
     assert "policy.json is damaged" in found["coverage"][0]["reason"]
+    assert (found["in_force"], found["grants_in_force"], found["trial_seconds_left"]) == (None, None, None)
+
+
+def test_a_lock_without_a_policy_is_told_and_nothing_is_called_clean(site: Site) -> None:
+    site.lock()
+    (site.state / "jit" / "policy.json").unlink()
+    found = site.info()
+    assert [entry["status"] for entry in found["coverage"]] == ["partial"] * 2
+    assert not [entry for entry in found["coverage"] if "note" in entry]
+    assert (found["in_force"], found["grants_in_force"]) == (None, None)
+
+
+def test_without_root_it_is_not_known_what_is_in_force(site: Site) -> None:
+    site.lock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: 1000)
+        found = site.info()
+    assert (found["in_force"], found["grants_in_force"]) == (None, None)
+    assert [entry["status"] for entry in found["coverage"]] == ["not_checked"] * 2

@@ -507,10 +507,14 @@ def test_after_a_reload_the_rules_are_back(site: Site) -> None:
 def test_a_table_without_a_policy_is_told_and_nothing_is_called_clean(site: Site) -> None:
     site.enforce()
     (site.state / "network_rules" / "policy.json").unlink()
-    rules, _denied = site.info()["coverage"]
-    assert rules["status"] == "partial"
+    found = site.info()
+    assert [entry["status"] for entry in found["coverage"]] == ["partial"] * 2
+    assert not [entry for entry in found["coverage"] if "note" in entry]
+    assert found["in_force"] is None
     (site.state / "network_rules" / "policy.json").write_text("{")
-    (reason,) = {entry["reason"] for entry in site.info()["coverage"]}
+    found = site.info()
+    assert (found["in_force"], found["trial_seconds_left"]) == (None, None)
+    (reason,) = {entry["reason"] for entry in found["coverage"]}
     assert "is damaged, so it isn't known what is let in or denied" in reason
 
 

@@ -47,9 +47,9 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
         "changed": False,
         "policy": None,
         "backend": None,
-        "in_force": False,
-        "grants_in_force": True,
-        "trial_seconds_left": 0,
+        "in_force": None,
+        "grants_in_force": None,
+        "trial_seconds_left": None,
         "grants": [],
         "history": [],
         "attempts": [],
@@ -75,7 +75,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
     packets = backends.home(noted)
     if noted is None or packets is None:
-        return _without_policy(result)
+        return _without_policy(result, book)
     policy = noted[0]
     result["policy"] = policy.fields()
     result["backend"] = packets.name
@@ -90,19 +90,26 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     return [coverage.entry(), _attempts(packets, seen, now, result)]
 
 
-def _without_policy(result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+def _without_policy(result: dict[str, t.Any], book: Book) -> list[dict[str, t.Any]]:
+    """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
     found = [ScopeCoverage(scope) for scope in SCOPES]
-    for scope in found:
-        scope.note = _NOTHING
+    seconds = 0
     for packets in backends.every():
         try:
             force = packets.look()
         except FirewallError:
             continue  # A host without a packet filter locks nothing with it.
-        result["trial_seconds_left"] = max(result["trial_seconds_left"], force.left if force else 0)
+        seconds = max(seconds, force.left if force else 0)
         if force is not None and force.confirmed is not None:
             reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
-            found[0].skip(packets.place, reason)
+            for scope in found:
+                scope.skip(packets.place, reason)
+    result["trial_seconds_left"] = seconds
+    if not any(scope.skipped_count for scope in found):
+        result["in_force"] = False
+        result["grants_in_force"] = not book.open
+        for scope in found:
+            scope.note = _NOTHING
     return [scope.entry() for scope in found]
 
 

@@ -35,9 +35,9 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "policy": None,
-        "in_force": False,
+        "in_force": None,
         "problem": None,
-        "trial_seconds_left": 0,
+        "trial_seconds_left": None,
         "denied": [],
         "blocked": [],
         "packets_denied": 0,
@@ -73,17 +73,21 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
 
 
 def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
     found = [ScopeCoverage(scope) for scope in SCOPES]
-    for scope in found:
-        scope.note = _NOTHING
     try:
         force = OwnTable(nft, table.NAME).look()
-        result["trial_seconds_left"] = force.left if force else 0
-        if force is not None and force.confirmed is not None:
-            reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
-            found[0].skip("table inet %s" % table.NAME, reason)
     except FirewallError:
-        pass  # A host without a packet filter denies nothing.
+        force = None  # A host without a packet filter denies nothing.
+    result["trial_seconds_left"] = force.left if force else 0
+    if force is not None and force.confirmed is not None:
+        reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
+        for scope in found:
+            scope.skip("table inet %s" % table.NAME, reason)
+    else:
+        result["in_force"] = False
+        for scope in found:
+            scope.note = _NOTHING
     return [scope.entry() for scope in found]
 
 
