@@ -15,21 +15,34 @@ author:
 description:
   - Ansible takes a variable with any name, so that C(bulwark_failon) in place of C(bulwark_fail_on) would change
     nothing and say nothing.
-  - Looks at the names of the host's variables that begin with O(prefix). Returns a sentence for each that is nearly one
-    of the options, and warns of those that are like none.
+  - Looks at the names of the host's variables that begin with O(prefix), or with the name of one of O(roles). Returns a
+    sentence for each that is nearly one of the options, and warns of those that are like none.
+  - Of O(roles), a name whose beginning is wrong as well, such as C(jit_acces_ports), is found if it has 10 characters
+    or more, and at most two letters are wrong, missing, too many, or swapped.
   - The collection's playbooks and roles use it before they do anything.
 options:
   _terms:
-    description: Names of the options.
+    description: Names of the options that begin with O(prefix).
     type: list
     elements: str
-    required: true
   prefix:
-    description: What the names of all options begin with.
+    description: What the names of these options begin with.
     type: str
-    required: true
+    default: ""
   others:
     description: Names that are no options, and set by whoever asks.
+    type: list
+    elements: str
+    default: []
+  roles:
+    description:
+      - Roles of this collection, whose options are looked up in their argument specifications. The names of these
+        begin with the name of the role. What else their tasks name is set by themselves.
+    type: list
+    elements: str
+    default: []
+  hosts:
+    description: Hosts of the inventory whose variables are looked at as well.
     type: list
     elements: str
     default: []
@@ -42,6 +55,14 @@ EXAMPLES = r"""
     fail_msg: "{{ misspelt | join(' ') }}"
   vars:
     misspelt: "{{ query('bulwark.servers.misspelt', 'shop_port', 'shop_name', prefix='shop_') }}"
+
+- name: Refuse misspelt variables of a role on all hosts
+  ansible.builtin.assert:
+    that: misspelt | length == 0
+    fail_msg: "{{ misspelt | join(' ') }}"
+  vars:
+    misspelt: "{{ query('bulwark.servers.misspelt', roles=['jit_access'], hosts=ansible_play_hosts_all) }}"
+  run_once: true
 """
 
 RETURN = r"""
@@ -51,14 +72,16 @@ _raw:
   elements: str
 """
 
-import difflib
+import pathlib
+import re
 import typing as t
 
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
+from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
 
-# Of 1: so alike are 'failon' and 'fail_on' (0.92) or 'widht' and 'width' (0.8), and not 'store_url' and 'store' (0.71).
-_ALIKE = 0.8
+_ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -66,20 +89,50 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def run(self, terms: t.Any, variables: t.Any = None, **options: t.Any) -> list[str]:
         self.set_options(var_options=variables, direct=options)
-        prefix, known = self.get_option("prefix"), list(map(str, self._flatten(terms)))
-        expected = {*known, *self.get_option("others")}
+        names = set(variables or ())
+        for host in self.get_option("hosts"):
+            names.update(variables["hostvars"][host])
         found = []
-        for name in sorted(name for name in variables or () if name.startswith(prefix) and name not in expected):
-            meant = likeliest(name, known, prefix)
-            if meant:
-                found.append(f"There is no option '{name}'; {meant} is probably meant.")
-            else:
-                Display().warning(f"'{name}' is no option of bulwark.servers: it changes nothing there")
+        prefix, known = self.get_option("prefix"), list(map(str, self._flatten(terms)))
+        if known:
+            found += _misspelt(names, known, prefix, {*known, *self.get_option("others")})
+        for role in self.get_option("roles"):
+            found += of_role(names, role)
         return found
 
 
-def likeliest(name: str, known: t.Iterable[str], prefix: str) -> str | None:
-    """Return which of the known names is meant by another one, None when none is like it; the prefix doesn't count."""
-    rests = [option[len(prefix) :] for option in known if option.startswith(prefix)]
-    alike = difflib.get_close_matches(name[len(prefix) :], rests, 1, _ALIKE)
-    return prefix + alike[0] if alike else None
+def of_role(names: t.Collection[str], role: str) -> list[str]:
+    """Return a sentence for each of the names that is nearly a variable of a role, and warn of those that are none."""
+    prefix, known, own = _names(_ROLES / role)
+    return _misspelt(names, known, prefix, {*known, *own}) + _begun_wrong(names, known, prefix)
+
+
+def _misspelt(names: t.Iterable[str], known: t.Sequence[str], prefix: str, expected: t.Container[str]) -> list[str]:
+    found = []
+    for name in sorted(name for name in names if name.startswith(prefix) and name not in expected):
+        meant = spelling.likeliest(name, known, prefix)
+        if meant:
+            found.append(_sentence(name, meant))
+        else:
+            Display().warning(f"'{name}' is no option of bulwark.servers: it changes nothing there")
+    return found
+
+
+def _begun_wrong(names: t.Iterable[str], known: t.Sequence[str], prefix: str) -> list[str]:
+    strange = sorted(name for name in names if not name.startswith(prefix))
+    meant = ((name, spelling.elsewhere(name, known, prefix)) for name in strange)
+    return [_sentence(name, option) for name, option in meant if option]
+
+
+def _sentence(name: str, meant: str) -> str:
+    return f"There is no option '{name}'; {meant} is probably meant."
+
+
+def _names(role: pathlib.Path) -> tuple[str, list[str], set[str]]:
+    """Return what the names of a role's variables begin with, its options, and all names that its tasks mention."""
+    specification = yaml_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    prefix = f"{role.name}_"
+    options = [name for name in specification["argument_specs"]["main"]["options"] if name.startswith(prefix)]
+    mentioned = re.compile(rf"\b{prefix}\w+")
+    tasks = sorted((role / "tasks").glob("*.yml"))
+    return prefix, options, {name for file in tasks for name in mentioned.findall(file.read_text(encoding="utf-8"))}

@@ -170,6 +170,17 @@ def test_a_variable_that_is_like_no_option_is_warned_of(team: Team) -> None:
     assert "There is no option 'bulwark_widht'; bulwark_width is probably meant." in said(answer)
 
 
+def test_misspelt_variables_of_roles_are_refused_before_anything_is_done(team: Team) -> None:
+    # Of a role that isn't called, as what would have it called is misspelt; of one host, and not the first.
+    team.inventory.write_text(INVENTORY.replace("db1", "db1 jit_acces_ports='[{\"port\": 22}]'"))
+    for playbook in ("bulwark.servers.protect", "bulwark.servers.learn"):
+        answer = team.run(playbook=playbook, bulwark_learn_directory=str(team.directory / "drafts"), audit_rule=[])
+        assert answer.returncode == 2
+        assert "There is no option 'jit_acces_ports'; jit_access_ports is probably meant." in said(answer)
+        assert "There is no option 'audit_rule'; audit_rules is probably meant." in said(answer)
+        assert "UNREACHABLE" not in said(answer)
+
+
 def test_capabilities_may_be_written_as_a_string(team: Team) -> None:
     assert team.run("--extra-vars", "bulwark_capabilities=file_integrity,file_integrity").returncode == 0
     with team.store() as store:

@@ -139,3 +139,6 @@ def test_wrong_variables_are_noted_by_their_names(play: Play) -> None:
     assert "network_hardening_trusted has an entry that is no address or prefix" in said
     said = play("bulwark.servers.scan", works=False, network_hardening_truste=["10.0.0.0/8"])
     assert "network_hardening_truste" in said
+    said = play("bulwark.servers.scan", works=False, network_hardning_trusted=["10.0.0.0/8"])
+    assert "There is no option 'network_hardning_trusted'; network_hardening_trusted is probably meant." in said
+    assert "network_hardening_trusted is probably meant" in play.scanner.reasons("web")

@@ -1,0 +1,72 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Misspelt variables are found wherever they are set, and other people's variables are left alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from ansible_collections.bulwark.servers.plugins.lookup.misspelt import of_role
+
+from tests.support import paths
+
+ROLES = ["audit", "file_integrity", "jit_access", "network_hardening"]
+
+
+def misspelt(*names: str) -> list[str]:
+    return [sentence for role in ROLES for sentence in of_role(names, role)]
+
+
+def options(role: str) -> list[str]:
+    file = paths.ROOT / "roles" / role / "meta" / "argument_specs.yml"
+    return list(yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("jit_access_port", "jit_access_ports"),
+        ("network_hardening_rule", "network_hardening_rules"),
+        ("jit_acces_ports", "jit_access_ports"),
+        ("jit_acess_port", "jit_access_ports"),
+        ("jti_access_ports", "jit_access_ports"),
+        ("jitaccess_ports", "jit_access_ports"),
+        ("network_hardning_mode", "network_hardening_mode"),
+        ("file_integrety_watches", "file_integrity_watches"),
+        ("adit_rules_state", "audit_rules_state"),
+        ("audti_groups", "audit_groups"),
+    ],
+)
+def test_a_misspelt_variable_is_found(name: str, meant: str) -> None:
+    assert misspelt(name) == [f"There is no option '{name}'; {meant} is probably meant."]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "auditd_rules",
+        "auditd_package",
+        "auditd_rules_file",
+        "audit",
+        "access_ports",
+        "network_mode",
+        "host_hardening_rules",
+        "jit_ports",
+        "firewall_hardening_mode",
+        "integrity_watches",
+        "ansible_port",
+    ],
+)
+def test_somebody_else_s_variable_is_left_alone(name: str) -> None:
+    assert misspelt(name) == []
+
+
+def test_no_option_and_nothing_that_the_collection_sets_is_taken_for_a_misspelt_one() -> None:
+    names = {name for role in ROLES for name in options(role)}
+    for file in sorted([*(paths.ROOT / "playbooks").glob("*.yml"), *(paths.ROOT / "roles").glob("*/tasks/*.yml")]):
+        names.update(re.findall(r"\b[a-z]+_[a-z_]+\b", file.read_text(encoding="utf-8")))
+    assert len(names) > 200
+    assert misspelt(*names) == []
