@@ -43,7 +43,8 @@ def _is_near(name: str, option: str) -> bool:
     """Tell whether a name becomes the other one with few edits (optimal string alignment)."""
     if abs(len(name) - len(option)) > _EDITS:
         return False
-    before, row = [], list(range(len(option) + 1))
+    before: list[int] = []
+    row = list(range(len(option) + 1))
     for number, letter in enumerate(name, 1):
         earlier, before, row = before, row, [number]
         for at, wanted in enumerate(option, 1):
