@@ -35,6 +35,8 @@ options:
     description:
       - V(present) locks the ports.
       - V(absent) removes the lock, the policy and everything that is open; the history stays.
+      - A damaged state keeps it from V(present), but not from V(absent), which keeps each damaged file beside, with
+        C(.damaged) after its name.
     type: str
     choices: [present, absent]
     default: present

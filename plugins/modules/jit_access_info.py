@@ -70,7 +70,7 @@ grants_in_force:
   type: bool
   returned: success
 trial_seconds_left:
-  description: For how long other rules are still on trial; V(0) where none are. It has no value where that is not known.
+  description: For how long other rules are still on trial; V(0) where none are, and no value where that is not known.
   type: int
   returned: success
 grants:

@@ -40,6 +40,8 @@ options:
   state:
     description:
       - V(present) sets the rules. V(absent) removes them, and what was remembered.
+      - A damaged state keeps it from V(present), but not from V(absent), which keeps each damaged file beside, with
+        C(.damaged) after its name.
     type: str
     choices: [present, absent]
     default: present

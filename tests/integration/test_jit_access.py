@@ -10,13 +10,17 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import signal
 import socket
 import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 
 from tests.integration._jit import Site, listening, session, since_boot, site, site_without_nft, talks
@@ -485,6 +489,57 @@ def test_state_that_is_damaged_is_named_and_nothing_is_checked(site: Site) -> No
     assert [entry["status"] for entry in found["coverage"]] == ["not_checked"] * 2
     assert "policy.json is damaged" in found["coverage"][0]["reason"]
     assert (found["in_force"], found["grants_in_force"], found["trial_seconds_left"]) == (None, None, None)
+
+
+def test_all_files_that_are_damaged_are_named_at_once_and_absent_removes_the_lock(site: Site) -> None:
+    site.lock()
+    site.grant()
+    state = site.state / "jit"
+    names = ("policy.json", "proposed.json", "grants.json")
+    for name in names:
+        (state / name).write_text("{")
+    said = f"^{state}/policy.json, {state}/proposed.json and {state}/grants.json are damaged, so it isn't known what "
+    for refused in (
+        site.access,
+        lambda: site.access(check=True),
+        site.grant,
+        lambda: site.grant(state="closed", id="x"),
+    ):
+        with pytest.raises(DamagedError, match=said):
+            refused()
+    assert {re.match(said, entry["reason"]) is not None for entry in site.info()["coverage"]} == {True}
+
+    locked = site.way.rules()
+    assert site.access(check=True, state="absent", ports=None)["changed"]
+    assert site.way.rules() == locked
+    assert sorted(file.name for file in state.glob("*.json")) == sorted(names)
+    removed = site.access(state="absent", ports=None)
+    assert removed["changed"]
+    assert removed["warnings"] == [
+        f"{state}/{name} was damaged, and is kept as {state}/{name}.damaged." for name in names
+    ]
+    assert site.way.everything() == ""
+    assert not list((site.state / "firewall").glob("bulwark_jit*"))
+    assert not list(state.glob("*.json"))
+    assert [(state / f"{name}.damaged").read_text() for name in names] == ["{"] * 3
+    again = site.access(state="absent", ports=None)
+    assert (again["changed"], again["warnings"]) == (False, [])
+    assert site.lock()["confirmed"]
+
+
+def test_absent_removes_no_more_than_is_known_where_no_packet_filter_can_be_looked_at(
+    site: Site, tmp_path: pathlib.Path
+) -> None:
+    site.lock()
+    (site.state / "jit" / "policy.json").write_text("{")
+    (tmp_path / "nothing").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path / "nothing"))
+        patch.setattr(boot, "_PATH", str(tmp_path / "nothing"))
+        with pytest.raises(FirewallError, match="there is no nft on this host: install nftables; and there is no "):
+            site.access(state="absent", ports=None)
+    assert (site.state / "jit" / "policy.json").exists()
+    assert site.access(state="absent", ports=None)["changed"]
 
 
 def test_a_lock_without_a_policy_is_told_and_nothing_is_called_clean(site: Site) -> None:

@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import decide, policy, table
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import visit
@@ -516,6 +517,31 @@ def test_a_table_without_a_policy_is_told_and_nothing_is_called_clean(site: Site
     assert (found["in_force"], found["trial_seconds_left"]) == (None, None)
     (reason,) = {entry["reason"] for entry in found["coverage"]}
     assert "is damaged, so it isn't known what is let in or denied" in reason
+
+
+def test_all_files_that_are_damaged_are_named_at_once_and_absent_removes_the_rules(site: Site) -> None:
+    site.enforce()
+    state = site.state / "network_rules"
+    names = ("policy.json", "proposed.json")
+    for name in names:
+        (state / name).write_text("{")
+    said = f"{state}/policy.json and {state}/proposed.json are damaged, so it isn't known what is let in or denied; "
+    with pytest.raises(DamagedError, match=f"^{said}"):
+        site.set()
+    (reason,) = {entry["reason"] for entry in site.info()["coverage"]}
+    assert reason.startswith(said)
+    assert site.remove(check=True)["changed"]
+    assert "bulwark_network" in site.nft("list", "tables")
+    removed = site.remove()
+    assert removed["changed"]
+    assert removed["warnings"] == [
+        f"{state}/{name} was damaged, and is kept as {state}/{name}.damaged." for name in names
+    ]
+    assert "bulwark_network" not in site.nft("list", "tables")
+    assert not (site.state / "firewall" / "bulwark_network.nft").exists()
+    assert not list(state.glob("*.json"))
+    assert not site.remove()["changed"]
+    assert site.enforce()["confirmed"]
 
 
 def test_the_largest_policy_is_taken_and_compared(site: Site) -> None:

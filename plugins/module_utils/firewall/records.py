@@ -9,10 +9,16 @@ import json
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import (
+    DamagedError,
+    NewerError,
+    StateDirectory,
+    StateError,
+)
 
 _VERSION = 1
 _LONGEST = 1 << 25
+_ASIDE = ".damaged"
 
 _T = t.TypeVar("_T")
 
@@ -45,3 +51,40 @@ def write(where: StateDirectory, name: str, content: t.Mapping[str, t.Any]) -> N
     """Put a file in the place of the one before. Raises StateError."""
     with where.written(name) as stream:
         stream.write(json.dumps({"version": _VERSION, **content}, indent=1).encode("ascii"))
+
+
+def damaged(reads: t.Mapping[str, t.Callable[[], object]]) -> list[str]:
+    """Return which files are damaged, of those that are read so."""
+    return [name for name, reading in reads.items() if _is_damaged(reading)]
+
+
+def _is_damaged(reading: t.Callable[[], object]) -> bool:
+    try:
+        reading()
+    except DamagedError:
+        return True
+    except StateError:
+        pass  # It says so itself when the file is needed.
+    return False
+
+
+def together(error: DamagedError, where: StateDirectory | None, names: t.Sequence[str], lost: str) -> DamagedError:
+    """Return the error that names all files that are damaged, in place of the one that was met first."""
+    if where is None or len(names) < 2:
+        return error
+    paths = [os.path.join(where.path, name) for name in names]
+    return DamagedError(
+        "%s and %s are damaged, so it isn't known what %s; look into them, remove them, and set the policy again"
+        % (", ".join(paths[:-1]), paths[-1], lost)
+    )
+
+
+def set_aside(where: StateDirectory, names: t.Sequence[str]) -> list[str]:
+    """Keep damaged files under other names, for whoever looks into them; return a sentence on each. Raises StateError.
+
+    One that was set aside before is replaced.
+    """
+    for name in names:
+        where.rename(name, name + _ASIDE)
+    paths = [os.path.join(where.path, name) for name in names]
+    return ["%s was damaged, and is kept as %s%s." % (path, path, _ASIDE) for path in paths]

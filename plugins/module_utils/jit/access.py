@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     backends,
@@ -63,10 +63,10 @@ def fill(packets: PacketFilter, book: Book, now: Now) -> Openings:
 def _act(
     params: t.Mapping[str, t.Any], where: StateDirectory | None, wanted: Policy | None, check_mode: bool
 ) -> dict[str, t.Any]:
+    if wanted is None:
+        return _remove(params, where, check_mode)
     noted = state.read_policy(where)
     home = backends.home(noted)
-    if wanted is None:
-        return _remove(params, where, noted, check_mode)
     packets = backends.choose(params["backend"], home, wanted)
     now = clock.now()
     book = state.read_book(where, now)
@@ -181,30 +181,50 @@ def _settle(
     return {"survives_reboot": outcome.survives, "warnings": said, "closed": [one.id for one in outside]}
 
 
-def _remove(
-    params: t.Mapping[str, t.Any], where: StateDirectory | None, noted: backends.Noted, check_mode: bool
-) -> dict[str, t.Any]:
+def _remove(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+    """Remove everything; a damaged state does not keep it from that."""
+    damaged = state.damaged(where)
+    noted = None if state.POLICY in damaged else state.read_policy(where)
     home = backends.home(noted)
     before = (noted[0], home) if noted and home else None
-    there = [packets for packets in backends.every() if _is_there(packets, home)]
-    changed = before is not None or bool(there)
+    there, said = _found(home, state.POLICY in damaged)
+    changed = before is not None or bool(there or damaged)
     if not check_mode:
         # First, so that what is removed now is not there again after a boot.
         for packets in backends.every():
             changed = packets.forget(enforcing.place(params), params["lock_timeout"]) or changed
         for packets in there:
             packets.remove()
-    closed = _forgotten(where, check_mode) if where is not None else []
-    return {**result(before, None, None), "changed": changed, "closed": closed}
+    closed: list[str] = []
+    if where is not None:
+        said += records.set_aside(where, damaged) if not check_mode else []
+        closed = _forgotten(where, check_mode) if state.GRANTS not in damaged or not check_mode else []
+    return {**result(before, None, None), "changed": changed, "closed": closed, "warnings": said}
 
 
-def _is_there(packets: PacketFilter, home: PacketFilter | None) -> bool:
+def _found(home: PacketFilter | None, lost: bool) -> tuple[list[PacketFilter], list[str]]:
+    """Return the packet filters that have something of ours, and what there is to say of the others.
+
+    home: where the policy is; lost: nobody knows where that is. Raises FirewallError where it can't be looked at.
+    """
+    seen = [(packets, *_looked_at(packets)) for packets in backends.every()]
+    there = [packets for packets, has, _reason in seen if has]
+    failures = {packets.name: reason for packets, _has, reason in seen if reason is not None}
+    # Without a packet filter nothing can be locked in it.
+    if home is not None and home.name in failures:
+        raise FirewallError(failures[home.name])
+    if lost and len(failures) == len(seen):
+        raise FirewallError("; and ".join(failures.values()))
+    said = "Whether ports are locked with %s is not known, as it can't be looked at: %s."
+    return there, [said % (name, reason.rstrip(".")) for name, reason in failures.items()] if lost and not there else []
+
+
+def _looked_at(packets: PacketFilter) -> tuple[bool, str | None]:
+    """Return whether a packet filter has something of ours, and why that is not known."""
     try:
-        return packets.look() is not None
-    except FirewallError:
-        if home is not None and home.name == packets.name:
-            raise
-        return False  # without a packet filter nothing can be locked in it
+        return packets.look() is not None, None
+    except FirewallError as error:
+        return False, str(error)
 
 
 def _forgotten(where: StateDirectory, check_mode: bool) -> list[str]:

@@ -9,8 +9,9 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
@@ -71,9 +72,28 @@ def ended(one: Grant, how: str, when: float) -> dict[str, t.Any]:
     return {**fields, "ended": when, "how": how}
 
 
-def directory(params: t.Mapping[str, t.Any], create: bool) -> contextlib.AbstractContextManager[StateDirectory | None]:
-    """Give the directory of the state, None where there is none and ``create`` is false."""
-    return enforcing.directory(params, CAPABILITY, create)
+@contextlib.contextmanager
+def directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
+    """Give the directory of the state, None where there is none and ``create`` is false.
+
+    Where a file is damaged, the error that comes out names all that are.
+    """
+    with enforcing.directory(params, CAPABILITY, create) as where:
+        try:
+            yield where
+        except DamagedError as error:
+            raise records.together(error, where, damaged(where), _LOST) from error
+
+
+def damaged(where: StateDirectory | None) -> list[str]:
+    """Return the names of the files that are damaged."""
+    return records.damaged(
+        {
+            POLICY: lambda: read_policy(where),
+            PROPOSED: lambda: read_policy(where, PROPOSED),
+            GRANTS: lambda: read_book(where, clock.now()),
+        }
+    )
 
 
 def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Policy, t.Mapping[str, t.Any]] | None:

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist, records
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import granted, policy, state, table
@@ -28,7 +28,7 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
             raise UsageError(str(error)) from error
     nft = Nft()
     create = not check_mode and wanted is not None
-    with enforcing.directory(params, state.CAPABILITY, create) as where:
+    with state.directory(params, create) as where:
         if check_mode or where is None:
             return _set(params, nft, where, wanted, check_mode)
         with where.locked(state.LOCK, params["lock_timeout"]):
@@ -40,10 +40,10 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def _set(
     params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, wanted: Policy | None, check_mode: bool
 ) -> dict[str, t.Any]:
+    if wanted is None:
+        return _remove(params, nft, where, check_mode)
     noted = state.read(where)
     before = noted[0] if noted else None
-    if wanted is None:
-        return _remove(params, nft, where, before, check_mode)
     own = OwnTable(nft, table.NAME)
     rules = table.rules(wanted)
     seen = own.compare(rules)
@@ -102,13 +102,17 @@ def _settle(
 
 
 def _remove(
-    params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, before: Policy | None, check_mode: bool
+    params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory | None, check_mode: bool
 ) -> dict[str, t.Any]:
+    """Remove everything; a damaged state does not keep it from that."""
+    damaged = state.damaged(where)
+    noted = None if state.POLICY in damaged else state.read(where)
+    before = noted[0] if noted else None
     own = OwnTable(nft, table.NAME)
     try:
         there = own.look() is not None
     except FirewallError:
-        if before is not None:
+        if before is not None or state.POLICY in damaged:
             raise
         there = False  # without a packet filter nothing is denied
     result = _result(before, None, None)
@@ -119,9 +123,10 @@ def _remove(
             own.remove()
         there = there or forgotten
         if where is not None:
+            result["warnings"] += records.set_aside(where, damaged)
             for name in (state.POLICY, state.PROPOSED):
                 where.remove(name)
-    return {**result, "changed": there or before is not None}
+    return {**result, "changed": there or before is not None or bool(damaged)}
 
 
 def _result(before: Policy | None, wanted: Policy | None, seen: Comparison | None) -> dict[str, t.Any]:

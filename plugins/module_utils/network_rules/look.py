@@ -55,7 +55,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     """Fill the result and return the coverage."""
     if os.geteuid() != 0:
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
-    with enforcing.directory(params, state.CAPABILITY, create=False) as where:
+    with state.directory(params, create=False) as where:
         noted = state.read(where)
     nft = Nft()
     if noted is None:

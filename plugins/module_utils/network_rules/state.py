@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
 
@@ -17,6 +18,24 @@ LOCK = "lock"
 POLICY = "policy.json"
 PROPOSED = "proposed.json"
 _LOST = "is let in or denied"
+
+
+@contextlib.contextmanager
+def directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
+    """Give the directory of the state, None where there is none and ``create`` is false.
+
+    Where a file is damaged, the error that comes out names all that are.
+    """
+    with enforcing.directory(params, CAPABILITY, create) as where:
+        try:
+            yield where
+        except DamagedError as error:
+            raise records.together(error, where, damaged(where), _LOST) from error
+
+
+def damaged(where: StateDirectory | None) -> list[str]:
+    """Return the names of the files that are damaged."""
+    return records.damaged({POLICY: lambda: read(where), PROPOSED: lambda: read(where, PROPOSED)})
 
 
 def read(where: StateDirectory | None, name: str = POLICY) -> tuple[Policy, t.Mapping[str, t.Any]] | None:
