@@ -18,7 +18,7 @@ from tests.support import paths
 from tests.support.controllers import Controller, controller
 
 pytestmark = [
-    pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
+    pytest.mark.requires("root", "command:nft", "command:ipset", "command:ip", "command:unshare"),
     pytest.mark.xdist_group("firewall"),
 ]
 
@@ -81,3 +81,51 @@ def test_variables_may_be_text(play: Play) -> None:
     assert "the ports (none) and 2 blocked sources." in said
     assert "The kernel would record who connects (in and out)." in said
     assert "Locked until somebody is let in would be the ports 9999." in said
+
+
+def test_nothing_is_installed_where_the_programs_are_there(play: Play) -> None:
+    wanted = {"network_hardening_blocked": BLOCKED, "jit_access_ports": PORTS}
+    said = play("--check", **wanted, network_hardening_directions=["in"])
+    assert "The kernel would record who connects (in)." in said
+    assert "Locked until somebody is let in would be the ports 9999." in said
+    said = play("--check", **wanted, jit_access_backend="iptables")
+    assert "Locked until somebody is let in would be the ports 9999." in said
+    said = play(network_hardening_directions=["in"])
+    assert "The kernel records who connects (in)." in said
+
+
+def test_a_preview_says_what_would_be_installed(play: Play) -> None:
+    wanted = {"network_hardening_blocked": BLOCKED, "jit_access_ports": PORTS}
+    said = play("--check", "--diff", bare=True, **wanted, network_hardening_directions=["in"])
+    assert "bulwark-no-such-package would be installed, as nft is missing, and then the kernel would record who" in said
+    assert "who connects and network rules would be in force." in said
+    assert "as nft is missing, and then the ports 9999 would be locked." in said, said
+    said = play("--check", bare=True, jit_access_ports=PORTS, jit_access_backend="iptables")
+    assert "as iptables and ipset are missing, and then the ports 9999 would be locked." in said, said
+    said = play(bare=True, works=False, jit_access_ports=PORTS)
+    assert "bulwark-no-such-package" in said
+    assert "would be" not in said
+
+
+def test_only_the_capabilities_that_are_named_are_deployed(play: Play) -> None:
+    given = {"network_hardening_directions": ["in"], "jit_access_ports": PORTS, "audit_rules_state": "present"}
+    said = play("--check", **given, bulwark_capabilities="network_hardening, file_integrity")
+    assert "Protected: The kernel would record who connects (in)." in said
+    assert "Locked" not in said
+    assert "Deploy the audit rules, or remove them" not in said
+    said = play("--check", **given, bulwark_capabilities=["jit_access"])
+    assert "Protected: Locked until somebody is let in would be the ports 9999." in said
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("jit_acess", "there is no capability 'jit_acess'; the collection has audit, file_integrity, jit_access, network"),
+        ("file_integrity", "bulwark_capabilities names nothing that is deployed on hosts; name some of audit, jit_access"),
+        ([], "bulwark_capabilities names nothing that is deployed on hosts"),
+    ],
+)
+def test_other_capabilities_are_refused(names: str | list[str], message: str, play: Play) -> None:
+    said = play(works=False, jit_access_ports=PORTS, bulwark_capabilities=names)
+    assert message in said, said
+    assert "Learn the platform" not in said
