@@ -48,7 +48,7 @@ class Site:
         (directory / "auth.log").touch()
 
     def protect(self) -> None:
-        self.scanner.play("bulwark.servers.protect", **self.variables)
+        self.scanner.play("bulwark.servers.protect", **{**self.variables, "bulwark_capabilities": "audit"})
 
     def simulate(
         self, *arguments: str, environment: t.Mapping[str, str] | None = None, **variables: t.Any
