@@ -120,8 +120,14 @@ def test_only_the_capabilities_that_are_named_are_deployed(play: Play) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("jit_acess", "there is no capability 'jit_acess'; the collection has audit, file_integrity, jit_access, network"),
-        ("file_integrity", "bulwark_capabilities names nothing that is deployed on hosts; name some of audit, jit_access"),
+        (
+            "jit_acess",
+            "there is no capability 'jit_acess'; the collection has audit, file_integrity, jit_access, network",
+        ),
+        (
+            "file_integrity",
+            "bulwark_capabilities names nothing that is deployed on hosts; name some of audit, jit_access",
+        ),
         ([], "bulwark_capabilities names nothing that is deployed on hosts"),
     ],
 )
