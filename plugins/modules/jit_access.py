@@ -109,6 +109,10 @@ options:
     description:
       - Which trial is to be confirmed. For the action plugin only, which fills it in.
     type: str
+  _withdraw:
+    description:
+      - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
+    type: str
 notes:
   - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer, or C(iptables), C(ip6tables) and
     C(ipset).

@@ -117,6 +117,10 @@ options:
     description:
       - Which trial is to be confirmed. For the action plugin only, which fills it in.
     type: str
+  _withdraw:
+    description:
+      - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
+    type: str
 notes:
   - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer.
   - What M(bulwark.servers.jit_grant) opens is let in by these rules, too, for the same time, except for who is blocked.

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
@@ -31,8 +32,8 @@ class TrialActionBase(CapabilityActionBase):
     ADVICE: t.ClassVar[str]
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        # It is for this action to say.
-        arguments = {name: value for name, value in arguments.items() if name != "_confirm"}
+        # These are for this action to say.
+        arguments = {name: value for name, value in arguments.items() if name not in ("_confirm", "_withdraw")}
         started = time.monotonic()
         answer = self.execute(arguments, task_vars)
         trial = answer.pop("trial", None)
@@ -71,6 +72,7 @@ class TrialActionBase(CapabilityActionBase):
             # What was there before is what the trial found.
             return self._told({**answer, **{key: tried[key] for key in ("diff",) if key in tried}})
         time.sleep(max(0.0, started + seconds + _GRACE - time.monotonic()))
+        self._clear_away(arguments, task_vars)
         shown = visible(" ".join(reason.split()), _LONGEST_REASON)
         return {
             "changed": False,
@@ -79,6 +81,14 @@ class TrialActionBase(CapabilityActionBase):
             "msg": f"No new connection came through the proposed rules within {seconds} seconds ({shown}), so that the "
             f"host has gone back to the rules before by itself: {self.ADVICE}.",
         }
+
+    def _clear_away(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
+        """Remove what is left of a trial that is over, which denies nobody; where that fails, nothing depends on it."""
+        withdrawn = {**arguments, "_confirm": None, "_withdraw": arguments["_confirm"]}
+        # Through the former rules, by a connection that is new again.
+        with contextlib.suppress(AnsibleError):
+            self._connection.reset()
+            self.execute(withdrawn, task_vars)
 
     def _told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the answer, with a warning where the new connection proves nothing about the network."""

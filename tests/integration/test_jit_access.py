@@ -491,6 +491,34 @@ def test_state_that_is_damaged_is_named_and_nothing_is_checked(site: Site) -> No
     assert (found["in_force"], found["grants_in_force"], found["trial_seconds_left"]) == (None, None, None)
 
 
+def test_what_nobody_confirmed_is_withdrawn_and_nothing_else(site: Site) -> None:
+    for _again in range(2):
+        # A rest that nobody came in to remove is removed with the next one.
+        tried = site.access()["trial"]
+    assert site.access(_withdraw="0" * 16) == {"changed": False}
+    assert site.info()["trial_seconds_left"] > 0
+    assert site.access(_withdraw=tried["token"])["changed"]
+    assert site.way.everything() == ""
+    assert not list((site.state / "jit").glob("*.json"))
+
+    site.lock()
+    site.grant()
+    assert site.access(_withdraw=tried["token"]) == {"changed": False}
+    tried = site.access(ports=[{"port": "23"}])["trial"]
+    assert site.access(_withdraw=tried["token"])["changed"]
+    found = site.info()
+    assert (found["in_force"], found["grants_in_force"], found["trial_seconds_left"]) == (True, True, 0)
+    assert not (site.state / "jit" / "proposed.json").exists()
+
+    # Whose policy nobody has noted, as the one who confirmed it was killed.
+    tried = site.access(ports=[{"port": "23"}])["trial"]
+    (site.state / "jit" / "policy.json").unlink()
+    assert site.access(_withdraw=tried["token"])["changed"]
+    assert [entry["status"] for entry in site.info()["coverage"]] == ["partial"] * 2
+    with listening(site.host, 22):
+        assert not site.stranger.connects(site.host, 22)
+
+
 def test_all_files_that_are_damaged_are_named_at_once_and_absent_removes_the_lock(site: Site) -> None:
     site.lock()
     site.grant()

@@ -107,6 +107,22 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     assert time.monotonic() - start > 10
     assert team.site.stranger.connects(team.site.host, 22, team.version)
     assert team.site.info()["policy"] is None
+    assert team.site.way.everything() == "", "nothing is left of the trial"
+    assert not (team.site.state / "jit" / "proposed.json").exists()
+
+
+def test_a_lock_that_is_confirmed_outlives_a_trial_that_fails(team: Team) -> None:
+    friend = team.site.friend.address[4]
+    team.site.lock(ports=[{"port": "8000"}])
+    before = team.site.info()["policy"]
+    code, said = team.run({**team.lock(), "ignore_errors": True}, {"ansible.builtin.ping": None})
+    assert code == 0, said
+    found = team.site.info()
+    assert (found["policy"], found["in_force"], found["trial_seconds_left"]) == (before, True, 0)
+    assert not (team.site.state / "jit" / "proposed.json").exists()
+    code, said = team.run(team.lock(always=[friend]))
+    assert code == 0, said
+    assert team.site.info()["in_force"]
 
 
 @pytest.mark.parametrize("team", [4, 6], indirect=True)

@@ -100,6 +100,8 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     assert team.shown["msg"].endswith("in always, or among the prefixes of the port that it comes to.")
     assert time.monotonic() - start > 10
     assert team.site.info()["policy"] is None
+    assert team.site.nft("list", "tables") == "", "nothing is left of the trial"
+    assert not (team.site.state / "network_rules" / "proposed.json").exists()
 
 
 def test_rules_that_block_the_controller_fall_back_to_audit(team: Team) -> None:
@@ -115,6 +117,7 @@ def test_rules_that_block_the_controller_fall_back_to_audit(team: Team) -> None:
     assert team.site.friend.connects(team.site.host, 22)
     assert team.site.info()["policy"]["mode"] == "audit"
     assert team.site.info()["in_force"]
+    assert not (team.site.state / "network_rules" / "proposed.json").exists()
 
 
 def test_a_controller_that_vanishes_leaves_nothing_denied(team: Team) -> None:

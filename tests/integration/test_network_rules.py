@@ -519,6 +519,29 @@ def test_a_table_without_a_policy_is_told_and_nothing_is_called_clean(site: Site
     assert "is damaged, so it isn't known what is let in or denied" in reason
 
 
+def test_what_nobody_confirmed_is_withdrawn_and_nothing_else(site: Site) -> None:
+    tried = site.set(mode="enforce")["trial"]
+    assert site.set(mode="enforce", _withdraw="0" * 16) == {"changed": False}
+    assert site.info()["trial_seconds_left"] > 0
+    assert site.set(mode="enforce", _withdraw=tried["token"])["changed"]
+    assert "bulwark_network" not in site.nft("list", "tables")
+    assert not list((site.state / "network_rules").glob("*.json"))
+
+    site.enforce()
+    tried = site.set(mode="enforce", rules=[{"port": "23"}])["trial"]
+    assert site.set(mode="enforce", _withdraw=tried["token"])["changed"]
+    found = site.info()
+    assert (found["in_force"], found["trial_seconds_left"]) == (True, 0)
+    assert not (site.state / "network_rules" / "proposed.json").exists()
+
+    # Whose policy nobody has noted, as the one who confirmed it was killed.
+    tried = site.set(mode="enforce", rules=[{"port": "23"}])["trial"]
+    (site.state / "network_rules" / "policy.json").unlink()
+    assert site.set(mode="enforce", _withdraw=tried["token"])["changed"]
+    with listening(site.host, 22):
+        assert not site.stranger.connects(site.host, 22)
+
+
 def test_all_files_that_are_damaged_are_named_at_once_and_absent_removes_the_rules(site: Site) -> None:
     site.enforce()
     state = site.state / "network_rules"

@@ -52,5 +52,16 @@ def persisted(
     return outcome.survives, [sentence(outcome.note)] if outcome.note else []
 
 
+def is_alone(force: trial.InForce | None, proposed: tuple[t.Any, t.Mapping[str, t.Any]] | None) -> bool:
+    """Say whether all there will be of ours is what is proposed now, so that it can be removed when nobody confirms it.
+
+    force: what the kernel has before; proposed: what is noted of a trial before, whose rest may still be there. Rules
+    that somebody has changed look as if nobody had confirmed them, so they are never taken for such a rest.
+    """
+    if force is None:
+        return True
+    return force.confirmed is None and proposed is not None and bool(proposed[1].get("alone"))
+
+
 def sentence(text: str) -> str:
     return "%s%s." % (text[:1].upper(), text[1:].rstrip("."))

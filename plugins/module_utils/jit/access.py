@@ -44,6 +44,8 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         with where.locked(state.LOCK, params["lock_timeout"]):
             if params["_confirm"]:
                 return _confirm(params, where)
+            if params["_withdraw"]:
+                return _withdraw(params, where)
             return _act(params, where, wanted, check_mode)
 
 
@@ -101,10 +103,11 @@ def _propose(
 ) -> str:
     """Put a policy on trial, with what is open, and return the token with which to confirm it."""
     _end_elsewhere(where, packets, backends.home(state.read_policy(where)))
+    alone = enforcing.is_alone(packets.look(), state.read_policy(where, state.PROPOSED))
     token = packets.propose(wanted, params["confirm_within"])
     try:
         refill(packets, *open_ones)
-        state.write_policy(where, wanted, state.PROPOSED, token=token, backend=packets.name)
+        state.write_policy(where, wanted, state.PROPOSED, token=token, backend=packets.name, alone=alone)
     except Exception:
         packets.withdraw()
         raise
@@ -146,6 +149,24 @@ def _confirm(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, 
     seen = kernel.compare(packets, wanted, state.read_book(where, now), now.since_boot)
     before = (noted[0], home) if noted and home else None
     return {**result(before, (wanted, packets), seen), **settled, "changed": True, "confirmed": True}
+
+
+def _withdraw(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, t.Any]:
+    """Remove what is left of a trial that nobody has confirmed; what is confirmed stays, whoever has confirmed it."""
+    proposed = state.read_policy(where, state.PROPOSED)
+    packets = backends.home(proposed)
+    home = backends.home(state.read_policy(where))
+    if proposed is None or packets is None or proposed[1].get("token") != params["_withdraw"]:
+        return {"changed": False}
+    if home is not None and home.name != packets.name:
+        return {"changed": False}  # Openings may be beside it; whoever sets a policy next removes it.
+    force = packets.look()
+    if home is None and force is not None and force.confirmed is None and proposed[1].get("alone"):
+        packets.remove()
+    else:
+        packets.withdraw()
+    where.remove(state.PROPOSED)
+    return {"changed": True}
 
 
 def _settle(

@@ -34,6 +34,8 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         with where.locked(state.LOCK, params["lock_timeout"]):
             if params["_confirm"]:
                 return _confirm(params, nft, where)
+            if params["_withdraw"]:
+                return _withdraw(params, nft, where)
             return _set(params, nft, where, wanted, check_mode)
 
 
@@ -64,10 +66,11 @@ def _set(
         own.replace(rules)
         _settle(params, nft, where, wanted, result)
         return {**result, "changed": True, "confirmed": True}
+    alone = enforcing.is_alone(seen.force, state.read(where, state.PROPOSED))
     token = own.propose(rules, params["confirm_within"])
     try:
         granted.fill(nft)
-        state.write(where, wanted, state.PROPOSED, token=token)
+        state.write(where, wanted, state.PROPOSED, token=token, alone=alone)
     except Exception:
         own.withdraw()
         raise
@@ -87,6 +90,21 @@ def _confirm(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> 
     result = _result(noted[0] if noted else None, wanted, own.compare(table.rules(wanted)))
     _settle(params, nft, where, wanted, result)
     return {**result, "changed": True, "confirmed": True}
+
+
+def _withdraw(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> dict[str, t.Any]:
+    """Remove what is left of a trial that nobody has confirmed; what is confirmed stays, whoever has confirmed it."""
+    proposed = state.read(where, state.PROPOSED)
+    if proposed is None or proposed[1].get("token") != params["_withdraw"]:
+        return {"changed": False}
+    own = OwnTable(nft, table.NAME)
+    force = own.look()
+    if state.read(where) is None and force is not None and force.confirmed is None and proposed[1].get("alone"):
+        own.remove()
+    else:
+        own.withdraw()
+    where.remove(state.PROPOSED)
+    return {"changed": True}
 
 
 def _settle(

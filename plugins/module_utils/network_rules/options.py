@@ -33,6 +33,7 @@ def rules_spec() -> dict[str, dict[str, t.Any]]:
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
         "_confirm": {"type": "str", "no_log": False},
+        "_withdraw": {"type": "str", "no_log": False},
     }
 
 
