@@ -60,9 +60,11 @@ class ActionModule(ControllerActionBase):
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
-            return _shown(self._act(store, options, task_vars))
+            change = self._act(store, options, task_vars)
         except jit_requests.RequestError as error:
             raise AnsibleActionFail(str(error)) from None
+        # Nobody could go on with the id of a request that is not stored.
+        return _shown(change, None if self._task.check_mode and options["state"] == "requested" else change.request.id)
 
     def _act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> JitChange:
         now, state = time.time(), options["state"]
@@ -90,9 +92,10 @@ class ActionModule(ControllerActionBase):
         return store.jit_end(options["id"], state, by=by, reason=reason, now=now)
 
 
-def _shown(change: JitChange) -> dict[str, t.Any]:
-    request = dataclasses.asdict(change.request)
-    about = f"{request['host']} {request['id']}"
+def _shown(change: JitChange, name: str | None) -> dict[str, t.Any]:
+    """Return the result; name: the id of the request, where it has one."""
+    request = {**dataclasses.asdict(change.request), "id": name}
+    about = f"{request['host']} {name or '(new)'}"
     return {
         "changed": change.is_changed,
         "before": change.before,

@@ -167,7 +167,7 @@ replaced:
   type: list
   elements: str
 request:
-  description: The request.
+  description: The request. In check mode a new one has no id, as it is not stored.
   returned: always
   type: dict
   contains:

@@ -114,6 +114,11 @@ def _request(fields: t.Mapping[str, t.Any]) -> grants.Request:
 
 
 def _check(asked: grants.Request, ports: t.Sequence[t.Mapping[str, t.Any]], host: str) -> None:
+    if not ports:
+        raise RequestError(
+            f"'policy' is empty, so that nothing may be asked for; give the ports that are locked on {host}, or leave "
+            "it out to have only the host decide"
+        )
     try:
         grants.check(policy.parse(ports, ()), asked)
     except policy.PolicyError as error:

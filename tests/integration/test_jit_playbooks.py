@@ -176,7 +176,9 @@ def test_who_may_do_it_alone_does_it_at_once_and_closes_by_host(desk: Desk, site
         # As after a reboot: the store learns that it was over.
         site.grant(state="closed", for_whom="ada")
         (left,) = desk.requests(states=["open"])
-        assert f"Expired {left.id}" in desk.run(CLOSE, jit_host="web1")
+        said = desk.run(CLOSE, jit_request=left.id)
+        assert f"Expired {left.id}" in said
+        assert "Nothing was open." not in said
         (left,) = desk.requests(ids=[left.id])
         assert (left.state, left.end_reason) == ("expired", "the host had it open no more")
         assert "Nothing was open." in desk.run(CLOSE, jit_host="web1")
@@ -197,17 +199,22 @@ def test_what_the_host_refuses_is_not_open_in_the_store(desk: Desk, site: Site) 
 @kernel
 def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> None:
     with listening(site.host, 22), site.host.entered():
-        desk.run(OPEN, "--check", jit_self_approval=True, **ask(site, jit_ports="22"))
+        for step in ("all", "request"):
+            said = desk.run(OPEN, "--check", jit_step=step, jit_self_approval=True, **ask(site, jit_ports="22"))
+            assert "Would be requested: ports 22 (tcp) of web1 for" in said
+            assert "Requested " not in said
         assert not (desk.directory / "store.db").exists()
         desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site, jit_ports="22"))
         (request,) = desk.requests()
-        desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", jit_request=request.id)
+        said = desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", jit_request=request.id)
+        assert f"Would be approved: {request.id} of ada by bob." in said
         desk.run(OPEN, jit_step="approve", jit_by="bob", jit_request=request.id)
-        desk.run(OPEN, "--check", jit_step="open", jit_by="ada", jit_request=request.id)
+        said = desk.run(OPEN, "--check", jit_step="open", jit_by="ada", jit_request=request.id)
+        assert "Would be open until " in said
         assert [found.state for found in desk.requests()] == ["approved"]
         assert not site.friend.connects(site.host, 22)
         desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id)
-        desk.run(CLOSE, "--check", jit_request=request.id)
+        assert f"Would be closed {request.id}" in desk.run(CLOSE, "--check", jit_request=request.id)
         assert [found.state for found in desk.requests()] == ["open"]
         assert site.friend.connects(site.host, 22)
 

@@ -101,6 +101,7 @@ def test_what_is_wrong_or_not_allowed_is_refused_and_not_stored(play: Play) -> N
 def test_each_host_is_asked_for_by_itself_and_check_mode_keeps_nothing(play: Play, tmp_path: pathlib.Path) -> None:
     play.run(ask(once=False), arguments=["--check", "--diff"])
     assert "requested" in play.output
+    assert "web1 (new): requested" in play.output
     assert not (tmp_path / "bulwark").exists()
     answer = play.run(ask(once=False), task("jit_requests_info", "answer", once=True, states=["requested"]))
     assert sorted(request["host"] for request in answer["requests"]) == ["web1", "web2"]

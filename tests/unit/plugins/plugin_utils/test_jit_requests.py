@@ -138,6 +138,8 @@ def test_a_policy_that_is_none_is_named() -> None:
         jit_requests.RequestError, match=r"^'policy' cannot be used: ports, item 1: 'ssh' is no port; use"
     ):
         wanted(policy=[{"port": "ssh"}])
+    with pytest.raises(jit_requests.RequestError, match=r"^'policy' is empty, so that nothing may be asked for; give"):
+        wanted(policy=[])
 
 
 def test_what_people_write_cannot_deceive_who_decides() -> None:
