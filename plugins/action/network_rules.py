@@ -16,4 +16,7 @@ class ActionModule(TrialActionBase):
 
     capability = "network_hardening"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": rules_spec()}
-    ADVICE = "name the address that Ansible comes from in always, or among the prefixes of the port that it comes to"
+    ADVICE = (
+        "name the address that Ansible comes from in always, or, unless it is blocked, among the prefixes of the port "
+        "that it comes to"
+    )

@@ -120,8 +120,8 @@ def _ended(answer: t.Mapping[str, t.Any]) -> str | None:
     except ValueError:
         name = ""
     advice = (
-        "the kernel does that where memory runs out, which its journal says (journalctl -k); give the host more memory "
-        "or the module less to do"
+        "somebody on the host did that, or the kernel where memory ran out, which its journal says then "
+        "(journalctl -k); in that case give the host more memory or the module less to do"
         if number == signal.SIGKILL
         else "look into the host's journal (journalctl)"
     )

@@ -66,7 +66,7 @@ class TrialActionBase(CapabilityActionBase):
                 continue
             if answer.get("failed") and time.monotonic() >= started + seconds:
                 # It came in when the former rules were in force again.
-                reason = reason or "it took longer"
+                reason = reason or "one came through only later"
                 break
             answer.pop("trial", None)
             # What was there before is what the trial found.

@@ -97,7 +97,7 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     assert team.shown["failed"]
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
-    assert team.shown["msg"].endswith("in always, or among the prefixes of the port that it comes to.")
+    assert team.shown["msg"].endswith("or, unless it is blocked, among the prefixes of the port that it comes to.")
     assert time.monotonic() - start > 10
     assert team.site.info()["policy"] is None
     assert team.site.nft("list", "tables") == "", "nothing is left of the trial"

@@ -91,7 +91,7 @@ def test_protect_deploys_the_recorder_and_takes_it_back(site: Site, play: Play) 
     assert "The kernel records who connects (in and out)." in said
     assert site.tables() == [f"table inet {TABLE}"]
     said = play("bulwark.servers.protect", network_hardening_recorder_state="absent")
-    assert "Nobody is recorded any more who connects." in said
+    assert "Taken back: Nobody is recorded any more who connects." in said
     assert site.tables() == []
 
 

@@ -47,8 +47,9 @@ def test_what_only_the_controller_may_say_is_left_out(key: str) -> None:
 
 
 _KILLED = (
-    "the module was ended by signal 9 (SIGKILL) before it answered: the kernel does that where memory runs out, which "
-    "its journal says (journalctl -k); give the host more memory or the module less to do, and run it again"
+    "the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, or the kernel where "
+    "memory ran out, which its journal says then (journalctl -k); in that case give the host more memory or the module "
+    "less to do, and run it again"
 )
 _LOOK = "look into the host's journal (journalctl), and run it again"
 

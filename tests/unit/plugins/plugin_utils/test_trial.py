@@ -94,3 +94,12 @@ def test_what_is_confirmed_is_not_withdrawn(monkeypatch: pytest.MonkeyPatch) -> 
     action = _Action(lambda _arguments: {"changed": True, "confirmed": True})
     assert _tried(monkeypatch, action)["confirmed"]
     assert [one.get("_withdraw") for one in action.given] == [None, None]
+
+
+def test_a_connection_that_comes_through_too_late_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(_arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        trial.time.sleep(11)
+        return {"failed": True, "msg": "there is no such trial"}
+
+    answer = _tried(monkeypatch, _Action(late))
+    assert "within 10 seconds (one came through only later), so that" in answer["msg"]
