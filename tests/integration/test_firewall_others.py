@@ -27,7 +27,7 @@ from tests.support import commands, network
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:iptables-nft"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("firewall_others"),
 ]
 
 PORTS = (22, 2222, 8080)

@@ -20,7 +20,7 @@ from tests.support import network
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:systemctl", "command:systemd-analyze"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("firewall_persist"),
 ]
 
 TABLE = "bulwark_test"

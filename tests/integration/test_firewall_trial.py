@@ -23,7 +23,7 @@ from tests.support import network, paths
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("firewall_trial"),
 ]
 
 TABLE = "bulwark_test"

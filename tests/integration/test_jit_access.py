@@ -28,7 +28,7 @@ from tests.support import network
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:conntrack"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_access"),
 ]
 
 BOTH = (4, 6)

@@ -20,7 +20,7 @@ from tests.integration._jit import Site, listening, since_boot, site
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_beside"),
 ]
 
 

@@ -22,7 +22,7 @@ from tests.support import commands
 pytestmark = [
     pytest.mark.requires("root", "docker", "command:nft", "command:ip", "command:unshare", "command:dockerd"),
     pytest.mark.requires("command:busybox", "command:iptables-nft"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_docker"),
 ]
 
 BOTH = (4, 6)

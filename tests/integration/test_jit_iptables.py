@@ -26,7 +26,7 @@ from tests.integration.test_jit_access import reached
 
 pytestmark = [
     pytest.mark.requires("root", "command:ip", "command:ipset", "command:iptables-legacy", "command:iptables-nft"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_iptables"),
 ]
 
 BESIDE = """

@@ -17,7 +17,7 @@ from tests.support.controllers import Controller
 
 pytestmark = [
     pytest.mark.requires("root", "command:ip", "command:sshd", "command:ssh", "command:iptables", "command:ipset"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_iptables_action"),
 ]
 
 

@@ -19,7 +19,7 @@ from tests.integration.test_jit_beside import closes_in_time
 
 pytestmark = [
     pytest.mark.requires("root", "command:ip", "command:ipset", "command:iptables-nft"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_iptables_beside"),
 ]
 
 BOTH = (4, 6)

@@ -78,7 +78,7 @@ def _site(tmp_path: pathlib.Path, desk: Desk) -> t.Iterator[Site]:
 
 _KERNEL = [
     pytest.mark.requires("root", "command:nft", "command:ip"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_playbooks"),
 ]
 
 

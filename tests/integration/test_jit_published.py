@@ -18,7 +18,7 @@ from tests.support import network
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:iptables-nft"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_published"),
 ]
 
 BOTH = (4, 6)

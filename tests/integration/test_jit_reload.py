@@ -25,7 +25,7 @@ from tests.integration._jit import Site, listening, session, since_boot, site, t
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:systemd-analyze"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_reload"),
 ]
 
 BOTH = (4, 6)

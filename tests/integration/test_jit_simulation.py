@@ -21,7 +21,7 @@ from tests.support.controllers import THIS_MACHINE, controller
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("jit_simulation"),
 ]
 
 ALERT = "jit_locked_port_attempts"

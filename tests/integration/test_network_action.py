@@ -26,7 +26,7 @@ from tests.support.controllers import Controller
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:sshd", "command:ssh"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("network_action"),
 ]
 
 _DAYS = 30

@@ -41,7 +41,7 @@ from tests.support import network, paths
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "data:loghub"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("network_recorded"),
 ]
 
 FIRST = dt.date(2005, 6, 14)

@@ -27,7 +27,7 @@ from tests.support import network
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("network_rules"),
 ]
 
 VERSIONS = (4, 6)

@@ -19,7 +19,7 @@ from tests.support.controllers import THIS_MACHINE, controller
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("network_simulation"),
 ]
 
 BLOCKED, DENIED = "network_blocked_traffic", "network_denied_traffic"

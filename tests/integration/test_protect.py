@@ -19,7 +19,7 @@ from tests.support.controllers import Controller, controller
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ipset", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("protect"),
 ]
 
 PORTS = [{"port": "9999"}]

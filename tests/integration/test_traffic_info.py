@@ -22,7 +22,7 @@ from tests.integration._traffic import Site, counts, scope, serving, site, visit
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("traffic_info"),
 ]
 
 NOTHING = "Nothing records this host's traffic"

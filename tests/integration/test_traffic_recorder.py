@@ -24,7 +24,7 @@ from tests.integration._traffic import TABLE, Site, counts, flood, scope, servin
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("traffic_recorder"),
 ]
 
 BOTH = (4, 6)

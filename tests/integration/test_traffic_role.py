@@ -20,7 +20,7 @@ from tests.support.controllers import Controller, controller
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
-    pytest.mark.xdist_group("firewall"),
+    pytest.mark.xdist_group("traffic_role"),
 ]
 
 _DAY = 86400
