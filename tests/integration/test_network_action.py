@@ -188,7 +188,8 @@ class Desk:
         """Run what protect runs of this capability; all of it would set the audit rules of this machine."""
         play = self._directory / "protect.yml"
         role = {"name": "bulwark.servers.network_hardening", "tasks_from": "protect"}
-        said = {"ansible.builtin.debug": {"msg": "{{ bulwark_protected | join(' ') }}"}}
+        noted = "{{ bulwark_protected | default([]) + bulwark_taken_back | default([]) }}"
+        said = {"ansible.builtin.debug": {"msg": noted}}
         play.write_text(
             yaml.safe_dump(
                 [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}, said]}]
@@ -262,7 +263,7 @@ def test_from_what_was_seen_to_who_is_denied(desk: Desk) -> None:
         desk.protect("-e", f"@{file}")
         assert not desk.site.stranger.connects(desk.site.host, 22)
         assert desk.site.friend.connects(desk.site.host, 22)
-        desk.protect(network_hardening_rules_state="absent")
+        assert "No network rules are in force any more." in desk.protect(network_hardening_rules_state="absent")
         assert desk.site.stranger.connects(desk.site.host, 22)
 
 
