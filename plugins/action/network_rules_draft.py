@@ -50,6 +50,7 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
 _MODE = 0o600
 
 
+# It needs no store, as the other actions of the controller do; mypy knows no types of Ansible.
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Recommend from what the host has seen and the controller knows; never write over what was there unasked."""
 

@@ -66,7 +66,7 @@ denied:
   type: list
   elements: dict
   returned: success
-  contains:
+  contains: &source
     source:
       description: The address.
       type: str
@@ -98,33 +98,7 @@ blocked:
   type: list
   elements: dict
   returned: success
-  contains:
-    source:
-      description: The address.
-      type: str
-      returned: success
-    protocol:
-      description: V(tcp) or V(udp).
-      type: str
-      returned: success
-    port:
-      description: The port, as the source knows it.
-      type: int
-      returned: success
-    packets:
-      description: How many packets of new connections came, without a week's pause between them.
-      type: int
-      returned: success
-    first:
-      description:
-        - When the first one came, or the first one of the last week where they came for longer, in seconds since the
-          epoch. None where the kernel had no room to remember it.
-      type: float
-      returned: success
-    last:
-      description: When the last one came, in seconds since the epoch.
-      type: float
-      returned: success
+  contains: *source
 packets_denied:
   description: How many packets were denied since the rules are there, or would be, also of who is not remembered.
   type: int
