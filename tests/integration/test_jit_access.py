@@ -344,7 +344,7 @@ def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
 
 def test_what_the_policy_has_not_is_refused_on_the_host(site: Site) -> None:
     site.lock(ports=[{"port": "22", "sources": ["10.99.0.0/24"], "max_duration": 600}])
-    before = site.way.rules()
+    before = site.way.everything()
     for changes, message in (
         ({"ports": ["23"]}, "ports: TCP port 23 is not one that the policy locks; those are 22"),
         ({"protocol": "both"}, "ports: UDP port 22 is not one that the policy locks; those are none"),
@@ -357,7 +357,7 @@ def test_what_the_policy_has_not_is_refused_on_the_host(site: Site) -> None:
         assert (answer["failed"], answer["refused"], answer["msg"]) == (True, True, message)
     with pytest.raises(UsageError, match=r"sources: '10\.99\.1\.0/23' has more bits than its prefix is long"):
         site.grant(sources=["10.99.1.0/23"])
-    assert site.way.rules() == before
+    assert site.way.everything() == before
     assert site.info()["grants"] == []
 
 
