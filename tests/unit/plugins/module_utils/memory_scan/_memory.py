@@ -1,0 +1,131 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process made of bytes, for checks that look at memory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import model
+
+_NOTHING = model.Capabilities(0, 0, 0, 0, 0)
+PROCESS = model.Process(
+    pid=1234,
+    started=99,
+    name=b"program",
+    state="S",
+    parent=1,
+    session=1234,
+    flags=0,
+    threads=1,
+    users=(0, 0, 0, 0),
+    groups=(0, 0, 0, 0),
+    capabilities=_NOTHING,
+    no_new_privileges=False,
+    seccomp=0,
+    tracer=0,
+    pids=(1234,),
+    resident=0,
+    arguments=(b"program",),
+    executable=b"/usr/bin/program",
+    executable_deleted=False,
+    status=None,
+    directory=b"/",
+    cgroup="/",
+    container=None,
+    namespaces={},
+    environment={},
+    files=(),
+    unreadable={},
+)
+
+
+def mapping(
+    start: int,
+    size: int,
+    permissions: str = "r-xp",
+    path: bytes = b"",
+    inode: int = 0,
+    offset: int = 0,
+    deleted: bool = False,
+    device: tuple[int, int] = (0, 0),
+) -> model.Mapping:
+    """Return a mapping as a line of maps would have it."""
+    return model.Mapping(
+        start=start,
+        end=start + size,
+        readable=permissions[0] == "r",
+        writable=permissions[1] == "w",
+        executable=permissions[2] == "x",
+        shared=permissions[3] == "s",
+        offset=offset,
+        device=device,
+        inode=inode,
+        path=path,
+        deleted=deleted,
+    )
+
+
+class FakeView:
+    """A process of which each mapping has content, and each file is a path of this machine.
+
+    memory: (mapping, content); what the content is shorter by isn't present. executable, files: what descriptors are
+    opened of, by inode.
+    """
+
+    def __init__(
+        self,
+        memory: t.Sequence[tuple[model.Mapping, bytes]],
+        process: model.Process = PROCESS,
+        executable: os.PathLike[str] | None = None,
+        files: t.Mapping[int, os.PathLike[str]] | None = None,
+    ) -> None:
+        self.process = process
+        self.maps = [one for one, _ in memory]
+        self.skipped: list[str] = []
+        self.reads = 0
+        self._memory = list(memory)
+        self._executable = executable
+        self._files = files or {}
+
+    def pages(self, mapping: model.Mapping) -> model.Pages:
+        size = next((len(data) for one, data in self._memory if one == mapping), 0)
+        end = mapping.start + -(-size // model.PAGE) * model.PAGE
+        ranges = [model.Range(mapping.start, end)] if size else []
+        return model.Pages(ranges, ranges if mapping.anonymous else [], 0)
+
+    def read(self, start: int, length: int) -> bytes:
+        self.reads += length
+        for one, data in self._memory:
+            if one.start <= start < one.end:
+                offset = start - one.start
+                return data.ljust(-(-len(data) // model.PAGE) * model.PAGE, b"\0")[offset : offset + length]
+        return b""
+
+    def open_mapped(self, mapping: model.Mapping) -> int | None:
+        path = self._files.get(mapping.inode)
+        return None if path is None else os.open(path, os.O_RDONLY)
+
+    def open_executable(self) -> int | None:
+        return None if self._executable is None else os.open(self._executable, os.O_RDONLY)
+
+    def skip(self, reason: str) -> None:
+        self.skipped.append(reason)
+
+
+def process(**changes: t.Any) -> model.Process:
+    """Return a process that differs from an ordinary one in this."""
+    return dataclasses.replace(PROCESS, **changes)
+
+
+@contextlib.contextmanager
+def closing(descriptor: int) -> t.Iterator[int]:
+    """Close a descriptor in the end."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
