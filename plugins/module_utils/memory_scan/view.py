@@ -74,6 +74,9 @@ class Host(t.Protocol):
     def seconds_left(self) -> float:
         """Return how much of the time budget is left."""
 
+    def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
+        """Return what ``make`` said when it was first asked for this key in this scan. A check's keys begin with its name."""
+
 
 Check = t.Callable[[View, Host], t.Iterator[Sign]]
 HostCheck = t.Callable[[Host], t.Iterator[t.Tuple[str, Sign]]]
