@@ -75,7 +75,7 @@ class Host(t.Protocol):
         """Return how much of the time budget is left."""
 
     def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
-        """Return what ``make`` said when it was first asked for this key in this scan. A check's keys begin with its name."""
+        """Return what ``make`` said when first asked for this key in this scan. Keys begin with the check's name."""
 
 
 Check = t.Callable[[View, Host], t.Iterator[Sign]]
