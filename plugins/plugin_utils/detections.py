@@ -8,20 +8,17 @@ Compiled once for all hosts: what takes a second is kept by ``cache``, under a k
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import datetime as dt
 import hashlib
 import importlib.metadata
-import json
 import os
 import pathlib
 import sys
 import typing as t
-import zlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
-from ansible_collections.bulwark.servers.plugins.plugin_utils import cache, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import cache, catalogue, payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options
@@ -51,7 +48,7 @@ _PLUGIN_UTILS = pathlib.Path(__file__).parent
 class Content:
     """What a host needs to detect, and what had to be left out.
 
-    payload: for the option ``_content`` of the modules, which ``module_utils/sigma/payload.py`` reads. problems: one
+    payload: for the option ``_content`` of the modules, which ``module_utils/_payload.py`` reads. problems: one
     sentence for each rule or entry of a list that is not used. rules: how many are used. foreign: how many of the
     user's rules are for other systems. threats: how many entries of threat lists are used.
     """
@@ -153,11 +150,11 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
         _lists(),
         threats.rules,
     )
-    payload = {**compilation.payload, "lists": threats.lists}
+    compiled = {**compilation.payload, "lists": threats.lists}
     problems = [problem for _found, problems in read for problem in problems]
     problems += [*threats.problems, *compilation.problems]
     return {
-        "payload": _packed(payload if inputs.sources is None else for_sources(payload, inputs.sources)),
+        "payload": payload.packed(compiled if inputs.sources is None else for_sources(compiled, inputs.sources)),
         "problems": [str(problem) for problem in problems],
         "rules": compilation.loaded,
         "foreign": compilation.foreign,
@@ -174,8 +171,3 @@ def _lists() -> dict[str, list[str]]:
             raise ContentError(f"{path.name}: a mapping of names to lists is needed")
         found.update({str(name): [str(entry) for entry in entries] for name, entries in lists.items()})
     return found
-
-
-def _packed(payload: t.Mapping[str, t.Any]) -> str:
-    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-    return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 9)).decode("ascii")

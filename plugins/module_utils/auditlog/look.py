@@ -9,6 +9,7 @@ import gc
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
@@ -23,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 
 NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
@@ -221,6 +221,6 @@ def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     if not params["_content"]:
         return _NO_RULES
     try:
-        return payload.unpack(params["_content"])
+        return _payload.unpack(params["_content"])
     except ValueError as error:
         raise UsageError(str(error)) from error

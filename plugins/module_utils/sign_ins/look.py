@@ -9,12 +9,12 @@ import contextlib
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import coverage, detect
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.detect import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.history import History
@@ -93,7 +93,7 @@ def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     if not params["_content"]:
         return _NO_RULES
     try:
-        return payload.unpack(params["_content"])
+        return _payload.unpack(params["_content"])
     except ValueError as error:
         raise UsageError(str(error)) from error
 

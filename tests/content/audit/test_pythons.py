@@ -20,12 +20,12 @@ from tests.support._require import require
 _ON_HOST = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 
 given = json.load(sys.stdin)
-compiled = payload.unpack(given["payload"])
+compiled = _payload.unpack(given["payload"])
 engine, correlator = RuleSet(compiled), Correlator(compiled)
 found = []
 for source, time, view in given["events"]:

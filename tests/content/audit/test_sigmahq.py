@@ -9,10 +9,10 @@ import functools
 import json
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Verdicts
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
@@ -73,11 +73,11 @@ def test_all_rules_can_be_used_or_are_named_with_the_reason() -> None:
     assert sorted(name for name, _problem in said) == sorted(NAMELESS)
     assert all(problem.endswith(reason) for _name, problem in said)
     assert (content().rules, content().foreign) == (211, 0)
-    assert RuleSet(payload.unpack(content().payload)).problems == []
+    assert RuleSet(_payload.unpack(content().payload)).problems == []
 
 
 def test_every_event_agrees_but_for_keywords() -> None:
-    matched = found(payload.unpack(content().payload))
+    matched = found(_payload.unpack(content().payload))
     assert len(matched) == len(expected()) == 607
     beyond: dict[str, int] = {}
     for event in expected():
@@ -89,5 +89,5 @@ def test_every_event_agrees_but_for_keywords() -> None:
 
 
 def test_every_event_agrees_with_all_rules_tried() -> None:
-    compiled = payload.unpack(content().payload)
+    compiled = _payload.unpack(content().payload)
     assert found(compiled) == found(without_prefilter(compiled))

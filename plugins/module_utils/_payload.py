@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``_content``: compiled rules as one argument of a module."""
+"""The option ``_content``: compiled content as one argument of a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import zlib
 
 
 def unpack(content: str) -> dict[str, t.Any]:
-    """Return the compiled form that ``plugin_utils/detections.py`` packed. Raises ValueError."""
+    """Return what ``plugin_utils/payload.py`` packed. Raises ValueError."""
     try:
         compiled = json.loads(
             zlib.decompress(base64.b64decode(content, validate=True)).decode("utf-8", "surrogatepass")

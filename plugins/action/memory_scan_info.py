@@ -1,0 +1,50 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look for code that lives only in the memory of a host's processes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed, info_spec, settings
+from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content, subtypes
+
+# What only the controller needs, where these files are.
+_SIGNATURES = ("own_signatures", "signature_paths")
+
+
+class ActionModule(CapabilityActionBase):
+    """Give the module what signs mean, and signatures; check what is asked for before any host is."""
+
+    capability = "memory_scan"
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        arguments = super().module_arguments(arguments, task_vars)
+        given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
+        try:
+            self._asked = settings(given)
+        except UsageError as error:
+            raise ContentError(str(error)) from error
+        _check_subtypes(self._asked.allowlist)
+        passed = {name: value for name, value in arguments.items() if name not in _SIGNATURES}
+        return {**passed, "_content": content.load(given["signature_paths"], given["own_signatures"])}
+
+    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
+        return self._asked.scopes
+
+
+def _check_subtypes(allowlist: t.Sequence[Allowed]) -> None:
+    """Raise ContentError for an allowlist that names what no scan ever sees."""
+    known = subtypes.load()
+    for number, entry in enumerate(allowlist, 1):
+        for name in entry.subtypes:
+            if name not in known:
+                raise ContentError(
+                    f"allowlist: entry {number}: there is no subtype '{name}'; the guide on memory scans lists them"
+                )
