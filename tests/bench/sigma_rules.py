@@ -37,7 +37,7 @@ def run() -> dict[str, t.Any]:
     """Return the figures; the best of some rounds, in processor time, because these machines are shared."""
     paths.link_collection()
     sys.path.insert(0, str(paths.COLLECTIONS))
-    from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+    from ansible_collections.bulwark.servers.plugins.module_utils import _payload
     from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
     from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
@@ -45,7 +45,7 @@ def run() -> dict[str, t.Any]:
 
     rules = paths.data("sigmahq-linux")
     content = detections.load([str(rules)] if rules.exists() else [], sources=detections.EVENT_SOURCES)
-    compiled = payload.unpack(content.payload)
+    compiled = _payload.unpack(content.payload)
     began = time.process_time()
     engine = RuleSet(compiled)
     built = time.process_time() - began

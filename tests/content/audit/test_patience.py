@@ -14,7 +14,7 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError, patient
 from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
@@ -61,7 +61,7 @@ def is_slow(pattern: str, flags: str) -> bool:
 
 
 def test_no_expression_takes_long_for_any_text() -> None:
-    compiled = payload.unpack(detections.load().payload)
+    compiled = _payload.unpack(detections.load().payload)
     slow = {
         f"{rule['title']}: {pattern}"
         for rule in compiled["rules"]

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
@@ -33,7 +33,7 @@ def write(path: pathlib.Path, *rules: t.Mapping[str, t.Any]) -> str:
 
 
 def engine(content: detections.Content) -> RuleSet:
-    return RuleSet(payload.unpack(content.payload))
+    return RuleSet(_payload.unpack(content.payload))
 
 
 def test_the_collection_s_own_rules_are_all_used() -> None:
@@ -135,4 +135,4 @@ def test_a_correlation_across_readers_is_in_none() -> None:
 @pytest.mark.parametrize("content", ["", "no base64!", "AAAA", "eJyLjgUAARUAuQ=="])
 def test_a_payload_that_is_none_is_refused(content: str) -> None:
     with pytest.raises(ValueError, match="the option _content is for the collection's own use"):
-        payload.unpack(content)
+        _payload.unpack(content)

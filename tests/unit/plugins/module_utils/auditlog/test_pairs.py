@@ -17,13 +17,12 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils import _logfiles
+from ansible_collections.bulwark.servers.plugins.module_utils import _logfiles, _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look, pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.helper import GoneError, Helper
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import ALL, Share
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma import payload
 
 from tests.bench import _audit_log
 from tests.unit.plugins.module_utils.auditlog.test_quick_ways import attacks
@@ -163,7 +162,7 @@ def test_what_goes_on_to_the_next_run_is_the_same(
 ) -> None:
     """Also what correlations know, and when the second process is killed where others were answered before."""
     monkeypatch.setattr(pairs, "_STEP_BYTES", 100_000)
-    compiled = payload.unpack(content())
+    compiled = _payload.unpack(content())
     text = log.read_bytes()
     parts = list(chunks(text, 20_000))
     assert len(parts) > 40
