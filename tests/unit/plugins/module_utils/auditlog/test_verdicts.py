@@ -12,11 +12,11 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils._payload import unpack
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.payload import unpack
 from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
 from tests.support import paths, require
