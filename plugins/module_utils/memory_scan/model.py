@@ -111,7 +111,7 @@ class Process:
     first. arguments: empty for kernel threads and zombies. executable: None where it has none, or it can't be seen;
     without " (deleted)". status: of the executable. environment: only variables of the dynamic loader
     (ld.so(8), LD_*). namespaces: their numbers by name (mnt, net, pid, user). unreadable: what could not be read, with
-    the reason.
+    the reason. caught: the signals it handles, a bit each, signal 1 the lowest (SigCgt of proc_pid_status(5)).
     """
 
     pid: int
@@ -141,6 +141,7 @@ class Process:
     environment: t.Mapping[bytes, bytes]
     files: tuple[OpenFile, ...]
     unreadable: t.Mapping[str, str]
+    caught: int = 0
 
     @property
     def is_kernel_thread(self) -> bool:
