@@ -1,0 +1,50 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes are looked at."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
+
+
+class Choice(t.NamedTuple):
+    """pids, names (with * and ?), users (numbers): those that are to be looked at; all where each is empty."""
+
+    pids: frozenset[int]
+    names: tuple[str, ...]
+    users: frozenset[int]
+    excluded: frozenset[int]
+
+    @property
+    def is_everything(self) -> bool:
+        return not (self.pids or self.names or self.users)
+
+    @property
+    def is_pids_only(self) -> bool:
+        """Say whether nothing has to be known of any other process."""
+        return bool(self.pids) and not self.names and not self.users
+
+    def takes(self, process: Process) -> bool:
+        """Say whether a process is one of them. Kernel threads have no memory of their own, and no executable."""
+        if process.is_kernel_thread or process.pid in self.excluded:
+            return False
+        return (
+            self.is_everything
+            or process.pid in self.pids
+            or process.users[0] in self.users
+            or process.users[1] in self.users
+            or any(_is_called(process, name) for name in self.names)
+        )
+
+
+def _is_called(process: Process, pattern: str) -> bool:
+    names = [process.name]
+    if process.executable is not None:
+        names.append(os.path.basename(process.executable))
+    return any(fnmatch.fnmatchcase(printable(name), pattern) for name in names)

@@ -1,0 +1,81 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of the executables of processes: their digests, and the packages that ship them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+
+_CHUNK = 1 << 20
+# The largest executables are browsers and language models' runtimes of some hundred megabytes.
+MOST_BYTES = 1 << 30
+
+
+class Files:
+    """Answers each question once. Nothing is read before the first one."""
+
+    def __init__(self) -> None:
+        self._packages: packages.PackageDatabases | None = None
+        self._owners: dict[bytes, str | None] = {}
+        self._digests: dict[tuple[t.Any, ...], dict[str, str] | None] = {}
+
+    def owner(self, path: bytes) -> str | None:
+        """Return name and version of the package that owns a path of the host."""
+        if path not in self._owners:
+            owned = self._databases().owner(path) if path.startswith(b"/") else None
+            self._owners[path] = "%s %s" % (owned.package, owned.version) if owned is not None else None
+        return self._owners[path]
+
+    def as_packaged(self, path: bytes, descriptor: int) -> str | None:
+        """Return name and version of the package that ships this content under this path."""
+        owned = self._databases().owner(path) if path.startswith(b"/") else None
+        if owned is None or not owned.digests:
+            return None
+        found = self.digests(descriptor)
+        same = found is not None and all(found.get(name) == value for name, value in owned.digests.items())
+        return "%s %s" % (owned.package, owned.version) if same else None
+
+    def digests(self, descriptor: int) -> dict[str, str] | None:
+        """Return the digests of an open file by algorithm; None for one that is too large or no regular file.
+
+        sha256 is always there, and what packages of this host record.
+        """
+        status = os.fstat(descriptor)
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if key not in self._digests:
+            readable = stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES
+            wanted = {"sha256", *self._databases().digest_algorithms()}
+            self._digests[key] = _hashed(descriptor, wanted) if readable else None
+        return self._digests[key]
+
+    def notes(self) -> list[tuple[str, str]]:
+        """Return (subject, reason) of what can't be told by packages, if they were asked at all."""
+        return self._packages.coverage_notes() if self._packages is not None else []
+
+    def _databases(self) -> packages.PackageDatabases:
+        if self._packages is None:
+            self._packages = packages.load_packages()
+        return self._packages
+
+
+def _hashed(descriptor: int, algorithms: t.Iterable[str]) -> dict[str, str] | None:
+    # What a package manager compares with is not a matter of security here; FIPS mode would refuse it otherwise.
+    hashes = {name: hashlib.new(name) for name in algorithms}
+    offset = 0
+    try:
+        while offset < MOST_BYTES:
+            data = os.pread(descriptor, _CHUNK, offset)
+            if not data:
+                return {name: one.hexdigest() for name, one in hashes.items()}
+            for one in hashes.values():
+                one.update(data)
+            offset += len(data)
+    except OSError:
+        pass
+    return None

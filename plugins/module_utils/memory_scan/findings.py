@@ -1,0 +1,209 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what was seen of processes to detections: one for each executable, with all that was seen of it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _secrets
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import CLASSES, Content
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
+
+_MOST_SIGNS = 30
+_MOST_SOCKETS = 30
+# Of a thousand workers of the same program, these tell as much as all of them.
+_MOST_PROCESSES = 10
+_MOST_ANCESTORS = 6
+_LONGEST_COMMAND = 2000
+
+
+class Seen(t.NamedTuple):
+    """A process, what was seen of it, and what is told beside that.
+
+    parents: the nearest first. user: the name of its account. started: seconds since the epoch. sha256: of the
+    executable, None where it could not be had.
+    """
+
+    process: Process
+    signs: t.Sequence[Sign]
+    parents: t.Sequence[Process]
+    user: str | None
+    started: float
+    sha256: str | None
+    sockets: t.Sequence[Socket]
+
+
+def of_processes(seen: t.Iterable[Seen], content: Content, scope: str) -> list[dict[str, t.Any]]:
+    """Return the detections, the gravest first."""
+    groups: dict[tuple[str, str], list[Seen]] = {}
+    for one in seen:
+        groups.setdefault((content.gravest(one.signs), subject(one.process)), []).append(one)
+    return [
+        _detection(kind, about, members, content, scope)
+        for (kind, about), members in sorted(groups.items(), key=lambda item: _order(item[0]))
+    ]
+
+
+def of_host(signs: t.Iterable[tuple[str, Sign]], content: Content, scope: str) -> list[dict[str, t.Any]]:
+    """Return the detections of what is no single process. signs: with their subjects."""
+    groups: dict[tuple[str, str], list[Sign]] = {}
+    for about, sign in signs:
+        groups.setdefault((content.kind(sign), about), []).append(sign)
+    found = []
+    for (kind, about), members in sorted(groups.items(), key=lambda item: _order(item[0])):
+        found.append(
+            detection(
+                CLASSES[kind],
+                about,
+                scope,
+                [{"data": {"signs": [_sign(sign, content) for sign in members[:_MOST_SIGNS]]}}],
+                severity=content.worst(members),
+                message=_message(members, content),
+                techniques=_techniques(members, content),
+            )
+        )
+    return found
+
+
+def subject(process: Process) -> str:
+    """Return what the finding is about: the executable, and the container in which it is. Pids come and go."""
+    what = printable(process.executable if process.executable is not None else process.name)
+    return "%s in container %s" % (what, process.container[:12]) if process.container else what
+
+
+def _order(key: tuple[str, str]) -> tuple[int, str]:
+    return -list(CLASSES).index(key[0]), key[1]
+
+
+def _detection(kind: str, about: str, members: t.Sequence[Seen], content: Content, scope: str) -> dict[str, t.Any]:
+    signs = [sign for one in members for sign in one.signs]
+    evidences = [_evidence(one, content) for one in members[:_MOST_PROCESSES]]
+    return detection(
+        CLASSES[kind],
+        about,
+        scope,
+        evidences,
+        severity=content.worst(signs),
+        first_time=min(one.started for one in members),
+        count=len(members),
+        message=_message(signs, content),
+        techniques=_techniques(signs, content),
+    )
+
+
+def _message(signs: t.Sequence[Sign], content: Content) -> str:
+    """Return what was seen, the gravest first, each once."""
+    said = []
+    for sign in ordered(signs, content):
+        text = "%s: %s" % (content.subtypes[sign.subtype].title, sign.detail)
+        if text not in said:
+            said.append(text)
+    more = len(said) - _MOST_SIGNS
+    return "; ".join(said[:_MOST_SIGNS]) + ("; and %d more" % more if more > 0 else "") + "."
+
+
+def ordered(signs: t.Sequence[Sign], content: Content) -> list[Sign]:
+    """Return signs by class and severity, the gravest first, otherwise as they came."""
+    return sorted(
+        signs, key=lambda sign: (-list(CLASSES).index(content.kind(sign)), -_severity(sign, content), sign.subtype)
+    )
+
+
+def _severity(sign: Sign, content: Content) -> int:
+    return ("informational", "low", "medium", "high", "critical").index(content.severity(sign))
+
+
+def _techniques(signs: t.Sequence[Sign], content: Content) -> list[str]:
+    return sorted({technique for sign in signs for technique in content.subtypes[sign.subtype].attack})
+
+
+def _sign(sign: Sign, content: Content) -> dict[str, t.Any]:
+    shown: dict[str, t.Any] = {
+        "subtype": sign.subtype,
+        "class": content.kind(sign),
+        "severity": content.severity(sign),
+        "detail": sign.detail,
+    }
+    if sign.memory:
+        shown["memory"] = [memory.shown() for memory in sign.memory]
+    rest = {name: value for name, value in sign.data.items() if name != "class"}
+    if rest:
+        shown["facts"] = rest
+    return shown
+
+
+def _evidence(one: Seen, content: Content) -> dict[str, t.Any]:
+    found = process_evidence(one)
+    signs = [_sign(sign, content) for sign in ordered(one.signs, content)[:_MOST_SIGNS]]
+    return {**found, "data": {"signs": signs, **found["data"]}}
+
+
+def process_evidence(one: Seen) -> dict[str, t.Any]:
+    """Return what is told of a process, whatever was seen of it."""
+    process = one.process
+    # With the pid, what tells this process from a later one of the same number.
+    data: dict[str, t.Any] = {"started": process.started}
+    listening = [_listener(socket) for socket in one.sockets if socket.state in ("listen", "unconnected")]
+    connected = [_connection(socket) for socket in one.sockets if socket.remote is not None]
+    if listening:
+        data["listening"] = listening[:_MOST_SOCKETS]
+    if connected:
+        data["connections"] = connected[:_MOST_SOCKETS]
+    if process.container:
+        data["pid_in_container"] = process.pids[-1] if process.pids else process.pid
+    found: dict[str, t.Any] = {"process": _process(process, one), "data": data}
+    if process.container:
+        found["container"] = {"uid": process.container}
+    return found
+
+
+def _process(process: Process, one: Seen) -> dict[str, t.Any]:
+    shown = _program(process, one.sha256)
+    shown["created_time"] = int(one.started * 1000)
+    shown["user"] = {"uid": str(process.users[1]), **({"name": one.user} if one.user else {})}
+    if process.directory is not None:
+        shown["working_directory"] = printable(process.directory)
+    below = shown
+    for parent in one.parents[:_MOST_ANCESTORS]:
+        below["parent_process"] = _program(parent, None)
+        below = below["parent_process"]
+    return shown
+
+
+def _program(process: Process, sha256: str | None) -> dict[str, t.Any]:
+    shown: dict[str, t.Any] = {"pid": process.pid, "name": printable(process.name)}
+    if process.executable is not None:
+        path = printable(process.executable)
+        shown["path"] = path
+        file: dict[str, t.Any] = {"name": os.path.basename(path) or path, "path": path, "type_id": 1}
+        if process.executable_deleted:
+            file["is_deleted"] = True
+        if process.status is not None:
+            file["size"] = process.status.size
+        if sha256 is not None:
+            file["hashes"] = [{"algorithm": "SHA-256", "algorithm_id": 3, "value": sha256}]
+        shown["file"] = file
+    line = command_line(process)
+    if line:
+        shown["cmd_line"] = line
+    return shown
+
+
+def command_line(process: Process) -> str:
+    """Return the arguments as text that is safe to show, without the passwords that are told as such."""
+    line = " ".join(printable(argument) for argument in process.arguments)[: 4 * _LONGEST_COMMAND]
+    return _secrets.masked(line)[:_LONGEST_COMMAND]
+
+
+def _listener(socket: Socket) -> str:
+    address, port = socket.local or ("", 0)
+    return "%s %s:%d" % (socket.protocol, address, port)
+
+
+def _connection(socket: Socket) -> str:
+    here, there = socket.local or ("", 0), socket.remote or ("", 0)
+    return "%s %s:%d to %s:%d (%s)" % (socket.protocol, here[0], here[1], there[0], there[1], socket.state)

@@ -1,0 +1,198 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look for code that lives in memory only, and for what else attackers' processes are known by."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import pwd
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift, findings, options, processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import (
+    changed,
+    code,
+    disguise,
+    hidden,
+    injected,
+    known,
+    origin,
+    privilege,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosing import Choice
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.drift import Drift
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.inspection import Inspection
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
+    DRIFT,
+    HOST,
+    PROCESSES,
+    Settings,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget
+
+_CHECKS = (
+    origin.check,
+    disguise.check,
+    privilege.check,
+    injected.check,
+    code.check,
+    changed.check,
+    known.check,
+)
+_DEEP = (known.check_deep,)
+_HOST_CHECKS = (hidden.check_host, injected.check_host, privilege.check_host)
+_EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
+
+
+def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of memory_scan_info. What can't be looked at is in the coverage with the reason."""
+    settings = options.settings(params)
+    content = Content(params["_content"])
+    if settings.idle:
+        yield_to_others()
+    began = time.monotonic()
+    deadline = Deadline(settings.time_budget)
+    choice = _choice(settings)
+    there = processes.collect(deadline, chosen=choice.pids if choice.is_pids_only else None)
+    host = LinuxHost(there.processes, content, deadline, settings)
+    coverage = ScopeCoverage(PROCESSES)
+    for subject, reason in there.skipped:
+        coverage.skip(subject, reason)
+    _note_choice(choice, settings, there, coverage)
+    inspection = _inspected(host, choice, coverage, deadline, there)
+    detections = findings.of_processes(inspection.seen, content, PROCESSES)
+    entries = [coverage]
+    if settings.whole_host:
+        entries.append(ScopeCoverage(HOST))
+        detections.extend(findings.of_host(_of_host(host, entries[-1]), content, HOST))
+        if settings.drift:
+            entries.append(ScopeCoverage(DRIFT))
+            detections.extend(_drift(inspection, host, settings, entries[-1], check_mode))
+    if len(detections) > settings.max_findings:
+        coverage.skip("result", "%d findings are left out of it" % (len(detections) - settings.max_findings))
+    return {
+        "changed": False,
+        "detections": detections[: settings.max_findings],
+        "coverage": [entry.entry() for entry in entries],
+        "memory_scan": {
+            "processes": coverage.examined,
+            "ended": inspection.ended,
+            "bytes_read": inspection.budget.used,
+            "seconds": round(time.monotonic() - began, 3),
+            "allowed": sum(map(len, inspection.covered.values())),
+        },
+    }
+
+
+def _choice(settings: Settings) -> Choice:
+    """Return which processes are looked at. Raises UsageError."""
+    users = frozenset(_user(name) for name in settings.users)
+    # Itself has all signatures in its memory.
+    return Choice(frozenset(settings.pids), settings.names, users, settings.exclude | {os.getpid()})
+
+
+def _user(name: str) -> int:
+    try:
+        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise UsageError("users: this host has no account '%s'" % name) from None
+
+
+def _note_choice(choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage) -> None:
+    for pid in sorted(choice.pids - set(there.processes)):
+        coverage.skip("process %d" % pid, "there is no such process")
+    for pid in sorted(settings.exclude & set(there.processes)):
+        coverage.skip("process %d" % pid, "it is excluded")
+
+
+def _inspected(
+    host: LinuxHost, choice: Choice, coverage: ScopeCoverage, deadline: Deadline, there: Collected
+) -> Inspection:
+    settings = host.settings
+    budget = Budget(settings.read_budget)
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    for entry in settings.allowlist:
+        if entry.is_over(today):
+            coverage.skip("allowlist", "the entry for %s ended on %s and is not used" % (entry.shown, entry.until))
+    allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
+    inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there.mounts)
+    waiting = [process for process in there.processes.values() if choice.takes(process)]
+    changed_meanwhile = []
+    for number, process in enumerate(waiting):
+        if deadline.passed():
+            coverage.skip("processes", "%d were not looked at: %s" % (len(waiting) - number, deadline.reason))
+            return inspection
+        if not inspection.take(process):
+            changed_meanwhile.append(process.pid)
+    # Who runs another program by now is looked at once more, as that one.
+    for process in processes.collect(deadline, chosen=changed_meanwhile).processes.values():
+        if process.pid in changed_meanwhile and choice.takes(process) and not inspection.take(process):
+            coverage.skip("process %d" % process.pid, "it ran one program after the other")
+    for entry, subjects in inspection.covered.items():
+        coverage.explain("allowlist: %s (%s)" % (entry.shown, entry.reason), len(subjects), subjects)
+    return inspection
+
+
+def _of_host(host: LinuxHost, coverage: ScopeCoverage) -> list[tuple[str, Sign]]:
+    found: list[tuple[str, Sign]] = []
+    for check in _HOST_CHECKS:
+        name = check.__module__.rpartition(".")[2]
+        try:
+            found.extend(check(host, lambda reason, name=name: coverage.skip(name, reason)))  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001
+            coverage.skip(name, "the check failed (%r); report this" % (error,))
+        coverage.examined += 1
+    return found
+
+
+def _drift(
+    inspection: Inspection, host: LinuxHost, settings: Settings, coverage: ScopeCoverage, check_mode: bool
+) -> list[dict[str, t.Any]]:
+    """Return what is new since the last scan, and remember what is there now."""
+    there = [inspection.described(one) for one in host.processes.values() if not one.is_kernel_thread]
+    now = drift.current(there, _first_ephemeral())
+    coverage.examined = len(now.listeners) + len(now.privileged)
+    try:
+        where = drift.open_state(settings.state_dir, create=not check_mode)
+        if where is None:
+            coverage.note = "There was no scan before, so that nothing is new."
+            return []
+        try:
+            return _compared(where, now, host, settings, coverage, check_mode)
+        finally:
+            where.close()
+    except StateError as error:
+        coverage.fail("%s." % str(error).rstrip("."))
+        return []
+
+
+def _compared(
+    where: StateDirectory, now: Drift, host: LinuxHost, settings: Settings, coverage: ScopeCoverage, check_mode: bool
+) -> list[dict[str, t.Any]]:
+    with drift.locked(where, settings.lock_timeout):
+        last = drift.read(where)
+        detections, seen = drift.compare(last, now, time.time(), DRIFT, host.is_packaged)
+        if not check_mode:
+            drift.write(where, seen)
+    if not last:
+        coverage.note = "There was no scan before, so that nothing is new."
+    return detections
+
+
+def _first_ephemeral() -> int:
+    try:
+        with open(_EPHEMERAL, encoding="ascii") as stream:
+            return int(stream.read(64).split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32_768
