@@ -21,9 +21,49 @@ ET_DYN = 3
 _CLASS = 4
 _ORDER = 5
 _HEADER = {32: "HHIIIIIHHHHHH", 64: "HHIQQQIHHHHHH"}
+_SEGMENT = {32: "IIIIIIII", 64: "IIQQQQQQ"}
 _SEGMENT_SIZE = {32: 32, 64: 56}
 _ORDERS = {1: "<", 2: ">"}
 _CLASSES = {1: 32, 2: 64}
+
+# (place, length) -> bytes of a file, shorter where it ends.
+Read = t.Callable[[int, int], bytes]
+
+PT_LOAD = 1
+PT_DYNAMIC = 2
+PT_NOTE = 4
+PT_GNU_RELRO = 0x6474E552
+
+PF_X = 1
+PF_W = 2
+
+EM_386 = 3
+EM_ARM = 40
+EM_X86_64 = 62
+EM_AARCH64 = 183
+
+# The kernel takes no more program headers than fit into this (load_elf_phdrs of fs/binfmt_elf.c).
+_SEGMENTS_LIMIT = 65_536
+# Of the largest libraries: 4,000 entries of a dynamic section, 400,000 relocations, 200,000 symbols.
+_DYNAMIC_LIMIT = 1 << 16
+_TABLE_LIMIT = 1 << 24
+_NOTES_LIMIT = 1 << 14
+_NAME_LIMIT = 256
+
+_DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ = 2, 5, 6, 7, 8
+_DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_TEXTREL, _DT_JMPREL, _DT_FLAGS = 17, 18, 20, 22, 23, 30
+_DF_TEXTREL = 4
+_NT_GNU_BUILD_ID = 3
+
+_DYNAMIC = {32: "II", 64: "QQ"}
+_REL = {32: "II", 64: "QQ"}
+_RELA = {32: "IIi", 64: "QQq"}
+# STT_FUNC and STT_GNU_IFUNC.
+_FUNCTIONS = frozenset((2, 10))
+# R_*_GLOB_DAT: the address of a symbol, in the GOT.
+_GLOBAL = {EM_386: 6, EM_ARM: 21, EM_X86_64: 6, EM_AARCH64: 1025, 20: 20, 21: 20, 22: 10}
+# R_X86_64_PC32, PLT32, 32 and 32S: of the relocations of that machine, those that are half as wide.
+_NARROW = frozenset((2, 4, 10, 11))
 
 
 class Header(t.NamedTuple):
@@ -70,3 +110,198 @@ def _header(data: bytes, bits: int, order: str) -> tuple[int, ...] | None:
     if len(data) < 16 + struct.calcsize(layout):
         return None
     return struct.unpack_from(layout, data, 16)
+
+
+class Segment(t.NamedTuple):
+    """A program header. address: virtual, before the file is given its place."""
+
+    kind: int
+    flags: int
+    offset: int
+    address: int
+    file_size: int
+    memory_size: int
+
+
+class Image(t.NamedTuple):
+    """The header and the program headers of a file."""
+
+    header: Header
+    segments: tuple[Segment, ...]
+
+    @property
+    def loaded(self) -> list[Segment]:
+        return [segment for segment in self.segments if segment.kind == PT_LOAD]
+
+    def offset_of(self, address: int) -> int | None:
+        """Return the place in the file of a virtual address; None where the file has none."""
+        for segment in self.loaded:
+            if segment.address <= address < segment.address + segment.file_size:
+                return address - segment.address + segment.offset
+        return None
+
+    def segment_at(self, offset: int, page: int) -> Segment | None:
+        """Return what is loaded from a page of the file, code first where one page is loaded twice."""
+        found = [
+            segment
+            for segment in self.loaded
+            if segment.offset // page * page <= offset < segment.offset + segment.file_size
+        ]
+        return max(found, key=lambda segment: segment.flags & PF_X) if found else None
+
+    def first(self, kind: int) -> Segment | None:
+        for segment in self.segments:
+            if segment.kind == kind:
+                return segment
+        return None
+
+
+class Relocation(t.NamedTuple):
+    """A place that the loader writes: virtual address, number of the symbol, type."""
+
+    address: int
+    symbol: int
+    kind: int
+
+
+class Dynamic(t.NamedTuple):
+    """The dynamic section: the value of each tag, the last one where a tag comes again."""
+
+    values: t.Mapping[int, int]
+
+    @property
+    def has_text_relocations(self) -> bool:
+        return _DT_TEXTREL in self.values or bool(self.values.get(_DT_FLAGS, 0) & _DF_TEXTREL)
+
+
+def read_image(read: Read) -> Image | None:
+    """Return header and program headers of a file, or None where it is no ELF file."""
+    header = parse_header(read(0, HEADER_SIZE))
+    if header is None:
+        return None
+    size = _SEGMENT_SIZE[header.bits]
+    count = min(header.segment_count, _SEGMENTS_LIMIT // size)
+    data = read(header.segments_at, count * size) if count else b""
+    layout = header.order + _SEGMENT[header.bits]
+    segments = [
+        _segment(header.bits, struct.unpack_from(layout, data, place)) for place in range(0, len(data) - size + 1, size)
+    ]
+    return Image(header, tuple(segments))
+
+
+def _segment(bits: int, words: tuple[int, ...]) -> Segment:
+    if bits == 64:
+        kind, flags, offset, address, _physical, file_size, memory_size = words[:7]
+    else:
+        kind, offset, address, _physical, file_size, memory_size, flags = words[:7]
+    return Segment(kind, flags, offset, address, file_size, memory_size)
+
+
+def read_dynamic(image: Image, read: Read) -> Dynamic:
+    """Return the dynamic section, without entries where there is none, as in static programs."""
+    segment = image.first(PT_DYNAMIC)
+    values: dict[int, int] = {}
+    if segment is not None:
+        data = read(segment.offset, min(segment.file_size, _DYNAMIC_LIMIT))
+        for tag, value in _entries(image.header.order + _DYNAMIC[image.header.bits], data):
+            if tag == 0:
+                break
+            values[tag] = value
+    return Dynamic(values)
+
+
+def relocations(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocation]:
+    """Yield what the loader relocates before the program starts, but for compact relative ones, which are of data."""
+    values = dynamic.values
+    for layout, start, size in ((_REL, _DT_REL, _DT_RELSZ), (_RELA, _DT_RELA, _DT_RELASZ)):
+        if start in values:
+            yield from _relocations(image, layout, values[start], values.get(size, 0), read)
+
+
+def jump_slots(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocation]:
+    """Yield the slots of the procedure linkage table, which the loader may fill when a function is first called."""
+    values = dynamic.values
+    if _DT_JMPREL in values:
+        layout = _REL if values.get(_DT_PLTREL) == _DT_REL else _RELA
+        yield from _relocations(image, layout, values[_DT_JMPREL], values.get(_DT_PLTRELSZ, 0), read)
+
+
+def is_global(image: Image, relocation: Relocation) -> bool:
+    """Say whether a relocation fills an entry of the GOT with the address of a symbol."""
+    return relocation.kind == _GLOBAL.get(image.header.machine)
+
+
+def width(image: Image, relocation: Relocation) -> int:
+    """Return how many bytes a relocation may write."""
+    if image.header.machine == EM_X86_64 and relocation.kind in _NARROW:
+        return 4
+    return image.header.bits // 8
+
+
+def _relocations(
+    image: Image, layouts: t.Mapping[int, str], address: int, size: int, read: Read
+) -> t.Iterator[Relocation]:
+    offset = image.offset_of(address)
+    if offset is None:
+        return
+    wide = image.header.bits == 64
+    data = read(offset, min(size, _TABLE_LIMIT))
+    for words in _entries(image.header.order + layouts[image.header.bits], data):
+        info = words[1]
+        if wide:
+            yield Relocation(words[0], info >> 32, info & 0xFFFFFFFF)
+        else:
+            yield Relocation(words[0], info >> 8, info & 0xFF)
+
+
+def function_at(image: Image, dynamic: Dynamic, read: Read, address: int) -> tuple[bytes, int] | None:
+    """Return the exported function that a virtual address lies in, and how far in; None where none is known.
+
+    Nothing but hash tables says how many symbols there are. Every linker puts their names behind them: they end there.
+    """
+    start = image.offset_of(dynamic.values.get(_DT_SYMTAB, 0))
+    names_at = image.offset_of(dynamic.values.get(_DT_STRTAB, 0))
+    if start is None or names_at is None or names_at <= start:
+        return None
+    data = read(start, min(names_at - start, _TABLE_LIMIT))
+    wide = image.header.bits == 64
+    for words in _entries(image.header.order + ("IBBHQQ" if wide else "IIIBBH"), data):
+        name, info, section, begin, size = words[:2] + words[3:] if wide else _narrow(words)
+        if section and info & 15 in _FUNCTIONS and begin <= address < begin + size:
+            return read(names_at + name, _NAME_LIMIT).partition(b"\0")[0], address - begin
+    return None
+
+
+def _narrow(words: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a symbol of 32 bits in the order of the others: name, info, section, address, size."""
+    name, address, size, info, _other, section = words
+    return name, info, section, address, size
+
+
+def build_id(image: Image, read: Read) -> str | None:
+    """Return the number that the linker gave a file, in hexadecimal (NT_GNU_BUILD_ID)."""
+    for segment in image.segments:
+        if segment.kind == PT_NOTE:
+            data = read(segment.offset, min(segment.file_size, _NOTES_LIMIT))
+            found = _build_id(data, image.header.order)
+            if found:
+                return found
+    return None
+
+
+def _build_id(data: bytes, order: str) -> str | None:
+    place = 0
+    while place + 12 <= len(data):
+        name_size, size, kind = struct.unpack_from(order + "III", data, place)
+        name_at = place + 12
+        at = name_at + (name_size + 3) // 4 * 4
+        if kind == _NT_GNU_BUILD_ID and data[name_at : name_at + name_size] == b"GNU\0" and size <= 64:
+            return data[at : at + size].hex() or None
+        place = at + (size + 3) // 4 * 4
+    return None
+
+
+def _entries(layout: str, data: bytes) -> t.Iterator[tuple[int, ...]]:
+    """Return the whole entries of a table that may be cut."""
+    size = struct.calcsize(layout)
+    return struct.iter_unpack(layout, data[: len(data) // size * size])

@@ -1,0 +1,120 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that processes map code from: what each is, found out once for a scan."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import elf
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+MEMORY_FILE = b"/memfd:"
+# The kernel's names for what it puts into processes itself; a program can't give one like these.
+KERNEL_CODE = (b"[vdso]", b"[vsyscall]", b"[uprobes]", b"[uprobes-trampoline]", b"[vectors]", b"[sigpage]")
+_MAGIC = 8
+
+
+class File(t.NamedTuple):
+    """What is known of a mapped file. image: None where it is no ELF file.
+
+    code: its executable segments, as offsets in the file. writable_code: whether one of them is writable, too.
+    tables: what the loader fills with addresses, as (virtual address, size).
+    """
+
+    magic: bytes
+    status: os.stat_result
+    image: elf.Image | None
+    code: tuple[tuple[int, int], ...]
+    writable_code: bool
+    tables: tuple[tuple[int, int], ...]
+
+
+def look_at(view: View, host: Host, mapping: Mapping) -> File | None:
+    """Return what is known of the file behind a mapping; None where it can't be opened."""
+    key = ("images", mapping.device, mapping.inode, mapping.path, mapping.deleted)
+    found: File | None = host.remember(key, lambda: _looked_at(view, mapping))
+    return found
+
+
+def _looked_at(view: View, mapping: Mapping) -> File | None:
+    descriptor = view.open_mapped(mapping)
+    if descriptor is None:
+        return None
+    try:
+        read = reader(descriptor)
+        image = elf.read_image(read)
+        return File(
+            read(0, _MAGIC),
+            os.fstat(descriptor),
+            image,
+            tuple((one.offset, one.offset + one.file_size) for one in code_segments(image)),
+            any(one.flags & elf.PF_W for one in code_segments(image)),
+            _tables(image, read) if image is not None else (),
+        )
+    finally:
+        os.close(descriptor)
+
+
+def reader(descriptor: int) -> elf.Read:
+    """Return how elf reads an open file. What a header says may be no place in any file."""
+
+    def read(place: int, length: int) -> bytes:
+        try:
+            return os.pread(descriptor, length, place)
+        except (OSError, OverflowError, MemoryError):
+            return b""
+
+    return read
+
+
+def code_segments(image: elf.Image | None) -> list[elf.Segment]:
+    return [one for one in image.loaded if one.flags & elf.PF_X] if image is not None else []
+
+
+def bias(image: elf.Image, mapping: Mapping) -> int | None:
+    """Return how far from its virtual addresses an image was loaded, by one of its mappings."""
+    segment = image.segment_at(mapping.offset, PAGE)
+    return None if segment is None else mapping.start - mapping.offset - segment.address + segment.offset
+
+
+def is_executable(view: View, mapping: Mapping) -> bool:
+    """Say whether a mapping is of the process's executable."""
+    process = view.process
+    if process.status is not None and mapping.inode == process.status.inode:
+        return True
+    return process.executable is not None and mapping.path == process.executable
+
+
+def _tables(image: elf.Image, read: elf.Read) -> tuple[tuple[int, int], ...]:
+    """Return what is filled by the loader and has reason to hold addresses of code.
+
+    What becomes read-only once it is relocated (PT_GNU_RELRO) is that entirely. Slots that are filled later lie outside
+    of it, and everything does in files that were linked without.
+    """
+    dynamic = elf.read_dynamic(image, read)
+    word = image.header.bits // 8
+    fixed = image.first(elf.PT_GNU_RELRO)
+    slots = {slot.address for slot in elf.jump_slots(image, dynamic, read)}
+    if fixed is None:
+        slots.update(one.address for one in elf.relocations(image, dynamic, read) if elf.is_global(image, one))
+        return tuple(_runs(sorted(slots), word))
+    end = fixed.address + fixed.memory_size
+    outside = sorted(slot for slot in slots if not fixed.address <= slot < end)
+    return ((fixed.address, fixed.memory_size), *_runs(outside, word))
+
+
+def _runs(addresses: t.Sequence[int], word: int) -> t.Iterator[tuple[int, int]]:
+    """Yield the words that follow each other as (address, size)."""
+    start = end = None
+    for address in addresses:
+        if start is None or end is None or address != end:
+            if start is not None and end is not None:
+                yield start, end - start
+            start = address
+        end = address + word
+    if start is not None and end is not None:
+        yield start, end - start
