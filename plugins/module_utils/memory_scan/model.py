@@ -49,7 +49,7 @@ class Mapping(t.NamedTuple):
     @property
     def anonymous(self) -> bool:
         """Whether no file is behind it: memory, also the heap, a stack, and memory with a name of the program's."""
-        return self.inode == 0
+        return self.inode == 0 and self.device == (0, 0)
 
 
 class Range(t.NamedTuple):
@@ -108,8 +108,8 @@ class Process:
 
     started: ticks after the boot (field 22 of proc_pid_stat(5)); with ``pid`` it tells processes apart for good.
     flags: field 9. users, groups: real, effective, saved, file system. pids: in each of its namespaces, the outermost
-    first. arguments: empty for kernel threads and zombies. executable: None where it has none, or it can't be seen;
-    without " (deleted)". status: of the executable. environment: only variables of the dynamic loader
+    first. resident: bytes. arguments: empty for kernel threads and zombies. executable: None where it has none, or it
+    can't be seen; without " (deleted)". status: of the executable. environment: only variables of the dynamic loader
     (ld.so(8), LD_*). namespaces: their numbers by name (mnt, net, pid, user). unreadable: what could not be read, with
     the reason. caught: the signals it handles, a bit each, signal 1 the lowest (SigCgt of proc_pid_status(5)).
     """
