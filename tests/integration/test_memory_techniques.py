@@ -1,0 +1,89 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Techniques of fileless attacks, each started for real: found once, as what it is, with the evidence, and no more."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import tempfile
+import typing as t
+
+import pytest
+
+from tests.integration import _memory
+from tests.integration._memory_techniques import starters
+from tests.integration._memory_techniques.bench import Bench, Programs, Started
+from tests.integration._memory_techniques.table import TECHNIQUES, Technique
+
+pytestmark = [pytest.mark.requires("root", "command:gcc", "command:objcopy"), pytest.mark.xdist_group("memory")]
+
+_NEEDS = {
+    "miner": ("command:xmrig",),
+    "miner_in_memory": ("command:xmrig",),
+    "injected_into_node": ("command:node",),
+    "node_code_overwritten": ("command:node",),
+    "injected_into_java": ("command:java",),
+    "java_code_overwritten": ("command:java",),
+    "luajit_code_overwritten": ("command:luajit",),
+    "script_from_the_network": ("command:curl",),
+}
+
+
+@pytest.fixture(scope="module")
+def programs() -> t.Iterator[Programs]:
+    built = Programs()
+    try:
+        built.build()
+        yield built
+    finally:
+        built.remove()
+
+
+@pytest.fixture
+def bench(programs: Programs) -> t.Iterator[Bench]:
+    # Not below pytest's own directory: this is where attackers' files lie.
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-techniques-", dir="/tmp"))
+    scratch.chmod(0o755)
+    used = Bench(programs, scratch)
+    try:
+        yield used
+    finally:
+        used.close()
+        shutil.rmtree(scratch)
+
+
+@pytest.mark.parametrize(
+    "technique",
+    [pytest.param(row, id=row.name, marks=[pytest.mark.requires(*_NEEDS.get(row.name, ()))]) for row in TECHNIQUES],
+)
+def test_a_technique_is_found_as_what_it_is(technique: Technique, bench: Bench) -> None:
+    started: Started = getattr(starters, technique.name)(bench)
+    result = _memory.scan(*started.tree)
+    _is_found(technique, started, result)
+
+
+def _is_found(technique: Technique, started: Started, result: dict[str, t.Any]) -> None:
+    assert _memory.skipped(result) == []
+    seen = _memory.signs(result)
+    about = [(detection["alert"], detection["subject"]) for detection in result["detections"]]
+    assert len(about) == 1, seen
+    assert {sign["pid"] for sign in seen} == {started.pid}
+    assert about[0][0] == technique.alert, seen
+    assert {sign["subtype"] for sign in seen} == set(technique.subtypes), seen
+    assert technique.attack in {*result["detections"][0]["techniques"]}
+    (evidence,) = result["detections"][0]["evidences"]
+    assert technique.path in evidence["process"]["path"]
+    assert evidence["process"]["file"].get("is_deleted", False) == technique.deleted
+    places = [place for sign in seen for place in sign.get("memory", ())]
+    for name in technique.memory:
+        assert any(_holds(place, started.address(name)) for place in places), (name, started.facts, seen)
+    for name, wanted in (("connections", technique.connection), ("listening", technique.listening)):
+        if wanted:
+            assert any(f":{started.facts['port']}" in one for one in evidence["data"][name]), evidence["data"]
+
+
+def _holds(place: dict[str, t.Any], address: int) -> bool:
+    start, end = (int(word, 16) for word in place["range"].split("-"))
+    return start <= address < end
