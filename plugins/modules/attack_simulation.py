@@ -18,6 +18,7 @@ description:
     of the host is changed, no account is used. What comes in does so over two network interfaces of which the host has
     both ends, for a second or two. What it makes is noted before, so that the next run removes what one
     that was cut off left.
+  - What is found by looking at processes takes programs that stay, and do nothing but sleep, for five minutes at most.
   - The playbook C(bulwark.servers.simulate) does this, looks whether each alert comes, and shows a matrix.
 extends_documentation_fragment:
   - bulwark.servers.attributes
@@ -38,6 +39,7 @@ options:
     description:
       - Ids of the alerts to simulate, or patterns of them with C(*) and C(?).
       - By default all that have a simulation.
+      - With an empty list nothing is simulated, and what the last run left to be looked at is ended and removed.
     type: list
     elements: str
   confirm:
@@ -77,6 +79,7 @@ notes:
   - File systems that are mounted with C(noexec) let none of the programs run.
 seealso:
   - module: bulwark.servers.audit_events_info
+  - module: bulwark.servers.memory_scan_info
   - module: bulwark.servers.sign_in_info
   - plugin: bulwark.servers.simulation_outcomes
     plugin_type: filter
@@ -129,6 +132,13 @@ simulations:
       returned: not in check mode
     pids:
       description: Process ids of the programs that were started.
+      type: list
+      elements: int
+      returned: not in check mode
+    staying:
+      description:
+        - Process ids of those that still run, so that they can be looked at. They end after some minutes, and when this
+          module is run the next time.
       type: list
       elements: int
       returned: not in check mode

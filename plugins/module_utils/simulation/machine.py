@@ -28,9 +28,10 @@ Operand = t.Union[Constant, Kept]
 
 
 class Machine:
-    """A kind of processor. elf_number: e_machine of its programs."""
+    """A kind of processor. elf_number: e_machine of its programs. idle: a function that does nothing and returns 0."""
 
     elf_number: int
+    idle: bytes
     _numbers: t.Mapping[str, int]
 
     def call(self, name: str, operands: t.Sequence[Operand], keep: bool) -> bytes:
@@ -56,6 +57,7 @@ class _X86(Machine):
     """Intel 64: https://www.intel.com/sdm, volume 2."""
 
     elf_number = 62
+    idle = b"\x55\x48\x89\xe5\x31\xc0\x5d\xc3"  # push rbp; mov rbp, rsp; xor eax, eax; pop rbp; ret
     # rdi, rsi, rdx, r10, r8, r9: the extension bit and the number of each.
     _REGISTERS = ((0, 7), (0, 6), (0, 2), (1, 2), (1, 0), (1, 1))
 
@@ -82,6 +84,7 @@ class _Arm(Machine):
     """A64: https://developer.arm.com/documentation/ddi0602."""
 
     elf_number = 183
+    idle = bytes.fromhex("1f2003d500008052c0035fd6")  # nop; mov w0, #0; ret
 
     def __init__(self) -> None:
         self._numbers = syscalls.numbers("aarch64")

@@ -14,12 +14,13 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation import records, visit
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program, records, visit
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import Sent, Started, Visited
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import RECORD_TYPES
 
 _SECONDS = 20
 _ORPHANED_SECONDS = 5
+_MOST_DESCRIPTORS = 4096
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 # What a program that is to be started says of itself: its process id, then the number of the error that it met.
 _SAID = struct.Struct("=i")
@@ -75,7 +76,10 @@ def _run(step: Started) -> int:
 
 
 def _watched(step: Started, leader: int, said: t.BinaryIO) -> int:
-    """Wait for the end of all that holds the other end of the pipe; return the program's process id."""
+    """Wait for the end of all that holds the other end of the pipe; return the program's process id.
+
+    A program that stays doesn't hold it: it is waited for its start.
+    """
     deadline = time.monotonic() + _SECONDS
     heard = b""
     while select.select([said], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -118,16 +122,34 @@ def _become(step: Started, account: pwd.struct_passwd | None, writing: int, lead
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)
-        os.set_inheritable(writing, True)
+        if step.stays:
+            _leave_alone(writing)
+        else:
+            os.set_inheritable(writing, True)
         os.chdir(step.directory)
         _sign_in(step.person)
         if account is not None:
             os.setgroups([])
             os.setgid(account.pw_gid)
             os.setuid(account.pw_uid)
-        os.execve(step.path, list(step.arguments), _ENVIRONMENT)  # noqa: S606 - a shell is what it must not be
+        os.execve(_executable(step), list(step.arguments), _ENVIRONMENT)  # noqa: S606 - a shell is what it must not be
     except OSError as error:
         os.write(writing, _SAID.pack(error.errno or 0))
+
+
+def _leave_alone(writing: int) -> None:
+    """Close whatever was inherited: somebody may wait for the end of it, such as sshd for that of its session."""
+    os.closerange(3, writing)
+    os.closerange(writing + 1, _MOST_DESCRIPTORS)
+
+
+def _executable(step: Started) -> bytes | int:
+    """Return what is executed: a path, or the descriptor of a file that is only in memory (memfd_create(2))."""
+    if step.content is None:
+        return step.path
+    descriptor = os.memfd_create(os.fsdecode(step.path))
+    program.write(descriptor, step.content)
+    return descriptor
 
 
 def _sign_in(person: int) -> None:

@@ -24,6 +24,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenari
 _HERE = -100
 _WRITE, _CREATE, _EXCLUSIVE, _APPEND = 0o1, 0o100, 0o200, 0o2000
 _NO_REPLACE = 1
+_NO_DESCRIPTOR = -1
+# mmap(2): MAP_PRIVATE, MAP_ANONYMOUS and MAP_FIXED_NOREPLACE, at an address that nothing else has in these programs.
+_READ_WRITE_EXECUTE, _PRIVATE_ANONYMOUS_THERE, _MADE_AT = 7, 0x100022, 0x10000000
+_FUNCTIONS = 64
+# struct timespec.
+_TIME = struct.Struct("=qq")
 _INTERNET, _INTERNET_6, _STREAM, _DATAGRAM = 2, 10, 1, 2
 
 
@@ -68,13 +74,18 @@ class File(t.NamedTuple):
 
 
 class Started(t.NamedTuple):
-    """A program to start. user: the account's name, None for the module's own. person: who signed in for it."""
+    """A program to start. user: the account's name, None for the module's own. person: who signed in for it.
+
+    content: of one that runs from memory, and then is called what ``path`` says. stays: it is not waited for.
+    """
 
     path: bytes
     arguments: tuple[bytes, ...]
     directory: str
     user: str | None
     person: int
+    content: bytes | None = None
+    stays: bool = False
 
 
 class Sent(t.NamedTuple):
@@ -107,6 +118,11 @@ class Plan(t.NamedTuple):
     linked: t.Mapping[str, str]
     opened: t.Mapping[str, bool]
     steps: tuple[Started | Sent | Visited, ...]
+
+    @property
+    def stays(self) -> bool:
+        """Say whether programs are still there when all is done."""
+        return any(isinstance(step, Started) and step.stays for step in self.steps)
 
     @property
     def cables(self) -> list[str]:
@@ -178,26 +194,43 @@ class _Making:
 
     def run(self, run: ProgramRun) -> None:
         place, directory, user = self._place(run), self._names.fill(run.directory), self._user(run)
+        if run.from_memory:
+            self.steps += [self._from_memory(run, directory, user, number) for number in range(run.times)]
+            return
         started = [self._child(run, place, number) for number in range(run.times)]
         for parent in reversed(run.under):
             path = self._program(place, parent, started, 0)
             started = [program.Start(_bytes(path), (_bytes(parent.rpartition("/")[2]),))]
-        self.steps += [Started(path, arguments, directory, user, self._names.person) for path, arguments in started]
+        person, stays = self._names.person, bool(run.stays)
+        self.steps += [Started(path, words, directory, user, person, stays=stays) for path, words in started]
+
+    def _from_memory(self, run: ProgramRun, directory: str, user: str | None, number: int) -> Started:
+        content = program.build(self._steps(run, number), self._host.machine)
+        name, words = _bytes(posixpath.basename(run.name)), self._words(run, number)
+        return Started(name, words, directory, user, self._names.person, content, bool(run.stays))
 
     def _child(self, run: ProgramRun, place: str, number: int) -> program.Start:
-        names = self._names
         if run.real:
             found = self._host.find_program(run.name)
             if found is None:
                 raise SkippedError("the host has no program '%s'" % run.name)
             path = found
         else:
-            numbers = range(run.repeat) if run.repeat > 1 else [number]
-            calls = [step for each in numbers for call in run.calls for step in self._call(call, each)]
-            path = self._program(place, run.name, calls, number)
+            path = self._program(place, run.name, self._steps(run, number), number)
+        return program.Start(_bytes(path), self._words(run, number))
+
+    def _steps(self, run: ProgramRun, number: int) -> list[program.Step]:
+        numbers = range(run.repeat) if run.repeat > 1 else [number]
+        steps = [step for each in numbers for call in run.calls for step in self._call(call, each)]
+        if run.stays:
+            steps.append(program.Call("nanosleep", (_TIME.pack(run.stays, 0), 0)))
+        return steps
+
+    def _words(self, run: ProgramRun, number: int) -> tuple[bytes, ...]:
+        names = self._names
         argv0 = names.fill(run.argv0, number) if run.argv0 is not None else run.name.rpartition("/")[2]
         words = (argv0, *(names.fill(argument, number) for argument in run.arguments))
-        return program.Start(_bytes(path), tuple(_bytes(word) for word in words))
+        return tuple(_bytes(word) for word in words)
 
     def _place(self, run: ProgramRun) -> str:
         base = self._names.workspace
@@ -246,6 +279,8 @@ class _Making:
             "symlink": self._symlink,
             "chmod": self._chmod,
             "call": self._harmless,
+            "hold": self._hold,
+            "map": self._map,
         }
         return list(make[call.kind](fields))
 
@@ -305,6 +340,21 @@ class _Making:
 
     def _harmless(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
         yield program.Call(fields["name"], HARMLESS[fields["name"]])
+
+    def _hold(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        """Have a text in the program, for which it takes a call that fails."""
+        text = _bytes(fields["string"])
+        yield program.Call("write", (_NO_DESCRIPTOR, text, len(text)))
+
+    def _map(self, fields: t.Mapping[str, t.Any]) -> t.Iterator[program.Step]:
+        """Have code in memory that can be written and executed, which nobody executes: it would return at once."""
+        code = program.idle_code(self._host.machine) * _FUNCTIONS
+        yield program.Call("mmap", (_MADE_AT, len(code), _READ_WRITE_EXECUTE, _PRIVATE_ANONYMOUS_THERE, -1, 0))
+        # What lies in the program has no address that could be copied from; what lies in a file can be read into it.
+        yield program.Call("memfd_create", (MARK.encode(), 0), keep=True)
+        yield program.Call("write", (program.RESULT, code, len(code)))
+        yield program.Call("pread", (program.RESULT, _MADE_AT, len(code), 0))
+        yield program.Call("close", (program.RESULT,))
 
 
 def _address(text: str, port: int) -> tuple[int, bytes]:

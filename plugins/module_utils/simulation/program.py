@@ -70,6 +70,19 @@ def build(steps: t.Sequence[Step], name: str | None = None) -> bytes:
     name: of the processor, as ``platform.machine`` says it; this machine's when None. Raise UnsupportedMachineError for
     one that there is no code for.
     """
+    target = _machine(name)
+    # Twice, since how long the code is doesn't depend on where the data lies.
+    length = len(_code(steps, target, _Data(0)))
+    data = _Data(_BASE + _HEADERS + length)
+    return _file(_code(steps, target, data) + bytes(data.content), target.elf_number)
+
+
+def idle_code(name: str | None = None) -> bytes:
+    """Return a function that does nothing. name: of the processor, as ``build`` takes it."""
+    return _machine(name).idle
+
+
+def _machine(name: str | None) -> machine.Machine:
     wanted = name or platform.machine()
     target = machine.MACHINES.get(wanted)
     if target is None:
@@ -77,10 +90,7 @@ def build(steps: t.Sequence[Step], name: str | None = None) -> bytes:
             "there are no simulated programs for the processor '%s', only for %s"
             % (wanted, ", ".join(sorted(machine.MACHINES)))
         )
-    # Twice, since how long the code is doesn't depend on where the data lies.
-    length = len(_code(steps, target, _Data(0)))
-    data = _Data(_BASE + _HEADERS + length)
-    return _file(_code(steps, target, data) + bytes(data.content), target.elf_number)
+    return target
 
 
 class _Data:

@@ -15,7 +15,7 @@ import shutil
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _state
+from ansible_collections.bulwark.servers.plugins.module_utils import _process, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import locked
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import visitors
@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan im
     Names,
     Plan,
     SkippedError,
+    Started,
     plan,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.program import UnsupportedMachineError
@@ -62,14 +63,16 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
     try:
         with state.locked("lock", params["lock_timeout"]):
             journal = workspace.Journal(state)
-            left = workspace.remove(journal.read())
+            stayed = journal.read()
+            left = workspace.remove(stayed)
             if left:
                 raise HostError("A simulation that was cut off left something: %s." % "; ".join(left))
+            journal.end()
             started = time.time()
             done = [_simulate(found, position, host, state.path, journal) for position, found in enumerate(scenarios)]
     finally:
         state.close()
-    return {"changed": True, "simulations": done, "started": started - _TICK}
+    return {"changed": bool(done or stayed), "simulations": done, "started": started - _TICK}
 
 
 def _names(base: str, position: int) -> Names:
@@ -94,7 +97,9 @@ def _foreseen(found: Scenario, host: Host) -> Result:
 def _simulate(found: Scenario, position: int, host: Host, base: str, journal: workspace.Journal) -> Result:
     names = _names(base, position)
     begin = time.time()
-    status, reason, pids, left = "done", None, [], t.cast("list[str]", [])
+    status, reason, left = "done", None, t.cast("list[str]", [])
+    pids: list[int] = []
+    staying: list[int] = []
     marks = [os.path.basename(names.workspace), names.account, names.address]
     try:
         made = plan(found, names, host)
@@ -102,6 +107,7 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
         public = any(getattr(step, "user", None) for step in made.steps)
         with workspace.prepared(journal, names.workspace, made, public) as left:
             pids = _perform(made)
+            staying = _note_staying(made, pids, journal)
     except (SkippedError, UnsupportedMachineError) as error:
         status, reason = "skipped", str(error)
     except perform.FailedError as error:
@@ -118,6 +124,7 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
         "from": begin - _TICK,
         "to": end,
         "pids": pids,
+        "staying": staying,
         "marks": marks,
         "left": left,
     }
@@ -125,6 +132,19 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
 
 def _perform(made: Plan) -> list[int]:
     return [pid for pid in map(perform.perform, made.steps) if pid is not None]
+
+
+def _note_staying(made: Plan, pids: t.Sequence[int], journal: workspace.Journal) -> list[int]:
+    """Note the processes that stay, to be ended when the journal is read the next time; return their ids."""
+    staying = []
+    started = (step for step in made.steps if isinstance(step, Started))
+    for step, pid in zip(started, pids):
+        found = _process.stat(pid) if step.stays else None
+        if found is not None:
+            staying.append((pid, found.started))
+    if staying:
+        journal.keep([["process", str(pid), str(began)] for pid, began in staying])
+    return [pid for pid, _began in staying]
 
 
 def _find_visit(params: t.Mapping[str, t.Any], visited: str, source: str) -> tuple[str, str, int]:

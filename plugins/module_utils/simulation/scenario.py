@@ -6,7 +6,8 @@
 Everything that content can ask for is harmless by what it is, so that a mistake in it does no harm either: programs are
 made by ``program.py``; a connection leaves the host only as one that sends nothing; a visitor comes from the host
 itself; a file is only made where there is
-none, and is named after the collection or empty; a system call is one of a few that fail or change nothing.
+none, and is named after the collection or empty; a system call is one of a few that fail or change nothing; a program
+that stays sleeps, and ends by itself.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.calls i
 
 MARK = "bulwark-simulation"
 _MOST_TIMES = 500
+# Until then somebody has looked.
+_MOST_SECONDS = 600
 # Where a simulation asks for no parents, it has two of its own: Ansible starts it, and what that does is no attack.
 _PARENTS = ("bulwark-session", "bulwark-shell")
-_RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "under", "calls", "repeat", "times"}
+_RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "under", "calls", "repeat", "times"} | {
+    "from_memory",
+    "stays",
+}
 _RECORD = {"type", "text", "times"}
 VISITED = ("locked_port", "narrowed_port", "from_blocked")
 _NAME = re.compile(r"[A-Za-z0-9 ._+@:\[\]()-]+(?:/[A-Za-z0-9 ._+@:\[\]()-]+)*")
@@ -38,6 +44,8 @@ _CALLS: t.Mapping[str, t.Mapping[str, type]] = {
     "symlink": {"path": str, "to": str},
     "chmod": {"path": str, "mode": str},
     "call": {"name": str},
+    "hold": {"string": str},
+    "map": {},
 }
 _OPTIONAL = {"protocol", "text", "mode", "address", "create"}
 RECORD_TYPES: t.Mapping[str, int] = {
@@ -92,7 +100,8 @@ class ProgramRun(t.NamedTuple):
 
     calls: what it does, so many times as ``repeat`` says. real: it is the host's own program of that name, not one that
     was made. place: the directory that it is made below, the workspace when None. user: account names, of which the
-    first that the host has runs it.
+    first that the host has runs it. from_memory: it has no file on any disk. stays: seconds that it sleeps before it
+    ends, so that it is there to be looked at; 0 for a program whose end is waited for.
     """
 
     name: str
@@ -106,6 +115,8 @@ class ProgramRun(t.NamedTuple):
     calls: tuple[ProgramCall, ...]
     repeat: int
     times: int
+    from_memory: bool = False
+    stays: int = 0
 
 
 class Record(t.NamedTuple):
@@ -163,12 +174,19 @@ def _run(content: t.Any) -> ProgramRun:
     place = content.get("place")
     if place is not None and not (isinstance(place, str) and posixpath.isabs(place)):
         raise ValueError("'place' of %s is no absolute path" % name)
+    from_memory, stays = bool(content.get("from_memory", False)), _stays(content, name)
+    if from_memory and (real or place is not None):
+        raise ValueError("%s runs from memory, and is neither a real program nor has a 'place'" % name)
     under = _strings(content, "under") if "under" in content else _PARENTS
+    if stays or from_memory:
+        if content.get("under"):
+            raise ValueError("%s stays or runs from memory, and is started by no program of 'under'" % name)
+        under = ()
     for part in (name, *under):
         if not _NAME.fullmatch(part) or ".." in part.split("/"):
             raise ValueError("'%s' is no name for a program" % part)
     user = content.get("user") or []
-    if user and place is None:
+    if user and place is None and not from_memory:
         raise ValueError("%s runs as another account, which gets into no workspace: it needs a 'place'" % name)
     return ProgramRun(
         name=name,
@@ -182,7 +200,18 @@ def _run(content: t.Any) -> ProgramRun:
         calls=calls,
         repeat=_times(content, "repeat"),
         times=_times(content, "times"),
+        from_memory=from_memory,
+        stays=stays,
     )
+
+
+def _stays(content: t.Mapping[str, t.Any], name: str) -> int:
+    seconds = content.get("stays", 0)
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError("'stays' of %s is no number of seconds from 1 to %d" % (name, _MOST_SECONDS))
+    if seconds and content.get("real"):
+        raise ValueError("'%s' is a real program, which ends when it does" % name)
+    return seconds
 
 
 def _call(content: t.Any) -> ProgramCall:

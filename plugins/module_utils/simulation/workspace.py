@@ -9,10 +9,11 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _process, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import program, visit
@@ -20,21 +21,29 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan im
 
 JOURNAL = "made"
 _LONGEST = 16 << 20
+_SECONDS_TO_END = 5.0
 
 
 class Journal:
     """The list of what there may be: ``[kind, path, content]``.
 
-    A directory; a file, with its content as hexadecimal digits; a link, with what it leads to; a cable.
+    A directory; a file, with its content as hexadecimal digits; a link, with what it leads to; a cable; a process, by
+    its id and when it was started. What stays after a simulation is kept in it until the next run removes it.
     """
 
     def __init__(self, state: StateDirectory) -> None:
         self._state = state
+        self._kept: list[t.Sequence[str]] = []
 
     def write(self, entries: t.Sequence[t.Sequence[str]]) -> None:
-        """Replace the list."""
+        """Replace the list, apart from what is kept."""
         with self._state.written(JOURNAL) as stream:
-            stream.write(json.dumps(list(entries)).encode("ascii"))
+            stream.write(json.dumps([*self._kept, *entries]).encode("ascii"))
+
+    def keep(self, entries: t.Sequence[t.Sequence[str]]) -> None:
+        """Have what stays in the list from now on."""
+        self._kept += entries
+        self.write(())
 
     def read(self) -> list[list[str]]:
         """Return what a run noted that was cut off, empty when there is none. Raises DamagedError."""
@@ -53,7 +62,11 @@ class Journal:
         raise DamagedError("%s is damaged: remove it, and what is named bulwark-simulation on this host" % path)
 
     def end(self) -> None:
-        self._state.remove(JOURNAL)
+        """Empty the list, apart from what is kept."""
+        if self._kept:
+            self.write(())
+        else:
+            self._state.remove(JOURNAL)
 
 
 def _is_entry(value: t.Any) -> bool:
@@ -138,6 +151,8 @@ def _remove(kind: str, path: str, content: str) -> t.Iterator[str]:
             _remove_directory(path)
         elif kind == "cable":
             visit.remove(path)
+        elif kind == "process":
+            _process.send(int(path), int(content), signal.SIGKILL, wait=_SECONDS_TO_END)
         elif _leads_to(path, content) if kind == "link" else _is_ours(path, bytes.fromhex(content)):
             os.unlink(path)
         else:
@@ -177,16 +192,24 @@ def _leads_to(path: str, target: str) -> bool:
 
 @contextlib.contextmanager
 def prepared(journal: Journal, workspace: str, plan: Plan, public: bool) -> t.Iterator[list[str]]:
-    """Have everything that a plan needs while the block runs; the list gets a sentence for what is left after it."""
+    """Have everything that a plan needs while the block runs; the list gets a sentence for what is left after it.
+
+    What programs need that stay is kept until the journal is read the next time.
+    """
     check(plan)
     missing = missing_directories(workspace, plan)
     noted = entries(workspace, plan, missing)
     left: list[str] = []
     journal.write(noted)
+    staying = False
     try:
         make(workspace, plan, missing, public)
         yield left
+        staying = plan.stays
     finally:
-        left += remove(noted)
-        if not left:
-            journal.end()
+        if staying:
+            journal.keep(noted)
+        else:
+            left += remove(noted)
+            if not left:
+                journal.end()

@@ -41,6 +41,14 @@ WRONG: t.Sequence[tuple[Content, str]] = (
     (running(user="www-data"), "bash runs as another account, which gets into no workspace: it needs a 'place'"),
     (running(real=True, calls=[{"open": {"path": "/etc/passwd"}}]), "is a real program, which is found by its name"),
     (running(real=True, name="bin/bash"), "is a real program, which is found by its name"),
+    (running(stays=601), "'stays' of bash is no number of seconds from 1 to 600"),
+    (running(stays=True), "'stays' of bash is no number of seconds"),
+    (running(stays=5, real=True), "'bash' is a real program, which ends when it does"),
+    (running(stays=5, under=["sshd"]), "bash stays or runs from memory, and is started by no program of 'under'"),
+    (running(from_memory=True, place="/tmp"), "bash runs from memory, and is neither a real program nor has a 'place'"),
+    (running(from_memory=True, real=True), "bash runs from memory, and is neither a real program nor has a 'place'"),
+    (calling({"hold": {}}), "hold needs 'string'"),
+    (calling({"map": {"address": 1}}), "map has unknown keys: address"),
     (calling("open"), "each of 'calls' is a mapping with one key, such as open"),
     (calling({"open": {"path": "/a"}, "remove": {"path": "/a"}}), "each of 'calls' is a mapping with one key"),
     (calling({"write": {"path": "/a"}}), "'write' is none of call, chmod, connect, create"),
@@ -90,3 +98,8 @@ def test_what_is_left_out_has_defaults() -> None:
     # Ansible starts the simulation, and what automation does is no attack.
     assert run.under == ("bulwark-session", "bulwark-shell")
     assert scenario({"alert": "x", **running(under=[])}).runs[0].under == ()
+
+
+def test_what_stays_is_started_by_no_other_program() -> None:
+    (run,) = scenario({"alert": "x", **running(stays=60, from_memory=True)}).runs
+    assert (run.stays, run.from_memory, run.under) == (60, True, ())
