@@ -1,0 +1,123 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done about a process that was found: evidence is kept, or it is stopped, continued or ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _process
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import capture
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PF_KTHREAD
+
+CAPTURE, STOP, CONTINUE, KILL = "capture", "stop", "continue", "kill"
+_SIGNALS = {STOP: signal.SIGSTOP, CONTINUE: signal.SIGCONT, KILL: signal.SIGKILL}
+_DONE = {STOP: "stopped", CONTINUE: "continued", KILL: "ended", CAPTURE: "captured"}
+_STOPPED = "T"
+_SECONDS_TO_END = 5.0
+# Where packages put SSH servers; what is called so elsewhere is none.
+_SERVERS = frozenset(
+    os.path.join(directory, name)
+    for directory in ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin")
+    for name in ("sshd", "dropbear", "tinysshd")
+)
+_MOST_ANCESTORS = 1_000
+
+
+def response_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of memory_response, as the module's documentation describes it."""
+    return {
+        "pid": {"type": "int", "required": True},
+        "started": {"type": "int", "required": True},
+        "answer": {"type": "str", "choices": [CAPTURE, STOP, CONTINUE, KILL], "required": True},
+        "dump": {"type": "bool", "default": False},
+        "max_dump": {"type": "int", "default": 64},
+        "max_captures": {"type": "int", "default": 20},
+        "state_dir": {"type": "path"},
+        "lock_timeout": {"type": "int", "default": 60},
+    }
+
+
+def check(params: t.Mapping[str, t.Any]) -> None:
+    """Raise UsageError where validated options ask for what can't be."""
+    check_options(params, ("state_dir",), {"pid": 1, "started": 0, "max_dump": 1, "max_captures": 1, "lock_timeout": 0})
+    if params["dump"] and params["answer"] != CAPTURE:
+        raise UsageError("dump: only answer=%s keeps memory, not answer=%s" % (CAPTURE, params["answer"]))
+
+
+def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of memory_response. Raises HostError for a process that is left alone, and StateError."""
+    check(params)
+    pid, started, answer = params["pid"], params["started"], params["answer"]
+    found = _process.stat(pid)
+    if found is None or found.started != started:
+        return _gone(pid)
+    if answer != CAPTURE:
+        reason = refusal(pid, found)
+        if reason is not None:
+            raise HostError("Process %d is left alone: %s." % (pid, reason))
+        if (answer == STOP and found.state == _STOPPED) or (answer == CONTINUE and found.state != _STOPPED):
+            return _result(False, True, "Process %d is %s already." % (pid, _DONE[answer]))
+    if check_mode:
+        return _result(True, True, "Process %d would be %s." % (pid, _DONE[answer]))
+    if answer == CAPTURE:
+        kept = capture.capture(params)
+        if kept is None:
+            return _gone(pid)
+        said = "Evidence of process %d was kept in %s." % (pid, kept["path"])
+        return {**_result(True, True, said), "capture": kept}
+    return _signalled(pid, started, answer)
+
+
+def refusal(pid: int, found: _process.Stat) -> str | None:
+    """Return why a process must get no signal; None where it may."""
+    if pid == 1:
+        return "everything on the host ends with it"
+    if found.flags & PF_KTHREAD:
+        return "it is a part of the kernel"
+    if pid in _ancestors():
+        return "it carries this connection"
+    try:
+        executable = os.readlink("/proc/%d/exe" % pid)
+    except OSError:
+        return None
+    if found.parent == 1 and executable in _SERVERS:
+        return "it is an SSH server, by which people get to this host; where it is not yours, end it by hand"
+    return None
+
+
+def _ancestors() -> set[int]:
+    """Return this process and those that it comes from."""
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid > 0 and pid not in found and len(found) < _MOST_ANCESTORS:
+        found.add(pid)
+        above = _process.stat(pid)
+        pid = above.parent if above is not None else 0
+    return found
+
+
+def _signalled(pid: int, started: int, answer: str) -> dict[str, t.Any]:
+    try:
+        sent = _process.send(pid, started, _SIGNALS[answer], _SECONDS_TO_END if answer == KILL else 0.0)
+    except OSError as error:
+        raise HostError("Process %d can't be %s: %s." % (pid, _DONE[answer], error.strerror)) from error
+    if not sent:
+        return _gone(pid)
+    left = _process.stat(pid)
+    if answer == KILL and left is not None and left.started == started and left.state not in "ZX":
+        said = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
+        return _result(True, True, said)
+    return _result(True, answer != KILL, "Process %d was %s." % (pid, _DONE[answer]))
+
+
+def _gone(pid: int) -> dict[str, t.Any]:
+    return _result(False, False, "The process that had the id %d is gone; nothing was done." % pid)
+
+
+def _result(changed: bool, there: bool, said: str) -> dict[str, t.Any]:
+    return {"changed": changed, "there": there, "said": said}
