@@ -14,9 +14,9 @@ import ipaddress
 import itertools
 import os
 import re
-import sys
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _proc_net
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 
 NETWORK = "/proc/thread-self/net"
@@ -24,14 +24,13 @@ PROCESSES = "/proc"
 _MOST_PROCESSES = 100_000
 _MOST_SOCKETS = 100_000
 _MOST_LINES = 500_000
-_LISTEN, _UNCONNECTED = "0A", "07"
 # Of TCP, in which a handshake was completed: all but SYN-SENT, SYN-RECEIVED, CLOSED and LISTEN.
 _CONNECTED = frozenset(("01", "04", "05", "06", "08", "09", "0B"))
 _FILES = {
-    "tcp": ("tcp", _LISTEN),
-    "tcp6": ("tcp", _LISTEN),
-    "udp": ("udp", _UNCONNECTED),
-    "udp6": ("udp", _UNCONNECTED),
+    "tcp": ("tcp", _proc_net.LISTEN),
+    "tcp6": ("tcp", _proc_net.LISTEN),
+    "udp": ("udp", _proc_net.UNCONNECTED),
+    "udp6": ("udp", _proc_net.UNCONNECTED),
 }
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
 _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
@@ -77,8 +76,10 @@ def _read(found: Sockets, network: str, name: str) -> bool:
     try:
         with open(os.path.join(network, name), encoding="ascii", errors="replace") as stream:
             for line in itertools.islice(stream, _MOST_LINES):
-                with contextlib.suppress(ValueError, IndexError):
-                    _add(found, line.split(), protocol, state)
+                one = _proc_net.parse(line)
+                if one is not None:
+                    with contextlib.suppress(ValueError):
+                        _add(found, one, protocol, state)
             return not stream.readline()
     except FileNotFoundError:
         return name.endswith("6")  # a kernel without IPv6
@@ -86,29 +87,18 @@ def _read(found: Sockets, network: str, name: str) -> bool:
         return False
 
 
-def _add(found: Sockets, words: t.Sequence[str], protocol: str, state: str) -> None:
-    """Take a line of proc_net_tcp(5) or proc_net_udp(5); ValueError or IndexError for its first one."""
-    if words[3] == state:
-        address, _colon, port = words[1].partition(":")
-        number = int(port, 16)
-        if number:
-            found.listeners.append(Listener(number, protocol, str(_address(address)), int(words[9])))
-    elif words[3] in _CONNECTED and protocol == "tcp":
-        peer = _address(words[2].partition(":")[0])
+def _add(found: Sockets, one: _proc_net.Line, protocol: str, state: str) -> None:
+    """Take a socket; ValueError where its addresses are none."""
+    if one.state == state:
+        address, port = _proc_net.endpoint(one.local)
+        if port:
+            found.listeners.append(Listener(port, protocol, str(address), one.inode))
+    elif one.state in _CONNECTED and protocol == "tcp":
+        peer, _port = _proc_net.endpoint(one.remote)
+        here, port = _proc_net.endpoint(one.local)
         # The host's own connections to itself are told by the same address at both ends.
-        if not peer.is_loopback and peer != _address(words[1].partition(":")[0]):
-            found.connected.add((str(peer), int(words[1].partition(":")[2], 16)))
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return an address that the kernel wrote as words of 32 bits in its own order."""
-    raw = bytes.fromhex(text)
-    if sys.byteorder == "little":
-        raw = b"".join(raw[place : place + 4][::-1] for place in range(0, len(raw), 4))
-    if len(raw) == 4:
-        return ipaddress.IPv4Address(raw)
-    found = ipaddress.IPv6Address(raw)
-    return found.ipv4_mapped or found
+        if not peer.is_loopback and peer != here:
+            found.connected.add((str(peer), port))
 
 
 def owners(inodes: t.Collection[int], processes: str = PROCESSES) -> dict[int, dict[str, t.Any]]:
