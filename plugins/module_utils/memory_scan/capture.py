@@ -45,7 +45,7 @@ def capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     with contextlib.closing(where), where.locked(_LOCK, params["lock_timeout"]):
         most = params["max_dump"] * _MIB if params["dump"] else 0
         _check_room(where, most)
-        name = "%s%s-%d-%d%s" % (_PREFIX, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), *process.key, _SUFFIX)
+        name = "%s%s-%d-%d%s" % (_PREFIX, _moment(time.time()), *process.key, _SUFFIX)
         try:
             with where.written(name) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
                 archive = _Archive(tar)
@@ -67,6 +67,11 @@ class _Archive:
         about.size, about.mode, about.mtime = len(content), 0o600, int(time.time())
         self._archive.addfile(about, io.BytesIO(content))
         self.listed.append({"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+
+
+def _moment(seconds: float) -> str:
+    """Return a time such that names which begin with it are in its order, and no two captures have the same."""
+    return "%s.%06dZ" % (time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds)), seconds % 1 * 1_000_000)
 
 
 def _fill(archive: _Archive, process: Process, most: int) -> list[str]:

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 CAPTURE, STOP, CONTINUE, KILL = "capture", "stop", "continue", "kill"
 _SIGNALS = {STOP: signal.SIGSTOP, CONTINUE: signal.SIGCONT, KILL: signal.SIGKILL}
 _DONE = {STOP: "stopped", CONTINUE: "continued", KILL: "ended", CAPTURE: "captured"}
-_STOPPED = "T"
+_STOPPED, _ENDED = "T", "ZX"
 _SECONDS_TO_END = 5.0
 # Where packages put SSH servers; what is called so elsewhere is none.
 _SERVERS = frozenset(
@@ -54,7 +54,7 @@ def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]
     check(params)
     pid, started, answer = params["pid"], params["started"], params["answer"]
     found = _process.stat(pid)
-    if found is None or found.started != started:
+    if found is None or found.started != started or found.state in _ENDED:
         return _gone(pid)
     if answer != CAPTURE:
         reason = refusal(pid, found)
@@ -109,7 +109,7 @@ def _signalled(pid: int, started: int, answer: str) -> dict[str, t.Any]:
     if not sent:
         return _gone(pid)
     left = _process.stat(pid)
-    if answer == KILL and left is not None and left.started == started and left.state not in "ZX":
+    if answer == KILL and left is not None and left.started == started and left.state not in _ENDED:
         said = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
         return _result(True, True, said)
     return _result(True, answer != KILL, "Process %d was %s." % (pid, _DONE[answer]))

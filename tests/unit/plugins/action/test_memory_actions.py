@@ -1,0 +1,84 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of memory scans are those that are documented, and are checked before any host is asked."""
+
+from __future__ import annotations
+
+import pathlib
+import types
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.bulwark.servers.plugins.action import memory_response, memory_scan_info
+from ansible_collections.bulwark.servers.plugins.modules import memory_response as response_doc
+from ansible_collections.bulwark.servers.plugins.modules import memory_scan_info as info_doc
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+
+from tests.support import paths
+
+
+def _plain(fields: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    plain = {key: value for key, value in fields.items() if key not in ("description", "suboptions")}
+    if "suboptions" in fields:
+        plain["options"] = {name: _plain(inner) for name, inner in fields["suboptions"].items()}
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("action", "module"), [(memory_scan_info.ActionModule, info_doc), (memory_response.ActionModule, response_doc)]
+)
+def test_the_options_are_the_documented_ones(action: t.Any, module: t.Any) -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    spec = {name: fields for name, fields in action.ARGUMENTS["argument_spec"].items() if not name.startswith("_")}
+    assert spec == {name: _plain(fields) for name, fields in documented.items()}
+
+
+def test_the_role_has_each_option_with_its_default() -> None:
+    role = paths.ROOT / "roles" / "memory_scan"
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert {name: fields["default"] for name, fields in options.items() if "default" in fields} == defaults
+    spec = memory_scan_info.ActionModule.ARGUMENTS["argument_spec"]
+    for name, fields in spec.items():
+        if not name.startswith("_"):
+            assert defaults[f"memory_scan_{name}"] == fields.get("default", ""), name
+    tasks = (role / "tasks" / "Linux.yml").read_text()
+    assert [name for name in spec if not name.startswith("_") and f"{name}: " not in tasks] == []
+
+
+def arguments(action: t.Any, **given: t.Any) -> dict[str, t.Any]:
+    made = action.ActionModule.__new__(action.ActionModule)
+    made._task = types.SimpleNamespace(args=given, action="bulwark.servers.x")
+    return t.cast("dict[str, t.Any]", made.module_arguments(dict(given), {}))
+
+
+def test_the_host_gets_content_and_no_paths_of_the_controller() -> None:
+    given = arguments(memory_scan_info, pids=[5], own_signatures=False, signature_paths=[])
+    assert set(given) == {"pids", "_content"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"pids": [0]}, "pids: 0 is no process id"),
+        (
+            {"allowlist": [{"package": "x", "reason": "x", "until": "2027-01-31", "subtypes": ["x"]}]},
+            "allowlist: entry 1: there is no subtype 'x'; the guide on memory scans lists them",
+        ),
+    ],
+)
+def test_wrong_options_are_named_before_a_host_is_asked(given: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(ContentError, match=words):
+        arguments(memory_scan_info, **given)
+
+
+def test_wrong_answers_are_named_before_a_host_is_asked() -> None:
+    with pytest.raises(ContentError, match="dump: only answer=capture keeps memory, not answer=kill"):
+        arguments(memory_response, pid=5, started=5, answer="kill", dump=True)
+
+
+def test_signatures_that_are_not_there_are_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ContentError, match=r"signature_paths: .*nothing"):
+        arguments(memory_scan_info, signature_paths=[str(tmp_path / "nothing")])

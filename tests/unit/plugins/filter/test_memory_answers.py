@@ -1,0 +1,74 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which answer goes to which process, in which order."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.bulwark.servers.plugins.filter.memory_answers import FilterModule, memory_answers
+
+
+def finding(kind: str, *pids: int, subtypes: t.Sequence[str] = ("sign",)) -> dict[str, t.Any]:
+    signs = [{"subtype": name} for name in subtypes]
+    evidences = [{"process": {"pid": pid}, "data": {"started": pid * 10, "signs": signs}} for pid in pids]
+    return {"metadata": {"event_code": f"fileless_attack_{kind}"}, "evidences": evidences}
+
+
+def test_evidence_comes_first_and_each_answer_once() -> None:
+    findings = [finding("toolkit", 5, 6), finding("technique", 7), finding("behavior", 8)]
+    answers = [
+        {"answer": "kill", "classes": ["toolkit"]},
+        {"answer": "stop", "classes": ["toolkit", "technique"]},
+        {"answer": "capture", "classes": ["toolkit"]},
+        {"answer": "capture", "subtypes": ["sign"], "classes": ["technique", "toolkit"], "dump": True},
+    ]
+    found = [(one["answer"], one["pid"], one["started"], one["dump"]) for one in memory_answers(findings, answers)]
+    assert found == [
+        ("capture", 5, 50, True),
+        ("capture", 6, 60, True),
+        ("capture", 7, 70, True),
+        ("stop", 7, 70, False),
+        ("kill", 5, 50, False),
+        ("kill", 6, 60, False),
+    ]
+
+
+def test_subtypes_and_classes_must_both_fit() -> None:
+    findings = [finding("technique", 5, subtypes=["a", "b"]), finding("behavior", 6, subtypes=["a"])]
+    answers = [{"answer": "stop", "classes": ["technique"], "subtypes": ["b", "c"]}]
+    assert [one["pid"] for one in memory_answers(findings, answers)] == [5]
+    assert memory_answers(findings, []) == []
+
+
+def test_findings_of_other_kinds_and_hosts_that_lie_are_no_processes() -> None:
+    other = {"metadata": {"event_code": "process_new_listener"}, "evidences": finding("toolkit", 5)["evidences"]}
+    nobody = finding("toolkit")
+    nobody["evidences"] = [{}, {"process": {"pid": "1; reboot"}, "data": {"started": 1}}, {"process": {"pid": 1}}]
+    assert memory_answers([other, nobody], [{"answer": "kill", "classes": ["toolkit"]}]) == []
+
+
+@pytest.mark.parametrize(
+    ("findings", "answers", "words"),
+    [
+        ({}, [], "the input and answers are lists"),
+        ([], "kill", "the input and answers are lists"),
+        ([], ["kill"], "entry 1 of answers: 'answer' is one of capture, stop, kill"),
+        ([], [{"answer": "reboot", "classes": ["toolkit"]}], "'answer' is one of capture, stop, kill"),
+        ([], [{"answer": "kill"}], "entry 1 of answers: say with 'classes' or 'subtypes' what it is about"),
+        ([], [{"answer": "kill", "classes": "toolkit"}], "'classes' is a list"),
+        ([], [{"answer": "kill", "classes": ["tool"]}], "class 'tool' is none of toolkit, technique, behavior"),
+        ([], [{"answer": "kill", "classes": ["toolkit"], "dump": True}], "only answer=capture has 'dump'"),
+        ([1], [], "the input has what is no finding"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(findings: t.Any, answers: t.Any, words: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=words):
+        memory_answers(findings, answers)
+
+
+def test_ansible_finds_the_filter() -> None:
+    assert FilterModule().filters() == {"memory_answers": memory_answers}
