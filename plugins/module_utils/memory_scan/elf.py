@@ -62,8 +62,6 @@ _RELA = {32: "IIi", 64: "QQq"}
 _FUNCTIONS = frozenset((2, 10))
 # R_*_GLOB_DAT: the address of a symbol, in the GOT.
 _GLOBAL = {EM_386: 6, EM_ARM: 21, EM_X86_64: 6, EM_AARCH64: 1025, 20: 20, 21: 20, 22: 10}
-# R_X86_64_PC32, PLT32, 32 and 32S: of the relocations of that machine, those that are half as wide.
-_NARROW = frozenset((2, 4, 10, 11))
 
 
 class Header(t.NamedTuple):
@@ -229,13 +227,6 @@ def jump_slots(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocat
 def is_global(image: Image, relocation: Relocation) -> bool:
     """Say whether a relocation fills an entry of the GOT with the address of a symbol."""
     return relocation.kind == _GLOBAL.get(image.header.machine)
-
-
-def width(image: Image, relocation: Relocation) -> int:
-    """Return how many bytes a relocation may write."""
-    if image.header.machine == EM_X86_64 and relocation.kind in _NARROW:
-        return 4
-    return image.header.bits // 8
 
 
 def _relocations(

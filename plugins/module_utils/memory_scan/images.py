@@ -82,11 +82,16 @@ def bias(image: elf.Image, mapping: Mapping) -> int | None:
 
 
 def is_executable(view: View, mapping: Mapping) -> bool:
-    """Say whether a mapping is of the process's executable."""
+    """Say whether a mapping is of the process's executable.
+
+    Numbers alone don't tell: a file system in memory gives them out one after the other, and so anybody can have one.
+    """
     process = view.process
-    if process.status is not None and mapping.inode == process.status.inode:
-        return True
-    return process.executable is not None and mapping.path == process.executable
+    if process.executable is None or mapping.path != process.executable:
+        return False
+    status = process.status
+    # Of a file of an overlay there are two numbers.
+    return status is None or mapping.inode == status.inode or status.file_system == "overlay"
 
 
 def _tables(image: elf.Image, read: elf.Read) -> tuple[tuple[int, int], ...]:

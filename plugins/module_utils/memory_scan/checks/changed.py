@@ -1,0 +1,257 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Code that was changed after it was loaded, and code that was mapped past the loader."""
+
+from __future__ import annotations
+
+import collections
+import os
+import stat
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    changes,
+    facts,
+    images,
+    tables,
+    tracers,
+    vdso,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.changes import Change
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+# Bit of SIGTRAP, which a breakpoint raises.
+_SIGTRAP = 1 << 4
+_PROBES = b"[uprobes]"
+_MEMORY_LIMIT = 8
+# What starts files that runtimes map executable although they are no ELF files: programs for Windows and .NET, archives
+# of HotSpot's classes, and the mark that perf(1) looks for of a runtime that writes down what it compiles.
+_FOREIGN = (b"MZ", b"\xa2\xba\x0b\xf0", b"\xa8\xba\x0b\xf0", b"DTiJ", b"JiTD")
+# Where pages are larger, files are mapped in steps of this.
+_LARGEST_PAGE = 65_536
+
+
+def check(view: View, host: Host) -> t.Iterator[Sign]:
+    """Yield what of a process's code is not as its files have it."""
+    found: dict[str, list[Change]] = {}
+    for mapping, file in _code(view, host):
+        if not stat.S_ISREG(file.status.st_mode):
+            continue
+        change = None if mapping.shared else changes.find(view, mapping, file)
+        if change is not None:
+            found.setdefault(_subtype(view, host, change), []).append(change)
+    for subtype, several in found.items():
+        yield _sign(view, subtype, several)
+    yield from _mapped_otherwise(view, host)
+    yield from tables.check(view, host)
+    yield from vdso.check(view, host)
+
+
+def _code(view: View, host: Host) -> t.Iterator[tuple[Mapping, File]]:
+    """Yield mappings of files that hold code, also where it can't be run at the moment.
+
+    Who hides changed code takes the permission away while it isn't needed.
+    """
+    libraries = {mapping.inode for mapping in view.maps if mapping.executable and not mapping.anonymous}
+    for mapping in view.maps:
+        if mapping.anonymous or not _may_be_code(view, mapping, libraries):
+            continue
+        file = images.look_at(view, host, mapping)
+        if file is None:
+            if mapping.executable and not mapping.shared and view.pages(mapping).private:
+                view.skip("code was written, and could not be compared with its file, which can't be read")
+            continue
+        # Memory that has a descriptor and no program in it is a compiler's, and judged as such.
+        is_memory = mapping.path.startswith(images.MEMORY_FILE) and file.image is None
+        if not is_memory and (mapping.executable or _is_inside(mapping, file)):
+            yield mapping, file
+
+
+def _may_be_code(view: View, mapping: Mapping, libraries: t.Container[int]) -> bool:
+    if mapping.executable:
+        return True
+    return not mapping.writable and (
+        mapping.inode in libraries or b".so" in mapping.path or images.is_executable(view, mapping)
+    )
+
+
+def _is_inside(mapping: Mapping, file: File) -> bool:
+    """Say whether a mapping holds nothing but code: a page at the edge of it may belong to data, too."""
+    end = mapping.offset + mapping.size
+    return any(-(-start // PAGE) * PAGE <= mapping.offset and end <= last // PAGE * PAGE for start, last in file.code)
+
+
+def _subtype(view: View, host: Host, change: Change) -> str:
+    """Return what a change is."""
+    mapping, file = change.mapping, change.file
+    if not change.number:
+        return "breakpoints_in_code"
+    if file.image is None and file.magic.startswith(_FOREIGN):
+        return "changed_foreign_code"
+    if file.writable_code:
+        return "self_modified_code"
+    if tracers.is_recorder(view, host):
+        return "recorded_code"
+    if _was_replaced(view, host, change):
+        return "mapped_file_changed"
+    is_executable = images.is_executable(view, mapping)
+    if change.size * 2 > change.present or (is_executable and change.entry):
+        return "hollowed_image"
+    return "patched_code"
+
+
+def _was_replaced(view: View, host: Host, change: Change) -> bool:
+    """Say whether it is the file that changed: it did after the process began, and no package knows it as it is.
+
+    Nobody can write into the file of a running program, and code that leads to memory without a file is none that
+    any file has.
+    """
+    mapping, process = change.mapping, view.process
+    began = host.boot_time + process.started / os.sysconf("SC_CLK_TCK")
+    if images.is_executable(view, mapping) or change.file.status.st_mtime <= began:
+        return False
+    for place in change.places:
+        target = _mapping_at(view, place.leads_to)
+        if target is not None and (target.anonymous or target.path.startswith(images.MEMORY_FILE)):
+            return False
+    descriptor = view.open_mapped(mapping)
+    if descriptor is None:
+        return False
+    try:
+        return host.as_packaged(mapping.path, descriptor) is None
+    finally:
+        os.close(descriptor)
+
+
+def _sign(view: View, subtype: str, several: t.Sequence[Change]) -> Sign:
+    first = several[0]
+    severity = None
+    if subtype == "breakpoints_in_code":
+        size, what = sum(one.breakpoints for one in several), "breakpoints are set in"
+        severity = _of_breakpoints(view)
+    else:
+        size, what = sum(one.size for one in several), "bytes differ from the file in"
+    detail = "%d %s the code of %s%s" % (size, what, _named(first.mapping), _first_place(view, first))
+    if len(several) > 1:
+        detail += ", and of %d more" % (len(several) - 1)
+    memory = tuple(_memory(view, one) for one in several[:_MEMORY_LIMIT])
+    return Sign(subtype, detail, memory, severity, {"changes": [_shown(view, one) for one in several[:_MEMORY_LIMIT]]})
+
+
+def _of_breakpoints(view: View) -> str | None:
+    """Return how grave breakpoints are: a program that handles them itself diverts its functions by them."""
+    process = view.process
+    probed = any(mapping.path == _PROBES for mapping in view.maps)
+    return "low" if process.caught & _SIGTRAP and not process.tracer and not probed else None
+
+
+def _first_place(view: View, change: Change) -> str:
+    if not change.places:
+        return ""
+    place = change.places[0]
+    text = ", first at offset 0x%x" % place.offset
+    if place.function is not None:
+        text += " (%s+%d)" % (printable(place.function[0]), place.function[1])
+    target = _mapping_at(view, place.leads_to)
+    return text if target is None else text + ", which leads to %s" % _named(target)
+
+
+def _memory(view: View, change: Change) -> Memory:
+    mapping, within = change.mapping, change.within
+    offset = None
+    if change.places:
+        offset = change.places[0].offset - mapping.offset + mapping.start - within.start
+    return facts.describe(view, mapping, within, offset=offset)
+
+
+def _shown(view: View, change: Change) -> dict[str, t.Any]:
+    """Return the facts of a change as evidence."""
+    return {
+        "path": printable(change.mapping.path),
+        "build_id": change.build_id,
+        "pages": change.pages,
+        "bytes": change.size,
+        "places": change.number,
+        "breakpoints": change.breakpoints,
+        "first": [
+            {
+                "file_offset": place.offset,
+                "size": place.size,
+                "function": None
+                if place.function is None
+                else "%s+%d" % (printable(place.function[0]), place.function[1]),
+                "leads_to": _led_to(view, place.leads_to),
+            }
+            for place in change.places
+        ],
+    }
+
+
+def _led_to(view: View, address: int | None) -> str | None:
+    target = _mapping_at(view, address)
+    return None if target is None else "%x, %s %s" % (address or 0, target.permissions, _named(target))
+
+
+def _mapping_at(view: View, address: int | None) -> Mapping | None:
+    if address is not None:
+        for mapping in view.maps:
+            if mapping.start <= address < mapping.end:
+                return mapping
+    return None
+
+
+def _named(mapping: Mapping) -> str:
+    name = printable(mapping.path) if mapping.path else "memory without a file"
+    return name + " (deleted)" if mapping.deleted else name
+
+
+def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
+    """Yield code that a loader would not have mapped, each file once."""
+    if not view.maps or _everything_is_executable(view):
+        return
+    seen: collections.Counter[tuple[str, int]] = collections.Counter()
+    has_code = False
+    for mapping in view.maps:
+        if mapping.anonymous:
+            continue
+        has_code = has_code or images.is_executable(view, mapping)
+        if not mapping.executable or mapping.path.startswith(images.MEMORY_FILE):
+            continue
+        file = images.look_at(view, host, mapping)
+        sign = None if file is None else _otherwise(view, host, mapping, file)
+        if sign is not None:
+            seen[sign.subtype, mapping.inode] += 1
+            if seen[sign.subtype, mapping.inode] == 1 and len(seen) <= _MEMORY_LIMIT:
+                yield sign
+    if not has_code and view.process.executable is not None:
+        yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+
+
+def _everything_is_executable(view: View) -> bool:
+    """Say whether the kernel makes all of it executable, as it does for old programs (READ_IMPLIES_EXEC).
+
+    The stack is then executable too, and that is told of already.
+    """
+    return any(mapping.path == b"[stack]" and mapping.executable for mapping in view.maps)
+
+
+def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | None:
+    if not stat.S_ISREG(file.status.st_mode):
+        return None
+    if file.image is None:
+        severity = "informational" if file.magic.startswith(_FOREIGN) or host.owner(mapping.path) else None
+        detail = "%s is no ELF file, and mapped as code" % _named(mapping)
+        return Sign("data_mapped_as_code", detail, (facts.describe(view, mapping),), severity)
+    end = mapping.offset + mapping.size
+    for start, last in file.code:
+        if (
+            start // _LARGEST_PAGE * _LARGEST_PAGE <= mapping.offset
+            and end <= -(-last // _LARGEST_PAGE) * _LARGEST_PAGE
+        ):
+            return None
+    detail = "a part of %s is mapped as code that holds none" % _named(mapping)
+    return Sign("code_outside_segments", detail, (facts.describe(view, mapping),))

@@ -1,0 +1,162 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Libraries that were brought into a process from outside, and who holds on to it from outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    facts,
+    images,
+    libraries,
+    preload_file,
+    tracers,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+# What only root can put files into, so that nothing there is anybody else's.
+_SYSTEM = (b"/usr/", b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/", b"/bin/", b"/sbin/")
+# Where packages of other kinds keep what they preload, read-only: snap, flatpak, Nix, Guix.
+_BUNDLED = (b"/snap/", b"/app/", b"/var/lib/flatpak/", b"/nix/store/", b"/gnu/store/")
+_PRELOADING = (b"LD_PRELOAD", b"LD_AUDIT")
+_SEPARATORS = re.compile(rb"[: ]+")
+
+# Programs that load libraries which came with what they run, often unpacked into a temporary place and removed at once
+# (JNI of Java, wheels and freezers of Python, add-ons of Node), or which they have just built (rustc, R, Emacs).
+_RUNTIMES = re.compile(
+    rb"(?:java|python|pypy|node|ruby|perl|php|R|julia|mono|dotnet|lua|luajit|guile|tclsh|wish|beam\.smp|emacs|octave|"
+    rb"deno|bun|electron|rustc|cargo|ghc|ocaml|sbcl|wine|wine64|wine-preloader|wine64-preloader)(?:[-.\d].*)?\Z"
+)
+_RUNTIME_LIBRARIES = re.compile(
+    rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z"
+)
+_LIMIT = 8
+
+
+def check(view: View, host: Host) -> t.Iterator[Sign]:
+    """Yield what was brought into a process, one sign of each kind."""
+    traced = _traced(view, host)
+    if traced is not None:
+        yield traced
+    named = _named(view.process)
+    found: dict[tuple[str, str | None], list[Mapping]] = {}
+    for mapping in libraries.mapped(view):
+        preloaded = bool(named) and os.path.basename(mapping.path) in named
+        if not preloaded and not mapping.deleted and mapping.path.startswith(_SYSTEM):
+            continue
+        file = images.look_at(view, host, mapping)
+        judged = None if file is None or file.image is None else _judged(view, host, mapping, file, preloaded)
+        if judged is not None:
+            found.setdefault(judged, []).append(mapping)
+    for (subtype, severity), mappings in found.items():
+        yield _sign(view, subtype, severity, mappings)
+
+
+def check_host(host: Host) -> t.Iterator[tuple[str, Sign]]:
+    """Yield what every program that starts is made to load."""
+    yield from preload_file.check(host)
+
+
+def _named(process: Process) -> frozenset[bytes]:
+    """Return the names of the files that the environment tells the loader to load first."""
+    found = set()
+    for variable in _PRELOADING:
+        for path in _SEPARATORS.split(process.environment.get(variable, b"")):
+            if path:
+                found.add(os.path.basename(path))
+    return frozenset(found)
+
+
+def _judged(view: View, host: Host, mapping: Mapping, file: File, preloaded: bool) -> tuple[str, str | None] | None:
+    """Return the subtype, and the severity where it isn't the subtype's; None where nothing is wrong with a file."""
+    if mapping.path.startswith(images.MEMORY_FILE):
+        return "library_in_memory", None
+    if mapping.deleted:
+        return _of_deleted(view, host, mapping, file)
+    if libraries.package_of(host, mapping.path, file.status) is not None:
+        return None
+    temporary = libraries.is_temporary(mapping.path)
+    if preloaded:
+        if temporary or libraries.is_loose(file) or libraries.is_foreign(view, file):
+            return "library_preloaded", None
+        bundled = view.process.container is not None or mapping.path.startswith(_BUNDLED)
+        return "library_preloaded_unpackaged", "informational" if bundled else None
+    if temporary:
+        return _of_temporary(view, host, mapping, file)
+    if libraries.is_loose(file):
+        return "library_of_others", "low"
+    return ("library_of_others", None) if libraries.is_foreign(view, file) else None
+
+
+def _of_deleted(view: View, host: Host, mapping: Mapping, file: File) -> tuple[str, str | None] | None:
+    if libraries.was_replaced(view, host, mapping):
+        return None
+    if libraries.is_foreign(view, file):
+        return "library_removed", None
+    if libraries.is_temporary(mapping.path):
+        return ("library_without_file", "informational") if _is_runtime(view) else ("library_removed", None)
+    # In a container it is the container's packages that were upgraded, which nobody here knows of.
+    explained = view.process.container is not None or libraries.has_follower(view, mapping)
+    return "library_without_file", "informational" if explained else None
+
+
+def _of_temporary(view: View, host: Host, mapping: Mapping, file: File) -> tuple[str, str | None]:
+    loose = libraries.is_loose(file) or libraries.is_foreign(view, file)
+    if loose or mapping.path.startswith(b"/dev/"):
+        return "library_from_temporary_place", None
+    if _is_runtime(view):
+        return "library_in_temporary_place", "informational"
+    if libraries.package_of_executable(host, view.process) is not None:
+        return "library_from_temporary_place", "medium"
+    # What unpacks itself does so into a directory of its own.
+    directory = os.path.dirname(mapping.path) + b"/"
+    return "library_in_temporary_place", None if directory in libraries.TEMPORARY else "informational"
+
+
+def _is_runtime(view: View) -> bool:
+    if _RUNTIMES.match(os.path.basename(view.process.executable or b"")):
+        return True
+    return any(_RUNTIME_LIBRARIES.match(os.path.basename(mapping.path)) for mapping in libraries.mapped(view))
+
+
+def _sign(view: View, subtype: str, severity: str | None, mappings: t.Sequence[Mapping]) -> Sign:
+    detail = "it has loaded %s" % _shown(mappings[0])
+    if len(mappings) > 1:
+        detail += ", and %d more like it" % (len(mappings) - 1)
+    memory = tuple(facts.describe(view, mapping) for mapping in mappings[:_LIMIT])
+    process = view.process
+    variables = {printable(name): printable(value) for name, value in process.environment.items()}
+    return Sign(subtype, detail, memory, severity, {"loader_environment": variables} if variables else {})
+
+
+def _shown(mapping: Mapping) -> str:
+    return printable(mapping.path) + (" (deleted)" if mapping.deleted else "")
+
+
+def _traced(view: View, host: Host) -> Sign | None:
+    tracer = tracers.of(view, host)
+    if tracer is None:
+        return None
+    data: dict[str, t.Any] = {"tracer": view.process.tracer}
+    if tracer.process is None or tracer.process.executable is None:
+        return Sign(
+            "traced_by_unknown", "it is traced by process %d, which can't be seen" % view.process.tracer, data=data
+        )
+    path, process = tracer.process.executable, tracer.process
+    data["tracer_path"] = printable(path)
+    detail = "it is traced by process %d, %s" % (process.pid, printable(path))
+    if tracer.is_debugger:
+        return Sign("traced", detail, data=data)
+    if path.startswith(images.MEMORY_FILE) or process.executable_deleted or libraries.is_temporary(path):
+        return Sign("traced_by_unknown", detail, severity="high", data=data)
+    # A packaged interpreter does what it is told; a program that traces another of itself does so for its own ends.
+    if tracer.package is not None or process.container is not None or path == view.process.executable:
+        return Sign("traced", detail, severity="low", data=data)
+    return Sign("traced_by_unknown", detail, data=data)

@@ -1,0 +1,131 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of addresses that the loader fills (GOT, function tables that become read-only) and somebody has changed.
+
+They lead to code of files. What can't be decided is whether an entry leads to the right function of the right file:
+interposition (LD_PRELOAD, symbol versions, plug-ins) makes any file a proper target. That an entry leads to memory
+without a file, or to a file without a name, has no such reason.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts, images, libraries, pointers
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+_LIMIT = 8
+# Of a browser's or a compiler's libraries, 12 MB each; all that one process has.
+_BYTES_LIMIT = 1 << 27
+
+
+class _Entry(t.NamedTuple):
+    table: Mapping
+    address: int
+    target: Mapping
+    leads_to: int
+
+
+def check(view: View, host: Host) -> t.Iterator[Sign]:
+    """Yield what leads astray. Nothing is read where there is nowhere to be led astray to."""
+    targets = _targets(view, host)
+    if not targets:
+        return
+    found: list[_Entry] = []
+    left = _BYTES_LIMIT
+    avoided = {(mapping.device, mapping.inode) for mapping in targets}
+    for mapping, file in _images(view, host, avoided):
+        for start, size in _tables(mapping, file):
+            left -= size
+            if left < 0:
+                view.skip("its libraries' tables of addresses are too large to be looked at entirely")
+                break
+            found.extend(_led_astray(view, file, Range(start, start + size), targets))
+    if found:
+        yield _sign(view, found)
+
+
+def _targets(view: View, host: Host) -> list[Mapping]:
+    """Return the executable mappings that no table leads to in an ordinary program, in order of their addresses."""
+    found = []
+    stack = any(mapping.path == b"[stack]" and mapping.executable for mapping in view.maps)
+    before: Mapping | None = None
+    for mapping in view.maps:
+        if mapping.executable and not mapping.shared and mapping.anonymous:
+            # Variables that follow a file's are executable with the stack, and tables may lead to them.
+            variables = stack and (mapping.path == b"[heap]" or (before is not None and before.end == mapping.start))
+            if mapping.path not in images.KERNEL_CODE and not variables:
+                found.append(mapping)
+        elif mapping.executable and (mapping.path.startswith(images.MEMORY_FILE) or _is_gone(view, host, mapping)):
+            found.append(mapping)
+        before = mapping
+    return found
+
+
+def _is_gone(view: View, host: Host, mapping: Mapping) -> bool:
+    """Say whether a library's file has no name any more, and no package's upgrade explains it."""
+    if not mapping.deleted or images.is_executable(view, mapping):
+        return False
+    return not libraries.was_replaced(view, host, mapping) and not libraries.has_follower(view, mapping)
+
+
+def _images(
+    view: View, host: Host, avoided: t.Container[tuple[tuple[int, int], int]]
+) -> t.Iterator[tuple[Mapping, File]]:
+    """Yield the files that code is mapped from, once for each time they were loaded."""
+    seen: set[tuple[t.Any, ...]] = set()
+    for mapping in view.maps:
+        key = (mapping.device, mapping.inode)
+        if not mapping.executable or mapping.anonymous or key in avoided:
+            continue
+        file = images.look_at(view, host, mapping)
+        if file is not None and file.image is not None:
+            # The C library may be there more than once (dlmopen(3)), and each has tables of its own.
+            place = (*key, images.bias(file.image, mapping))
+            if place not in seen:
+                seen.add(place)
+                yield mapping, file
+
+
+def _tables(mapping: Mapping, file: File) -> t.Iterator[tuple[int, int]]:
+    """Return where the tables are in memory, as (address, size)."""
+    moved = images.bias(file.image, mapping) if file.image is not None else None
+    if moved is not None:
+        for address, size in file.tables:
+            yield address + moved, size
+
+
+def _led_astray(view: View, file: File, table: Range, targets: t.Sequence[Mapping]) -> t.Iterator[_Entry]:
+    if file.image is None:
+        return
+    header = file.image.header
+    places = [Range(target.start, target.end) for target in targets]
+    for mapping in view.maps:
+        if mapping.end <= table.start or mapping.start >= table.end or mapping.anonymous:
+            continue
+        # What was not written is as the file has it, which knows no addresses.
+        written = facts.clipped(view.pages(mapping).private, table.start, table.end)
+        for address, data in facts.pieces(view, written):
+            # A table begins where a word does; its part within a page, too.
+            for offset, leads_to in pointers.leading_to(data, header.bits, header.order, places):
+                target = next(one for one in targets if one.start <= leads_to < one.end)
+                yield _Entry(mapping, address + offset, target, leads_to)
+
+
+def _sign(view: View, found: t.Sequence[_Entry]) -> Sign:
+    first = found[0]
+    target = printable(first.target.path) if first.target.path else "memory without a file"
+    detail = "an entry of the tables of %s leads to %s" % (printable(first.table.path), target)
+    if len(found) > 1:
+        detail += ", and %d more do so" % (len(found) - 1)
+    tables = list(dict.fromkeys(entry.table for entry in found))
+    targets = list(dict.fromkeys(entry.target for entry in found))
+    memory = [facts.describe(view, first.table, offset=first.address - first.table.start)]
+    memory.extend(facts.describe(view, mapping) for mapping in targets[:_LIMIT])
+    entries = [{"address": "%x" % one.address, "leads_to": "%x" % one.leads_to} for one in found[:_LIMIT]]
+    data = {"entries": entries, "files": [printable(mapping.path) for mapping in tables[:_LIMIT]]}
+    return Sign("got_hijacked", detail, tuple(memory), None, data)
