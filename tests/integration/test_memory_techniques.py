@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-import pathlib
-import shutil
-import tempfile
 import typing as t
 
 import pytest
 
+from tests.fleet.engine import Engine
 from tests.integration import _memory
-from tests.integration._memory_techniques import starters
+from tests.integration._memory_techniques import containers, starters
 from tests.integration._memory_techniques.bench import Bench, Programs, Started
+from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
 from tests.integration._memory_techniques.table import TECHNIQUES, Technique
 
-pytestmark = [pytest.mark.requires("root", "command:gcc", "command:objcopy"), pytest.mark.xdist_group("memory")]
+pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
+
+__all__ = ["bench", "programs"]
 
 _NEEDS = {
     "miner": ("command:xmrig",),
@@ -31,29 +32,6 @@ _NEEDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def programs() -> t.Iterator[Programs]:
-    built = Programs()
-    try:
-        built.build()
-        yield built
-    finally:
-        built.remove()
-
-
-@pytest.fixture
-def bench(programs: Programs) -> t.Iterator[Bench]:
-    # Not below pytest's own directory: this is where attackers' files lie.
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-techniques-", dir="/tmp"))
-    scratch.chmod(0o755)
-    used = Bench(programs, scratch)
-    try:
-        yield used
-    finally:
-        used.close()
-        shutil.rmtree(scratch)
-
-
 @pytest.mark.parametrize(
     "technique",
     [pytest.param(row, id=row.name, marks=[pytest.mark.requires(*_NEEDS.get(row.name, ()))]) for row in TECHNIQUES],
@@ -62,6 +40,14 @@ def test_a_technique_is_found_as_what_it_is(technique: Technique, bench: Bench) 
     started: Started = getattr(starters, technique.name)(bench)
     result = _memory.scan(*started.tree)
     _is_found(technique, started, result)
+
+
+def test_a_program_in_memory_is_found_in_a_container(docker_engine: Engine, programs: Programs) -> None:
+    inside = {"run": programs / "memory_file-static", "wait": programs / "wait-static"}
+    with containers.container(docker_engine, inside, "/run", "data", "/wait", "wait") as (container, pid):
+        result = _memory.scan(pid)
+        _is_found(next(row for row in TECHNIQUES if row.name == "memfd_program"), Started(pid, {}, (pid,)), result)
+        assert result["detections"][0]["evidences"][0]["container"] == {"uid": container}
 
 
 def _is_found(technique: Technique, started: Started, result: dict[str, t.Any]) -> None:

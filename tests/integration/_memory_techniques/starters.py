@@ -15,12 +15,8 @@ import subprocess
 import threading
 import typing as t
 
+from tests.integration._memory_techniques import innocents
 from tests.integration._memory_techniques.bench import PYTHON, Bench, Started, wait_for
-
-if t.TYPE_CHECKING:
-    from tests.fleet.engine import Engine
-
-Start = t.Callable[[Bench], Started]
 
 # 127.0.0.1:4660 as code.S has it in an address.
 _PORT = b"\x02\x00\x12\x34"
@@ -224,23 +220,23 @@ def injected_code(bench: Bench) -> Started:
 
 
 def injected_into_node(bench: Bench) -> Started:
-    return _injected(bench, node(bench), "keep", "reverse")
+    return _injected(bench, innocents.node(bench), "keep", "reverse")
 
 
 def injected_into_java(bench: Bench) -> Started:
-    return _injected(bench, java(bench), "keep", "reverse")
+    return _injected(bench, innocents.java(bench), "keep", "reverse")
 
 
 def node_code_overwritten(bench: Bench) -> Started:
-    return _overwritten(bench, node(bench), "reverse")
+    return _overwritten(bench, innocents.node(bench), "reverse")
 
 
 def java_code_overwritten(bench: Bench) -> Started:
-    return _overwritten(bench, java(bench), "reverse")
+    return _overwritten(bench, innocents.java(bench), "reverse")
 
 
 def luajit_code_overwritten(bench: Bench) -> Started:
-    return _overwritten(bench, luajit(bench), "reverse")
+    return _overwritten(bench, innocents.luajit(bench), "reverse")
 
 
 def attached_tracer(bench: Bench) -> Started:
@@ -348,66 +344,6 @@ def memfd_in_namespaces(bench: Bench) -> Started:
     return Started(started.tree[-1], started.facts, started.tree)
 
 
-def memfd_in_container(bench: Bench, engine: Engine, image: str) -> Started:
-    name = f"bulwark-techniques-{os.getpid()}"
-    bench.resources.callback(engine, "rm", "--force", name, check=False)
-    arguments = ("--rm", "--detach", "--network=none", "--name", name, image)
-    engine("run", *arguments, "/memory_file", "data", "/wait", "wait")
-    pid = int(engine("inspect", "--format", "{{.State.Pid}}", name))
-    wait_for(lambda: _executable(pid).startswith("/memfd:"), "the program in the container")
-    return Started(pid, {"container": engine("inspect", "--format", "{{.Id}}", name)}, (pid,))
-
-
-# Programs that generate code
-
-
-def node(bench: Bench) -> Started:
-    script = """
-        const add = (a, b) => a + b;
-        let sum = 0;
-        for (let i = 0; i < 3e6; i++) sum = add(sum, i) % 1000003;
-        console.log("ready");
-        setTimeout(() => {}, 120000);
-    """
-    return bench.run(_program("node"), "-e", script)
-
-
-def java(bench: Bench) -> Started:
-    source = bench.scratch / "Busy.java"
-    source.write_text(
-        """
-        public class Busy {
-            static int add(int a, int b) { return (a + b) % 1000003; }
-            public static void main(String[] arguments) throws Exception {
-                int sum = 0;
-                for (int i = 0; i < 30000000; i++) sum = add(sum, i);
-                System.out.println("ready");
-                Thread.sleep(120000);
-            }
-        }
-        """,
-        encoding="utf-8",
-    )
-    return bench.run(_program("java"), "-Xmx128m", str(source))
-
-
-def luajit(bench: Bench) -> Started:
-    script = """
-        local function add(a, b) return (a + b) % 1000003 end
-        local sum = 0
-        for i = 1, 1e7 do sum = add(sum, i) end
-        print("ready")
-        io.stdout:flush()
-        io.read()
-    """
-    reading, writing = os.pipe()
-    bench.resources.callback(os.close, writing)
-    try:
-        return bench.run(_program("luajit"), "-e", script, stdin=reading)
-    finally:
-        os.close(reading)
-
-
 # What the starters share
 
 
@@ -500,12 +436,6 @@ def _mining(bench: Bench, *command: str) -> Started:
 def _resident(pid: int) -> int:
     pages = pathlib.Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGESIZE")
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    assert found is not None, name
-    return os.path.realpath(found)
 
 
 def _executable(pid: int) -> str:
