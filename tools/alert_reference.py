@@ -20,9 +20,11 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
 
 _PREFIX = "ansible_collections.bulwark.servers.docsite."
 _NAME = "alert_reference"
+_SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
 _HEAD = f"""\
 .. SPDX-License-Identifier: GPL-3.0-or-later
@@ -60,12 +62,14 @@ def main(arguments: list[str]) -> int:
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
     from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, simulations
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 
     simulated = {
         alert: "yes" if simulation.none is None else f"no. {simulation.none}"
         for alert, simulation in simulations.load().items()
     }
-    write(collection / "docs" / "docsite", page(catalogue.load(), simulated))
+    seen = list(subtypes.load().values())
+    write(collection / "docs" / "docsite", page(catalogue.load(), simulated) + "\n" + subtype_table(seen))
     return 0
 
 
@@ -83,8 +87,7 @@ def page(alerts: t.Iterable[Alert], simulated: t.Mapping[str, str]) -> str:
 
     simulated: for ids of alerts whether they can be simulated, and why not.
     """
-    severities = ("critical", "high", "medium", "low", "informational")
-    ordered = sorted(alerts, key=lambda alert: (alert.capability, severities.index(alert.severity), alert.id))
+    ordered = sorted(alerts, key=lambda alert: (alert.capability, -_SEVERITIES.index(alert.severity), alert.id))
     parts = [_HEAD]
     for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
         parts.append(_title(capability.replace("_", " ").capitalize(), "-"))
@@ -113,6 +116,26 @@ def entry(alert: Alert, simulated: str) -> str:
         "".join(f"- `{escape(address)} <{address}>`__\n" for address in alert.references),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def subtype_table(subtypes: t.Iterable[Subtype]) -> str:
+    """Return the section on what memory scans see: the gravest class first, in it the most severe first."""
+    classes = ("toolkit", "technique", "behavior")
+    ordered = sorted(subtypes, key=lambda one: (classes.index(one.kind), -_SEVERITIES.index(one.severity), one.id))
+    rows = [("subtype", "class", "severity", "ATT&CK", "what was seen")]
+    for one in ordered:
+        said = f"{escape(one.title)}. {_paragraphs(one.description).strip()}"
+        rows.append((f"``{one.id}``", one.kind, one.severity, ", ".join(one.attack), said))
+    lines = ["".join(f"   {'*' if not cell else ' '} - {text}\n" for cell, text in enumerate(row)) for row in rows]
+    return "\n".join(
+        [
+            f".. _{_PREFIX}{_NAME}.memory_scan_subtypes:\n",
+            _title("What memory scans see", "-"),
+            "A finding of a memory scan has one or more of these in its evidence. The gravest class is its alert.\n",
+            ".. list-table::\n   :header-rows: 1\n   :widths: 22 10 10 14 44\n",
+            "".join(lines),
+        ]
+    )
 
 
 def escape(text: str) -> str:

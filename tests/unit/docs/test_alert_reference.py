@@ -15,6 +15,8 @@ import docutils.nodes
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +74,16 @@ def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
         order = sorted(own, key=lambda alert: page.index(f":Id: ``{alert.id}``"))
         ranks = [severities.index(alert.severity) for alert in order]
         assert ranks == sorted(ranks)
+
+
+def test_the_table_has_every_subtype_of_memory_scans_in_its_own_words() -> None:
+    seen = list(subtypes.load().values())
+    hostile = Subtype("odd", "behavior", "low", ("T1620",), "A *title*_", "Some |bars| and ``text``_.")
+    table = alert_reference.subtype_table([*seen, hostile])
+    words = " ".join(parse(table).astext().split())
+    for one in (*seen, hostile):
+        assert table.count(f"``{one.id}``") == 1
+        assert f"{one.title}. {' '.join(one.description.split())}" in words
 
 
 @given(st.from_regex(r"[ -~]{1,60}", fullmatch=True).map(str.strip).filter(bool))
