@@ -11,6 +11,7 @@ import json
 import typing as t
 import zlib
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
@@ -36,6 +37,14 @@ class Subtype(t.NamedTuple):
 
 class Content:
     """subtypes: by id. engines, signatures: as their own modules read them."""
+
+    @classmethod
+    def packed(cls, text: str | None) -> Content:
+        """Return what the controller has packed; UsageError where it can't be that."""
+        try:
+            return cls(_payload.unpack(text or ""))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
     def __init__(self, packed: str) -> None:
         """packed: what plugin_utils/memory_scan/content.py makes; UsageError where it can't be that.

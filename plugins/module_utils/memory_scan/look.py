@@ -58,7 +58,7 @@ _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_scan_info. What can't be looked at is in the coverage with the reason."""
     settings = options.settings(params)
-    content = Content(params["_content"])
+    content = Content.packed(params["_content"])
     if settings.idle:
         yield_to_others()
     began = time.monotonic()
