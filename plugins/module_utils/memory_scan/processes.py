@@ -12,7 +12,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import details, procfs, status
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    details,
+    listing,
+    procfs,
+    status,
+    uncovered,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.details import Details
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PF_KTHREAD, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mounts import Mounts
@@ -27,25 +33,28 @@ ENDED_STATES = frozenset("XZ")
 
 
 class Collected(t.NamedTuple):
-    """processes: by pid. skipped: what is not among them, and why. mounts: for those who read these processes."""
+    """processes: by pid. skipped: what is not among them, and why. mounts, root: for those who read them further."""
 
     processes: dict[int, Process]
     skipped: list[tuple[str, str]]
     mounts: Mounts
+    root: str
 
 
 def collect(
     deadline: Deadline | None = None,
-    root: str = "/proc",
+    root: str | None = None,
     most: int = MOST_PROCESSES,
     chosen: t.Collection[int] | None = None,
 ) -> Collected:
     """Return the processes that there are, without those that end meanwhile. OSError where there is no /proc.
 
-    root: where proc(5) is mounted. chosen: only these pids, and those that they come from.
+    root: where proc(5) is mounted, if it isn't where it always is. chosen: only these pids, and those that they come
+    from.
     """
     skipped: list[tuple[str, str]] = []
     found: dict[int, Process] = {}
+    root = uncovered.root() if root is None else root
     collector = Collector(root)
     try:
         waiting = sorted(collector.pids() if chosen is None else chosen, reverse=True)
@@ -68,7 +77,7 @@ def collect(
                     waiting.append(process.parent)
     finally:
         collector.close()
-    return Collected(found, skipped, collector.mounts)
+    return Collected(found, skipped, collector.mounts, root)
 
 
 class Collector:
@@ -82,8 +91,9 @@ class Collector:
     def close(self) -> None:
         os.close(self._root)
 
-    def pids(self) -> list[int]:
-        return [int(name) for name in os.listdir(self._root) if name.isdigit()]
+    def pids(self) -> set[int]:
+        """Return the pids that are listed, also those that only the kernel lists."""
+        return {int(name) for name in os.listdir(self._root) if name.isdigit()} | listing.by_system_call(self._root)
 
     def read(self, pid: int) -> Process | None:
         """Return a process; None where it has ended, or is a thread of another. OSError where it can't be read."""

@@ -79,4 +79,5 @@ class Host(t.Protocol):
 
 
 Check = t.Callable[[View, Host], t.Iterator[Sign]]
-HostCheck = t.Callable[[Host], t.Iterator[t.Tuple[str, Sign]]]
+# Of the whole host: yields signs, each with its subject; notes in the coverage what was not looked at.
+HostCheck = t.Callable[[Host, t.Callable[[str], None]], t.Iterator[t.Tuple[str, Sign]]]
