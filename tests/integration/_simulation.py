@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import options as rule_options
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look as events
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import options as event_options
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import look as memory
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import options as memory_options
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look as sign_ins
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import options as sign_in_options
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options, run
@@ -27,6 +29,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import (
     simulation_results,
     simulations,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as memory_content
 
 from tests.support import audit
 
@@ -89,13 +92,19 @@ class Stage:
 
     def simulate(self, *alerts: str) -> dict[str, t.Any]:
         """Return what the module says."""
+        return self._run([found.steps for found in simulations.chosen(alerts or None) if found.none is None])
+
+    def end(self) -> None:
+        """End what stays."""
+        self._run([])
+
+    def _run(self, steps: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
         params = {name: fields.get("default") for name, fields in options.spec().items()}
-        steps = [found.steps for found in simulations.chosen(alerts or None) if found.none is None]
         places = {"state_dir": str(self.state), "jit_state_dir": str(self.state)}
         return run.run({**params, **places, "confirm": True, "_simulations": steps}, False)
 
-    def look(self, since: float) -> list[dict[str, t.Any]]:
-        """Return the findings of all that reads logs."""
+    def look(self, since: float, staying: t.Sequence[int] = ()) -> list[dict[str, t.Any]]:
+        """Return the findings of all that reads logs, and of the memory of the processes that stay."""
         self.daemon.settle()
         shared = {"_content": self.content, "since": since, "state_dir": str(self.state), "max_findings": 100_000}
         event_params = {name: fields.get("default") for name, fields in event_options.look_spec().items()}
@@ -105,6 +114,10 @@ class Stage:
             events.look({**event_params, **shared, "paths": [log]}, False),
             sign_ins.look({**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False),
         ]
+        if staying:
+            memory_params = {name: fields.get("default") for name, fields in memory_options.info_spec().items()}
+            about = {"pids": staying, "_content": memory_content.load(), "state_dir": str(self.state)}
+            seen.append(memory.look({**memory_params, **about}, False))
         found = [detection for result in seen for detection in result["detections"]]
         host = ocsf.Host.from_vars({"inventory_hostname": "stage"})
         return ocsf.findings(found, catalogue.load(), host, time.time())
@@ -112,5 +125,9 @@ class Stage:
     def outcomes(self, *alerts: str) -> list[simulation_results.Outcome]:
         """Simulate, look, and return the matrix."""
         simulated = self.simulate(*alerts)
-        found = self.look(simulated["started"])
+        try:
+            staying = [pid for entry in simulated["simulations"] for pid in entry["staying"]]
+            found = self.look(simulated["started"], staying)
+        finally:
+            self.end()
         return simulation_results.outcomes(simulations.chosen(alerts or None), simulated["simulations"], found)

@@ -398,6 +398,9 @@ def test_the_scan_itself_ends_with_what_was_found_and_where_the_report_is(
         "file_integrity_baseline": f"test-{os.getpid()}",
         "file_integrity_default_watches": False,
         "file_integrity_watches": [{"name": "watched", "paths": [str(watched)], "category": "program"}],
+        # Nothing else of this machine is looked into.
+        "memory_scan_pids": [os.getpid()],
+        "memory_scan_state_dir": str(tmp_path / "memory"),
     }
 
     def scan(**more: str) -> list[str]:
