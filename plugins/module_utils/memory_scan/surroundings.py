@@ -1,0 +1,199 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the checks of a process's identity ask the host's file system."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import places, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
+
+_KEY = "surroundings"
+_MOST_MOUNTINFO = 1 << 22
+_DPKG = b"/var/lib/dpkg"
+# Where other package managers note what they have installed.
+_DATABASES = (
+    b"/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    b"/var/lib/rpm/rpmdb.sqlite",
+    b"/var/lib/rpm/Packages",
+    b"/var/lib/rpm/Packages.db",
+    b"/usr/lib/sysimage/rpm/Packages.db",
+    b"/lib/apk/db/installed",
+    b"/usr/lib/apk/db/installed",
+    b"/var/lib/pacman/local",
+)
+# Programs that become root and then run another one in their own place, so that nothing in between is left of them.
+_DOAS = (b"/usr/bin/doas", b"/usr/local/bin/doas", b"/run/wrappers/bin/doas")
+_WAYS = (
+    *_DOAS,
+    b"/usr/bin/pkexec",
+    b"/usr/bin/sudo",
+    b"/usr/bin/sudo-rs",
+    b"/usr/lib/dbus-1.0/dbus-daemon-launch-helper",
+    b"/usr/libexec/dbus-1/dbus-daemon-launch-helper",
+    b"/usr/libexec/dbus-daemon-launch-helper",
+    b"/usr/lib/xorg/Xorg.wrap",
+    b"/usr/libexec/Xorg.wrap",
+    b"/run/wrappers/bin/sudo",
+    b"/run/wrappers/bin/pkexec",
+)
+
+
+class UnknownError(Exception):
+    """What is at a path can't be asked: who keeps it may never answer. The text says why."""
+
+
+class Surroundings:
+    """Of the process that looks: whatever is in another mount namespace has to be asked for by pid."""
+
+    def __init__(self) -> None:
+        self.mount_namespace = _namespace("mnt")
+        self.user_namespace = _namespace("user")
+        # Where the system itself is in memory (live systems, hosts without a disk), that says nothing of a program.
+        self.system_devices = frozenset(
+            found.st_dev for found in map(_followed, (b"/", b"/usr", b"/usr/bin")) if found is not None
+        )
+        self._mounts: dict[int, dict[bytes, str]] = {}
+        self._set_user: dict[tuple[bytes, ...], bool] = {}
+
+    def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
+        """Return what is at a path, links not followed; None where nothing is.
+
+        pid: see it as that process does. Raises UnknownError where it is on a file system of another machine or of a
+        user's program, or the process's directory can't be looked into.
+        """
+        self._refuse_foreign(path, pid)
+        try:
+            current = os.open(b"/" if pid is None else b"/proc/%d/root" % pid, procfs.DIRECTORY)
+        except OSError as error:
+            raise UnknownError(_safe_fs.reason(error)) from error
+        names = [name for name in path.split(b"/") if name]
+        try:
+            for name in names[:-1]:
+                following = os.open(name, procfs.DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+                os.close(current)
+                current = following
+            return os.stat(names[-1], dir_fd=current, follow_symlinks=False) if names else os.fstat(current)
+        except OSError as error:
+            if error.errno in _safe_fs.GONE:
+                return None
+            raise UnknownError(_safe_fs.reason(error)) from error
+        finally:
+            os.close(current)
+
+    def same_file(self, path: bytes, device: int, inode: int) -> bool:
+        """Say whether a path of the host, where only root puts programs, leads to a file, links followed."""
+        found = _followed(path) if places.is_system(path) else None
+        return found is not None and (found.st_dev, found.st_ino) == (device, inode)
+
+    def program(self, path: bytes) -> bytes | None:
+        """Return what a path of the host, where only package managers put programs, leads to; None for scripts."""
+        if not places.is_packaged(path):
+            return None
+        path = os.path.realpath(path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        try:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return path if regular and os.pread(descriptor, 4, 0) == b"\x7fELF" else None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def installed_since(self, owner: str, when: float) -> bool:
+        """Say whether a package was installed, or another version of it, after a time.
+
+        owner: its name and version. dpkg writes a file for each package when it has unpacked it; of others only the
+        time is known when anything was installed.
+        """
+        name = os.fsencode(owner.partition(" ")[0])
+        listed = _DPKG + b"/info/"
+        try:
+            lists = [each for each in os.listdir(listed) if each == name + b".list" or _is_list_of(each, name)]
+        except OSError:
+            lists = []
+        if lists:
+            return any(_changed(listed + each) >= when for each in lists)
+        return any(_changed(path) >= when for path in _DATABASES)
+
+    def packages_changed_since(self, when: float) -> bool:
+        """Say whether any package was installed, removed or upgraded after a time."""
+        return any(_changed(path) >= when for path in (_DPKG + b"/status", *_DATABASES))
+
+    def ways_to_root(self) -> bool:
+        """Say whether there is a program by which users become root without a trace in the tree of processes."""
+        return self._any_set_user(_WAYS)
+
+    def has_doas(self) -> bool:
+        """Say whether there is doas(1), which never leaves such a trace."""
+        return self._any_set_user(_DOAS)
+
+    def _any_set_user(self, paths: tuple[bytes, ...]) -> bool:
+        if paths not in self._set_user:
+            found = [_followed(path) for path in paths]
+            self._set_user[paths] = any(
+                one is not None and one.st_uid == 0 and bool(one.st_mode & stat.S_ISUID) for one in found
+            )
+        return self._set_user[paths]
+
+    def _refuse_foreign(self, path: bytes, pid: int | None) -> None:
+        mounts = self._mounts_of(pid)
+        point = path
+        while point not in mounts and point != b"/":
+            point = posixpath.dirname(point) or b"/"
+        kind = mounts.get(point, "")
+        # Whoever mounts a FUSE file system says what it calls itself.
+        if not kind or _safe_fs.is_foreign(kind) or kind.startswith("fuse"):
+            raise UnknownError("what is there now is on a file system that isn't asked (%s)" % (kind or "unknown"))
+
+    def _mounts_of(self, pid: int | None) -> dict[bytes, str]:
+        key = pid or 0
+        if key not in self._mounts:
+            try:
+                directory = os.open(b"/proc/%d" % pid if pid else b"/proc/self", procfs.DIRECTORY)
+                try:
+                    text, _complete = procfs.whole(b"mountinfo", directory, _MOST_MOUNTINFO)
+                finally:
+                    os.close(directory)
+            except OSError as error:
+                raise UnknownError(_safe_fs.reason(error)) from error
+            self._mounts[key] = _safe_fs.parse_mounts(text)
+        return self._mounts[key]
+
+
+def of(host: Host) -> Surroundings:
+    """Return them, which are the same for a whole scan."""
+    found: Surroundings = host.remember(_KEY, Surroundings)
+    return found
+
+
+def _namespace(kind: str) -> int:
+    try:
+        return os.stat("/proc/self/ns/%s" % kind).st_ino
+    except OSError:
+        return 0
+
+
+def _followed(path: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _changed(path: bytes) -> float:
+    """Return when a file's status was changed: unlike its other times, nobody can set this one."""
+    found = _followed(path)
+    return found.st_ctime if found is not None else float("-inf")
+
+
+def _is_list_of(name: bytes, package: bytes) -> bool:
+    return name.endswith(b".list") and name.startswith(package + b":")
