@@ -17,12 +17,14 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import comparing, elf, facts, images
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.comparing import Run
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Range
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Pages, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
 
 # More places than that are as good as everything.
 _RUNS_LIMIT = 50_000
 _NAMED_LIMIT = 8
+# No file is larger; a header can say anything.
+_FILE_LIMIT = 1 << 63
 _PROBES = b"[uprobes-trampoline]"
 
 
@@ -75,7 +77,7 @@ def find(view: View, mapping: Mapping, file: File) -> Change | None:
         return None
     try:
         read = images.reader(descriptor)
-        return _described(view, mapping, file, read, _differing(view, mapping, file, read, pages.private))
+        return _described(mapping, file, read, pages, _differing(view, mapping, file, read, pages.private))
     finally:
         os.close(descriptor)
 
@@ -90,18 +92,18 @@ def _differing(view: View, mapping: Mapping, file: File, read: elf.Read, ranges:
         its = read(offset, len(memory))
         if memory == its:
             continue
-        runs = comparing.without(comparing.differences(memory, its, 0), relocated, width)
-        probes: list[Run] = []
+        runs = comparing.without(comparing.differences(memory, its, offset), relocated, width)
         others: list[Run] = []
         for run in runs:
-            (probes if _is_probe(view, machine, memory, its, run, address) else others).append(run)
+            here = Run(run.start - offset, run.end - offset)
+            is_probe = _is_probe(view, machine, memory, its, here, address)
+            (found.breakpoints if is_probe else others).append(run)
         changed = comparing.joined(others)
         for run in changed[:_NAMED_LIMIT]:
-            leads_to = comparing.target(machine, memory, run.start, address)
+            leads_to = comparing.target(machine, memory, run.start - offset, address)
             if leads_to is not None:
-                found.leads_to.setdefault(offset + run.start, leads_to)
-        found.breakpoints.extend(Run(offset + run.start, offset + run.end) for run in probes)
-        found.runs.extend(Run(offset + run.start, offset + run.end) for run in changed)
+                found.leads_to.setdefault(run.start, leads_to)
+        found.runs.extend(changed)
         if len(found.runs) > _RUNS_LIMIT:
             break
     return found
@@ -124,16 +126,15 @@ def _relocated(file: File, read: elf.Read) -> tuple[t.Sequence[int], int]:
     if dynamic.has_text_relocations:
         for relocation in elf.relocations(file.image, dynamic, read):
             offset = file.image.offset_of(relocation.address)
-            if offset is not None and any(start <= offset < end for start, end in file.code):
+            if offset is not None and offset < _FILE_LIMIT and any(start <= offset < end for start, end in file.code):
                 places.append(offset)
     return sorted(places), file.image.header.bits // 8
 
 
-def _described(view: View, mapping: Mapping, file: File, read: elf.Read, found: _Differing) -> Change | None:
+def _described(mapping: Mapping, file: File, read: elf.Read, pages: Pages, found: _Differing) -> Change | None:
     first = (found.runs or found.breakpoints)[:1]
     if not first:
         return None
-    pages = view.pages(mapping)
     address = first[0].start - mapping.offset + mapping.start
     return Change(
         mapping=mapping,

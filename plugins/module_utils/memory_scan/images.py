@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import typing as t
 
@@ -16,6 +17,9 @@ MEMORY_FILE = b"/memfd:"
 # The kernel's names for what it puts into processes itself; a program can't give one like these.
 KERNEL_CODE = (b"[vdso]", b"[vsyscall]", b"[uprobes]", b"[uprobes-trampoline]", b"[vectors]", b"[sigpage]")
 _MAGIC = 8
+_PIECE = 1 << 20
+# Of libraries that are told of.
+_HASHED_LIMIT = 1 << 26
 
 
 class File(t.NamedTuple):
@@ -79,6 +83,22 @@ def bias(image: elf.Image, mapping: Mapping) -> int | None:
     """Return how far from its virtual addresses an image was loaded, by one of its mappings."""
     segment = image.segment_at(mapping.offset, PAGE)
     return None if segment is None else mapping.start - mapping.offset - segment.address + segment.offset
+
+
+def sha256(descriptor: int) -> str | None:
+    """Return the hash of an open file; None of one that is too large, or can't be read."""
+    digest = hashlib.sha256()
+    place = 0
+    try:
+        while place <= _HASHED_LIMIT:
+            data = os.pread(descriptor, _PIECE, place)
+            if not data:
+                return digest.hexdigest()
+            digest.update(data)
+            place += len(data)
+    except OSError:
+        pass
+    return None
 
 
 def is_executable(view: View, mapping: Mapping) -> bool:

@@ -15,8 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 _CODES = {32: "I", 64: "Q"}
 
 
-def leading_to(data: bytes, bits: int, order: str, places: t.Sequence[Range]) -> t.Iterator[tuple[int, int]]:
-    """Yield (offset, address) of the words in ``data`` that are addresses within places.
+def leading_to(data: bytes, bits: int, order: str, places: t.Sequence[Range]) -> t.Iterator[tuple[int, int, int]]:
+    """Yield (offset, address, number of the place) of the words in ``data`` that are addresses within places.
 
     places: in order, and apart. data: begins where a word does; what is left at its end is no word.
     """
@@ -31,8 +31,9 @@ def leading_to(data: bytes, bits: int, order: str, places: t.Sequence[Range]) ->
     # Of millions of words nearly all lie outside: the one comparison that is made of each has to be a cheap one.
     near = {word for word in words if first <= word < last}
     starts = [place.start for place in places]
-    hits = {word for word in near if word < places[bisect.bisect_right(starts, word) - 1].end}
+    numbers = {word: bisect.bisect_right(starts, word) - 1 for word in near}
+    hits = {word: number for word, number in numbers.items() if word < places[number].end}
     if hits:
         for index, word in enumerate(words):
             if word in hits:
-                yield index * size, word
+                yield index * size, word, hits[word]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -13,8 +14,11 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import details, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mounts import Mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 PATH = b"/etc/ld.so.preload"
@@ -50,6 +54,62 @@ def check(host: Host, path: bytes = PATH) -> t.Iterator[tuple[str, Sign]]:
         for descriptor in (shown, real):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def of_namespace(host: Host, process: Process) -> frozenset[bytes]:
+    """Return the names, without directories, that such a file of the process's own mount namespace lists.
+
+    Nothing where it shares ours, or sees the same file: what that lists is told once, of the host. The names say
+    nothing of the process unless it has loaded them.
+    """
+    own: int = host.remember(("preload_file", "own"), lambda: os.stat("/proc/self/ns/mnt").st_ino)
+    namespace = process.namespaces.get("mnt", own)
+    if namespace == own:
+        return frozenset()
+    key = ("preload_file", namespace)
+    names: frozenset[bytes] = host.remember(
+        key, lambda: frozenset(os.path.basename(one) for one in _elsewhere(process))
+    )
+    return names
+
+
+def _elsewhere(process: Process) -> list[bytes]:
+    """Return what is listed below the root of a process.
+
+    No link is followed, which would lead out of it, and no file system is asked that may never answer.
+    """
+    with contextlib.ExitStack() as opened:
+
+        def taken(descriptor: int) -> int:
+            opened.callback(os.close, descriptor)
+            return descriptor
+
+        try:
+            own = taken(os.open(b"/proc/%d" % process.pid, procfs.DIRECTORY))
+            known = Mounts()
+            opened.callback(known.close)
+            known.add(process.namespaces["mnt"], own)
+            place = taken(os.open(b"root", procfs.DIRECTORY, dir_fd=own))
+            for name in PATH.strip(b"/").split(b"/"):
+                if details.not_asked(known.of_open(place)) is not None:
+                    return []
+                place = taken(_safe_fs.pin(name, place))
+            if details.not_asked(known.of_open(place)) is not None:
+                return []
+            status = os.fstat(place)
+            if not stat.S_ISREG(status.st_mode) or _is_own(status):
+                return []
+            return _names(taken(os.open(_safe_fs.pinned_path(place), _FLAGS)))
+        except OSError:
+            return []
+
+
+def _is_own(status: os.stat_result) -> bool:
+    try:
+        own = os.stat(PATH)
+    except OSError:
+        return False
+    return (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino)
 
 
 def _is_there(path: bytes) -> bool:

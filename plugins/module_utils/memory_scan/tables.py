@@ -19,6 +19,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 _LIMIT = 8
+# The loader keeps addresses of arguments and of what it allocated. That these can be executed is told already.
+_OF_DATA = (b"[stack]", b"[heap]")
 # Of a browser's or a compiler's libraries, 12 MB each; all that one process has.
 _BYTES_LIMIT = 1 << 27
 
@@ -57,8 +59,8 @@ def _targets(view: View, host: Host) -> list[Mapping]:
     for mapping in view.maps:
         if mapping.executable and not mapping.shared and mapping.anonymous:
             # Variables that follow a file's are executable with the stack, and tables may lead to them.
-            variables = stack and (mapping.path == b"[heap]" or (before is not None and before.end == mapping.start))
-            if mapping.path not in images.KERNEL_CODE and not variables:
+            variables = stack and before is not None and before.end == mapping.start
+            if mapping.path not in images.KERNEL_CODE and mapping.path not in _OF_DATA and not variables:
                 found.append(mapping)
         elif mapping.executable and (mapping.path.startswith(images.MEMORY_FILE) or _is_gone(view, host, mapping)):
             found.append(mapping)
@@ -111,9 +113,8 @@ def _led_astray(view: View, file: File, table: Range, targets: t.Sequence[Mappin
         written = facts.clipped(view.pages(mapping).private, table.start, table.end)
         for address, data in facts.pieces(view, written):
             # A table begins where a word does; its part within a page, too.
-            for offset, leads_to in pointers.leading_to(data, header.bits, header.order, places):
-                target = next(one for one in targets if one.start <= leads_to < one.end)
-                yield _Entry(mapping, address + offset, target, leads_to)
+            for offset, leads_to, number in pointers.leading_to(data, header.bits, header.order, places):
+                yield _Entry(mapping, address + offset, targets[number], leads_to)
 
 
 def _sign(view: View, found: t.Sequence[_Entry]) -> Sign:

@@ -15,24 +15,28 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     changes,
     facts,
     images,
+    shellcode,
     tables,
     tracers,
     vdso,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.changes import Change
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Bit of SIGTRAP, which a breakpoint raises.
 _SIGTRAP = 1 << 4
 _PROBES = b"[uprobes]"
 _MEMORY_LIMIT = 8
+_SEARCHED_LIMIT = 4 << 20
+# What data looks like by chance.
+_HARMLESS = ("position", "sled", "elf_finder")
 # What starts files that runtimes map executable although they are no ELF files: programs for Windows and .NET, archives
 # of HotSpot's classes, and the mark that perf(1) looks for of a runtime that writes down what it compiles.
 _FOREIGN = (b"MZ", b"\xa2\xba\x0b\xf0", b"\xa8\xba\x0b\xf0", b"DTiJ", b"JiTD")
-# Where pages are larger, files are mapped in steps of this.
-_LARGEST_PAGE = 65_536
+# Files are mapped in steps of it: there is more of them in memory than a segment has.
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 def check(view: View, host: Host) -> t.Iterator[Sign]:
@@ -42,7 +46,8 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
         if not stat.S_ISREG(file.status.st_mode):
             continue
         change = None if mapping.shared else changes.find(view, mapping, file)
-        if change is not None:
+        # Who traces it is told already, and sets breakpoints.
+        if change is not None and (change.number or not view.process.tracer):
             found.setdefault(_subtype(view, host, change), []).append(change)
     for subtype, several in found.items():
         yield _sign(view, subtype, several)
@@ -82,7 +87,10 @@ def _may_be_code(view: View, mapping: Mapping, libraries: t.Container[int]) -> b
 def _is_inside(mapping: Mapping, file: File) -> bool:
     """Say whether a mapping holds nothing but code: a page at the edge of it may belong to data, too."""
     end = mapping.offset + mapping.size
-    return any(-(-start // PAGE) * PAGE <= mapping.offset and end <= last // PAGE * PAGE for start, last in file.code)
+    return any(
+        -(-start // _PAGE_SIZE) * _PAGE_SIZE <= mapping.offset and end <= last // _PAGE_SIZE * _PAGE_SIZE
+        for start, last in file.code
+    )
 
 
 def _subtype(view: View, host: Host, change: Change) -> str:
@@ -146,7 +154,7 @@ def _of_breakpoints(view: View) -> str | None:
     """Return how grave breakpoints are: a program that handles them itself diverts its functions by them."""
     process = view.process
     probed = any(mapping.path == _PROBES for mapping in view.maps)
-    return "low" if process.caught & _SIGTRAP and not process.tracer and not probed else None
+    return "low" if process.caught & _SIGTRAP and not probed else None
 
 
 def _first_place(view: View, change: Change) -> str:
@@ -239,19 +247,50 @@ def _everything_is_executable(view: View) -> bool:
     return any(mapping.path == b"[stack]" and mapping.executable for mapping in view.maps)
 
 
+def _shellcode(view: View, host: Host, mapping: Mapping) -> tuple[str, int] | None:
+    """Return what shellcode is in a mapping, and its offset there; None where there is none."""
+    machine = _machine(view, host)
+    read = 0
+    for address, data in facts.pieces(view, view.pages(mapping).present, shellcode.OVERLAP):
+        hits = [hit for hit in shellcode.find(data, address, machine) if hit.kind not in _HARMLESS]
+        if hits:
+            gravest = shellcode.gravest(hits)
+            return "%s (%s)" % (gravest.kind, gravest.name), address + gravest.offset - mapping.start
+        read += len(data)
+        if read >= _SEARCHED_LIMIT:
+            view.skip("a file of data is mapped as code, and only its first %d bytes were searched" % read)
+            break
+    return None
+
+
+def _machine(view: View, host: Host) -> int:
+    """Return for which machine the process's code is, by its executable."""
+    for mapping in view.maps:
+        if images.is_executable(view, mapping):
+            file = images.look_at(view, host, mapping)
+            if file is not None and file.image is not None:
+                return file.image.header.machine
+    return 0
+
+
 def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | None:
     if not stat.S_ISREG(file.status.st_mode):
         return None
     if file.image is None:
+        # That it is writable, too, says more, and is told already.
+        if mapping.writable:
+            return None
+        hit = None if file.magic.startswith(_FOREIGN) else _shellcode(view, host, mapping)
+        if hit is not None:
+            detail = "%s is no ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
+            memory = facts.describe(view, mapping, signature=hit[0], offset=hit[1])
+            return Sign("shellcode_in_data", detail, (memory,))
         severity = "informational" if file.magic.startswith(_FOREIGN) or host.owner(mapping.path) else None
         detail = "%s is no ELF file, and mapped as code" % _named(mapping)
         return Sign("data_mapped_as_code", detail, (facts.describe(view, mapping),), severity)
     end = mapping.offset + mapping.size
     for start, last in file.code:
-        if (
-            start // _LARGEST_PAGE * _LARGEST_PAGE <= mapping.offset
-            and end <= -(-last // _LARGEST_PAGE) * _LARGEST_PAGE
-        ):
+        if start // _PAGE_SIZE * _PAGE_SIZE <= mapping.offset and end <= -(-last // _PAGE_SIZE) * _PAGE_SIZE:
             return None
     detail = "a part of %s is mapped as code that holds none" % _named(mapping)
     return Sign("code_outside_segments", detail, (facts.describe(view, mapping),))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -45,15 +46,20 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     traced = _traced(view, host)
     if traced is not None:
         yield traced
-    named = _named(view.process)
+    process = view.process
+    named = _named(process)
+    listed = preload_file.of_namespace(host, process)
     found: dict[tuple[str, str | None], list[Mapping]] = {}
     for mapping in libraries.mapped(view):
-        preloaded = bool(named) and os.path.basename(mapping.path) in named
+        name = os.path.basename(mapping.path)
+        preloaded = name in named or name in listed
         if not preloaded and not mapping.deleted and mapping.path.startswith(_SYSTEM):
             continue
         file = images.look_at(view, host, mapping)
         judged = None if file is None or file.image is None else _judged(view, host, mapping, file, preloaded)
         if judged is not None:
+            if judged[0] == "library_preloaded_unpackaged" and name in listed:
+                judged = ("library_preloaded", "medium")
             found.setdefault(judged, []).append(mapping)
     for (subtype, severity), mappings in found.items():
         yield _sign(view, subtype, severity, mappings)
@@ -131,9 +137,24 @@ def _sign(view: View, subtype: str, severity: str | None, mappings: t.Sequence[M
     if len(mappings) > 1:
         detail += ", and %d more like it" % (len(mappings) - 1)
     memory = tuple(facts.describe(view, mapping) for mapping in mappings[:_LIMIT])
-    process = view.process
-    variables = {printable(name): printable(value) for name, value in process.environment.items()}
-    return Sign(subtype, detail, memory, severity, {"loader_environment": variables} if variables else {})
+    data: dict[str, t.Any] = {"files": [_file(view, mapping) for mapping in mappings[:_LIMIT]]}
+    if view.process.environment:
+        data["loader_environment"] = {printable(name): printable(it) for name, it in view.process.environment.items()}
+    return Sign(subtype, detail, memory, severity, data)
+
+
+def _file(view: View, mapping: Mapping) -> dict[str, t.Any]:
+    """Return what tells a file from others, as evidence."""
+    shown: dict[str, t.Any] = {"path": _shown(mapping)}
+    descriptor = view.open_mapped(mapping)
+    if descriptor is not None:
+        try:
+            status = os.fstat(descriptor)
+            shown.update(size=status.st_size, owner=status.st_uid, mode="%04o" % stat.S_IMODE(status.st_mode))
+            shown["sha256"] = images.sha256(descriptor)
+        finally:
+            os.close(descriptor)
+    return shown
 
 
 def _shown(mapping: Mapping) -> str:
