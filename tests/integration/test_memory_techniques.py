@@ -50,6 +50,16 @@ def test_a_program_in_memory_is_found_in_a_container(docker_engine: Engine, prog
         assert result["detections"][0]["evidences"][0]["container"] == {"uid": container}
 
 
+def test_a_process_that_a_mount_hides_is_found(bench: Bench) -> None:
+    """Look at a pid namespace as if it were the host, since only a look at all can find what isn't there."""
+    started = starters.hidden_process(bench)
+    result = _memory.scan(prefix=started.prefix)
+    ((detection, sign),) = zip(result["detections"], _memory.signs(result), strict=True)
+    assert (detection["alert"], sign["subtype"]) == ("fileless_attack_technique", "process_covered")
+    assert detection["subject"] == bench.programs / "wait"
+    assert sign["facts"]["pid"] == started.pid
+
+
 def _is_found(technique: Technique, started: Started, result: dict[str, t.Any]) -> None:
     assert _memory.skipped(result) == []
     seen = _memory.signs(result)

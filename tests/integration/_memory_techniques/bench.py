@@ -25,6 +25,7 @@ _PROGRAMS: t.Mapping[str, tuple[str, tuple[str, ...]]] = {
     "changed": ("changed.c", ("-Wl,-z,lazy,-z,norelro",)),
     "inject": ("inject.c", ()),
     "leash": ("leash.c", ()),
+    "leave": ("leave.c", ()),
     "library.so": ("library.c", ("-shared", "-nostdlib", "-fPIC", "-Wl,-Bsymbolic")),
     "loaded": ("loaded.c", ()),
     "memory_file": ("memory_file.c", ()),
@@ -33,10 +34,12 @@ _PROGRAMS: t.Mapping[str, tuple[str, tuple[str, ...]]] = {
     "place-execstack": ("place.c", ("-z", "execstack")),
     "privilege": ("privilege.c", ()),
     "reflective": ("reflective.c", ()),
+    "thread": ("thread.c", ("-pthread",)),
     "wait": ("wait.c", ()),
     "wait-static": ("wait.c", ("-static",)),
+    "wiping.so": ("wiping.c", ("-shared", "-nostdlib", "-fPIC")),
 }
-_CODE = ("wait", "sleep", "reverse", "bind", "decoder", "hunter", "egg")
+_CODE = ("wait", "sleep", "reverse", "bind", "decoder", "hunter", "egg", "leave")
 _START_SECONDS = 30
 PYTHON = "/usr/bin/python3"
 

