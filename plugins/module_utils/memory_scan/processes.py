@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
@@ -28,6 +29,7 @@ MOST_PROCESSES = 65_536
 _MOST_STATUS = 1 << 20  # 65,536 supplementary groups take 720 kB
 _MOST_THREADS = 4096
 _TRIES = 3
+_PAUSE = 0.001
 # States of which there is nothing left but the exit code.
 ENDED_STATES = frozenset("XZ")
 
@@ -114,8 +116,9 @@ class Collector:
         for _try in range(_TRIES):
             first = read_stat(directory)
             process = self._read(pid, directory, first)
-            if process is None or read_stat(directory).image == first.image:
+            if process is None or (_is_settled(first) and read_stat(directory).image == first.image):
                 return process
+            time.sleep(_PAUSE)
         if process is None:
             return None
         reason = "it began to run other programs while it was read, %d times" % _TRIES
@@ -174,6 +177,11 @@ class Collector:
             unreadable=unreadable,
             caught=here.caught,
         )
+
+
+def _is_settled(numbers: Stat) -> bool:
+    """Say whether it runs a program, and not one that is only being loaded: of that, the beginning is not known yet."""
+    return bool(numbers.image[0] or numbers.state in ENDED_STATES or numbers.flags & PF_KTHREAD)
 
 
 def read_stat(directory: int) -> Stat:

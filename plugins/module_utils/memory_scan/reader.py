@@ -117,9 +117,9 @@ class ProcessView(View):
             try:
                 self._open_directory()
             except OSError as error:
-                if error.errno in details.ENDED:
-                    raise GoneError from error
-                raise
+                if error.errno not in details.ENDED:
+                    self.skip(_safe_fs.reason(error))
+                raise GoneError from error
         return self._open["directory"]
 
     def _open_directory(self) -> None:
@@ -144,6 +144,8 @@ class ProcessView(View):
     def _runs_the_same(self, directory: int) -> bool:
         """Say whether it still runs the executable that it ran; that may have got another name or lost its own."""
         process = self._process
+        if process.is_kernel_thread:
+            return True
         try:
             if maps.unmarked(os.readlink(b"exe", dir_fd=directory))[0] == process.executable:
                 return True
@@ -167,14 +169,22 @@ class ProcessView(View):
             directory = self._directory()
             try:
                 self._open[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-                if processes.read_stat(directory).image != self._image:
-                    raise GoneError
+                self._check_image()
             except OSError as error:
                 if error.errno in details.ENDED:
                     raise GoneError from error
                 self._skipped.add("no " + name)
                 self.skip("its %s: %s" % (name, _safe_fs.reason(error)))
         return self._open.get(name)
+
+    def _check_image(self) -> None:
+        """Raise GoneError where it has begun to run another program, or the same one again."""
+        try:
+            image = processes.read_stat(self._directory()).image
+        except OSError as error:
+            raise GoneError from error
+        if image != self._image:
+            raise GoneError
 
     def _check(self) -> None:
         """Raise GoneError where the memory that was opened is no process's any more."""
@@ -217,8 +227,7 @@ class ProcessView(View):
                     raise GoneError from error
                 self.skip("its maps: %s" % _safe_fs.reason(error))
                 return []
-            if processes.read_stat(self._directory()).image != self._image:
-                raise GoneError
+            self._check_image()
             if not text:
                 # No program runs without: it is about to end.
                 raise GoneError
