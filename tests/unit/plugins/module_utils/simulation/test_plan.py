@@ -59,6 +59,26 @@ def test_a_program_lies_in_the_workspace_and_runs_below_its_parents() -> None:
         assert argument.encode() + b"\0" in parent
 
 
+def test_what_runs_from_memory_has_no_file_and_what_stays_is_not_waited_for() -> None:
+    found = plan(runs=[run(from_memory=True, stays=60, times=2), run(calls=[{"map": {}}])])
+    assert [file.path for file in found.files] == [f"{NAMES.workspace}/tool"]
+    first, second, third = found.steps
+    assert isinstance(first, planning.Started)
+    assert isinstance(third, planning.Started)
+    assert first == second
+    assert (first.path, first.arguments, first.stays) == (b"tool", (b"tool",), True)
+    assert first.content is not None
+    assert first.content[:4] == b"\x7fELF"
+    assert (third.content, third.stays) == (None, False)
+    assert found.stays
+    assert not plan(runs=[run()]).stays
+
+
+def test_a_text_that_a_program_holds_is_in_it() -> None:
+    found = plan(runs=[run(calls=[{"hold": {"string": "held by {account}"}}])])
+    assert b"held by bulwark-1\0" in found.files[0].content
+
+
 def test_programs_of_one_name_that_do_different_things_have_directories() -> None:
     calls = [{"create": {"path": "{workspace}/{number}"}}]
     found = plan(runs=[run(times=3, calls=calls)])

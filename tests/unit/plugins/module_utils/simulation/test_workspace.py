@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import workspace
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import File, Plan, SkippedError
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import File, Plan, SkippedError, Started
 
 NOTHING = Plan((), (), (), {}, {}, ())
 
@@ -56,6 +58,29 @@ def test_everything_is_noted_before_it_is_made_and_gone_at_the_end(
     assert left == []
     assert journal.read() == []
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_what_stays_is_kept_until_the_journal_is_read_again(journal: workspace.Journal, tmp_path: pathlib.Path) -> None:
+    base, other = tmp_path / "bulwark-simulation-1", tmp_path / "bulwark-simulation-2"
+    step = Started(b"tool", (b"tool",), "/", None, 1, stays=True)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        found = _process.stat(process.pid)
+        assert found is not None
+        with workspace.prepared(journal, str(base), NOTHING._replace(steps=(step,)), public=False) as left:
+            journal.keep([["process", str(process.pid), str(found.started)]])
+        with workspace.prepared(journal, str(other), NOTHING, public=False):
+            assert [path for _kind, path, _content in journal.read()] == [str(process.pid), str(base), str(other)]
+        assert left == []
+        assert base.exists()
+        assert not other.exists()
+        assert workspace.remove([["process", str(process.pid), str(found.started - 1)]]) == []
+        assert process.poll() is None
+        assert workspace.remove(journal.read()) == []
+        assert process.wait(10) == -9
+    assert not base.exists()
+    # A note of what never was does no harm.
+    assert workspace.remove([["process", str(process.pid), str(found.started)]]) == []
+    assert len(workspace.remove([["process", "x", "1"]])) == 1
 
 
 def test_it_is_removed_when_the_block_fails(journal: workspace.Journal, tmp_path: pathlib.Path) -> None:
