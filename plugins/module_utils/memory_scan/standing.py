@@ -128,7 +128,7 @@ def _there(process: Process, path: bytes, host: Host, around: Surroundings) -> S
         return Standing(PACKAGED, owner)
     status = process.status
     own = status is None or (status.user == 0 and not status.mode & (stat.S_IWGRP | stat.S_IWOTH))
-    return Standing(SYSTEM if own and places.is_system(path) else LOCAL)
+    return Standing(SYSTEM if own and (places.is_system(path) or places.is_made(path)) else LOCAL)
 
 
 def _deleted(process: Process, path: bytes, host: Host, around: Surroundings) -> Standing:

@@ -152,11 +152,9 @@ def _deleted(view: View, found: Standing) -> Sign | None:
             printable(found.owner or ""),
         )
         return Sign("executable_replaced", detail, severity="medium")
-    if found.kind == standing.REPLACED and not temporary and not places.is_hidden_system(path):
-        return Sign("executable_replaced", "another file is at %s now, with the same owner" % shown)
     if found.kind == standing.REPLACED:
-        detail = "its executable %s was deleted, and another file is there now" % shown
-        return Sign("deleted_executable", detail, severity="medium")
+        severity = "medium" if temporary or places.is_hidden_system(path) else None
+        return Sign("executable_replaced", "another file is at %s now, with the same owner" % shown, severity=severity)
     if found.kind == standing.REMOVED:
         return Sign("executable_removed", "its executable %s was deleted, packages were changed since" % shown)
     if _is_own(process) and not temporary:

@@ -150,6 +150,13 @@ def _is_adopted(process: Process, parent: Process) -> bool:
 
 
 def _is_same_program(process: Process, parent: Process) -> bool:
+    """Say whether a process is a copy of its parent, which may have left its rights after that.
+
+    Of interpreters, only those that run the same script; shells don't do this.
+    """
+    spoken = programs.language(process)
+    if spoken is not None and (spoken.name == "shell" or process.arguments != parent.arguments):
+        return False
     mine, other = process.status, parent.status
     if mine is None or other is None:
         return process.executable == parent.executable
