@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import typing as t
-import zlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
@@ -38,25 +34,17 @@ class Subtype(t.NamedTuple):
 class Content:
     """subtypes: by id. engines, signatures: as their own modules read them."""
 
-    @classmethod
-    def packed(cls, text: str | None) -> Content:
-        """Return what the controller has packed; UsageError where it can't be that."""
-        try:
-            return cls(_payload.unpack(text or ""))
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-
     def __init__(self, packed: str) -> None:
         """packed: what plugin_utils/memory_scan/content.py makes; UsageError where it can't be that.
 
         It is packed so that signatures aren't found in the arguments that the module itself was given.
         """
         try:
-            payload = json.loads(zlib.decompress(base64.b64decode(packed, validate=True)))
+            payload = _payload.unpack(packed)
             self.subtypes = {name: _subtype(name, given) for name, given in payload["subtypes"].items()}
             self.engines: t.Any = payload["engines"]
             self.signatures: t.Any = payload["signatures"]
-        except (AttributeError, KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError("_content: it is none that this collection compiles (%r)" % (error,)) from error
 
     def kind(self, sign: Sign) -> str:
