@@ -31,6 +31,7 @@ def _mark(highest: int) -> int:
 # One letter for each page: runs of the same can then be found without looking at each page in Python.
 _MARKS = bytes(_mark(highest) for highest in range(256))
 _RUN = re.compile(rb"p+|s+")
+_NOTHING = bytes((_NO_MARK,))
 
 # Categories of PAGEMAP_SCAN (linux/fs.h).
 PAGE_IS_FILE = 1 << 2
@@ -53,6 +54,10 @@ def regions(entries: bytes, start: int, page: int) -> t.Iterator[Region]:
     What is swapped out comes as one region for all of it, of the right size. An entry that is cut counts for nothing.
     """
     whole = entries[: len(entries) // ENTRY * ENTRY]
+    first = whole[:ENTRY]
+    if first[_HIGHEST].translate(_MARKS) == _NOTHING and whole == first * (len(whole) // ENTRY):
+        # Most of what is reserved and was never used is told by one comparison.
+        return
     marks = whole[_HIGHEST].translate(_MARKS)
     for found in _RUN.finditer(marks):
         of_file = PAGE_IS_FILE if marks[found.start()] == _FILE_MARK else 0
