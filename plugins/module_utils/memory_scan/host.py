@@ -38,7 +38,6 @@ class LinuxHost(Host):
         # Both clocks are read one after the other: a suspended host's time is in both.
         self._boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         self._remembered: dict[t.Hashable, t.Any] = {}
-        self._remembered: dict[t.Hashable, t.Any] = {}
         self.files = Files()
 
     @property
@@ -58,10 +57,10 @@ class LinuxHost(Host):
         return self._boot + process.started / self._ticks
 
     def sockets_of(self, process: Process) -> t.Sequence[Socket]:
-        return self.sockets.of(process)
+        return self.socket_table.of(process)
 
     @property
-    def sockets(self) -> sockets.Table:
+    def socket_table(self) -> sockets.Table:
         if self._sockets is None:
             self._sockets = sockets.read(self._processes)
         return self._sockets

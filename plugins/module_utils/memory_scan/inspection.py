@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
@@ -50,7 +51,8 @@ class Inspection:
 
     def take(self, process: Process) -> bool:
         """Look at a process; return False where it ended, or runs another program by now."""
-        view = ProcessView(process, self.budget, lambda reason: self._coverage.skip(_named(process), reason))
+        skip = functools.partial(self._coverage.skip, _named(process))
+        view = ProcessView(process, self.budget, skip, self._mounts)
         try:
             signs = self._signs(view)
             if signs:
@@ -70,9 +72,9 @@ class Inspection:
             view.skip("%s: %s" % (what, reason))
         found: list[Sign] = []
         for check in self._checks:
-            found.extend(self._tried(view, check.__module__, lambda check=check: check(view, self._host)))  # type: ignore[misc]
+            found.extend(self._tried(view, check.__module__, functools.partial(check, view, self._host)))
         for deep in self._deep:
-            found.extend(self._tried(view, deep.__module__, lambda deep=deep: deep(view, self._host, found)))  # type: ignore[misc]
+            found.extend(self._tried(view, deep.__module__, functools.partial(deep, view, self._host, tuple(found))))
         return found
 
     def _tried(self, view: ProcessView, name: str, check: t.Callable[[], t.Iterator[Sign]]) -> list[Sign]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import pwd
 import time
@@ -18,11 +19,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift, findings, options, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import (
     changed,
-    code,
     disguise,
     hidden,
     injected,
-    known,
     origin,
     privilege,
 )
@@ -30,7 +29,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.drift import Drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.inspection import Inspection
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.inspection import DeepCheck, Inspection
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
     DRIFT,
@@ -46,11 +45,9 @@ _CHECKS = (
     disguise.check,
     privilege.check,
     injected.check,
-    code.check,
     changed.check,
-    known.check,
 )
-_DEEP = (known.check_deep,)
+_DEEP: tuple[DeepCheck, ...] = ()
 _HOST_CHECKS = (hidden.check_host, injected.check_host, privilege.check_host)
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
@@ -58,7 +55,7 @@ _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_scan_info. What can't be looked at is in the coverage with the reason."""
     settings = options.settings(params)
-    content = Content.packed(params["_content"])
+    content = Content(params["_content"] or "")
     if settings.idle:
         yield_to_others()
     began = time.monotonic()
@@ -149,7 +146,7 @@ def _of_host(host: LinuxHost, coverage: ScopeCoverage) -> list[tuple[str, Sign]]
     for check in _HOST_CHECKS:
         name = check.__module__.rpartition(".")[2]
         try:
-            found.extend(check(host, lambda reason, name=name: coverage.skip(name, reason)))  # type: ignore[misc]
+            found.extend(check(host, functools.partial(coverage.skip, name)))
         except Exception as error:  # noqa: BLE001
             coverage.skip(name, "the check failed (%r); report this" % (error,))
         coverage.examined += 1

@@ -65,8 +65,11 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
         yield _sign(view, subtype, severity, mappings)
 
 
-def check_host(host: Host) -> t.Iterator[tuple[str, Sign]]:
-    """Yield what every program that starts is made to load."""
+def check_host(host: Host, skip: t.Callable[[str], None]) -> t.Iterator[tuple[str, Sign]]:
+    """Yield what every program that starts is made to load. skip: takes what could not be looked at."""
+    path = os.fsdecode(preload_file.PATH)
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        skip("%s can't be read; run as root (become: true, or sudo make scan)" % path)
     yield from preload_file.check(host)
 
 
