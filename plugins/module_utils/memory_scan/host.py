@@ -29,7 +29,7 @@ class LinuxHost(Host):
     def __init__(
         self, processes: t.Mapping[int, Process], content: Content, deadline: Deadline, settings: Settings
     ) -> None:
-        self.settings = settings
+        self._settings = settings
         self._processes = processes
         self._content = content
         self._deadline = deadline
@@ -47,6 +47,10 @@ class LinuxHost(Host):
     @property
     def content(self) -> Content:
         return self._content
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     @property
     def boot_time(self) -> float:

@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
     Sign,
     Socket,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Settings
 
 
 class GoneError(Exception):
@@ -57,6 +58,10 @@ class Host(t.Protocol):
     @property
     def content(self) -> t.Any:
         """Return the compiled content."""
+
+    @property
+    def settings(self) -> Settings:
+        """Return what the user asked for."""
 
     @property
     def boot_time(self) -> float:
