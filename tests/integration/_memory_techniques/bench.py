@@ -41,6 +41,8 @@ _PROGRAMS: t.Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 _CODE = ("wait", "sleep", "reverse", "bind", "decoder", "hunter", "egg", "leave")
 _START_SECONDS = 30
+# What the host has, and not what whoever runs the tests has put before it.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PYTHON = "/usr/bin/python3"
 
 
@@ -120,7 +122,7 @@ class Bench:
         process = subprocess.Popen(
             [self.programs / "leash", name if name is not None else program, *command],
             stdout=subprocess.PIPE if speaks else subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(environment or {})},
+            env={"PATH": _PATH, "LANG": "C.UTF-8", **(environment or {})},
             start_new_session=True,
             **options,
         )
@@ -185,8 +187,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait(timeout=30)
-    if process.stdout is not None:
-        process.stdout.close()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def descendants(pid: int) -> list[int]:

@@ -43,7 +43,7 @@ def shell_script(bench: Bench) -> Started:
 
 def pipeline(bench: Bench) -> Started:
     """Read data from a pipe, as filters do."""
-    script = "echo ready; sleep 1000 | python3 -c 'import sys; sys.stdin.read()' | perl -ne 'print' >/dev/null"
+    script = "echo ready; sleep 1000 | /usr/bin/python3 -c 'import sys; sys.stdin.read()' | perl -ne 'print' >/dev/null"
     return _settled(bench.run("/bin/bash", "-c", script), "/usr/bin/perl")
 
 
@@ -194,14 +194,15 @@ def regular_expression_of_git(bench: Bench) -> Started:
 
 def debugger(bench: Bench) -> Started:
     victim = bench.sleep()
-    # What it has to read makes it stay.
-    started = bench.run("/usr/bin/gdb", "--quiet", "--nx", "-p", str(victim.pid), stdin=subprocess.PIPE, speaks=False)
+    command = ("/usr/bin/gdb", "--quiet", "--nx", "-p", str(victim.pid))
+    # It waits for what to do.
+    started = bench.run(*command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, speaks=False)
     return _tracing(victim, started)
 
 
 def system_call_trace(bench: Bench) -> Started:
     victim = bench.sleep()
-    started = bench.run("/usr/bin/strace", "-f", "-o", "/dev/null", "-p", str(victim.pid), speaks=False)
+    started = bench.run("/usr/bin/strace", "-qfo", "/dev/null", "-p", str(victim.pid), speaks=False)
     return _tracing(victim, started)
 
 
