@@ -25,26 +25,29 @@ class Task(t.NamedTuple):
 class Language(t.NamedTuple):
     """commands: options after which the program comes. values: options that take the next argument.
 
-    letters: the same for options of one letter, which may stand together.
+    letters: the same for options of one letter, which may stand together. attached_letters: what follows them in the
+    same argument is their value.
     """
 
     name: str
     command_letters: bytes = b""
     value_letters: bytes = b""
+    attached_letters: bytes = b""
     commands: frozenset[bytes] = frozenset()
     values: frozenset[bytes] = frozenset()
 
 
-_SHELL = Language("shell", b"c", b"oO", values=frozenset((b"--rcfile", b"--init-file")))
-_PYTHON = Language("python", b"cm", b"WX", values=frozenset((b"--check-hash-based-pycs",)))
-_PERL = Language("perl", b"eE")
-_RUBY = Language("ruby", b"e", b"rIC")
+_SHELL = Language("shell", b"c", b"oO", b"", values=frozenset((b"--rcfile", b"--init-file")))
+_PYTHON = Language("python", b"cm", b"WX", b"", values=frozenset((b"--check-hash-based-pycs",)))
+_PERL = Language("perl", b"eE", b"I", b"MmDiFCxV")
+_RUBY = Language("ruby", b"e", b"rIC", b"EFKTWix0")
 _NODE = Language(
     "node",
     b"ep",
-    b"r",
+    b"rC",
+    b"",
     frozenset((b"--eval", b"--print", b"--test", b"inspect")),
-    frozenset((b"--require", b"--import", b"--loader", b"--experimental-loader", b"-C", b"--conditions")),
+    frozenset((b"--require", b"--import", b"--loader", b"--experimental-loader", b"--conditions")),
 )
 _PHP = Language("php", b"rSaBRE", b"cdz")
 _LUA = Language("lua", b"e", b"l")
@@ -60,8 +63,6 @@ _LANGUAGES = (
     (re.compile(rb"lua(?:jit)?[\d.-]*(?:beta\d)?|texlua"), _LUA),
     (re.compile(rb"(?:tclsh|expect|wish)[\d.]*"), _TCL),
 )
-# Letters that take the rest of their argument, so that what follows in it is no option.
-_SWALLOWING = re.compile(rb"-[A-Za-z]*?[IMmCDiFlTVxW]")
 # With these, too, one can do anything.
 _VERSATILE = re.compile(rb"nc(?:\.\w+)?|ncat|socat|[mg]?awk|gdb|openssl|screen|tmux|cat|dd|xxd|sleep|tail|yes")
 _LOADER = re.compile(rb"ld(?:64|-linux[\w-]*|-musl-[\w-]+|-\d[\d.]*|-[\w-]+)?\.so(?:\.\d)?")
@@ -180,16 +181,19 @@ def _letters(spoken: Language, one: bytes, rest: list[bytes]) -> Task | None:
     if spoken.name == "shell" and b"s" in letters and b"c" not in letters:
         return Task(INPUT)
     if spoken.name == "php" and letters[:1] in (b"f", b"F"):
-        script = letters[1:] or (rest[0] if rest else b"")
-        return Task(SCRIPT, script)
-    if spoken.name != "shell":
-        swallowed = _SWALLOWING.match(one)
-        if swallowed and swallowed.end() < len(one) and not set(swallowed.group()[1:-1]) & set(spoken.command_letters):
-            return None
-    if set(letters) & set(spoken.command_letters):
-        return Task(COMMAND)
-    if letters and letters[-1:] in spoken.value_letters and rest:
-        rest.pop(0)
+        return Task(SCRIPT, letters[1:] or (rest[0] if rest else b""))
+    for place in range(len(letters)):
+        letter = letters[place : place + 1]
+        if letter in spoken.command_letters:
+            return Task(COMMAND)
+        if letter in spoken.value_letters:
+            if place + 1 == len(letters) and rest:
+                rest.pop(0)
+            # Shells go on after it: "-oe pipefail".
+            if spoken.name != "shell":
+                break
+        elif letter in spoken.attached_letters:
+            break
     return None
 
 

@@ -173,10 +173,11 @@ ROWS: dict[str, Row] = {
         process("/usr/bin/bash", "bash", parent=15, files=_PIPES), _behavior("interpreter_from_pipe")
     ),
     "pipe from curl that runs": Row(
-        process("/usr/bin/bash", "bash", parent=12, session=500, files=_PIPES), _behavior("interpreter_from_pipe")
+        process("/usr/bin/bash", "bash", parent=12, user=1000, session=500, files=_PIPES),
+        _behavior("interpreter_from_pipe"),
     ),
     "substitution": Row(
-        process("/usr/bin/bash", "bash", "/dev/fd/63", parent=12, files={0: "/dev/null", 63: "pipe:[8]"}),
+        process("/usr/bin/bash", "bash", "/dev/fd/63", parent=12, user=1000, files={0: "/dev/null", 63: "pipe:[8]"}),
         _behavior("interpreter_from_pipe", "informational"),
     ),
     "left behind": Row(process("/usr/bin/bash", "bash", files=_PIPES), _behavior("interpreter_from_pipe")),
