@@ -120,7 +120,7 @@ def _ways(host: Host, root: int, skip: Skip) -> dict[str, set[int]]:
     sweep = listing.Sweep(SWEEP)
     if sweep.tried < sweep.total:
         skip(
-            "of %d numbers that a process can have, %d were not tried within %g s of processor time"
+            "of %d numbers that a process can have, %d were not tried within %g s; each scan tries others"
             % (sweep.total, sweep.total - sweep.tried, SWEEP)
         )
     ways["a system call"] = sweep.found
