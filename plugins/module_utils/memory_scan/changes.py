@@ -86,6 +86,7 @@ def _differing(view: View, mapping: Mapping, file: File, read: elf.Read, ranges:
     """Return what differs as offsets in the file."""
     machine = file.image.header.machine if file.image is not None else 0
     relocated, width = _relocated(file, read)
+    trampolines = [one for one in view.maps if one.path == _PROBES]
     found = _Differing([], [], {})
     for address, memory in facts.pieces(view, ranges):
         offset = mapping.offset + address - mapping.start
@@ -96,7 +97,7 @@ def _differing(view: View, mapping: Mapping, file: File, read: elf.Read, ranges:
         others: list[Run] = []
         for run in runs:
             here = Run(run.start - offset, run.end - offset)
-            is_probe = _is_probe(view, machine, memory, its, here, address)
+            is_probe = _is_probe(trampolines, machine, memory, its, here, address)
             (found.breakpoints if is_probe else others).append(run)
         changed = comparing.joined(others)
         for run in changed[:_NAMED_LIMIT]:
@@ -109,12 +110,14 @@ def _differing(view: View, mapping: Mapping, file: File, read: elf.Read, ranges:
     return found
 
 
-def _is_probe(view: View, machine: int, memory: bytes, its: bytes, run: Run, address: int) -> bool:
+def _is_probe(
+    trampolines: t.Sequence[Mapping], machine: int, memory: bytes, its: bytes, run: Run, address: int
+) -> bool:
     """Say whether what differs is a breakpoint of a debugger's or of the kernel's (uprobes)."""
     if comparing.is_breakpoint(machine, memory, run):
         return True
     call = comparing.probe_call(machine, memory, its, run, address)
-    return call is not None and any(one.start <= call < one.end and one.path == _PROBES for one in view.maps)
+    return call is not None and any(one.start <= call < one.end for one in trampolines)
 
 
 def _relocated(file: File, read: elf.Read) -> tuple[t.Sequence[int], int]:

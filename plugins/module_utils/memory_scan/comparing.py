@@ -36,7 +36,7 @@ def differences(memory: bytes, file: bytes, at: int) -> list[Run]:
     runs: list[Run] = []
     for page in range(0, len(memory), PAGE):
         mine = memory[page : page + PAGE]
-        its = file[page : page + PAGE].ljust(len(mine), b"\0")
+        its = file[page : page + len(mine)].ljust(len(mine), b"\0")
         if mine != its:
             changed = (int.from_bytes(mine, "little") ^ int.from_bytes(its, "little")).to_bytes(len(mine), "little")
             first = at + page

@@ -44,9 +44,9 @@ EM_AARCH64 = 183
 
 # The kernel takes no more program headers than fit into this (load_elf_phdrs of fs/binfmt_elf.c).
 _SEGMENTS_LIMIT = 65_536
-# Of the largest libraries: 4,000 entries of a dynamic section, 400,000 relocations, 200,000 symbols.
+# 4,000 entries of a dynamic section; 170,000 relocations or symbols, which of the largest libraries are not all.
 _DYNAMIC_LIMIT = 1 << 16
-_TABLE_LIMIT = 1 << 24
+_TABLE_LIMIT = 1 << 22
 _NOTES_LIMIT = 1 << 14
 _NAME_LIMIT = 256
 

@@ -17,6 +17,7 @@ MEMORY_FILE = b"/memfd:"
 # The kernel's names for what it puts into processes itself; a program can't give one like these.
 KERNEL_CODE = (b"[vdso]", b"[vsyscall]", b"[uprobes]", b"[uprobes-trampoline]", b"[vectors]", b"[sigpage]")
 _MAGIC = 8
+_SEGMENTS_LIMIT = 16
 _PIECE = 1 << 20
 # Of libraries that are told of.
 _HASHED_LIMIT = 1 << 26
@@ -26,7 +27,6 @@ class File(t.NamedTuple):
     """What is known of a mapped file. image: None where it is no ELF file.
 
     code: its executable segments, as offsets in the file. writable_code: whether one of them is writable, too.
-    tables: what the loader fills with addresses, as (virtual address, size).
     """
 
     magic: bytes
@@ -34,7 +34,6 @@ class File(t.NamedTuple):
     image: elf.Image | None
     code: tuple[tuple[int, int], ...]
     writable_code: bool
-    tables: tuple[tuple[int, int], ...]
 
 
 def look_at(view: View, host: Host, mapping: Mapping) -> File | None:
@@ -57,7 +56,6 @@ def _looked_at(view: View, mapping: Mapping) -> File | None:
             image,
             tuple((one.offset, one.offset + one.file_size) for one in code_segments(image)),
             any(one.flags & elf.PF_W for one in code_segments(image)),
-            _tables(image, read) if image is not None else (),
         )
     finally:
         os.close(descriptor)
@@ -76,7 +74,8 @@ def reader(descriptor: int) -> elf.Read:
 
 
 def code_segments(image: elf.Image | None) -> list[elf.Segment]:
-    return [one for one in image.loaded if one.flags & elf.PF_X] if image is not None else []
+    """Return the segments that hold code; linkers make one, and of more than a few nothing is expected."""
+    return [one for one in image.loaded if one.flags & elf.PF_X][:_SEGMENTS_LIMIT] if image is not None else []
 
 
 def bias(image: elf.Image, mapping: Mapping) -> int | None:
@@ -112,34 +111,3 @@ def is_executable(view: View, mapping: Mapping) -> bool:
     status = process.status
     # Of a file of an overlay there are two numbers.
     return status is None or mapping.inode == status.inode or status.file_system == "overlay"
-
-
-def _tables(image: elf.Image, read: elf.Read) -> tuple[tuple[int, int], ...]:
-    """Return what is filled by the loader and has reason to hold addresses of code.
-
-    What becomes read-only once it is relocated (PT_GNU_RELRO) is that entirely. Slots that are filled later lie outside
-    of it, and everything does in files that were linked without.
-    """
-    dynamic = elf.read_dynamic(image, read)
-    word = image.header.bits // 8
-    fixed = image.first(elf.PT_GNU_RELRO)
-    slots = {slot.address for slot in elf.jump_slots(image, dynamic, read)}
-    if fixed is None:
-        slots.update(one.address for one in elf.relocations(image, dynamic, read) if elf.is_global(image, one))
-        return tuple(_runs(sorted(slots), word))
-    end = fixed.address + fixed.memory_size
-    outside = sorted(slot for slot in slots if not fixed.address <= slot < end)
-    return ((fixed.address, fixed.memory_size), *_runs(outside, word))
-
-
-def _runs(addresses: t.Sequence[int], word: int) -> t.Iterator[tuple[int, int]]:
-    """Yield the words that follow each other as (address, size)."""
-    start = end = None
-    for address in addresses:
-        if start is None or end is None or address != end:
-            if start is not None and end is not None:
-                yield start, end - start
-            start = address
-        end = address + word
-    if start is not None and end is not None:
-        yield start, end - start

@@ -10,11 +10,11 @@ without a file, or to a file without a name, has no such reason.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts, images, libraries, pointers
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import elf, facts, images, libraries, pointers
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
@@ -23,6 +23,8 @@ _LIMIT = 8
 _OF_DATA = (b"[stack]", b"[heap]")
 # Of a browser's or a compiler's libraries, 12 MB each; all that one process has.
 _BYTES_LIMIT = 1 << 27
+# Of one file: linkers make two or three.
+_TABLES_LIMIT = 64
 
 
 class _Entry(t.NamedTuple):
@@ -40,13 +42,18 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     found: list[_Entry] = []
     left = _BYTES_LIMIT
     avoided = {(mapping.device, mapping.inode) for mapping in targets}
-    for mapping, file in _images(view, host, avoided):
-        for start, size in _tables(mapping, file):
-            left -= size
-            if left < 0:
+    places = [Range(target.start, target.end) for target in targets]
+    for mapping, image in _images(view, host, avoided):
+        if host.seconds_left() <= 0:
+            view.skip("the time budget ended before all of its libraries' tables of addresses were looked at")
+            break
+        for number, table in enumerate(_tables(view, host, mapping, image)):
+            left -= table.end - table.start
+            if left < 0 or number >= _TABLES_LIMIT:
                 view.skip("its libraries' tables of addresses are too large to be looked at entirely")
                 break
-            found.extend(_led_astray(view, file, Range(start, start + size), targets))
+            for found_in, address, leads_to, place in _led_astray(view, image.header, table, places):
+                found.append(_Entry(found_in, address, targets[place], leads_to))
     if found:
         yield _sign(view, found)
 
@@ -77,7 +84,7 @@ def _is_gone(view: View, host: Host, mapping: Mapping) -> bool:
 
 def _images(
     view: View, host: Host, avoided: t.Container[tuple[tuple[int, int], int]]
-) -> t.Iterator[tuple[Mapping, File]]:
+) -> t.Iterator[tuple[Mapping, elf.Image]]:
     """Yield the files that code is mapped from, once for each time they were loaded."""
     seen: set[tuple[t.Any, ...]] = set()
     for mapping in view.maps:
@@ -90,22 +97,64 @@ def _images(
             place = (*key, images.bias(file.image, mapping))
             if place not in seen:
                 seen.add(place)
-                yield mapping, file
+                yield mapping, file.image
 
 
-def _tables(mapping: Mapping, file: File) -> t.Iterator[tuple[int, int]]:
-    """Return where the tables are in memory, as (address, size)."""
-    moved = images.bias(file.image, mapping) if file.image is not None else None
-    if moved is not None:
-        for address, size in file.tables:
-            yield address + moved, size
-
-
-def _led_astray(view: View, file: File, table: Range, targets: t.Sequence[Mapping]) -> t.Iterator[_Entry]:
-    if file.image is None:
+def _tables(view: View, host: Host, mapping: Mapping, image: elf.Image) -> t.Iterator[Range]:
+    """Yield where the tables of a file are in memory."""
+    moved = images.bias(image, mapping)
+    if moved is None:
         return
-    header = file.image.header
-    places = [Range(target.start, target.end) for target in targets]
+    key = ("tables", mapping.device, mapping.inode, mapping.path, mapping.deleted)
+    for address, size in host.remember(key, lambda: _filled(view, mapping, image)):
+        yield Range(address + moved, address + moved + size)
+
+
+def _filled(view: View, mapping: Mapping, image: elf.Image) -> list[tuple[int, int]]:
+    descriptor = view.open_mapped(mapping)
+    if descriptor is None:
+        return []
+    try:
+        return filled(image, images.reader(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def filled(image: elf.Image, read: elf.Read) -> list[tuple[int, int]]:
+    """Return what is filled by the loader and has reason to hold addresses of code, as (virtual address, size).
+
+    What becomes read-only once it is relocated (PT_GNU_RELRO) is that entirely. Slots that are filled later lie outside
+    of it, and everything does in files that were linked without.
+    """
+    dynamic = elf.read_dynamic(image, read)
+    word = image.header.bits // 8
+    fixed = image.first(elf.PT_GNU_RELRO)
+    slots = {slot.address for slot in elf.jump_slots(image, dynamic, read)}
+    if fixed is None:
+        slots.update(one.address for one in elf.relocations(image, dynamic, read) if elf.is_global(image, one))
+        return list(_runs(sorted(slots), word))
+    end = fixed.address + fixed.memory_size
+    outside = sorted(slot for slot in slots if not fixed.address <= slot < end)
+    return [(fixed.address, fixed.memory_size), *_runs(outside, word)]
+
+
+def _runs(addresses: t.Sequence[int], word: int) -> t.Iterator[tuple[int, int]]:
+    """Yield the words that follow each other as (address, size)."""
+    start = end = None
+    for address in addresses:
+        if start is None or end is None or address != end:
+            if start is not None and end is not None:
+                yield start, end - start
+            start = address
+        end = address + word
+    if start is not None and end is not None:
+        yield start, end - start
+
+
+def _led_astray(
+    view: View, header: elf.Header, table: Range, places: t.Sequence[Range]
+) -> t.Iterator[tuple[Mapping, int, int, int]]:
+    """Yield (mapping, address, where that leads, number of the place) of entries that lead to places."""
     for mapping in view.maps:
         if mapping.end <= table.start or mapping.start >= table.end or mapping.anonymous:
             continue
@@ -114,7 +163,7 @@ def _led_astray(view: View, file: File, table: Range, targets: t.Sequence[Mappin
         for address, data in facts.pieces(view, written):
             # A table begins where a word does; its part within a page, too.
             for offset, leads_to, number in pointers.leading_to(data, header.bits, header.order, places):
-                yield _Entry(mapping, address + offset, targets[number], leads_to)
+                yield mapping, address + offset, leads_to, number
 
 
 def _sign(view: View, found: t.Sequence[_Entry]) -> Sign:

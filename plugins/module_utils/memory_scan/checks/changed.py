@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import stat
 import typing as t
@@ -15,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     changes,
     facts,
     images,
+    libraries,
     shellcode,
     tables,
     tracers,
@@ -27,9 +29,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 
 # Bit of SIGTRAP, which a breakpoint raises.
 _SIGTRAP = 1 << 4
-_PROBES = b"[uprobes]"
+_PROBES = (b"[uprobes]", b"[uprobes-trampoline]")
 _MEMORY_LIMIT = 8
 _SEARCHED_LIMIT = 4 << 20
+# A process's beginning is known by hundredths of a second, and who brings a library may start it at once.
+_AT_ONCE = 1.0
 # What data looks like by chance.
 _HARMLESS = ("position", "sled", "elf_finder")
 # What starts files that runtimes map executable although they are no ELF files: programs for Windows and .NET, archives
@@ -61,10 +65,13 @@ def _code(view: View, host: Host) -> t.Iterator[tuple[Mapping, File]]:
 
     Who hides changed code takes the permission away while it isn't needed.
     """
-    libraries = {mapping.inode for mapping in view.maps if mapping.executable and not mapping.anonymous}
+    loaded = {mapping.inode for mapping in view.maps if mapping.executable and not mapping.anonymous}
     for mapping in view.maps:
-        if mapping.anonymous or not _may_be_code(view, mapping, libraries):
+        if mapping.anonymous or not _may_be_code(view, mapping, loaded):
             continue
+        if host.seconds_left() <= 0:
+            view.skip("the time budget ended before all of its code was compared with its files")
+            return
         file = images.look_at(view, host, mapping)
         if file is None:
             if mapping.executable and not mapping.shared and view.pages(mapping).private:
@@ -76,11 +83,11 @@ def _code(view: View, host: Host) -> t.Iterator[tuple[Mapping, File]]:
             yield mapping, file
 
 
-def _may_be_code(view: View, mapping: Mapping, libraries: t.Container[int]) -> bool:
+def _may_be_code(view: View, mapping: Mapping, loaded: t.Container[int]) -> bool:
     if mapping.executable:
         return True
     return not mapping.writable and (
-        mapping.inode in libraries or b".so" in mapping.path or images.is_executable(view, mapping)
+        mapping.inode in loaded or b".so" in mapping.path or images.is_executable(view, mapping)
     )
 
 
@@ -118,9 +125,9 @@ def _was_replaced(view: View, host: Host, change: Change) -> bool:
     Nobody can write into the file of a running program, and code that leads to memory without a file is none that
     any file has.
     """
-    mapping, process = change.mapping, view.process
-    began = host.boot_time + process.started / os.sysconf("SC_CLK_TCK")
-    if images.is_executable(view, mapping) or change.file.status.st_mtime <= began:
+    mapping = change.mapping
+    replaced = change.file.status.st_mtime > libraries.began(view, host) + _AT_ONCE
+    if images.is_executable(view, mapping) or not replaced:
         return False
     for place in change.places:
         target = _mapping_at(view, place.leads_to)
@@ -153,7 +160,7 @@ def _sign(view: View, subtype: str, several: t.Sequence[Change]) -> Sign:
 def _of_breakpoints(view: View) -> str | None:
     """Return how grave breakpoints are: a program that handles them itself diverts its functions by them."""
     process = view.process
-    probed = any(mapping.path == _PROBES for mapping in view.maps)
+    probed = any(mapping.path in _PROBES for mapping in view.maps)
     return "low" if process.caught & _SIGTRAP and not probed else None
 
 
@@ -248,18 +255,26 @@ def _everything_is_executable(view: View) -> bool:
 
 
 def _shellcode(view: View, host: Host, mapping: Mapping) -> tuple[str, int] | None:
-    """Return what shellcode is in a mapping, and its offset there; None where there is none."""
+    """Return what shellcode is in a mapping, and its offset there; None where there is none.
+
+    What the process has not come to yet is in the file alone.
+    """
     machine = _machine(view, host)
-    read = 0
-    for address, data in facts.pieces(view, view.pages(mapping).present, shellcode.OVERLAP):
+    descriptor = view.open_mapped(mapping)
+    content = b""
+    if descriptor is not None:
+        try:
+            content = images.reader(descriptor)(mapping.offset, min(mapping.size, _SEARCHED_LIMIT))
+        finally:
+            os.close(descriptor)
+    if mapping.size > _SEARCHED_LIMIT:
+        view.skip("a file of data is mapped as code, and only its first %d bytes were searched" % _SEARCHED_LIMIT)
+    written = facts.pieces(view, view.pages(mapping).private, shellcode.OVERLAP)
+    for address, data in itertools.chain([(mapping.start, content)], written):
         hits = [hit for hit in shellcode.find(data, address, machine) if hit.kind not in _HARMLESS]
         if hits:
             gravest = shellcode.gravest(hits)
             return "%s (%s)" % (gravest.kind, gravest.name), address + gravest.offset - mapping.start
-        read += len(data)
-        if read >= _SEARCHED_LIMIT:
-            view.skip("a file of data is mapped as code, and only its first %d bytes were searched" % read)
-            break
     return None
 
 

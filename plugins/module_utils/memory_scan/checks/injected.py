@@ -50,13 +50,15 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     named = _named(process)
     listed = preload_file.of_namespace(host, process)
     found: dict[tuple[str, str | None], list[Mapping]] = {}
-    for mapping in libraries.mapped(view):
+    loaded = libraries.mapped(view)
+    runtime = _is_runtime(process, loaded)
+    for mapping in loaded:
         name = os.path.basename(mapping.path)
         preloaded = name in named or name in listed
         if not preloaded and not mapping.deleted and mapping.path.startswith(_SYSTEM):
             continue
         file = images.look_at(view, host, mapping)
-        judged = None if file is None or file.image is None else _judged(view, host, mapping, file, preloaded)
+        judged = None if file is None or file.image is None else _judged(view, host, mapping, file, preloaded, runtime)
         if judged is not None:
             if judged[0] == "library_preloaded_unpackaged" and name in listed:
                 judged = ("library_preloaded", "medium")
@@ -83,12 +85,14 @@ def _named(process: Process) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def _judged(view: View, host: Host, mapping: Mapping, file: File, preloaded: bool) -> tuple[str, str | None] | None:
+def _judged(
+    view: View, host: Host, mapping: Mapping, file: File, preloaded: bool, runtime: bool
+) -> tuple[str, str | None] | None:
     """Return the subtype, and the severity where it isn't the subtype's; None where nothing is wrong with a file."""
     if mapping.path.startswith(images.MEMORY_FILE):
         return "library_in_memory", None
     if mapping.deleted:
-        return _of_deleted(view, host, mapping, file)
+        return _of_deleted(view, host, mapping, file, runtime)
     if libraries.package_of(host, mapping.path, file.status) is not None:
         return None
     temporary = libraries.is_temporary(mapping.path)
@@ -98,29 +102,29 @@ def _judged(view: View, host: Host, mapping: Mapping, file: File, preloaded: boo
         bundled = view.process.container is not None or mapping.path.startswith(_BUNDLED)
         return "library_preloaded_unpackaged", "informational" if bundled else None
     if temporary:
-        return _of_temporary(view, host, mapping, file)
+        return _of_temporary(view, host, mapping, file, runtime)
     if libraries.is_loose(file):
         return "library_of_others", "low"
     return ("library_of_others", None) if libraries.is_foreign(view, file) else None
 
 
-def _of_deleted(view: View, host: Host, mapping: Mapping, file: File) -> tuple[str, str | None] | None:
+def _of_deleted(view: View, host: Host, mapping: Mapping, file: File, runtime: bool) -> tuple[str, str | None] | None:
     if libraries.was_replaced(view, host, mapping):
         return None
     if libraries.is_foreign(view, file):
         return "library_removed", None
     if libraries.is_temporary(mapping.path):
-        return ("library_without_file", "informational") if _is_runtime(view) else ("library_removed", None)
+        return ("library_without_file", "informational") if runtime else ("library_removed", None)
     # In a container it is the container's packages that were upgraded, which nobody here knows of.
     explained = view.process.container is not None or libraries.has_follower(view, mapping)
     return "library_without_file", "informational" if explained else None
 
 
-def _of_temporary(view: View, host: Host, mapping: Mapping, file: File) -> tuple[str, str | None]:
+def _of_temporary(view: View, host: Host, mapping: Mapping, file: File, runtime: bool) -> tuple[str, str | None]:
     loose = libraries.is_loose(file) or libraries.is_foreign(view, file)
     if loose or mapping.path.startswith(b"/dev/"):
         return "library_from_temporary_place", None
-    if _is_runtime(view):
+    if runtime:
         return "library_in_temporary_place", "informational"
     if libraries.package_of_executable(host, view.process) is not None:
         return "library_from_temporary_place", "medium"
@@ -129,10 +133,10 @@ def _of_temporary(view: View, host: Host, mapping: Mapping, file: File) -> tuple
     return "library_in_temporary_place", None if directory in libraries.TEMPORARY else "informational"
 
 
-def _is_runtime(view: View) -> bool:
-    if _RUNTIMES.match(os.path.basename(view.process.executable or b"")):
+def _is_runtime(process: Process, loaded: t.Sequence[Mapping]) -> bool:
+    if _RUNTIMES.match(os.path.basename(process.executable or b"")):
         return True
-    return any(_RUNTIME_LIBRARIES.match(os.path.basename(mapping.path)) for mapping in libraries.mapped(view))
+    return any(_RUNTIME_LIBRARIES.match(os.path.basename(mapping.path)) for mapping in loaded)
 
 
 def _sign(view: View, subtype: str, severity: str | None, mappings: t.Sequence[Mapping]) -> Sign:
