@@ -1,0 +1,270 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Code where none should be: shellcode, images and other code in memory that no file has (ATT&CK T1620).
+
+Shellcode is looked for in all of it. What engine a process has only decides whether code that says nothing by itself
+is worth a word.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    engines,
+    facts,
+    images,
+    libraries,
+    memory_code,
+    shellcode,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.engines import Engine
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.shellcode import Hit
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+# Of engines that have made more than this, the rest is not searched: 1 s for each 100 MB.
+MOST_SEARCHED = 256 << 20
+_DESCRIBED = 8
+_MOST_HITS = 64
+# Programs for other systems and images of interpreters, which their runtimes map writable and executable.
+_OWN_FORMATS = (b"MZ", b"\xa2\xba\x0b\xf0", b"\xa8\xba\x0b\xf0")
+
+
+class _Region(t.NamedTuple):
+    """Memory that holds code. hits: shellcode, by address. images: addresses where an ELF image begins."""
+
+    mapping: Mapping
+    engine: Engine | None
+    hits: tuple[Hit, ...]
+    images: tuple[int, ...]
+
+
+def check(view: View, host: Host) -> t.Iterator[Sign]:
+    """Yield what is wrong with a process's code, each kind once."""
+    if view.process.is_kernel_thread:
+        return
+    everything = memory_code.everything_is_executable(view)
+    found = memory_code.regions(view, host)
+    if found:
+        yield from _of_memory(view, host, found, everything)
+    if not everything:
+        yield from _of_files(view, host)
+
+
+def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: bool) -> t.Iterator[Sign]:
+    searched = _searched(view, host, found)
+    images_found: list[_Region] = []
+    rest: list[_Region] = []
+    for region in searched:
+        (images_found if _is_image(view, host, region) else rest).append(region)
+    if images_found:
+        yield _image_sign(view, images_found)
+    by_kind: dict[str, list[_Region]] = {}
+    for region in rest:
+        if region.hits:
+            by_kind.setdefault(shellcode.gravest(region.hits).kind, []).append(region)
+    for kind in sorted(by_kind, key=shellcode.KINDS.index):
+        yield _shellcode_sign(view, kind, by_kind[kind])
+    plain = [region for region in rest if not region.hits]
+    if everything:
+        yield _everything_sign(view, host, found)
+        return
+    yield from _places(view, host, plain)
+
+
+# Searching
+
+
+def _searched(view: View, host: Host, found: t.Sequence[Mapping]) -> list[_Region]:
+    """Search memory that holds code, first what no engine explains; what is empty is left out."""
+    present = [mapping for mapping in found if _has_pages(view, mapping)]
+    explained = engines.explain(view, host, present) if present else {}
+    machine = memory_code.machine(view, host) if present else 0
+    if present and machine not in shellcode.SUPPORTED:
+        view.skip("code of this kind of processor can't be searched for shellcode")
+    searched: list[_Region] = []
+    left = MOST_SEARCHED
+    for mapping in sorted(present, key=lambda mapping: mapping in explained):
+        engine = explained.get(mapping)
+        hits: dict[tuple[str, int], Hit] = {}
+        beginnings: set[int] = set()
+        for address, data in facts.pieces(view, view.pages(mapping).present, shellcode.OVERLAP):
+            if engine is not None and left <= 0:
+                view.skip("of the code that %s made, only %d MB were searched" % (engine.name, MOST_SEARCHED >> 20))
+                break
+            if host.seconds_left() <= 0:
+                view.skip("the time was up before all of its code in memory was searched")
+                break
+            left -= len(data)
+            for hit in shellcode.find(data, address, machine):
+                if len(hits) < _MOST_HITS:
+                    hits[hit.kind, address + hit.offset] = hit._replace(offset=address + hit.offset)
+            beginnings.update(_beginnings(data, address, machine))
+        region = _Region(mapping, engine, tuple(hits.values()), tuple(sorted(beginnings)))
+        if (engine is None or hits or beginnings) and memory_code.is_copy(view, mapping):
+            continue
+        searched.append(region)
+    return searched
+
+
+def _has_pages(view: View, mapping: Mapping) -> bool:
+    pages = view.pages(mapping)
+    if pages.swapped:
+        view.skip("%d pages of code in memory are swapped out, and were not searched" % pages.swapped)
+    return bool(pages.present)
+
+
+def _beginnings(data: bytes, address: int, machine: int) -> t.Iterator[int]:
+    """Yield where ELF images begin, which is where a page begins."""
+    at = data.find(b"\x7fELF")
+    while at >= 0:
+        if (address + at) % PAGE == 0 and memory_code.is_image(data[at : at + PAGE], machine):
+            yield address + at
+        at = data.find(b"\x7fELF", at + 1)
+
+
+# Images
+
+
+def _is_image(view: View, host: Host, region: _Region) -> bool:
+    """Say whether a region is code of an ELF image that was loaded without the loader."""
+    if region.images:
+        return True
+    mapping = region.mapping
+    if region.engine is not None or not mapping.anonymous or mapping.path:
+        return False
+    group = memory_code.around(view, mapping)
+    wanted = memory_code.machine(view, host)
+    return any(memory_code.headers(view, mapping, group, wanted)) or memory_code.mimics_library(view, group)
+
+
+def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
+    first = regions[0]
+    what = "%d places" % len(regions) if len(regions) > 1 else "memory at %x" % first.mapping.start
+    detail = "code of a program or library lies in %s without a file, loaded by something else than the loader" % what
+    return Sign(
+        "image_in_memory",
+        detail,
+        tuple(
+            facts.describe(
+                view,
+                region.mapping,
+                signature="elf_header" if region.images else None,
+                offset=region.images[0] - region.mapping.start if region.images else None,
+            )
+            for region in regions[:_DESCRIBED]
+        ),
+        data=_shown(regions),
+    )
+
+
+# Shellcode
+
+
+def _shellcode_sign(view: View, kind: str, regions: t.Sequence[_Region]) -> Sign:
+    gravest = [shellcode.gravest(region.hits) for region in regions]
+    detail = "%s at %x in %s" % (gravest[0].name, gravest[0].offset, _named(regions[0].mapping))
+    if len(regions) > 1:
+        detail += ", and in %d places more" % (len(regions) - 1)
+    engine = regions[0].engine
+    if engine is not None:
+        detail += ", among code that %s makes" % engine.name
+    memory = tuple(_hit_memory(view, region, hit) for region, hit in zip(regions[:_DESCRIBED], gravest))
+    return Sign("shellcode_%s" % kind, detail, memory, data=_shown(regions))
+
+
+def _hit_memory(view: View, region: _Region, hit: Hit) -> Memory:
+    signature = "%s: %s" % (hit.kind, hit.name)
+    return facts.describe(view, region.mapping, signature=signature, offset=hit.offset - region.mapping.start)
+
+
+def _shown(regions: t.Sequence[_Region]) -> dict[str, t.Any]:
+    """Return what else was found, as evidence."""
+    hits = [hit for region in regions for hit in region.hits]
+    names = sorted({region.engine.name for region in regions if region.engine is not None})
+    shown: dict[str, t.Any] = {}
+    if hits:
+        shown["found"] = ["%x %s: %s" % (hit.offset, hit.kind, hit.name) for hit in hits[:_DESCRIBED]]
+    if names:
+        shown["engines"] = names
+    return shown
+
+
+def _named(mapping: Mapping) -> str:
+    return printable(mapping.path) if mapping.path else "memory without a file"
+
+
+# Code that says nothing by itself
+
+
+def _places(view: View, host: Host, regions: t.Sequence[_Region]) -> t.Iterator[Sign]:
+    """Yield that code is on the stack or the heap, or where no engine of the process makes any."""
+    stack = [region for region in regions if region.mapping.path == memory_code.STACK]
+    heap = [region for region in regions if region.mapping.path == memory_code.HEAP and region.engine is None]
+    wanting = memory_code.wants_executable_stack(view, host) if stack else None
+    if stack and wanting is not None:
+        severity = None if host.owner(wanting.path) else "low"
+        detail = "%s says that its stack shall be executable" % printable(wanting.path)
+        yield Sign("stack_declared_executable", detail, _memory(view, stack), severity)
+    elif stack:
+        yield Sign("executable_stack", "its stack is executable, and no file of it asks for that", _memory(view, stack))
+    if heap:
+        yield Sign("executable_heap", "its heap is executable", _memory(view, heap))
+    others = [region for region in regions if region.engine is None and region not in stack and region not in heap]
+    if wanting is not None:
+        # The stacks of its threads are executable then, too.
+        others = [region for region in others if region.mapping.permissions != "rwxp"]
+    if others:
+        yield _anonymous_sign(view, host, others)
+
+
+def _anonymous_sign(view: View, host: Host, regions: t.Sequence[_Region]) -> Sign:
+    size = sum(region.mapping.size for region in regions)
+    detail = "code lies in %d kB of %s, and no engine that it has makes code there" % (
+        size >> 10,
+        _named(regions[0].mapping) if len(regions) == 1 else "%d places in memory without a file" % len(regions),
+    )
+    packaged = libraries.package_of_executable(host, view.process) is not None
+    return Sign("anonymous_code", detail, _memory(view, regions), "informational" if packaged else None)
+
+
+def _everything_sign(view: View, host: Host, found: t.Sequence[Mapping]) -> Sign:
+    packaged = libraries.package_of_executable(host, view.process) is not None
+    detail = "all of its memory is executable, in %d places: it asked the kernel for that, or is an old program" % (
+        len(found)
+    )
+    first = [mapping for mapping in found if mapping.path in (memory_code.STACK, memory_code.HEAP)][:2] or found[:1]
+    memory = tuple(facts.describe(view, mapping) for mapping in first)
+    return Sign("everything_executable", detail, memory, "informational" if packaged else None)
+
+
+def _memory(view: View, regions: t.Sequence[_Region]) -> tuple[Memory, ...]:
+    return tuple(facts.describe(view, region.mapping) for region in regions[:_DESCRIBED])
+
+
+# Files
+
+
+def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
+    """Yield that files are mapped for writing and running code at once."""
+    found = [
+        mapping
+        for mapping in view.maps
+        if mapping.executable and mapping.writable and engines.kind_of(mapping) is None and not mapping.anonymous
+    ]
+    if not found:
+        return
+    known = all(host.owner(mapping.path) is not None or _has_own_format(view, host, mapping) for mapping in found)
+    detail = "%s is mapped for writing and for running code" % _named(found[0])
+    if len({mapping.path for mapping in found}) > 1:
+        detail += ", and %d files more" % (len({mapping.path for mapping in found}) - 1)
+    memory = tuple(facts.describe(view, mapping) for mapping in found[:_DESCRIBED])
+    yield Sign("writable_code_file", detail, memory, "informational" if known else None)
+
+
+def _has_own_format(view: View, host: Host, mapping: Mapping) -> bool:
+    file = images.look_at(view, host, mapping)
+    return file is not None and file.magic.startswith(_OWN_FORMATS)

@@ -1,0 +1,170 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which memory of a process holds code that no file has."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import elf, engines, facts, images
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+STACK, HEAP = b"[stack]", b"[heap]"
+_GNU_STACK = 0x6474E551
+# Of memory that may be a copy of a file's code, this many bytes are compared at a time.
+_PIECE = 1 << 16
+# The kernel names what it maps itself in brackets; of those a program has stack and heap, and what it named itself.
+_OWN = (STACK, HEAP, b"[anon:", b"[stack:", b"[anon_shmem:")
+
+
+def regions(view: View, host: Host) -> list[Mapping]:
+    """Return the executable mappings without a file, leaving out libraries that are loaded from such."""
+    found = []
+    for mapping in view.maps:
+        if not mapping.executable or mapping.path.startswith(images.KERNEL_CODE):
+            continue
+        if mapping.path.startswith(b"[") and not mapping.path.startswith(_OWN):
+            continue
+        kind = engines.kind_of(mapping)
+        if kind is None:
+            continue
+        if kind in (engines.MEMFD, engines.REMOVED):
+            file = images.look_at(view, host, mapping)
+            if file is not None and file.image is not None:
+                continue
+        found.append(mapping)
+    return found
+
+
+def machine(view: View, host: Host) -> int:
+    """Return for which machine a process's code is (e_machine of elf(5)); 0 where no file of it tells."""
+    files = [mapping for mapping in view.maps if mapping.executable and not mapping.anonymous]
+    for mapping in sorted(files, key=lambda mapping: not images.is_executable(view, mapping)):
+        file = images.look_at(view, host, mapping)
+        if file is not None and file.image is not None:
+            return file.image.header.machine
+    return 0
+
+
+def wants_executable_stack(view: View, host: Host) -> Mapping | None:
+    """Return what says that its stack shall be executable (PT_GNU_STACK, see execstack in elf(5)); None if nothing.
+
+    Functions within functions of GNU C, and old assembler sources that say nothing, need it.
+    """
+    for mapping in view.maps:
+        if not mapping.executable or mapping.anonymous:
+            continue
+        file = images.look_at(view, host, mapping)
+        if file is None or file.image is None:
+            continue
+        stack = file.image.first(_GNU_STACK)
+        if stack is not None and stack.flags & elf.PF_X:
+            return mapping
+        if stack is None and file.image.header.bits == 32 and images.is_executable(view, mapping):
+            return mapping
+    return None
+
+
+def everything_is_executable(view: View) -> bool:
+    """Say whether all that can be read can be executed: READ_IMPLIES_EXEC of personality(2)."""
+    memory = [mapping for mapping in view.maps if mapping.anonymous and mapping.readable and mapping.writable]
+    ordinary = [mapping for mapping in memory if not mapping.path.startswith(b"[") or mapping.path in (STACK, HEAP)]
+    return len(ordinary) > 2 and all(mapping.executable for mapping in ordinary)
+
+
+def is_copy(view: View, region: Mapping) -> bool:
+    """Say whether memory is a copy of what the file around it has there, as programs make to use large pages."""
+    before = after = None
+    for mapping in view.maps:
+        if mapping.end == region.start and not mapping.anonymous:
+            before = mapping
+        elif mapping.start == region.end and not mapping.anonymous:
+            after = mapping
+    beside = before or after
+    if beside is None or (before and after and (before.device, before.inode) != (after.device, after.inode)):
+        return False
+    if not beside.executable and not (after is not None and after.executable):
+        return False
+    descriptor = view.open_mapped(beside)
+    if descriptor is None:
+        return False
+    read = images.reader(descriptor)
+    try:
+        return _is_equal(view, region, region.start - beside.start + beside.offset, read)
+    finally:
+        os.close(descriptor)
+
+
+def _is_equal(view: View, region: Mapping, offset: int, read: elf.Read) -> bool:
+    present = view.pages(region).present
+    if offset < 0 or not present:
+        return False
+    for address, data in facts.pieces(view, present):
+        for place in range(0, len(data), _PIECE):
+            piece = data[place : place + _PIECE]
+            if piece != read(offset + address - region.start + place, len(piece)):
+                return False
+    return True
+
+
+def headers(view: View, region: Mapping, group: t.Sequence[Mapping], wanted: int) -> t.Iterator[tuple[Mapping, int]]:
+    """Yield (mapping, address) where ELF images begin in memory around code, all without a file.
+
+    wanted: for which machine. What is there is looked for at the beginning of the mappings beside the code; images in
+    it are found when it is searched.
+    """
+    for mapping in group:
+        if mapping is region:
+            continue
+        present = view.pages(mapping).present
+        if present and present[0].start == mapping.start and is_image(view.read(mapping.start, PAGE), wanted):
+            yield mapping, mapping.start
+
+
+def is_image(data: bytes, wanted: int) -> bool:
+    """Say whether an ELF image that could be loaded begins with ``data``, for a machine."""
+    image = elf.read_image(lambda place, length: data[place : place + length])
+    return (
+        image is not None
+        and image.header.kind in (elf.ET_EXEC, elf.ET_DYN)
+        and image.header.machine == wanted
+        and any(one.flags & elf.PF_X and one.memory_size for one in image.loaded)
+    )
+
+
+def around(view: View, region: Mapping) -> list[Mapping]:
+    """Return the memory without a file that lies on both sides of a region without a gap, and the region."""
+    maps = list(view.maps)
+    first = last = maps.index(region)
+    while first and _touches(maps[first - 1], maps[first]):
+        first -= 1
+    while last + 1 < len(maps) and _touches(maps[last], maps[last + 1]):
+        last += 1
+    return maps[first : last + 1]
+
+
+def _touches(lower: Mapping, upper: Mapping) -> bool:
+    return lower.end == upper.start and not lower.path and not upper.path and lower.anonymous and upper.anonymous
+
+
+def mimics_library(view: View, group: t.Sequence[Mapping]) -> bool:
+    """Say whether memory is laid out as the loader lays out a library: constants, code, constants, data.
+
+    A header that was wiped doesn't matter: the names of what it needs are still there.
+    """
+    for number in range(len(group) - 2):
+        kinds = [one.permissions for one in group[number : number + 4]]
+        if kinds[:2] == ["r--p", "r-xp"] and kinds[2] in ("r--p", "rw-p"):
+            present = view.pages(group[number]).present
+            data = b"".join(piece for _, piece in zip(range(4), _first(view, present)))
+            if b"\0GLIBC_2." in data or b".so\0" in data or b"\0__cxa_finalize\0" in data:
+                return True
+    return False
+
+
+def _first(view: View, present: t.Iterable[t.Any]) -> t.Iterator[bytes]:
+    for start, end in present:
+        yield view.read(start, min(end - start, _PIECE))
