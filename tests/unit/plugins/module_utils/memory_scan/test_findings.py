@@ -1,0 +1,93 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was seen of processes becomes detections: one of each executable, the gravest class deciding."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import findings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Memory, Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as compiled
+
+from tests.unit.plugins.module_utils.memory_scan._processes import process
+
+
+@pytest.fixture(scope="module")
+def content() -> Content:
+    return Content(compiled.load())
+
+
+def seen(one: Process, *signs: Sign, sockets: t.Sequence[Socket] = ()) -> Seen:
+    return Seen(one, signs, [process("/usr/sbin/sshd")], "root", 1_700_000_000.25, "ab" * 32, sockets)
+
+
+def test_all_that_is_seen_of_an_executable_is_one_detection_of_the_gravest_class(content: Content) -> None:
+    behavior = Sign("executable_replaced", "another file is there")
+    technique = Sign("memfd_executable", "it is in memory", memory=(Memory(4096, 8192, "r-xp", "", 4096, 7.5),))
+    both = seen(process("/memfd:x", deleted=True), behavior, technique)
+    same = seen(process("/memfd:x", deleted=True), technique)
+    (found,) = findings.of_processes([both, same], content, "processes")
+    assert (found["alert"], found["subject"], found["severity"]) == ("fileless_attack_technique", "/memfd:x", "high")
+    assert found["count"] == 2
+    assert found["first_time"] == 1_700_000_000.25
+    assert "T1620" in found["techniques"]
+    signs = found["evidences"][0]["data"]["signs"]
+    assert [sign["subtype"] for sign in signs] == ["memfd_executable", "executable_replaced"]
+    assert signs[0]["memory"] == [{"range": "1000-2000", "permissions": "r-xp", "size": 4096, "entropy": 7.5}]
+    assert found["message"].count("it is in memory") == 1
+
+
+def test_the_evidence_has_who_it_is_and_whom_it_talks_to_and_the_controller_takes_it(
+    content: Content,
+) -> None:
+    sockets = (
+        Socket("tcp", "listen", ("10.0.0.1", 4444), None, 1, 0, 1),
+        Socket("tcp", "established", ("10.0.0.1", 40000), ("203.0.113.5", 443), 2, 0, 1),
+    )
+    one = process("/tmp/\u202ex", "/tmp/x", "--password=hunter2", container="ab" * 32, user=33)
+    (found,) = findings.of_processes([seen(one, Sign("memfd_executable", "x"), sockets=sockets)], content, "processes")
+    (shown,) = found["evidences"]
+    assert shown["data"]["listening"] == ["tcp 10.0.0.1:4444"]
+    assert shown["data"]["connections"] == ["tcp 10.0.0.1:40000 to 203.0.113.5:443 (established)"]
+    assert shown["data"]["started"] == one.started
+    assert shown["process"]["user"] == {"uid": "33", "name": "root"}
+    assert shown["process"]["parent_process"]["path"] == "/usr/sbin/sshd"
+    assert "hunter2" not in json.dumps(found)
+    assert "\u202e" not in json.dumps(found, ensure_ascii=False)
+    assert found["subject"].endswith("in container abababababab")
+    notes = evidence.Notes()
+    assert evidence.evidences(found["evidences"], notes) == found["evidences"]
+    assert notes.lines == []
+
+
+def test_signs_of_the_host_are_detections_by_their_subject(content: Content) -> None:
+    signs = [
+        ("a", Sign("memfd_executable", "1")),
+        ("b", Sign("memfd_executable", "2")),
+        ("a", Sign("memfd_executable", "3")),
+    ]
+    found = findings.of_host(signs, content, "host")
+    assert [(one["subject"], len(one["evidences"][0]["data"]["signs"])) for one in found] == [("a", 2), ("b", 1)]
+    assert {one["scope"] for one in found} == {"host"}
+
+
+def test_a_thousand_workers_are_one_detection_with_some_of_them(content: Content) -> None:
+    workers = [seen(process("/tmp/worker"), Sign("memfd_executable", "x")) for _number in range(1000)]
+    (found,) = findings.of_processes(workers, content, "processes")
+    assert found["count"] == 1000
+    assert len(found["evidences"]) == 10
+    assert len(found["message"]) < 200
+
+
+@pytest.mark.parametrize("packed", ["", "x", "eJwDAAAAAAE=", "eJyrBQAAdgB2"])
+def test_content_that_is_none_is_refused(packed: str) -> None:
+    with pytest.raises(UsageError, match="_content"):
+        Content(packed)
