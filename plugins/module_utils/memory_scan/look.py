@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift, findings, options, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import (
     changed,
+    code,
     disguise,
     hidden,
     injected,
@@ -45,6 +46,7 @@ _CHECKS = (
     disguise.check,
     privilege.check,
     injected.check,
+    code.check,
     changed.check,
 )
 _DEEP: tuple[DeepCheck, ...] = ()
