@@ -42,7 +42,7 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     found: list[_Entry] = []
     left = _BYTES_LIMIT
     avoided = {(mapping.device, mapping.inode) for mapping in targets}
-    places = [Range(target.start, target.end) for target in targets]
+    places = pointers.Places([Range(target.start, target.end) for target in targets])
     for mapping, image in _images(view, host, avoided):
         if host.seconds_left() <= 0:
             view.skip("the time budget ended before all of its libraries' tables of addresses were looked at")
@@ -152,7 +152,7 @@ def _runs(addresses: t.Sequence[int], word: int) -> t.Iterator[tuple[int, int]]:
 
 
 def _led_astray(
-    view: View, header: elf.Header, table: Range, places: t.Sequence[Range]
+    view: View, header: elf.Header, table: Range, places: pointers.Places
 ) -> t.Iterator[tuple[Mapping, int, int, int]]:
     """Yield (mapping, address, where that leads, number of the place) of entries that lead to places."""
     for mapping in view.maps:

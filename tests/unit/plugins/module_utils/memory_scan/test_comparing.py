@@ -129,8 +129,15 @@ def test_code_that_is_cut_anywhere_raises_nothing(
 def test_words_that_lead_to_places_are_found(words: list[int], order: str, bits: int) -> None:
     places = [Range(100, 200), Range(300, 1000)]
     data = struct.pack("%s%d%s" % (order, len(words), {32: "I", 64: "Q"}[bits]), *words)
-    found = list(pointers.leading_to(data + b"\1", bits, order, places))
+    found = list(pointers.leading_to(data + b"\1", bits, order, pointers.Places(places)))
     assert [(offset // (bits // 8), word) for offset, word, _ in found] == [
         (index, word) for index, word in enumerate(words) if 100 <= word < 200 or 300 <= word < 1000
     ]
     assert all(places[number].start <= word < places[number].end for _, word, number in found)
+
+
+def test_places_may_be_as_large_as_all_addresses() -> None:
+    for ranges in ([Range(0x1000, 1 << 47)], [Range(0x1000, 0x2000), Range(1 << 40, 1 << 63)]):
+        places = pointers.Places(ranges)
+        assert list(pointers.leading_to(struct.pack("<QQ", 0x1800, 0x800), 64, "<", places)) == [(0, 0x1800, 0)]
+    assert list(pointers.leading_to(b"\1" * 16, 64, "<", pointers.Places([]))) == []
