@@ -98,10 +98,18 @@ def is_temporary(process: Process, around: Surroundings) -> bool:
         return True
     if status is None or status.file_system not in places.MEMORY_FILE_SYSTEMS or places.is_made(path):
         return False
-    # A container's root may be in memory, too; what is mounted where programs are on the host is not excused.
-    if elsewhere(process, around) and places.is_system(path):
+    return status.device not in around.system_devices and not _is_on_own_root(process, status.device, around)
+
+
+def _is_on_own_root(process: Process, device: int, around: Surroundings) -> bool:
+    """Say whether a container's root is in memory as a whole; anybody may mount something over a part of it."""
+    if process.container is None or not elsewhere(process, around):
         return False
-    return status.device not in around.system_devices
+    try:
+        root = around.status(b"/", process.pid)
+    except UnknownError:
+        return False
+    return root is not None and root.st_dev == device
 
 
 def elsewhere(process: Process, around: Surroundings) -> bool:
@@ -153,7 +161,8 @@ def _on_host(process: Process, path: bytes, now: os.stat_result | None, host: Ho
     since = started(process, host) - _TOLERANCE
     owner = host.owner(path) if places.is_system(path) else None
     if owner is not None:
-        under_way = _dpkg_runs(host) and any(around.status(path + end) is not None for end in _UNDER_WAY)
+        # dpkg notes what it has installed after it has put all files there.
+        under_way = around.is_dpkg_at_work() and any(around.status(path + end) is not None for end in _UNDER_WAY)
         if under_way or (now is not None and around.installed_since(owner, since)):
             return Standing(UPGRADED, owner)
         return Standing(RESTORED if now is not None else GONE, owner)
@@ -164,11 +173,6 @@ def _on_host(process: Process, path: bytes, now: os.stat_result | None, host: Ho
     if now is None and roots and places.is_packaged(path) and around.packages_changed_since(since):
         return Standing(REMOVED)
     return Standing(GONE)
-
-
-def _dpkg_runs(host: Host) -> bool:
-    """Say whether packages are being unpacked: dpkg notes what it has installed after it has put all files there."""
-    return any(one.executable == b"/usr/bin/dpkg" for one in host.processes.values())
 
 
 def _is_successor(process: Process, now: os.stat_result | None) -> bool:

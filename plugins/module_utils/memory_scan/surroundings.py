@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 
 _KEY = "surroundings"
 _MOST_MOUNTINFO = 1 << 22
+_MOST_LOCKS = 1 << 22
 _DPKG = b"/var/lib/dpkg"
 # Where other package managers note what they have installed.
 _DATABASES = (
@@ -123,6 +124,15 @@ class Surroundings:
         if lists:
             return any(_changed(listed + each) >= when for each in lists)
         return any(_changed(path) >= when for path in _DATABASES)
+
+    def is_dpkg_at_work(self) -> bool:
+        """Say whether somebody holds dpkg's lock (proc_locks(5)); only root can."""
+        lock = _followed(_DPKG + b"/lock")
+        try:
+            with open("/proc/locks", "rb") as stream:
+                return lock is not None and b":%d " % lock.st_ino in stream.read(_MOST_LOCKS)
+        except OSError:
+            return False
 
     def packages_changed_since(self, when: float) -> bool:
         """Say whether any package was installed, removed or upgraded after a time."""

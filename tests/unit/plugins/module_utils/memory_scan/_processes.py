@@ -113,6 +113,7 @@ class FakeSurroundings(surroundings.Surroundings):
         installed: float = 0.0,
         ways: bool = True,
         doas: bool = False,
+        upgrading: bool = False,
         inside: t.Mapping[bytes, os.stat_result] | None = None,
     ) -> None:
         self.mount_namespace, self.user_namespace = MOUNTS, USERS
@@ -121,6 +122,7 @@ class FakeSurroundings(surroundings.Surroundings):
         self.programs = programs or {}
         self.installed = installed
         self.ways, self.doas = ways, doas
+        self.upgrading = upgrading
         self.inside = inside or {}
 
     def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
@@ -137,6 +139,9 @@ class FakeSurroundings(surroundings.Surroundings):
 
     def installed_since(self, owner: str, when: float) -> bool:
         return self.installed >= when
+
+    def is_dpkg_at_work(self) -> bool:
+        return self.upgrading
 
     def packages_changed_since(self, when: float) -> bool:
         return self.installed >= when

@@ -297,11 +297,10 @@ def test_root_below_a_user_counts_by_the_ways_that_the_host_has(ways: bool, doas
 
 
 def test_an_upgrade_under_way_is_none_of_ours() -> None:
-    dpkg = process("/usr/bin/dpkg", "dpkg", "--unpack", "x.deb")
     one = process("/usr/sbin/nginx", "nginx: worker process", deleted=True)
-    around = FakeSurroundings({b"/usr/sbin/nginx.dpkg-tmp": file(1)})
-    assert signs(one, FakeHost([one, dpkg], around)) == []
-    left_there = signs(one, FakeHost([one], around))
+    there = {b"/usr/sbin/nginx.dpkg-tmp": file(1)}
+    assert signs(one, FakeHost([one], FakeSurroundings(there, upgrading=True))) == []
+    left_there = signs(one, FakeHost([one], FakeSurroundings(there)))
     assert graded(left_there) == _high("deleted_executable")
 
 

@@ -236,7 +236,7 @@ def _host(one: Process) -> FakeHost:
         there,
         {b"/bin/sh": b"/usr/bin/dash"},
         installed=1_000_000.0 + 10_000,
-        inside={b"/usr/bin/nginx": file(904, device=88)},
+        inside={b"/usr/bin/nginx": file(904, device=88), b"/": file(2, device=71)},
     )
     sockets = (
         {one.pid: [listener("packet"), connection(9)]}

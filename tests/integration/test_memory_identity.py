@@ -1,0 +1,161 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who processes say to be, and what rights they have, beyond the bench of techniques: each started for real."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import typing as t
+
+import pytest
+
+from tests.integration import _memory
+from tests.integration._memory_techniques.bench import Bench, Started
+from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
+
+pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
+
+__all__ = ["bench", "programs"]
+
+NOBODY = 65534
+_SET_UID = 0o4755
+_SLEEP = "/usr/bin/sleep"
+# CAP_SYS_ADMIN, permitted and effective, as struct vfs_cap_data has it.
+_SYS_ADMIN = struct.pack("<5I", 0x02000001, 1 << 21, 0, 0, 0)
+
+
+def _seen(started: Started) -> set[tuple[str, str]]:
+    """Return what is seen of a process, each with its severity."""
+    result = _memory.scan(*started.tree)
+    assert _memory.skipped(result) == []
+    return {(sign["subtype"], sign["severity"]) for sign in _memory.signs(result) if sign["pid"] == started.pid}
+
+
+def _as_nobody(bench: Bench, program: str, *arguments: str, **options: t.Any) -> Started:
+    return bench.run(program, *arguments, speaks=False, user=NOBODY, group=NOBODY, extra_groups=[], **options)
+
+
+def _copy(source: str, target: pathlib.Path) -> str:
+    shutil.copy(source, target)
+    target.chmod(0o755)
+    return str(target)
+
+
+@contextlib.contextmanager
+def _silence() -> t.Iterator[int]:
+    """Give the end to read of a pipe into which nothing is written."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_set_uid_program_in_a_temporary_place(bench: Bench) -> None:
+    program = _copy(_SLEEP, bench.scratch / "sleep")
+    os.chmod(program, _SET_UID)
+    seen = _seen(_as_nobody(bench, program, "1000"))
+    assert seen == {("set_user_program", "high"), ("temporary_executable", "low")}
+
+
+def test_a_set_uid_shell(bench: Bench) -> None:
+    program = _copy("/bin/bash", bench.programs.directory / "bash")
+    os.chmod(program, _SET_UID)
+    with _silence() as reading:
+        started = _as_nobody(bench, program, "-p", "-c", "read x", stdin=reading)
+        seen = _seen(started)
+    os.unlink(program)
+    assert seen == {("set_user_program", "high")}
+
+
+def test_capabilities_of_a_program_in_a_temporary_place(bench: Bench) -> None:
+    program = _copy(_SLEEP, bench.scratch / "tool")
+    os.setxattr(program, "security.capability", _SYS_ADMIN)
+    seen = _seen(_as_nobody(bench, program, "1000"))
+    assert seen == {("capabilities_without_way", "high"), ("temporary_executable", "medium")}
+
+
+def test_capabilities_that_an_administrator_gives(bench: Bench) -> None:
+    program = _copy(_SLEEP, bench.programs.directory / "tool")
+    os.setxattr(program, "security.capability", _SYS_ADMIN)
+    seen = _seen(_as_nobody(bench, program, "1000"))
+    os.unlink(program)
+    assert seen == {("unexpected_capabilities", "informational")}
+
+
+def test_capabilities_of_an_interpreter(bench: Bench) -> None:
+    program = _copy(os.path.realpath("/usr/bin/python3"), bench.programs.directory / "python3.99")
+    os.setxattr(program, "security.capability", _SYS_ADMIN)
+    seen = _seen(_as_nobody(bench, program, "-I", "-S", "-c", "import time; time.sleep(1000)"))
+    os.unlink(program)
+    assert seen == {("interpreter_with_capabilities", "high")}
+
+
+def test_a_reverse_shell_without_shellcode(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        number = client.fileno()
+        started = bench.run(
+            "/bin/bash", "--norc", "-i", speaks=False, stdin=number, stderr=number, name="nginx: worker"
+        )
+        assert _seen(started) == {("shell_on_connection", "high"), ("system_program_name", "high")}
+
+
+def test_a_script_that_is_deleted_while_it_runs(bench: Bench) -> None:
+    script = bench.scratch / "install.sh"
+    script.write_text("echo ready\nread x\n", encoding="utf-8")
+    with _silence() as reading:
+        started = bench.run("/bin/bash", str(script), stdin=reading)
+        script.unlink()
+        assert _seen(started) == {("interpreter_deleted_script", "low")}
+
+
+def test_a_command_line_of_nothing(bench: Bench) -> None:
+    with _silence() as reading:
+        started = bench.run("/usr/bin/cat", name="", speaks=False, stdin=reading)
+        assert _seen(started) == {("command_line_erased", "low")}
+
+
+def test_a_here_document_is_everyday_work(bench: Bench) -> None:
+    command = "python3 - <<'X'\nimport time; print('ready', flush=True); time.sleep(1000)\nX\n"
+    started = bench.run("/bin/bash", "-c", command)
+    assert all(severity == "informational" for _subtype, severity in _seen(started))
+
+
+def test_a_service_with_a_private_place_runs_the_hosts_programs(bench: Bench) -> None:
+    """A mount namespace of its own does not make a program another; the upgrade of one is known there, too."""
+    started = bench.run(
+        "/usr/bin/unshare", "--mount", "/bin/sh", "-c", f"mount -t tmpfs x /var/tmp; echo ready; exec {_SLEEP} 1000"
+    )
+    assert _seen(started) == set()
+
+
+def test_a_program_that_a_private_mount_hides(bench: Bench) -> None:
+    command = f"mount -t tmpfs -o mode=755 x /opt; cp {_SLEEP} /opt/agent; echo ready; exec /opt/agent 1000"
+    started = bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", command)
+    assert ("temporary_executable", "medium") in _seen(Started(started.pid, {}, started.tree))
+
+
+def test_a_container_runtime_that_protects_itself(bench: Bench) -> None:
+    """Run the content of a runtime from memory: a copy of one that is there is known, the same name alone is not."""
+    runtime = "/usr/local/bin/crun"
+    if os.path.lexists(runtime):
+        pytest.skip("there is a crun")
+    _copy(_SLEEP, pathlib.Path(runtime))
+    try:
+        known = bench.run(
+            bench.programs / "memory_file", "runc_cloned:/proc/self/exe", _SLEEP, "sleep", "1000", speaks=False
+        )
+        assert _seen(known) == {("runtime_in_memory", "informational")}
+    finally:
+        os.unlink(runtime)
+    unknown = bench.run(
+        bench.programs / "memory_file", "runc_cloned:/proc/self/exe", _SLEEP, "sleep", "1000", speaks=False
+    )
+    assert _seen(unknown) == {("memfd_executable", "high")}
