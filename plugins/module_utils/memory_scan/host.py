@@ -39,6 +39,7 @@ class LinuxHost(Host):
         self._boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         self._remembered: dict[t.Hashable, t.Any] = {}
         self.files = Files()
+        self.notes: list[str] = []
 
     @property
     def processes(self) -> t.Mapping[int, Process]:
@@ -97,6 +98,9 @@ class LinuxHost(Host):
     def seconds_left(self) -> float:
         left = self._deadline.remaining(0)
         return float("inf") if left is None else left
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
         if key not in self._remembered:

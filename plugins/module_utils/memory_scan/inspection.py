@@ -15,8 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mounts import Mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.processes import Collected
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Check, GoneError
 
@@ -35,13 +35,13 @@ class Inspection:
         allowed: t.Sequence[Allowed],
         budget: Budget,
         coverage: ScopeCoverage,
-        mounts: Mounts,
+        there: Collected,
     ) -> None:
         self._host = host
         self._checks = checks
         self._deep = deep
         self._allowed = allowed
-        self._mounts = mounts
+        self._there = there
         self.budget = budget
         self._coverage = coverage
         self.seen: list[Seen] = []
@@ -52,7 +52,7 @@ class Inspection:
     def take(self, process: Process) -> bool:
         """Look at a process; return False where it ended, or runs another program by now."""
         skip = functools.partial(self._coverage.skip, _named(process))
-        view = ProcessView(process, self.budget, skip, self._mounts)
+        view = ProcessView(process, self.budget, skip, self._there.mounts, self._there.root)
         try:
             signs = self._signs(view)
             if signs:

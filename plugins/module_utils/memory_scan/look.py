@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks
     disguise,
     hidden,
     injected,
+    known,
     origin,
     privilege,
 )
@@ -48,8 +49,9 @@ _CHECKS = (
     injected.check,
     code.check,
     changed.check,
+    known.check,
 )
-_DEEP: tuple[DeepCheck, ...] = ()
+_DEEP: tuple[DeepCheck, ...] = (known.check_deep,)
 _HOST_CHECKS = (hidden.check_host, injected.check_host, privilege.check_host)
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
@@ -125,7 +127,7 @@ def _inspected(
         if entry.is_over(today):
             coverage.skip("allowlist", "the entry for %s ended on %s and is not used" % (entry.shown, entry.until))
     allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
-    inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there.mounts)
+    inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there)
     waiting = [process for process in there.processes.values() if choice.takes(process)]
     changed_meanwhile = []
     for number, process in enumerate(waiting):
@@ -152,6 +154,7 @@ def _of_host(host: LinuxHost, coverage: ScopeCoverage) -> list[tuple[str, Sign]]
         except Exception as error:  # noqa: BLE001
             coverage.skip(name, "the check failed (%r); report this" % (error,))
         coverage.examined += 1
+    coverage.note = " ".join(host.notes) or None
     return found
 
 

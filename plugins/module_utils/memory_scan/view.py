@@ -79,6 +79,9 @@ class Host(t.Protocol):
     def seconds_left(self) -> float:
         """Return how much of the time budget is left."""
 
+    def note(self, text: str) -> None:
+        """Tell people, in the coverage, how the host was looked at. It leaves nothing out, for which there is skip."""
+
     def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
         """Return what ``make`` said when first asked for this key in this scan. Keys begin with the check's name."""
 
