@@ -11,13 +11,17 @@ import pathlib
 import shutil
 import socket
 import struct
+import subprocess
+import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import bpf, processes
 
 from tests.integration import _memory
-from tests.integration._memory_techniques.bench import Bench, Started
+from tests.integration._memory_techniques.bench import Bench, Started, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
+from tests.support import paths
 
 pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
 
@@ -28,6 +32,30 @@ _SET_UID = 0o4755
 _SLEEP = "/usr/bin/sleep"
 # CAP_SYS_ADMIN, permitted and effective, as struct vfs_cap_data has it.
 _SYS_ADMIN = struct.pack("<5I", 0x02000001, 1 << 21, 0, 0, 0)
+
+
+# BPF_PROG_LOAD (5) of "return 0" as a socket filter, and BPF_OBJ_PIN (6) of it in a directory (uapi/linux/bpf.h).
+_PINS = """
+import ctypes, os, sys
+sys.path.insert(0, "{path}")
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import bpf
+code = ctypes.create_string_buffer(bytes.fromhex("b700000000000000" "9500000000000000"))
+licence = ctypes.create_string_buffer(b"GPL")
+short, long = ctypes.c_uint32, ctypes.c_uint64
+class Load(ctypes.Structure):
+    _fields_ = [("type", short), ("count", short), ("code", long), ("licence", long)]
+class Pin(ctypes.Structure):
+    _fields_ = [("path", long), ("descriptor", short), ("flags", short)]
+kernel = bpf.Kernel()
+loaded = kernel._call(5, Load(1, 2, ctypes.addressof(code), ctypes.addressof(licence)))
+os.mkdir("/sys/fs/bpf/below")
+place = ctypes.create_string_buffer(b"/sys/fs/bpf/below/program")
+kernel._call(6, Pin(ctypes.addressof(place), loaded, 0))
+number = bpf._number_of(os.getpid(), loaded)
+os.close(loaded)
+program = kernel.program(number)
+print("known" if program is not None and kernel.pinned() == {{number}} else "unknown")
+"""
 
 
 def _seen(started: Started) -> set[tuple[str, str]]:
@@ -159,3 +187,40 @@ def test_a_container_runtime_that_protects_itself(bench: Bench) -> None:
         bench.programs / "memory_file", "runc_cloned:/proc/self/exe", _SLEEP, "sleep", "1000", speaks=False
     )
     assert _seen(unknown) == {("memfd_executable", "high")}
+
+
+def test_the_kernel_s_programs_and_who_holds_them(bench: Bench) -> None:
+    """Load a program, and ask for that one only, while it is there and when it is gone."""
+    kernel = bpf.Kernel()
+    started = bench.run(bench.programs / "privilege", "bpf")
+    collector = processes.Collector()
+    try:
+        holder = collector.read(started.pid)
+    finally:
+        collector.close()
+        collector.mounts.close()
+    assert holder is not None
+    (number,) = kernel.held_by(holder)
+    program = kernel.program(number)
+    assert program is not None
+    assert (program.id, program.kind, program.user, program.maps) == (number, "socket_filter", 0, ())
+    assert len(program.tag) == 16
+    assert 0 <= program.loaded <= time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert number in {one.id for one in kernel.programs()}
+    bench.close()
+    wait_for(lambda: kernel.program(number) is None, "the program to be gone")
+
+
+def test_programs_with_a_name_are_known() -> None:
+    """Pin one in a file system of a mount namespace of its own."""
+    script = _PINS.format(path=os.fspath(paths.COLLECTIONS))
+    command = "mount -t bpf bpf /sys/fs/bpf && exec /usr/bin/python3 -"
+    answer = subprocess.run(
+        ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", command],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == "known\n"

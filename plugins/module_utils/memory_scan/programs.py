@@ -98,7 +98,7 @@ _SAME = (
     frozenset(b"syslogd rsyslogd syslog-ng".split()),
     frozenset(b"redis-server redis-check-rdb redis-check-aof valkey-server".split()),
 )
-_MULTI_CALL = re.compile(rb"busybox(?:\.\w+)?|toybox|sbase-box|coreutils|systemd-executor")
+_MULTI_CALL = re.compile(rb"busybox(?:\.\w+)?|toybox|sbase-box|coreutils|systemd-executor|k3s|rke2|hyperkube|kubelite")
 
 _BUILDERS = frozenset(
     b"""
@@ -113,7 +113,7 @@ _ENTRANCES = re.compile(
     rb"sshd(?:-session)?|dropbear|sudo|su|doas|pkexec|crond?|CRON|atd|login|ansible[\w-]*|gitlab-runner[\w-]*"
     rb"|Runner\.(?:Worker|Listener)|buildkite-agent|act_runner|woodpecker-agent|jenkins-agent|teamcity-agent|salt-minion"
     rb"|puppet|chef-client|cloud-init|qemu-ga|waagent|amazon-ssm-agent|ssm-agent-worke|ssm-document-wo|dpkg|rpm|apt"
-    rb"|apt-get|dnf5?|yum|zypper|containerd-shim[\w-]*|conmon|docker|podman|crun|runc|dockerd|buildkitd|buildah"
+    rb"|apt-get|dnf5?|yum|zypper|containerd-shim[\w-]*|conmon|docker|podman|lxc[\w-]*|lxd|incus[\w.-]*|crun|runc|dockerd|buildkitd|buildah"
 )
 _DOWNLOADERS = re.compile(rb"curl|wget2?|fetch|aria2c|lwp-download|GET")
 _DOWNLOAD_PIPED = re.compile(

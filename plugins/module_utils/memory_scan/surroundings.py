@@ -55,6 +55,8 @@ class Surroundings:
     def __init__(self) -> None:
         self.mount_namespace = _namespace("mnt")
         self.user_namespace = _namespace("user")
+        # Whether all processes that there are can be seen. PROC_PID_INIT_INO of linux/proc_ns.h.
+        self.sees_all_processes = _namespace("pid") == 0xEFFFFFFC
         # Where the system itself is in memory (live systems, hosts without a disk), that says nothing of a program.
         self.system_devices = frozenset(
             found.st_dev for found in map(_followed, (b"/", b"/usr", b"/usr/bin")) if found is not None

@@ -296,6 +296,9 @@ def check_host(host: Host, skip: t.Callable[[str], None]) -> t.Iterator[tuple[st
         return
     if not there:
         return
+    if not surroundings.of(host).sees_all_processes:
+        skip("eBPF programs: those who hold them can't all be seen from within this pid namespace")
+        return
     known = kernel.pinned()
     for process in host.processes.values():
         if "files" in process.unreadable:

@@ -118,6 +118,7 @@ class FakeSurroundings(surroundings.Surroundings):
     ) -> None:
         self.mount_namespace, self.user_namespace = MOUNTS, USERS
         self.system_devices = frozenset((DEVICE,))
+        self.sees_all_processes = True
         self.there = there or {}
         self.programs = programs or {}
         self.installed = installed

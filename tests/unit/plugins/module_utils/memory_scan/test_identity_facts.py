@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise, privilege
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.programs import COMMAND, INPUT, SCRIPT
 
-from tests.unit.plugins.module_utils.memory_scan._processes import FakeHost, process
+from tests.unit.plugins.module_utils.memory_scan._processes import FakeHost, FakeSurroundings, process
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,16 @@ def test_holders_that_cannot_be_seen_are_in_the_coverage() -> None:
     said: list[str] = []
     assert list(privilege.check_host(host, said.append)) == []
     assert len(said) == 1
+
+
+def test_who_cannot_see_all_processes_says_so_and_accuses_nobody() -> None:
+    around = FakeSurroundings()
+    around.sees_all_processes = False
+    host = FakeHost([process("/usr/bin/x", started=90_000)], around)
+    host.remember("privilege.bpf", _Kernel)
+    said: list[str] = []
+    assert list(privilege.check_host(host, said.append)) == []
+    assert said == ["eBPF programs: those who hold them can't all be seen from within this pid namespace"]
 
 
 def test_programs_without_a_holder_are_graded_by_what_they_do() -> None:
