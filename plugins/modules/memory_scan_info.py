@@ -143,6 +143,9 @@ options:
     description: Seconds to wait for another scan of the same host.
     type: int
     default: 60
+  _content:
+    description: Set by the action plugin. Subtypes, engines and signatures, packed.
+    type: str
 notes:
   - Root is needed for processes of others. What could not be read for want of it counts as not checked.
   - A rootkit in the kernel can hide from everything that runs on the host, so from this, too.

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import importlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, payload
-from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import signatures, subtypes
 
 DIRECTORY = catalogue.CONTENT / "memory_scan"
 
@@ -22,22 +21,7 @@ def load(signature_paths: t.Sequence[str] = (), own_signatures: bool = True) -> 
     return payload.packed(
         {
             "subtypes": {name: subtype.payload() for name, subtype in subtypes.load().items()},
-            "engines": _engines(),
-            "signatures": _signatures(signature_paths, own_signatures),
+            "engines": catalogue.read(DIRECTORY / "engines.yml"),
+            "signatures": signatures.load(signature_paths, own_signatures),
         }
     )
-
-
-def _engines() -> t.Any:
-    path = DIRECTORY / "engines.yml"
-    return catalogue.read(path) if path.exists() else []
-
-
-def _signatures(paths: t.Sequence[str], own: bool) -> t.Any:
-    try:
-        module = importlib.import_module(
-            "ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.signatures"
-        )
-    except ModuleNotFoundError:
-        return []
-    return module.load(paths, own)
