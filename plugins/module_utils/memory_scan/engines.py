@@ -112,40 +112,55 @@ def kind_of(mapping: Mapping) -> str | None:
 def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mapping, Engine]:
     """Return for memory that holds code which engine puts it there, as far as the process has one."""
     known: tuple[Engine, ...] = host.remember(("engines", "parsed"), lambda: parse(host.content.engines))
+    beginnings: dict[Mapping, bytes] = {}
     explained: dict[Mapping, Engine] = {}
-    for search in (_by_names, _by_texts):
-        for mapping in _files(view):
+    files = _files(view)
+    # Texts take longer to look for than names: only in files of which the names didn't tell.
+    for by_texts in (False, True):
+        for mapping in files:
             left = [region for region in regions if region not in explained]
-            if not left:
+            candidates = [engine for engine in known if any(_may_fit(region, engine) for region in left)]
+            if not candidates:
                 return explained
-            for number in search(view, host, mapping, known):
-                engine = known[number]
-                explained.update((region, engine) for region in left if fits(view, region, engine))
+            constants = _constants(view, host, mapping)
+            for engine in constants.tell(view, mapping, candidates, by_texts) if constants is not None else ():
+                explained.update((region, engine) for region in left if _fits(view, region, engine, beginnings))
     return explained
 
 
-def fits(view: View, region: Mapping, engine: Engine) -> bool:
-    """Say whether a region is one as an engine makes them."""
-    return any(_has_shape(view, region, shape) for shape in engine.shapes)
+def _may_fit(region: Mapping, engine: Engine) -> bool:
+    return any(_has_shape(region, shape) for shape in engine.shapes)
 
 
-def _has_shape(view: View, region: Mapping, shape: Shape) -> bool:
-    if kind_of(region) != shape.memory or region.permissions[:3] not in shape.permissions:
-        return False
-    if region.size % shape.step or region.size > shape.most:
-        return False
-    if shape.name and not region.path.startswith(b"/memfd:" + shape.name):
-        return False
-    if not shape.holds:
-        return True
-    wanted = _LOOKED_AT
-    for start, end in view.pages(region).present:
-        if shape.holds in view.read(start, min(end - start, wanted)):
+def _fits(view: View, region: Mapping, engine: Engine, beginnings: dict[Mapping, bytes]) -> bool:
+    """Say whether a region is one as an engine makes them. beginnings: takes what was read of regions."""
+    for shape in engine.shapes:
+        if not _has_shape(region, shape):
+            continue
+        if shape.holds and region not in beginnings:
+            beginnings[region] = _beginning(view, region)
+        if not shape.holds or shape.holds in beginnings[region]:
             return True
-        wanted -= end - start
-        if wanted <= 0:
-            break
     return False
+
+
+def _has_shape(region: Mapping, shape: Shape) -> bool:
+    return (
+        kind_of(region) == shape.memory
+        and region.permissions[:3] in shape.permissions
+        and region.size % shape.step == 0
+        and region.size <= shape.most
+        and (not shape.name or region.path.startswith(b"/memfd:" + shape.name))
+    )
+
+
+def _beginning(view: View, region: Mapping) -> bytes:
+    data = b""
+    for start, end in view.pages(region).present:
+        data += view.read(start, min(end - start, _LOOKED_AT - len(data)))
+        if len(data) >= _LOOKED_AT:
+            break
+    return data
 
 
 def _files(view: View) -> list[Mapping]:
@@ -157,94 +172,81 @@ def _files(view: View) -> list[Mapping]:
     return sorted(found.values(), key=lambda mapping: not images.is_executable(view, mapping))
 
 
-def _by_names(view: View, host: Host, mapping: Mapping, known: t.Sequence[Engine]) -> t.Sequence[int]:
-    """Return by number the engines that dynamic symbols of a file tell."""
+class _Constants:
+    """What is in a file, as far as it was asked for."""
 
-    def look(image: elf.Image, read: elf.Read) -> tuple[int, ...]:
-        names = b"\0%s\0" % _names(image, read)
-        return tuple(
-            number
-            for number, engine in enumerate(known)
-            if any(
-                mark.names and not mark.texts and all(b"\0%s\0" % name in names for name in mark.names)
-                for mark in engine.marks
-            )
-        )
+    def __init__(self, image: elf.Image) -> None:
+        self._image = image
+        self._names: dict[bytes, bool] = {}
+        self._texts: dict[bytes, bool] = {}
 
-    return _remembered(view, host, mapping, "names", look)
+    def tell(self, view: View, mapping: Mapping, engines: t.Sequence[Engine], by_texts: bool) -> list[Engine]:
+        """Return which of the engines the file tells: by names alone, or by texts, too. mapping: of it in a process."""
+        marks = [mark for engine in engines for mark in engine.marks if bool(mark.texts) is by_texts]
+        self._look(view, mapping, marks)
+        return [engine for engine in engines if any(mark in marks and self._has(mark) for mark in engine.marks)]
+
+    def _has(self, mark: Mark) -> bool:
+        names, texts = self._names, self._texts
+        return all(names.get(name) for name in mark.names) and all(texts.get(text) for text in mark.texts)
+
+    def _look(self, view: View, mapping: Mapping, marks: t.Sequence[Mark]) -> None:
+        names = {name for mark in marks for name in mark.names} - set(self._names)
+        # The first text decides mostly: the others are looked for where it is.
+        first = {mark.texts[0] for mark in marks if mark.texts} - set(self._texts)
+        descriptor = view.open_mapped(mapping) if names or first else None
+        if descriptor is None:
+            return
+        read = images.reader(descriptor)
+        try:
+            if names:
+                table = b"\0%s\0" % _names(self._image, read)
+                self._names.update((name, b"\0%s\0" % name in table) for name in names)
+            self._find(read, first)
+            found = [mark for mark in marks if mark.texts and self._texts.get(mark.texts[0])]
+            self._find(read, {text for mark in found for text in mark.texts} - set(self._texts))
+        finally:
+            os.close(descriptor)
+
+    def _find(self, read: elf.Read, texts: t.AbstractSet[bytes]) -> None:
+        missing = set(texts)
+        left = _MOST_TEXT
+        for segment in _constant_segments(self._image):
+            place, end = segment.offset, segment.offset + segment.file_size
+            tail = b""
+            while place < end and left > 0 and missing:
+                data = read(place, min(_PIECE, end - place))
+                if not data:
+                    break
+                both = tail + data
+                missing -= {text for text in missing if text in both}
+                tail = data[-_LONGEST:]
+                place += len(data)
+                left -= len(data)
+        self._texts.update((text, text not in missing) for text in texts)
+
+
+def _constant_segments(image: elf.Image) -> list[elf.Segment]:
+    """Return where the constants of a file are, if it is large enough to have an engine in it."""
+    segments = [one for one in image.loaded if not one.flags & elf.PF_W]
+    if sum(one.file_size for one in segments) < _LEAST_TEXT:
+        return []
+    # Constants are in segments that aren't code, but for linkers that put both together.
+    return [one for one in segments if not one.flags & elf.PF_X] or segments
+
+
+def _constants(view: View, host: Host, mapping: Mapping) -> _Constants | None:
+    """Return what is known of a file, which is found out once for a file as it is in a scan."""
+    file = images.look_at(view, host, mapping)
+    if file is None or file.image is None:
+        return None
+    image, status = file.image, file.status
+    key = ("engines", status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    found: _Constants = host.remember(key, lambda: _Constants(image))
+    return found
 
 
 def _names(image: elf.Image, read: elf.Read) -> bytes:
     values = elf.read_dynamic(image, read).values
     place = image.offset_of(values.get(_DT_STRTAB, 0))
     return read(place, min(values.get(_DT_STRSZ, 0), _MOST_NAMES)) if place is not None else b""
-
-
-def _by_texts(view: View, host: Host, mapping: Mapping, known: t.Sequence[Engine]) -> t.Sequence[int]:
-    """Return by number the engines that constants of a file tell, if it is large enough to have one in it."""
-
-    def look(image: elf.Image, read: elf.Read) -> tuple[int, ...]:
-        wanted = {text for engine in known for mark in engine.marks for text in mark.texts}
-        segments = [one for one in image.loaded if not one.flags & elf.PF_W]
-        if sum(one.file_size for one in segments) < _LEAST_TEXT:
-            return ()
-        # Constants are in segments that aren't code, but for linkers that put both together.
-        constants = [one for one in segments if not one.flags & elf.PF_X] or segments
-        missing = _missing(read, constants, wanted)
-        names = b"\0%s\0" % _names(image, read)
-        return tuple(
-            number
-            for number, engine in enumerate(known)
-            if any(
-                mark.texts and missing.isdisjoint(mark.texts) and all(b"\0%s\0" % name in names for name in mark.names)
-                for mark in engine.marks
-            )
-        )
-
-    return _remembered(view, host, mapping, "texts", look)
-
-
-def _missing(read: elf.Read, segments: t.Iterable[elf.Segment], wanted: t.AbstractSet[bytes]) -> set[bytes]:
-    """Return which of the texts are not in the segments."""
-    missing = set(wanted)
-    left = _MOST_TEXT
-    for segment in segments:
-        place, end = segment.offset, segment.offset + segment.file_size
-        tail = b""
-        while place < end and left > 0 and missing:
-            data = read(place, min(_PIECE, end - place))
-            if not data:
-                break
-            both = tail + data
-            missing -= {text for text in missing if text in both}
-            tail = data[-_LONGEST:]
-            place += len(data)
-            left -= len(data)
-    return missing
-
-
-def _remembered(
-    view: View,
-    host: Host,
-    mapping: Mapping,
-    what: str,
-    look: t.Callable[[elf.Image, elf.Read], tuple[int, ...]],
-) -> t.Sequence[int]:
-    """Return what a look at a file tells, which is done once for a file as it is in a scan."""
-    file = images.look_at(view, host, mapping)
-    if file is None or file.image is None:
-        return ()
-    image, status = file.image, file.status
-    key = ("engines", what, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-
-    def make() -> tuple[int, ...]:
-        descriptor = view.open_mapped(mapping)
-        if descriptor is None:
-            return ()
-        try:
-            return look(image, images.reader(descriptor))
-        finally:
-            os.close(descriptor)
-
-    found: t.Sequence[int] = host.remember(key, make)
-    return found

@@ -117,9 +117,9 @@ def _judged(group: t.Sequence[Call]) -> t.Iterator[Hit]:
     names = {call.name for call in group}
     kind = _kind(names)
     telling = [call for call in sure if call.name in system_calls.TELLING or call.name == system_calls.ANY]
-    if len(group) == 1 and not (telling and (group[0].prepared or group[0].shell)):
+    if len(group) == 1 and not group[0].close and not (telling and (group[0].prepared or group[0].shell)):
         return
-    if kind == "system_calls" and not telling and len({call.name for call in sure}) < 2:
+    if len({call.name for call in sure}) < 2 and not telling and not any(call.close for call in sure):
         return
     yield Hit(kind, group[0].offset, " ".join(dict.fromkeys(call.name for call in group)))
 

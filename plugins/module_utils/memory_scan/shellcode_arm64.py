@@ -178,7 +178,7 @@ def _call(data: bytes, at: int) -> Call | None:
     first = state.registers.get(0, (_INITIAL, 0))
     # A function for any call: the number comes as the first argument, and the others move up.
     if state.registers.get(8) == (_INITIAL, 0) and first == (_INITIAL, 1):
-        return Call(at, system_calls.ANY, True, 2, False, at + 4)
+        return Call(at, system_calls.ANY, True, 2, False, True, at + 4)
     number = state.constant(8)
     name = system_calls.ARM64.get(number) if number is not None else None
     if name is None:
@@ -187,7 +187,8 @@ def _call(data: bytes, at: int) -> Call | None:
     # execveat has a directory before the path.
     path = state.registers.get(1, (_INITIAL, 0)) if name == "execveat" else first
     shell = path[0] in (_STACK, _PLACE) and system_calls.names_shell(state.texts)
-    return Call(at, name, True, prepared, shell, at + 4)
+    before = _word(data, at - 4) if at >= 4 else 0
+    return Call(at, name, True, prepared, shell, before & 0x7FE0001F == 0x52800008, at + 4)
 
 
 def decoders(data: bytes) -> t.Iterator[int]:

@@ -65,6 +65,8 @@ _CALL_NEXT = re.compile(rb"\xe8\x00\x00\x00\x00(?:\x41?[\x58-\x5f]|[\x48\x4c]\x8
 _CALL_INTO_ITSELF = re.compile(rb"\xe8\xff\xff\xff\xff[\xc0-\xc7]")
 # fnstenv [esp - 12]: the address of the last floating-point instruction is what is popped next.
 _COPROCESSOR = re.compile(rb"\xd9(?:\x74\x24\xf4|\xb4\x24\xf4\xff\xff\xff)")
+# Ways to load a number, up to where the system call is: push and pop, mov, xor or sub and mov.
+_CLOSE = re.compile(rb"(?:\x6a[\s\S]\x58|\xb8[\s\S]{2}\0\0|\xc7\xc0[\s\S]{2}\0\0|[\x29\x2b\x31\x33]\xc0\xb0[\s\S])\Z")
 # mov r10, rcx; mov eax, n: programs for Windows call its kernel so, with numbers of its own.
 _WINDOWS = re.compile(rb"(?:\x4c\x8b\xd1|\x49\x89\xca)\xb8[\s\S]{2}\x00\x00")
 # Eight bytes are compared with the same tag twice.
@@ -111,14 +113,14 @@ def _call(data: bytes, at: int, long: bool, names: t.Mapping[int, str]) -> t.Ite
         if call.name == best.name:
             best = best._replace(prepared=max(call.prepared, best.prepared), shell=call.shell or best.shell)
     if best is not None:
-        yield best
+        yield best._replace(close=_CLOSE.search(data[max(0, at - 8) : at]) is not None)
 
 
 def _named(at: int, state: State, names: t.Mapping[int, str]) -> Call | None:
     arguments = (RBX, RCX, RDX, RSI, RDI) if names is system_calls.I386 else (RDI, RSI, RDX, R10, R8, R9)
     known = state.registers[RAX]
     if names is system_calls.X86_64 and known == Value(INITIAL, RDI) and _moved_up(state):
-        return Call(at, system_calls.ANY, True, 2, False, at + 2)
+        return Call(at, system_calls.ANY, True, 2, False, True, at + 2)
     number = state.number(RAX)
     if number is None:
         return None
@@ -131,7 +133,7 @@ def _named(at: int, state: State, names: t.Mapping[int, str]) -> Call | None:
     prepared = sum(1 for register in arguments if register in state.written and state.registers[register] is not None)
     first = state.registers[arguments[0]]
     points = first is not None and first.kind in (STACK, PLACE)
-    return Call(at, name, number[1], prepared, points and system_calls.names_shell(state.texts), at + 2)
+    return Call(at, name, number[1], prepared, points and system_calls.names_shell(state.texts), False, at + 2)
 
 
 def _moved_up(state: State) -> bool:

@@ -77,7 +77,7 @@ class Call(t.NamedTuple):
 
     offset, end: of the instruction. name: of the call, or ``ANY``. sure: whether the whole number is known. prepared:
     how many arguments were given just before. shell: whether its first argument points to a path that was put together
-    from constants.
+    from constants. close: whether nothing but loading the number comes right before it.
     """
 
     offset: int
@@ -85,6 +85,7 @@ class Call(t.NamedTuple):
     sure: bool
     prepared: int
     shell: bool
+    close: bool
     end: int
 
 

@@ -257,12 +257,34 @@ def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
     ]
     if not found:
         return
+    machine = memory_code.machine(view, host)
+    regions = [_Region(mapping, None, _written_shellcode(view, host, mapping, machine), ()) for mapping in found]
+    guilty = [region for region in regions if region.hits]
+    if guilty:
+        kind = min((shellcode.gravest(region.hits).kind for region in guilty), key=shellcode.KINDS.index)
+        yield _shellcode_sign(view, kind, guilty)
+        return
     known = all(host.owner(mapping.path) is not None or _has_own_format(view, host, mapping) for mapping in found)
     detail = "%s is mapped for writing and for running code" % _named(found[0])
-    if len({mapping.path for mapping in found}) > 1:
-        detail += ", and %d files more" % (len({mapping.path for mapping in found}) - 1)
-    memory = tuple(facts.describe(view, mapping) for mapping in found[:_DESCRIBED])
-    yield Sign("writable_code_file", detail, memory, "informational" if known else None)
+    names = {mapping.path for mapping in found}
+    if len(names) > 1:
+        detail += ", and %d files more" % (len(names) - 1)
+    yield Sign("writable_code_file", detail, _memory(view, regions), "informational" if known else None)
+
+
+def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -> tuple[Hit, ...]:
+    """Return the shellcode in what a process has written into a mapping, or in all of it where it is no program."""
+    file = images.look_at(view, host, mapping)
+    if file is not None and file.magic.startswith(_OWN_FORMATS):
+        return ()
+    pages = view.pages(mapping)
+    is_program = file is None or file.image is not None
+    found = []
+    for address, data in facts.pieces(view, pages.private if is_program else pages.present, shellcode.OVERLAP):
+        found += [hit._replace(offset=hit.offset + address) for hit in shellcode.find(data, address, machine)]
+        if len(found) > _MOST_HITS:
+            break
+    return tuple(found)
 
 
 def _has_own_format(view: View, host: Host, mapping: Mapping) -> bool:
