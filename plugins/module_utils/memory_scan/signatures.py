@@ -46,6 +46,9 @@ _KEYS = frozenset(
     ("id", "title", "family", "kind", "severity", "attack", "where", "patterns", "condition", "near", "description")
 )
 _NEAREST, _FARTHEST = 64, 1 << 30
+# What stands before a text in a file of rules: of ours, of YARA, of Sigma, and in lists of other scanners.
+_BEFORE = 32
+_OF_A_RULE = re.compile(rb"(?:[:=](?:[ \t][\"'/{]?[ \t]?|[\"'/])|-[ \t][\"']?|[\[(,][ \t]?[\"'])\Z")
 
 
 class SignatureError(ValueError):
@@ -116,7 +119,8 @@ class Matcher:
 
     def __init__(self, signatures: t.Sequence[Signature]) -> None:
         self._searches = {
-            place: _Search([signature for signature in signatures if place in signature.where]) for place in PLACES
+            place: _Search([signature for signature in signatures if place in signature.where], place == "memory")
+            for place in PLACES
         }
         self.count = len(signatures)
 
@@ -137,6 +141,10 @@ class Matcher:
         """Tell whether there is any signature for a place."""
         return bool(self._searches[place].signatures)
 
+    def anchors(self, place: str) -> list[bytes]:
+        """Return what everything is searched for, each once."""
+        return self._searches[place].anchors()
+
     def scan(self, place: str, source: Source) -> list[Match]:
         """Return what is in the memory that ``source`` gives, each signature once.
 
@@ -154,10 +162,14 @@ class _Atom(t.NamedTuple):
 
 
 class _Search:
-    """The signatures for one place."""
+    """The signatures for one place. beyond_rules: whether what stands in a text of rules is no match.
 
-    def __init__(self, signatures: t.Sequence[Signature]) -> None:
+    An editor, a pager or grep(1) has such a text in its memory; programs have none in theirs.
+    """
+
+    def __init__(self, signatures: t.Sequence[Signature], beyond_rules: bool) -> None:
         self.signatures = tuple(signatures)
+        self._beyond_rules = beyond_rules
         anchors = [
             _Atom(number, name, form)
             for number, signature in enumerate(signatures)
@@ -165,6 +177,9 @@ class _Search:
             for form in signature.patterns[name].forms
         ]
         self._anchors = _Atoms(anchors)
+
+    def anchors(self) -> list[bytes]:
+        return list({atom.form.literal.value: None for atom in self._anchors.atoms})
 
     def scan(self, source: Source) -> list[Match]:
         if not self.signatures:
@@ -195,6 +210,7 @@ class _Search:
                 for atom in atoms.present(data)
                 if not states[atom.signature].match
                 for position in _positions(atom.form, data)
+                if not (self._beyond_rules and _OF_A_RULE.search(data, max(0, position - _BEFORE), position))
             )
             for place, number, name in hits:
                 states[number].add(name, place)

@@ -35,6 +35,8 @@ _MOST_MEMORY = 256 * _MIB
 # Of processes of which nothing is known but that no package has their program: of one, and of all together.
 _SOME_MEMORY = 8 * _MIB
 _SOME_MEMORY_IN_ALL = 512 * _MIB
+# Of a process that is known by its file already, the memory adds nothing.
+_TOOLKITS = frozenset("known_%s" % kind for kind in KINDS if kind not in ("tunnel", "proof_of_work"))
 # Who holds marks of more tools than that has the rules of a scanner, or wants to look like it.
 _TOOLS_HELD = 3
 _OUT_OF_TIME = "the time budget ended while it was searched for signatures"
@@ -71,7 +73,7 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
 def check_deep(view: View, host: Host, signs: t.Sequence[Sign]) -> t.Iterator[Sign]:
     """Yield what the memory of a process is known by, where anything makes it worth a look."""
     most = _worth(view.process, host, signs)
-    if not most:
+    if not most or any(sign.subtype in _TOOLKITS for sign in signs):
         return
     matcher = _matcher(host)
     if view.process.container and most > _SOME_MEMORY:
