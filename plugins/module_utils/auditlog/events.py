@@ -166,7 +166,7 @@ class Joiner:
     def rest(self, now: float) -> t.Iterator[Event]:
         """Return the events to which nothing can come any more at a time, in seconds since the epoch."""
         self._newest = max(self._newest, int(now))
-        self.serials.settle(now)
+        self.serials.finish(now)
         yield from self._late()
 
     def _late(self) -> t.Iterator[Event]:

@@ -102,6 +102,8 @@ class _Run:
         self._pairs = Pairs(self.reader, 0)
 
     def read(self, paths: t.Sequence[str], deadline: Deadline) -> None:
+        # What comes while the files are read is not in them.
+        opened = time.time()
         files = self.follower.open(paths)
         self._pairs = Pairs(self.reader, sum(file.size - min(file.offset, file.size) for file in files))
         for position, file in enumerate(files):
@@ -115,7 +117,7 @@ class _Run:
                 )
                 break
         else:
-            self.reader.finish(time.time())
+            self.reader.finish(opened)
 
     def _read(self, file: LogFile, deadline: Deadline) -> bool:
         """Read what is new in a file; return whether there was time for all of it."""

@@ -10,18 +10,25 @@ somebody cut it out of the log.
 
 Events of several processors are a little out of order, so that a number is only missing when the log is some seconds
 further. The records of the daemon itself (``DAEMON_*``) have numbers of their own.
+
+What the kernel hands a daemon that was just started may begin with pieces of before: the last records of an event
+that began earlier, or what was left in its queue when the daemon before ended. So numbers are missing behind those,
+too, up to the event of the start itself.
 """
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
 import typing as t
 
 # Seconds after which no earlier event comes any more, by the times of the events.
 _WAIT = 5
 # How long after the daemon was started the record of a boot may come.
 _WAIT_FOR_BOOT = 120
+# How long after the record of the daemon's start the kernel may have begun to hand events over to it.
+_STARTING = 2
 # Who falls back further than any disorder counts anew: a boot of which nothing else is in the log.
 _RENUMBERED = 65_536
 _HIGHEST = 2**32 - 1
@@ -46,7 +53,7 @@ class Numbers:
 class Hole(t.NamedTuple):
     """Numbers that are missing. after, before: the time of what is around them, in seconds since the epoch.
 
-    restarted: whether the audit daemon began to write in between.
+    restarted: whether the audit daemon began to write in between, or just after.
     """
 
     first: int
@@ -70,17 +77,24 @@ class Serials:
         self._newest: int | None = state.get("newest")
         self._time: int = state.get("time", 0)
         self._started: bool = state.get("started", False)
+        self._start: int = state.get("start", 0)
         self._holes = [Hole(*hole) for hole in state.get("holes", ())]
 
     def state(self) -> dict[str, t.Any]:
-        return {"newest": self._newest, "time": self._time, "started": self._started, "holes": self._holes}
+        return {
+            "newest": self._newest,
+            "time": self._time,
+            "started": self._started,
+            "start": self._start,
+            "holes": self._holes,
+        }
 
     def copy(self) -> tuple[t.Any, ...]:
-        return list(self.lost), self._newest, self._time, self._started, list(self._holes)
+        return list(self.lost), self._newest, self._time, self._started, self._start, list(self._holes)
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
         """Let everything be as it was when it was copied."""
-        self.lost, self._newest, self._time, self._started, self._holes = copied
+        self.lost, self._newest, self._time, self._started, self._start, self._holes = copied
 
     def take(self, numbers: Numbers) -> None:
         """Note the numbers of the next part of the log."""
@@ -89,12 +103,21 @@ class Serials:
             self._parts(numbers, begin, place)
             # What was missing before a boot is not filled by what comes after it.
             self.settle(time)
-            self._started = True
+            self._started, self._start = True, time
             begin = place
         self._parts(numbers, begin, len(numbers.serials))
+        if not self._started:
+            # Its event is there by now. Not by the time alone: a clock that was ahead at the start may be set back.
+            self._start = 0
         if numbers.booted:
             self._holes = [hole for hole in self._holes if not hole.restarted]
         self.settle(max((time for _place, time in numbers.times), default=0))
+
+    def finish(self, now: float) -> None:
+        """Give up what can't come any more when all that was there at a time is read."""
+        # The log may be of a clock that was ahead: patience is to have an end.
+        self._holes = [hole._replace(before=min(hole.before, int(now))) for hole in self._holes]
+        self.settle(now)
 
     def settle(self, now: float) -> None:
         """Give up what can't come any more at a time, in seconds since the epoch."""
@@ -136,6 +159,9 @@ class Serials:
         if above:
             if above[-1] - newest != len(above):
                 self._note(above, newest, numbers, begin, end)
+                if self._newest is None:
+                    # The log begins with this start: what is from before was never to be in it.
+                    self._holes = [hole for hole in self._holes if not hole.restarted]
             newest = above[-1]
         self._newest, self._started = newest, False
         self._time = max((time for place, time in numbers.times if place < end), default=self._time)
@@ -162,11 +188,13 @@ class Serials:
     def _note(self, above: t.Sequence[int], newest: int, numbers: Numbers, begin: int, end: int) -> None:
         """Note the holes in numbers that are higher than all before."""
         places = {int(text): begin + place for place, text in enumerate(numbers.serials[begin:end])}
+        # An event has the time at which its call began, which may be long before its number: the log was further.
+        latest = list(itertools.accumulate((time for _place, time in numbers.times), max, initial=self._time))
         before, after = newest, self._time
         for number in above:
-            time = _time_at(numbers, places[number], self._time)
+            time = latest[bisect.bisect_right(numbers.times, (places[number], float("inf")))]
             if number != before + 1:
-                restarted = self._started and before == newest
+                restarted = (self._started and before == newest) or time <= self._start + _STARTING
                 self._holes.append(Hole(before + 1, number - 1, after or time, time, restarted))
             before, after = number, time
 
@@ -182,8 +210,3 @@ class Serials:
 
 def _patience(hole: Hole) -> int:
     return _WAIT_FOR_BOOT if hole.restarted else _WAIT
-
-
-def _time_at(numbers: Numbers, place: int, otherwise: int) -> int:
-    found = bisect.bisect_right(numbers.times, (place, float("inf")))
-    return numbers.times[found - 1][1] if found else otherwise

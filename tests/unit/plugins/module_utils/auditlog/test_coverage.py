@@ -8,10 +8,12 @@ from __future__ import annotations
 import gzip
 import os
 import pathlib
+import time
+import types
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.look import look
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import look as looking
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.options import look_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
@@ -23,7 +25,7 @@ def coverage(log: pathlib.Path) -> dict[str, t.Any]:
     params = {name: option.get("default") for name, option in look_spec().items()}
     given = {"state_dir": str(log.parent / "state"), "paths": [str(log)], "priority": "normal"}
     content = detections.load().payload
-    found = look({**params, **given, "_content": content, "_token": None, "_advance": False}, check_mode=True)
+    found = looking.look({**params, **given, "_content": content, "_token": None, "_advance": False}, check_mode=True)
     (entry,) = found["coverage"]
     return t.cast("dict[str, t.Any]", entry)
 
@@ -53,3 +55,22 @@ def test_a_damaged_archive_is_said_in_words(tmp_path: pathlib.Path, content: byt
     assert entry["status"] == "partial"
     words = "its end in .gz says that it is compressed, but it is not, or it is damaged"
     assert entry["skipped"] == [{"subject": f"{log}.1.gz", "reason": f"cannot be read to its end: {words}"}]
+
+
+def test_what_is_written_while_the_log_is_read_is_not_missing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "audit.log"
+    now = int(time.time())
+    log.write_text("".join(f"type=USER msg=audit({now}.000:{number}): pid=1\n" for number in (1, 2, 4)))
+    clock, look_for = [now], looking.Follower.open
+
+    def slowly(follower: looking.Follower, paths: t.Sequence[str]) -> list[looking.LogFile]:
+        files = look_for(follower, paths)
+        clock[0] += 60
+        return files
+
+    monkeypatch.setattr(looking.Follower, "open", slowly)
+    monkeypatch.setattr(looking, "time", types.SimpleNamespace(time=lambda: clock[0], monotonic=time.monotonic))
+    assert coverage(log)["status"] == "checked"
+    assert coverage(log)["status"] == "partial"

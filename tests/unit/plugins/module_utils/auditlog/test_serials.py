@@ -63,6 +63,32 @@ def test_a_start_of_the_daemon_explains_a_hole_and_a_boot_forgives_it() -> None:
     assert lost(read(again + line(11, 9, "SYSTEM_BOOT"), now=600)) == []
 
 
+def test_pieces_of_what_was_before_a_start_are_no_beginning_of_a_log() -> None:
+    """As auditd 4.0 wrote it: the last record of a call of others, and then the one with which it is heard."""
+    started = line(8_300, 10, "DAEMON_START")
+    pieces = line(55, 9, "PROCTITLE") + line(57, 10, "SYSCALL") + line(57, 10, "PROCTITLE") + line(58, 11)
+    assert lost(read(started + pieces, now=600)) == []
+    assert [hole.restarted for hole in read(line(40) + started + pieces, now=600).lost] == [True, True]
+    left = line(31, -13, "NETFILTER_CFG") + line(33, -12, "PROCTITLE") + line(48, 10, "SYSCALL") + line(51, 13)
+    assert lost(read(started + left + line(53, 14), now=600)) == [(49, 50), (52, 52)]
+    assert lost(read(started, left, now=600)) == [(49, 50)]
+
+
+def test_what_is_missing_after_a_start_is_missing_whatever_the_clock_says() -> None:
+    log = line(40) + line(1, 3_600, "DAEMON_START") + line(41, 3_600) + line(42, 3_601)
+    found = read(log, line(43, 10) + line(45, 10), now=60)
+    assert [(hole.first, hole.last, hole.restarted) for hole in found.lost] == []
+    assert [(hole.first, hole.last, hole.restarted) for hole in read(now=90, known=found).lost] == [(44, 44, False)]
+
+
+def test_a_call_that_began_long_ago_leaves_as_much_time_as_others() -> None:
+    """Its time is that of its beginning, its number that of its end."""
+    assert lost(read(line(1, 500) + line(3, 20, "SYSCALL"), line(2, 500) + line(4, 501), now=900)) == []
+    assert lost(read(line(1, 500) + line(3, 20, "SYSCALL"), line(4, 507), now=900)) == [(2, 2)]
+    (hole,) = read(line(1, 500) + line(3, 20, "SYSCALL"), now=900).lost
+    assert hole == Hole(2, 2, _START + 500, _START + 500, False)
+
+
 def test_a_boot_begins_the_numbers_anew() -> None:
     log = line(5_000) + line(5_001) + line(7, 60, "DAEMON_START") + line(3, 61) + line(4, 62) + line(6, 63)
     assert lost(read(log, now=600)) == [(5, 5)]
