@@ -62,7 +62,7 @@ def site(tmp_path: pathlib.Path) -> Site:
 
 
 def test_rules_are_missed_deployed_compared_and_taken_back(site: Site, tmp_path: pathlib.Path) -> None:
-    with audit.locked() as kernel, audit.daemon(tmp_path, kernel):
+    with audit.locked() as kernel, audit.daemon(tmp_path, kernel) as daemon:
         site.scan()
         assert ("audit_rules_not_deployed", "audit rules") in site.scanner.open()
         assert site.scopes()["deployed_rules"]["status"] == "checked"
@@ -85,7 +85,10 @@ def test_rules_are_missed_deployed_compared_and_taken_back(site: Site, tmp_path:
         assert "0 were loaded and 0 removed; auditd is running." in again.stdout
 
         site.scan()
-        assert [alert for alert, _subject in site.scanner.open() if alert.startswith("audit_")] == []
+        opened = [alert for alert, _subject in site.scanner.open() if alert.startswith("audit_")]
+        # What the kernel throws away while other tests hold the daemon up is missing.
+        thrown_away = daemon.refusals() > 0 and daemon.holes()
+        assert opened == (["audit_events_missing"] if thrown_away else []), site.scanner.reasons("localhost")
         kernel.clear()
         site.scan()
         assert ("audit_rules_missing", "audit rules") in site.scanner.open()

@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
+import sys
 import time
 import typing as t
 import uuid
@@ -32,6 +35,7 @@ import pytest
 from tests.support import commands
 
 _LOCK = pathlib.Path("/tmp/bulwark-tests-audit.lock")
+_NETLINK = pathlib.Path("/proc/net/netlink")
 _SECONDS = 30
 # Setting to the option of auditctl that sets it, in the order in which they are put back.
 _SETTINGS = {
@@ -116,6 +120,29 @@ class Daemon:
     def text(self) -> str:
         """Return what all logs hold, the oldest first."""
         return "".join(path.read_text("utf-8", "backslashreplace") for path in self.logs)
+
+    def holes(self) -> list[tuple[int, int]]:
+        """Return the first and the last of the numbers of events that are missing in the logs, from its start on.
+
+        What the kernel had left of earlier events may be before that: it is no part of what the daemon was there for.
+        """
+        text = b"".join(path.read_bytes() for path in self.logs)
+        own = rb"(?m)^type=SYSCALL msg=audit\(\d+\.\d+:(\d+)\): [^\n]* pid=%d " % self.pid
+        start = min(map(int, re.findall(own, text)), default=0)
+        found = re.findall(rb"(?m)^type=(?!DAEMON_)\S+ msg=audit\(\d+\.\d+:(\d+)\)", text)
+        numbers = sorted({number for number in map(int, found) if number >= start})
+        return [(before + 1, after - 1) for before, after in itertools.pairwise(numbers) if after != before + 1]
+
+    def refusals(self) -> int:
+        """Return for how many tenths of a second it took nothing and had no room: the kernel throws away after six."""
+        return sum(int(line.split()[8]) for line in self._connections())
+
+    def _connections(self) -> list[str]:
+        return [line for line in _NETLINK.read_text().splitlines() if line.split()[1:3] == ["9", str(self.pid)]]
+
+    def condition(self) -> str:
+        """Return what says whether the kernel threw events away."""
+        return f"kernel: {self._kernel.status()}\nconnection: {self._connections()}\nholes: {self.holes()}\n"
 
     def settle(self) -> None:
         """Return when everything that happened up to now is in the log."""
@@ -227,7 +254,12 @@ def daemon(directory: pathlib.Path, kernel: Kernel | None = None, **settings: t.
                 lambda: process.poll() is not None or kernel.status().get("pid") == process.pid, "auditd is not heard"
             )
             assert process.poll() is None, f"auditd ended: {said.read_text('utf-8', 'replace')}"
-            yield started
+            try:
+                yield started
+            except BaseException:
+                # A test that fails here may have failed for what the machine did.
+                sys.stdout.write(f"The audit daemon of this test:\n{started.condition()}{started.text()[:4_000]}\n")
+                raise
         finally:
             started.stop()
 
