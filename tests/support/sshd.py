@@ -16,6 +16,7 @@ The test, or its file, says ``pytest.mark.requires(*sshd.NEEDS)``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import shlex
@@ -95,10 +96,14 @@ class Server:
         """Connect, say something that is no SSH, and hang up."""
         with socket.create_connection(("127.0.0.1", self.port), _SECONDS, (self.client, 0)) as connection:
             connection.sendall(text)
-            connection.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionResetError):
+            try:
+                connection.shutdown(socket.SHUT_WR)
                 while connection.recv(4096):
                     pass
+            except OSError as error:
+                # sshd was the first to hang up, with what it had not read.
+                if error.errno not in (errno.ENOTCONN, errno.ECONNRESET):
+                    raise
 
     def _connect(self, user: str, *options: str, environment: t.Mapping[str, str] | None = None) -> bool:
         always = (
