@@ -274,7 +274,7 @@ def _joined(chunks: t.Iterator[Chunk], overlap: int) -> t.Iterator[Chunk]:
 
 
 def _positions(form: Form, data: bytes) -> t.Iterator[int]:
-    """Yield where matches of a form begin, of which overlapping ones may be left out."""
+    """Yield where matches of a form begin; of texts those that overlap may be left out."""
     searched = data.lower() if form.nocase else data
     literal = form.literal
     at = searched.find(literal.value)
@@ -286,7 +286,7 @@ def _positions(form: Form, data: bytes) -> t.Iterator[int]:
             found = form.expression.search(data, window, at + len(literal.value) + literal.after)
             if found:
                 yield found.start()
-        at = searched.find(literal.value, at + len(literal.value))
+        at = searched.find(literal.value, at + (len(literal.value) if form.expression is None else 1))
 
 
 def _anchors(signature: Signature) -> tuple[str, ...]:
