@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import typing as t
 
 import pytest
@@ -167,3 +168,34 @@ def test_respond_does_what_is_said_and_only_when_told_to(play: Play) -> None:
         said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True, memory_scan_answers=kill)
         assert f"Process {pid} was ended." in said
         assert process.wait() == -9
+
+
+def test_what_is_simulated_is_seen_and_ended(play: Play, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "auth.log").touch()
+    # Not below /tmp, where programs are suspicious.
+    with tempfile.TemporaryDirectory(prefix="bulwark-test-", dir="/var/lib") as state:
+        variables = {
+            "bulwark_become": False,
+            "bulwark_simulate": True,
+            "bulwark_alerts": "fileless_attack_*",
+            "bulwark_settle": 0,
+            "audit_state_dir": state,
+            "audit_log_paths": [str(tmp_path / "audit.log")],
+            "audit_sign_in_paths": [str(tmp_path / "auth.log")],
+            "audit_journal": "never",
+            "memory_scan_state_dir": str(play.state),
+        }
+        done = play.scanner.play("bulwark.servers.simulate", check=False, **variables)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 0, said
+        assert "3 seen, 0 missing, 0 failed, 0 skipped, 0 without a simulation; 0 with other alerts" in said
+        assert os.listdir(f"{state}/simulation") == ["lock"]
+        left = [path for path in pathlib.Path("/proc").glob("[0-9]*/exe") if state in _link(path)]
+        assert left == []
+
+
+def _link(path: pathlib.Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
