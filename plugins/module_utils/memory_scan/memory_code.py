@@ -9,13 +9,15 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import elf, engines, facts, images
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 STACK, HEAP = b"[stack]", b"[heap]"
 _GNU_STACK = 0x6474E551
 # Of memory that may be a copy of a file's code, this many bytes are compared at a time.
 _PIECE = 1 << 16
+_LARGE_PIECE = 1 << 20
+_MOST_PARTS = 4096
 # The kernel names what it maps itself in brackets; of those a program has stack and heap, and what it named itself.
 _OWN = (STACK, HEAP, b"[anon:", b"[stack:", b"[anon_shmem:")
 
@@ -37,6 +39,61 @@ def regions(view: View, host: Host) -> list[Mapping]:
                 continue
         found.append(mapping)
     return found
+
+
+def pieces(view: View, mapping: Mapping, overlap: int) -> t.Iterator[tuple[int, bytes]]:
+    """Yield what is in memory of a region as (address, bytes), as facts.pieces does.
+
+    Of memory that has a descriptor, a page that was written by way of another mapping isn't told as present in this one
+    before it is run.
+    """
+    present = view.pages(mapping).present
+    if engines.kind_of(mapping) in (engines.MEMFD, engines.SHARED):
+        yield from _not_mapped(view, mapping, present, overlap)
+    yield from facts.pieces(view, present, overlap)
+
+
+def is_empty(view: View, mapping: Mapping) -> bool:
+    """Say whether nothing of a region is in memory."""
+    return not any(pieces(view, mapping, 0))
+
+
+def _not_mapped(
+    view: View, mapping: Mapping, present: t.Sequence[Range], overlap: int
+) -> t.Iterator[tuple[int, bytes]]:
+    """Yield what a file in memory has within a mapping, but for what lies in pages that are present, as they are."""
+    descriptor = view.open_mapped(mapping)
+    if descriptor is None:
+        return
+    read = images.reader(descriptor)
+    try:
+        for start, end in _data(descriptor, mapping.offset, mapping.offset + mapping.size):
+            place = start
+            while place < end:
+                address = mapping.start + place - mapping.offset
+                data = read(place, min(_LARGE_PIECE, end - place))
+                if not data:
+                    break
+                if not any(one.start <= address and address + len(data) <= one.end for one in present):
+                    yield address, data
+                place += max(len(data) - overlap, 1) if place + len(data) < end else len(data)
+    finally:
+        os.close(descriptor)
+
+
+def _data(descriptor: int, start: int, end: int) -> t.Iterator[tuple[int, int]]:
+    """Yield the parts of a file that hold something (lseek(2), SEEK_DATA), within bounds."""
+    for _ in range(_MOST_PARTS):
+        try:
+            first = os.lseek(descriptor, start, os.SEEK_DATA)
+            last = min(os.lseek(descriptor, first, os.SEEK_HOLE), end)
+        except OSError:
+            # ENXIO: there is nothing more.
+            return
+        if first >= end or last <= first:
+            return
+        yield first, last
+        start = last
 
 
 def machine(view: View, host: Host) -> int:

@@ -27,6 +27,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 
 # Of engines that have made more than this, the rest is not searched: 1 s for each 100 MB.
 MOST_SEARCHED = 256 << 20
+# Of memory that no engine explains, more is searched.
+MOST_UNEXPLAINED = 2 << 30
 _DESCRIBED = 8
 _MOST_HITS = 64
 # Programs for other systems and images of interpreters, which their runtimes map writable and executable.
@@ -91,9 +93,9 @@ def _searched(view: View, host: Host, found: t.Sequence[Mapping]) -> list[_Regio
         engine = explained.get(mapping)
         hits: dict[tuple[str, int], Hit] = {}
         beginnings: set[int] = set()
-        for address, data in facts.pieces(view, view.pages(mapping).present, shellcode.OVERLAP):
-            if engine is not None and left <= 0:
-                view.skip("of the code that %s made, only %d MB were searched" % (engine.name, MOST_SEARCHED >> 20))
+        for address, data in memory_code.pieces(view, mapping, shellcode.OVERLAP):
+            if left <= (0 if engine is not None else MOST_SEARCHED - MOST_UNEXPLAINED):
+                view.skip("of its code in memory only %d MB were searched" % ((MOST_SEARCHED - left) >> 20))
                 break
             if host.seconds_left() <= 0:
                 view.skip("the time was up before all of its code in memory was searched")
@@ -114,7 +116,7 @@ def _has_pages(view: View, mapping: Mapping) -> bool:
     pages = view.pages(mapping)
     if pages.swapped:
         view.skip("%d pages of code in memory are swapped out, and were not searched" % pages.swapped)
-    return bool(pages.present)
+    return bool(pages.present) or not memory_code.is_empty(view, mapping)
 
 
 def _beginnings(data: bytes, address: int, machine: int) -> t.Iterator[int]:
