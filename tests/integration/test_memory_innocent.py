@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import pytest
 from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet
 from tests.integration import _memory
-from tests.integration._memory_techniques import containers, innocents
+from tests.integration._memory_techniques import containers, innocents, packages
 from tests.integration._memory_techniques.bench import Bench, Started, descendants, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
 from tests.support import postgresql
@@ -117,13 +116,11 @@ def test_a_host_with_its_daemons_raises_no_alarm(fleet: Fleet) -> None:
 @pytest.mark.requires("command:dpkg-deb")
 def test_a_package_upgrade_raises_no_alarm_while_it_is_under_way(bench: Bench) -> None:
     """Look at a daemon, and a library that it has loaded, before, amid and after the upgrade that replaces both."""
-    package = "bulwark-memory-probe"
-    bench.resources.callback(_run, "dpkg", "--purge", package)
-    _run("dpkg", "--install", _package(bench, package, "1"))
-    daemon = bench.run(f"/usr/lib/{package}/daemon", "kept", f"/usr/lib/{package}/library.so")
+    packages.install(bench, packages.build(bench, "1"))
+    daemon = bench.run(packages.DAEMON, "kept", packages.LIBRARY)
     _raise_no_alarm(daemon.pid)
     upgrade = subprocess.Popen(
-        ["dpkg", "--install", _package(bench, package, "2")],
+        ["dpkg", "--install", packages.build(bench, "2")],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
@@ -180,39 +177,6 @@ def _raise_no_alarm(*pids: int, informational: t.Collection[str] = ()) -> None:
     assert _memory.skipped(result) == []
 
 
-_SCRIPT = """#!/bin/sh
-set -e
-if [ "$2" ]; then
-    touch "{scratch}/amid"
-    tries=0
-    until [ -e "{scratch}/go on" ] || [ $tries -gt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
-fi
-"""
-
-
-def _package(bench: Bench, name: str, version: str) -> str:
-    """Build a version of a package with a daemon and a library, which stops amid an upgrade until it may go on."""
-    root = bench.scratch / version
-    place = root / "usr" / "lib" / name
-    place.mkdir(parents=True)
-    for source, target in (("loaded", "daemon"), ("library.so", "library.so")):
-        shutil.copy(bench.programs / source, place / target)
-        # What follows the sections is of no interest to anybody, and makes another file.
-        with (place / target).open("ab") as file:
-            file.write(version.encode())
-    control = root / "DEBIAN"
-    control.mkdir()
-    (control / "control").write_text(
-        f"Package: {name}\nVersion: {version}\nArchitecture: all\n"
-        "Maintainer: none <none@example.com>\nDescription: a daemon to be upgraded\n",
-        encoding="utf-8",
-    )
-    (control / "postinst").write_text(_SCRIPT.format(scratch=bench.scratch), encoding="utf-8")
-    (control / "postinst").chmod(0o755)
-    _run("dpkg-deb", "--root-owner-group", "--build", str(root), f"{root}.deb")
-    return f"{root}.deb"
-
-
 def _daemon(engine: Engine) -> int:
     """Return the process that listens on the engine's socket."""
     address = engine.address or "unix:///var/run/docker.sock"
@@ -243,8 +207,3 @@ def _executable(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/exe")
     except (FileNotFoundError, ProcessLookupError):
         return ""
-
-
-def _run(*command: str) -> None:
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, f"{' '.join(command)}\n{answer.stdout}{answer.stderr}"

@@ -75,6 +75,8 @@ def _is_found(technique: Technique, started: Started, result: dict[str, t.Any]) 
     places = [place for sign in seen for place in sign.get("memory", ())]
     for name in technique.memory:
         assert any(_holds(place, started.address(name)) for place in places), (name, started.facts, seen)
+    signed = [place["signature"] for place in places if "signature" in place and "offset" in place]
+    assert not technique.signature or any(name.startswith(technique.signature) for name in signed), places
     for name, wanted in (("connections", technique.connection), ("listening", technique.listening)):
         if wanted:
             assert any(f":{started.facts['port']}" in one for one in evidence["data"][name]), evidence["data"]

@@ -76,12 +76,12 @@ class Programs:
     def build(self) -> None:
         for name, (source, flags) in _PROGRAMS.items():
             target = self.directory / name
-            _run("gcc", *_FLAGS, *flags, "-o", str(target), str(_SOURCES / "programs" / source))
+            run("gcc", *_FLAGS, *flags, "-o", str(target), str(_SOURCES / "programs" / source))
         compiled = self.directory / "code.o"
-        _run("gcc", "-c", "-o", str(compiled), str(_SOURCES / "programs" / "code.S"))
+        run("gcc", "-c", "-o", str(compiled), str(_SOURCES / "programs" / "code.S"))
         for name in _CODE:
             section = f"--only-section=.code.{name}"
-            _run("objcopy", "-O", "binary", section, str(compiled), str(self.directory / f"{name}.bin"))
+            run("objcopy", "-O", "binary", section, str(compiled), str(self.directory / f"{name}.bin"))
         for script in (_SOURCES / "scripts").glob("*.py"):
             shutil.copy(script, self.directory / script.name)
 
@@ -144,7 +144,7 @@ class Bench:
         return str(file)
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise BenchError(f"{' '.join(command)}\n{answer.stdout}{answer.stderr}")

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of the documentation that lists the techniques: ``python -m tests.integration._memory_techniques.document``."""
+"""The page of the documentation that lists the techniques; run as a module, this writes it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from tests.integration._memory_techniques.table import TECHNIQUES, Technique
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs" / "docsite" / "rst" / "memory_scan_techniques.rst"
 
-_HEAD = """..
-  Copyright: bulwark.servers contributors
-  GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-  SPDX-License-Identifier: GPL-3.0-or-later
+_HEAD = """.. SPDX-License-Identifier: GPL-3.0-or-later
+.. SPDX-FileCopyrightText: bulwark.servers contributors
 
 .. _ansible_collections.bulwark.servers.docsite.memory_scan_techniques:
 
 Techniques that memory scans find
 =================================
 
-The project's tests start each of these for real, as a harmless program of their own that waits, and demand that a scan
-finds it once, by this alert, with these subtypes and nothing else, and with the place in memory, path or connection as
-evidence. One line is the miner of Debian. :ref:`The guide <ansible_collections.bulwark.servers.docsite.memory_scan>` says
-how memory scans look and what they can't see.
+The project's tests start each of these for real, as a harmless program of their own that waits, or Debian's miner. They
+demand that a scan finds it once, by this alert, with these subtypes and nothing else, and with the place in memory, the
+path or the connection as evidence. :ref:`ansible_collections.bulwark.servers.docsite.memory_scan` says how memory scans
+look, and what they can't see.
 
 .. list-table::
    :header-rows: 1

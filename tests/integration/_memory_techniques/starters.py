@@ -13,9 +13,10 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import typing as t
 
-from tests.integration._memory_techniques import innocents
+from tests.integration._memory_techniques import innocents, packages
 from tests.integration._memory_techniques.bench import PYTHON, Bench, Started, wait_for
 
 # 127.0.0.1:4660 as code.S has it in an address.
@@ -61,6 +62,19 @@ def replaced_program(bench: Bench) -> Started:
     other = shutil.copy(bench.programs / "leash", bench.programs / "service.new")
     os.replace(other, program)
     bench.resources.callback(os.unlink, program)
+    return started
+
+
+def packaged_program_swapped(bench: Bench) -> Started:
+    """Start another program in the place of a packaged one, and put that back."""
+    packages.install(bench, packages.build(bench, "1"))
+    # What is installed within these seconds may be what replaced it.
+    time.sleep(3)
+    program = pathlib.Path(packages.DAEMON)
+    aside = program.rename(program.with_name("daemon.aside"))
+    shutil.copy(bench.programs / "wait", program)
+    started = bench.run(str(program))
+    aside.replace(program)
     return started
 
 
