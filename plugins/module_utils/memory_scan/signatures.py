@@ -97,9 +97,10 @@ def compile_signature(given: t.Any) -> Signature:
     unknown = sorted(str(key) for key in given if key not in _KEYS)
     if unknown:
         raise SignatureError(unknown[0], "unknown key; known are %s" % ", ".join(sorted(_KEYS)))
+    identifier = _matching(given, "id", _ID, "2 to 64 lower-case letters, digits and underscores")
     patterns = _patterns(given.get("patterns"))
     signature = Signature(
-        id=_matching(given, "id", _ID, "2 to 64 lower-case letters, digits and underscores"),
+        id=identifier,
         title=_line(given, "title"),
         family=_matching(given, "family", _ID, "the tool's name, in lower-case letters, digits and underscores"),
         kind=_chosen(given.get("kind"), "kind", KINDS),
