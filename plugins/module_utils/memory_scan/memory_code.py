@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import elf, engines, facts, images
@@ -18,6 +19,13 @@ _GNU_STACK = 0x6474E551
 _PIECE = 1 << 16
 _LARGE_PIECE = 1 << 20
 _MOST_PARTS = 4096
+# Of elf(5): entries of a dynamic section that say how large a symbol is (DT_SYMENT), of 64 and 32 bits; the start of
+# the table for unwinding, as the LSB has it; names of libraries, of their versions and of what each has.
+_TABLES = (
+    re.compile(rb"\x0b\0{7}\x18\0{7}|\x05\0{3}[\s\S]{4}\x06\0{3}[\s\S]{4}\x0a\0{3}[\s\S]{4}\x0b\0{3}\x10\0{3}"),
+    re.compile(rb"\x01\x1b\x03\x3b[\s\S]{3}\0"),
+    re.compile(rb"\0(?:GLIBC_2\.|lib[\w.+-]{1,40}\.so[.\d]*\0|__cxa_finalize\0)"),
+)
 # The kernel names what it maps itself in brackets; of those a program has stack and heap, and what it named itself.
 _OWN = (STACK, HEAP, b"[anon:", b"[stack:", b"[anon_shmem:")
 
@@ -207,21 +215,28 @@ def _touches(lower: Mapping, upper: Mapping) -> bool:
     return lower.end == upper.start and not lower.path and not upper.path and lower.anonymous and upper.anonymous
 
 
-def mimics_library(view: View, group: t.Sequence[Mapping]) -> bool:
-    """Say whether memory is laid out as the loader lays out a library: constants, code, constants, data.
+def mimics_library(view: View, region: Mapping, group: t.Sequence[Mapping]) -> bool:
+    """Say whether code is that of a library, whatever was done to its header.
 
-    A header that was wiped doesn't matter: the names of what it needs are still there.
+    Its tables are still there, since it can't be run without: one of them where memory is laid out as the loader lays
+    out a library (constants, code, constants or data), two where everything is in one place.
     """
-    for number in range(len(group) - 2):
-        kinds = [one.permissions for one in group[number : number + 4]]
-        if kinds[:2] == ["r--p", "r-xp"] and kinds[2] in ("r--p", "rw-p"):
-            present = view.pages(group[number]).present
-            data = b"".join(piece for _, piece in zip(range(4), _first(view, present)))
-            if b"\0GLIBC_2." in data or b".so\0" in data or b"\0__cxa_finalize\0" in data:
-                return True
-    return False
+    at = list(group).index(region)
+    laid_out = [one.permissions for one in group[max(at - 1, 0) : at + 2]]
+    if len(laid_out) == 3 and laid_out[:2] == ["r--p", "r-xp"] and laid_out[2] in ("r--p", "rw-p"):
+        return _tables(view, group[at - 1 : at + 3]) > 0
+    return _tables(view, [region]) > 1
 
 
-def _first(view: View, present: t.Iterable[t.Any]) -> t.Iterator[bytes]:
-    for start, end in present:
-        yield view.read(start, min(end - start, _PIECE))
+def _tables(view: View, mappings: t.Iterable[Mapping]) -> int:
+    """Return how many kinds of tables of an ELF image are at the beginning of mappings."""
+    found: set[int] = set()
+    for mapping in mappings:
+        left = _LARGE_PIECE
+        for start, end in view.pages(mapping).present:
+            data = view.read(start, min(end - start, left))
+            found.update(number for number, table in enumerate(_TABLES) if table.search(data))
+            left -= len(data)
+            if left <= 0:
+                break
+    return len(found)

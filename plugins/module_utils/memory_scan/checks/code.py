@@ -140,7 +140,7 @@ def _is_image(view: View, host: Host, region: _Region) -> bool:
         return False
     group = memory_code.around(view, mapping)
     wanted = memory_code.machine(view, host)
-    return any(memory_code.headers(view, mapping, group, wanted)) or memory_code.mimics_library(view, group)
+    return any(memory_code.headers(view, mapping, group, wanted)) or memory_code.mimics_library(view, mapping, group)
 
 
 def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
