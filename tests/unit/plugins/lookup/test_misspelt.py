@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.lookup.misspelt import of_role
 
 from tests.support import paths
 
-ROLES = ["audit", "file_integrity", "jit_access", "network_hardening"]
+ROLES = ["audit", "file_integrity", "jit_access", "memory_scan", "network_hardening"]
 
 
 def misspelt(*names: str) -> list[str]:
