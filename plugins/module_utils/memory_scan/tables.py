@@ -69,15 +69,22 @@ def _targets(view: View, host: Host) -> list[Mapping]:
             variables = stack and before is not None and before.end == mapping.start
             if mapping.path not in images.KERNEL_CODE and mapping.path not in _OF_DATA and not variables:
                 found.append(mapping)
-        elif mapping.executable and (mapping.path.startswith(images.MEMORY_FILE) or _is_gone(view, host, mapping)):
+        elif mapping.executable and _is_lost(view, host, mapping):
             found.append(mapping)
         before = mapping
     return found
 
 
-def _is_gone(view: View, host: Host, mapping: Mapping) -> bool:
-    """Say whether a library's file has no name any more, and no package's upgrade explains it."""
-    if not mapping.deleted or images.is_executable(view, mapping):
+def _is_lost(view: View, host: Host, mapping: Mapping) -> bool:
+    """Say whether a file is only in memory, or has no name any more and no package's upgrade explains it.
+
+    Tables lead to the program itself, whatever its file is, for what libraries take of it.
+    """
+    if images.is_executable(view, mapping):
+        return False
+    if mapping.path.startswith(images.MEMORY_FILE):
+        return True
+    if not mapping.deleted:
         return False
     return not libraries.was_replaced(view, host, mapping) and not libraries.has_follower(view, mapping)
 

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
     changes,
+    engines,
     facts,
     images,
     libraries,
@@ -77,10 +78,20 @@ def _code(view: View, host: Host) -> t.Iterator[tuple[Mapping, File]]:
             if mapping.executable and not mapping.shared and view.pages(mapping).private:
                 view.skip("code was written, and could not be compared with its file, which can't be read")
             continue
-        # Memory that has a descriptor and no program in it is a compiler's, and judged as such.
-        is_memory = mapping.path.startswith(images.MEMORY_FILE) and file.image is None
-        if not is_memory and (mapping.executable or _is_inside(mapping, file)):
+        if _is_generated(mapping, file):
+            continue
+        if mapping.executable or _is_inside(mapping, file):
             yield mapping, file
+
+
+def _is_generated(mapping: Mapping, file: File) -> bool:
+    """Say whether a file holds no program, and has no name or is written where it is run.
+
+    It is memory that compilers use, and judged as such.
+    """
+    if file.image is not None:
+        return False
+    return engines.kind_of(mapping) is not None or (mapping.writable and not file.magic.startswith(_FOREIGN))
 
 
 def _may_be_code(view: View, mapping: Mapping, loaded: t.Container[int]) -> bool:
@@ -237,7 +248,9 @@ def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
         if not mapping.executable or mapping.path.startswith(images.MEMORY_FILE):
             continue
         file = images.look_at(view, host, mapping)
-        sign = None if file is None else _otherwise(view, host, mapping, file)
+        if file is None or _is_generated(mapping, file):
+            continue
+        sign = _otherwise(view, host, mapping, file)
         if sign is not None:
             seen[sign.subtype, mapping.inode] += 1
             if seen[sign.subtype, mapping.inode] == 1 and len(seen) <= _MEMORY_LIMIT:

@@ -1,0 +1,85 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a process's code is not as its files have it: files that hold none of the loader's."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import model, tables
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed
+
+from tests.unit.plugins.module_utils.memory_scan._memory import FakeView, mapping, process
+
+_PROGRAM = pathlib.Path("/bin/sh")
+
+
+class _Host:
+    """A host without packages."""
+
+    processes: t.Mapping[int, model.Process] = {}
+    # So that all files are older than the process.
+    boot_time = 4e9
+
+    def __init__(self) -> None:
+        self._known: dict[t.Any, t.Any] = {}
+
+    def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def as_packaged(self, _path: bytes, _descriptor: int) -> str | None:
+        return None
+
+    def owner(self, _path: bytes) -> str | None:
+        return None
+
+    def seconds_left(self) -> float:
+        return 60.0
+
+
+class _Written(FakeView):
+    """A process that has written all of its memory."""
+
+    def pages(self, mapping: model.Mapping) -> model.Pages:
+        pages = super().pages(mapping)
+        return pages._replace(private=pages.present)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "path", "deleted", "expected"),
+    [
+        # Shared memory without a name, as compilers of PHP and others share their code.
+        ("rwxs", b"/dev/zero", True, []),
+        ("r-xs", b"/dev/zero", True, []),
+        ("r-xs", b"/memfd:vmem", True, []),
+        # A file that was removed once it was mapped, as libffi does where memory can't be made executable.
+        ("r-xs", b"/tmp/ffi1aB2c3", True, []),
+        # An image of an interpreter, in which it compiles.
+        ("rwxp", b"/usr/lib/sbcl/sbcl.core", False, []),
+        ("r-xp", b"/usr/local/lib/notes.dat", False, ["patched_code", "data_mapped_as_code"]),
+    ],
+)
+def test_files_without_a_program_are_compilers_memory_unless_they_have_a_name_and_a_file_to_differ_from(
+    permissions: str, path: bytes, deleted: bool, expected: list[str], tmp_path: pathlib.Path
+) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(b"nothing to run\n" * 400)
+    code = mapping(0x400000, 4096, "rw-p", b"/usr/bin/program", inode=1)
+    generated = mapping(0x700000, 8192, permissions, path, inode=2, deleted=deleted)
+    content = b"\x00" * 100 + data.read_bytes()[100:]
+    view = _Written([(code, b""), (generated, content)], files={1: _PROGRAM, 2: data})
+    assert [sign.subtype for sign in changed.check(view, _Host())] == expected
+
+
+@pytest.mark.parametrize(
+    ("executable", "expected"), [(b"/memfd:program", []), (b"/usr/bin/program", [b"/memfd:program"])]
+)
+def test_tables_may_lead_to_the_program_though_it_is_in_memory(executable: bytes, expected: list[bytes]) -> None:
+    code = mapping(0x400000, 4096, path=b"/memfd:program", inode=1, deleted=True)
+    view = FakeView([(code, b"")], process(executable=executable))
+    assert [target.path for target in tables._targets(view, _Host())] == expected
