@@ -139,6 +139,7 @@ def _sign(sign: Sign, content: Content) -> dict[str, t.Any]:
 def _evidence(one: Seen, content: Content) -> dict[str, t.Any]:
     found = process_evidence(one)
     signs = [_sign(sign, content) for sign in ordered(one.signs, content)[:_MOST_SIGNS]]
+    # What was seen comes first: readers show so much of a finding and no more.
     return {**found, "data": {"signs": signs, **found["data"]}}
 
 
@@ -155,42 +156,47 @@ def process_evidence(one: Seen) -> dict[str, t.Any]:
         data["connections"] = connected[:_MOST_SOCKETS]
     if process.container:
         data["pid_in_container"] = process.pids[-1] if process.pids else process.pid
-    found: dict[str, t.Any] = {"process": _process(process, one), "data": data}
+    found: dict[str, t.Any] = {"data": data, "process": _process(process, one)}
     if process.container:
         found["container"] = {"uid": process.container}
     return found
 
 
 def _process(process: Process, one: Seen) -> dict[str, t.Any]:
-    shown = _program(process, one.sha256)
+    shown = _program(process)
+    if process.executable is not None:
+        shown["file"] = _file(process, one.sha256)
     shown["created_time"] = int(one.started * 1000)
     shown["user"] = {"uid": str(process.users[1]), **({"name": one.user} if one.user else {})}
     if process.directory is not None:
         shown["working_directory"] = printable(process.directory)
     below = shown
     for parent in one.parents[:_MOST_ANCESTORS]:
-        below["parent_process"] = _program(parent, None)
+        below["parent_process"] = _program(parent)
         below = below["parent_process"]
     return shown
 
 
-def _program(process: Process, sha256: str | None) -> dict[str, t.Any]:
+def _program(process: Process) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {"pid": process.pid, "name": printable(process.name)}
     if process.executable is not None:
-        path = printable(process.executable)
-        shown["path"] = path
-        file: dict[str, t.Any] = {"name": os.path.basename(path) or path, "path": path, "type_id": 1}
-        if process.executable_deleted:
-            file["is_deleted"] = True
-        if process.status is not None:
-            file["size"] = process.status.size
-        if sha256 is not None:
-            file["hashes"] = [{"algorithm": "SHA-256", "algorithm_id": 3, "value": sha256}]
-        shown["file"] = file
+        shown["path"] = printable(process.executable) + (" (deleted)" if process.executable_deleted else "")
     line = command_line(process)
     if line:
         shown["cmd_line"] = line
     return shown
+
+
+def _file(process: Process, sha256: str | None) -> dict[str, t.Any]:
+    path = printable(process.executable or b"")
+    file: dict[str, t.Any] = {"name": os.path.basename(path) or path, "path": path, "type_id": 1}
+    if process.executable_deleted:
+        file["is_deleted"] = True
+    if process.status is not None:
+        file["size"] = process.status.size
+    if sha256 is not None:
+        file["hashes"] = [{"algorithm": "SHA-256", "algorithm_id": 3, "value": sha256}]
+    return file
 
 
 def command_line(process: Process) -> str:
