@@ -279,6 +279,13 @@ def elf_finders(data: bytes) -> t.Iterator[int]:
         start = at - 1
         if start >= 0 and start % 4 == 0 and _word(data, start) & 0x7FFFFFE0 == half:
             wanted = 0x72A00000 | _ELF_HALVES[1] << 5 | data[start] & 31
-            if wanted in [_word(data, position) for position in range(start + 4, min(start + 24, len(data) - 3), 4)]:
+            after = [_word(data, position) for position in range(start + 4, min(start + 64, len(data) - 3), 4)]
+            before = [_word(data, position) for position in range(max(0, start - 32), start, 4)]
+            if wanted in after[:5] and any(map(_steps, before + after)):
                 yield start
         at = data.find(pattern, at + 1)
+
+
+def _steps(word: int) -> bool:
+    """Say whether one, or a page, is added to a register, or subtracted from it."""
+    return word & 31 == word >> 5 & 31 and word & 0xBFFFFC00 in (0x91400400, 0x91000400)

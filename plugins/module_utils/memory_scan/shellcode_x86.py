@@ -61,7 +61,7 @@ _STORES = frozenset((0x88, 0x89, 0xAA, 0xAB, 0x0F11, 0x0F29, 0x0F7F, 0x0F7E, 0x8
 # lea reg, [rip + n] without its first byte: less than 1024 bytes away.
 _LOAD_NEAR = re.compile(rb"\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d][\s\S](?:[\x00-\x03]\x00\x00|[\xfc-\xff]\xff\xff)")
 _CALL_BACK = re.compile(rb"\xe8[\s\S][\xfe\xff]\xff\xff")
-_CALL_NEXT = re.compile(rb"\xe8\x00\x00\x00\x00(?:\x41?[\x58-\x5f]|[\x48\x4c]\x8b[\x04\x0c\x14\x1c\x2c\x34\x3c]\x24)")
+_CALL_NEXT = re.compile(rb"\xe8\x00\x00\x00\x00\x41?[\x58-\x5f]")
 _CALL_INTO_ITSELF = re.compile(rb"\xe8\xff\xff\xff\xff[\xc0-\xc7]")
 # fnstenv [esp - 12]: the address of the last floating-point instruction is what is popped next.
 _COPROCESSOR = re.compile(rb"\xd9(?:\x74\x24\xf4|\xb4\x24\xf4\xff\xff\xff)")
@@ -80,6 +80,10 @@ _SOON = 256
 _FAULT = re.compile(rb"\x3c\xf2|\x48?\x83\xf8\xf2|\x48?\x3d\xf2\xff\xff\xff")
 # A comparison with the beginning of an ELF file, or it as a constant.
 _ELF_COMPARED = re.compile(rb"\x81[\x38-\x3f\x78-\x7f\xb8-\xbf][\s\S]?\x7fELF")
+# Adding or subtracting a page, or one.
+_STEPS = re.compile(
+    rb"\x81[\xc0-\xc7\xe8-\xef]\x00(?:\x10\x00|\xf0\xff)[\x00\xff]|[\x48\x49]\xff[\xc0-\xcf]|\x2d\x00\x10\x00\x00"
+)
 
 
 def calls(data: bytes, long: bool) -> t.Iterator[Call]:
@@ -204,13 +208,39 @@ def places(data: bytes, long: bool) -> t.Iterator[tuple[int, str]]:
             yield target, "call_pop"
     if long:
         for match in _CALL_NEXT.finditer(data):
-            yield match.start(), "call_pop"
+            if _uses_place(data, match.start() + 5):
+                yield match.start(), "call_pop"
     for match in _CALL_INTO_ITSELF.finditer(data):
         if any(byte in _POP for byte in data[match.end() : match.end() + 6]):
             yield match.start(), "call_pop"
     for match in _COPROCESSOR.finditer(data):
         if _coprocessor(data, match.start(), long):
             yield match.start(), "fnstenv"
+
+
+def _uses_place(data: bytes, at: int) -> bool:
+    """Say whether what is popped at ``at`` is used as an address, or calculated with, soon.
+
+    A call to what follows it may also be a part of another instruction, before the end of a function.
+    """
+    first = decode(data, at, True)
+    if first is None:
+        return False
+    register = first.opcode & 7 | (first.rex & 1) << 3
+    position = first.end
+    for _ in range(8):
+        one = decode(data, position, True)
+        if one is None or one.opcode in _ENDS:
+            return False
+        operand = one.modrm & 7 | (one.rex & 1) << 3
+        if one.modrm >= 0xC0 and operand == register and one.opcode in (0x81, 0x83, 0xFF):
+            return True
+        if 0 <= one.modrm < 0xC0 and operand == register and one.modrm & 7 != 4 and one.modrm & 0xC7 != 5:
+            return True
+        if 0 <= one.modrm < 0xC0 and one.sib >= 0 and one.sib & 7 | (one.rex & 1) << 3 == register:
+            return True
+        position = one.end
+    return False
 
 
 def _pops(data: bytes, at: int) -> bool:
@@ -271,6 +301,9 @@ def _may_loop(data: bytes, position: int) -> bool:
     for _ in range(_MOST_STEPS):
         one = decode(data, position, True)
         if one is None or one.opcode in _ENDS or one.opcode == 0xE8 or (one.opcode == 0xFF and one.modrm >> 4 & 3 == 2):
+            return False
+        # Two zeros are an instruction, too, but mostly data.
+        if one.opcode == 0 and one.modrm == 0:
             return False
         passed.add(position)
         position = one.end
@@ -346,10 +379,42 @@ class _Decoder:
         writes = [self._passed[at] for at in self._writes if target <= at < end]
         if not writes or target not in self._passed:
             return False
+        body = [one for at, one in self._passed.items() if target <= at <= end]
+        writes = [one for one in writes if _moves_on(one, body)]
         if any(_changes(one) for one in writes):
             return True
-        body = [one for at, one in self._passed.items() if target <= at < end]
         return any(one.opcode in _STORES for one in writes) and any(_calculates(one) for one in body)
+
+
+def _moves_on(write: Instruction, body: t.Iterable[Instruction]) -> bool:
+    """Say whether a loop goes from one place to the next: a register of the address that is written to changes."""
+    if write.modrm < 0:
+        return write.opcode in (0xAA, 0xAB, 0xA4, 0xA5)
+    if write.modrm & 7 == 4:
+        registers = {write.sib & 7 | (write.rex & 1) << 3, write.sib >> 3 & 7 | (write.rex & 2) << 2}
+    else:
+        registers = {write.modrm & 7 | (write.rex & 1) << 3}
+    return any(_counts(one, registers) for one in body)
+
+
+def _counts(one: Instruction, registers: t.AbstractSet[int]) -> bool:
+    """Say whether an instruction counts one of some registers up or down."""
+    if one.opcode in (0xE0, 0xE1, 0xE2):
+        return RCX in registers
+    if one.opcode in (0xAC, 0xAD, 0xAA, 0xAB, 0xA4, 0xA5):
+        return bool(registers & {RSI, RDI})
+    if 0x40 <= one.opcode <= 0x4F:
+        return one.opcode & 7 in registers
+    operand, field = one.modrm & 7 | (one.rex & 1) << 3, one.modrm >> 3 & 7 | (one.rex & 4) << 1
+    if one.opcode == 0x8D:
+        return field in registers
+    if one.modrm < 0xC0:
+        return False
+    if one.opcode in (0x81, 0x83):
+        return operand in registers and one.modrm >> 3 & 7 in (0, 5)
+    if one.opcode in (0xFE, 0xFF):
+        return operand in registers and one.modrm >> 3 & 7 < 2
+    return (one.opcode in (0x01, 0x29) and operand in registers) or (one.opcode in (0x03, 0x2B) and field in registers)
 
 
 def _changes(one: Instruction) -> bool:
@@ -388,4 +453,6 @@ def _jumps_there(after: bytes) -> bool:
 def elf_finders(data: bytes) -> t.Iterator[int]:
     """Yield where code looks for the beginning of an ELF image in memory, as what loads one without the loader does."""
     for match in _ELF_COMPARED.finditer(data):
-        yield match.start()
+        # What reads ELF files compares so, too, but not page by page or byte by byte.
+        if _STEPS.search(data, max(0, match.start() - 40), match.end() + 40) is not None:
+            yield match.start()

@@ -280,8 +280,10 @@ ARM64 = {
         "elf_finder",
         """mov w1, #0x457f
         movk w1, #0x464c, lsl #16
+        1: sub x0, x0, #1, lsl #12
         ldr w2, [x0]
-        cmp w1, w2""",
+        cmp w1, w2
+        b.ne 1b""",
     ),
     "sled": ("sled", ".rept 128\nnop\n.endr\nldr x0, [x1, #8]\nadd x0, x0, #9\neor x3, x4, x5\nbr x0"),
 }
