@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    engines,
     mining,
     programs,
     searching,
@@ -29,8 +30,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 _KEY = "known"
 _MIB = 1 << 20
 # Of one file, of one library, and of the memory of one process that is suspicious.
-_LARGEST_FILE = 256 * _MIB
-_LARGEST_LIBRARY = 8 * _MIB
+_LARGEST_FILE = 512 * _MIB
+_LARGEST_LIBRARY = 64 * _MIB
 _MOST_MEMORY = 256 * _MIB
 # Of processes of which nothing is known but that no package has their program: of one, and of all together.
 _SOME_MEMORY = 8 * _MIB
@@ -130,7 +131,8 @@ def _libraries(view: View, host: Host, matcher: Matcher, chosen: t.Callable[[Map
         if not mapping.executable or mapping.anonymous or mapping.path == view.process.executable:
             continue
         key = (mapping.device, mapping.inode)
-        if key in done or not chosen(mapping):
+        # What compilers share with themselves is memory, and searched as such.
+        if key in done or engines.kind_of(mapping) in (engines.SHARED, engines.MEMFD) or not chosen(mapping):
             continue
         done.add(key)
         matches = host.remember((_KEY, "library", key), lambda one=mapping: _library(view, host, matcher, one))  # type: ignore[misc]

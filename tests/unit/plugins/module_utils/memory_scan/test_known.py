@@ -162,6 +162,13 @@ def test_a_library_of_no_package_is_searched(tmp_path: pathlib.Path) -> None:
     assert checked(view, FakeHost()) == []
 
 
+def test_memory_that_compilers_share_is_no_library(tmp_path: pathlib.Path) -> None:
+    file = program(tmp_path, SAMPLES["azazel"], "shared")
+    for path in (b"/dev/zero", b"/memfd:doublemapper"):
+        shared = mapping(0x7F0000000000, 1 << 16, "r-xs", path, inode=77, device=(0, 1), deleted=True)
+        assert checked(FakeView([(shared, b"")], files={77: file}), FakeHost(packaged=False)) == []
+
+
 def test_memory_is_searched_where_something_was_seen() -> None:
     memory = [(_HEAP, bytes(9000) + SAMPLES["sliver"])]
     assert deep(FakeView(memory), FakeHost()) == []
