@@ -9,13 +9,17 @@ library. So code in anonymous memory that loads the number of one and makes it b
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
     shellcode_arm64,
     shellcode_x86,
     system_calls,
+    x86_calls,
+    x86_places,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.system_calls import Call
 
 # e_machine of elf(5).
@@ -24,6 +28,11 @@ SUPPORTED = (I386, X86_64, ARM64)
 
 # What may lie across two pieces of memory: longer than any shellcode's stages that are told by one look.
 OVERLAP = 4096
+
+# Steps that a piece of a megabyte may take. Random data takes 5,000 of them, the code of a compiler up to 100,000.
+EFFORT = 400_000
+
+_MOST_OF_A_KIND = 64
 
 # Calls further apart than this aren't of one shellcode.
 _TOGETHER = 768
@@ -65,32 +74,41 @@ class Hit(t.NamedTuple):
     name: str
 
 
-def find(data: bytes, base: int, machine: int) -> list[Hit]:
+def find(data: bytes, base: int, machine: int, effort: Effort | None = None) -> list[Hit]:
     """Return what shellcode there is, by offset.
 
     base: the address that the data was read from, of which only the alignment matters. machine: e_machine of the
-    process: one of ``SUPPORTED``, of others nothing is known.
+    process: one of ``SUPPORTED``, of others nothing is known. effort: what may be spent; when all of it was, there may
+    be more than what is returned.
     """
+    if effort is None:
+        effort = Effort(EFFORT)
     hits: list[Hit] = []
     if machine == ARM64:
         skipped = -base % 4
         data = data[skipped:] if skipped else data
-        found = list(shellcode_arm64.calls(data))
-        hits += (Hit("decoder", at, "arm64 decoding loop") for at in shellcode_arm64.decoders(data))
-        hits += (Hit("egg_hunter", at, "arm64 egg hunter") for at in shellcode_arm64.egg_hunters(data, found))
-        hits += (Hit("elf_finder", at, "arm64 search for ELF") for at in shellcode_arm64.elf_finders(data))
+        found = list(shellcode_arm64.calls(data, effort))
+        hits += (Hit("decoder", at, "arm64 decoding loop") for at in _some(shellcode_arm64.decoders(data, effort)))
+        hits += (Hit("egg_hunter", at, "arm64 egg hunter") for at in _some(shellcode_arm64.egg_hunters(data, found)))
+        hits += (
+            Hit("elf_finder", at, "arm64 search for ELF") for at in _some(shellcode_arm64.elf_finders(data, effort))
+        )
     elif machine in (I386, X86_64):
         long, skipped = machine == X86_64, 0
-        found = list(shellcode_x86.calls(data, long))
-        hits += (Hit("decoder", at, "x86 decoding loop") for at in shellcode_x86.decoders(data, long))
-        hits += (Hit("egg_hunter", at, "x86 egg hunter") for at in shellcode_x86.egg_hunters(data, found))
-        hits += (Hit("elf_finder", at, "x86 search for ELF") for at in shellcode_x86.elf_finders(data))
-        hits += (Hit("position", at, "x86 %s" % how) for at, how in shellcode_x86.places(data, long))
+        found = list(x86_calls.calls(data, long, effort))
+        hits += (Hit("decoder", at, "x86 decoding loop") for at in _some(x86_places.decoders(data, long, effort)))
+        hits += (Hit("egg_hunter", at, "x86 egg hunter") for at in _some(shellcode_x86.egg_hunters(data, found)))
+        hits += (Hit("elf_finder", at, "x86 search for ELF") for at in _some(shellcode_x86.elf_finders(data)))
+        hits += (Hit("position", at, "x86 %s" % how) for at, how in _some(x86_places.places(data, long, effort)))
     else:
         return []
     hits += _groups(found)
-    hits += _sleds(data, _SLEDS[machine])
+    hits += _some(_sleds(data, _SLEDS[machine]))
     return sorted((hit._replace(offset=hit.offset + skipped) for hit in hits), key=lambda hit: hit.offset)
+
+
+def _some(found: t.Iterable[t.Any]) -> t.Iterator[t.Any]:
+    return itertools.islice(found, _MOST_OF_A_KIND)
 
 
 def gravest(hits: t.Iterable[Hit]) -> Hit:

@@ -13,6 +13,7 @@ import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import system_calls
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.system_calls import Call
 
 _REACH = 48
@@ -155,10 +156,10 @@ def _word(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 4], "little")
 
 
-def calls(data: bytes) -> t.Iterator[Call]:
+def calls(data: bytes, effort: Effort) -> t.Iterator[Call]:
     """Yield the system calls of which the number is known, in order of where they are."""
     for match in _SVC.finditer(data):
-        if match.start() % 4 == 0:
+        if match.start() % 4 == 0 and effort.spend(_REACH):
             call = _call(data, match.start())
             if call is not None:
                 yield call
@@ -191,25 +192,27 @@ def _call(data: bytes, at: int) -> Call | None:
     return Call(at, name, True, prepared, shell, before & 0x7FE0001F == 0x52800008, at + 4)
 
 
-def decoders(data: bytes) -> t.Iterator[int]:
+def decoders(data: bytes, effort: Effort) -> t.Iterator[int]:
     """Yield where code begins that changes what lies near it in a loop, as what undoes an encoding does."""
     done = -1
     for match in _ADR.finditer(data):
         start = match.start() - 2
         if start < 0 or start % 4 or start <= done:
             continue
-        end = _decoder_end(data, start)
+        end = _decoder_end(data, start, effort)
         if end is not None:
             done = end
             yield start
 
 
-def _decoder_end(data: bytes, start: int) -> int | None:
+def _decoder_end(data: bytes, start: int, effort: Effort) -> int | None:
     """Return where a loop ends that begins by finding its place at ``start``; None where there is none."""
     state = _State()
     reads: list[int] = []
     writes: list[int] = []
     for position in range(start, min(start + _MOST_STEPS * 4, len(data) - 3), 4):
+        if not effort.spend():
+            return None
         word = _word(data, position)
         target = _branch_target(word, position)
         if target is not None and start <= target <= position:
@@ -270,14 +273,14 @@ def egg_hunters(data: bytes, found: t.Sequence[Call]) -> t.Iterator[int]:
             yield call.offset
 
 
-def elf_finders(data: bytes) -> t.Iterator[int]:
+def elf_finders(data: bytes, effort: Effort) -> t.Iterator[int]:
     """Yield where code makes the four bytes an ELF image begins with, in two halves, to compare with them."""
     half = 0x52800000 | _ELF_HALVES[0] << 5
     pattern = struct.pack("<I", half)[1:]
     at = data.find(pattern)
     while at >= 0:
         start = at - 1
-        if start >= 0 and start % 4 == 0 and _word(data, start) & 0x7FFFFFE0 == half:
+        if start >= 0 and start % 4 == 0 and effort.spend(8) and _word(data, start) & 0x7FFFFFE0 == half:
             wanted = 0x72A00000 | _ELF_HALVES[1] << 5 | data[start] & 31
             after = [_word(data, position) for position in range(start + 4, min(start + 64, len(data) - 3), 4)]
             before = [_word(data, position) for position in range(max(0, start - 32), start, 4)]

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     memory_code,
     shellcode,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.engines import Engine
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.shellcode import Hit
@@ -29,6 +30,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 MOST_SEARCHED = 256 << 20
 # Of memory that no engine explains, more is searched.
 MOST_UNEXPLAINED = 2 << 30
+# What pieces may take together that were made to take long: some 10 s.
+_MOST_EFFORT = 5_000_000
 _DESCRIBED = 8
 _MOST_HITS = 64
 # Programs for other systems and images of interpreters, which their runtimes map writable and executable.
@@ -89,6 +92,7 @@ def _searched(view: View, host: Host, found: t.Sequence[Mapping]) -> list[_Regio
         view.skip("code of this kind of processor can't be searched for shellcode")
     searched: list[_Region] = []
     left = MOST_SEARCHED
+    total = Effort(_MOST_EFFORT)
     for mapping in sorted(present, key=lambda mapping: mapping in explained):
         engine = explained.get(mapping)
         hits: dict[tuple[str, int], Hit] = {}
@@ -101,9 +105,15 @@ def _searched(view: View, host: Host, found: t.Sequence[Mapping]) -> list[_Regio
                 view.skip("the time was up before all of its code in memory was searched")
                 break
             left -= len(data)
-            for hit in shellcode.find(data, address, machine):
+            effort = Effort(min(shellcode.EFFORT, total.left))
+            for hit in shellcode.find(data, address, machine, effort):
                 if len(hits) < _MOST_HITS:
                     hits[hit.kind, address + hit.offset] = hit._replace(offset=address + hit.offset)
+            total.spend(shellcode.EFFORT - effort.left if effort.is_spent else 0)
+            if effort.is_spent:
+                view.skip("a part of its code in memory takes too long to be searched for shellcode")
+            if total.is_spent:
+                break
             beginnings.update(_beginnings(data, address, machine))
         region = _Region(mapping, engine, tuple(hits.values()), tuple(sorted(beginnings)))
         if (engine is None or hits or beginnings) and memory_code.is_copy(view, mapping):
