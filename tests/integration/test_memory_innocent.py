@@ -163,9 +163,9 @@ def test_ansible_raises_no_alarm(controller: t.Callable[[str], Controller], benc
         stderr=subprocess.DEVNULL,
     )
     wait_for(mark.exists, "the module to run", 60)
-    tree = (run.pid, *descendants(run.pid))
-    assert any(_executable(pid) == "/usr/bin/sleep" for pid in tree)
-    _raise_no_alarm(*tree)
+    sleeping = "/usr/bin/sleep"
+    wait_for(lambda: any(_executable(pid) == sleeping for pid in descendants(run.pid)), "what the module starts")
+    _raise_no_alarm(run.pid, *descendants(run.pid))
 
 
 def _raise_no_alarm(*pids: int, informational: t.Collection[str] = ()) -> None:

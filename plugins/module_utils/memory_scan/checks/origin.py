@@ -90,7 +90,8 @@ def _runtime(view: View, host: Host) -> tuple[bytes, str | None] | None:
     status = view.process.status
     if status is None or not 0 < status.size <= _LARGEST_RUNTIME:
         return None
-    for path in _RUNTIMES:
+    # Packages know a file by its own name, and not by those that links give it.
+    for path in dict.fromkeys(map(os.path.realpath, _RUNTIMES)):
         if not _is_roots(path, status.size):
             continue
         descriptor = view.open_executable()
