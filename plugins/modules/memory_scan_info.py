@@ -199,6 +199,27 @@ memory_scan:
   description: What was looked at, in numbers.
   type: dict
   returned: success
+  contains:
+    processes:
+      description: How many processes were looked at.
+      type: int
+      returned: success
+    ended:
+      description: How many ended, or ran another program, before that was done.
+      type: int
+      returned: success
+    bytes_read:
+      description: How many bytes of memory were read.
+      type: int
+      returned: success
+    allowed:
+      description: How many things were seen that the allowlist allows.
+      type: int
+      returned: success
+    seconds:
+      description: How long the scan took.
+      type: float
+      returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001

@@ -52,9 +52,9 @@ def from_memory() -> t.Iterator[subprocess.Popen[bytes]]:
 class Play:
     """Runs playbooks against this machine, for processes of the test's own."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, version: str = "2.21") -> None:
         self.state = directory / "state"
-        self.scanner = _scans.Scanner(controller("2.21"), THIS_MACHINE, directory)
+        self.scanner = _scans.Scanner(controller(version), THIS_MACHINE, directory)
 
     def __call__(self, playbook: str, *arguments: str, pid: int, works: bool = True, **variables: t.Any) -> str:
         """Return what the job printed, on one line, as Ansible breaks lines where it likes."""
@@ -118,6 +118,19 @@ def test_what_is_allowed_is_no_finding_until_the_entry_ends(play: Play) -> None:
         assert play.scanner.open() == {}
         play("bulwark.servers.scan", pid=process.pid, memory_scan_allowlist=[{**entry, "until": "2020-01-01"}])
         assert [alert for alert, _subject in play.scanner.open()] == [TECHNIQUE]
+
+
+@pytest.mark.parametrize("version", ["2.18", "2.19", "2.21"])
+def test_dates_need_no_quotes(tmp_path: pathlib.Path, version: str) -> None:
+    (tmp_path / "ours.yml").write_text(
+        "memory_scan_allowlist:\n"
+        "  - {package: nobody-has-this, reason: of this test, until: 2020-12-31}\n"
+        "  - {package: nobody-has-this-either, reason: of this test, until: 2999-12-31}\n"
+    )
+    play = Play(tmp_path, version)
+    play("bulwark.servers.scan", "--extra-vars", f"@{tmp_path}/ours.yml", pid=os.getpid())
+    assert "nobody-has-this ended on 2020-12-31" in play.scanner.reasons("localhost")
+    assert "either" not in play.scanner.reasons("localhost")
 
 
 @pytest.mark.parametrize(
