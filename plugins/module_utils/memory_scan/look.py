@@ -105,7 +105,7 @@ def _choice(settings: Settings) -> Choice:
 
 def _user(name: str) -> int:
     try:
-        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+        return int(name) if name.isascii() and name.isdigit() else pwd.getpwnam(name).pw_uid
     except KeyError:
         raise UsageError("users: this host has no account '%s'" % name) from None
 
@@ -123,9 +123,10 @@ def _inspected(
     settings = host.settings
     budget = Budget(settings.read_budget)
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    for entry in settings.allowlist:
-        if entry.is_over(today):
-            coverage.skip("allowlist", "the entry for %s ended on %s and is not used" % (entry.shown, entry.until))
+    ended = [entry for entry in settings.allowlist if entry.is_over(today)]
+    if ended:
+        said = ", ".join("that for %s on %s" % (entry.shown, entry.until) for entry in ended)
+        coverage.note = "Entries of the allowlist have ended and are not used: %s." % said
     allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
     inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there)
     waiting = [process for process in there.processes.values() if choice.takes(process)]
