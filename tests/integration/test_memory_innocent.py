@@ -158,7 +158,8 @@ def test_ansible_raises_no_alarm(controller: t.Callable[[str], Controller], benc
         used.program("ansible-playbook"),
         str(playbook),
         "--inventory=localhost,",
-        environment={"ANSIBLE_PIPELINING": str(pipelining), "HOME": os.environ["HOME"]},
+        # What it leaves behind when it is ended goes with the rest.
+        environment={"ANSIBLE_PIPELINING": str(pipelining), "HOME": str(bench.scratch), "TMPDIR": str(bench.scratch)},
         speaks=False,
         stderr=subprocess.DEVNULL,
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import collections
+import dataclasses
 import itertools
 import os
 import stat
@@ -236,10 +236,10 @@ def _named(mapping: Mapping) -> str:
 
 
 def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
-    """Yield code that a loader would not have mapped, each file once."""
+    """Yield code that a loader would not have mapped, each kind once."""
     if not view.maps or _everything_is_executable(view):
         return
-    seen: collections.Counter[tuple[str, int]] = collections.Counter()
+    found: dict[tuple[str, str | None], dict[int, Sign]] = {}
     has_code = False
     for mapping in view.maps:
         if mapping.anonymous:
@@ -252,11 +252,20 @@ def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
             continue
         sign = _otherwise(view, host, mapping, file)
         if sign is not None:
-            seen[sign.subtype, mapping.inode] += 1
-            if seen[sign.subtype, mapping.inode] == 1 and len(seen) <= _MEMORY_LIMIT:
-                yield sign
+            found.setdefault((sign.subtype, sign.severity), {}).setdefault(mapping.inode, sign)
+    for several in found.values():
+        yield _joined(list(several.values()))
     if not has_code and view.process.executable is not None:
         yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+
+
+def _joined(signs: t.Sequence[Sign]) -> Sign:
+    """Return one sign of several of the same kind, each of a file of its own."""
+    first = signs[0]
+    if len(signs) == 1:
+        return first
+    memory = tuple(place for sign in signs[:_MEMORY_LIMIT] for place in sign.memory)
+    return dataclasses.replace(first, detail="%s, and %d files more" % (first.detail, len(signs) - 1), memory=memory)
 
 
 def _everything_is_executable(view: View) -> bool:
@@ -313,7 +322,10 @@ def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | N
             detail = "%s is no ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
             memory = facts.describe(view, mapping, signature=hit[0], offset=hit[1])
             return Sign("shellcode_in_data", detail, (memory,))
-        severity = "informational" if file.magic.startswith(_FOREIGN) or host.owner(mapping.path) else None
+        packaged, foreign = host.owner(mapping.path) is not None, file.magic.startswith(_FOREIGN)
+        if packaged and foreign:
+            return None
+        severity = "informational" if packaged or foreign else None
         detail = "%s is no ELF file, and mapped as code" % _named(mapping)
         return Sign("data_mapped_as_code", detail, (facts.describe(view, mapping),), severity)
     end = mapping.offset + mapping.size

@@ -18,13 +18,14 @@ _PROGRAM = pathlib.Path("/bin/sh")
 
 
 class _Host:
-    """A host without packages."""
+    """A host. packaged: whether packages own its files."""
 
     processes: t.Mapping[int, model.Process] = {}
     # So that all files are older than the process.
     boot_time = 4e9
 
-    def __init__(self) -> None:
+    def __init__(self, packaged: bool = False) -> None:
+        self._packaged = packaged
         self._known: dict[t.Any, t.Any] = {}
 
     def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
@@ -36,7 +37,7 @@ class _Host:
         return None
 
     def owner(self, _path: bytes) -> str | None:
-        return None
+        return "package 1.0" if self._packaged else None
 
     def seconds_left(self) -> float:
         return 60.0
@@ -83,3 +84,25 @@ def test_tables_may_lead_to_the_program_though_it_is_in_memory(executable: bytes
     code = mapping(0x400000, 4096, path=b"/memfd:program", inode=1, deleted=True)
     view = FakeView([(code, b"")], process(executable=executable))
     assert [target.path for target in tables._targets(view, _Host())] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "packaged", "expected"),
+    [
+        (b"MZ" + bytes(6000), True, []),
+        (b"MZ" + bytes(6000), False, [("informational", 2)]),
+        (b"nothing to run\n" * 400, True, [("informational", 2)]),
+        (b"nothing to run\n" * 400, False, [(None, 2)]),
+    ],
+)
+def test_files_of_data_that_are_mapped_as_code_are_one_sign(
+    content: bytes, packaged: bool, expected: list[tuple[str | None, int]], tmp_path: pathlib.Path
+) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(content)
+    code = mapping(0x400000, 4096, "rw-p", b"/usr/bin/program", inode=1)
+    one, other = (mapping(0x700000 * n, 4096, "r-xp", b"/usr/lib/%d.dll" % n, inode=1 + n) for n in (1, 2))
+    view = FakeView([(code, b""), (one, b""), (other, b"")], files={1: _PROGRAM, 2: data, 3: data})
+    signs = list(changed.check(view, _Host(packaged)))
+    assert [sign.subtype for sign in signs] == ["data_mapped_as_code"] * len(expected)
+    assert [(sign.severity, len(sign.memory)) for sign in signs] == expected
