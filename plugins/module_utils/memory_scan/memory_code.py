@@ -134,10 +134,15 @@ def wants_executable_stack(view: View, host: Host) -> Mapping | None:
 
 
 def everything_is_executable(view: View) -> bool:
-    """Say whether all that can be read can be executed: READ_IMPLIES_EXEC of personality(2)."""
-    memory = [mapping for mapping in view.maps if mapping.anonymous and mapping.readable and mapping.writable]
+    """Say whether all that can be read can be executed: READ_IMPLIES_EXEC of personality(2).
+
+    The kernel then makes the stack executable, and what it maps of the program, too.
+    """
+    memory = [mapping for mapping in view.maps if mapping.readable and mapping.writable and mapping.anonymous]
     ordinary = [mapping for mapping in memory if not mapping.path.startswith(b"[") or mapping.path in (STACK, HEAP)]
-    return len(ordinary) > 2 and all(mapping.executable for mapping in ordinary)
+    program = [mapping for mapping in view.maps if mapping.readable and images.is_executable(view, mapping)]
+    has_stack = any(mapping.path == STACK for mapping in ordinary)
+    return has_stack and all(mapping.executable for mapping in ordinary + program)
 
 
 def is_copy(view: View, region: Mapping) -> bool:

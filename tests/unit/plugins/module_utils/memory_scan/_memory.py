@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
+import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import model
@@ -88,6 +88,7 @@ class FakeView:
         self.maps = [one for one, _ in memory]
         self.skipped: list[str] = []
         self.reads = 0
+        self.opened = 0
         self._memory = list(memory)
         self._executable = executable
         self._files = files or {}
@@ -108,7 +109,10 @@ class FakeView:
 
     def open_mapped(self, mapping: model.Mapping) -> int | None:
         path = self._files.get(mapping.inode)
-        return None if path is None else os.open(path, os.O_RDONLY)
+        if path is None:
+            return None
+        self.opened += 1
+        return os.open(path, os.O_RDONLY)
 
     def open_executable(self) -> int | None:
         return None if self._executable is None else os.open(self._executable, os.O_RDONLY)
@@ -122,10 +126,30 @@ def process(**changes: t.Any) -> model.Process:
     return dataclasses.replace(PROCESS, **changes)
 
 
-@contextlib.contextmanager
-def closing(descriptor: int) -> t.Iterator[int]:
-    """Close a descriptor in the end."""
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+class FakeHost:
+    """A host that knows packages by path, and nothing else. owners: package by path."""
+
+    def __init__(self, owners: t.Mapping[bytes, str] | None = None, engines: t.Any = (), seconds: float = 60) -> None:
+        self.processes: t.Mapping[int, model.Process] = {}
+        self.content = types.SimpleNamespace(engines=engines)
+        self.boot_time = 0.0
+        self.seconds = seconds
+        self._owners = owners or {}
+        self._remembered: dict[t.Hashable, t.Any] = {}
+
+    def sockets_of(self, process: model.Process) -> t.Sequence[model.Socket]:
+        return ()
+
+    def owner(self, path: bytes) -> str | None:
+        return self._owners.get(path)
+
+    def as_packaged(self, path: bytes, descriptor: int) -> str | None:
+        return self._owners.get(path)
+
+    def seconds_left(self) -> float:
+        return self.seconds
+
+    def remember(self, key: t.Hashable, make: t.Callable[[], t.Any]) -> t.Any:
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        return self._remembered[key]
