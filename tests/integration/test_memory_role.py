@@ -129,8 +129,11 @@ def test_dates_need_no_quotes(tmp_path: pathlib.Path, version: str) -> None:
     )
     play = Play(tmp_path, version)
     play("bulwark.servers.scan", "--extra-vars", f"@{tmp_path}/ours.yml", pid=os.getpid())
-    assert "nobody-has-this ended on 2020-12-31" in play.scanner.reasons("localhost")
-    assert "either" not in play.scanner.reasons("localhost")
+    (found,) = play.scanner.coverage().values()
+    (entry,) = (entry for entry in found.entries if entry["scope"] == "processes")
+    assert "nobody-has-this ended on 2020-12-31" in str(entry["note"])
+    assert "either" not in str(entry["note"])
+    assert entry["status"] == "checked"
 
 
 @pytest.mark.parametrize(

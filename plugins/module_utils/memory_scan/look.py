@@ -125,8 +125,8 @@ def _inspected(
     today = dt.datetime.now(tz=dt.timezone.utc).date()
     ended = [entry for entry in settings.allowlist if entry.is_over(today)]
     if ended:
-        said = ", ".join("that for %s on %s" % (entry.shown, entry.until) for entry in ended)
-        coverage.note = "Entries of the allowlist have ended and are not used: %s." % said
+        said = ", ".join("%s ended on %s" % (entry.shown, entry.until) for entry in ended)
+        coverage.note = "Of the allowlist, what has ended is not used: %s." % said
     allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
     inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there)
     waiting = [process for process in there.processes.values() if choice.takes(process)]
