@@ -1,0 +1,208 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real engines: each is recognised by what it is, all that it makes is searched, and nothing is wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+import threading
+import time
+import typing as t
+
+import psycopg
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import engines, memory_code, processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content
+
+from tests.integration._memory_techniques import innocents
+from tests.integration._memory_techniques.bench import Bench, Started, descendants, run, wait_for
+from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
+from tests.support import postgresql
+from tests.unit.plugins.module_utils.memory_scan import _memory
+
+__all__ = ["bench", "programs"]
+
+pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
+
+
+def _php(bench: Bench) -> Started:
+    settings = ("opcache.enable_cli=1", "opcache.jit_buffer_size=8M", "opcache.jit=tracing")
+    options = [word for setting in settings for word in ("-d", setting)]
+    work = """
+        function add($a, $b) { return ($a + $b) % 1000003; }
+        for ($i = $sum = 0; $i < 3000000; $i++) $sum = add($sum, $i);
+        for ($i = 0; $i < 1000; $i++) preg_match('/^(a+)b[cd]*$/', 'aaaabcdcd' . $i);
+        echo "ready\\n"; sleep(1000);
+    """
+    return bench.run(_program("php"), *options, "-r", work)
+
+
+def _erlang(bench: Bench) -> Started:
+    work = 'lists:sum([X rem 7 || X <- lists:seq(1, 100000)]), io:format("ready~n"), timer:sleep(infinity).'
+    return bench.run(_program("erl"), "-noshell", "-eval", work)
+
+
+def _guile(bench: Bench) -> Started:
+    work = """
+        (define (add a b) (modulo (+ a b) 1000003))
+        (let loop ((i 0) (sum 0)) (when (< i 1000000) (loop (+ i 1) (add sum i))))
+        (display "ready\n") (force-output) (sleep 1000)
+    """
+    environment = {"GUILE_AUTO_COMPILE": "0", "HOME": str(bench.scratch)}
+    return bench.run(_program("guile"), "-c", work, environment=environment)
+
+
+def _valgrind(bench: Bench) -> Started:
+    return bench.run(_program("valgrind"), "-q", "/bin/sh", "-c", "echo ready; sleep 1000; true")
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    assert found is not None
+    return found
+
+
+class _Look(t.NamedTuple):
+    """signs: of all processes together. known: which engines explain the memory that holds code, in all of them.
+    unknown: places that none explains. skipped: what was not looked at."""
+
+    signs: list[Sign]
+    known: set[str]
+    unknown: int
+    skipped: list[str]
+
+
+def _look(*pids: int) -> _Look:
+    collected = processes.collect(chosen=pids)
+    host = _memory.FakeHost(engines=catalogue.read(content.DIRECTORY / "engines.yml"))
+    looked = _Look([], set(), 0, [])
+    try:
+        for process in collected.processes.values():
+            if process.pid not in pids:
+                continue
+            view = ProcessView(process, Budget(1 << 32), looked.skipped.append, collected.mounts)
+            try:
+                looked.signs.extend(code.check(view, host))
+                regions = [one for one in memory_code.regions(view, host) if not memory_code.is_empty(view, one)]
+                explained = engines.explain(view, host, regions)
+            finally:
+                view.close()
+            looked.known.update(engine.id for engine in explained.values())
+            looked = looked._replace(unknown=looked.unknown + len(regions) - len(explained))
+    finally:
+        collected.mounts.close()
+    return looked
+
+
+@pytest.mark.parametrize(
+    ("start", "engine"),
+    [
+        pytest.param(start, engine, id=engine, marks=[pytest.mark.requires(*needs)])
+        for start, engine, needs in (
+            (innocents.node, "v8", ("command:node",)),
+            (innocents.node_with_webassembly, "v8", ("command:node",)),
+            (innocents.java, "hotspot", ("command:java",)),
+            (innocents.luajit, "luajit", ("command:luajit",)),
+            (innocents.pypy, "pypy", ("command:pypy3",)),
+            (innocents.mono, "mono", ("command:mono", "command:mcs")),
+            (innocents.chromium, "v8", ("chromium",)),
+            (innocents.callbacks_of_python, "libffi", ()),
+            (innocents.regular_expression_of_git, "pcre2", ("command:git",)),
+            (_php, "php", ("command:php",)),
+            (_erlang, "beam", ("command:erl",)),
+            (_guile, "guile", ("command:guile",)),
+            (_valgrind, "valgrind", ("command:valgrind",)),
+        )
+    ],
+)
+def test_an_engine_is_recognised(start: t.Callable[[Bench], Started], engine: str, bench: Bench) -> None:
+    started = start(bench)
+    # What a browser starts comes one after the other.
+    wait_for(lambda: engine in _look(started.pid, *descendants(started.pid)).known, f"code of {engine}")
+    looked = _look(started.pid, *descendants(started.pid))
+    assert looked.unknown == 0
+    assert looked.signs == []
+    assert looked.skipped == []
+
+
+@pytest.mark.requires("postgresql")
+def test_a_database_that_compiles_its_queries_is_recognised() -> None:
+    with postgresql.running() as server, psycopg.connect(server.empty_database(), autocommit=True) as connection:
+        for setting in ("jit_above_cost", "jit_optimize_above_cost", "jit_inline_above_cost"):
+            connection.execute(f"SET {setting} = 0")
+        pid = connection.info.backend_pid
+        query = threading.Thread(target=_query, args=(connection,))
+        query.start()
+        try:
+            wait_for(lambda: "llvm" in _look(pid).known, "the query to be compiled")
+            looked = _look(pid)
+            assert (looked.unknown, looked.signs, looked.skipped) == (0, [], [])
+        finally:
+            connection.cancel_safe()
+            query.join()
+
+
+def _query(connection: psycopg.Connection[t.Any]) -> None:
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT sum(x * 2 + 1), pg_sleep(600) FROM generate_series(1, 1000) AS x")
+
+
+@pytest.mark.requires("command:node")
+def test_a_copy_of_an_engine_under_another_name_is_recognised(bench: Bench) -> None:
+    copy = bench.scratch / "updater"
+    shutil.copy(_program("node"), copy)
+    work = 'for (let i = 0; i < 1e6; i++) Math.sin(i); console.log("ready"); setTimeout(() => {}, 120000);'
+    looked = _look(*bench.run(str(copy), "-e", work).tree)
+    assert (looked.known, looked.unknown, looked.signs) == ({"v8"}, 0, [])
+
+
+def test_an_impostor_under_the_name_of_an_engine_is_not(bench: Bench) -> None:
+    source = bench.scratch / "impostor.c"
+    source.write_text(
+        textwrap.dedent(
+            """
+            #include <stdio.h>
+            #include <string.h>
+            #include <sys/mman.h>
+            #include <unistd.h>
+            int main(void) {
+                char *place = mmap(0, 65536, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                memcpy(place, "\\x55\\x48\\x89\\xe5\\x31\\xc0\\x5d\\xc3", 8);
+                puts("ready");
+                fflush(stdout);
+                pause();
+                return 0;
+            }
+            """
+        ),
+        encoding="utf-8",
+    )
+    built = bench.scratch / "node"
+    run("gcc", "-o", str(built), str(source))
+    looked = _look(bench.run(str(built)).pid)
+    assert (looked.known, looked.unknown) == (set(), 1)
+    assert [sign.subtype for sign in looked.signs] == ["anonymous_code"]
+
+
+@pytest.mark.requires("command:node")
+def test_a_browser_s_worth_of_code_is_searched_in_time(bench: Bench) -> None:
+    work = """
+        const functions = [];
+        for (let i = 0; i < 3000; i++)
+            functions.push(new Function("a", "b",
+                `let t = 0; for (let j = 0; j < 30; j++) t = (t * ${i} + a ^ b) | 0; return t`));
+        for (let k = 0; k < 300; k++) for (const one of functions) one(k, 7);
+        console.log("ready");
+        setTimeout(() => {}, 120000);
+    """
+    started = bench.run(_program("node"), "-e", work)
+    began = time.process_time()
+    looked = _look(*started.tree)
+    assert looked.signs == []
+    assert time.process_time() - began < 3
