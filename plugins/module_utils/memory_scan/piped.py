@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -26,6 +27,11 @@ _MEMORY = re.compile(rb"/memfd:.* \(deleted\)\Z", re.DOTALL)
 _DELETED = b" (deleted)"
 # What shells write here-documents to; it is deleted before anybody reads it.
 _HERE_DOCUMENT = re.compile(rb"/(?:var/)?tmp/(?:sh-thd[.-][\w.-]+|zsh\w{6}|sf\w+|ksh[\w.]+) \(deleted\)\Z")
+_SHELLS = tuple(
+    b"%s/%s" % (directory, name)
+    for directory in (b"/usr/bin", b"/bin")
+    for name in (b"bash", b"dash", b"busybox", b"zsh", b"ksh93", b"mksh")
+)
 # bash keeps its script open there.
 _BASH_SCRIPT = 255
 
@@ -33,13 +39,16 @@ _BASH_SCRIPT = 255
 def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign]:
     """Yield what is wrong with where an interpreter has its program from, at most one thing."""
     spoken = programs.language(process)
-    if spoken is None or not process.files:
+    if not process.files:
         return
-    task = on_connection = programs.task(spoken, process.arguments)
+    if spoken is None:
+        yield from _of_a_copy(process, host, around)
+        return
+    task = on_connection = programs.task(spoken, programs.arguments(process))
     if programs.is_titled(process):
         # What it was told can't be seen any more.
         task, on_connection = Task(programs.SCRIPT), Task(programs.INPUT)
-    targets = {one.descriptor: one.target for one in process.files}
+    targets = _targets(process)
     found = (
         _on_a_connection(process, on_connection, targets, host)
         or _from_a_descriptor(process, task, targets, host)
@@ -48,6 +57,30 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
     )
     if found is not None:
         yield found
+
+
+def _targets(process: Process) -> dict[int, bytes]:
+    return {one.descriptor: one.target for one in process.files}
+
+
+def _of_a_copy(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign]:
+    """Yield that a copy of a shell, under whatever name, takes its commands from a connection."""
+    found = _on_a_connection(process, Task(programs.INPUT), _targets(process), host)
+    if found is not None and _is_copy_of_a_shell(process, around):
+        yield found
+
+
+def _is_copy_of_a_shell(process: Process, around: Surroundings) -> bool:
+    """Say whether an executable is as long as one of the host's shells, to the byte."""
+    size = process.status.size if process.status is not None else 0
+    for path in _SHELLS:
+        try:
+            shell = around.status(path)
+        except UnknownError:
+            continue
+        if shell is not None and stat.S_ISREG(shell.st_mode) and shell.st_size == size:
+            return True
+    return False
 
 
 def is_remote(address: str) -> bool:

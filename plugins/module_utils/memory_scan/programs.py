@@ -130,13 +130,21 @@ def language(process: Process) -> Language | None:
     """Return what an interpreter is one of; None for other programs."""
     name = base(process.executable)
     if _MULTI_CALL.fullmatch(name):
-        # What it is to be is said by the name it was started by.
-        name = base(process.arguments[0]).lstrip(b"-") if process.arguments else name
-        return _SHELL if name in (b"sh", b"ash", b"hush") else None
+        # What it is to be is said by the name it was started by, or after that.
+        given = arguments(process)
+        return _SHELL if given and base(given[0]).lstrip(b"-") in (b"sh", b"ash", b"hush", b"bash") else None
     for pattern, found in _LANGUAGES:
         if pattern.fullmatch(name):
             return found
     return None
+
+
+def arguments(process: Process) -> tuple[bytes, ...]:
+    """Return the command line of a process; of one that is many programs, that of the one that it is."""
+    given = process.arguments
+    if len(given) > 1 and _MULTI_CALL.fullmatch(base(process.executable)) and _MULTI_CALL.fullmatch(base(given[0])):
+        return given[1:]
+    return given
 
 
 def is_versatile(process: Process) -> bool:
@@ -146,9 +154,10 @@ def is_versatile(process: Process) -> bool:
 
 def is_titled(process: Process) -> bool:
     """Say whether an interpreter's command line was overwritten with a text for people, as setproctitle does."""
-    if not process.arguments:
+    given = arguments(process)
+    if not given:
         return True
-    name = base(process.arguments[0].lstrip(b"-").partition(b" ")[0])
+    name = base(given[0].lstrip(b"-").partition(b" ")[0])
     return not any(pattern.fullmatch(name) for pattern, _ in _LANGUAGES)
 
 

@@ -203,6 +203,14 @@ ROWS: dict[str, Row] = {
     "reverse shell of busybox": Row(
         process("/usr/bin/busybox", "sh", files=_SOCKET), _high("shell_on_connection"), (connection(9),)
     ),
+    "reverse shell of busybox by its own name": Row(
+        process("/usr/bin/busybox", "busybox", "sh", "-i", files=_SOCKET),
+        _high("shell_on_connection"),
+        (connection(9),),
+    ),
+    "reverse shell by a copy of a shell": Row(
+        process("/usr/local/bin/agent", size=1_234_567, files=_SOCKET), _high("shell_on_connection"), (connection(9),)
+    ),
     "root below an exploit": Row(process("/usr/bin/bash", "sh", parent=14), _high("root_without_way")),
     "root from /tmp": Row(
         process("/tmp/y", parent=12, owner=1000), _high("root_without_way") | _behavior("temporary_executable")
@@ -260,6 +268,7 @@ def _host(row: Row) -> FakeHost:
         b"/usr/bin/cron": file(1),
         b"/tmp/decoy": file(2),
         b"/opt/directory": file(3, mode=0),
+        b"/usr/bin/bash": file(4, size=1_234_567),
     }
     around = FakeSurroundings(there, {b"/usr/bin/vi": b"/usr/bin/vim.basic"}, installed=0)
     return FakeHost([*_PEERS, row.one], around, {row.one.pid: row.sockets}, row.unpackaged)
