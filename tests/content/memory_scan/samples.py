@@ -126,13 +126,12 @@ SAMPLES: t.Mapping[str, bytes] = {
         "import pupyimporter",
         "pupyimporter.install(debug=False)",
         "pupyimporter.pupy_add_package(x)",
+        "class PupyPackageFinderImportError(ImportError):",
         "class ReverseSlaveService(Service):",
     ),
     "pwncat": c(
         "pwncat.modules.linux.enumerate.system", "pwncat.channel.bind", "pwncat.manager", "pwncat.platform.linux"
     ),
-    "web_shell_java": b'<%! String xc=\xe2 "3c6e0b8a9c15224a"; class X extends ClassLoader{ super.defineClass(cb,0,n) }'
-    b"\x00\x00 3c6e0b8a9c15224a javax.crypto.Cipher.getInstance getSession SecretKeySpec ClassLoader defineClass",
     "libprocesshider": c("/proc/self/fd/%d", "/proc/%s/stat", "0123456789", "%d (%[^)]s", "Error in dlsym: %s\n"),
     "azazel": hidden(0xFE, "CLEANUP_LOGS", "Don't scratch the walls", "/etc/ld.so.preload", "HIDE_THIS_SHELL=please"),
     "reptile": c("\x1b[01;36mYou got super powers!\x1b[00m\n\n", "\x1b[00;31mYou have no power here! :( \x1b[00m\n\n"),

@@ -42,7 +42,7 @@ def found(place: str, data: bytes, padding: int = 0) -> set[str]:
 
 def test_nothing_is_wrong_with_what_is_shipped() -> None:
     assert _SHIPPED.problems == []
-    assert len(_COMPILED) == len(_SHIPPED.signatures) >= 50
+    assert len(_COMPILED) == len(_SHIPPED.signatures) >= 48
 
 
 def test_each_signature_has_a_sample() -> None:
@@ -110,4 +110,4 @@ def test_they_are_found_quickly(place: str) -> None:
     anchors = _MATCHER.anchors(place)
     short = [anchor for anchor in anchors if len(anchor) < 23]
     assert len(anchors) > 100
-    assert len(short) <= 6, short
+    assert len(short) <= 4, short
