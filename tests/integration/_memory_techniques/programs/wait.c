@@ -2,7 +2,7 @@
  * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-/* A program that does nothing: "wait [NAME]" with the name as comm. */
+/* A program that does nothing: "wait [NAME [wiped]]" with the name as comm, and without arguments once it runs. */
 
 #include "bench.h"
 
@@ -10,6 +10,9 @@ int main(int count, char **arguments)
 {
     if (count > 1)
         prctl(PR_SET_NAME, arguments[1]);
+    if (count > 2)
+        /* With nothing there, ps(1) shows the name in brackets, as it does of kernel threads. */
+        memset(arguments[0], 0, (size_t)(arguments[count - 1] + strlen(arguments[count - 1]) - arguments[0]));
     ready("");
     idle();
     return 0;
