@@ -42,6 +42,15 @@ _PACKAGES = {
     "iptables-nft": "iptables",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "bwrap": "bubblewrap",
+    "erl": "erlang-base",
+    "gcc": "gcc libc6-dev",
+    "java": "default-jdk-headless",
+    "mcs": "mono-mcs",
+    "mono": "mono-runtime",
+    "nginx": "nginx-light",
+    "objcopy": "binutils",
+    "php": "php-cli",
 }
 
 

@@ -148,6 +148,32 @@ def mono(bench: Bench) -> Started:
     return bench.run(_program("mono"), str(program))
 
 
+def php(bench: Bench) -> Started:
+    script = """
+        function add($a, $b) { return ($a + $b) % 1000003; }
+        $sum = 0;
+        for ($i = 0; $i < 5000000; $i++) $sum = add($sum, $i);
+        echo "ready\\n";
+        sleep(120);
+    """
+    compiled = ("opcache.enable_cli=1", "opcache.jit_buffer_size=64M", "opcache.jit=tracing")
+    settings = [word for setting in compiled for word in ("-d", setting)]
+    return bench.run(_program("php"), *settings, "-r", script)
+
+
+def erlang(bench: Bench) -> Started:
+    script = 'lists:foldl(fun(X, A) -> (X + A) rem 1000003 end, 0, lists:seq(1, 1000000)), io:format("ready~n").'
+    environment = {"HOME": str(bench.scratch), "ERL_CRASH_DUMP": "/dev/null"}
+    return _grown(bench.run("/usr/bin/erl", "-noshell", "-eval", script, environment=environment))
+
+
+def lisp(bench: Bench) -> Started:
+    """Compile a function into the image of SBCL, which is a file of data that is mapped to be written and run."""
+    script = '(progn (defun f (x) (* x 3)) (compile (quote f)) (f 3) (format t "ready~%") (finish-output) (sleep 120))'
+    environment = {"HOME": str(bench.scratch)}
+    return bench.run("/usr/bin/sbcl", "--noinform", "--non-interactive", "--eval", script, environment=environment)
+
+
 def chromium(bench: Bench) -> Started:
     """Show a page that computes, in the processes of a browser without a window."""
     page = bench.scratch / "page.html"
@@ -246,6 +272,29 @@ def service_manager_style(bench: Bench) -> Started:
     user = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
     started = bench.run("/usr/bin/setpriv", *user, *rights, "/usr/bin/sleep", "1000", speaks=False)
     return _settled(started, "/usr/bin/sleep")
+
+
+def sandbox(bench: Bench) -> Started:
+    """Run a program as flatpak does, with a file system that is put together in memory."""
+    places = ("--ro-bind", "/", "/", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev")
+    command = ("/bin/sh", "-c", "echo ready; sleep 1000; true")
+    started = bench.run("/usr/bin/bwrap", *places, "--unshare-pid", "--die-with-parent", *command)
+    return _settled(started, "/usr/bin/sleep")
+
+
+def web_server(bench: Bench) -> Started:
+    """Run nginx, whose processes tell at their command lines what they do."""
+    settings = bench.scratch / "nginx.conf"
+    settings.write_text(
+        f"daemon off; pcre_jit on; pid {bench.scratch}/pid; error_log {bench.scratch}/log; events {{}}"
+        f" http {{ access_log off; server {{ listen unix:{bench.scratch}/socket;"
+        " location ~ ^/(a+)b { return 200; } } }",
+        encoding="utf-8",
+    )
+    command = ("/usr/sbin/nginx", "-c", str(settings))
+    started = bench.run(*command, speaks=False, stderr=subprocess.DEVNULL)
+    wait_for(lambda: any(b"worker process" in _command(pid) for pid in descendants(started.pid)), "nginx")
+    return _grown(started)
 
 
 def container_created(bench: Bench) -> Started:
