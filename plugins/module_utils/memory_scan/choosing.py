@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 
 
@@ -31,8 +32,12 @@ class Choice(t.NamedTuple):
         return bool(self.pids) and not self.names and not self.users
 
     def takes(self, process: Process) -> bool:
-        """Say whether a process is one of them. Kernel threads have no memory of their own, and no executable."""
-        if process.is_kernel_thread or process.pid in self.excluded:
+        """Say whether a process is one of them.
+
+        Kernel threads, and what has ended and only waits to be noticed by its parent, have no memory and no executable.
+        """
+        ended = process.state in processes.ENDED_STATES and process.threads <= 1
+        if process.is_kernel_thread or ended or process.pid in self.excluded:
             return False
         return (
             self.is_everything

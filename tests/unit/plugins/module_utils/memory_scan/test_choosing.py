@@ -43,3 +43,8 @@ def test_any_of_what_is_asked_for_chooses(given: dict[str, t.Any], taken: bool) 
 
 def test_kernel_threads_are_never_looked_at() -> None:
     assert not choice().takes(process(None, name="kworker/0:1", flags=PF_KTHREAD))
+
+
+def test_what_has_ended_is_not_looked_at_but_for_its_threads() -> None:
+    assert not choice(pids=frozenset({78})).takes(process(None, pid=78, name="sh", state="Z"))
+    assert choice().takes(process(None, name="sh", state="Z", threads=2))
