@@ -9,6 +9,7 @@ import dataclasses
 import http.server
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -17,11 +18,16 @@ import time
 import typing as t
 
 from tests.integration._memory_techniques import innocents, packages
-from tests.integration._memory_techniques.bench import PYTHON, Bench, Started, wait_for
+from tests.integration._memory_techniques.bench import PYTHON, Bench, BenchError, Started, wait_for
 
 # 127.0.0.1:4660 as code.S has it in an address.
 _PORT = b"\x02\x00\x12\x34"
 _KEY = 0x5A
+# How much room code needs, how much of a mapping is searched for it, and how many different bytes a page of code has.
+_ROOM, _SEARCHED, _VARIED = 256, 1 << 22, 16
+_PAGE = 4096
+# What engines fill a place with where they have put no code yet.
+_UNUSED = re.compile(rb"\0{300,}|\xcc{300,}", re.DOTALL)
 _LOADER = os.path.realpath("/lib64/ld-linux-x86-64.so.2")
 
 
@@ -511,15 +517,20 @@ def _overwritten(bench: Bench, victim: Started, code: str) -> Started:
 
 
 def _generated(pid: int) -> int:
-    """Return an address in the largest anonymous executable mapping of a process, after its beginning."""
-    found = []
-    for line in pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
-        words = line.split()
-        if "x" in words[1] and words[4] == "0" and len(words) == 5:
+    """Return an address among the code that an engine has generated where none of that is: the process goes on."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            if "x" not in words[1] or words[4] != "0" or len(words) > 5:
+                continue
             start, end = (int(word, 16) for word in words[0].split("-"))
-            found.append((end - start, start))
-    size, start = max(found)
-    return start + min(size // 2, 0x3000) + 0x140
+            for page in range(start, min(end, start + _SEARCHED), _PAGE):
+                memory.seek(page)
+                content = memory.read(_PAGE)
+                unused = _UNUSED.search(content)
+                if unused is not None and len(set(content)) > _VARIED:
+                    return page + unused.end() - _ROOM
+    raise BenchError(f"process {pid} has no room beside generated code")
 
 
 def _encoded(bench: Bench, code: str) -> bytes:
