@@ -71,8 +71,16 @@ class Owners:
         try:
             with os.scandir(listing) as entries:
                 for entry in entries:
-                    with contextlib.suppress(OSError):
-                        self._take(path, entry.name.encode(), os.readlink(entry.name.encode(), dir_fd=listing))
+                    name = entry.name.encode()
+                    try:
+                        target = os.readlink(name, dir_fd=listing)
+                    except PermissionError as error:
+                        # Descriptors may be listed and still say nothing (ptrace(2), "Ptrace access mode checking").
+                        self.blind = _safe_fs.reason(error)
+                        return
+                    except OSError:
+                        continue
+                    self._take(path, name, target)
         except OSError:
             return
         finally:

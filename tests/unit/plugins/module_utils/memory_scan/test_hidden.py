@@ -162,6 +162,24 @@ def test_an_io_uring_keeps_a_socket() -> None:
     assert signs == []
 
 
+def test_descriptors_that_are_listed_and_say_nothing_leave_it_open() -> None:
+    """Without CAP_SYS_PTRACE, links of processes with more capabilities can't be read, although they are listed."""
+    require("command:setpriv", "command:sh")
+    listening = "import socket, time; server = socket.create_server(('127.0.0.1', 4444)); time.sleep(60)"
+    restricted = 'python=$1; shift; "$python" -c "$0" & exec setpriv --bounding-set -sys_ptrace "$@"'
+    waiting = """
+    import time
+    while ":115C" not in open("/proc/net/tcp").read():
+        time.sleep(0.05)
+    look()
+    """
+    signs, skipped = _look(waiting, "sh", "-c", restricted, listening, sys.executable)
+    assert signs == []
+    assert [
+        text for text in skipped if text.startswith("whose 1 sockets are could not be found out: Permission denied")
+    ]
+
+
 def test_sockets_are_not_judged_from_inside_a_container() -> None:
     signs, skipped = _look('hidden._FIRST_NAMESPACE = b"pid:[1]"\nlook()')
     assert signs == []
