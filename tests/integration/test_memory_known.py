@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import
 
 from tests.content.memory_scan.samples import SAMPLES
 from tests.integration import _memory
+from tests.integration._memory_techniques.bench import wait_for
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("memory")]
 
@@ -187,6 +188,7 @@ def test_rules_of_the_user_are_used_and_nothing_is_stopped(processes: Processes,
     rules.write_text('rule our_word { strings: $word = "plugh-xyzzy-plover" condition: $word }')
     held.write_bytes(bytes(100_000) + b"plugh-xyzzy-plover")
     pid = processes.start(_PYTHON, "-c", _HOLD, str(held), speaks=True)
+    wait_for(lambda: "State:\tS" in _status(pid), "it to wait for its input")
     before = _switches(pid)
     result = _memory.scan(pid, full=True, yara_rules=[str(rules)])
     # It has slept all the time: who attaches to a process wakes it.
@@ -208,5 +210,8 @@ def test_rules_that_are_wrong_are_in_the_coverage(processes: Processes, tmp_path
 
 
 def _switches(pid: int) -> list[str]:
-    lines = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    return [line for line in lines if "ctxt_switches" in line]
+    return [line for line in _status(pid).splitlines() if "ctxt_switches" in line]
+
+
+def _status(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
