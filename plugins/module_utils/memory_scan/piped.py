@@ -133,7 +133,7 @@ def _from_a_descriptor(process: Process, task: Task, targets: t.Mapping[int, byt
             detail = "%s runs the script %s, which isn't open any more" % (_name(process), printable(task.script))
             return Sign("interpreter_from_memory", detail, severity="low", data={"class": "behavior"})
         if _STREAM.match(target):
-            return _piped(process, targets, host, "through %s" % printable(task.script))
+            return _piped(process, target, host, "through %s" % printable(task.script))
     if target is None and task.kind == programs.SCRIPT:
         target = targets.get(_BASH_SCRIPT)
     if target is not None and _MEMORY.match(target):
@@ -147,19 +147,19 @@ def _from_input(process: Process, task: Task, targets: t.Mapping[int, bytes], ho
     if task.kind != programs.INPUT:
         return None
     if _STREAM.match(target) or _HERE_DOCUMENT.match(target):
-        return _piped(process, targets, host, "from its input")
+        return _piped(process, target, host, "from its input")
     if target.endswith(_DELETED) and places.is_temporary(target):
         detail = "%s runs a script from %s" % (_name(process), printable(target[:300]))
         return Sign("interpreter_deleted_script", detail)
     return None
 
 
-def _piped(process: Process, targets: t.Mapping[int, bytes], host: Host, how: str) -> Sign | None:
+def _piped(process: Process, pipe: bytes, host: Host, how: str) -> Sign | None:
     """Return what a program that comes through a pipe is, by what is around it."""
     detail = "%s takes its program %s" % (_name(process), how)
     above = programs.ancestors(process, host.processes)
     explained = any(map(programs.is_entrance, above))
-    downloader = _downloader(process, targets.get(0, b""), above, host)
+    downloader = _downloader(process, pipe, above, host)
     if downloader is not None:
         return Sign("interpreter_from_pipe", "%s, into which %s downloads it" % (detail, downloader), severity="low")
     connected = [

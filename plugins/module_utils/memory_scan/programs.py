@@ -118,6 +118,8 @@ _ENTRANCES = re.compile(
 _DOWNLOADERS = re.compile(rb"curl|wget2?|fetch|aria2c|lwp-download|GET")
 _DOWNLOAD_PIPED = re.compile(
     rb"\b(?:curl|wget2?|fetch|aria2c)\b[^|]{1,2000}\|[^|]{0,200}\b(?:(?:ba|da|z|k|a)?sh|python[\d.]*|perl|ruby|node|php)\b"
+    # The same as a file that is none: "bash <(curl ...)".
+    rb"|<\(\s{0,20}(?:curl|wget2?|fetch|aria2c)\b"
 )
 
 

