@@ -14,9 +14,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.allowlist import Identity
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import Progress, nothing
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Check, GoneError
 
@@ -25,7 +26,7 @@ DeepCheck = t.Callable[[ProcessView, LinuxHost, t.Sequence[Sign]], t.Iterator[Si
 
 
 class Inspection:
-    """Gathers what is seen. coverage: takes what could not be looked at."""
+    """Gathers what is seen. coverage: takes what could not be looked at. progress: is told which process is read."""
 
     def __init__(
         self,
@@ -36,12 +37,14 @@ class Inspection:
         budget: Budget,
         coverage: ScopeCoverage,
         there: Collected,
+        progress: Progress = nothing,
     ) -> None:
         self._host = host
         self._checks = checks
         self._deep = deep
         self._allowed = allowed
         self._there = there
+        self._progress = progress
         self.budget = budget
         self._coverage = coverage
         self.seen: list[Seen] = []
@@ -52,6 +55,11 @@ class Inspection:
     def take(self, process: Process) -> bool:
         """Look at a process; return False where it ended, or runs another program by now."""
         skip = functools.partial(self._coverage.skip, _named(process))
+        if MEMORY in process.unreadable:
+            # Of a process without arguments and mappings, checks would say just that.
+            skip(process.unreadable[MEMORY])
+            return True
+        self._progress(process.pid)
         view = ProcessView(process, self.budget, skip, self._there.mounts, self._there.root)
         try:
             signs = self._signs(view)

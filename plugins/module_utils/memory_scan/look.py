@@ -13,10 +13,17 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift, findings, options, processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    drift,
+    findings,
+    options,
+    processes,
+    watched,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import progress as place
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import (
     changed,
     code,
@@ -32,7 +39,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.conten
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.drift import Drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.inspection import DeepCheck, Inspection
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
     DRIFT,
     HOST,
@@ -40,7 +47,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.option
     Settings,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import SCAN, Lost, Progress
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import HostCheck
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.watched import LostError, Patience
 
 _CHECKS = (
     origin.check,
@@ -52,34 +62,67 @@ _CHECKS = (
     known.check,
 )
 _DEEP: tuple[DeepCheck, ...] = (known.check_deep,)
-_HOST_CHECKS = (hidden.check_host, injected.check_host, privilege.check_host)
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_scan_info. What can't be looked at is in the coverage with the reason."""
     settings = options.settings(params)
-    content = Content(params["_content"] or "")
     if settings.idle:
         yield_to_others()
     began = time.monotonic()
     deadline = Deadline(settings.time_budget)
-    choice = _choice(settings)
-    there = processes.collect(deadline, chosen=choice.pids if choice.is_pids_only else None)
+    scan = functools.partial(_scan, params["_content"] or "", settings, deadline, check_mode, os.getpid())
+    try:
+        result = watched.run(scan, deadline, Patience.within(settings.time_budget, settings.lock_timeout))
+    except LostError as error:
+        result = _nothing_seen(settings, "%s." % error)
+    result["memory_scan"]["seconds"] = round(time.monotonic() - began, 3)
+    return result
+
+
+def _nothing_seen(settings: Settings, reason: str) -> dict[str, t.Any]:
+    return {
+        "changed": False,
+        "detections": [],
+        "coverage": [not_checked(scope, reason) for scope in settings.scopes],
+        "memory_scan": {"processes": 0, "ended": 0, "bytes_read": 0, "allowed": 0},
+    }
+
+
+def _scan(
+    packed: str,
+    settings: Settings,
+    deadline: Deadline,
+    check_mode: bool,
+    watching: int,
+    progress: Progress,
+    lost: t.Mapping[int, Lost],
+) -> dict[str, t.Any]:
+    """Return the result, as a process of its own that may be ended at any time. watching: the pid of who does that."""
+    content = Content(packed)
+    choice = _choice(settings, watching)
+    collect = functools.partial(processes.collect, deadline, progress=progress, lost=lost)
+    there = collect(chosen=choice.pids if choice.is_pids_only else None)
     host = LinuxHost(there.processes, content, deadline, settings)
     coverage = ScopeCoverage(PROCESSES)
     for subject, reason in there.skipped:
         coverage.skip(subject, reason)
-    _note_choice(choice, settings, there, coverage)
-    inspection = _inspected(host, choice, coverage, deadline, there)
+    _note_choice(choice, settings, there, coverage, lost)
+    inspection = _inspected(host, choice, coverage, deadline, there, collect, progress)
+    progress(SCAN)
     detections = findings.of_processes(inspection.seen, content, PROCESSES)
     entries = [coverage]
     if settings.whole_host:
         entries.append(ScopeCoverage(HOST))
-        detections.extend(findings.of_host(_of_host(host, entries[-1]), content, HOST))
+        detections.extend(findings.of_host(_of_host(host, entries[-1], progress, lost), content, HOST))
         if settings.drift:
             entries.append(ScopeCoverage(DRIFT))
-            detections.extend(_drift(inspection, host, settings, entries[-1], check_mode))
+            progress(place.DRIFT)
+            if place.DRIFT in lost:
+                entries[-1].fail("%s." % lost[place.DRIFT].reason)
+            else:
+                detections.extend(_drift(inspection, host, settings, entries[-1], check_mode))
     if len(detections) > settings.max_findings:
         coverage.skip("result", "%d findings are left out of it" % (len(detections) - settings.max_findings))
     return {
@@ -90,17 +133,16 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
             "processes": coverage.examined,
             "ended": inspection.ended,
             "bytes_read": inspection.budget.used,
-            "seconds": round(time.monotonic() - began, 3),
             "allowed": sum(map(len, inspection.covered.values())),
         },
     }
 
 
-def _choice(settings: Settings) -> Choice:
+def _choice(settings: Settings, watching: int) -> Choice:
     """Return which processes are looked at. Raises UsageError."""
     users = frozenset(_user(name) for name in settings.users)
-    # Itself has all signatures in its memory.
-    return Choice(frozenset(settings.pids), settings.names, users, settings.exclude | {os.getpid()})
+    # Itself has all signatures in its memory, and who watches it what they are packed in.
+    return Choice(frozenset(settings.pids), settings.names, users, settings.exclude | {os.getpid(), watching})
 
 
 def _user(name: str) -> int:
@@ -110,15 +152,23 @@ def _user(name: str) -> int:
         raise UsageError("users: this host has no account '%s'" % name) from None
 
 
-def _note_choice(choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage) -> None:
-    for pid in sorted(choice.pids - set(there.processes)):
+def _note_choice(
+    choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage, lost: t.Mapping[int, Lost]
+) -> None:
+    for pid in sorted(choice.pids - set(there.processes) - {pid for pid, one in lost.items() if one.entirely}):
         coverage.skip("process %d" % pid, "there is no such process")
     for pid in sorted(settings.exclude & set(there.processes)):
         coverage.skip("process %d" % pid, "it is excluded")
 
 
 def _inspected(
-    host: LinuxHost, choice: Choice, coverage: ScopeCoverage, deadline: Deadline, there: Collected
+    host: LinuxHost,
+    choice: Choice,
+    coverage: ScopeCoverage,
+    deadline: Deadline,
+    there: Collected,
+    collect: t.Callable[..., Collected],
+    progress: Progress,
 ) -> Inspection:
     settings = host.settings
     budget = Budget(settings.read_budget)
@@ -128,7 +178,7 @@ def _inspected(
         said = ", ".join("%s ended on %s" % (entry.shown, entry.until) for entry in ended)
         coverage.note = "Of the allowlist, what has ended is not used: %s." % said
     allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
-    inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there)
+    inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there, progress)
     waiting = [process for process in there.processes.values() if choice.takes(process)]
     changed_meanwhile = []
     for number, process in enumerate(waiting):
@@ -138,7 +188,7 @@ def _inspected(
         if not inspection.take(process):
             changed_meanwhile.append(process.pid)
     # Who runs another program by now is looked at once more, as that one.
-    for process in processes.collect(deadline, chosen=changed_meanwhile).processes.values():
+    for process in collect(chosen=changed_meanwhile).processes.values():
         if process.pid in changed_meanwhile and choice.takes(process) and not inspection.take(process):
             coverage.skip("process %d" % process.pid, "it ran one program after the other")
     for entry, subjects in inspection.covered.items():
@@ -146,10 +196,27 @@ def _inspected(
     return inspection
 
 
-def _of_host(host: LinuxHost, coverage: ScopeCoverage) -> list[tuple[str, Sign]]:
+def _of_host(
+    host: LinuxHost, coverage: ScopeCoverage, progress: Progress, lost: t.Mapping[int, Lost]
+) -> list[tuple[str, Sign]]:
     found: list[tuple[str, Sign]] = []
-    for check in _HOST_CHECKS:
-        name = check.__module__.rpartition(".")[2]
+    if place.HOST in lost:
+        coverage.fail("%s." % lost[place.HOST].reason)
+        return found
+
+    def read(pid: int) -> Process | None:
+        progress(pid)
+        process = None if pid in lost else hidden.read_unlisted(pid)
+        progress(place.HOST)
+        return process
+
+    checks: dict[str, HostCheck] = {
+        "hidden": functools.partial(hidden.check_host, read=read),
+        "injected": injected.check_host,
+        "privilege": privilege.check_host,
+    }
+    progress(place.HOST)
+    for name, check in checks.items():
         try:
             found.extend(check(host, functools.partial(coverage.skip, name)))
         except Exception as error:  # noqa: BLE001

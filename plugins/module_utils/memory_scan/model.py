@@ -11,6 +11,8 @@ import typing as t
 PAGE = 4096
 # linux/sched.h: set for kernel threads, in field 9 of proc_pid_stat(5). No program can set it.
 PF_KTHREAD = 0x00200000
+# In Process.unreadable of a process that is not to be asked for anything that is in its memory.
+MEMORY = "memory"
 
 
 class Mapping(t.NamedTuple):

@@ -9,11 +9,13 @@ import dataclasses
 import itertools
 import os
 import time
+import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    blocked,
     details,
     listing,
     procfs,
@@ -21,8 +23,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     uncovered,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.details import Details
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PF_KTHREAD, Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, PF_KTHREAD, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mounts import Mounts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import SCAN, Lost, Progress, nothing
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.status import Stat, Status
 
 MOST_PROCESSES = 65_536
@@ -30,6 +33,8 @@ _MOST_STATUS = 1 << 20  # 65,536 supplementary groups take 720 kB
 _MOST_THREADS = 4096
 _TRIES = 3
 _PAUSE = 0.001
+# That finding further processes that hold others up may take.
+_SECONDS_BLOCKED = 15.0
 # States of which there is nothing left but the exit code.
 ENDED_STATES = frozenset("XZ")
 
@@ -48,26 +53,34 @@ def collect(
     root: str | None = None,
     most: int = MOST_PROCESSES,
     chosen: t.Collection[int] | None = None,
+    progress: Progress = nothing,
+    lost: t.Mapping[int, Lost] = types.MappingProxyType({}),
 ) -> Collected:
     """Return the processes that there are, without those that end meanwhile. OSError where there is no /proc.
 
     root: where proc(5) is mounted, if it isn't where it always is. chosen: only these pids, and those that they come
-    from.
+    from. progress: is told which is read. lost: by pid, what can't be read of them, or not at all.
     """
     skipped: list[tuple[str, str]] = []
     found: dict[int, Process] = {}
     root = uncovered.root() if root is None else root
     collector = Collector(root)
     try:
+        progress(SCAN)
         waiting = sorted(collector.pids() if chosen is None else chosen, reverse=True)
         if len(waiting) > most:
             skipped.append(("processes", "there are %d, and only %d are read" % (len(waiting), most)))
             del waiting[: len(waiting) - most]
+        collector.refused.update(_refused(collector, waiting, lost))
         while waiting:
             if deadline is not None and deadline.passed():
                 skipped.append(("processes", "%d were not read: %s" % (len(waiting), deadline.reason)))
                 break
             pid = waiting.pop()
+            if pid in lost and lost[pid].entirely:
+                skipped.append(("process %d" % pid, lost[pid].reason))
+                continue
+            progress(pid)
             try:
                 process = collector.read(pid)
             except OSError as error:
@@ -82,13 +95,26 @@ def collect(
     return Collected(found, skipped, collector.mounts, root)
 
 
+def _refused(collector: Collector, pids: t.Sequence[int], lost: t.Mapping[int, Lost]) -> dict[int, str]:
+    """Return of which processes the memory is not to be asked for, and why, where it is known that there are some."""
+    refused = {pid: one.reason for pid, one in lost.items() if pid > 0}
+    if refused:
+        rest = [pid for pid in pids if pid not in refused]
+        refused.update(dict.fromkeys(collector.blocked(rest), "whoever reads it waits in the kernel"))
+    return refused
+
+
 class Collector:
-    """Reads processes one by one. root: where proc(5) is mounted."""
+    """Reads processes one by one. root: where proc(5) is mounted.
+
+    refused: by pid, why nothing is asked for that is read under the lock of its memory.
+    """
 
     def __init__(self, root: str = "/proc") -> None:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.mounts = Mounts()
         self._details = Details(self.mounts)
+        self.refused: dict[int, str] = {}
 
     def close(self) -> None:
         os.close(self._root)
@@ -96,6 +122,10 @@ class Collector:
     def pids(self) -> set[int]:
         """Return the pids that are listed, also those that only the kernel lists."""
         return {int(name) for name in os.listdir(self._root) if name.isdigit()} | listing.by_system_call(self._root)
+
+    def blocked(self, pids: t.Iterable[int]) -> set[int]:
+        """Return of which processes the memory can't be asked for; for who ends soon, as something keeps waiting."""
+        return blocked.find(pids, self._root, _SECONDS_BLOCKED)
 
     def read(self, pid: int) -> Process | None:
         """Return a process; None where it has ended, or is a thread of another. OSError where it can't be read."""
@@ -147,6 +177,9 @@ class Collector:
         path, deleted = read.link(b"exe", "executable", directory, unreadable)
         # Neither a kernel thread nor what has ended has memory or open files.
         empty = numbers.state in ENDED_STATES or bool(numbers.flags & PF_KTHREAD)
+        if not empty and pid in self.refused:
+            unreadable[MEMORY] = self.refused[pid]
+        no_memory = empty or MEMORY in unreadable
         return Process(
             pid=pid,
             started=numbers.started,
@@ -164,7 +197,7 @@ class Collector:
             tracer=here.tracer,
             pids=here.pids,
             resident=here.resident,
-            arguments=() if empty else read.arguments(directory, unreadable),
+            arguments=() if no_memory else read.arguments(directory, unreadable),
             executable=path,
             executable_deleted=deleted,
             status=None if path is None and empty else read.status(directory, unreadable),
@@ -172,7 +205,7 @@ class Collector:
             cgroup=group.path,
             container=group.container,
             namespaces=namespaces,
-            environment={} if empty else read.environment(directory, unreadable),
+            environment={} if no_memory else read.environment(directory, unreadable),
             files=() if empty else read.files(directory, unreadable),
             unreadable=unreadable,
             caught=here.caught,

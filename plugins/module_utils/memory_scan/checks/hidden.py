@@ -55,14 +55,15 @@ _USERS = {"tcp": _TCP_USERS.split(), "udp": _UDP_USERS.split()}
 
 Found = t.Iterator[t.Tuple[str, Sign]]
 Skip = t.Callable[[str], None]
+Read = t.Callable[[int], t.Optional[Process]]
 
 
-def check_host(host: Host, skip: Skip) -> Found:
-    """Look for what is hidden on the whole host."""
+def check_host(host: Host, skip: Skip, read: Read | None = None) -> Found:
+    """Look for what is hidden on the whole host. read: is asked for a process that is not listed."""
     yield from _covered(host)
     root = os.open(uncovered.PROC, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield from _unlisted(host, root, skip)
+        yield from _unlisted(host, root, skip, read or read_unlisted)
         yield from _without_owner(host, root, skip)
     finally:
         os.close(root)
@@ -80,7 +81,7 @@ def _covered(host: Host) -> Found:
         yield _subject(process), Sign("process_covered", detail, data={"pid": pid, "file_system": printable(kind)})
 
 
-def _unlisted(host: Host, root: int, skip: Skip) -> Found:
+def _unlisted(host: Host, root: int, skip: Skip, read: Read) -> Found:
     refusal = _refusal(root)
     if refusal is not None:
         skip("processes that are not listed were not searched: %s" % refusal)
@@ -89,7 +90,7 @@ def _unlisted(host: Host, root: int, skip: Skip) -> Found:
     hidden = sorted(confirmed(set().union(*ways.values()), root))
     for pid in hidden[:_MOST_SIGNS]:
         known_by = [way for way, pids in ways.items() if pid in pids]
-        process = host.processes.get(pid) or _read(pid)
+        process = host.processes.get(pid) or read(pid)
         name = "" if process is None else " (%s)" % printable(process.name)
         detail = "process %d%s is not listed in /proc, and is known by %s" % (pid, name, ", ".join(known_by))
         yield _subject(process), Sign("process_hidden", detail, data={"pid": pid, "known_by": known_by})
@@ -145,7 +146,7 @@ def confirmed(candidates: t.AbstractSet[int], root: int) -> set[int]:
     return left
 
 
-def _read(pid: int) -> Process | None:
+def read_unlisted(pid: int) -> Process | None:
     """Return a process that is not listed, if it can be read all the same."""
     with contextlib.suppress(OSError):
         collector = processes.Collector()
