@@ -70,6 +70,7 @@ class Details:
         self._room_files = ROOM_FILES
         self._room_text = ROOM_TEXT
         self._same: dict[t.Any, t.Any] = {}
+        self._groups: dict[bytes, Group] = {}
         self._namespaces: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
 
     def same(self, value: Value) -> Value:
@@ -90,7 +91,10 @@ class Details:
     def group(self, directory: int, unreadable: Unreadable) -> Group:
         """Return its control group."""
         with _Noting("cgroup", unreadable):
-            return self.same(containers.parse(procfs.once(b"cgroup", directory, _MOST_CGROUP)))
+            text = procfs.once(b"cgroup", directory, _MOST_CGROUP)
+            if text not in self._groups:
+                self._groups[text] = containers.parse(text)
+            return self._groups[text]
         return Group("", None)
 
     def link(self, name: bytes, what: str, directory: int, unreadable: Unreadable) -> tuple[bytes | None, bool]:

@@ -72,13 +72,13 @@ class LinuxHost(Host):
 
     def parents(self, process: Process) -> list[Process]:
         """Return the processes that it comes from, the nearest first."""
-        found: list[Process] = []
+        found: dict[int, Process] = {}
         above = self._processes.get(process.parent)
         # What is read while processes end and pids are used again may lead in a circle.
-        while above is not None and above not in found and len(found) < _MOST_PARENTS:
-            found.append(above)
+        while above is not None and above.pid not in found and len(found) < _MOST_PARENTS:
+            found[above.pid] = above
             above = self._processes.get(above.parent)
-        return found
+        return list(found.values())
 
     def owner(self, path: bytes) -> str | None:
         return self.files.owner(path)
