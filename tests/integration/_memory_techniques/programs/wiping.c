@@ -1,6 +1,5 @@
-/* Copyright: bulwark.servers contributors
- * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
- * SPDX-License-Identifier: GPL-3.0-or-later
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * SPDX-FileCopyrightText: bulwark.servers contributors
  */
 /* A library that removes what had it loaded from the environment, as far as others can see that. */
 
