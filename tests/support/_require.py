@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 import tempfile
 import typing as t
@@ -58,7 +59,7 @@ def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
     needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "command:NAME",
-    "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "late_times" (of files). With ``CI=true``
+    "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "machine:x86_64", "late_times" (of files). With ``CI=true``
     what is missing fails the test instead: there, a skip would hide that nothing was tested. Raises ValueError for a
     need it doesn't know.
     """
@@ -135,6 +136,11 @@ def _processors(number: str) -> str | None:
     return None if here >= int(number) else f"needs {number} processors, of which this process may use {here}"
 
 
+def _machine(name: str) -> str | None:
+    here = platform.machine()
+    return None if here == name else f"needs a processor of the kind {name}, not {here}"
+
+
 def _late_times(_name: str) -> str | None:
     with tempfile.NamedTemporaryFile() as file:
         os.utime(file.name, (2**33 + 2**31, 2**33 + 2**31))
@@ -150,6 +156,7 @@ _CHECKS: dict[str, t.Callable[[str], str | None]] = {
     "docker": _docker,
     "fleet": _fleet,
     "late_times": _late_times,
+    "machine": _machine,
     "module": _module,
     "postgresql": _postgresql,
     "processors": _processors,

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration._memory_techniques.bench import Bench, Programs
 
-NEEDS = ("root", "command:gcc", "command:objcopy")
+NEEDS = ("root", "machine:x86_64", "command:gcc", "command:objcopy")
 
 
 @pytest.fixture(scope="module")
