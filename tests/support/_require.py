@@ -59,9 +59,9 @@ def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
     needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "command:NAME",
-    "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "machine:x86_64", "late_times" (of files). With ``CI=true``
-    what is missing fails the test instead: there, a skip would hide that nothing was tested. Raises ValueError for a
-    need it doesn't know.
+    "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "machine:x86_64", "late_times" (of files).
+    With ``CI=true`` what is missing fails the test instead: there, a skip would hide that nothing was tested. Raises
+    ValueError for a need it doesn't know.
     """
     import pytest  # the fleet's command line shares this package and must run where pytest is not installed
 
