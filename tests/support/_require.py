@@ -58,7 +58,7 @@ _PACKAGES = {
 def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
-    needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "command:NAME",
+    needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "fuse", "command:NAME",
     "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "machine:x86_64", "late_times" (of files).
     With ``CI=true`` what is missing fails the test instead: there, a skip would hide that nothing was tested. Raises
     ValueError for a need it doesn't know.
@@ -141,6 +141,10 @@ def _machine(name: str) -> str | None:
     return None if here == name else f"needs a processor of the kind {name}, not {here}"
 
 
+def _fuse(_name: str) -> str | None:
+    return None if os.access("/dev/fuse", os.W_OK) else "needs /dev/fuse: run 'modprobe fuse' as root"
+
+
 def _late_times(_name: str) -> str | None:
     with tempfile.NamedTemporaryFile() as file:
         os.utime(file.name, (2**33 + 2**31, 2**33 + 2**31))
@@ -155,6 +159,7 @@ _CHECKS: dict[str, t.Callable[[str], str | None]] = {
     "data": _data,
     "docker": _docker,
     "fleet": _fleet,
+    "fuse": _fuse,
     "late_times": _late_times,
     "machine": _machine,
     "module": _module,
