@@ -29,6 +29,8 @@ MOST_FILES, FEW_FILES, ROOM_FILES = 4096, 64, 200_000
 MOST_TEXT, FEW_TEXT, ROOM_TEXT = 65_536, 1024, 1 << 24
 # The kernel takes up to 6 MB for a new program's arguments and environment; a program can claim more.
 MOST_ENVIRONMENT = 1 << 23
+# Why the status of an executable is not known whose mount was taken from its place (umount2(2), MNT_DETACH).
+NOT_MOUNTED = "its file system is not mounted anywhere any more, and is not asked"
 _MOST_CGROUP = 1 << 18
 
 # Errors that say that the process is no more.
@@ -176,7 +178,7 @@ class Details:
 def not_asked(file_system: str | None) -> str | None:
     """Return why the files of a type of file system are not touched; None where they can be."""
     if file_system is None:
-        return "its file system is not mounted anywhere any more, and is not asked"
+        return NOT_MOUNTED
     if _safe_fs.is_foreign(file_system):
         return "its file system, %s, may never answer, and is not asked" % file_system
     return None

@@ -15,7 +15,7 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import places
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import details, places
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import Surroundings, UnknownError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
@@ -32,10 +32,11 @@ RESTORED = "restored"  # deleted, a package's file is there now, but was not ins
 GONE = "gone"  # deleted, nothing is there, or something else
 TEMPORARY = "temporary"
 MEMORY = "memory"
+DETACHED = "detached"  # its file system is mounted nowhere any more
 UNKNOWN = "unknown"
 
 # Where no program of the system and hardly any of a user is run from.
-SUSPICIOUS = frozenset((TEMPORARY, MEMORY, GONE, RESTORED))
+SUSPICIOUS = frozenset((TEMPORARY, MEMORY, GONE, RESTORED, DETACHED))
 # What an administrator has put there, or nobody can tell.
 TRUSTED = frozenset((PACKAGED, UPGRADED))
 
@@ -68,6 +69,8 @@ def of(process: Process, host: Host, around: Surroundings) -> Standing:
     path = process.executable or b""
     if is_memory(process):
         return Standing(MEMORY)
+    if is_detached(process):
+        return Standing(DETACHED)
     if is_deleted(process):
         return _deleted(process, path, host, around)
     if is_temporary(process, around):
@@ -80,6 +83,11 @@ def is_memory(process: Process) -> bool:
     if process.status is not None and process.status.file_system == "memfd":
         return True
     return is_deleted(process) and (process.executable or b"").startswith(_MEMORY_PREFIXES)
+
+
+def is_detached(process: Process) -> bool:
+    """Say whether the executable's file system was taken from its place: the path of the executable leads nowhere."""
+    return process.executable is not None and process.unreadable.get("status") == details.NOT_MOUNTED
 
 
 def is_deleted(process: Process) -> bool:

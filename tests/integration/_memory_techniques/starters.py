@@ -63,6 +63,18 @@ def program_on_tmpfs(bench: Bench) -> Started:
     return bench.run(_copy(bench, place))
 
 
+def program_on_detached_mount(bench: Bench) -> Started:
+    """Unmount the file system while the program runs: its path leads nowhere, and nothing marks it as deleted."""
+    place = bench.programs.directory / "mounted"
+    place.mkdir()
+    bench.resources.callback(place.rmdir)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(place)], check=True)
+    try:
+        return bench.run(_copy(bench, place))
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 def replaced_program(bench: Bench) -> Started:
     program = _copy(bench, bench.programs.directory, "service")
     started = bench.run(program)

@@ -16,7 +16,8 @@ class Technique(t.NamedTuple):
     names of facts that the program tells, each an address that has to be in one of the places that are shown. path:
     a part of the path of the executable. deleted: whether the executable has no name any more. signature: how the name
     of the one begins that a place has to show, with its offset. connection, listening: whether the port among the facts
-    has to be among the connections, or the ports that the process listens on.
+    has to be among the connections, or the ports that the process listens on. unread: whether something of it can't be
+    looked at, which the coverage has to say.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Technique(t.NamedTuple):
     signature: str = ""
     connection: bool = False
     listening: bool = False
+    unread: bool = False
 
     @property
     def alert(self) -> str:
@@ -79,6 +81,15 @@ TECHNIQUES = (
         "technique",
         ("deleted_executable",),
         deleted=True,
+    ),
+    Technique(
+        "program_on_detached_mount",
+        "A program on a tmpfs that was unmounted while it runs",
+        "T1564",
+        "behavior",
+        ("detached_executable",),
+        path="/update",
+        unread=True,
     ),
     Technique(
         "replaced_program",

@@ -60,6 +60,8 @@ def of_executable(view: View, host: Host, around: Surroundings) -> Sign | None:
     path = process.executable or b""
     if standing.is_memory(process):
         return _in_memory(view, host)
+    if standing.is_detached(process):
+        return _detached(process, around)
     if standing.is_deleted(process):
         return _deleted(view, standing.of(process, host, around))
     if standing.is_temporary(process, around):
@@ -67,6 +69,18 @@ def of_executable(view: View, host: Host, around: Surroundings) -> Sign | None:
     if places.is_hidden_system(path) and standing.of(process, host, around).kind == "system":
         return Sign("hidden_executable", "it runs %s, which a listing of its directory doesn't show" % _shown(path))
     return None
+
+
+def _detached(process: Process, around: Surroundings) -> Sign:
+    """Return what a program is whose file system was unmounted while it runs.
+
+    What the initial RAM disk has started for good, to serve the root file system, runs from what isn't there any more,
+    and says so by an "@" (systemd's "Storage Daemons for the Root File System"). In other mount namespaces roots are
+    changed.
+    """
+    expected = standing.elsewhere(process, around) or b"".join(process.arguments[:1]).startswith(b"@")
+    detail = "it runs %s, from a file system that is mounted nowhere any more" % _shown(process.executable or b"")
+    return Sign("detached_executable", detail, severity="low" if expected else None)
 
 
 def _in_memory(view: View, host: Host) -> Sign | None:

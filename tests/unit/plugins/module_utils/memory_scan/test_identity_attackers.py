@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import details
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import origin
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Capabilities, Process, Socket
 
@@ -188,6 +189,13 @@ ROWS: dict[str, Row] = {
     "substitution of curl that has ended": Row(
         process("/usr/bin/bash", "bash", "/dev/fd/63", parent=20, files={0: "/dev/null", 63: "pipe:[8]"}),
         _behavior("interpreter_from_pipe"),
+    ),
+    "unmounted": Row(
+        process("/update", unreadable={"status": details.NOT_MOUNTED}), _behavior("detached_executable", "medium")
+    ),
+    "unmounted, as the initial RAM disk": Row(
+        process("/sbin/mdmon", "@sbin/mdmon", unreadable={"status": details.NOT_MOUNTED}),
+        _behavior("detached_executable"),
     ),
     "left behind": Row(process("/usr/bin/bash", "bash", files=_PIPES), _behavior("interpreter_from_pipe")),
     "pipe, connected": Row(
