@@ -119,7 +119,8 @@ def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mappin
     for by_texts in (False, True):
         for mapping in files:
             left = [region for region in regions if region not in explained]
-            candidates = [engine for engine in known if any(_may_fit(region, engine) for region in left)]
+            different = {(region.permissions, region.size, region.path): region for region in left}.values()
+            candidates = [engine for engine in known if any(_may_fit(region, engine) for region in different)]
             if not candidates:
                 return explained
             constants = _constants(view, host, mapping)

@@ -27,7 +27,8 @@ _TABLES = (
     re.compile(rb"\0(?:GLIBC_2\.|lib[\w.+-]{1,40}\.so[.\d]*\0|__cxa_finalize\0)"),
 )
 # The kernel names what it maps itself in brackets; of those a program has stack and heap, and what it named itself.
-_OWN = (STACK, HEAP, b"[anon:", b"[stack:", b"[anon_shmem:")
+_NAMED = b"[anon:"
+_OWN = (STACK, HEAP, _NAMED, b"[stack:", b"[anon_shmem:")
 
 
 def regions(view: View, host: Host) -> list[Mapping]:
@@ -145,14 +146,65 @@ def everything_is_executable(view: View) -> bool:
     return has_stack and all(mapping.executable for mapping in ordinary + program)
 
 
-def is_copy(view: View, region: Mapping) -> bool:
+class Layout:
+    """What lies beside what in a process's memory, found out once: there may be as many mappings as there can be."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._maps = view.maps
+        self._places = {mapping.start: place for place, mapping in enumerate(self._maps)}
+        # By mapping, its group; of each group by its first address, where ELF images begin in it.
+        self._groups: dict[int, list[Mapping]] = {}
+        self._headers: dict[int, tuple[int, ...]] = {}
+
+    def beside(self, region: Mapping) -> tuple[Mapping | None, Mapping | None]:
+        """Return what ends where a region begins, and what begins where it ends."""
+        at = self._places[region.start]
+        before = self._maps[at - 1] if at else None
+        after = self._maps[at + 1] if at + 1 < len(self._maps) else None
+        return (
+            before if before is not None and before.end == region.start else None,
+            after if after is not None and after.start == region.end else None,
+        )
+
+    def laid_out(self, region: Mapping) -> list[Mapping]:
+        """Return of what lies around a region without a file and without a gap: one before, itself, and two after."""
+        group = self._group(region)
+        at = self._places[region.start] - self._places[group[0].start]
+        return group[max(at - 1, 0) : at + 3]
+
+    def has_header(self, region: Mapping, wanted: int) -> bool:
+        """Say whether an ELF image for a machine begins in what lies around a region without a file and without a gap.
+
+        What is there is looked for at the beginning of the mappings beside the code; images in it are found when it is
+        searched.
+        """
+        group = self._group(region)
+        first = group[0].start
+        if first not in self._headers:
+            self._headers[first] = tuple(one.start for one in group if self._begins_image(one, wanted))
+        return any(start != region.start for start in self._headers[first])
+
+    def _begins_image(self, mapping: Mapping, wanted: int) -> bool:
+        present = self._view.pages(mapping).present
+        begins = bool(present) and present[0].start == mapping.start
+        return begins and is_image(self._view.read(mapping.start, PAGE), wanted)
+
+    def _group(self, region: Mapping) -> list[Mapping]:
+        if region.start not in self._groups:
+            first = last = self._places[region.start]
+            while first and _touches(self._maps[first - 1], self._maps[first]):
+                first -= 1
+            while last + 1 < len(self._maps) and _touches(self._maps[last], self._maps[last + 1]):
+                last += 1
+            group = list(self._maps[first : last + 1])
+            self._groups.update((mapping.start, group) for mapping in group)
+        return self._groups[region.start]
+
+
+def is_copy(view: View, layout: Layout, region: Mapping) -> bool:
     """Say whether memory is a copy of what the file around it has there, as programs make to use large pages."""
-    before = after = None
-    for mapping in view.maps:
-        if mapping.end == region.start and not mapping.anonymous:
-            before = mapping
-        elif mapping.start == region.end and not mapping.anonymous:
-            after = mapping
+    before, after = (one if one is not None and not one.anonymous else None for one in layout.beside(region))
     beside = before or after
     if beside is None or (before and after and (before.device, before.inode) != (after.device, after.inode)):
         return False
@@ -180,20 +232,6 @@ def _is_equal(view: View, region: Mapping, offset: int, read: elf.Read) -> bool:
     return True
 
 
-def headers(view: View, region: Mapping, group: t.Sequence[Mapping], wanted: int) -> t.Iterator[tuple[Mapping, int]]:
-    """Yield (mapping, address) where ELF images begin in memory around code, all without a file.
-
-    wanted: for which machine. What is there is looked for at the beginning of the mappings beside the code; images in
-    it are found when it is searched.
-    """
-    for mapping in group:
-        if mapping is region:
-            continue
-        present = view.pages(mapping).present
-        if present and present[0].start == mapping.start and is_image(view.read(mapping.start, PAGE), wanted):
-            yield mapping, mapping.start
-
-
 def is_image(data: bytes, wanted: int) -> bool:
     """Say whether an ELF image that could be loaded begins with ``data``, for a machine."""
     image = elf.read_image(lambda place, length: data[place : place + length])
@@ -205,31 +243,26 @@ def is_image(data: bytes, wanted: int) -> bool:
     )
 
 
-def around(view: View, region: Mapping) -> list[Mapping]:
-    """Return the memory without a file that lies on both sides of a region without a gap, and the region."""
-    maps = list(view.maps)
-    first = last = maps.index(region)
-    while first and _touches(maps[first - 1], maps[first]):
-        first -= 1
-    while last + 1 < len(maps) and _touches(maps[last], maps[last + 1]):
-        last += 1
-    return maps[first : last + 1]
+def is_plain(mapping: Mapping) -> bool:
+    """Say whether it is memory that a program asked for, and neither stack nor heap; it may have given it a name."""
+    return mapping.anonymous and (not mapping.path or mapping.path.startswith(_NAMED))
 
 
 def _touches(lower: Mapping, upper: Mapping) -> bool:
-    return lower.end == upper.start and not lower.path and not upper.path and lower.anonymous and upper.anonymous
+    return lower.end == upper.start and is_plain(lower) and is_plain(upper)
 
 
-def mimics_library(view: View, region: Mapping, group: t.Sequence[Mapping]) -> bool:
+def mimics_library(view: View, layout: Layout, region: Mapping) -> bool:
     """Say whether code is that of a library, whatever was done to its header.
 
     Its tables are still there, since it can't be run without: one of them where memory is laid out as the loader lays
     out a library (constants, code, constants or data), two where everything is in one place.
     """
-    at = list(group).index(region)
-    laid_out = [one.permissions for one in group[max(at - 1, 0) : at + 2]]
-    if len(laid_out) == 3 and laid_out[:2] == ["r--p", "r-xp"] and laid_out[2] in ("r--p", "rw-p"):
-        return _tables(view, group[at - 1 : at + 3]) > 0
+    around = layout.laid_out(region)
+    permissions = [one.permissions for one in around[:3]]
+    as_loaded = permissions[:2] == ["r--p", "r-xp"] and permissions[2:] in (["r--p"], ["rw-p"])
+    if as_loaded and around[1] == region:
+        return _tables(view, around) > 0
     return _tables(view, [region]) > 1
 
 

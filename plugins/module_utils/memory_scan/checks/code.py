@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.engines import Engine
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.memory_code import Layout
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
@@ -60,11 +61,13 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
 
 
 def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: bool) -> t.Iterator[Sign]:
-    searched = _searched(view, host, found)
+    layout = memory_code.Layout(view)
+    searched = _searched(view, host, layout, found)
     images_found: list[_Region] = []
     rest: list[_Region] = []
+    machine = memory_code.machine(view, host) if searched else 0
     for region in searched:
-        (images_found if _is_image(view, host, region) else rest).append(region)
+        (images_found if _is_image(view, layout, region, machine) else rest).append(region)
     if images_found:
         yield _image_sign(view, images_found)
     by_kind: dict[str, list[_Region]] = {}
@@ -83,7 +86,7 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
 # Searching
 
 
-def _searched(view: View, host: Host, found: t.Sequence[Mapping]) -> list[_Region]:
+def _searched(view: View, host: Host, layout: Layout, found: t.Sequence[Mapping]) -> list[_Region]:
     """Search memory that holds code, first what no engine explains; what is empty is left out."""
     present = [mapping for mapping in found if _has_pages(view, mapping)]
     explained = engines.explain(view, host, present) if present else {}
@@ -116,17 +119,18 @@ def _searched(view: View, host: Host, found: t.Sequence[Mapping]) -> list[_Regio
                 break
             beginnings.update(_beginnings(data, address, machine))
         region = _Region(mapping, engine, tuple(hits.values()), tuple(sorted(beginnings)))
-        if (engine is None or hits or beginnings) and memory_code.is_copy(view, mapping):
+        if (engine is None or hits or beginnings) and memory_code.is_copy(view, layout, mapping):
             continue
         searched.append(region)
     return searched
 
 
 def _has_pages(view: View, mapping: Mapping) -> bool:
+    """Say whether there is code, also where it is swapped out: that can be asked for (MADV_PAGEOUT of madvise(2))."""
     pages = view.pages(mapping)
     if pages.swapped:
         view.skip("%d pages of code in memory are swapped out, and were not searched" % pages.swapped)
-    return bool(pages.present) or not memory_code.is_empty(view, mapping)
+    return bool(pages.present or pages.swapped) or not memory_code.is_empty(view, mapping)
 
 
 def _beginnings(data: bytes, address: int, machine: int) -> t.Iterator[int]:
@@ -141,16 +145,14 @@ def _beginnings(data: bytes, address: int, machine: int) -> t.Iterator[int]:
 # Images
 
 
-def _is_image(view: View, host: Host, region: _Region) -> bool:
+def _is_image(view: View, layout: Layout, region: _Region, machine: int) -> bool:
     """Say whether a region is code of an ELF image that was loaded without the loader."""
     if region.images:
         return True
     mapping = region.mapping
-    if region.engine is not None or not mapping.anonymous or mapping.path:
+    if region.engine is not None or not memory_code.is_plain(mapping):
         return False
-    group = memory_code.around(view, mapping)
-    wanted = memory_code.machine(view, host)
-    return any(memory_code.headers(view, mapping, group, wanted)) or memory_code.mimics_library(view, mapping, group)
+    return layout.has_header(mapping, machine) or memory_code.mimics_library(view, layout, mapping)
 
 
 def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:

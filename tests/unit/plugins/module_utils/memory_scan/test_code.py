@@ -14,7 +14,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import shellcode
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, Mapping, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, Mapping, Pages, Sign
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,6 +157,14 @@ def test_memory_that_was_never_used_says_nothing(case: _Case) -> None:
     assert case.signs() == []
 
 
+def test_code_that_is_swapped_out_is_there_all_the_same(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.add(BASE, b"", size=1 << 16)
+    monkeypatch.setattr(_memory.FakeView, "pages", lambda _self, _mapping: Pages([], [], 3))
+    (sign,) = case.signs()
+    assert sign.subtype == "anonymous_code"
+    assert case.skipped == ["3 pages of code in memory are swapped out, and were not searched"]
+
+
 @pytest.mark.parametrize(
     ("path", "permissions", "inode", "deleted"),
     [
@@ -204,6 +212,22 @@ def test_an_image_in_memory_is_told_and_not_what_its_code_does(case: _Case) -> N
     (sign,) = case.signs()
     assert sign.subtype == "image_in_memory"
     assert sign.memory[0].start == BASE + 4096
+
+
+def test_a_name_does_not_hide_an_image(case: _Case) -> None:
+    case.add(BASE, _elf(), "r--p", b"[anon:glibc: malloc]")
+    case.add(BASE + 4096, _CODE, "r-xp", b"[anon:jit]")
+    assert [sign.subtype for sign in case.signs()] == ["image_in_memory"]
+
+
+def test_many_pieces_side_by_side_are_each_read_once(case: _Case) -> None:
+    pieces = 300
+    for number in range(pieces):
+        case.add(BASE + number * 8192, b"\xc3", "r-xp")
+        case.add(BASE + number * 8192 + 4096, b"\0", "rw-p")
+    assert [sign.subtype for sign in case.signs()] == ["anonymous_code"]
+    assert case.view is not None
+    assert case.view.reads < pieces * 2 * 4096 * 4
 
 
 def test_an_image_in_one_piece_is_told_with_its_place(case: _Case) -> None:
