@@ -38,7 +38,12 @@ ENDED = frozenset((errno.ENOENT, errno.ESRCH))
 
 _NAMESPACES = ("mnt", "net", "pid", "user")
 _NAMESPACE = re.compile(rb"\w+:\[(\d{1,20})\]\Z", re.ASCII)
-_LOADER = re.compile(rb"(?:\A|\0)(LD_[A-Z0-9_]{1,64})=([^\0]*)")
+# What ld.so(8) heeds. Others may have keys in variables whose names begin like these.
+_LOADER = re.compile(
+    rb"(?:\A|\0)(LD_(?:PRELOAD|AUDIT|LIBRARY_PATH|ORIGIN_PATH|BIND_NOW|BIND_NOT|DYNAMIC_WEAK|DEBUG|DEBUG_OUTPUT|PROFILE"
+    rb"|PROFILE_OUTPUT|TRACE_LOADED_OBJECTS|TRACE_PRELINKING|SHOW_AUXV|HWCAP_MASK|ASSUME_KERNEL|POINTER_GUARD"
+    rb"|PREFER_MAP_32BIT_EXEC|USE_LOAD_BIAS|VERBOSE|WARN))=([^\0]*)"
+)
 
 Value = t.TypeVar("Value", bound=t.Hashable)
 Unreadable = t.Dict[str, str]
@@ -112,6 +117,10 @@ class Details:
             descriptor = os.open(b"exe", os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
             try:
                 kind = self._mounts.of_open(descriptor)
+                if kind is None:
+                    # It may have been mounted since the others were read.
+                    self._mounts.learn(directory)
+                    kind = self._mounts.of_open(descriptor)
                 refusal = not_asked(kind)
                 if kind is None or refusal is not None:
                     unreadable["status"] = str(refusal)

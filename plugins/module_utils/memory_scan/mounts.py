@@ -10,8 +10,10 @@ by itself on which mount an open file is (proc_pid_fdinfo(5)), and which mounts 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
+import struct
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import procfs
 
@@ -23,6 +25,9 @@ _MOST_BYTES = 1 << 23
 _LINE = re.compile(rb"(\d{1,10}) \d+ (\d{1,7}):(\d{1,7}) [^\n]*? - ([^ \n]+) ", re.ASCII)
 _MOUNT = re.compile(rb"^mnt_id:\s*(\d{1,10})$", re.MULTILINE | re.ASCII)
 _HUGE = 4  # MFD_HUGETLB of memfd_create(2)
+# Of statx(2) and linux/stat.h: what is asked for is the descriptor itself, and whoever keeps the file is not.
+_AT_EMPTY_PATH, _AT_STATX_DONT_SYNC = 0x1000, 0x4000
+_STATX_SIZE, _STATX_DEVICE = 256, struct.Struct("=136x2I")
 
 
 class Mounts:
@@ -61,6 +66,10 @@ class Mounts:
         if namespace in self._seen:
             return
         self._seen.add(namespace)
+        self.learn(directory)
+
+    def learn(self, directory: int) -> None:
+        """Learn the mounts that a process sees; of its namespace's it sees those below its root directory."""
         with contextlib.suppress(OSError):
             text, _complete = procfs.whole(b"mountinfo", directory, _MOST_BYTES)
             for line in text.split(b"\n"):
@@ -73,9 +82,15 @@ class Mounts:
     def of_open(self, descriptor: int) -> str | None:
         """Return the type of the file system that an open descriptor's file is on.
 
-        None where it is on a mount that no process has been seen to see: one that was detached from its place.
+        Where no process has been seen to see the mount, it is told by the device, if that is mounted elsewhere: what
+        has changed its root directory (chroot(2)) in a mount namespace of its own doesn't see where its program is.
+        None where that isn't known either: on a mount that was detached from its place.
         """
-        return self._by_mount.get(self._mount_of(descriptor))
+        kind = self._by_mount.get(self._mount_of(descriptor))
+        if kind is None:
+            device = _device(descriptor)
+            kind = self._by_device.get(device) if device is not None else None
+        return kind
 
     def of_device(self, device: tuple[int, int]) -> str | None:
         """Return the type of the file system with a number as maps has it; None where nothing is known of it."""
@@ -87,3 +102,18 @@ class Mounts:
             if found:
                 return int(found.group(1))
         return -1
+
+
+def _device(descriptor: int) -> tuple[int, int] | None:
+    """Return the number of the device that an open file is on, as the kernel knows it by itself; None if it can't be.
+
+    fstat(2) would ask a file system of another machine, or of a user's program.
+    """
+    answer = ctypes.create_string_buffer(_STATX_SIZE)
+    try:
+        code = ctypes.CDLL(None).statx(
+            ctypes.c_int(descriptor), b"", ctypes.c_int(_AT_EMPTY_PATH | _AT_STATX_DONT_SYNC), ctypes.c_uint(0), answer
+        )
+    except AttributeError:  # a C library without it
+        return None
+    return _STATX_DEVICE.unpack_from(answer) if code == 0 else None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -16,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 _KEY = "surroundings"
 _MOST_MOUNTINFO = 1 << 22
 _MOST_LOCKS = 1 << 22
+_MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 _DPKG = b"/var/lib/dpkg"
 # Where other package managers note what they have installed.
 _DATABASES = (
@@ -91,25 +93,59 @@ class Surroundings:
 
     def same_file(self, path: bytes, device: int, inode: int) -> bool:
         """Say whether a path of the host, where only root puts programs, leads to a file, links followed."""
-        found = _followed(path) if places.is_system(path) else None
+        resolved = self._resolved(path) if places.is_system(path) else None
+        found = _followed(resolved) if resolved is not None else None
         return found is not None and (found.st_dev, found.st_ino) == (device, inode)
 
     def program(self, path: bytes) -> bytes | None:
         """Return what a path of the host, where only package managers put programs, leads to; None for scripts."""
         if not places.is_packaged(path):
             return None
-        path = os.path.realpath(path)
+        resolved = self._resolved(path)
+        if resolved is None:
+            return None
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            descriptor = os.open(resolved, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except (OSError, ValueError):
             return None
         try:
             regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            return path if regular and os.pread(descriptor, 4, 0) == b"\x7fELF" else None
+            return resolved if regular and os.pread(descriptor, 4, 0) == b"\x7fELF" else None
         except OSError:
             return None
         finally:
             os.close(descriptor)
+
+    def _resolved(self, path: bytes) -> bytes | None:
+        """Return where a path of the host leads, links followed; None where that is nowhere, or isn't asked.
+
+        A process says of itself what it likes: what it names may lead to a file system that never answers, or that
+        would be mounted only because somebody asked (autofs).
+        """
+        names, at, links = path.split(b"/"), b"/", 0
+        names.reverse()
+        try:
+            while names:
+                name = names.pop()
+                if name in (b"", b"."):
+                    continue
+                if name == b"..":
+                    at = posixpath.dirname(at)
+                    continue
+                following = posixpath.join(at, name)
+                self._refuse_foreign(following, None)
+                target = _link(following)
+                if target is None:
+                    at = following
+                    continue
+                links += 1
+                if links > _MOST_LINKS:
+                    return None
+                names.extend(reversed(target.split(b"/")))
+                at = b"/" if target.startswith(b"/") else at
+        except (UnknownError, OSError, ValueError):
+            return None
+        return at
 
     def installed_since(self, owner: str, when: float) -> bool:
         """Say whether a package was installed, or another version of it, after a time.
@@ -199,6 +235,16 @@ def _followed(path: bytes) -> os.stat_result | None:
         return os.stat(path)
     except (OSError, ValueError):
         return None
+
+
+def _link(path: bytes) -> bytes | None:
+    """Return where a link leads; None for what is none. OSError where nothing is."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return None
+        raise
 
 
 def _changed(path: bytes) -> float:

@@ -135,6 +135,27 @@ def test_file_systems_that_may_never_answer_are_not_asked(kind: str, tmp_path: p
         around.status(b"/x", 2**30)
 
 
+def test_what_a_process_says_of_itself_is_not_followed_to_where_nobody_answers(tmp_path: pathlib.Path) -> None:
+    around = _surroundings({b"/": "ext4", os.fsencode(tmp_path): "fuse.evil", b"/net": "autofs"})
+    (tmp_path / "sh").symlink_to("/usr/bin/env")
+    here = os.stat("/usr/bin/env")
+    assert around.same_file(b"/usr/../usr/bin/./env", here.st_dev, here.st_ino)
+    for path in (b"/usr/.." + os.fsencode(tmp_path / "sh"), b"/usr/../net/host/sh", b"/usr/bin/\0", b"/usr/bin/env/x"):
+        assert not around.same_file(path, here.st_dev, here.st_ino)
+        assert around.program(path) is None
+
+
+def test_links_are_followed_as_far_as_the_kernel_does(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    around = _surroundings({b"/": "ext4"})
+    monkeypatch.setattr(places, "is_system", lambda _path: True)
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "up").symlink_to("../" + tmp_path.name)
+    (tmp_path / "file").touch()
+    here = (tmp_path / "file").stat()
+    assert around.same_file(os.fsencode(tmp_path / "up" / "up" / "file"), here.st_dev, here.st_ino)
+    assert not around.same_file(os.fsencode(tmp_path / "circle"), here.st_dev, here.st_ino)
+
+
 def test_only_a_package_manager_can_say_that_it_installed_something() -> None:
     around = surroundings.Surroundings()
     assert not around.installed_since("no-such-package 1.0", time.time() + 1000)

@@ -55,7 +55,13 @@ _HEADLESS = textwrap.dedent(
 
 
 def test_a_process_and_what_it_was_started_with() -> None:
-    environment = {**os.environ, "LD_LIBRARY_PATH": "/nowhere", "SECRET": "hidden", "NOT_LD_BIND": "1"}
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": "/nowhere",
+        "SECRET": "hidden",
+        "LD_SDK_KEY": "hidden",
+        "NOT_LD_BIND": "1",
+    }
     with python(WAITING, "two words", "", environment=environment) as started:
         process = known(started.pid)
     assert process.pid == started.pid

@@ -470,3 +470,16 @@ def test_a_process_of_another_mount_namespace(tmp_path: pathlib.Path) -> None:
             assert descriptor is not None
             os.close(descriptor)
             assert skipped == []
+
+
+def test_a_process_that_sees_no_mount_of_its_program() -> None:
+    require("root", "command:unshare")
+    code = "import os, sys; os.chroot('/proc/self/fdinfo'); print('ready', flush=True); sys.stdin.read()"
+    with python(code, wrapper=["unshare", "--mount", "--"]) as started:
+        process = known(started.pid)
+        assert process.status is not None
+        with _view(process) as (view, skipped):
+            descriptor = view.open_executable()
+            assert descriptor is not None
+            os.close(descriptor)
+            assert skipped == []
