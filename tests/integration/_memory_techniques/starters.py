@@ -55,24 +55,18 @@ def program_in_shared_memory(bench: Bench) -> Started:
 
 
 def program_on_tmpfs(bench: Bench) -> Started:
-    place = bench.programs.directory / "mounted"
-    place.mkdir()
-    bench.resources.callback(place.rmdir)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(place)], check=True)
-    bench.resources.callback(subprocess.run, ["umount", "--lazy", str(place)], check=True)
+    place = _mounted(bench)
+    bench.resources.callback(_unmount, place)
     return bench.run(_copy(bench, place))
 
 
 def program_on_detached_mount(bench: Bench) -> Started:
     """Unmount the file system while the program runs: its path leads nowhere, and nothing marks it as deleted."""
-    place = bench.programs.directory / "mounted"
-    place.mkdir()
-    bench.resources.callback(place.rmdir)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(place)], check=True)
+    place = _mounted(bench)
     try:
         return bench.run(_copy(bench, place))
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        _unmount(place)
 
 
 def replaced_program(bench: Bench) -> Started:
@@ -394,6 +388,15 @@ def library_deleted(bench: Bench) -> Started:
 # Disguise
 
 
+def library_on_detached_mount(bench: Bench) -> Started:
+    place = _mounted(bench)
+    library = shutil.copy(bench.programs / "library.so", place / "plugin.so")
+    try:
+        return bench.run(bench.programs / "loaded", "kept", str(library))
+    finally:
+        _unmount(place)
+
+
 def kernel_thread_name(bench: Bench) -> Started:
     return bench.run(bench.programs / "wait", "kworker/0:1", name="[kworker/0:1]")
 
@@ -482,6 +485,19 @@ def _with_facts(started: Started, **facts: str) -> Started:
 
 def _copy(bench: Bench, directory: str | os.PathLike[str], name: str = "update") -> str:
     return str(shutil.copy(bench.programs / "wait", os.path.join(directory, name)))
+
+
+def _mounted(bench: Bench) -> pathlib.Path:
+    """Return a directory that a file system in memory was mounted on."""
+    place = bench.programs.directory / "mounted"
+    place.mkdir()
+    bench.resources.callback(place.rmdir)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(place)], check=True)
+    return place
+
+
+def _unmount(place: pathlib.Path) -> None:
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def _memory_file(bench: Bench, content: bytes) -> int:

@@ -587,6 +587,15 @@ TECHNIQUES = (
         memory=("address",),
     ),
     Technique(
+        "library_on_detached_mount",
+        "A library on a tmpfs that was unmounted once it is loaded",
+        "T1564",
+        "behavior",
+        ("library_detached",),
+        memory=("address",),
+        unread=True,
+    ),
+    Technique(
         "kernel_thread_name",
         "A program with the name of a kernel thread",
         "T1036.004",

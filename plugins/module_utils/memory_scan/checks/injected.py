@@ -16,10 +16,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     images,
     libraries,
     preload_file,
+    standing,
+    surroundings,
     tracers,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import UnknownError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # What only root can put files into, so that nothing there is anybody else's.
@@ -53,11 +56,13 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     loaded = libraries.mapped(view)
     runtime = _is_runtime(process, loaded)
     for mapping in loaded:
+        file = images.look_at(view, host, mapping)
+        if file is None and not mapping.deleted and _leads_nowhere(process, host, mapping):
+            found.setdefault(("library_detached", None), []).append(mapping)
         name = os.path.basename(mapping.path)
         preloaded = name in named or name in listed
         if not preloaded and not mapping.deleted and mapping.path.startswith(_SYSTEM):
             continue
-        file = images.look_at(view, host, mapping)
         judged = None if file is None or file.image is None else _judged(view, host, mapping, file, preloaded, runtime)
         if judged is not None:
             if judged[0] == "library_preloaded_unpackaged" and name in listed:
@@ -65,6 +70,16 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
             found.setdefault(judged, []).append(mapping)
     for (subtype, severity), mappings in found.items():
         yield _sign(view, subtype, severity, mappings)
+
+
+def _leads_nowhere(process: Process, host: Host, mapping: Mapping) -> bool:
+    """Say whether the path of a file that can't be opened is none of it: its file system was taken from its place."""
+    around = surroundings.of(host)
+    try:
+        there = around.status(mapping.path, process.pid if standing.elsewhere(process, around) else None)
+    except UnknownError:
+        return False
+    return there is None or there.st_ino != mapping.inode
 
 
 def check_host(host: Host, skip: t.Callable[[str], None]) -> t.Iterator[tuple[str, Sign]]:

@@ -1,0 +1,42 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Libraries whose file can't be opened: what is at their path decides what that means."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import injected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import UnknownError
+
+from tests.unit.plugins.module_utils.memory_scan import _memory
+from tests.unit.plugins.module_utils.memory_scan._processes import FakeHost, FakeSurroundings, file, process
+
+_ONE = process("/usr/bin/cron")
+
+
+class _Foreign(FakeSurroundings):
+    """A host on which that is another machine's."""
+
+    def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
+        raise UnknownError("nfs4")
+
+
+@pytest.mark.parametrize(
+    ("around", "expected"),
+    [
+        # Taken from its place with its file system, and the same where another library lies at that path.
+        (FakeSurroundings(), ["library_detached"]),
+        (FakeSurroundings({b"/usr/lib/plugin.so": file(8)}), ["library_detached"]),
+        # It is there, and may not be opened.
+        (FakeSurroundings({b"/usr/lib/plugin.so": file(7)}), []),
+        # It is on a file system that is not asked, and so isn't the path.
+        (_Foreign(), []),
+    ],
+)
+def test_a_library_that_cannot_be_opened(around: FakeSurroundings, expected: list[str]) -> None:
+    library = _memory.mapping(0x7F0000000000, 4096, "r-xp", b"/usr/lib/plugin.so", inode=7, device=(0, 99))
+    view = _memory.FakeView([(library, b"")], _ONE)
+    assert [sign.subtype for sign in injected.check(view, FakeHost([_ONE], around))] == expected
