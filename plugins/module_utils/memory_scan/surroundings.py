@@ -192,12 +192,26 @@ class Surroundings:
             )
         return self._set_user[paths]
 
-    def _refuse_foreign(self, path: bytes, pid: int | None) -> None:
-        mounts = self._mounts_of(pid)
+    def is_covered(self, path: bytes) -> bool:
+        """Say whether something is mounted over a path, or over a directory above it but the system's own."""
+        try:
+            mounts = self._mounts_of(None)
+        except UnknownError:
+            return False
         point = path
         while point not in mounts and point != b"/":
             point = posixpath.dirname(point) or b"/"
-        kind = mounts.get(point, "")
+        return point not in (b"/", b"/usr")
+
+    def mount_point(self, path: bytes, pid: int | None = None) -> bytes:
+        """Return where the file system is mounted that a path is on, seen as a process does. Raises UnknownError."""
+        mounts = self._mounts_of(pid)
+        while path not in mounts and path != b"/":
+            path = posixpath.dirname(path) or b"/"
+        return path
+
+    def _refuse_foreign(self, path: bytes, pid: int | None) -> None:
+        kind = self._mounts_of(pid).get(self.mount_point(path, pid), "")
         # Whoever mounts a FUSE file system says what it calls itself.
         if not kind or _safe_fs.is_foreign(kind) or kind.startswith("fuse"):
             raise UnknownError("what is there now is on a file system that isn't asked (%s)" % (kind or "unknown"))

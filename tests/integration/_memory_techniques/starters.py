@@ -91,6 +91,14 @@ def packaged_program_swapped(bench: Bench) -> Started:
     return started
 
 
+def packaged_program_covered(bench: Bench) -> Started:
+    """Mount a program over a packaged one, which keeps its path and its file."""
+    packages.install(bench, packages.build(bench, "1"))
+    subprocess.run(["mount", "--bind", bench.programs / "wait", packages.DAEMON], check=True)
+    bench.resources.callback(_unmount, pathlib.Path(packages.DAEMON))
+    return bench.run(packages.DAEMON)
+
+
 def unlinked_descriptor(bench: Bench) -> Started:
     """Run a file that never had a name (O_TMPFILE)."""
     descriptor = os.open(bench.programs.directory, os.O_TMPFILE | os.O_RDWR, 0o700)

@@ -92,6 +92,14 @@ TECHNIQUES = (
         unread=True,
     ),
     Technique(
+        "packaged_program_covered",
+        "A program that is mounted over a packaged one",
+        "T1564.013",
+        "technique",
+        ("covered_executable",),
+        path="/daemon",
+    ),
+    Technique(
         "replaced_program",
         "A program that no package ships, and whose file was replaced while it runs",
         "T1554",

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    mounted_over,
     piped,
     places,
     programs,
@@ -68,7 +69,25 @@ def of_executable(view: View, host: Host, around: Surroundings) -> Sign | None:
         return _temporary(process, host, around)
     if places.is_hidden_system(path) and standing.of(process, host, around).kind == "system":
         return Sign("hidden_executable", "it runs %s, which a listing of its directory doesn't show" % _shown(path))
-    return None
+    return _covered(view, host, around) or mounted_over.sign(view, host, around)
+
+
+def _covered(view: View, host: Host, around: Surroundings) -> Sign | None:
+    """Return what a program is that was mounted over a packaged one, whose path it goes by (ATT&CK T1564.013)."""
+    path = view.process.executable or b""
+    if not places.is_packaged(path) or standing.elsewhere(view.process, around) or not around.is_covered(path):
+        return None
+    owner = host.owner(path)
+    descriptor = view.open_executable() if owner is not None else None
+    if descriptor is None:
+        return None
+    try:
+        if host.as_packaged(path, descriptor) is not None:
+            return None
+    finally:
+        os.close(descriptor)
+    detail = "it runs what is mounted over %s, which is not as %s ships it" % (_shown(path), printable(owner or ""))
+    return Sign("covered_executable", detail)
 
 
 def _detached(process: Process, around: Surroundings) -> Sign:

@@ -104,7 +104,8 @@ def number_of(path: bytes) -> int:
 class FakeSurroundings(surroundings.Surroundings):
     """A host with the files that a test names. programs: what of them leads where. ways, doas: to root.
 
-    inside: what another process sees, where that is something else."""
+    inside: what another process sees, where that is something else. covered: paths that something is mounted over.
+    """
 
     def __init__(
         self,
@@ -115,6 +116,7 @@ class FakeSurroundings(surroundings.Surroundings):
         doas: bool = False,
         upgrading: bool = False,
         inside: t.Mapping[bytes, os.stat_result] | None = None,
+        covered: t.Collection[bytes] = (),
     ) -> None:
         self.mount_namespace, self.user_namespace = MOUNTS, USERS
         self.system_devices = frozenset((DEVICE,))
@@ -125,6 +127,10 @@ class FakeSurroundings(surroundings.Surroundings):
         self.ways, self.doas = ways, doas
         self.upgrading = upgrading
         self.inside = inside or {}
+        self.covered = covered
+
+    def is_covered(self, path: bytes) -> bool:
+        return path in self.covered
 
     def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
         if path.startswith(b"/mnt/stalled"):

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from tests.unit.plugins.module_utils.memory_scan._memory import mapping
 from tests.unit.plugins.module_utils.memory_scan._processes import (
     ALL,
+    MOUNTS,
     FakeHost,
     FakeSurroundings,
     ProcessView,
@@ -300,6 +301,20 @@ def test_attackers_are_seen(what: str) -> None:
 def test_a_container_runtime_is_known_by_its_content_and_not_by_its_name() -> None:
     one = process("/memfd:runc_cloned:/proc/self/exe", "runc", "init", deleted=True, size=10)
     assert [sign.subtype for sign in signs(one, FakeHost([one]), executable="/bin/sh")] == ["memfd_executable"]
+
+
+@pytest.mark.parametrize(
+    ("one", "covered", "expected"),
+    [
+        (process("/usr/sbin/cron"), [b"/usr/sbin/cron"], ["covered_executable"]),
+        (process("/usr/sbin/cron"), [], []),
+        (process("/usr/local/sbin/agent"), [b"/usr/local/sbin/agent"], []),
+        (process("/usr/sbin/cron", mounts=MOUNTS + 1), [b"/usr/sbin/cron"], []),
+    ],
+)
+def test_a_program_that_is_mounted_over_a_packaged_one(one: Process, covered: list[bytes], expected: list[str]) -> None:
+    host = FakeHost([one], FakeSurroundings(covered=covered))
+    assert [sign.subtype for sign in signs(one, host, executable="/bin/sh")] == expected
 
 
 def test_the_loader_is_seen_by_what_is_mapped_whatever_it_was_called_with() -> None:
