@@ -38,6 +38,7 @@ _KERNEL = re.compile(
     |ksuspend_usbd|kdmflush|kcryptd|krfcommd|kmpathd|kmpath_rdacd|kconservative|knfsd|kslowd\d*|kerneloops-kthread
     |kgssd|kmemstick|kvm-irqfd-clean|ecryptfs-kthread|ecryptfs-kthrea|scsi_(?:eh|tmf)_\d+|rcu_(?:sched|bh|preempt|gp|par_gp)
     |rcu_(?:tasks|exp)\w*|inet_frag_wq|slub_flushwq|mm_percpu_wq|irq/\d+.*|edac-poller|devfreq_wq|blkcg_punt_bio|zswap-shrink
+    |(?:kworker|kthreadd|kdevtmpfs|khugepaged|ksoftirqd|kswapd|kcompactd|kauditd)[a-z]{0,3} # imitations, too
     |ipv6_addrconf|acpi_thermal_pm|ext4-rsv-conver|btrfs-(?:worker|transaction|cleaner|endio|delalloc|flush_delal)\S*
     """,
     re.VERBOSE | re.DOTALL,
@@ -86,7 +87,7 @@ def kernel_name(process: Process) -> bytes | None:
     within = _BRACKETS.match(title)
     if within and (_KERNEL.fullmatch(within.group(1)) or _KERNEL_IN_BRACKETS.fullmatch(within.group(1))):
         return title
-    if _KERNEL.fullmatch(title.partition(b" ")[0]):
+    if _KERNEL.fullmatch(title.partition(b" ")[0].strip(b"[]")):
         return title
     name = process.name.strip()
     within = _BRACKETS.fullmatch(name)
@@ -111,7 +112,7 @@ def _titles(process: Process) -> t.Iterator[Sign]:
     if not any(one.strip() for one in process.arguments) and not process.unreadable.get("arguments"):
         what = "it has no command line" if not process.arguments else "its command line was overwritten with nothing"
         yield Sign("command_line_erased", "%s, and runs %s" % (what, shown(process.executable or b"")))
-    elif not any(process.arguments[1:]) and _BRACKETS.fullmatch(process.arguments[0]):
+    elif process.arguments and not any(process.arguments[1:]) and _BRACKETS.fullmatch(process.arguments[0]):
         # ps(1) shows what has no command line in brackets.
         yield Sign("bracketed_name", "its command line is %s, as if it had none" % shown(process.arguments[0]))
     title = process.arguments[0].decode("utf-8", "surrogateescape") if process.arguments else ""

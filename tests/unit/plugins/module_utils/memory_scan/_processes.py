@@ -132,6 +132,9 @@ class FakeSurroundings(surroundings.Surroundings):
     def is_covered(self, path: bytes) -> bool:
         return path in self.covered
 
+    def mount_point(self, path: bytes, pid: int | None = None) -> bytes:
+        return path if path in self.covered else b"/"
+
     def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
         if path.startswith(b"/mnt/stalled"):
             raise surroundings.UnknownError("what is there now is on a file system that isn't asked (fuse)")

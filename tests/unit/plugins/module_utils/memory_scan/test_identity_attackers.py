@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -23,6 +24,7 @@ from tests.unit.plugins.module_utils.memory_scan._processes import (
     file,
     graded,
     listener,
+    number_of,
     process,
     signs,
 )
@@ -309,11 +311,27 @@ def test_a_container_runtime_is_known_by_its_content_and_not_by_its_name() -> No
         (process("/usr/sbin/cron"), [b"/usr/sbin/cron"], ["covered_executable"]),
         (process("/usr/sbin/cron"), [], []),
         (process("/usr/local/sbin/agent"), [b"/usr/local/sbin/agent"], []),
-        (process("/usr/sbin/cron", mounts=MOUNTS + 1), [b"/usr/sbin/cron"], []),
     ],
 )
 def test_a_program_that_is_mounted_over_a_packaged_one(one: Process, covered: list[bytes], expected: list[str]) -> None:
     host = FakeHost([one], FakeSurroundings(covered=covered))
+    assert [sign.subtype for sign in signs(one, host, executable="/bin/sh")] == expected
+
+
+@pytest.mark.parametrize(
+    ("there", "covered", "expected"),
+    [
+        ({b"/": file(2)}, b"/usr/sbin/cron", ["covered_executable"]),
+        ({b"/": file(2)}, b"/", []),  # of another root file system
+        ({}, b"/usr/sbin/cron", []),
+        ({b"/": file(2), b"/usr/sbin/cron": file(number_of(b"/usr/sbin/cron"))}, b"/usr/sbin/cron", []),
+    ],
+)
+def test_a_program_that_its_user_mounted_over_the_systems(
+    there: dict[bytes, os.stat_result], covered: bytes, expected: list[str]
+) -> None:
+    one = process("/usr/sbin/cron", mounts=MOUNTS + 1)
+    host = FakeHost([one], FakeSurroundings(there=there, covered=[covered]))
     assert [sign.subtype for sign in signs(one, host, executable="/bin/sh")] == expected
 
 

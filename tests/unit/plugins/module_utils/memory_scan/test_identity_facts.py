@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import struct
@@ -15,7 +16,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise, privilege
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.programs import COMMAND, INPUT, SCRIPT
 
-from tests.unit.plugins.module_utils.memory_scan._processes import FakeHost, FakeSurroundings, process
+from tests.unit.plugins.module_utils.memory_scan._processes import (
+    FakeHost,
+    FakeSurroundings,
+    graded,
+    process,
+    signs,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,19 @@ def test_names_that_only_begin_like_those_of_kernel_threads_are_ordinary(name: s
 
 @pytest.mark.parametrize(
     "name",
-    ["[kworker/u16:3-events_unbound]", "[jbd2/sda1-8]", "ksoftirqd/0", "[nfsd]", "[watchdogd]", "[irq/24-pciehp]"],
+    [
+        "[kworker/u16:3-events_unbound]",
+        "[jbd2/sda1-8]",
+        "ksoftirqd/0",
+        "[nfsd]",
+        "[watchdogd]",
+        "[irq/24-pciehp]",
+        "[kworker/0:0",
+        "kdevtmpfsi",
+        "kthreaddk",
+        "kworkerds",
+        "kswapd",
+    ],
 )
 def test_names_of_kernel_threads_are_known(name: str) -> None:
     assert disguise.kernel_name(process("/usr/bin/x", name, name="x")) == name.encode()
@@ -250,3 +269,9 @@ def test_programs_without_a_holder_are_graded_by_what_they_do() -> None:
 )
 def test_capabilities_of_files(value: bytes, permitted: int) -> None:
     assert privilege.file_capabilities(value) == permitted
+
+
+def test_arguments_that_cannot_be_read_say_nothing() -> None:
+    started = process("/usr/bin/python3.13", files={0: "pipe:[5]"}, user=1000)
+    one = dataclasses.replace(started, arguments=(), unreadable={"arguments": "Permission denied"})
+    assert graded(signs(one, FakeHost([one]))) == set()
