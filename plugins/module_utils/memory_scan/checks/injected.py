@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     images,
     libraries,
     preload_file,
+    programs,
     standing,
     surroundings,
     tracers,
@@ -30,6 +31,8 @@ _SYSTEM = (b"/usr/", b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/", b"/bin/", b"
 # Where packages of other kinds keep what they preload, read-only: snap, flatpak, Nix, Guix.
 _BUNDLED = (b"/snap/", b"/app/", b"/var/lib/flatpak/", b"/nix/store/", b"/gnu/store/")
 _PRELOADING = (b"LD_PRELOAD", b"LD_AUDIT")
+# The same as options of the loader, where that is what was started (ld.so(8)).
+_PRELOAD_OPTIONS = (b"--preload", b"--audit")
 _SEPARATORS = re.compile(rb"[: ]+")
 
 # Programs that load libraries which came with what they run, often unpacked into a temporary place and removed at once
@@ -91,13 +94,12 @@ def check_host(host: Host, skip: t.Callable[[str], None]) -> t.Iterator[tuple[st
 
 
 def _named(process: Process) -> frozenset[bytes]:
-    """Return the names of the files that the environment tells the loader to load first."""
-    found = set()
-    for variable in _PRELOADING:
-        for path in _SEPARATORS.split(process.environment.get(variable, b"")):
-            if path:
-                found.add(os.path.basename(path))
-    return frozenset(found)
+    """Return the names of the files that the loader was told to load first, by the environment or its own options."""
+    lists = [process.environment.get(variable, b"") for variable in _PRELOADING]
+    if programs.is_loader(process):
+        given = process.arguments
+        lists += [value for option, value in zip(given[1:], given[2:]) if option in _PRELOAD_OPTIONS]
+    return frozenset(os.path.basename(path) for one in lists for path in _SEPARATORS.split(one) if path)
 
 
 def _judged(

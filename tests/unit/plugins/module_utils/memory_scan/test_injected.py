@@ -1,11 +1,13 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Libraries whose file can't be opened: what is at their path decides what that means."""
+"""Libraries whose file can't be opened, which what is at their path tells of, and those that were asked for."""
 
 from __future__ import annotations
 
 import os
+import pathlib
+import sys
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import injected
@@ -40,3 +42,25 @@ def test_a_library_that_cannot_be_opened(around: FakeSurroundings, expected: lis
     library = _memory.mapping(0x7F0000000000, 4096, "r-xp", b"/usr/lib/plugin.so", inode=7, device=(0, 99))
     view = _memory.FakeView([(library, b"")], _ONE)
     assert [sign.subtype for sign in injected.check(view, FakeHost([_ONE], around))] == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["ld.so", "--preload", "/home/ada/other.so:/home/ada/one.so", "/usr/bin/cron"], {}),
+        (["ld.so", "--audit", "/home/ada/one.so", "/usr/bin/cron"], {}),
+        (["ld.so", "/usr/bin/cron"], {b"LD_PRELOAD": b"/home/ada/one.so"}),
+    ],
+)
+def test_a_library_that_the_loader_was_told_to_load(
+    tmp_path: pathlib.Path, arguments: list[str], environment: dict[bytes, bytes]
+) -> None:
+    library = tmp_path / "library"
+    library.write_bytes(pathlib.Path(sys.executable).read_bytes()[:4096])
+    one = process("/usr/lib64/ld-linux-x86-64.so.2", *arguments, environment=environment)
+    mapped = _memory.mapping(0x7F0000000000, 4096, "r-xp", b"/home/ada/one.so", inode=7, device=(8, 1))
+    view = _memory.FakeView([(mapped, b"")], one, files={7: library})
+    assert [sign.subtype for sign in injected.check(view, FakeHost([one]))] == ["library_preloaded_unpackaged"]
+    one = process("/usr/bin/cron", *arguments)
+    view = _memory.FakeView([(mapped, b"")], one, files={7: library})
+    assert [sign.subtype for sign in injected.check(view, FakeHost([one]))] == []
