@@ -148,7 +148,7 @@ class Kernel:
         """Return the programs of ``KINDS``. Raises RefusedError."""
         found: list[Program] = []
         number = 0
-        for _ in range(MOST_PROGRAMS):
+        for _program in range(MOST_PROGRAMS):
             start = _Start(number)
             try:
                 self._call(_NEXT_PROGRAM, start)

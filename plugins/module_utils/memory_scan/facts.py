@@ -35,7 +35,7 @@ def describe(
     digest = hashlib.sha256()
     counts: collections.Counter[int] = collections.Counter()
     size = 0
-    for _, data in pieces(view, clipped(view.pages(mapping).present, start, end)):
+    for _place, data in pieces(view, clipped(view.pages(mapping).present, start, end)):
         data = data[: DESCRIBED_LIMIT - size]
         digest.update(data)
         counts.update(data)

@@ -118,7 +118,9 @@ def _severity(sign: Sign, content: Content) -> int:
 
 
 def _techniques(signs: t.Sequence[Sign], content: Content) -> list[str]:
-    return sorted({technique for sign in signs for technique in content.subtypes[sign.subtype].attack})
+    found = {technique for sign in signs for technique in content.subtypes[sign.subtype].attack}
+    # A signature knows more closely what its tool is for.
+    return sorted(found.union(*(sign.data.get("attack", ()) for sign in signs)))
 
 
 def _sign(sign: Sign, content: Content) -> dict[str, t.Any]:

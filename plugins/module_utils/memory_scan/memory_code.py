@@ -92,7 +92,7 @@ def _not_mapped(
 
 def _data(descriptor: int, start: int, end: int) -> t.Iterator[tuple[int, int]]:
     """Yield the parts of a file that hold something (lseek(2), SEEK_DATA), within bounds."""
-    for _ in range(_MOST_PARTS):
+    for _part in range(_MOST_PARTS):
         try:
             first = os.lseek(descriptor, start, os.SEEK_DATA)
             last = min(os.lseek(descriptor, first, os.SEEK_HOLE), end)

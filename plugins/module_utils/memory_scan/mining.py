@@ -42,7 +42,7 @@ def arguments(given: t.Sequence[bytes]) -> str | None:
 
     Each is looked at by itself: a shell that is told to start a miner, or to look for one, has it all in one.
     """
-    values = [value for argument in given[1:] for value in {argument, argument.partition(b"=")[2]} if value]
+    values = [value for argument in given[1:] for value in (argument, argument.partition(b"=")[2]) if value]
     pool = any(_POOL.match(value) for value in values)
     wallet = any(_WALLET.match(value) for value in values)
     if pool and wallet:

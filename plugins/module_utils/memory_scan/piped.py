@@ -45,8 +45,8 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
         yield from _of_a_copy(process, host, around)
         return
     task = on_connection = programs.task(spoken, programs.arguments(process))
-    if programs.is_titled(process):
-        # What it was told can't be seen any more.
+    if programs.is_titled(process) or (not process.arguments and "arguments" in process.unreadable):
+        # What it was told can't be seen, or not any more.
         task, on_connection = Task(programs.SCRIPT), Task(programs.INPUT)
     targets = _targets(process)
     found = (

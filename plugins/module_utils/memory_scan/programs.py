@@ -160,7 +160,7 @@ def is_titled(process: Process) -> bool:
     if not given:
         return True
     name = base(given[0].lstrip(b"-").partition(b" ")[0])
-    return not any(pattern.fullmatch(name) for pattern, _ in _LANGUAGES)
+    return not any(pattern.fullmatch(name) for pattern, _language in _LANGUAGES)
 
 
 def task(spoken: Language, arguments: t.Sequence[bytes]) -> Task:

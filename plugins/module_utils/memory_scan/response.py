@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
@@ -18,6 +19,8 @@ CAPTURE, STOP, CONTINUE, KILL = "capture", "stop", "continue", "kill"
 _SIGNALS = {STOP: signal.SIGSTOP, CONTINUE: signal.SIGCONT, KILL: signal.SIGKILL}
 _DONE = {STOP: "stopped", CONTINUE: "continued", KILL: "ended", CAPTURE: "captured"}
 _STOPPED, _ENDED = "T", "ZX"
+_SECONDS_TO_STOP = 2.0
+_PAUSE = 0.01
 _SECONDS_TO_END = 5.0
 # Where packages put SSH servers; what is called so elsewhere is none.
 _SERVERS = frozenset(
@@ -108,11 +111,24 @@ def _signalled(pid: int, started: int, answer: str) -> dict[str, t.Any]:
         raise HostError("Process %d can't be %s: %s." % (pid, _DONE[answer], error.strerror)) from error
     if not sent:
         return _gone(pid)
-    left = _process.stat(pid)
+    left = _settled(pid, started, answer)
+    if answer == STOP and left is not None and left.started == started and left.state != _STOPPED:
+        said = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
+        return _result(True, True, said)
     if answer == KILL and left is not None and left.started == started and left.state not in _ENDED:
         said = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
         return _result(True, True, said)
     return _result(True, answer != KILL, "Process %d was %s." % (pid, _DONE[answer]))
+
+
+def _settled(pid: int, started: int, answer: str) -> _process.Stat | None:
+    """Return the process once it is stopped, which it does when it runs next, or gone; as it is after a while."""
+    deadline = time.monotonic() + (_SECONDS_TO_STOP if answer == STOP else 0.0)
+    left = _process.stat(pid)
+    while left is not None and left.started == started and left.state != _STOPPED and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        left = _process.stat(pid)
+    return left
 
 
 def _gone(pid: int) -> dict[str, t.Any]:

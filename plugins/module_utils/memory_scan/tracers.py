@@ -53,5 +53,5 @@ def is_recorder(view: View, host: Host) -> bool:
 def _name(process: Process) -> bytes:
     # Debian's names of debuggers for other machines and of versions: gdb-multiarch, lldb-19, lldb-server-19.
     name = os.path.basename(process.executable or b"")
-    base, _, version = name.rpartition(b"-")
+    base, _dash, version = name.rpartition(b"-")
     return base if version == b"multiarch" or version.replace(b".", b"").isdigit() else name

@@ -77,7 +77,7 @@ def _uses_place(data: bytes, at: int) -> bool:
         return False
     register = first.opcode & 7 | (first.rex & 1) << 3
     position = first.end
-    for _ in range(8):
+    for _step in range(8):
         one = decode(data, position, True)
         if one is None or one.opcode in _ENDS:
             return False
@@ -113,7 +113,7 @@ def _coprocessor(data: bytes, at: int, long: bool) -> bool:
     if stored is None or not any(0xD8 <= byte <= 0xDF for byte in before):
         return False
     position = stored.end
-    for _ in range(6):
+    for _step in range(6):
         one = decode(data, position, long)
         if one is None:
             return False
@@ -129,7 +129,7 @@ def decoders(data: bytes, long: bool, effort: Effort) -> t.Iterator[int]:
     Whether it adds, subtracts, rotates or combines with a key, and whether the key stays or follows from what was
     decoded last, makes no difference: all of them have to know where they are, and to write there.
     """
-    starts = [(at, _FAR) for at, _ in places(data, long, effort)]
+    starts = [(at, _FAR) for at, _length in places(data, long, effort)]
     if long:
         loads = (match.start() - 1 for match in _LOAD_NEAR.finditer(data))
         starts += [
@@ -149,7 +149,7 @@ def _may_loop(data: bytes, position: int, effort: Effort) -> bool:
     if _BACK.search(data, position + 7, position + _SOON) is None:
         return False
     passed: set[int] = set()
-    for _ in range(_MOST_STEPS):
+    for _step in range(_MOST_STEPS):
         one = decode(data, position, True) if effort.spend() else None
         if one is None or one.opcode in _ENDS or one.opcode == 0xE8 or (one.opcode == 0xFF and one.modrm >> 4 & 3 == 2):
             return False
@@ -188,7 +188,7 @@ class _Decoder:
         if self._data[self._start] in _POP or self._data[self._start] == 0x41:
             self._state.pushed(Value(PLACE, self._start + 16))
         position: int | None = self._start
-        for _ in range(_MOST_STEPS):
+        for _step in range(_MOST_STEPS):
             if position is None or position in self._passed:
                 return None
             one = decode(self._data, position, self._long) if effort.spend(2) else None

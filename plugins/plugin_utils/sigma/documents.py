@@ -19,9 +19,9 @@ _ENDINGS = (".yml", ".yaml")
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """One YAML document of a rule file. lines: where its keys are; those of a mapping in it as ``detection.condition``.
+    """One rule of a file: a YAML document, or one of a list in it.
 
-    own: one of the collection's rules.
+    lines: where its keys are; those of a mapping in it as ``detection.condition``. own: one of the collection's rules.
     """
 
     path: str
@@ -80,20 +80,18 @@ def parse(text: str, path: str, own: bool = False) -> tuple[list[Document], list
     loader = _Loader(text)
     try:
         while loader.check_node():
-            node = loader.get_node()
-            line = node.start_mark.line + 1
-            if isinstance(node, yaml.ScalarNode) and not node.value:
-                continue  # what a trailing --- leaves
-            if not isinstance(node, yaml.MappingNode):
-                problems.append(Problem(path, line, "a rule is a mapping"))
-                continue
-            lines = dict(_lines(node, ""))
-            duplicate = _duplicate(node)
-            if duplicate is not None:
-                problems.append(Problem(path, duplicate[1], f"the key '{duplicate[0]}' is there twice; remove one"))
-                continue
-            data = loader.construct_document(node)
-            documents.append(Document(path, line, data, lines, own))
+            for node in _rules(loader.get_node()):
+                line = node.start_mark.line + 1
+                if not isinstance(node, yaml.MappingNode):
+                    problems.append(Problem(path, line, "a rule is a mapping"))
+                    continue
+                lines = dict(_lines(node, ""))
+                duplicate = _duplicate(node)
+                if duplicate is not None:
+                    problems.append(Problem(path, duplicate[1], f"the key '{duplicate[0]}' is there twice; remove one"))
+                    continue
+                data = loader.construct_document(node)
+                documents.append(Document(path, line, data, lines, own))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
@@ -103,6 +101,13 @@ def parse(text: str, path: str, own: bool = False) -> tuple[list[Document], list
     finally:
         loader.dispose()
     return documents, problems
+
+
+def _rules(node: yaml.Node) -> t.Sequence[yaml.Node]:
+    """Return the rules of a document: it is one, or a list of them; none in what a trailing --- leaves."""
+    if isinstance(node, yaml.SequenceNode):
+        return t.cast("t.Sequence[yaml.Node]", node.value)
+    return [] if isinstance(node, yaml.ScalarNode) and not node.value else [node]
 
 
 def _lines(node: yaml.MappingNode, prefix: str) -> t.Iterator[tuple[str, int]]:

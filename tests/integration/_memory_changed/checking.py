@@ -25,7 +25,7 @@ class Seen(t.NamedTuple):
 
     @property
     def severities(self) -> dict[str, str]:
-        return {subtype: severity for subtype, (_, severity) in self.signs.items()}
+        return {subtype: severity for subtype, (_detail, severity) in self.signs.items()}
 
 
 class _Host(Host):

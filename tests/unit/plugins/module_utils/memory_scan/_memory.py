@@ -85,7 +85,7 @@ class FakeView:
         files: t.Mapping[int, os.PathLike[str]] | None = None,
     ) -> None:
         self.process = process
-        self.maps = [one for one, _ in memory]
+        self.maps = [one for one, _data in memory]
         self.skipped: list[str] = []
         self.reads = 0
         self.opened = 0

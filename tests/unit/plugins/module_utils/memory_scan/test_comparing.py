@@ -130,10 +130,10 @@ def test_words_that_lead_to_places_are_found(words: list[int], order: str, bits:
     places = [Range(100, 200), Range(300, 1000)]
     data = struct.pack("%s%d%s" % (order, len(words), {32: "I", 64: "Q"}[bits]), *words)
     found = list(pointers.leading_to(data + b"\1", bits, order, pointers.Places(places)))
-    assert [(offset // (bits // 8), word) for offset, word, _ in found] == [
+    assert [(offset // (bits // 8), word) for offset, word, _number in found] == [
         (index, word) for index, word in enumerate(words) if 100 <= word < 200 or 300 <= word < 1000
     ]
-    assert all(places[number].start <= word < places[number].end for _, word, number in found)
+    assert all(places[number].start <= word < places[number].end for _offset, word, number in found)
 
 
 def test_places_may_be_as_large_as_all_addresses() -> None:

@@ -76,7 +76,7 @@ def test_a_real_program_is_read() -> None:
 def test_lies_in_a_real_program_raise_nothing(data: st.DataObject) -> None:
     """Change bytes where headers and tables are, and cut what is left."""
     lying = bytearray(_PYTHON[: 1 << 16])
-    for _ in range(data.draw(st.integers(1, 20))):
+    for _number in range(data.draw(st.integers(1, 20))):
         place = data.draw(st.one_of(st.integers(0, 1023), st.integers(0, len(lying) - 9)))
         lying[place : place + 8] = data.draw(
             st.sampled_from([b"\xff" * 8, b"\0" * 8, b"\xff" * 7 + b"\x7f", b"\1" * 8])

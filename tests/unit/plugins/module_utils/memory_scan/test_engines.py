@@ -62,7 +62,9 @@ def _explained(
     mapped = _memory.mapping(0x400000, 4096, "r-xp", b"/opt/engine", inode=77)
     view = _memory.FakeView([(mapped, b""), *regions], files={77: file} if file is not None else {})
     host = _memory.FakeHost(engines=_CONTENT if known is None else known)
-    return {mapping: engine.id for mapping, engine in engines.explain(view, host, [one for one, _ in regions]).items()}
+    return {
+        mapping: engine.id for mapping, engine in engines.explain(view, host, [one for one, _data in regions]).items()
+    }
 
 
 def test_code_is_explained_by_symbols_and_its_shape(library: pathlib.Path) -> None:
@@ -98,7 +100,9 @@ def test_a_name_alone_explains_nothing(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 200, os.urandom(4096)]
+    "data",
+    [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 200, bytes(range(256)) * 16],
+    ids=["empty", "script", "cut", "lying", "random"],
 )
 def test_files_that_lie_explain_nothing(data: bytes, tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_bytes(data)

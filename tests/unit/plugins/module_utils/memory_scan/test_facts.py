@@ -78,7 +78,7 @@ def test_what_lies_across_two_pieces_is_in_the_second() -> None:
 def test_memory_that_is_shorter_than_it_said_ends_its_range() -> None:
     one = _memory.mapping(BASE, 4 << 20)
     view = _memory.FakeView([(one, b"x" * 4096)])
-    assert [len(data) for _, data in facts.pieces(view, [Range(one.start, one.end)])] == [4096]
+    assert [len(data) for _place, data in facts.pieces(view, [Range(one.start, one.end)])] == [4096]
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000))), st.integers(0, 1000), st.integers(0, 1000))

@@ -42,7 +42,7 @@ def test_each_library_is_told_by_its_package(tmp_path: pathlib.Path) -> None:
     host = _Host(str(good))
     expected = [(f"{listed}: {good}", "preload_file"), (f"{listed}: {bad}", "preload_file_unpackaged")]
     assert _seen(listed, host) == expected
-    assert [subtype for _, subtype in _seen(link, host)] == [subtype for _, subtype in expected]
+    assert [subtype for _about, subtype in _seen(link, host)] == [subtype for _about, subtype in expected]
 
 
 def test_nothing_is_said_of_a_file_that_is_empty_or_not_there(tmp_path: pathlib.Path) -> None:
@@ -56,7 +56,10 @@ def test_a_file_that_the_library_denies_is_hidden(tmp_path: pathlib.Path, monkey
     listed = tmp_path / "listed"
     listed.write_text("/usr/lib/bad.so\n")
     monkeypatch.setattr(preload_file, "_opened", lambda _path: None)
-    assert [subtype for _, subtype in _seen(listed, _Host(""))] == ["preload_file_hidden", "preload_file_unpackaged"]
+    assert [subtype for _about, subtype in _seen(listed, _Host(""))] == [
+        "preload_file_hidden",
+        "preload_file_unpackaged",
+    ]
 
 
 @hypothesis.given(st.binary(max_size=300))

@@ -292,7 +292,7 @@ _COLLECT = textwrap.dedent(
 def test_all_processes_of_a_namespace() -> None:
     code = _COLLECT + textwrap.dedent(
         """
-        children = [subprocess.Popen(["sleep", "60"]) for _ in range(20)]
+        children = [subprocess.Popen(["sleep", "60"]) for _number in range(20)]
         found = processes.collect()
         print(sorted(found.processes) == [1] + sorted(child.pid for child in children), found.skipped, found.root)
         """

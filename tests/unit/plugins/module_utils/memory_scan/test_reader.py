@@ -327,10 +327,8 @@ def test_a_process_that_runs_another_program_by_now(when: str, program: str) -> 
 def test_another_process_of_the_same_number() -> None:
     with python(WAITING) as started:
         process = known(started.pid)
-        with (
-            _view(dataclasses.replace(process, started=process.started - 1)) as (view, _skipped),
-            pytest.raises(GoneError),
-        ):
+        other = dataclasses.replace(process, started=process.started - 1)
+        with _view(other) as (view, _skipped), pytest.raises(GoneError):
             assert view.maps
 
 

@@ -92,7 +92,7 @@ def test_a_process_that_has_ended_gets_nothing(process: subprocess.Popen[str]) -
     assert not respond(process.pid, "kill", started=began)["changed"]
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["first", "own", "parent"])
 def test_what_everything_depends_on_gets_no_signal(pid: int) -> None:
     for answer in ("stop", "kill", "continue"):
         with pytest.raises(HostError, match=f"^Process {pid} is left alone: (everything on the host|it carries this)"):

@@ -37,7 +37,7 @@ def test_it_is_found_anywhere_in_other_code(machine: str, number: int, source: s
     chosen = random.Random(machine + source)  # noqa: S311
     step = 4 if machine == "arm64" else 1
     code = _assembled.assembled(source, machine)
-    for _ in range(8):
+    for _number in range(8):
         before = chosen.randbytes(chosen.randrange(0, 4096, step))
         hits = shellcode.find(before + code + chosen.randbytes(4096), 0x7F0000000000, number)
         assert kind in {hit.kind for hit in hits}, hits

@@ -29,7 +29,7 @@ def naive(tokens: t.Sequence[str], data: bytes, at: int) -> bool:
         return True
     first, rest = tokens[0], tokens[1:]
     if first.startswith("["):
-        least, _, most = first.strip("[]").partition("-")
+        least, _dash, most = first.strip("[]").partition("-")
         return any(
             at + gap <= len(data) and naive(rest, data, at + gap) for gap in range(int(least), int(most or least) + 1)
         )

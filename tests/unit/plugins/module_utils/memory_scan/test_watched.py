@@ -56,7 +56,7 @@ def test_errors_pass_as_they_are(kind: type[Exception]) -> None:
 
     with pytest.raises(kind, match="a sentence \u2026 that says it") as caught:
         _run(scan)
-    assert type(caught.value) is kind
+    assert caught.type is kind
 
 
 def test_a_mistake_is_no_result() -> None:
