@@ -99,6 +99,12 @@ def packaged_program_covered(bench: Bench) -> Started:
     return bench.run(packages.DAEMON)
 
 
+def packaged_program_covered_for_itself(bench: Bench) -> Started:
+    """Do the same where nobody else sees it, in a mount namespace of its own."""
+    script = f"mount --bind {bench.programs / 'wait'} /usr/bin/logger && exec /usr/bin/logger"
+    return bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", script)
+
+
 def unlinked_descriptor(bench: Bench) -> Started:
     """Run a file that never had a name (O_TMPFILE)."""
     descriptor = os.open(bench.programs.directory, os.O_TMPFILE | os.O_RDWR, 0o700)

@@ -100,6 +100,14 @@ TECHNIQUES = (
         path="/daemon",
     ),
     Technique(
+        "packaged_program_covered_for_itself",
+        "The same in a mount namespace of its own",
+        "T1564.013",
+        "technique",
+        ("covered_executable",),
+        path="/logger",
+    ),
+    Technique(
         "replaced_program",
         "A program that no package ships, and whose file was replaced while it runs",
         "T1554",
