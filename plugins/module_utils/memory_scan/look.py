@@ -111,6 +111,7 @@ def _scan(
     _note_choice(choice, settings, there, coverage, lost)
     inspection = _inspected(host, choice, coverage, deadline, there, collect, progress)
     progress(SCAN)
+    coverage.note = " ".join(filter(None, (coverage.note, known.left_out(host)))) or None
     detections = findings.of_processes(inspection.seen, content, PROCESSES)
     entries = [coverage]
     if settings.whole_host:

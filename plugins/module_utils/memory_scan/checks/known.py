@@ -184,11 +184,25 @@ def _worth(process: Process, host: Host, signs: t.Sequence[Sign]) -> int:
     # What runs in an interpreter is in its memory only; what can do harm from there has a connection.
     if kind in standing.TRUSTED and not (programs.language(process) and host.sockets_of(process)):
         return 0
-    used: dict[str, int] = host.remember((_KEY, "some"), dict)
-    if used.get("bytes", 0) >= _SOME_MEMORY_IN_ALL:
-        return 0
-    used["bytes"] = used.get("bytes", 0) + min(process.resident, _SOME_MEMORY)
-    return _SOME_MEMORY
+    taken: dict[str, int] = host.remember((_KEY, "some"), dict)
+    left = _SOME_MEMORY_IN_ALL - taken.get("bytes", 0)
+    most = _SOME_MEMORY if left > 0 else 0
+    taken["bytes"] = taken.get("bytes", 0) + min(process.resident, most)
+    if process.resident > most:
+        taken["processes"] = taken.get("processes", 0) + 1
+    return most
+
+
+def left_out(host: Host) -> str | None:
+    """Return what to say of memory of which little was searched although nobody knows what it holds."""
+    count = host.remember((_KEY, "some"), dict).get("processes", 0)
+    if not count:
+        return None
+    which = "one process" if count == 1 else "%d processes" % count
+    return (
+        "Of %s of which nothing was seen, whose programs or scripts no package ships, only a part of the memory was"
+        " searched for signatures, or none; full searches all of it." % which
+    )
 
 
 _Place = t.Callable[[Match], t.Tuple[Memory, ...]]
