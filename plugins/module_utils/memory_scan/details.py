@@ -20,7 +20,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import containers, maps, procfs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.containers import Group
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, OpenFile
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, OpenFile, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mounts import Mounts
 
 # Of one process as long as there is room for it, and the number that is left for each when it is used up: somebody's
@@ -31,6 +31,7 @@ MOST_TEXT, FEW_TEXT, ROOM_TEXT = 65_536, 1024, 1 << 24
 MOST_ENVIRONMENT = 1 << 23
 # Why the status of an executable is not known whose mount was taken from its place (umount2(2), MNT_DETACH).
 NOT_MOUNTED = "its file system is not mounted anywhere any more, and is not asked"
+_FOREIGN = "its file system, %s, may never answer, and is not asked"
 _MOST_CGROUP = 1 << 18
 
 # Errors that say that the process is no more.
@@ -189,8 +190,15 @@ def not_asked(file_system: str | None) -> str | None:
     if file_system is None:
         return NOT_MOUNTED
     if _safe_fs.is_foreign(file_system):
-        return "its file system, %s, may never answer, and is not asked" % file_system
+        return _FOREIGN % file_system
     return None
+
+
+def is_on_fuse(process: Process) -> bool:
+    """Say whether an executable is on a file system of a user's program, which isn't asked for its status."""
+    if process.status is not None:
+        return process.status.file_system.startswith("fuse")
+    return process.unreadable.get("status", "").startswith(_FOREIGN.partition("%s")[0] + "fuse")
 
 
 def _file_status(found: os.stat_result, file_system: str) -> FileStatus:

@@ -41,8 +41,9 @@ _RUNTIMES = re.compile(
     rb"(?:java|python|pypy|node|ruby|perl|php|R|julia|mono|dotnet|lua|luajit|guile|tclsh|wish|beam\.smp|emacs|octave|"
     rb"deno|bun|electron|rustc|cargo|ghc|ocaml|sbcl|wine|wine64|wine-preloader|wine64-preloader)(?:[-.\d].*)?\Z"
 )
+# libffmpeg.so alone comes with Electron, whose programs have names of their own.
 _RUNTIME_LIBRARIES = re.compile(
-    rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z"
+    rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z|libffmpeg\.so\Z"
 )
 _LIMIT = 8
 

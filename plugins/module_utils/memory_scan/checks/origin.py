@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    details,
     mounted_over,
     piped,
     places,
@@ -29,11 +30,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surrou
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Runtimes of containers run a copy of themselves in memory, so that a container can't overwrite them (CVE-2019-5736).
-_RUNTIMES = tuple(
-    directory + b"/" + name
-    for name in (b"runc", b"crun", b"youki", b"lxc-start", b"lxc-execute", b"lxc-attach", b"docker-runc")
-    for directory in (b"/usr/bin", b"/usr/sbin", b"/usr/local/bin", b"/usr/local/sbin")
-)
+_RUNTIMES = (b"runc", b"crun", b"youki", b"lxc-start", b"lxc-execute", b"lxc-attach", b"docker-runc", b"buildkit-runc")
+_RUNTIME_DIRECTORIES = (b"/usr/bin", b"/usr/sbin", b"/usr/local/bin", b"/usr/local/sbin")
 _LARGEST_RUNTIME = 1 << 27
 _PIECE = 1 << 20
 
@@ -123,8 +121,12 @@ def _runtime(view: View, host: Host) -> tuple[bytes, str | None] | None:
     status = view.process.status
     if status is None or not 0 < status.size <= _LARGEST_RUNTIME:
         return None
+    # What starts containers may have come with its own runtime, and that lies beside it (k3s, snaps).
+    above = [one.executable or b"" for one in programs.ancestors(view.process, host.processes)]
+    beside = [posixpath.dirname(path) for path in above if places.is_system(path)]
+    paths = [directory + b"/" + name for directory in (*_RUNTIME_DIRECTORIES, *beside) for name in _RUNTIMES]
     # Packages know a file by its own name, and not by those that links give it.
-    for path in dict.fromkeys(map(os.path.realpath, _RUNTIMES)):
+    for path in dict.fromkeys(map(os.path.realpath, paths)):
         if not _is_roots(path, status.size):
             continue
         descriptor = view.open_executable()
@@ -204,10 +206,9 @@ def _is_own(process: Process) -> bool:
 
 def _temporary(process: Process, host: Host, around: Surroundings) -> Sign:
     path = process.executable or b""
-    on_fuse = process.status is not None and process.status.file_system.startswith("fuse")
     where = "which is on a file system in memory" if not places.is_temporary(path) else "where everybody may write"
     detail = "it runs %s, %s" % (_shown(path), where)
-    if places.is_app_image(path) and on_fuse and process.users[1] != 0:
+    if places.is_app_image(path) and details.is_on_fuse(process) and process.users[1] != 0:
         return Sign("temporary_executable", "it runs %s, as AppImages do" % _shown(path), severity="informational")
     raised = _raised(process, path, host)
     if raised is not None:

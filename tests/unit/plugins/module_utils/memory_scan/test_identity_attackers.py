@@ -306,6 +306,20 @@ def test_a_container_runtime_is_known_by_its_content_and_not_by_its_name() -> No
 
 
 @pytest.mark.parametrize(
+    ("shim", "expected"), [("/usr/bin/shim", ["runtime_in_memory"]), ("/home/ada/shim", ["memfd_executable"])]
+)
+def test_a_container_runtime_lies_beside_what_uses_it(
+    monkeypatch: pytest.MonkeyPatch, shim: str, expected: list[str]
+) -> None:
+    monkeypatch.setattr(origin, "_RUNTIMES", (b"bash",))
+    monkeypatch.setattr(origin, "_RUNTIME_DIRECTORIES", ())
+    above = process(shim)
+    size = os.stat("/usr/bin/bash").st_size
+    one = process("/memfd:runc_cloned:/proc/self/exe", "runc", deleted=True, size=size, parent=above.pid)
+    assert [sign.subtype for sign in signs(one, FakeHost([above, one]), executable="/usr/bin/bash")] == expected
+
+
+@pytest.mark.parametrize(
     ("one", "covered", "expected"),
     [
         (process("/usr/sbin/cron"), [b"/usr/sbin/cron"], ["covered_executable"]),

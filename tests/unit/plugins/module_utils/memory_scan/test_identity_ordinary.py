@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import details
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Capabilities, Process
 
 from tests.unit.plugins.module_utils.memory_scan._processes import (
@@ -147,6 +148,13 @@ ORDINARY: dict[str, Process] = {
     "AppImage": process(
         "/tmp/.mount_EditorAb12/usr/bin/editor", user=1000, owner=1000, file_system="fuse.AppRun", parent=24
     ),
+    "AppImage that isn't asked": process(
+        "/tmp/.mount_EditorAb12/usr/bin/editor",
+        user=1000,
+        parent=24,
+        status=None,
+        unreadable={"status": details.not_asked("fuse.Editor.AppImage")},
+    ),
     "AppImage's loader": process(
         "/tmp/.mount_EditorAb12/ld-linux-x86-64.so.2", "x", user=1000, file_system="fuse", parent=24
     ),
@@ -256,6 +264,7 @@ def test_most_of_it_is_not_even_mentioned() -> None:
     mentioned = {what for what, one in ORDINARY.items() if signs(one, _host(one))}
     assert mentioned == {
         "AppImage",
+        "AppImage that isn't asked",
         "AppImage's loader",
         "built by a test",
         "cargo's test",
