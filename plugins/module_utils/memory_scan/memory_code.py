@@ -76,7 +76,7 @@ def _not_mapped(
         return
     read = images.reader(descriptor)
     try:
-        for start, end in _data(descriptor, mapping.offset, mapping.offset + mapping.size):
+        for start, end in _data(view, descriptor, mapping.offset, mapping.offset + mapping.size):
             place = start
             while place < end:
                 address = mapping.start + place - mapping.offset
@@ -90,7 +90,7 @@ def _not_mapped(
         os.close(descriptor)
 
 
-def _data(descriptor: int, start: int, end: int) -> t.Iterator[tuple[int, int]]:
+def _data(view: View, descriptor: int, start: int, end: int) -> t.Iterator[tuple[int, int]]:
     """Yield the parts of a file that hold something (lseek(2), SEEK_DATA), within bounds."""
     for _part in range(_MOST_PARTS):
         try:
@@ -103,6 +103,7 @@ def _data(descriptor: int, start: int, end: int) -> t.Iterator[tuple[int, int]]:
             return
         yield first, last
         start = last
+    view.skip("a file of code in memory is in too many pieces, and only the first %d were looked at" % _MOST_PARTS)
 
 
 def machine(view: View, host: Host) -> int:

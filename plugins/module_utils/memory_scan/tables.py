@@ -53,7 +53,8 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
                 view.skip("its libraries' tables of addresses are too large to be looked at entirely")
                 break
             for found_in, address, leads_to, place in _led_astray(view, image.header, table, places):
-                found.append(_Entry(found_in, address, targets[place], leads_to))
+                if _is_there(view, targets[place], leads_to):
+                    found.append(_Entry(found_in, address, targets[place], leads_to))
     if found:
         yield _sign(view, found)
 
@@ -73,6 +74,17 @@ def _targets(view: View, host: Host) -> list[Mapping]:
             found.append(mapping)
         before = mapping
     return found
+
+
+def _is_there(view: View, target: Mapping, address: int) -> bool:
+    """Say whether there is anything where an entry leads to.
+
+    Of terabytes that were reserved most is nothing, and texts between the addresses look like addresses there.
+    """
+    if not target.anonymous:
+        return True
+    pages = view.pages(target)
+    return bool(pages.swapped) or any(facts.clipped(pages.present, address, address + 1))
 
 
 def _is_lost(view: View, host: Host, mapping: Mapping) -> bool:

@@ -86,6 +86,15 @@ def test_tables_may_lead_to_the_program_though_it_is_in_memory(executable: bytes
     assert [target.path for target in tables._targets(view, _Host())] == expected
 
 
+def test_what_looks_like_an_address_of_memory_that_was_only_reserved_leads_nowhere() -> None:
+    reserved = mapping(0x5700_0000_0000, 1 << 45, "rwxp")
+    view = FakeView([(reserved, b"\xc3")])
+    assert tables._is_there(view, reserved, 0x5700_0000_0010)
+    assert not tables._is_there(view, reserved, int.from_bytes(b"abort_", "little"))
+    file = mapping(0x7F00_0000_0000, 1 << 20, "r-xp", b"/memfd:x", inode=9, deleted=True)
+    assert tables._is_there(view, file, 0x7F00_0000_0010)
+
+
 @pytest.mark.parametrize(
     ("content", "packaged", "expected"),
     [

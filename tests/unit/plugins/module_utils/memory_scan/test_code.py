@@ -12,7 +12,7 @@ import struct
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import shellcode
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import memory_code, shellcode
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, Mapping, Pages, Sign
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
@@ -70,6 +70,9 @@ class _Case:
         path = self._file.with_name(str(inode))
         path.write_bytes(data)
         self._files[inode] = path
+
+    def path(self, inode: int) -> os.PathLike[str]:
+        return self._files[inode]
 
     def signs(self, **changes: t.Any) -> list[Sign]:
         status = FileStatus(os.makedev(8, 1), _INODE, 0o755, 0, 4096, 0.0, 0.0, 1, "ext4")
@@ -197,6 +200,18 @@ def test_memory_files_are_searched_before_they_are_run(case: _Case) -> None:
     assert sign.subtype == "shellcode_reverse_shell"
     assert sign.memory[0].offset is not None
     assert sign.memory[0].offset >= 4096
+
+
+def test_memory_files_in_too_many_pieces_are_left_with_a_word(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_code, "_MOST_PARTS", 2)
+    case.add_file(9, _CODE.ljust(4096, b"\x90"))
+    with open(case.path(9), "r+b") as stream:
+        for place in (1 << 20, 1 << 21, 1 << 22):
+            stream.seek(place)
+            stream.write(_CODE)
+    case.add(BASE, b"", "r-xs", b"/memfd:x", size=1 << 23, inode=9, deleted=True)
+    case.signs()
+    assert case.skipped == ["a file of code in memory is in too many pieces, and only the first 2 were looked at"]
 
 
 def test_libraries_in_memory_files_are_left_to_another_check(case: _Case) -> None:
