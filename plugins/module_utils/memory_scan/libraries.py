@@ -9,9 +9,10 @@ import os
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import images
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import images, surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import UnknownError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Where everybody can put files, or where they don't outlive the next start.
@@ -65,7 +66,7 @@ def package_of_executable(host: Host, process: Process) -> str | None:
 
 def _package_at(host: Host, path: bytes, device: int, inode: int) -> str | None:
     owner = host.owner(path)
-    here = _status_at(path) if owner is not None else None
+    here = _status_at(host, path) if owner is not None else None
     return owner if here is not None and (here.st_dev, here.st_ino) == (device, inode) else None
 
 
@@ -78,17 +79,17 @@ def was_replaced(view: View, host: Host, mapping: Mapping) -> bool:
     path = _REPLACED.sub(b"", mapping.path)
     if view.process.container is not None or host.owner(path) is None:
         return False
-    here = _status_at(path)
+    here = _status_at(host, path)
     file = images.look_at(view, host, mapping)
     if here is None or file is None:
         return False
     return here.st_ctime >= began(view, host) - 1 and file.status.st_uid == 0 and not is_loose(file)
 
 
-def has_follower(view: View, mapping: Mapping) -> bool:
+def has_follower(view: View, host: Host, mapping: Mapping) -> bool:
     """Say whether another file has the name now that one had, as where a program brings its own upgrade."""
     path = _REPLACED.sub(b"", mapping.path)
-    here = _status_at(path) if view.process.container is None else None
+    here = _status_at(host, path) if view.process.container is None else None
     return here is not None and here.st_ino != mapping.inode
 
 
@@ -109,9 +110,9 @@ def is_foreign(view: View, file: File) -> bool:
     return file.status.st_uid not in (0, *process.users)
 
 
-def _status_at(path: bytes) -> os.stat_result | None:
-    """Return what is at a path that the kernel gave, in which no link is."""
+def _status_at(host: Host, path: bytes) -> os.stat_result | None:
+    """Return what is at a path that the kernel gave, in which no link is; None, too, where nobody may answer."""
     try:
-        return os.lstat(path)
-    except (OSError, ValueError):
+        return surroundings.of(host).status(path)
+    except (UnknownError, ValueError):
         return None

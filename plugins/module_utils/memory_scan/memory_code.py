@@ -9,7 +9,15 @@ import os
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import elf, engines, facts, images
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    elf,
+    engines,
+    facts,
+    formats,
+    images,
+    libraries,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
@@ -44,20 +52,25 @@ def regions(view: View, host: Host) -> list[Mapping]:
             continue
         if kind in (engines.MEMFD, engines.REMOVED):
             file = images.look_at(view, host, mapping)
-            if file is not None and file.image is not None:
+            if file is not None and (file.image is not None or _is_upgraded(view, host, mapping, file)):
                 continue
         found.append(mapping)
     return found
 
 
+def _is_upgraded(view: View, host: Host, mapping: Mapping, file: File) -> bool:
+    """Say whether a file is a program for a runtime that made room for its package's upgrade."""
+    return file.magic.startswith(formats.IMAGES) and libraries.was_replaced(view, host, mapping)
+
+
 def pieces(view: View, mapping: Mapping, overlap: int) -> t.Iterator[tuple[int, bytes]]:
     """Yield what is in memory of a region as (address, bytes), as facts.pieces does.
 
-    Of memory that has a descriptor, a page that was written by way of another mapping isn't told as present in this one
-    before it is run.
+    Of what has a descriptor, a page that was written by way of another mapping isn't told as present in this one before
+    it is run.
     """
     present = view.pages(mapping).present
-    if engines.kind_of(mapping) in (engines.MEMFD, engines.SHARED):
+    if engines.kind_of(mapping) != engines.ANONYMOUS:
         yield from _not_mapped(view, mapping, present, overlap)
     yield from facts.pieces(view, present, overlap)
 

@@ -98,7 +98,7 @@ def _is_lost(view: View, host: Host, mapping: Mapping) -> bool:
         return True
     if not mapping.deleted:
         return False
-    return not libraries.was_replaced(view, host, mapping) and not libraries.has_follower(view, mapping)
+    return not libraries.was_replaced(view, host, mapping) and not libraries.has_follower(view, host, mapping)
 
 
 def _images(

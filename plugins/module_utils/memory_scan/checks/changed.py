@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     changes,
     engines,
     facts,
+    formats,
     images,
     libraries,
     shellcode,
@@ -37,9 +38,6 @@ _SEARCHED_LIMIT = 4 << 20
 _AT_ONCE = 1.0
 # What data looks like by chance.
 _HARMLESS = ("position", "sled", "elf_finder")
-# What starts files that runtimes map executable although they are no ELF files: programs for Windows and .NET, archives
-# of HotSpot's classes, and the mark that perf(1) looks for of a runtime that writes down what it compiles.
-_FOREIGN = (b"MZ", b"\xa2\xba\x0b\xf0", b"\xa8\xba\x0b\xf0", b"DTiJ", b"JiTD")
 # Files are mapped in steps of it: there is more of them in memory than a segment has.
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -91,7 +89,7 @@ def _is_generated(mapping: Mapping, file: File) -> bool:
     """
     if file.image is not None:
         return False
-    return engines.kind_of(mapping) is not None or (mapping.writable and not file.magic.startswith(_FOREIGN))
+    return engines.kind_of(mapping) is not None or (mapping.writable and not file.magic.startswith(formats.FOREIGN))
 
 
 def _may_be_code(view: View, mapping: Mapping, loaded: t.Container[int]) -> bool:
@@ -116,7 +114,7 @@ def _subtype(view: View, host: Host, change: Change) -> str:
     mapping, file = change.mapping, change.file
     if not change.number:
         return "breakpoints_in_code"
-    if file.image is None and file.magic.startswith(_FOREIGN):
+    if file.image is None and file.magic.startswith(formats.FOREIGN):
         return "changed_foreign_code"
     if file.writable_code:
         return "self_modified_code"
@@ -317,12 +315,12 @@ def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | N
         # That it is writable, too, says more, and is told already.
         if mapping.writable:
             return None
-        hit = None if file.magic.startswith(_FOREIGN) else _shellcode(view, host, mapping)
+        hit = None if formats.is_of_runtime(view, host, file.magic) else _shellcode(view, host, mapping)
         if hit is not None:
             detail = "%s is no ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
             memory = facts.describe(view, mapping, signature=hit[0], offset=hit[1])
             return Sign("shellcode_in_data", detail, (memory,))
-        packaged, foreign = host.owner(mapping.path) is not None, file.magic.startswith(_FOREIGN)
+        packaged, foreign = host.owner(mapping.path) is not None, file.magic.startswith(formats.FOREIGN)
         if packaged and foreign:
             return None
         severity = "informational" if packaged or foreign else None

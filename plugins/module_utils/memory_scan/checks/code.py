@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
     engines,
     facts,
+    formats,
     images,
     libraries,
     memory_code,
@@ -35,8 +36,6 @@ MOST_UNEXPLAINED = 2 << 30
 _MOST_EFFORT = 5_000_000
 _DESCRIBED = 8
 _MOST_HITS = 64
-# Programs for other systems and images of interpreters, which their runtimes map writable and executable.
-_OWN_FORMATS = (b"MZ", b"\xa2\xba\x0b\xf0", b"\xa8\xba\x0b\xf0")
 
 
 class _Region(t.NamedTuple):
@@ -289,7 +288,7 @@ def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
 def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -> tuple[Hit, ...]:
     """Return the shellcode in what a process has written into a mapping, or in all of it where it is no program."""
     file = images.look_at(view, host, mapping)
-    if file is not None and file.magic.startswith(_OWN_FORMATS):
+    if file is not None and formats.is_of_runtime(view, host, file.magic):
         return ()
     pages = view.pages(mapping)
     is_program = file is None or file.image is not None
@@ -303,4 +302,4 @@ def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -
 
 def _has_own_format(view: View, host: Host, mapping: Mapping) -> bool:
     file = images.look_at(view, host, mapping)
-    return file is not None and file.magic.startswith(_OWN_FORMATS)
+    return file is not None and file.magic.startswith(formats.IMAGES)

@@ -134,7 +134,7 @@ def _of_deleted(view: View, host: Host, mapping: Mapping, file: File, runtime: b
     if libraries.is_temporary(mapping.path):
         return ("library_without_file", "informational") if runtime else ("library_removed", None)
     # In a container it is the container's packages that were upgraded, which nobody here knows of.
-    explained = view.process.container is not None or libraries.has_follower(view, mapping)
+    explained = view.process.container is not None or libraries.has_follower(view, host, mapping)
     return "library_without_file", "informational" if explained else None
 
 

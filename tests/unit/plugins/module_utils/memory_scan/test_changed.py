@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import model, tables
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed
 
+from tests.unit.plugins.module_utils.memory_scan import _assembled
 from tests.unit.plugins.module_utils.memory_scan._memory import FakeView, mapping, process
 
 _PROGRAM = pathlib.Path("/bin/sh")
@@ -84,6 +85,18 @@ def test_tables_may_lead_to_the_program_though_it_is_in_memory(executable: bytes
     code = mapping(0x400000, 4096, path=b"/memfd:program", inode=1, deleted=True)
     view = FakeView([(code, b"")], process(executable=executable))
     assert [target.path for target in tables._targets(view, _Host())] == expected
+
+
+def test_the_beginning_of_a_file_alone_is_no_reason_to_trust_what_is_in_it(tmp_path: pathlib.Path) -> None:
+    data = tmp_path / "data"
+    data.write_bytes((b"MZ" + bytes(254) + _assembled.assembled(_assembled.X86_64["reverse shell"][1])).ljust(4096))
+    code = mapping(0x400000, 4096, "r-xp", b"/usr/bin/program", inode=1)
+    one = mapping(0x700000, 4096, "r-xp", b"/home/ada/x.exe", inode=2)
+    wine = mapping(0x800000, 4096, "r-xp", b"/usr/lib/wine/ntdll.so", inode=3)
+    for more, expected in (([], "shellcode_in_data"), ([(wine, b"")], "data_mapped_as_code")):
+        view = FakeView([(code, b""), (one, b""), *more], files={1: _PROGRAM, 2: data})
+        found = {sign.subtype for sign in changed.check(view, _Host())}
+        assert found - {"code_outside_segments"} == {expected}
 
 
 def test_what_looks_like_an_address_of_memory_that_was_only_reserved_leads_nowhere() -> None:

@@ -202,6 +202,35 @@ def test_memory_files_are_searched_before_they_are_run(case: _Case) -> None:
     assert sign.memory[0].offset >= 4096
 
 
+def test_files_without_a_name_are_searched_before_they_are_run(case: _Case) -> None:
+    case.add_file(9, b"\0" * 256 + _shell())
+    case.add(BASE, b"", "r-xs", b"/home/ada/x", inode=9, deleted=True)
+    assert [sign.subtype for sign in case.signs()] == ["shellcode_reverse_shell"]
+
+
+@pytest.mark.parametrize(("replaced", "expected"), [(True, []), (False, ["anonymous_code"])])
+def test_a_runtimes_program_that_was_upgraded_is_no_memory(
+    case: _Case, monkeypatch: pytest.MonkeyPatch, replaced: bool, expected: list[str]
+) -> None:
+    monkeypatch.setattr(memory_code.libraries, "was_replaced", lambda *_: replaced)
+    case.add_file(9, b"MZ" + b"\x90" * 4000)
+    case.add(BASE, b"", "r-xp", b"/usr/lib/dotnet/x.dll", inode=9, deleted=True)
+    assert [sign.subtype for sign in case.signs()] == expected
+
+
+@pytest.mark.parametrize(
+    ("runtime", "expected"), [(b"/usr/lib/wine/ntdll.so", []), (b"/usr/lib/libx.so", ["shellcode_reverse_shell"])]
+)
+def test_code_in_a_program_for_windows_is_that_where_there_is_what_runs_it(
+    case: _Case, runtime: bytes, expected: list[str]
+) -> None:
+    case.add_file(9, (b"MZ" + b"\x90" * 254 + _shell()).ljust(4096, b"\0"))
+    case.add(BASE, b"MZ" + b"\x90" * 254 + _shell(), "rwxp", b"/home/ada/x.exe", inode=9)
+    case.add(BASE + (1 << 20), b"", "r-xp", runtime, inode=10)
+    found = {sign.subtype for sign in case.signs()} - {"writable_code_file"}
+    assert sorted(found) == expected
+
+
 def test_memory_files_in_too_many_pieces_are_left_with_a_word(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_code, "_MOST_PARTS", 2)
     case.add_file(9, _CODE.ljust(4096, b"\x90"))
