@@ -209,6 +209,7 @@ class Collector:
             files=() if empty else read.files(directory, unreadable),
             unreadable=unreadable,
             caught=here.caught,
+            code_start=numbers.image[0],
         )
 
 

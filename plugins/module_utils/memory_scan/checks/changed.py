@@ -26,7 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.changes import Change
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Bit of SIGTRAP, which a breakpoint raises.
@@ -238,11 +238,12 @@ def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
     if not view.maps or _everything_is_executable(view):
         return
     found: dict[tuple[str, str | None], dict[int, Sign]] = {}
-    has_code = False
+    of_executable: list[Mapping] = []
     for mapping in view.maps:
         if mapping.anonymous:
             continue
-        has_code = has_code or images.is_executable(view, mapping)
+        if images.is_executable(view, mapping):
+            of_executable.append(mapping)
         if not mapping.executable or mapping.path.startswith(images.MEMORY_FILE):
             continue
         file = images.look_at(view, host, mapping)
@@ -253,8 +254,21 @@ def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
             found.setdefault((sign.subtype, sign.severity), {}).setdefault(mapping.inode, sign)
     for several in found.values():
         yield _joined(list(several.values()))
-    if not has_code and view.process.executable is not None:
+    yield from _another_executable(view.process, of_executable)
+
+
+def _another_executable(process: Process, found: t.Sequence[Mapping]) -> t.Iterator[Sign]:
+    """Yield that a process runs something else than the executable that it has; found: what is mapped of that.
+
+    In a user namespace of their own, everybody can say which it is (PR_SET_MM_MAP of prctl(2)).
+    """
+    if process.executable is None:
+        return
+    if not found:
         yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+    elif process.code_start > 1 and not found[0].start <= process.code_start < found[-1].end:
+        detail = "its code began at %x, and its executable isn't mapped there" % process.code_start
+        yield Sign("executable_not_mapped", detail)
 
 
 def _joined(signs: t.Sequence[Sign]) -> Sign:

@@ -99,6 +99,19 @@ def test_the_beginning_of_a_file_alone_is_no_reason_to_trust_what_is_in_it(tmp_p
         assert found - {"code_outside_segments"} == {expected}
 
 
+@pytest.mark.parametrize(
+    ("code_start", "expected"),
+    [(0x400000, []), (0x401800, []), (0, []), (1, []), (0x500000, ["executable_not_mapped"])],
+)
+def test_a_process_that_says_that_it_runs_another_program(code_start: int, expected: list[str]) -> None:
+    header = mapping(0x400000, 4096, "r--p", b"/usr/bin/program", inode=1)
+    code = mapping(0x401000, 4096, "r--p", b"/usr/bin/program", inode=1, offset=4096)
+    library = mapping(0x500000, 4096, "r-xp", b"/usr/lib/x.so", inode=2)
+    one = process(code_start=code_start)
+    view = FakeView([(header, b""), (code, b""), (library, b"")], one, files={1: _PROGRAM})
+    assert [sign.subtype for sign in changed.check(view, _Host())] == expected
+
+
 def test_what_looks_like_an_address_of_memory_that_was_only_reserved_leads_nowhere() -> None:
     reserved = mapping(0x5700_0000_0000, 1 << 45, "rwxp")
     view = FakeView([(reserved, b"\xc3")])
