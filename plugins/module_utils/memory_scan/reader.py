@@ -11,6 +11,7 @@ file that a user's program serves may be gone the moment after it was there.
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import fcntl
 import os
@@ -50,6 +51,7 @@ _SCAN = struct.Struct("=12Q")
 _REGIONS = 4096
 _WANTED = pagemap.PAGE_IS_PRESENT | pagemap.PAGE_IS_SWAPPED
 _TOLD = _WANTED | pagemap.PAGE_IS_FILE | pagemap.PAGE_IS_PFNZERO
+_TRIES_TO_READ = 3
 
 
 class Budget:
@@ -332,7 +334,7 @@ class ProcessView(View):
             except OSError as error:
                 if error.errno == errno.ESRCH:
                     raise GoneError from error
-                self._note_unread(start + got, error)
+                self._note_unread(memory, start + got, error)
                 break
             if not piece:
                 raise GoneError
@@ -341,12 +343,17 @@ class ProcessView(View):
         self._budget.used += got
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _note_unread(self, place: int, error: OSError) -> None:
-        """Note that memory can't be read, unless it isn't there any more."""
+    def _note_unread(self, memory: int, place: int, error: OSError) -> None:
+        """Note that memory can't be read, unless it wasn't there just now: a process may unmap and map all the time."""
         start = place // PAGE_SIZE * PAGE_SIZE
         page = Mapping(start, start + PAGE_SIZE, True, False, False, False, 0, (0, 0), 0, b"", False)
-        if any(region.categories & pagemap.PAGE_IS_PRESENT for region in self._regions(page)):
-            self.skip("some of its memory can't be read: %s" % _safe_fs.reason(error))
+        for _try in range(_TRIES_TO_READ):
+            if not any(region.categories & pagemap.PAGE_IS_PRESENT for region in self._regions(page)):
+                return
+            with contextlib.suppress(OSError):
+                os.pread(memory, 1, place)
+                return
+        self.skip("some of its memory can't be read: %s" % _safe_fs.reason(error))
 
     # Files
 
