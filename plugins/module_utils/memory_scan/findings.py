@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _secrets
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, detection, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import CLASSES, Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
 
@@ -19,6 +20,9 @@ _MOST_SOCKETS = 30
 _MOST_PROCESSES = 10
 _MOST_ANCESTORS = 6
 _LONGEST_COMMAND = 2000
+# Characters of all findings together, and of one that tells of several processes: somebody may have long paths.
+_ROOM = 16 << 20
+_LARGE = 256 << 10
 
 
 class Seen(t.NamedTuple):
@@ -69,6 +73,24 @@ def of_host(signs: t.Iterable[tuple[str, Sign]], content: Content, scope: str) -
     return found
 
 
+def fitting(detections: t.Sequence[dict[str, t.Any]], most: int, room: int = _ROOM) -> list[dict[str, t.Any]]:
+    """Return what there is room for, in the order in which it came, so that many findings don't hide a grave one.
+
+    most: findings. room: characters. Of a large one with several processes the first is told, which is the gravest.
+    """
+    kept: dict[int, dict[str, t.Any]] = {}
+    for number in sorted(range(len(detections)), key=lambda one: -SEVERITIES.index(detections[one]["severity"]))[:most]:
+        one = detections[number]
+        size = len(json.dumps(one))
+        if size > _LARGE and len(one["evidences"]) > 1:
+            one = {**one, "evidences": one["evidences"][:1]}
+            size = len(json.dumps(one))
+        if size <= room:
+            room -= size
+            kept[number] = one
+    return [kept[number] for number in sorted(kept)]
+
+
 def subject(process: Process) -> str:
     """Return what the finding is about: the executable, and the container in which it is. Pids come and go."""
     what = printable(process.executable if process.executable is not None else process.name)
@@ -81,7 +103,8 @@ def _order(key: tuple[str, str]) -> tuple[int, str]:
 
 def _detection(kind: str, about: str, members: t.Sequence[Seen], content: Content, scope: str) -> dict[str, t.Any]:
     signs = [sign for one in members for sign in one.signs]
-    evidences = [_evidence(one, content) for one in members[:_MOST_PROCESSES]]
+    gravest = sorted(members, key=lambda one: -SEVERITIES.index(content.worst(one.signs)))
+    evidences = [_evidence(one, content) for one in gravest[:_MOST_PROCESSES]]
     return detection(
         CLASSES[kind],
         about,

@@ -124,11 +124,12 @@ def _scan(
                 entries[-1].fail("%s." % lost[place.DRIFT].reason)
             else:
                 detections.extend(_drift(inspection, host, settings, entries[-1], check_mode))
-    if len(detections) > settings.max_findings:
-        coverage.skip("result", "%d findings are left out of it" % (len(detections) - settings.max_findings))
+    kept = findings.fitting(detections, settings.max_findings)
+    if len(kept) < len(detections):
+        coverage.skip("result", "%d findings are left out of it" % (len(detections) - len(kept)))
     return {
         "changed": False,
-        "detections": detections[: settings.max_findings],
+        "detections": kept,
         "coverage": [entry.entry() for entry in entries],
         "memory_scan": {
             "processes": coverage.examined,

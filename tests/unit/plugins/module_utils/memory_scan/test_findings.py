@@ -87,6 +87,32 @@ def test_a_thousand_workers_are_one_detection_with_some_of_them(content: Content
     assert len(found["message"]) < 200
 
 
+def test_the_gravest_of_many_workers_is_among_those_that_are_told(content: Content) -> None:
+    workers = [seen(process("/bin/sh"), Sign("memfd_executable", "x", severity="low")) for _number in range(100)]
+    grave = seen(process("/bin/sh", pid=77), Sign("memfd_executable", "grave"))
+    (found,) = findings.of_processes([*workers, grave], content, "processes")
+    assert found["evidences"][0]["process"]["pid"] == 77
+
+
+def test_many_findings_leave_room_for_the_gravest(content: Content) -> None:
+    low = [seen(process("/tmp/%d" % number), Sign("temporary_executable", "x")) for number in range(20)]
+    found = findings.of_processes(low, content, "processes")
+    found += findings.of_host([("/etc/ld.so.preload", Sign("preload_file_hidden", "x"))], content, "host")
+    kept = findings.fitting(found, 5)
+    assert [one["severity"] for one in kept] == ["low"] * 4 + ["critical"]
+    assert findings.fitting(found, 50) == found
+    room = 2 * len(json.dumps(kept[-1]))
+    assert findings.fitting(found, 50, room)[-1]["severity"] == "critical"
+    assert len(json.dumps(findings.fitting(found, 50, room))) <= room + 10
+
+
+def test_a_large_finding_tells_of_one_process(content: Content) -> None:
+    data = {"files": ["/tmp/" + "x" * 4000] * 20}
+    workers = [seen(process("/tmp/worker"), Sign("memfd_executable", "x", data=data)) for _number in range(10)]
+    (found,) = findings.fitting(findings.of_processes(workers, content, "processes"), 10)
+    assert (found["count"], len(found["evidences"])) == (10, 1)
+
+
 @pytest.mark.parametrize("packed", ["", "x", "eJwDAAAAAAE=", "eJyrBQAAdgB2"])
 def test_content_that_is_none_is_refused(packed: str) -> None:
     with pytest.raises(UsageError, match="_content"):
