@@ -29,6 +29,16 @@ _PATTERNS = tuple(
         (r"(\bredis-cli\s(?:.{0,200}\s)?-a\s)\S+", 0),
         (r"(\bhtpasswd\s-\w{0,8}b\w{0,8}\s\S{1,200}\s\S{1,100}\s)\S+", 0),
         (r"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\"']?[\w.-]{1,64}:)[^\s\"']+(?=.{0,40}\bchpasswd)", 0),
+        (r"(\b(?:docker|podman|buildah|skopeo|nerdctl)\slogin\s(?:.{0,200}\s)?-p\s?)(?![\s-])\S+", 0),
+        (r"(\b(?:mongo\w{0,10}|rdesktop|xmrig)\s(?:.{0,200}\s)?-p\s?)(?![\s-])\S+", 0),
+        (r"(\b(?:sqlcmd|bcp|ipmitool|mosquitto_[ps]ub)\s(?:.{0,200}\s)?-P\s?)(?![\s-])\S+", 0),
+        (r"(\b(?:smbclient|smbget|rpcclient|net)\s(?:.{0,200}\s)?-U\s?[^\s%]{1,100}%)\S+", 0),
+        (r"(\bopenssl\s(?:.{0,200}\s)?-k\s)(?![\s-])\S+", 0),
+        (r"(\bvault\slogin\s)(?![\s-])\S+", 0),
+        (r"(\bnmcli\s(?:.{0,200}\s)?password\s)\S+", 0),
+        (r"(--(?:auth[=\s][^\s:]{1,100}:|tls-psk[=\s]))\S+", 0),
+        # keys that begin with whose they are
+        (r"(\b(?:gh[opsu]|github_pat|glpat|hvs|xox[abprs]|[sr]k_live|dckr_pat|npm|pypi)[-_.])[\w-]{16,}", 0),
         # hashes of crypt(5)
         (r"(\$(?:1|2[abxy]|5|6|7|y|gy|sha1)\$)[./A-Za-z0-9$=,*-]{8,}", 0),
     )
@@ -36,7 +46,8 @@ _PATTERNS = tuple(
 # What the patterns can't match without; most command lines have none of it.
 _ANY = re.compile(
     r"pass|pwd|secret|token|key|credential|://|authorization|bearer|useradd|usermod|adduser|ldap|mysql|mariadb|xfreerdp"
-    r"|plink|curl|wget|http|redis-cli|htpasswd|\$[\dgsy]",
+    r"|plink|curl|wget|http|redis-cli|htpasswd|\$[\dgsy]|login|mongo|rdesktop|xmrig|sqlcmd|bcp|ipmitool|mosquitto|smb|rpcclient"
+    r"|\bnet\s|openssl|--auth|--tls-psk|gh[opsu]_|_pat|glpat|hvs|xox|k_live|npm|pypi",
     re.IGNORECASE,
 )
 

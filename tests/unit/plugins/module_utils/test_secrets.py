@@ -31,6 +31,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils._secrets import MA
         "aws --secret-key hunter2",
         "usermod --password $6$hunter2hunter2 bob",
         "chpasswd -e $y$j9T$hunter2hunter2",
+        "docker login -u bob -p hunter2 registry.example",
+        "mongosh -u bob -p hunter2",
+        "xmrig -o pool.example:3333 -u wallet -p hunter2",
+        "ipmitool -H bmc1 -U bob -P hunter2 power status",
+        "smbclient -U bob%hunter2 //srv/x",
+        "openssl enc -aes-256-cbc -k hunter2 -in x",
+        "vault login hunter2",
+        "nmcli dev wifi connect home password hunter2",
+        "chisel client --auth bob:hunter2 h 80",
+        "app --tls-psk hunter2",
+        "git push https://ghp_hunter2hunter2hunter2@git.example/x.git",
     ],
 )
 def test_what_is_secret_is_masked_and_the_rest_stays(line: str) -> None:
@@ -54,6 +65,11 @@ def test_what_is_secret_is_masked_and_the_rest_stays(line: str) -> None:
         "passwd -d bob",
         "apt-get install --no-install-recommends sshpass",
         "echo $5 $6",
+        "docker run -p 80:80 nginx",
+        "ssh -p 2222 web1",
+        "net use -U bob",
+        "npm install",
+        "openssl x509 -in x -noout",
     ],
 )
 def test_what_is_no_secret_stays(line: str) -> None:
@@ -61,7 +77,20 @@ def test_what_is_no_secret_stays(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["password", "--password ", "a:b@", "://a:", "curl -u ", "echo a:b chpasswd ", "$6$", "useradd -p "]
+    "unit",
+    [
+        "password",
+        "--password ",
+        "a:b@",
+        "://a:",
+        "curl -u ",
+        "echo a:b chpasswd ",
+        "$6$",
+        "useradd -p ",
+        "docker login -p ",
+        "openssl -k ",
+        "ghp_",
+    ],
 )
 def test_no_line_takes_long(unit: str) -> None:
     start = time.process_time()
