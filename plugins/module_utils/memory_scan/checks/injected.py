@@ -30,6 +30,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 _SYSTEM = (b"/usr/", b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/", b"/bin/", b"/sbin/")
 # Where packages of other kinds keep what they preload, read-only: snap, flatpak, Nix, Guix.
 _BUNDLED = (b"/snap/", b"/app/", b"/var/lib/flatpak/", b"/nix/store/", b"/gnu/store/")
+# Where administrators install what no package of the host's has.
+_INSTALLED = (b"/opt/", b"/usr/local/", b"/srv/")
+_ORDINARY_USERS = 1000
+_NOBODY = 65534
 _PRELOADING = (b"LD_PRELOAD", b"LD_AUDIT")
 # The same as options of the loader, where that is what was started (ld.so(8)).
 _PRELOAD_OPTIONS = (b"--preload", b"--audit")
@@ -123,7 +127,21 @@ def _judged(
         return _of_temporary(view, host, mapping, file, runtime)
     if libraries.is_loose(file):
         return "library_of_others", "low"
-    return ("library_of_others", None) if libraries.is_foreign(view, file) else None
+    if libraries.is_foreign(view, file):
+        return "library_of_others", None
+    return ("library_unpackaged", None) if _is_unexpected(view, host, mapping, runtime) else None
+
+
+def _is_unexpected(view: View, host: Host, mapping: Mapping, runtime: bool) -> bool:
+    """Say whether a package's program, of the system's accounts, has a library that came from somewhere else.
+
+    What was preloaded may have wiped that from the environment.
+    """
+    process = view.process
+    if runtime or process.container is not None or _ORDINARY_USERS <= process.users[1] != _NOBODY:
+        return False
+    installed = mapping.path.startswith((*_INSTALLED, *_BUNDLED))
+    return not installed and libraries.package_of_executable(host, process) is not None
 
 
 def _of_deleted(view: View, host: Host, mapping: Mapping, file: File, runtime: bool) -> tuple[str, str | None] | None:

@@ -64,3 +64,30 @@ def test_a_library_that_the_loader_was_told_to_load(
     one = process("/usr/bin/cron", *arguments)
     view = _memory.FakeView([(mapped, b"")], one, files={7: library})
     assert [sign.subtype for sign in injected.check(view, FakeHost([one]))] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "user", "container", "expected"),
+    [
+        (b"/home/ada/one.so", 0, None, ["library_unpackaged"]),
+        (b"/home/ada/one.so", 33, None, ["library_unpackaged"]),
+        (b"/home/ada/one.so", 1000, None, []),
+        (b"/home/ada/one.so", 0, "a" * 64, []),
+        (b"/opt/vendor/one.so", 0, None, []),
+    ],
+)
+def test_a_library_that_came_with_nothing(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: bytes,
+    user: int,
+    container: str | None,
+    expected: list[str],
+) -> None:
+    library = tmp_path / "library"
+    library.write_bytes(pathlib.Path(sys.executable).read_bytes()[:4096])
+    monkeypatch.setattr(injected.libraries, "package_of_executable", lambda *_: "cron 1.0")
+    monkeypatch.setattr(injected.libraries, "is_foreign", lambda *_: False)
+    one = process("/usr/sbin/cron", user=user, container=container)
+    view = _memory.FakeView([(_memory.mapping(1 << 32, 4096, "r-xp", path, inode=7), b"")], one, files={7: library})
+    assert [sign.subtype for sign in injected.check(view, FakeHost([one]))] == expected
