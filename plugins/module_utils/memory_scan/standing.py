@@ -104,7 +104,11 @@ def is_temporary(process: Process, around: Surroundings) -> bool:
     path, status = process.executable or b"", process.status
     if places.is_temporary(path):
         return True
-    if status is None or status.file_system not in places.MEMORY_FILE_SYSTEMS or places.is_made(path):
+    if status is None or places.is_made(path):
+        return False
+    if status.file_system == "overlay" and process.container is None and status.device not in around.system_devices:
+        return around.writes_to_memory(path, process.pid if elsewhere(process, around) else None)
+    if status.file_system not in places.MEMORY_FILE_SYSTEMS:
         return False
     return status.device not in around.system_devices and not _is_on_own_root(process, status.device, around)
 

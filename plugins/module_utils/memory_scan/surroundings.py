@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import re
 import stat
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
@@ -18,6 +19,8 @@ _KEY = "surroundings"
 _MOST_MOUNTINFO = 1 << 22
 _MOST_LOCKS = 1 << 22
 _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
+# Where an overlay is mounted, and the directory for what is written to it; of another form than plain is none.
+_OVERLAY = re.compile(rb"\d+ \d+ \d+:\d+ \S+ (\S+) .* - overlay \S+ (?:\S*,)?upperdir=(/[^, \\]*)")
 _DPKG = b"/var/lib/dpkg"
 # Where other package managers note what they have installed.
 _DATABASES = (
@@ -210,6 +213,20 @@ class Surroundings:
             path = posixpath.dirname(path) or b"/"
         return path
 
+    def writes_to_memory(self, path: bytes, pid: int | None = None) -> bool:
+        """Say whether the overlay that a path is on, seen as a process does, has what is written to it in memory."""
+        try:
+            point = self.mount_point(path, pid)
+            uppers = [
+                found.group(2)
+                for found in map(_OVERLAY.match, _mountinfo(pid).split(b"\n"))
+                if found is not None and found.group(1) == point
+            ]
+            upper = uppers[-1] if uppers else b""
+            return self._mounts_of(pid).get(self.mount_point(upper, pid)) in places.MEMORY_FILE_SYSTEMS
+        except UnknownError:
+            return False
+
     def _refuse_foreign(self, path: bytes, pid: int | None) -> None:
         kind = self._mounts_of(pid).get(self.mount_point(path, pid), "")
         # Whoever mounts a FUSE file system says what it calls itself.
@@ -219,16 +236,19 @@ class Surroundings:
     def _mounts_of(self, pid: int | None) -> dict[bytes, str]:
         key = pid or 0
         if key not in self._mounts:
-            try:
-                directory = os.open(b"/proc/%d" % pid if pid else b"/proc/self", procfs.DIRECTORY)
-                try:
-                    text, _complete = procfs.whole(b"mountinfo", directory, _MOST_MOUNTINFO)
-                finally:
-                    os.close(directory)
-            except OSError as error:
-                raise UnknownError(_safe_fs.reason(error)) from error
-            self._mounts[key] = _safe_fs.parse_mounts(text)
+            self._mounts[key] = _safe_fs.parse_mounts(_mountinfo(pid))
         return self._mounts[key]
+
+
+def _mountinfo(pid: int | None) -> bytes:
+    try:
+        directory = os.open(b"/proc/%d" % pid if pid else b"/proc/self", procfs.DIRECTORY)
+        try:
+            return procfs.whole(b"mountinfo", directory, _MOST_MOUNTINFO)[0]
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise UnknownError(_safe_fs.reason(error)) from error
 
 
 def of(host: Host) -> Surroundings:

@@ -12,7 +12,13 @@ import struct
 import time
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import bpf, places, programs, surroundings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+    bpf,
+    places,
+    programs,
+    standing,
+    surroundings,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise, privilege
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.programs import COMMAND, INPUT, SCRIPT
 
@@ -162,6 +168,32 @@ def test_what_a_process_says_of_itself_is_not_followed_to_where_nobody_answers(t
     for path in (b"/usr/.." + os.fsencode(tmp_path / "sh"), b"/usr/../net/host/sh", b"/usr/bin/\0", b"/usr/bin/env/x"):
         assert not around.same_file(path, here.st_dev, here.st_ino)
         assert around.program(path) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("rw,lowerdir=/usr,upperdir=/mem/up,workdir=/mem/w", True),
+        ("rw,lowerdir=/usr,upperdir=/disk/up,workdir=/disk/w", False),
+        ("ro,lowerdir=/usr:/opt", False),
+        ("rw,lowerdir=/usr,upperdir=relative", False),
+        ("rw,lowerdir=/upperdir=/mem/x", False),
+    ],
+)
+def test_what_is_written_to_an_overlay_may_be_in_memory(
+    monkeypatch: pytest.MonkeyPatch, options: str, expected: bool
+) -> None:
+    lines = [
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw",
+        "2 1 0:50 / /mem rw - tmpfs none rw",
+        f"3 1 0:51 / /home/ada/x rw,relatime - overlay overlay {options}",
+        "cut",
+    ]
+    monkeypatch.setattr(surroundings, "_mountinfo", lambda _pid: "\n".join(lines).encode())
+    around = surroundings.Surroundings()
+    assert around.writes_to_memory(b"/home/ada/x/program") is expected
+    one = process("/home/ada/x/program", file_system="overlay", device=51, namespaces={})
+    assert standing.is_temporary(one, around) is expected
 
 
 def test_links_are_followed_as_far_as_the_kernel_does(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
