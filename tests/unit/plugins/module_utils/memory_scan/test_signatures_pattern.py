@@ -62,7 +62,7 @@ def places(pattern: t.Any, data: bytes, size: int) -> int | None:
 @settings(max_examples=400)
 @given(
     before=st.lists(_TOKENS, max_size=4),
-    after=st.lists(_TOKENS, max_size=4),
+    after=st.lists(_TOKENS, max_size=3),
     data=st.lists(st.sampled_from([b"\0", b"\x41", b"\x4f", b"\x01", b"\xff", _FIXED]), max_size=12).map(b"".join),
     size=st.integers(1, 40),
 )
