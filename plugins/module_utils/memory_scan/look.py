@@ -187,6 +187,7 @@ def _inspected(
         if deadline.passed():
             coverage.skip("processes", "%d were not looked at: %s" % (len(waiting) - number, deadline.reason))
             return inspection
+        budget.begin(len(waiting) - number - 1)
         if not inspection.take(process):
             changed_meanwhile.append(process.pid)
     # Who runs another program by now is looked at once more, as that one.

@@ -54,6 +54,10 @@ _TOLD = _WANTED | pagemap.PAGE_IS_FILE | pagemap.PAGE_IS_PFNZERO
 _TRIES_TO_READ = 3
 
 
+# What is kept for each process that comes later: what most have that has to be read is less.
+_SOME = 8 << 20
+
+
 class Budget:
     """What a scan may read of memory. used: bytes that were read so far."""
 
@@ -61,10 +65,20 @@ class Budget:
         self.most = most
         self.used = 0
         self.entries = most_entries
+        self._end = most
 
     @property
     def left(self) -> int:
-        return max(0, self.most - self.used)
+        return max(0, self._end - self.used)
+
+    def begin(self, others: int) -> None:
+        """Begin with another process. What it leaves is enough to look at the ``others`` that come after it, too.
+
+        Who has much memory that makes a scan look at it must not keep the scan from the rest.
+        """
+        left = max(0, self.most - self.used)
+        kept = min(others * _SOME, self.most // 4)
+        self._end = self.used + max(left - kept, min(left, _SOME))
 
 
 class ProcessView(View):

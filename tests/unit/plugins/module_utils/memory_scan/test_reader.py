@@ -222,6 +222,23 @@ def test_a_budget_that_is_used_up() -> None:
         assert skipped == ["the read budget of 0 MB was used up"]
 
 
+def test_a_budget_is_shared_with_those_that_come_later() -> None:
+    budget = Budget(4 << 30)
+    left = []
+    for others in range(99, -1, -1):
+        budget.begin(others)
+        left.append(budget.left)
+        budget.used += budget.left
+    assert left[0] == (4 << 30) - 99 * (8 << 20)
+    assert min(left) == 8 << 20
+    assert budget.used == budget.most
+    budget.begin(5)
+    assert budget.left == 0
+    alone = Budget(1 << 20)
+    alone.begin(0)
+    assert alone.left == 1 << 20
+
+
 def test_a_budget_of_addresses_that_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_can_scan", lambda _descriptor: False)
     with python(WAITING) as started:
