@@ -41,6 +41,11 @@ class Files:
         same = found is not None and all(found.get(name) == value for name, value in owned.digests.items())
         return "%s %s" % (owned.package, owned.version) if same else None
 
+    def has_digests(self, path: bytes) -> bool:
+        """Say whether the package that owns a path records what is in it."""
+        owned = self._databases().owner(path) if path.startswith(b"/") else None
+        return owned is not None and bool(owned.digests)
+
     def digests(self, descriptor: int) -> dict[str, str] | None:
         """Return the digests of an open file by algorithm; None for one that is too large or no regular file.
 

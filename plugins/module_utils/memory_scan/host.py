@@ -83,6 +83,9 @@ class LinuxHost(Host):
     def owner(self, path: bytes) -> str | None:
         return self.files.owner(path)
 
+    def has_digests(self, path: bytes) -> bool:
+        return self.files.has_digests(path)
+
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         return self.files.as_packaged(path, descriptor)
 

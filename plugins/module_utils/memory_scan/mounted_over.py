@@ -42,7 +42,8 @@ def sign(view: View, host: Host, around: Surroundings) -> Sign | None:
         printable(path[:300]),
         printable(point[:300]),
     )
-    return Sign("covered_executable", detail)
+    unknown = host.owner(path) is not None and not host.has_digests(path)
+    return Sign("covered_executable", detail, severity="low" if unknown else None)
 
 
 def _has_our_root(pid: int, around: Surroundings) -> bool:

@@ -76,6 +76,9 @@ class Host(t.Protocol):
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         """Return the package that ships just this content under this path; None where none is known to."""
 
+    def has_digests(self, path: bytes) -> bool:
+        """Say whether the package that owns a path records what is in it: without that nothing is as packaged."""
+
     def seconds_left(self) -> float:
         """Return how much of the time budget is left."""
 

@@ -84,6 +84,12 @@ def _covered(view: View, host: Host, around: Surroundings) -> Sign | None:
             return None
     finally:
         os.close(descriptor)
+    if not host.has_digests(path):
+        detail = "it runs what is mounted over %s, and %s doesn't tell what should be there" % (
+            _shown(path),
+            printable(owner or ""),
+        )
+        return Sign("covered_executable", detail, severity="low")
     detail = "it runs what is mounted over %s, which is not as %s ships it" % (_shown(path), printable(owner or ""))
     return Sign("covered_executable", detail)
 

@@ -186,6 +186,7 @@ class FakeHost:
         self.around = around or FakeSurroundings()
         self.unpackaged, self.packaged = unpackaged, packaged
         self.asked: list[bytes] = []
+        self.digests = True
         self._sockets = sockets or {}
         self._remembered: dict[t.Hashable, t.Any] = {"surroundings": self.around}
 
@@ -200,6 +201,9 @@ class FakeHost:
 
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         return None
+
+    def has_digests(self, path: bytes) -> bool:
+        return self.digests
 
     def seconds_left(self) -> float:
         return 100.0

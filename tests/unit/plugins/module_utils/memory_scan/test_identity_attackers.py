@@ -332,6 +332,15 @@ def test_a_program_that_is_mounted_over_a_packaged_one(one: Process, covered: li
     assert [sign.subtype for sign in signs(one, host, executable="/bin/sh")] == expected
 
 
+def test_what_a_package_does_not_tell_is_no_accusation() -> None:
+    one, other = process("/usr/sbin/cron"), process("/usr/sbin/cron", mounts=MOUNTS + 1)
+    around = FakeSurroundings(there={b"/": file(2)}, covered=[b"/usr/sbin/cron"])
+    host = FakeHost([one, other], around)
+    host.digests = False
+    for each in (one, other):
+        assert [sign.severity for sign in signs(each, host, executable="/bin/sh")] == ["low"]
+
+
 @pytest.mark.parametrize(
     ("there", "covered", "expected"),
     [
