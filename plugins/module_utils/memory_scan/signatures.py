@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.signatures_atoms import AtomFinder, cost
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.signatures_atoms import WORD, AtomFinder, cost
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.signatures_pattern import (
     Form,
     Pattern,
@@ -185,10 +185,11 @@ class _Search:
     def scan(self, source: Source) -> list[Match]:
         if not self.signatures:
             return []
-        # An atom must not be cut in two; what is around it is of no interest yet.
-        longest = self._anchors.longest_atom
+        # An atom must not be cut in two; what is around it is of no interest yet. In whole words, so that what follows
+        # is still aligned: with a byte more or less twice as much has to be looked up.
+        overlap = -(-(self._anchors.longest_atom - 1) // WORD) * WORD
         found: set[int] = set()
-        for _start, data in _joined(source(), longest - 1):
+        for _start, data in _joined(source(), overlap):
             found.update(atom.signature for atom in self._anchors.present(data))
         if not found:
             return []
