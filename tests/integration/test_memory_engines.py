@@ -13,10 +13,11 @@ import typing as t
 
 import psycopg
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import engines, memory_code, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import engines, memory_code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content
 

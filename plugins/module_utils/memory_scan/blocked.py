@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
 
 _TOGETHER, _MOST_THREADS = 32, 1024
 _SECONDS_EACH = 1.5

@@ -18,9 +18,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import findings, processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import findings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Range
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 CAPABILITY = "memory_scan"

@@ -10,8 +10,8 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 
 
 class Choice(t.NamedTuple):

@@ -16,9 +16,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findin
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import Progress, nothing
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Check, GoneError
 
 # Checks that look further at processes of which others have seen something.

@@ -16,13 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
-    drift,
-    findings,
-    options,
-    processes,
-    watched,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift, findings, options, watched
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import progress as place
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import (
     changed,
@@ -46,9 +40,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.option
     PROCESSES,
     Settings,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import SCAN, Lost, Progress
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import HostCheck
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.watched import LostError, Patience
 

@@ -13,7 +13,7 @@ import pathlib
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.signatures import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
     MOST_SIGNATURES,
     SignatureError,
     compile_signature,

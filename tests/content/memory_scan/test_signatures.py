@@ -11,7 +11,7 @@ import shutil
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.signatures import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
     KINDS,
     PLACES,
     Matcher,

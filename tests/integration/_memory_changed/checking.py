@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed, injected
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.files import Files
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 

@@ -12,20 +12,20 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import tracers
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     changes,
     engines,
-    facts,
     formats,
     images,
     libraries,
-    shellcode,
     tables,
-    tracers,
     vdso,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.changes import Change
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.changes import Change
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 

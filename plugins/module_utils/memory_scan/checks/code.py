@@ -12,20 +12,20 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.shellcode import Hit
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     engines,
-    facts,
     formats,
     images,
     libraries,
     memory_code,
-    shellcode,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.effort import Effort
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.engines import Engine
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.memory_code import Layout
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.engines import Engine
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.memory_code import Layout
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Of engines that have made more than this, the rest is not searched: 1 s for each 100 MB.

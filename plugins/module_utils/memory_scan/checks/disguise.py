@@ -15,14 +15,14 @@ import unicodedata
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _secrets
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
     places,
     programs,
     standing,
     surroundings,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # TASK_COMM_LEN of linux/sched.h, without the null character at its end.

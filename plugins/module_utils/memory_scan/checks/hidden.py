@@ -21,7 +21,8 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
     listing,
     processes,
     procfs,
@@ -29,8 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     status,
     uncovered,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.owners import Owners
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.owners import Owners
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 # Seconds of processor time for trying numbers, and for searching owners.

@@ -11,19 +11,21 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
-    facts,
-    images,
-    libraries,
-    preload_file,
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
     programs,
     standing,
     surroundings,
     tracers,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import UnknownError
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    images,
+    libraries,
+    preload_file,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import UnknownError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # What only root can put files into, so that nothing there is anybody else's.

@@ -13,18 +13,23 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
-    engines,
-    mining,
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
     programs,
-    searching,
     standing,
     surroundings,
-    yara,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools import mining, searching, yara
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.searching import (
+    File,
+    OutOfTimeError,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
+    KINDS,
+    Match,
+    Matcher,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import engines
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.searching import File, OutOfTimeError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.signatures import KINDS, Match, Matcher
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 _KEY = "known"

@@ -15,8 +15,7 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
-    details,
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
     mounted_over,
     piped,
     places,
@@ -24,9 +23,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
     standing,
     surroundings,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.standing import Standing
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.standing import Standing
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import Surroundings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Runtimes of containers run a copy of themselves in memory, so that a container can't overwrite them (CVE-2019-5736).

@@ -14,16 +14,16 @@ import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
     bpf,
     places,
     programs,
     standing,
     surroundings,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Numbers and names of capabilities(7) with which one can become root or read everything; then what listens and sends.

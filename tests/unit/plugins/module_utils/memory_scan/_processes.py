@@ -10,8 +10,8 @@ import stat
 import typing as t
 import zlib
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import places, surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise, origin, privilege
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places, surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
     Capabilities,
     FileStatus,

@@ -11,8 +11,8 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 
 _READY = "import sys; print('ready', flush=True); "
 

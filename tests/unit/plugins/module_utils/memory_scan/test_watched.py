@@ -19,7 +19,8 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import processes, watched
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import watched
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import HOST, Lost, Progress
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.watched import LostError, Patience
 

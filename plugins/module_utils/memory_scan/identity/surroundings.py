@@ -1,0 +1,292 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the checks of a process's identity ask the host's file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import re
+import stat
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
+
+_KEY = "surroundings"
+_MOST_MOUNTINFO = 1 << 22
+_MOST_LOCKS = 1 << 22
+_MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
+# Where an overlay is mounted, and the directory for what is written to it; of another form than plain is none.
+_OVERLAY = re.compile(rb"\d+ \d+ \d+:\d+ \S+ (\S+) .* - overlay \S+ (?:\S*,)?upperdir=(/[^, \\]*)")
+_DPKG = b"/var/lib/dpkg"
+# Where other package managers note what they have installed.
+_DATABASES = (
+    b"/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    b"/var/lib/rpm/rpmdb.sqlite",
+    b"/var/lib/rpm/Packages",
+    b"/var/lib/rpm/Packages.db",
+    b"/usr/lib/sysimage/rpm/Packages.db",
+    b"/lib/apk/db/installed",
+    b"/usr/lib/apk/db/installed",
+    b"/var/lib/pacman/local",
+)
+# Programs that become root and then run another one in their own place, so that nothing in between is left of them.
+_DOAS = (b"/usr/bin/doas", b"/usr/local/bin/doas", b"/run/wrappers/bin/doas")
+_WAYS = (
+    *_DOAS,
+    b"/usr/bin/pkexec",
+    b"/usr/bin/sudo",
+    b"/usr/bin/sudo-rs",
+    b"/usr/lib/dbus-1.0/dbus-daemon-launch-helper",
+    b"/usr/libexec/dbus-1/dbus-daemon-launch-helper",
+    b"/usr/libexec/dbus-daemon-launch-helper",
+    b"/usr/lib/xorg/Xorg.wrap",
+    b"/usr/libexec/Xorg.wrap",
+    b"/run/wrappers/bin/sudo",
+    b"/run/wrappers/bin/pkexec",
+)
+
+
+class UnknownError(Exception):
+    """What is at a path can't be asked: who keeps it may never answer. The text says why."""
+
+
+class Surroundings:
+    """Of the process that looks: whatever is in another mount namespace has to be asked for by pid."""
+
+    def __init__(self) -> None:
+        self.mount_namespace = _namespace("mnt")
+        self.user_namespace = _namespace("user")
+        # Whether all processes that there are can be seen. PROC_PID_INIT_INO of linux/proc_ns.h.
+        self.sees_all_processes = _namespace("pid") == 0xEFFFFFFC
+        # Where the system itself is in memory (live systems, hosts without a disk), that says nothing of a program.
+        self.system_devices = frozenset(
+            found.st_dev for found in map(_followed, (b"/", b"/usr", b"/usr/bin")) if found is not None
+        )
+        self._mounts: dict[int, dict[bytes, str]] = {}
+        self._set_user: dict[tuple[bytes, ...], bool] = {}
+
+    def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
+        """Return what is at a path, links not followed; None where nothing is.
+
+        pid: see it as that process does. Raises UnknownError where it is on a file system of another machine or of a
+        user's program, or the process's directory can't be looked into.
+        """
+        self._refuse_foreign(path, pid)
+        try:
+            current = os.open(b"/" if pid is None else b"/proc/%d/root" % pid, procfs.DIRECTORY)
+        except OSError as error:
+            raise UnknownError(_safe_fs.reason(error)) from error
+        names = [name for name in path.split(b"/") if name]
+        try:
+            for name in names[:-1]:
+                following = os.open(name, procfs.DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+                os.close(current)
+                current = following
+            return os.stat(names[-1], dir_fd=current, follow_symlinks=False) if names else os.fstat(current)
+        except OSError as error:
+            if error.errno in _safe_fs.GONE:
+                return None
+            raise UnknownError(_safe_fs.reason(error)) from error
+        finally:
+            os.close(current)
+
+    def same_file(self, path: bytes, device: int, inode: int) -> bool:
+        """Say whether a path of the host, where only root puts programs, leads to a file, links followed."""
+        resolved = self._resolved(path) if places.is_system(path) else None
+        found = _followed(resolved) if resolved is not None else None
+        return found is not None and (found.st_dev, found.st_ino) == (device, inode)
+
+    def program(self, path: bytes) -> bytes | None:
+        """Return what a path of the host, where only package managers put programs, leads to; None for scripts."""
+        if not places.is_packaged(path):
+            return None
+        resolved = self._resolved(path)
+        if resolved is None:
+            return None
+        try:
+            descriptor = os.open(resolved, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        try:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return resolved if regular and os.pread(descriptor, 4, 0) == b"\x7fELF" else None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _resolved(self, path: bytes) -> bytes | None:
+        """Return where a path of the host leads, links followed; None where that is nowhere, or isn't asked.
+
+        A process says of itself what it likes: what it names may lead to a file system that never answers, or that
+        would be mounted only because somebody asked (autofs).
+        """
+        names, at, links = path.split(b"/"), b"/", 0
+        names.reverse()
+        try:
+            while names:
+                name = names.pop()
+                if name in (b"", b"."):
+                    continue
+                if name == b"..":
+                    at = posixpath.dirname(at)
+                    continue
+                following = posixpath.join(at, name)
+                self._refuse_foreign(following, None)
+                target = _link(following)
+                if target is None:
+                    at = following
+                    continue
+                links += 1
+                if links > _MOST_LINKS:
+                    return None
+                names.extend(reversed(target.split(b"/")))
+                at = b"/" if target.startswith(b"/") else at
+        except (UnknownError, OSError, ValueError):
+            return None
+        return at
+
+    def installed_since(self, owner: str, when: float) -> bool:
+        """Say whether a package was installed, or another version of it, after a time.
+
+        owner: its name and version. dpkg writes a file for each package when it has unpacked it; of others only the
+        time is known when anything was installed.
+        """
+        name = os.fsencode(owner.partition(" ")[0])
+        listed = _DPKG + b"/info/"
+        try:
+            lists = [each for each in os.listdir(listed) if each == name + b".list" or _is_list_of(each, name)]
+        except OSError:
+            lists = []
+        if lists:
+            return any(_changed(listed + each) >= when for each in lists)
+        return any(_changed(path) >= when for path in _DATABASES)
+
+    def is_dpkg_at_work(self) -> bool:
+        """Say whether somebody holds dpkg's lock (proc_locks(5)); only root can."""
+        lock = _followed(_DPKG + b"/lock")
+        try:
+            with open("/proc/locks", "rb") as stream:
+                return lock is not None and b":%d " % lock.st_ino in stream.read(_MOST_LOCKS)
+        except OSError:
+            return False
+
+    def packages_changed_since(self, when: float) -> bool:
+        """Say whether any package was installed, removed or upgraded after a time."""
+        return any(_changed(path) >= when for path in (_DPKG + b"/status", *_DATABASES))
+
+    def ways_to_root(self) -> bool:
+        """Say whether there is a program by which users become root without a trace in the tree of processes."""
+        return self._any_set_user(_WAYS)
+
+    def has_doas(self) -> bool:
+        """Say whether there is doas(1), which never leaves such a trace."""
+        return self._any_set_user(_DOAS)
+
+    def _any_set_user(self, paths: tuple[bytes, ...]) -> bool:
+        if paths not in self._set_user:
+            found = [_followed(path) for path in paths]
+            self._set_user[paths] = any(
+                one is not None and one.st_uid == 0 and bool(one.st_mode & stat.S_ISUID) for one in found
+            )
+        return self._set_user[paths]
+
+    def is_covered(self, path: bytes) -> bool:
+        """Say whether something is mounted over a path, or over a directory above it but the system's own."""
+        try:
+            mounts = self._mounts_of(None)
+        except UnknownError:
+            return False
+        point = path
+        while point not in mounts and point != b"/":
+            point = posixpath.dirname(point) or b"/"
+        return point not in (b"/", b"/usr")
+
+    def mount_point(self, path: bytes, pid: int | None = None) -> bytes:
+        """Return where the file system is mounted that a path is on, seen as a process does. Raises UnknownError."""
+        mounts = self._mounts_of(pid)
+        while path not in mounts and path != b"/":
+            path = posixpath.dirname(path) or b"/"
+        return path
+
+    def writes_to_memory(self, path: bytes, pid: int | None = None) -> bool:
+        """Say whether the overlay that a path is on, seen as a process does, has what is written to it in memory."""
+        try:
+            point = self.mount_point(path, pid)
+            uppers = [
+                found.group(2)
+                for found in map(_OVERLAY.match, _mountinfo(pid).split(b"\n"))
+                if found is not None and found.group(1) == point
+            ]
+            upper = uppers[-1] if uppers else b""
+            return self._mounts_of(pid).get(self.mount_point(upper, pid)) in places.MEMORY_FILE_SYSTEMS
+        except UnknownError:
+            return False
+
+    def _refuse_foreign(self, path: bytes, pid: int | None) -> None:
+        kind = self._mounts_of(pid).get(self.mount_point(path, pid), "")
+        # Whoever mounts a FUSE file system says what it calls itself.
+        if not kind or _safe_fs.is_foreign(kind) or kind.startswith("fuse"):
+            raise UnknownError("what is there now is on a file system that isn't asked (%s)" % (kind or "unknown"))
+
+    def _mounts_of(self, pid: int | None) -> dict[bytes, str]:
+        key = pid or 0
+        if key not in self._mounts:
+            self._mounts[key] = _safe_fs.parse_mounts(_mountinfo(pid))
+        return self._mounts[key]
+
+
+def _mountinfo(pid: int | None) -> bytes:
+    try:
+        directory = os.open(b"/proc/%d" % pid if pid else b"/proc/self", procfs.DIRECTORY)
+        try:
+            return procfs.whole(b"mountinfo", directory, _MOST_MOUNTINFO)[0]
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise UnknownError(_safe_fs.reason(error)) from error
+
+
+def of(host: Host) -> Surroundings:
+    """Return them, which are the same for a whole scan."""
+    found: Surroundings = host.remember(_KEY, Surroundings)
+    return found
+
+
+def _namespace(kind: str) -> int:
+    try:
+        return os.stat("/proc/self/ns/%s" % kind).st_ino
+    except OSError:
+        return 0
+
+
+def _followed(path: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _link(path: bytes) -> bytes | None:
+    """Return where a link leads; None for what is none. OSError where nothing is."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return None
+        raise
+
+
+def _changed(path: bytes) -> float:
+    """Return when a file's status was changed: unlike its other times, nobody can set this one."""
+    found = _followed(path)
+    return found.st_ctime if found is not None else float("-inf")
+
+
+def _is_list_of(name: bytes, package: bytes) -> bool:
+    return name.endswith(b".list") and name.startswith(package + b":")

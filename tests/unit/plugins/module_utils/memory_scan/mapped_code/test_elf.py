@@ -1,0 +1,103 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ELF files that are whole, cut, and made to do harm."""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+import sys
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, tables
+
+_PYTHON = pathlib.Path(sys.executable).resolve().read_bytes()
+
+
+def _read(data: bytes) -> elf.Read:
+    return lambda place, length: data[place : place + length] if 0 <= place < len(data) else b""
+
+
+def _everything(data: bytes) -> None:
+    """Ask for all there is."""
+    read = _read(data)
+    image = elf.read_image(read)
+    if image is None:
+        return
+    dynamic = elf.read_dynamic(image, read)
+    assert dynamic.has_text_relocations in (True, False)
+    for relocation in [*elf.relocations(image, dynamic, read), *elf.jump_slots(image, dynamic, read)][:100]:
+        elf.is_global(image, relocation)
+        image.offset_of(relocation.address)
+    elf.build_id(image, read)
+    elf.function_at(image, dynamic, read, image.header.entry)
+    image.segment_at(0, 4096)
+    assert all(size > 0 or address >= 0 for address, size in tables.filled(image, read))
+
+
+def _header(bits: int, order: str, phdr_size: int | None = None, ident: bytes = b"\0\0") -> bytes:
+    size = {32: 32, 64: 56}[bits] if phdr_size is None else phdr_size
+    layout = order + {32: "HHIIIIIHHHHHH", 64: "HHIQQQIHHHHHH"}[bits]
+    values = (3, 62, 1, 0x1234, 64, 0, 0, 64, size, 7, 0, 0, 0)
+    return (b"\x7fELF" + ident).ljust(16, b"\0") + struct.pack(layout, *values)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_header_is_read_as_the_kernel_does_whatever_it_says_of_itself(bits: int, order: str) -> None:
+    header = elf.parse_header(_header(bits, order, ident=b"\x77\x77"))
+    assert header == elf.Header(bits, order, 3, 62, 0x1234, 64, 7)
+
+
+def test_a_header_without_program_headers_is_what_it_says_it_is() -> None:
+    assert elf.parse_header(_header(64, "<", 0, b"\x02\x01")) == elf.Header(64, "<", 3, 62, 0x1234, 64, 0)
+    assert elf.parse_header(_header(64, "<", 0, b"\x07\x01")) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"MZ" * 40, _header(64, "<")[:51]])
+def test_what_is_no_header_is_none(data: bytes) -> None:
+    assert elf.parse_header(data) is None
+
+
+def test_a_real_program_is_read() -> None:
+    read = _read(_PYTHON)
+    image = elf.read_image(read)
+    assert image is not None
+    assert any(segment.flags & elf.PF_X for segment in image.loaded)
+    assert image.offset_of(image.header.entry) is not None
+    assert elf.read_dynamic(image, read).values
+    assert list(elf.jump_slots(image, elf.read_dynamic(image, read), read)) or image.first(elf.PT_GNU_RELRO)
+
+
+@hypothesis.given(st.data())
+def test_lies_in_a_real_program_raise_nothing(data: st.DataObject) -> None:
+    """Change bytes where headers and tables are, and cut what is left."""
+    lying = bytearray(_PYTHON[: 1 << 16])
+    for _number in range(data.draw(st.integers(1, 20))):
+        place = data.draw(st.one_of(st.integers(0, 1023), st.integers(0, len(lying) - 9)))
+        lying[place : place + 8] = data.draw(
+            st.sampled_from([b"\xff" * 8, b"\0" * 8, b"\xff" * 7 + b"\x7f", b"\1" * 8])
+        )
+    _everything(bytes(lying[: data.draw(st.integers(0, len(lying)))]))
+
+
+@hypothesis.given(st.sampled_from([32, 64]), st.sampled_from(["<", ">"]), st.binary(max_size=4096))
+def test_what_follows_a_header_can_be_anything(bits: int, order: str, rest: bytes) -> None:
+    _everything(_header(bits, order) + rest)
+
+
+def test_tables_that_are_all_there_is_are_cut_at_a_bound() -> None:
+    """A dynamic section that is its own symbols, relocations and names."""
+    tags = {5: 0x200, 6: 0x100, 7: 0x100, 8: 1 << 62, 2: 1 << 62, 23: 0x100, 20: 7, 22: 0}
+    table = b"".join(struct.pack("<QQ", tag, value) for tag, value in tags.items())
+    segments = [(1, 7, 0, 0, 1 << 62, 1 << 62), (2, 6, 64 + 112, 64 + 112, 1 << 62, 1 << 62)]
+    packed = b"".join(struct.pack("<IIQQQQQQ", k, f, o, a, a, s, m, 8) for k, f, o, a, s, m in segments)
+    data = bytearray(_header(64, "<") + packed + table)
+    struct.pack_into("<H", data, 56, 2)
+    image = elf.read_image(_read(bytes(data)))
+    assert image is not None
+    assert elf.read_dynamic(image, _read(bytes(data))).has_text_relocations
+    _everything(bytes(data).ljust(1 << 12, b"\1"))
