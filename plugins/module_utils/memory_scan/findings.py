@@ -20,6 +20,7 @@ _MOST_SOCKETS = 30
 _MOST_PROCESSES = 10
 _MOST_ANCESTORS = 6
 _LONGEST_COMMAND = 2000
+_LONGEST_OF_A_PARENT = 300
 # Characters of all findings together, and of one that tells of several processes: somebody may have long paths.
 _ROOM = 16 << 20
 _LARGE = 256 << 10
@@ -197,16 +198,16 @@ def _process(process: Process, one: Seen) -> dict[str, t.Any]:
         shown["working_directory"] = printable(process.directory)
     below = shown
     for parent in one.parents[:_MOST_ANCESTORS]:
-        below["parent_process"] = _program(parent)
+        below["parent_process"] = _program(parent, _LONGEST_OF_A_PARENT)
         below = below["parent_process"]
     return shown
 
 
-def _program(process: Process) -> dict[str, t.Any]:
+def _program(process: Process, longest: int = _LONGEST_COMMAND) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {"pid": process.pid, "name": printable(process.name)}
     if process.executable is not None:
         shown["path"] = printable(process.executable) + (" (deleted)" if process.executable_deleted else "")
-    line = command_line(process)
+    line = command_line(process)[:longest]
     if line:
         shown["cmd_line"] = line
     return shown

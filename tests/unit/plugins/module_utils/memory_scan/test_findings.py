@@ -68,6 +68,15 @@ def test_the_evidence_has_who_it_is_and_whom_it_talks_to_and_the_controller_take
     assert notes.lines == []
 
 
+def test_long_command_lines_are_cut_those_of_parents_sooner(content: Content) -> None:
+    one = process("/tmp/x", "/tmp/x", "a" * 5000)
+    parent = process("/usr/bin/make", "make", "b" * 5000)
+    member = Seen(one, [Sign("memfd_executable", "x")], [parent], None, 1.0, None, ())
+    (found,) = findings.of_processes([member], content, "processes")
+    shown = found["evidences"][0]["process"]
+    assert (len(shown["cmd_line"]), len(shown["parent_process"]["cmd_line"])) == (2000, 300)
+
+
 def test_signs_of_the_host_are_detections_by_their_subject(content: Content) -> None:
     signs = [
         ("a", Sign("memfd_executable", "1")),
