@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, simulations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 
 
@@ -23,5 +23,10 @@ class ActionModule(CapabilityActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         asked = arguments.pop("alerts", None)
         chosen = simulations.chosen(None if asked is None else [str(name) for name in check_type_list(asked)])
-        arguments["_simulations"] = [simulation.steps for simulation in chosen if simulation.none is None]
+        done = [simulation for simulation in chosen if simulation.none is None]
+        self._capabilities = sorted({catalogue.load().alert(simulation.alert).capability for simulation in done})
+        arguments["_simulations"] = [simulation.steps for simulation in done]
         return arguments
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return {**super().run_module(arguments, task_vars), "capabilities": self._capabilities}

@@ -10,12 +10,14 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed, info_spec, settings
+from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content, subtypes
 
 # What only the controller needs, where these files are.
 _SIGNATURES = ("own_signatures", "signature_paths")
+_SHORTEST = 4
 
 
 class ActionModule(CapabilityActionBase):
@@ -45,6 +47,8 @@ def _check_subtypes(allowlist: t.Sequence[Allowed]) -> None:
     for number, entry in enumerate(allowlist, 1):
         for name in entry.subtypes:
             if name not in known:
-                raise ContentError(
-                    f"allowlist: entry {number}: there is no subtype '{name}'; the guide on memory scans lists them"
-                )
+                # Of each of them the beginning may be all that somebody remembers.
+                longer = (one for one in known if len(name) >= _SHORTEST and one.startswith(name))
+                meant = spelling.likeliest(name, known, "") or next(longer, None)
+                which = f"{meant} is probably meant" if meant else "the guide on memory scans lists them"
+                raise ContentError(f"allowlist: entry {number}: there is no subtype '{name}'; {which}")

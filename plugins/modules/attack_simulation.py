@@ -156,6 +156,11 @@ simulations:
       type: list
       elements: str
       returned: not in check mode
+capabilities:
+  description: The capabilities that the simulated alerts are of, thus what has to look whether they come.
+  type: list
+  elements: str
+  returned: success
 started:
   description: When the first simulation began, in seconds since the epoch; none in check mode.
   type: float

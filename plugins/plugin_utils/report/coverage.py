@@ -106,7 +106,8 @@ def _cell(entries: t.Sequence[model.Coverage]) -> Cell:
         return Cell(NEVER, 0, 0, NEVER_REASON)
     scopes = sum(not entry.whole for entry in entries)
     checked = sum(entry.status == _finding.CHECKED for entry in entries)
-    note = "; ".join(dict.fromkeys(entry.note for entry in entries if entry.note))
+    # Sentences, one after the other.
+    note = " ".join(dict.fromkeys(f"{entry.note.rstrip('.')}." for entry in entries if entry.note))
     if checked == len(entries):
         return Cell(_finding.CHECKED, checked, scopes, "", note)
     gaps = sorted((entry for entry in entries if entry.status != _finding.CHECKED), key=lambda entry: entry.status)

@@ -1,7 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes that packages explain: no findings, and yet to be reviewed, for a package can be forged."""
+"""What is no finding because packages explain it or people allowed it: yet to be reviewed.
+
+A package can be forged, and somebody else can use what an allowlist allows.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import mode
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 
 _SHOWN = 3
+# How what people allowed begins; of anything else packages are the explanation.
+ALLOWLIST = "allowlist: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +51,21 @@ def groups(entries: t.Iterable[model.Coverage]) -> tuple[Group, ...]:
 
 
 def sentence(entries: t.Sequence[model.Coverage]) -> str:
-    """Return how many changes are explained, or nothing: ``31 changes on 2 hosts are explained by packages``."""
+    """Return how much is explained, or nothing: ``31 changes on 2 hosts are explained by packages``."""
+    several = len({entry.host for entry in entries}) > 1
+    packaged = [entry for entry in entries if not _is_allowed(entry)]
+    parts = [_words(packaged, several, "change", "explained by packages")]
+    parts.append(_words(list(filter(_is_allowed, entries)), several, "sign", "allowed by allowlists"))
+    return ", and ".join(filter(None, parts))
+
+
+def _is_allowed(entry: model.Coverage) -> bool:
+    return any(told.by.startswith(ALLOWLIST) for told in entry.explained)
+
+
+def _words(entries: t.Sequence[model.Coverage], several: bool, noun: str, why: str) -> str:
+    """several: whether there are other hosts, so that it is said on how many."""
     number = sum(entry.explained_count for entry in entries)
     hosts = len({entry.host for entry in entries if entry.explained_count})
-    verb = "is" if number == 1 else "are"
-    where = f" on {counted(hosts, 'host')}" if len({entry.host for entry in entries}) > 1 else ""
-    return f"{counted(number, 'change')}{where} {verb} explained by packages" if number else ""
+    where = f" on {counted(hosts, 'host')}" if several else ""
+    return f"{counted(number, noun)}{where} {'is' if number == 1 else 'are'} {why}" if number else ""

@@ -232,11 +232,14 @@ def _gaps(
         words.append(f"{scopes:,} of {counted(total, 'scope')} {_were(scopes)} not checked")
     if part:
         words.append(
-            f"{len(part):,}{'' if scopes else f' of {total:,} scopes'} {_were(len(part))} checked only in part"
+            f"{len(part):,}{'' if scopes else ' of ' + counted(total, 'scope')} {_were(len(part))} checked only in part"
         )
     never = sum(len(row.hosts) for row in shown.rows for cell in row.cells if cell.status == coverage.NEVER)
     if never:
-        words.append(f"{never:,} of {shown.controls:,} capabilities on hosts {_were(never)} never run")
+        words.append(
+            f"{never:,} of {counted(shown.controls, 'capability on a host', 'capabilities on hosts')}"
+            f" {_were(never)} never run"
+        )
     return words
 
 

@@ -69,19 +69,30 @@ def lines(
     found = _findings(rows, width, limit) if rows else []
     if unlisted:
         found += textwrap.wrap(f"{counted(unlisted, 'active finding')} not listed here.", width)
+    if not entries:
+        return _uncovered(found, width)
     return [
         *(found or textwrap.wrap(_nothing(entries, matrix), width)),
         "",
         *_coverage(matrix, width),
         *_explained(entries, width),
         "",
-        *_gaps(coverage.gaps(entries, matrix), width, bool(matrix.rows)),
+        *_gaps(coverage.gaps(entries, matrix), width),
+    ]
+
+
+def _uncovered(found: t.Sequence[str], width: int) -> list[str]:
+    """Return the lines without coverage: findings show that something was looked at, and not how much."""
+    if not found:
+        return textwrap.wrap("Nothing was found, and no coverage says what was looked at.", width)
+    return [
+        *found,
+        "",
+        *textwrap.wrap("No coverage was given: what was looked at, and what was not, is not known.", width),
     ]
 
 
 def _nothing(entries: t.Sequence[model.Coverage], matrix: coverage.Matrix) -> str:
-    if not entries:
-        return "Nothing was found, and no coverage says what was looked at."
     return f"{summary.nothing(entries)} {summary.looked(entries, matrix)}"
 
 
@@ -100,8 +111,6 @@ def _findings(rows: t.Sequence[Row], width: int, limit: int) -> list[str]:
 
 
 def _coverage(matrix: coverage.Matrix, width: int) -> list[str]:
-    if not matrix.rows:
-        return ["No coverage."]
     cells = [
         (
             alike.hosts([visible(host, 60) for host in row.hosts], 2),
@@ -132,9 +141,7 @@ def _left_out(gap: coverage.Gap) -> str:
     return f"{words}: {'' if gap.skipped_count == 1 else 'such as '}{visible(subject, 120)}"
 
 
-def _gaps(gaps: t.Sequence[coverage.Gap], width: int, covered: bool) -> list[str]:
-    if not covered:
-        return ["Nothing was checked."]
+def _gaps(gaps: t.Sequence[coverage.Gap], width: int) -> list[str]:
     if not gaps:
         return ["Everything was checked."]
     text = ["Not checked:"]

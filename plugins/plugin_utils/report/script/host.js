@@ -31,13 +31,17 @@ function showHost(state) {
 /** @param {Host} host */
 function explainedParts(host) {
   if (!host.explained.length) return [];
-  const sum = host.explained.reduce((total, [, , count]) => total + count, 0);
+  const sum = (allowed) => host.explained
+    .filter(([, by]) => isAllowed(by) === allowed)
+    .reduce((total, [, , count]) => total + count, 0);
   const made = element("details", undefined, "muted");
-  made.append(element("summary", `${counted(sum, "change")} explained by packages`));
+  const parts = [[sum(false), "change", "explained by packages"], [sum(true), "sign", "allowed by allowlists"]];
+  made.append(element("summary", parts.filter(([count]) => count).map(([count, what, why]) => `${counted(count, what)} ${why}`).join(", ")));
   const list = element("ul", undefined, "gaps");
   list.append(...host.explained.map(([capability, by, count, examples]) => {
+    const how = isAllowed(by) ? `${counted(count, "sign")}, ` : `${counted(count, "change")} ${count === 1 ? "is" : "are"} explained by `;
     const item = listItem(
-      `${report.capabilities[capability].name}: ${counted(count, "change")} ${count === 1 ? "is" : "are"} explained by `,
+      `${report.capabilities[capability].name}: ${how}`,
       element("bdi", report.texts[by]),
     );
     if (examples.length) item.append(": ", element("bdi", examples.map((number) => report.texts[number]).join(", ")));
@@ -46,6 +50,11 @@ function explainedParts(host) {
   }));
   made.append(list);
   return [made];
+}
+
+/** Whether people allowed it, as explained.py tells it. @param {number} by */
+function isAllowed(by) {
+  return report.texts[by].startsWith("allowlist: ");
 }
 
 /** Show of what explains changes only what has all words that were typed: a package, a path, a host. */

@@ -73,6 +73,14 @@ def test_wrong_options_are_named_before_a_host_is_asked(given: dict[str, t.Any],
         arguments(memory_scan_info, **given)
 
 
+@pytest.mark.parametrize(("given", "meant"), [("memfd_exe", "memfd_executable"), ("known_minr", "known_miner")])
+def test_a_misspelt_subtype_is_told_what_is_probably_meant(given: str, meant: str) -> None:
+    entry = {"package": "x", "reason": "x", "until": "2027-01-31", "subtypes": [given]}
+    words = f"entry 1: there is no subtype '{given}'; {meant} is probably meant"
+    with pytest.raises(ContentError, match=words):
+        arguments(memory_scan_info, allowlist=[entry])
+
+
 def test_wrong_answers_are_named_before_a_host_is_asked() -> None:
     with pytest.raises(ContentError, match="dump: only answer=capture keeps memory, not answer=kill"):
         arguments(memory_response, pid=5, started=5, answer="kill", dump=True)

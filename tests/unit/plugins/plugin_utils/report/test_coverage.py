@@ -89,6 +89,11 @@ def test_notes_are_said_once_and_tell_hosts_apart() -> None:
     assert {row.hosts: row.cells[0].note for row in matrix.rows} == {("a",): "First look.", ("b",): ""}
 
 
+def test_several_notes_are_sentences() -> None:
+    entries = [entry("a", "fim", scope, note=note) for scope, note in (("x", "First look."), ("y", "No network"))]
+    assert coverage.matrix(entries).rows[0].cells[0].note == "First look. No network."
+
+
 def test_ten_thousand_hosts_that_are_alike_are_one_row() -> None:
     entries = [entry(f"h{number}", "fim", "x") for number in range(10_000)]
     matrix = coverage.matrix(entries)

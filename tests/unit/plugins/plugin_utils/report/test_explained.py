@@ -30,3 +30,12 @@ def test_the_sentence_counts_changes_and_hosts() -> None:
     assert explained.sentence([entry("web1", one), entry("web2", one)]) == (
         "2 changes on 2 hosts are explained by packages"
     )
+
+
+def test_what_people_allowed_is_not_said_to_be_of_packages() -> None:
+    allowed = model.Explained("allowlist: /usr/lib/acme/host (ticket 4711)", 2, ("/usr/lib/acme/host",))
+    packaged = model.Explained("bash 5.2", 1, ())
+    assert explained.sentence([entry("web1", allowed)]) == "2 signs are allowed by allowlists"
+    assert explained.sentence([entry("web1", packaged), entry("web2", allowed)]) == (
+        "1 change on 1 host is explained by packages, and 2 signs on 1 host are allowed by allowlists"
+    )

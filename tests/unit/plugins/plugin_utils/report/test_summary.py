@@ -29,6 +29,11 @@ def test_what_was_not_checked_is_said_with_the_reason() -> None:
     assert verdict(entries=entries) == "Nothing was found. 3 of 5 scopes were not checked: No auditd."
 
 
+def test_one_of_one_is_no_plural() -> None:
+    part = samples.coverage(status="partial", skipped=(("process 7", "It is excluded."),), skipped_count=1)
+    assert verdict(entries=(part,)) == "Nothing was found. 1 of 1 scope was checked only in part: It is excluded."
+
+
 def test_where_nothing_was_looked_at_nothing_is_said_to_be_found() -> None:
     dark = samples.coverage(scope="file_integrity", status="not_checked", reason="No answer.", time=0)
     assert verdict(entries=(dark,)) == "Nothing was looked at. 1 of 1 host was not checked at all: No answer."

@@ -93,9 +93,13 @@ def test_findings_that_were_not_asked_for_are_counted_and_never_called_nothing()
 
 
 def test_without_coverage_nothing_is_called_clean() -> None:
-    lines = table.lines([], [])
-    assert lines[0] == "Nothing was found, and no coverage says what was looked at."
-    assert lines[-1] == "Nothing was checked."
+    assert table.lines([], []) == ["Nothing was found, and no coverage says what was looked at."]
+
+
+def test_findings_without_coverage_are_not_said_to_come_of_no_look() -> None:
+    lines = table.lines([row()], [])
+    assert lines[-2:] == ["", "No coverage was given: what was looked at, and what was not, is not known."]
+    assert not any("Nothing" in line for line in lines)
 
 
 def test_what_packages_explain_is_said_in_one_line_and_a_note_beside_the_coverage() -> None:
