@@ -24,6 +24,9 @@ json.dump(look(json.load(sys.stdin), False), sys.stdout)
 """
 # What the coverage says of a process that is chosen by its number and is not there.
 _ENDED = "there is no such process"
+# What it says because a test names the processes that are looked at.
+CHOSEN = "only those that memory_scan_pids, memory_scan_users or memory_scan_names choose were looked at"
+_OF_THE_HOST = "Only a scan of all processes looks for it, "
 
 
 def scan(
@@ -61,10 +64,20 @@ def signs(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 
 
 def skipped(result: t.Mapping[str, t.Any]) -> list[str]:
-    """Return what was not looked at, and why, but for processes that ended before."""
-    found = [entry["reason"] for entry in result["coverage"] if entry["reason"]]
-    for entry in result["coverage"]:
-        found += [f"{one['subject']}: {one['reason']}" for one in entry["skipped"] if one["reason"] != _ENDED]
+    """Return what was not looked at, and why, but for processes that ended before, and that a test chooses them.
+
+    That the coverage says that is asserted here, for all tests.
+    """
+    processes, *others = result["coverage"]
+    chosen = [one for one in processes["skipped"] if one["subject"] == "processes" and one["reason"].startswith(CHOSEN)]
+    if chosen:
+        assert (processes["status"], len(chosen)) == ("partial", 1)
+        assert {entry["reason"][: len(_OF_THE_HOST)] for entry in others} == {_OF_THE_HOST}
+        others = []
+    found = [entry["reason"] for entry in [processes, *others] if entry["reason"]]
+    for entry in [processes, *others]:
+        told = [one for one in entry["skipped"] if one not in chosen and one["reason"] != _ENDED]
+        found += [f"{one['subject']}: {one['reason']}" for one in told]
     return found
 
 

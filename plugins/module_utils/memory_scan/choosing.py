@@ -15,16 +15,16 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc i
 
 
 class Choice(t.NamedTuple):
-    """pids, names (with * and ?), users (numbers): those that are to be looked at; all where each is empty."""
+    """pids, names (with * and ?), users (numbers): those that are to be looked at.
+
+    is_everything: whether all are. Names of accounts that aren't there choose nothing, and leave the rest empty.
+    """
 
     pids: frozenset[int]
     names: tuple[str, ...]
     users: frozenset[int]
     excluded: frozenset[int]
-
-    @property
-    def is_everything(self) -> bool:
-        return not (self.pids or self.names or self.users)
+    is_everything: bool
 
     @property
     def is_pids_only(self) -> bool:
@@ -32,20 +32,27 @@ class Choice(t.NamedTuple):
         return bool(self.pids) and not self.names and not self.users
 
     def takes(self, process: Process) -> bool:
-        """Say whether a process is one of them.
+        """Say whether a process is one of them."""
+        return process.pid not in self.excluded and self.wants(process)
 
-        Kernel threads, and what has ended and only waits to be noticed by its parent, have no memory and no executable.
-        """
-        ended = process.state in processes.ENDED_STATES and process.threads <= 1
-        if process.is_kernel_thread or ended or process.pid in self.excluded:
-            return False
-        return (
+    def wants(self, process: Process) -> bool:
+        """Say whether a process is one of them, or would be if it were not excluded."""
+        return has_memory(process) and (
             self.is_everything
             or process.pid in self.pids
             or process.users[0] in self.users
             or process.users[1] in self.users
             or any(_is_called(process, name) for name in self.names)
         )
+
+
+def has_memory(process: Process) -> bool:
+    """Say whether there is anything to look at.
+
+    Kernel threads, and what has ended and only waits to be noticed by its parent, have no memory and no executable.
+    """
+    ended = process.state in processes.ENDED_STATES and process.threads <= 1
+    return not process.is_kernel_thread and not ended
 
 
 def _is_called(process: Process, pattern: str) -> bool:

@@ -12,8 +12,7 @@ import pwd
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift, findings, options, watched
@@ -28,7 +27,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks
     origin,
     privilege,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosing import Choice
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosing import Choice, has_memory
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.drift import Drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
@@ -57,6 +56,11 @@ _CHECKS = (
     known.check,
 )
 _DEEP: tuple[DeepCheck, ...] = (known.check_deep,)
+# What the coverage says of what was asked for like that. Playbooks that choose processes leave it out by its beginning.
+_CHOSEN = "only those that memory_scan_pids, memory_scan_users or memory_scan_names choose were looked at"
+_WHOLE_HOST = (
+    "Only a scan of all processes looks for it, without memory_scan_pids, memory_scan_users, memory_scan_names."
+)
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
@@ -80,9 +84,15 @@ def _nothing_seen(settings: Settings, reason: str) -> dict[str, t.Any]:
     return {
         "changed": False,
         "detections": [],
-        "coverage": [not_checked(scope, reason) for scope in settings.scopes],
+        "coverage": [not_checked(PROCESSES, reason), *_not_of_the_host(settings, reason)],
         "memory_scan": {"processes": 0, "ended": 0, "bytes_read": 0, "allowed": 0},
     }
+
+
+def _not_of_the_host(settings: Settings, reason: str) -> list[dict[str, t.Any]]:
+    """Return the coverage of what only the whole host tells where it isn't looked at. reason: where it was to be."""
+    said = reason if settings.whole_host else _WHOLE_HOST
+    return [not_checked(scope, said) for scope in settings.scopes if scope != PROCESSES]
 
 
 def _scan(
@@ -103,7 +113,7 @@ def _scan(
     coverage = ScopeCoverage(PROCESSES)
     for subject, reason in there.skipped:
         coverage.skip(subject, reason)
-    _note_choice(choice, settings, there, coverage, lost)
+    _note_unknown(choice, settings, there, coverage, lost)
     inspection = _inspected(host, choice, coverage, deadline, there, collect, progress)
     progress(SCAN)
     coverage.note = " ".join(filter(None, (coverage.note, known.left_out(host)))) or None
@@ -122,10 +132,14 @@ def _scan(
     kept = findings.fitting(detections, settings.max_findings)
     if len(kept) < len(detections):
         coverage.skip("result", "%d findings are left out of it" % (len(detections) - len(kept)))
+    _note_choice(choice, settings, there, coverage)
+    told = [entry.entry() for entry in entries]
+    if not settings.whole_host:
+        told += _not_of_the_host(settings, _WHOLE_HOST)
     return {
         "changed": False,
         "detections": kept,
-        "coverage": [entry.entry() for entry in entries],
+        "coverage": told,
         "memory_scan": {
             "processes": coverage.examined,
             "ended": inspection.ended,
@@ -136,26 +150,42 @@ def _scan(
 
 
 def _choice(settings: Settings, watching: int) -> Choice:
-    """Return which processes are looked at. Raises UsageError."""
-    users = frozenset(_user(name) for name in settings.users)
+    """Return which processes are looked at."""
+    users = frozenset(user for user in map(_user, settings.users) if user is not None)
     # Itself has all signatures in its memory, and who watches it what they are packed in.
-    return Choice(frozenset(settings.pids), settings.names, users, settings.exclude | {os.getpid(), watching})
+    excluded = settings.exclude | {os.getpid(), watching}
+    return Choice(frozenset(settings.pids), settings.names, users, excluded, settings.whole_host)
 
 
-def _user(name: str) -> int:
+def _user(name: str) -> int | None:
+    """Return the number of an account; None where this host has none of that name."""
     try:
         return int(name) if name.isascii() and name.isdigit() else pwd.getpwnam(name).pw_uid
-    except KeyError:
-        raise UsageError("users: this host has no account '%s'" % name) from None
+    except (KeyError, ValueError):
+        return None
 
 
-def _note_choice(
+def _note_unknown(
     choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage, lost: t.Mapping[int, Lost]
 ) -> None:
+    """Note what is asked for by a name or number that nothing has."""
+    for name in settings.users:
+        if _user(name) is None:
+            coverage.skip("users", "this host has no account '%s'" % printable(os.fsencode(name)))
     for pid in sorted(choice.pids - set(there.processes) - {pid for pid, one in lost.items() if one.entirely}):
         coverage.skip("process %d" % pid, "there is no such process")
+
+
+def _note_choice(choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage) -> None:
+    """Note what was not asked for, after all that could not be looked at although it was."""
+    if not settings.whole_host:
+        # By pids alone, no other processes are known.
+        everything = sum(map(has_memory, there.processes.values()))
+        some = ", %d of %d" % (sum(map(choice.takes, there.processes.values())), everything)
+        coverage.skip("processes", _CHOSEN + ("" if choice.is_pids_only else some))
     for pid in sorted(settings.exclude & set(there.processes)):
-        coverage.skip("process %d" % pid, "it is excluded")
+        if choice.wants(there.processes[pid]):
+            coverage.skip("process %d" % pid, "it is excluded")
 
 
 def _inspected(

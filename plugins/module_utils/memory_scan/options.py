@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 # the last scan of the whole host.
 PROCESSES, HOST, DRIFT = "processes", "host", "drift"
 _MIB = 1 << 20
+# PID_MAX_LIMIT of linux/threads.h.
+_LAST_PID = 1 << 22
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 # date.fromisoformat takes more from Python 3.11 on.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -78,8 +80,6 @@ class Settings:
     @property
     def scopes(self) -> tuple[str, ...]:
         """Return what the coverage has to speak of."""
-        if not self.whole_host:
-            return (PROCESSES,)
         return (PROCESSES, HOST, DRIFT) if self.drift else (PROCESSES, HOST)
 
 
@@ -127,8 +127,8 @@ def settings(params: t.Mapping[str, t.Any]) -> Settings:
     check_options(params, ("state_dir", "yara_rules"), least)
     for option in ("pids", "exclude"):
         for pid in params[option]:
-            if pid < 1:
-                raise UsageError("%s: %d is no process id; they are 1 and greater" % (option, pid))
+            if not 1 <= pid <= _LAST_PID:
+                raise UsageError("%s: %d is no process id; they are from 1 to %d" % (option, pid, _LAST_PID))
     for option in ("users", "names"):
         if not all(params[option]):
             raise UsageError("%s: one of them is empty; leave it out, or name what is meant" % option)

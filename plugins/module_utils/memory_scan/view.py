@@ -41,6 +41,9 @@ class View(t.Protocol):
     def open_mapped(self, mapping: Mapping) -> int | None:
         """Return a descriptor of the file behind a mapping, whatever its name is now; None where that can't be had."""
 
+    def is_refused(self, mapping: Mapping) -> bool:
+        """Say whether there are no rights to open the file behind a mapping, so that nothing follows from that."""
+
     def open_executable(self) -> int | None:
         """Return a descriptor of the executable, also when it is deleted; None where that can't be had."""
 

@@ -67,6 +67,10 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
     machine = memory_code.machine(view, host) if searched else 0
     for region in searched:
         (images_found if _is_image(view, layout, region, machine) else rest).append(region)
+    plain = [region for region in rest if not region.hits]
+    if (images_found or plain) and _is_blind(view):
+        view.skip("what makes the code in its memory can't be told: not all of its files can be opened")
+        images_found, plain = [region for region in images_found if region.mapping.anonymous], []
     if images_found:
         yield _image_sign(view, images_found)
     by_kind: dict[str, list[_Region]] = {}
@@ -75,11 +79,15 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
             by_kind.setdefault(shellcode.gravest(region.hits).kind, []).append(region)
     for kind in sorted(by_kind, key=shellcode.KINDS.index):
         yield _shellcode_sign(view, kind, by_kind[kind])
-    plain = [region for region in rest if not region.hits]
     if everything:
         yield _everything_sign(view, host, found)
         return
     yield from _places(view, host, plain)
+
+
+def _is_blind(view: View) -> bool:
+    """Say whether there are no rights to open a file that code is run from: it may make code, or want it somewhere."""
+    return any(view.is_refused(one) for one in view.maps if one.executable and not one.anonymous)
 
 
 # Searching
@@ -276,6 +284,9 @@ def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
     if guilty:
         kind = min((shellcode.gravest(region.hits).kind for region in guilty), key=shellcode.KINDS.index)
         yield _shellcode_sign(view, kind, guilty)
+        return
+    found = [mapping for mapping in found if not view.is_refused(mapping)]
+    if not found:
         return
     known = all(host.owner(mapping.path) is not None or _has_own_format(view, host, mapping) for mapping in found)
     detail = "%s is mapped for writing and for running code" % _named(found[0])

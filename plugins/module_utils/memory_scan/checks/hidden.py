@@ -194,7 +194,9 @@ def _ownerless(table: sockets.Table, host: Host, root: int, skip: Skip) -> list[
         # Who had sockets before has the new ones, too, as a rule; then the youngest.
         owners.search(sorted(listed, key=lambda pid: (not any(holders.get(pid, ())), -pid)))
         if owners.blind:
-            skip("whose %d sockets are could not be found out: %s" % (len(owners.wanted), owners.blind))
+            number = len(owners.wanted)
+            whose = "1 socket belongs" if number == 1 else "%d sockets belong" % number
+            skip("to whom %s could not be found out: %s" % (whose, owners.blind))
             return []
         left = owners.wanted & set(sockets.read(host.processes).sockets)
     if len(left) > _MOST_SIGNS:

@@ -67,7 +67,8 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     runtime = _is_runtime(process, loaded)
     for mapping in loaded:
         file = images.look_at(view, host, mapping)
-        if file is None and not mapping.deleted and _leads_nowhere(process, host, mapping):
+        unopened = file is None and not mapping.deleted and not view.is_refused(mapping)
+        if unopened and _leads_nowhere(process, host, mapping):
             found.setdefault(("library_detached", None), []).append(mapping)
         name = os.path.basename(mapping.path)
         preloaded = name in named or name in listed
@@ -211,6 +212,9 @@ def _traced(view: View, host: Host) -> Sign | None:
     if tracer is None:
         return None
     data: dict[str, t.Any] = {"tracer": view.process.tracer}
+    if tracer.unread is not None:
+        view.skip("what traces it, process %d: %s" % (view.process.tracer, tracer.unread))
+        return Sign("traced", "it is traced by process %d" % view.process.tracer, data=data)
     if tracer.process is None or tracer.process.executable is None:
         return Sign(
             "traced_by_unknown", "it is traced by process %d, which can't be seen" % view.process.tracer, data=data

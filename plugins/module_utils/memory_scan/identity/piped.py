@@ -134,7 +134,7 @@ def _from_a_descriptor(process: Process, task: Task, targets: t.Mapping[int, byt
             target = targets[_BASH_SCRIPT]
         if target is None:
             detail = "%s runs the script %s, which isn't open any more" % (_name(process), printable(task.script))
-            return Sign("interpreter_from_memory", detail, severity="low", data={"class": "behavior"})
+            return Sign("interpreter_closed_script", detail)
         if _STREAM.match(target):
             return _piped(process, target, host, "through %s" % printable(task.script))
     if target is None and task.kind == programs.SCRIPT:

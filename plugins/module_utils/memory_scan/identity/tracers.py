@@ -21,10 +21,14 @@ _RECORDER = b"rr"
 
 
 class Tracer(t.NamedTuple):
-    """process: None where it isn't among those that were seen. package: that its executable is of, None for none."""
+    """process: None where it isn't among those that were seen. package: that its executable is of, None for none.
+
+    unread: why nothing follows from what isn't known of it; None where all is known that there is.
+    """
 
     process: Process | None
     package: str | None
+    unread: str | None = None
 
     @property
     def is_debugger(self) -> bool:
@@ -38,8 +42,18 @@ def of(view: View, host: Host) -> Tracer | None:
         return None
     process = host.processes.get(view.process.tracer)
     if process is None:
-        return Tracer(None, None)
+        return Tracer(None, None, _why_not_seen(host))
+    if process.executable is None:
+        # Who may not see the executable of another is told so; of what has ended meanwhile there is none.
+        return Tracer(process, None, process.unreadable.get("executable"))
     return Tracer(process, libraries.package_of_executable(host, process))
+
+
+def _why_not_seen(host: Host) -> str | None:
+    """Return why a process may be there and not among those that were seen; None where only hiding explains it."""
+    if not host.settings.whole_host:
+        return "it is not among the processes that were read"
+    return None if os.geteuid() == 0 else "it can't be seen; run as root (become: true, or sudo make scan)"
 
 
 def is_recorder(view: View, host: Host) -> bool:

@@ -40,7 +40,10 @@ _OWN = (STACK, HEAP, _NAMED, b"[stack:", b"[anon_shmem:")
 
 
 def regions(view: View, host: Host) -> list[Mapping]:
-    """Return the executable mappings without a file, leaving out libraries that are loaded from such."""
+    """Return the executable mappings without a file, leaving out libraries that are loaded from such.
+
+    Where there are no rights to open a file that was deleted, it may be such a library.
+    """
     found = []
     for mapping in view.maps:
         if not mapping.executable or mapping.path.startswith(images.KERNEL_CODE):
@@ -53,6 +56,8 @@ def regions(view: View, host: Host) -> list[Mapping]:
         if kind in (engines.MEMFD, engines.REMOVED):
             file = images.look_at(view, host, mapping)
             if file is not None and (file.image is not None or _is_upgraded(view, host, mapping, file)):
+                continue
+            if file is None and kind == engines.REMOVED and view.is_refused(mapping):
                 continue
         found.append(mapping)
     return found
@@ -217,7 +222,10 @@ class Layout:
 
 
 def is_copy(view: View, layout: Layout, region: Mapping) -> bool:
-    """Say whether memory is a copy of what the file around it has there, as programs make to use large pages."""
+    """Say whether memory is a copy of what the file around it has there, as programs make to use large pages.
+
+    Where there are no rights to open that file, it may be one.
+    """
     before, after = (one if one is not None and not one.anonymous else None for one in layout.beside(region))
     beside = before or after
     if beside is None or (before and after and (before.device, before.inode) != (after.device, after.inode)):
@@ -226,7 +234,7 @@ def is_copy(view: View, layout: Layout, region: Mapping) -> bool:
         return False
     descriptor = view.open_mapped(beside)
     if descriptor is None:
-        return False
+        return view.is_refused(beside)
     read = images.reader(descriptor)
     try:
         return _is_equal(view, region, region.start - beside.start + beside.offset, read)

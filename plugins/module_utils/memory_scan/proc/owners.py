@@ -64,7 +64,7 @@ class Owners:
         try:
             listing = os.open(path + b"/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root)
         except PermissionError as error:
-            self.blind = _safe_fs.reason(error)
+            self._refused(path, error)
             return
         except OSError:
             return
@@ -76,7 +76,7 @@ class Owners:
                         target = os.readlink(name, dir_fd=listing)
                     except PermissionError as error:
                         # Descriptors may be listed and still say nothing (ptrace(2), "Ptrace access mode checking").
-                        self.blind = _safe_fs.reason(error)
+                        self._refused(path, error)
                         return
                     except OSError:
                         continue
@@ -85,6 +85,10 @@ class Owners:
             return
         finally:
             os.close(listing)
+
+    def _refused(self, path: bytes, error: OSError) -> None:
+        pid = path.partition(b"/")[0].decode()
+        self.blind = "descriptors of process %s can't be read: %s" % (pid, _safe_fs.reason(error))
 
     def _take(self, path: bytes, name: bytes, target: bytes) -> None:
         found = _SOCKET.fullmatch(target)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -58,11 +59,12 @@ def collect(
 ) -> Collected:
     """Return the processes that there are, without those that end meanwhile. OSError where there is no /proc.
 
-    root: where proc(5) is mounted, if it isn't where it always is. chosen: only these pids, and those that they come
-    from. progress: is told which is read. lost: by pid, what can't be read of them, or not at all.
+    root: where proc(5) is mounted, if it isn't where it always is. chosen: only these pids, those that trace them, and
+    those that they come from. progress: is told which is read. lost: by pid, what can't be read of them, or not at all.
     """
     skipped: list[tuple[str, str]] = []
     found: dict[int, Process] = {}
+    tried: set[int] = set()
     root = uncovered.root() if root is None else root
     collector = Collector(root)
     try:
@@ -77,6 +79,9 @@ def collect(
                 skipped.append(("processes", "%d were not read: %s" % (len(waiting), deadline.reason)))
                 break
             pid = waiting.pop()
+            if pid in tried:
+                continue
+            tried.add(pid)
             if pid in lost and lost[pid].entirely:
                 skipped.append(("process %d" % pid, lost[pid].reason))
                 continue
@@ -88,8 +93,10 @@ def collect(
                 continue
             if process is not None:
                 found[pid] = process
-                if chosen is not None and process.parent and process.parent not in found:
-                    waiting.append(process.parent)
+                # Who traces one may have begun after the pids were listed.
+                further = [process.tracer if chosen is None or pid in chosen else 0]
+                further.append(process.parent if chosen is not None else 0)
+                waiting.extend(other for other in further if other and other not in tried)
     finally:
         collector.close()
     return Collected(found, skipped, collector.mounts, root)
@@ -194,7 +201,7 @@ class Collector:
             capabilities=read.same(here.capabilities),
             no_new_privileges=here.no_new_privileges,
             seccomp=here.seccomp,
-            tracer=here.tracer,
+            tracer=self._whole(here.tracer),
             pids=here.pids,
             resident=here.resident,
             arguments=() if no_memory else read.arguments(directory, unreadable),
@@ -211,6 +218,17 @@ class Collector:
             caught=here.caught,
             code_start=numbers.image[0],
         )
+
+    def _whole(self, thread: int) -> int:
+        """Return the process that a thread is of, which traces another one; the thread where that can't be asked."""
+        with contextlib.suppress(OSError):
+            directory = procfs.open_process(self._root, thread) if thread else None
+            if directory is not None:
+                try:
+                    return read_status(directory).leader or thread
+                finally:
+                    os.close(directory)
+        return thread
 
 
 def _is_settled(numbers: Stat) -> bool:

@@ -39,6 +39,7 @@ _CHUNK = 1 << 20
 # Above are addresses that the kernel shows in each process and that belong to none.
 _END = 1 << 63
 _SPECIAL = (b"[vvar", b"[vsyscall]")
+_NO_RIGHTS = (errno.EPERM, errno.EACCES)
 _REOPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 # Pages whose entries are read one by one where the kernel has no PAGEMAP_SCAN (before Linux 6.7): 256 GB of addresses
@@ -107,6 +108,8 @@ class ProcessView(View):
         self._image: tuple[int, int, int] | None = None
         self._maps: list[Mapping] | None = None
         self._scans: bool | None = None
+        # Where the mappings begin of which the files can't be opened for want of rights.
+        self._refused: set[int] = set()
 
     def close(self) -> None:
         for descriptor in set(self._open.values()):
@@ -376,9 +379,15 @@ class ProcessView(View):
         if pinned is None:
             return None
         try:
-            return self._reopened(pinned, mapping.inode)
+            return self._reopened(pinned, mapping)
         finally:
             os.close(pinned)
+
+    def is_refused(self, mapping: Mapping) -> bool:
+        descriptor = self.open_mapped(mapping)
+        if descriptor is not None:
+            os.close(descriptor)
+        return mapping.start in self._refused
 
     def open_executable(self) -> int | None:
         try:
@@ -405,11 +414,46 @@ class ProcessView(View):
             if error.errno in details.ENDED:
                 self._check()
                 return None
+            if error.errno in _NO_RIGHTS:
+                named = self._by_name(mapping)
+                if named is not None:
+                    return named
+                self._refused.add(mapping.start)
             self.skip("the files that it has mapped: %s" % _safe_fs.reason(error))
             return None
 
-    def _reopened(self, pinned: int, inode: int | None) -> int | None:
-        """Open a pinned file for reading where it is a regular one; inode: its number if that is known."""
+    def _by_name(self, mapping: Mapping) -> int | None:
+        """Return a descriptor of a mapping's file by a name that it has; None where that leads to none or another one.
+
+        Who may look into a process doesn't need to have the right to open what it has mapped: that takes
+        CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN (proc_pid_map_files(5)).
+        """
+        kind = self._known_mounts().of_device(mapping.device)
+        if details.not_asked(kind) is not None:
+            return None
+        ways = [(b"exe", 0)]
+        if mapping.path.startswith(b"/") and not mapping.deleted:
+            # As the process sees it, and as this one does, in whose terms the kernel tells it where it can.
+            ways += [(b"root" + mapping.path, os.O_NOFOLLOW), (mapping.path, os.O_NOFOLLOW)]
+        for name, flags in ways:
+            with contextlib.suppress(OSError, ValueError):
+                descriptor = os.open(name, os.O_PATH | os.O_CLOEXEC | flags, dir_fd=self._directory())
+                with contextlib.ExitStack() as stack:
+                    stack.callback(os.close, descriptor)
+                    if self._is_of(mapping, descriptor):
+                        stack.pop_all()
+                        return descriptor
+        return None
+
+    def _is_of(self, mapping: Mapping, pinned: int) -> bool:
+        """Say whether a pinned file is the one of a mapping."""
+        if details.not_asked(self._known_mounts().of_open(pinned)) is not None:
+            return False
+        found = os.fstat(pinned)
+        return (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino) == (*mapping.device, mapping.inode)
+
+    def _reopened(self, pinned: int, mapping: Mapping | None) -> int | None:
+        """Open a pinned file for reading where it is a regular one; mapping: of it, None for the executable."""
         kind = self._known_mounts().of_open(pinned)
         refusal = details.not_asked(kind)
         if refusal is not None:
@@ -418,10 +462,11 @@ class ProcessView(View):
         try:
             found = os.fstat(pinned)
             # Of a file of an overlay there are two numbers.
-            if not stat.S_ISREG(found.st_mode) or (inode not in (None, found.st_ino) and kind != "overlay"):
-                return None
-            return _opened(pinned)
+            other = mapping is not None and mapping.inode != found.st_ino and kind != "overlay"
+            return None if other or not stat.S_ISREG(found.st_mode) else _opened(pinned)
         except OSError as error:
+            if mapping is not None and error.errno in _NO_RIGHTS:
+                self._refused.add(mapping.start)
             self.skip("a file: %s" % _safe_fs.reason(error))
             return None
 

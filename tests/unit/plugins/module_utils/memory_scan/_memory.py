@@ -74,7 +74,7 @@ class FakeView:
     """A process of which each mapping has content, and each file is a path of this machine.
 
     memory: (mapping, content); what the content is shorter by isn't present. executable, files: what descriptors are
-    opened of, by inode.
+    opened of, by inode. refused: by inode, those that there are no rights to open.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class FakeView:
         process: model.Process = PROCESS,
         executable: os.PathLike[str] | None = None,
         files: t.Mapping[int, os.PathLike[str]] | None = None,
+        refused: t.Collection[int] = (),
     ) -> None:
         self.process = process
         self.maps = [one for one, _data in memory]
@@ -92,6 +93,7 @@ class FakeView:
         self._memory = list(memory)
         self._executable = executable
         self._files = files or {}
+        self._refused = refused
 
     def pages(self, mapping: model.Mapping) -> model.Pages:
         size = next((len(data) for one, data in self._memory if one == mapping), 0)
@@ -113,6 +115,9 @@ class FakeView:
             return None
         self.opened += 1
         return os.open(path, os.O_RDONLY)
+
+    def is_refused(self, mapping: model.Mapping) -> bool:
+        return mapping.inode in self._refused
 
     def open_executable(self) -> int | None:
         return None if self._executable is None else os.open(self._executable, os.O_RDONLY)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import types
 import typing as t
 import zlib
 
@@ -187,6 +188,7 @@ class FakeHost:
         self.unpackaged, self.packaged = unpackaged, packaged
         self.asked: list[bytes] = []
         self.digests = True
+        self.settings: t.Any = types.SimpleNamespace(whole_host=True)
         self._sockets = sockets or {}
         self._remembered: dict[t.Hashable, t.Any] = {"surroundings": self.around}
 

@@ -17,8 +17,9 @@ ONE = process("/usr/sbin/nginx", pid=77, name="worker", user=(33, 33, 33, 33))
 
 
 def choice(**given: t.Any) -> Choice:
-    everything: dict[str, t.Any] = {"pids": frozenset(), "names": (), "users": frozenset(), "excluded": frozenset()}
-    return Choice(**{**everything, **given})
+    nothing: dict[str, t.Any] = {"pids": frozenset(), "names": (), "users": frozenset(), "excluded": frozenset()}
+    asked = any(given.get(name) for name in ("pids", "names", "users"))
+    return Choice(**{**nothing, "is_everything": not asked, **given})
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,17 @@ def choice(**given: t.Any) -> Choice:
 )
 def test_any_of_what_is_asked_for_chooses(given: dict[str, t.Any], taken: bool) -> None:
     assert choice(**given).takes(ONE) is taken
+
+
+def test_accounts_that_are_not_there_choose_nothing() -> None:
+    assert not choice(is_everything=False).takes(ONE)
+
+
+def test_what_is_excluded_is_told_only_where_something_had_chosen_it() -> None:
+    excluded = frozenset({77})
+    assert choice(excluded=excluded).wants(ONE)
+    assert choice(excluded=excluded, pids=frozenset({77})).wants(ONE)
+    assert not choice(excluded=excluded, pids=frozenset({78})).wants(ONE)
 
 
 def test_kernel_threads_are_never_looked_at() -> None:

@@ -33,10 +33,11 @@ def test_by_default_everything_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("chosen", [{"pids": [1]}, {"users": ["www-data"]}, {"names": ["nginx*"]}])
-def test_chosen_processes_say_nothing_of_the_host(chosen: dict[str, t.Any]) -> None:
+def test_chosen_processes_say_nothing_of_the_host_which_the_coverage_has_to_say(chosen: dict[str, t.Any]) -> None:
     found = asked(**chosen)
     assert not found.whole_host
-    assert found.scopes == ("processes",)
+    assert found.scopes == ("processes", "host", "drift")
+    assert asked(drift=False, **chosen).scopes == ("processes", "host")
 
 
 def test_what_is_left_out_chooses_nothing() -> None:
@@ -60,7 +61,9 @@ def test_dates_may_come_as_yaml_reads_them() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"pids": [0]}, "pids: 0 is no process id; they are 1 and greater"),
+        ({"pids": [0]}, "pids: 0 is no process id; they are from 1 to 4194304"),
+        ({"pids": [99999999999999999999]}, "pids: 99999999999999999999 is no process id; they are from 1 to 4194304"),
+        ({"exclude": [4194305]}, "exclude: 4194305 is no process id"),
         ({"exclude": [-1]}, "exclude: -1 is no process id"),
         ({"users": [""]}, "users: one of them is empty"),
         ({"names": ["a", ""]}, "names: one of them is empty"),

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import capture, response
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 _PROGRAM = """
 import mmap, sys, time
@@ -75,10 +76,14 @@ def test_a_process_is_stopped_continued_and_ended(process: subprocess.Popen[str]
 
 def test_a_later_process_of_the_same_id_is_never_meant(process: subprocess.Popen[str], tmp_path: pathlib.Path) -> None:
     for answer in ("stop", "kill", "capture"):
-        given = {"started": started(process.pid) - 1, "state_dir": str(tmp_path / "state")}
+        began = started(process.pid)
+        given = {"started": began - 1, "state_dir": str(tmp_path / "state")}
         result = respond(process.pid, answer, **given)
         assert (result["changed"], result["there"]) == (False, False)
-        assert "is gone; nothing was done" in result["said"]
+        assert result["said"] == (
+            f"Nothing was done: the process that has the id {process.pid} is another one; its 'started' is {began}, "
+            f"not {began - 1}."
+        )
     assert state(process.pid) in "RS"
     assert not _process.send(process.pid, started(process.pid) - 1, 9)
 
@@ -89,7 +94,9 @@ def test_a_process_that_has_ended_gets_nothing(process: subprocess.Popen[str]) -
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert not respond(process.pid, "kill")["changed"]
     process.wait()
-    assert not respond(process.pid, "kill", started=began)["changed"]
+    result = respond(process.pid, "kill", started=began)
+    assert not result["changed"]
+    assert result["said"] == f"The process that had the id {process.pid} is gone; nothing was done."
 
 
 @pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["first", "own", "parent"])
@@ -150,11 +157,47 @@ def test_without_dump_no_memory_is_kept_and_old_evidence_goes(
         assert [file["name"] for file in kept["files"]] == ["maps", "process.json"]
         paths.append(kept["path"])
     assert sorted(map(str, (place / "memory_scan").glob("*.tar"))) == paths[1:]
+    result = respond(process.pid, "capture", state_dir=str(place), max_captures=2)
+    removed = os.path.basename(paths[1])
+    assert result["capture"]["removed"] == [removed]
+    assert result["said"].endswith(f" As max_captures is 2, older evidence was removed: {removed}.")
+
+
+@pytest.mark.requires("root")
+def test_a_run_never_pushes_out_its_own_evidence(process: subprocess.Popen[str], tmp_path: pathlib.Path) -> None:
+    given = {"state_dir": str(tmp_path / "state"), "max_captures": 3}
+    for _each in range(3):
+        respond(process.pid, "capture", **given, run="before")
+    kept = [respond(process.pid, "capture", **given, run="now")["capture"] for _each in range(3)]
+    assert [len(each["removed"]) for each in kept] == [1, 1, 1]
+    with pytest.raises(
+        HostError, match=r"has 3 captures of this run already, none of which is removed .*max_captures\.$"
+    ):
+        respond(process.pid, "capture", **given, run="now")
+    place = tmp_path / "state" / "memory_scan"
+    assert sorted(map(str, place.glob("*.tar"))) == [each["path"] for each in kept]
+    # A later run needs room for one only.
+    (last,) = respond(process.pid, "capture", **given, run="later")["capture"]["removed"]
+    assert str(place / last) == kept[0]["path"]
+
+
+@pytest.mark.requires("root")
+def test_a_process_that_becomes_another_while_it_is_read_is_not_gone(
+    process: subprocess.Popen[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(*_arguments: t.Any) -> t.Any:
+        raise GoneError
+
+    monkeypatch.setattr(capture, "_fill", changed)
+    with pytest.raises(HostError, match=f"^Process {process.pid} started another program while it was read"):
+        respond(process.pid, "capture", state_dir=str(tmp_path / "state"))
+    assert list((tmp_path / "state" / "memory_scan").glob("*.tar")) == []
 
 
 @pytest.mark.requires("root")
 def test_evidence_is_bounded(process: subprocess.Popen[str], tmp_path: pathlib.Path) -> None:
-    params = {"pid": process.pid, "started": started(process.pid), "dump": True, "max_captures": 5, "lock_timeout": 5}
+    params = {"pid": process.pid, "started": started(process.pid), "dump": True, "max_captures": 5, "run": None}
+    params["lock_timeout"] = 5
     result = capture.capture({**params, "state_dir": str(tmp_path / "state"), "max_dump": 0})
     assert result is not None
     assert [file["name"] for file in result["files"]] == ["maps", "process.json"]
@@ -169,6 +212,7 @@ def test_evidence_is_bounded(process: subprocess.Popen[str], tmp_path: pathlib.P
         ({"started": -1}, "started is -1; use 0 or more"),
         ({"dump": True}, "dump: only answer=capture keeps memory, not answer=stop"),
         ({"state_dir": "x"}, "state_dir: 'x' is relative"),
+        ({"run": "../x"}, "run: '../x' is not 1 to 64 letters, digits and hyphens"),
     ],
 )
 def test_what_cannot_be_is_named_in_one_sentence(given: dict[str, t.Any], words: str) -> None:

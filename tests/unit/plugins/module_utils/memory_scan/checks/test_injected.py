@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+import types
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import injected
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import UnknownError
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 
 from tests.unit.plugins.module_utils.memory_scan import _memory
 from tests.unit.plugins.module_utils.memory_scan._processes import FakeHost, FakeSurroundings, file, process
@@ -91,3 +93,53 @@ def test_a_library_that_came_with_nothing(
     one = process("/usr/sbin/cron", user=user, container=container)
     view = _memory.FakeView([(_memory.mapping(1 << 32, 4096, "r-xp", path, inode=7), b"")], one, files={7: library})
     assert [sign.subtype for sign in injected.check(view, FakeHost([one]))] == expected
+
+
+_TRACED = process("/usr/bin/cron", tracer=77)
+_UNREADABLE = {"executable": "Permission denied"}
+
+
+@pytest.mark.parametrize(
+    ("tracer", "whole_host", "user", "expected", "skipped"),
+    [
+        (None, True, 0, ("traced_by_unknown", None), []),
+        (
+            None,
+            False,
+            0,
+            ("traced", None),
+            ["what traces it, process 77: it is not among the processes that were read"],
+        ),
+        (
+            None,
+            True,
+            1000,
+            ("traced", None),
+            ["what traces it, process 77: it can't be seen; run as root (become: true, or sudo make scan)"],
+        ),
+        (
+            process(None, pid=77, unreadable=_UNREADABLE),
+            True,
+            1000,
+            ("traced", None),
+            ["what traces it, process 77: Permission denied"],
+        ),
+        (process(None, pid=77), True, 0, ("traced_by_unknown", None), []),
+        (process("/opt/x", pid=77), False, 1000, ("traced_by_unknown", None), []),
+        (process("/tmp/x", pid=77), False, 0, ("traced_by_unknown", "high"), []),
+    ],
+)
+def test_a_tracer_is_unknown_only_where_it_was_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    tracer: Process | None,
+    whole_host: bool,
+    user: int,
+    expected: tuple[str, str | None],
+    skipped: list[str],
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    view = _memory.FakeView([], _TRACED)
+    host = FakeHost([_TRACED] if tracer is None else [_TRACED, tracer])
+    host.settings = types.SimpleNamespace(whole_host=whole_host)
+    assert [(sign.subtype, sign.severity) for sign in injected.check(view, host)] == [expected]
+    assert view.skipped == skipped

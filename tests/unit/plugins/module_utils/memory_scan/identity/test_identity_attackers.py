@@ -159,7 +159,9 @@ ROWS: dict[str, Row] = {
         process("/usr/bin/bash", "bash", "/x", files={0: "/dev/null", 255: "/memfd:x (deleted)"}),
         _high("interpreter_from_memory"),
     ),
-    "script that was closed": Row(process("/usr/bin/node", "node", "/dev/fd/9"), _behavior("interpreter_from_memory")),
+    "script that was closed": Row(
+        process("/usr/bin/node", "node", "/dev/fd/9"), _behavior("interpreter_closed_script", "informational")
+    ),
     "script that was deleted": Row(
         process("/usr/bin/perl", "perl", "/tmp/a.pl", user=1000), _behavior("interpreter_deleted_script")
     ),

@@ -386,3 +386,27 @@ def test_the_processor_time_of_an_ordinary_process() -> None:
             collector.close()
             collector.mounts.close()
     assert taken < 0.5
+
+
+# Attaches from a thread that isn't its first (PTRACE_SEIZE).
+_TRACER = textwrap.dedent(
+    """
+    import ctypes, sys, threading
+    def attach():
+        seized = ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), 0, 0) == 0
+        print("ready" if seized else "", flush=True)
+        sys.stdin.read()
+    threading.Thread(target=attach).start()
+    """
+)
+
+
+def test_who_traces_a_chosen_process_is_read_too() -> None:
+    require("root")
+    with python(WAITING) as traced, python(_TRACER, str(traced.pid)) as tracer:
+        status = pathlib.Path(f"/proc/{traced.pid}/status").read_text("utf-8")
+        assert f"TracerPid:\t{tracer.pid}\n" not in status
+        found = processes.collect(chosen=[traced.pid])
+        found.mounts.close()
+        assert found.processes[traced.pid].tracer == tracer.pid
+        assert tracer.pid in found.processes

@@ -176,4 +176,5 @@ def test_descriptors_that_can_t_be_read() -> None:
         finally:
             os.seteuid(0)
     assert owners.blind is not None
+    assert owners.blind.startswith("descriptors of process %d can't be read: Permission denied" % started.pid)
     assert "run as root" in owners.blind
