@@ -9,19 +9,19 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.answers import ANSWERS, KILL, STOP, problems
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import CLASSES
 
-# In this order: what is ended leaves no evidence.
-_ANSWERS = ("capture", "stop", "kill")
-_CLASSES = ("toolkit", "technique", "behavior")
 _ALERT = "fileless_attack_"
 
 
-def memory_answers(findings: t.Any, answers: t.Any) -> list[dict[str, t.Any]]:
+def memory_answers(findings: t.Any, answers: t.Any, uncaptured: t.Any = ()) -> list[dict[str, t.Any]]:
     """Return pid, started, answer and dump, each once; raise AnsibleFilterError for what can't be asked."""
     if not isinstance(findings, list) or not isinstance(answers, list):
         raise AnsibleFilterError("memory_answers: the input and answers are lists")
-    for number, entry in enumerate(answers, 1):
-        _check(entry, f"memory_answers: entry {number} of answers")
+    wrong = problems(answers)
+    if wrong:
+        raise AnsibleFilterError(f"memory_answers: {'; '.join(wrong)}")
     asked: dict[tuple[int, int], dict[str, bool]] = {}
     for finding in findings:
         kind = _kind(finding)
@@ -30,30 +30,19 @@ def memory_answers(findings: t.Any, answers: t.Any) -> list[dict[str, t.Any]]:
                 if _is_about(entry, kind, seen):
                     wanted = asked.setdefault(process, {})
                     wanted[entry["answer"]] = wanted.get(entry["answer"], False) or bool(entry.get("dump"))
+    for (pid, _started), wanted in asked.items():
+        # The memory of a process that is only stopped is still there for whoever comes to keep it.
+        if pid in uncaptured:
+            wanted.pop(KILL, None)
     return t.cast("list[dict[str, t.Any]]", wrap_var(list(_ordered(asked))))
 
 
 def _ordered(asked: t.Mapping[tuple[int, int], t.Mapping[str, bool]]) -> t.Iterator[dict[str, t.Any]]:
-    for answer in _ANSWERS:
+    for answer in ANSWERS:
         for (pid, started), wanted in asked.items():
             # What is to be ended need not be stopped before.
-            if answer in wanted and not (answer == "stop" and "kill" in wanted):
+            if answer in wanted and not (answer == STOP and KILL in wanted):
                 yield {"pid": pid, "started": started, "answer": answer, "dump": wanted[answer]}
-
-
-def _check(entry: t.Any, place: str) -> None:
-    if not isinstance(entry, dict) or entry.get("answer") not in _ANSWERS:
-        raise AnsibleFilterError(f"{place}: 'answer' is one of {', '.join(_ANSWERS)}")
-    for name in ("classes", "subtypes"):
-        if not isinstance(entry.get(name) or [], list):
-            raise AnsibleFilterError(f"{place}: '{name}' is a list")
-    if not entry.get("classes") and not entry.get("subtypes"):
-        raise AnsibleFilterError(f"{place}: say with 'classes' or 'subtypes' what it is about")
-    for kind in entry.get("classes") or ():
-        if kind not in _CLASSES:
-            raise AnsibleFilterError(f"{place}: class '{kind}' is none of {', '.join(_CLASSES)}")
-    if entry.get("dump") and entry["answer"] != "capture":
-        raise AnsibleFilterError(f"{place}: only answer=capture has 'dump'")
 
 
 def _kind(finding: t.Any) -> str | None:
@@ -63,7 +52,7 @@ def _kind(finding: t.Any) -> str | None:
     except (KeyError, TypeError):
         raise AnsibleFilterError("memory_answers: the input has what is no finding") from None
     kind = alert.removeprefix(_ALERT)
-    return kind if alert.startswith(_ALERT) and kind in _CLASSES else None
+    return kind if alert.startswith(_ALERT) and kind in CLASSES else None
 
 
 def _processes(finding: t.Mapping[str, t.Any]) -> t.Iterator[tuple[tuple[int, int], set[str]]]:

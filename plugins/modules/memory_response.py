@@ -59,9 +59,16 @@ options:
     type: int
     default: 64
   max_captures:
-    description: How many captures the host keeps; the oldest are removed.
+    description: How many captures the host keeps; the oldest are removed, but none that has the same O(run).
     type: int
     default: 20
+  run:
+    description:
+      - A name for what belongs together, of letters, digits and hyphens. It becomes a part of the archive's name.
+      - When O(max_captures) of the same run are kept already, nothing is captured and the task fails, so that a host
+        with many suspicious processes does not push out the evidence of the first ones.
+      - The playbook C(bulwark.servers.respond) sets it.
+    type: str
   state_dir:
     description:
       - Directory on the host in which evidence is kept, below C(memory_scan), as an absolute path.
@@ -95,7 +102,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 there:
-  description: Whether the process is still there.
+  description: Whether the process is still there, and no later one that has its id.
   type: bool
   returned: success
 said:
@@ -118,6 +125,11 @@ capture:
       returned: success
     left_out:
       description: What is not in it, with the reason.
+      type: list
+      elements: str
+      returned: success
+    removed:
+      description: Names of older archives in the same directory, which were removed as O(max_captures) says.
       type: list
       elements: str
       returned: success

@@ -49,6 +49,10 @@ def from_memory() -> t.Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
+def state(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 class Play:
     """Runs playbooks against this machine, for processes of the test's own."""
 
@@ -179,11 +183,78 @@ def test_respond_does_what_is_said_and_only_when_told_to(play: Play) -> None:
         assert f"Process {pid} was stopped." in said
         (kept,) = (play.state / "memory_scan").glob("capture-*.tar")
         assert kept.stat().st_size > pathlib.Path("/bin/sleep").stat().st_size
-        assert pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        assert state(pid) == "T"
         kill = [{"answer": "kill", "classes": ["technique"]}]
         said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True, memory_scan_answers=kill)
         assert f"Process {pid} was ended." in said
         assert process.wait() == -9
+        # What has ended can't be found again.
+        assert "What was found is recorded" in said
+        assert [alert for alert, _subject in play.scanner.open()] == [TECHNIQUE]
+        assert play.evidence()["process"]["pid"] == pid
+
+
+def test_without_its_evidence_no_process_is_ended(play: Play) -> None:
+    answers = [
+        {"answer": "capture", "classes": ["technique"]},
+        {"answer": "kill", "classes": ["technique"]},
+    ]
+    with from_memory() as first, from_memory() as second:
+        pids = {first.pid, second.pid}
+        given = {"bulwark_respond": True, "memory_scan_answers": answers, "memory_scan_pids": sorted(pids)}
+        said = play("bulwark.servers.respond", pid=0, works=False, memory_scan_max_captures=1, **given)
+        (ended,) = (pid for pid in pids if f"Evidence of process {pid} was kept in " in said)
+        (left,) = pids - {ended}
+        shown = said.partition("Show what was done, and what was not")[2]
+        assert f"Process {ended} was ended." in shown
+        assert f"Process {left}, capture: {play.state}/memory_scan has 1 captures of this run already" in shown
+        assert "raise memory_scan_max_captures." in shown
+        assert f"Process {left} was not ended, as no evidence of it was kept." in shown
+        assert state(left) == "S"
+        # To be stopped keeps what is in memory.
+        answers.append({"answer": "stop", "classes": ["technique"]})
+        given["memory_scan_pids"] = [left]
+        said = play("bulwark.servers.respond", pid=0, works=False, memory_scan_max_dump=0, **given)
+        assert f"Process {left}, capture: memory_scan_max_dump is 0; use 1 or more" in said
+        assert f"Process {left} was stopped." in said
+        assert f"Of process {left}, which was to be stopped, the evidence is in its memory only." in said
+        assert state(left) == "T"
+
+
+def test_answers_that_are_misspelt_are_refused_before_any_host_is_looked_at(play: Play) -> None:
+    answers = [{"answer": "kill", "subtypes": ["known_minr"]}, {"answer": "stop"}]
+    said = play("bulwark.servers.respond", pid=1 << 30, works=False, bulwark_respond=True, memory_scan_answers=answers)
+    assert (
+        "memory_scan_answers: entry 1: there is no subtype 'known_minr'; known_miner is probably meant; "
+        "entry 2: say with 'classes' or 'subtypes' what it is about."
+    ) in said
+    assert "TASK [Open the run]" not in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "said", "recorded"),
+    [
+        (
+            {"memory_scan_time_budget": 0},
+            "Nothing was done: memory_scan_time_budget is 0; use 1 or more",
+            "memory_scan_time_budget is 0; use 1 or more",
+        ),
+        (
+            {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+            "Nothing was done: Failed to connect to the host via ssh",
+            "the host was unreachable: Failed to connect to the host via ssh",
+        ),
+    ],
+    ids=["misconfigured", "unreachable"],
+)
+def test_a_host_that_cannot_be_looked_at_is_said_and_recorded(
+    play: Play, variables: dict[str, t.Any], said: str, recorded: str
+) -> None:
+    answers = [{"answer": "kill", "classes": ["technique"]}]
+    given = {"bulwark_respond": True, "memory_scan_answers": answers, **variables}
+    shown = play("bulwark.servers.respond", pid=os.getpid(), works=False, **given)
+    assert said in shown.partition("Show what was done, and what was not")[2]
+    assert recorded in play.scanner.reasons("localhost")
 
 
 def test_what_is_simulated_is_seen_and_ended(play: Play, tmp_path: pathlib.Path) -> None:

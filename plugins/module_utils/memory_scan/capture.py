@@ -45,17 +45,19 @@ def capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
         raise HostError("%s could not be made." % root)
     with contextlib.closing(where), where.locked(_LOCK, params["lock_timeout"]):
         most = params["max_dump"] * _MIB if params["dump"] else 0
+        own = ".%s%s" % (params["run"], _SUFFIX) if params["run"] else None
         _check_room(where, most)
-        name = "%s%s-%d-%d%s" % (_PREFIX, _moment(time.time()), *process.key, _SUFFIX)
+        _check_number(where, params["max_captures"], own)
+        name = "%s%s-%d-%d%s" % (_PREFIX, _moment(time.time()), *process.key, own or _SUFFIX)
         try:
             with where.written(name) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
                 archive = _Archive(tar)
                 left_out = _fill(archive, process, most)
         except GoneError:
             return None
-        _forget(where, params["max_captures"], name)
+        removed = _forget(where, params["max_captures"], name, own)
         path = os.path.join(where.path, name)
-    return {"path": path, "files": archive.listed[:_MOST_LISTED], "left_out": left_out}
+    return {"path": path, "files": archive.listed[:_MOST_LISTED], "left_out": left_out, "removed": removed}
 
 
 class _Archive:
@@ -191,9 +193,28 @@ def _check_room(where: StateDirectory, most: int) -> None:
         raise HostError("There is too little room in %s for evidence; make some, or lower max_dump." % where.path)
 
 
-def _forget(where: StateDirectory, most: int, newest: str) -> None:
-    """Remove the oldest of more than so many captures."""
-    kept = sorted(name for name in where.modified() if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
-    for name in kept[: max(0, len(kept) - most)]:
-        if name != newest:
-            where.remove(name)
+def _kept(where: StateDirectory) -> list[str]:
+    """Return the names of all captures, the oldest first."""
+    return sorted(name for name in where.modified() if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
+
+
+def _check_number(where: StateDirectory, most: int, own: str | None) -> None:
+    """Raise HostError where only evidence of the same run could make room: decoys must not push out the real one.
+
+    own: how the names of this run's captures end.
+    """
+    if own is not None and sum(name.endswith(own) for name in _kept(where)) >= most:
+        raise HostError(
+            "%s has %d captures of this run already, none of which is removed for another one; raise max_captures."
+            % (where.path, most)
+        )
+
+
+def _forget(where: StateDirectory, most: int, newest: str, own: str | None) -> list[str]:
+    """Remove the oldest of more than so many captures, but none of the same run; return their names."""
+    kept = _kept(where)
+    old = [name for name in kept if name != newest and not (own is not None and name.endswith(own))]
+    removed = old[: max(0, len(kept) - most)]
+    for name in removed:
+        where.remove(name)
+    return removed

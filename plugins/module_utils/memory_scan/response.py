@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 import typing as t
@@ -29,6 +30,8 @@ _SERVERS = frozenset(
     for name in ("sshd", "dropbear", "tinysshd")
 )
 _MOST_ANCESTORS = 1_000
+# A part of the name of a file.
+_RUN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
 def response_spec() -> dict[str, dict[str, t.Any]]:
@@ -40,6 +43,7 @@ def response_spec() -> dict[str, dict[str, t.Any]]:
         "dump": {"type": "bool", "default": False},
         "max_dump": {"type": "int", "default": 64},
         "max_captures": {"type": "int", "default": 20},
+        "run": {"type": "str"},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
     }
@@ -50,6 +54,8 @@ def check(params: t.Mapping[str, t.Any]) -> None:
     check_options(params, ("state_dir",), {"pid": 1, "started": 0, "max_dump": 1, "max_captures": 1, "lock_timeout": 0})
     if params["dump"] and params["answer"] != CAPTURE:
         raise UsageError("dump: only answer=%s keeps memory, not answer=%s" % (CAPTURE, params["answer"]))
+    if params["run"] is not None and not _RUN.match(params["run"]):
+        raise UsageError("run: %r is not 1 to 64 letters, digits and hyphens" % params["run"])
 
 
 def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -58,7 +64,7 @@ def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]
     pid, started, answer = params["pid"], params["started"], params["answer"]
     found = _process.stat(pid)
     if found is None or found.started != started or found.state in _ENDED:
-        return _gone(pid)
+        return _not_there(pid, started)
     if answer != CAPTURE:
         reason = refusal(pid, found)
         if reason is not None:
@@ -68,12 +74,24 @@ def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]
     if check_mode:
         return _result(True, True, "Process %d would be %s." % (pid, _DONE[answer]))
     if answer == CAPTURE:
-        kept = capture.capture(params)
-        if kept is None:
-            return _gone(pid)
-        said = "Evidence of process %d was kept in %s." % (pid, kept["path"])
-        return {**_result(True, True, said), "capture": kept}
+        return _captured(params)
     return _signalled(pid, started, answer)
+
+
+def _captured(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    pid, started = params["pid"], params["started"]
+    kept = capture.capture(params)
+    if kept is None:
+        left = _process.stat(pid)
+        if left is not None and left.started == started and left.state not in _ENDED:
+            # Nobody may take this for a process that has ended, and needs no evidence any more.
+            raise HostError("Process %d started another program while it was read; nothing was kept, ask again." % pid)
+        return _not_there(pid, started)
+    said = "Evidence of process %d was kept in %s." % (pid, kept["path"])
+    if kept["removed"]:
+        removed = ", ".join(kept["removed"])
+        said += " As max_captures is %d, older evidence was removed: %s." % (params["max_captures"], removed)
+    return {**_result(True, True, said), "capture": kept}
 
 
 def refusal(pid: int, found: _process.Stat) -> str | None:
@@ -110,7 +128,7 @@ def _signalled(pid: int, started: int, answer: str) -> dict[str, t.Any]:
     except OSError as error:
         raise HostError("Process %d can't be %s: %s." % (pid, _DONE[answer], error.strerror)) from error
     if not sent:
-        return _gone(pid)
+        return _not_there(pid, started)
     left = _settled(pid, started, answer)
     if answer == STOP and left is not None and left.started == started and left.state != _STOPPED:
         said = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
@@ -131,8 +149,13 @@ def _settled(pid: int, started: int, answer: str) -> _process.Stat | None:
     return left
 
 
-def _gone(pid: int) -> dict[str, t.Any]:
-    return _result(False, False, "The process that had the id %d is gone; nothing was done." % pid)
+def _not_there(pid: int, started: int) -> dict[str, t.Any]:
+    """Return that nothing was done; whoever mistyped ``started`` must not read that the process is gone."""
+    found = _process.stat(pid)
+    if found is None or found.started == started or found.state in _ENDED:
+        return _result(False, False, "The process that had the id %d is gone; nothing was done." % pid)
+    said = "Nothing was done: the process that has the id %d is another one; its 'started' is %d, not %d."
+    return _result(False, False, said % (pid, found.started, started))
 
 
 def _result(changed: bool, there: bool, said: str) -> dict[str, t.Any]:

@@ -9,10 +9,11 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible_collections.bulwark.servers.plugins.filter import memory_answer_problems
 from ansible_collections.bulwark.servers.plugins.filter.memory_answers import FilterModule, memory_answers
 
 
-def finding(kind: str, *pids: int, subtypes: t.Sequence[str] = ("sign",)) -> dict[str, t.Any]:
+def finding(kind: str, *pids: int, subtypes: t.Sequence[str] = ("known_miner",)) -> dict[str, t.Any]:
     signs = [{"subtype": name} for name in subtypes]
     evidences = [{"process": {"pid": pid}, "data": {"started": pid * 10, "signs": signs}} for pid in pids]
     return {"metadata": {"event_code": f"fileless_attack_{kind}"}, "evidences": evidences}
@@ -24,7 +25,7 @@ def test_evidence_comes_first_and_each_answer_once() -> None:
         {"answer": "kill", "classes": ["toolkit"]},
         {"answer": "stop", "classes": ["toolkit", "technique"]},
         {"answer": "capture", "classes": ["toolkit"]},
-        {"answer": "capture", "subtypes": ["sign"], "classes": ["technique", "toolkit"], "dump": True},
+        {"answer": "capture", "subtypes": ["known_miner"], "classes": ["technique", "toolkit"], "dump": True},
     ]
     found = [(one["answer"], one["pid"], one["started"], one["dump"]) for one in memory_answers(findings, answers)]
     assert found == [
@@ -38,8 +39,11 @@ def test_evidence_comes_first_and_each_answer_once() -> None:
 
 
 def test_subtypes_and_classes_must_both_fit() -> None:
-    findings = [finding("technique", 5, subtypes=["a", "b"]), finding("behavior", 6, subtypes=["a"])]
-    answers = [{"answer": "stop", "classes": ["technique"], "subtypes": ["b", "c"]}]
+    findings = [
+        finding("technique", 5, subtypes=["known_bot", "known_tunnel"]),
+        finding("behavior", 6, subtypes=["known_bot"]),
+    ]
+    answers = [{"answer": "stop", "classes": ["technique"], "subtypes": ["known_tunnel", "known_miner"]}]
     assert [one["pid"] for one in memory_answers(findings, answers)] == [5]
     assert memory_answers(findings, []) == []
 
@@ -56,11 +60,12 @@ def test_findings_of_other_kinds_and_hosts_that_lie_are_no_processes() -> None:
     [
         ({}, [], "the input and answers are lists"),
         ([], "kill", "the input and answers are lists"),
-        ([], ["kill"], "entry 1 of answers: 'answer' is one of capture, stop, kill"),
+        ([], ["kill"], "entry 1: a mapping with 'answer' and 'classes' or 'subtypes' is needed"),
+        ([], [{"classes": ["toolkit"]}], "entry 1: 'answer' is one of capture, stop, kill"),
         ([], [{"answer": "reboot", "classes": ["toolkit"]}], "'answer' is one of capture, stop, kill"),
-        ([], [{"answer": "kill"}], "entry 1 of answers: say with 'classes' or 'subtypes' what it is about"),
+        ([], [{"answer": "kill"}], "entry 1: say with 'classes' or 'subtypes' what it is about"),
         ([], [{"answer": "kill", "classes": "toolkit"}], "'classes' is a list"),
-        ([], [{"answer": "kill", "classes": ["tool"]}], "class 'tool' is none of toolkit, technique, behavior"),
+        ([], [{"answer": "kill", "classes": ["tool"]}], "there is no class 'tool'; use toolkit, technique or behavior"),
         ([], [{"answer": "kill", "classes": ["toolkit"], "dump": True}], "only answer=capture has 'dump'"),
         ([1], [], "the input has what is no finding"),
     ],
@@ -70,5 +75,45 @@ def test_what_cannot_be_asked_is_named(findings: t.Any, answers: t.Any, words: s
         memory_answers(findings, answers)
 
 
-def test_ansible_finds_the_filter() -> None:
+def test_what_was_not_captured_is_not_ended_but_stopped_where_that_was_asked() -> None:
+    findings = [finding("toolkit", 5, 6), finding("technique", 7)]
+    answers = [
+        {"answer": "capture", "classes": ["toolkit", "technique"]},
+        {"answer": "stop", "classes": ["technique"]},
+        {"answer": "kill", "classes": ["toolkit", "technique"]},
+    ]
+    found = [(one["answer"], one["pid"]) for one in memory_answers(findings, answers, [6, 7])]
+    assert found == [("capture", 5), ("capture", 6), ("capture", 7), ("stop", 7), ("kill", 5)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([{"answer": "kill", "subtypes": ["known_miner"]}], []),
+        ("kill", ["a list of entries is needed"]),
+        (
+            [{"answer": "kill", "subtypes": ["known_minr", "weather", {}]}, {"answer": "stop"}],
+            [
+                "entry 1: there is no subtype 'known_minr'; known_miner is probably meant",
+                "entry 1: there is no subtype 'weather'; the guide on memory scans lists them",
+                "entry 1: there is no subtype '{}'; the guide on memory scans lists them",
+                "entry 2: say with 'classes' or 'subtypes' what it is about",
+            ],
+        ),
+        (
+            [{"answer": "stop", "classes": ["tecnique"]}, {"answer": "stop", "subtype": ["known_miner"]}],
+            [
+                "entry 1: there is no class 'tecnique'; technique is probably meant",
+                "entry 2: there is no 'subtype'; subtypes is probably meant",
+                "entry 2: say with 'classes' or 'subtypes' what it is about",
+            ],
+        ),
+    ],
+)
+def test_what_is_meant_is_named(answers: t.Any, said: list[str]) -> None:
+    assert memory_answer_problems.memory_answer_problems(answers) == said
+
+
+def test_ansible_finds_the_filters() -> None:
     assert FilterModule().filters() == {"memory_answers": memory_answers}
+    assert list(memory_answer_problems.FilterModule().filters()) == ["memory_answer_problems"]
