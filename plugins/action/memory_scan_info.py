@@ -8,16 +8,26 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed, info_spec, settings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
+    PROCESSES,
+    Allowed,
+    info_spec,
+    settings,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content, subtypes
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 # What only the controller needs, where these files are.
 _SIGNATURES = ("own_signatures", "signature_paths")
 _SHORTEST = 4
+# Of signatures that can't be used.
+_MOST_PROBLEMS = 100
+_LONGEST_PROBLEM = 500
 
 
 class ActionModule(CapabilityActionBase):
@@ -35,7 +45,29 @@ class ActionModule(CapabilityActionBase):
             raise ContentError(str(error)) from error
         _check_subtypes(self._asked.allowlist)
         passed = {name: value for name, value in arguments.items() if name not in _SIGNATURES}
-        return {**passed, "_content": content.load(given["signature_paths"], given["own_signatures"])}
+        compiled = content.compiled(given["signature_paths"], given["own_signatures"])
+        self._problems = [visible(problem) for problem in compiled.problems[:_MOST_PROBLEMS]]
+        self._not_used = len(compiled.problems)
+        return {**passed, "_content": compiled.packed}
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        if "coverage" in result:
+            result["signature_problems"] = wrap_var(list(self._problems))
+            if self._problems:
+                result["coverage"] = wrap_var([self._noted(entry) for entry in result["coverage"]])
+        else:
+            # The controller's own word, in the place of whatever a host that failed said.
+            result.pop("signature_problems", None)
+        return result
+
+    def _noted(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return a coverage entry, that of the processes with what was not looked for in them."""
+        if entry["scope"] != PROCESSES:
+            return entry
+        number = "1 signature" if self._not_used == 1 else f"{self._not_used} signatures"
+        note = f"{number} of yours can't be used: {visible(self._problems[0], _LONGEST_PROBLEM).rstrip('.')}."
+        return {**entry, "note": " ".join(filter(None, (note, entry.get("note"))))}
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return self._asked.scopes

@@ -35,7 +35,9 @@ options:
     elements: int
     default: []
   users:
-    description: Accounts whose processes to look at, by name or number; those that a process had first count, too.
+    description:
+      - Accounts whose processes to look at, by name or number; those that a process had first count, too.
+      - Where a host has no account of a name, RV(coverage) says so.
     type: list
     elements: str
     default: []
@@ -46,7 +48,7 @@ options:
     elements: str
     default: []
   exclude:
-    description: Ids of processes that are left out, whatever else chooses them. RV(coverage) names them.
+    description: Ids of processes that are left out. RV(coverage) names those that would be looked at otherwise.
     type: list
     elements: int
     default: []
@@ -190,10 +192,19 @@ findings:
   returned: success
 coverage:
   description:
-    - An entry of the scope V(processes), and, when all processes were to be looked at, of V(host) and, with O(drift),
-      of V(drift). C(examined) is how many processes were read. What could not be is named with the reason.
+    - An entry of the scope V(processes), of V(host) and, with O(drift), of V(drift). C(examined) is how many processes
+      were read. What could not be is named with the reason.
+    - When O(pids), O(users) or O(names) choose processes, the first says so as something that was skipped, with how
+      many of how many where that is known, and the others are not checked.
   type: list
   elements: dict
+  returned: success
+signature_problems:
+  description:
+    - Why signatures of O(signature_paths) can't be used, a sentence for each, at most 100. The first is also in
+      RV(coverage), as a note of the scope V(processes).
+  type: list
+  elements: str
   returned: success
 memory_scan:
   description: What was looked at, in numbers.

@@ -18,7 +18,7 @@ import typing as t
 
 import pytest
 
-from tests.integration import _scans
+from tests.integration import _memory, _scans
 from tests.support.controllers import THIS_MACHINE, controller
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("memory_role")]
@@ -137,7 +137,19 @@ def test_dates_need_no_quotes(tmp_path: pathlib.Path, version: str) -> None:
     (entry,) = (entry for entry in found.entries if entry["scope"] == "processes")
     assert "nobody-has-this ended on 2020-12-31" in str(entry["note"])
     assert "either" not in str(entry["note"])
-    assert entry["status"] == "checked"
+    assert _memory.skipped({"coverage": found.entries}) == []
+
+
+def test_signatures_that_cannot_be_used_are_in_the_coverage(play: Play, tmp_path: pathlib.Path) -> None:
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("id: tool_one\n---\nid: tool_two\n", encoding="utf-8")
+    play("bulwark.servers.scan", pid=os.getpid(), memory_scan_signature_paths=[str(wrong)])
+    (found,) = play.scanner.coverage().values()
+    notes = {entry["scope"]: entry["note"] for entry in found.entries}
+    assert str(notes["processes"]).startswith(
+        f"2 signatures of yours can't be used: {wrong}, line 1: signature tool_one"
+    )
+    assert (notes["host"], notes["drift"]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +157,10 @@ def test_dates_need_no_quotes(tmp_path: pathlib.Path, version: str) -> None:
     [
         ({"memory_scan_time_budget": 0}, "memory_scan_time_budget is 0; use 1 or more"),
         ({"memory_scan_exclude": [0]}, "memory_scan_exclude: 0 is no process id"),
+        (
+            {"memory_scan_pids": [99999999999999999999]},
+            "memory_scan_pids: 99999999999999999999 is no process id; they are from 1 to 4194304",
+        ),
         (
             {"memory_scan_allowlist": [{"sha256": "ab", "reason": "x", "until": "2999-12-31"}]},
             "memory_scan_allowlist: entry 1: sha256 'ab' is no digest of 64 hexadecimal digits",

@@ -179,9 +179,10 @@ def _note_unknown(
 def _note_choice(choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage) -> None:
     """Note what was not asked for, after all that could not be looked at although it was."""
     if not settings.whole_host:
+        own = choice.excluded - settings.exclude
+        everything = [one for one in there.processes.values() if has_memory(one) and one.pid not in own]
+        some = ", %d of %d" % (sum(map(choice.takes, everything)), len(everything))
         # By pids alone, no other processes are known.
-        everything = sum(map(has_memory, there.processes.values()))
-        some = ", %d of %d" % (sum(map(choice.takes, there.processes.values())), everything)
         coverage.skip("processes", _CHOSEN + ("" if choice.is_pids_only else some))
     for pid in sorted(settings.exclude & set(there.processes)):
         if choice.wants(there.processes[pid]):

@@ -13,15 +13,29 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import
 DIRECTORY = catalogue.CONTENT / "memory_scan"
 
 
+class Content(t.NamedTuple):
+    """packed: for the option ``_content`` of the module. problems: a sentence for each signature that isn't in it."""
+
+    packed: str
+    problems: list[str]
+
+
 def load(signature_paths: t.Sequence[str] = (), own_signatures: bool = True) -> str:
-    """Return the content for the option ``_content`` of the module; raise ContentError for a file that is wrong.
+    """Return the content for the option ``_content`` of the module; raise ContentError for a file that is wrong."""
+    return compiled(signature_paths, own_signatures).packed
+
+
+def compiled(signature_paths: t.Sequence[str] = (), own_signatures: bool = True) -> Content:
+    """Return the content, and what of the user's can't be used; raise ContentError for a file that is wrong.
 
     signature_paths: files, or directories of files, of the user's. own_signatures: whether the collection's are used.
     """
-    return payload.packed(
+    loaded = signatures.load(signature_paths, own_signatures)
+    packed = payload.packed(
         {
             "subtypes": {name: subtype.payload() for name, subtype in subtypes.load().items()},
             "engines": catalogue.read(DIRECTORY / "engines.yml"),
-            "signatures": signatures.load(signature_paths, own_signatures),
+            "signatures": loaded.signatures,
         }
     )
+    return Content(packed, loaded.problems)

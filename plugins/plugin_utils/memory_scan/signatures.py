@@ -36,8 +36,8 @@ class Loaded(t.NamedTuple):
     problems: list[str]
 
 
-def load(paths: t.Sequence[str] = (), own: bool = True) -> list[dict[str, t.Any]]:
-    """Return what the hosts look for, and warn of what can't be used. Raises ContentError for a path that is wrong."""
+def load(paths: t.Sequence[str] = (), own: bool = True) -> Loaded:
+    """Return what ``read`` does, and warn of what can't be used. Raises ContentError for a path that is wrong."""
     loaded = read(paths, own)
     display = Display()
     for problem in loaded.problems[:_MOST_WARNINGS]:
@@ -45,7 +45,7 @@ def load(paths: t.Sequence[str] = (), own: bool = True) -> list[dict[str, t.Any]
     left = len(loaded.problems) - _MOST_WARNINGS
     if left > 0:
         display.warning(f"signature_paths: {left} more signatures can't be used")
-    return loaded.signatures
+    return loaded
 
 
 def read(paths: t.Sequence[str] = (), own: bool = True) -> Loaded:

@@ -89,3 +89,32 @@ def test_wrong_answers_are_named_before_a_host_is_asked() -> None:
 def test_signatures_that_are_not_there_are_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ContentError, match=r"signature_paths: .*nothing"):
         arguments(memory_scan_info, signature_paths=[str(tmp_path / "nothing")])
+
+
+def test_signatures_that_cannot_be_used_are_noted_where_processes_are(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("id: tool_one\n", encoding="utf-8")
+    coverage = [{"scope": "processes", "note": "Said by the host."}, {"scope": "host", "note": None}]
+    answer = {"coverage": coverage, "signature_problems": ["of the host"]}
+    given = {"signature_paths": [str(wrong)], "own_signatures": False}
+
+    def run(action: t.Any, _tmp: t.Any, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        action.module_arguments(dict(action._task.args), task_vars)
+        return dict(answer)
+
+    monkeypatch.setattr(memory_scan_info.CapabilityActionBase, "run", run)
+    made = memory_scan_info.ActionModule.__new__(memory_scan_info.ActionModule)
+    made._task = types.SimpleNamespace(args=given, action="bulwark.servers.memory_scan_info")
+    result = made.run(None, {})
+    (problem,) = result["signature_problems"]
+    assert problem.startswith(f"{wrong}, line 1: signature tool_one")
+    note = f"1 signature of yours can't be used: {problem.rstrip('.')}. Said by the host."
+    assert [entry["note"] for entry in result["coverage"]] == [note, None]
+    assert coverage[0]["note"] == "Said by the host."
+    given["signature_paths"] = []
+    result = made.run(None, {})
+    assert (result["signature_problems"], result["coverage"]) == ([], coverage)
+    answer.pop("coverage")
+    assert "signature_problems" not in made.run(None, {})

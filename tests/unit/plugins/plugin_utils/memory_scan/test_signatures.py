@@ -39,7 +39,7 @@ def test_a_signature_of_the_user_is_taken(tmp_path: pathlib.Path) -> None:
     assert one["id"] == "our_tool"
     assert "description" not in one
     assert Matcher.from_payload(loaded.signatures).count == 1
-    assert signatures.load([str(tmp_path)], own=False) == loaded.signatures
+    assert signatures.load([str(tmp_path)], own=False) == loaded
 
 
 def test_with_the_collection_s_they_are_all_used(tmp_path: pathlib.Path) -> None:
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_warned_of(tmp_path: pathlib.Path, monkeypatch: pytest.
     warnings: list[str] = []
     monkeypatch.setattr(signatures.Display, "warning", lambda _self, text: warnings.append(text))
     bad = "---\n".join(f"id: tool_{number}\n" for number in range(8))
-    assert signatures.load([written(tmp_path, bad)], own=False) == []
+    assert signatures.load([written(tmp_path, bad)], own=False).signatures == []
     assert len(warnings) == 6
     assert warnings[-1] == "signature_paths: 3 more signatures can't be used"
 

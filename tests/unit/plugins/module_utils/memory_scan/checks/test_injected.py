@@ -44,6 +44,9 @@ def test_a_library_that_cannot_be_opened(around: FakeSurroundings, expected: lis
     library = _memory.mapping(0x7F0000000000, 4096, "r-xp", b"/usr/lib/plugin.so", inode=7, device=(0, 99))
     view = _memory.FakeView([(library, b"")], _ONE)
     assert [sign.subtype for sign in injected.check(view, FakeHost([_ONE], around))] == expected
+    # Nothing follows where there are no rights to open it.
+    view = _memory.FakeView([(library, b"")], _ONE, refused={7})
+    assert list(injected.check(view, FakeHost([_ONE], around))) == []
 
 
 @pytest.mark.parametrize(
