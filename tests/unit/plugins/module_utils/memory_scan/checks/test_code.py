@@ -59,6 +59,8 @@ class _Case:
         data = _memory.mapping(0x401000, 4096, data_permissions, b"/opt/program", inode=_INODE, device=(8, 1))
         self._memory: list[tuple[Mapping, bytes]] = [(text, b""), (data, b"")]
         self.view: _memory.FakeView | None = None
+        # By inode, files that there are no rights to open.
+        self.refused: set[int] = set()
         self.host = _memory.FakeHost(engines=[_ENGINE])
 
     def add(self, start: int, data: bytes, permissions: str = "rwxp", path: bytes = b"", **more: t.Any) -> Mapping:
@@ -79,7 +81,8 @@ class _Case:
         status = FileStatus(os.makedev(8, 1), _INODE, 0o755, 0, 4096, 0.0, 0.0, 1, "ext4")
         process = _memory.process(executable=b"/opt/program", status=status, **changes)
         self._memory.sort(key=lambda pair: pair[0].start)
-        self.view = _memory.FakeView(self._memory, process, self._file, self._files)
+        files = {inode: path for inode, path in self._files.items() if inode not in self.refused}
+        self.view = _memory.FakeView(self._memory, process, self._file, files, self.refused)
         found = list(code.check(self.view, self.host))
         known = subtypes.load()
         assert all(sign.subtype in known for sign in found)
@@ -343,6 +346,48 @@ def test_code_that_a_program_copies_to_large_pages_is_its_own(case: _Case) -> No
     case.add(BASE + 4096, content[4096:8192], "r-xp")
     case.add(BASE + 8192, b"", "r-xp", b"/opt/server", inode=9, offset=8192)
     assert case.signs() == []
+
+
+def test_code_beside_a_file_that_may_not_be_opened_may_be_its_own(case: _Case) -> None:
+    case.refused = {9}
+    case.add(BASE, b"", "r-xp", b"/opt/server", inode=9)
+    case.add(BASE + 4096, _shell(), "r-xp")
+    assert case.signs() == []
+
+
+@pytest.mark.parametrize(
+    ("permissions", "path", "deleted"),
+    [
+        # A library that was deleted, the program's own file, one in memory, and one of an interpreter's.
+        ("r-xp", b"/home/ada/library.so", True),
+        ("r-xp", b"/tmp/x", True),
+        ("r-xp", b"/memfd:x", True),
+        ("rwxp", b"/opt/image", False),
+    ],
+)
+def test_a_file_that_may_not_be_opened_is_no_sign(case: _Case, permissions: str, path: bytes, deleted: bool) -> None:
+    case.refused = {9}
+    case.add(BASE, _elf() + _CODE, permissions, path, inode=9, deleted=deleted)
+    assert case.signs() == []
+
+
+def test_code_says_nothing_where_the_files_that_may_make_it_may_not_be_opened(case: _Case) -> None:
+    case.add(BASE, _CODE)
+    case.add(BASE + (1 << 20), b"", "r-xp", b"/opt/engine.so", inode=9)
+    case.refused = {9}
+    assert case.signs() == []
+    assert case.skipped == ["what makes the code in its memory can't be told: not all of its files can be opened"]
+    case.refused = set()
+    assert [sign.subtype for sign in case.signs()] == ["anonymous_code"]
+
+
+def test_shellcode_is_told_whatever_may_not_be_opened(case: _Case) -> None:
+    case.add(BASE, _shell())
+    case.add(BASE + (1 << 20), b"", "r-xp", b"/opt/engine.so", inode=9)
+    case.add(BASE + (1 << 21), _shell(), "r-xs", b"/memfd:x", inode=10, deleted=True)
+    case.refused = {9, 10}
+    (sign,) = case.signs()
+    assert (sign.subtype, len(sign.memory)) == ("shellcode_reverse_shell", 2)
 
 
 def test_code_that_only_lies_where_a_program_has_its_own_is_not(case: _Case) -> None:
