@@ -55,7 +55,8 @@ options:
   full:
     description:
       - Whether to look for signatures in all memory that is present. Otherwise they are looked for in executable
-        memory, in what else looks suspicious, and in a part of the memory of every process.
+        memory, in what else looks suspicious, and in a part of the memory of programs that no package ships, and of
+        interpreters with a connection.
     type: bool
     default: false
   drift:
