@@ -121,7 +121,7 @@ def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site:
 def test_a_table_that_is_loaded_again_keeps_the_time_that_is_left(site: Site) -> None:
     with listening(site.host, 22):
         site.lock()
-        end = site.ending(5)
+        end = site.ending(12)
         # As an administrator saves the rules and loads them.
         saved = site.nft(*TABLE)
         site.nft("-f", "-", given=f"delete table inet bulwark_jit\n{saved}")

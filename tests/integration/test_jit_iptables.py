@@ -73,7 +73,7 @@ def test_a_lock_on_trial_falls_back_is_confirmed_and_removed(site: Site) -> None
             site.access(_confirm=tried["trial"]["token"])
         locked = site.lock()
         assert locked["confirmed"]
-        end = site.ending(4, sources=[site.friend.address[4], site.friend.address[6]])
+        end = site.ending(8, sources=[site.friend.address[4], site.friend.address[6]])
         assert reached(site.friend, site, 22) == [4, 6]
         assert reached(site.stranger, site, 22) == []
         time.sleep(max(0.0, end - since_boot() + 0.1))
@@ -204,7 +204,7 @@ def test_sets_that_somebody_flushes_leave_the_ports_locked(site: Site) -> None:
 def test_rules_that_somebody_flushes_are_back_with_what_is_open(site: Site) -> None:
     with listening(site.host, 22):
         site.lock()
-        end = site.ending(6)
+        end = site.ending(20)
         for family in way(site).families:
             for table in ("filter", "mangle"):
                 site.host.run(family, "-t", table, "-F")

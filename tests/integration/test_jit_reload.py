@@ -87,7 +87,7 @@ def test_what_is_open_stays_open_for_the_time_that_is_left(site: Site, version: 
 def test_connections_that_are_to_be_cut_are_although_it_was_loaded_anew(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
         site.lock(ports=[{"port": "22", "cut": True}])
-        end = site.ending(3, sources=[site.friend.address[version]])
+        end = site.ending(8, sources=[site.friend.address[version]])
         with session(site.friend, site.host, sockets[version, 22], version) as cut:
             load(site)
             assert talks(*cut)
@@ -221,11 +221,11 @@ def test_what_took_a_while_makes_no_opening_longer(site: Site) -> None:
 def test_a_clock_that_is_set_opens_and_closes_nothing(site: Site, days: int) -> None:
     with listening(site.host, 22):
         site.lock()
-        end = site.ending(4)
+        end = site.ending(10)
         with unittest.mock.patch.object(time, "time", return_value=time.time() + days * 86400):
             # Whatever is done then: looking, setting the policy again, loading the rules anew.
             (one,) = site.info()["grants"]
-            assert one["seconds_left"] <= 4
+            assert one["seconds_left"] <= 10
             site.nft("flush", "set", "inet", "bulwark_jit", "grants4")
             assert site.access()["changed"]
             load(site)
