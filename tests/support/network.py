@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import secrets
 import socket
 import subprocess
 import typing as t
 
 _CLONE_NEWNET = 0x40000000
+_TAKES_LOCK = re.compile(r"ip6?tables(-legacy|-nft)?(-restore)?")
 # What is not answered within this is taken for dropped: everything happens in one kernel.
 _SECONDS = 0.5
 
@@ -42,6 +44,9 @@ class Namespace:
 
     def run(self, *command: str, given: str | None = None) -> str:
         """Run a command there and return what it wrote; AssertionError when it fails."""
+        if _TAKES_LOCK.fullmatch(command[0]):
+            # All network namespaces have one lock between them (/run/xtables.lock), and other tests take it, too.
+            command = (command[0], "--wait=30", *command[1:])
         with self.entered():
             answer = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60)
         assert answer.returncode == 0, f"{command} failed: {answer.stderr or answer.stdout}"
