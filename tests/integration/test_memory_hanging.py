@@ -14,7 +14,7 @@ import typing as t
 import pytest
 
 from tests.integration import _memory
-from tests.support import commands
+from tests.support import commands, give_up
 
 pytestmark = [pytest.mark.requires("root", "command:unshare", "fuse"), pytest.mark.xdist_group("memory")]
 
@@ -64,7 +64,7 @@ def test_whoever_reads_them_waits(tmp_path: pathlib.Path) -> None:
 def test_a_scan_comes_to_its_end(tmp_path: pathlib.Path, version: str) -> None:
     python = commands.python(version) if version != "3" else "/usr/bin/python3"
     if python is None:
-        pytest.skip(f"needs Python {version}")
+        give_up(f"needs Python {version}")
     with _hanging(tmp_path, 3) as (_server, pids), _ordinary() as ordinary:
         began = time.monotonic()
         result = _memory.scan(*pids, ordinary, python=python, time_budget=_BUDGET)

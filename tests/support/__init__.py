@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from tests.support._require import missing, require
+from tests.support._require import give_up, missing, require
 
-__all__ = ["missing", "require"]
+__all__ = ["give_up", "missing", "require"]

@@ -94,6 +94,7 @@ class Inspection:
             # What was seen of it before it ended is true all the same.
             if not found:
                 raise
+        # The coverage says it; the process counts as looked at in part.
         except Exception as error:  # noqa: BLE001
             view.skip("the check '%s' failed (%r); report this" % (name.rpartition(".")[2], error))
         return found

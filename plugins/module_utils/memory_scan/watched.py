@@ -280,6 +280,7 @@ def _told(scan: t.Callable[[], t.Any]) -> tuple[int, bytes]:
         return _FIRST_ERROR + kind, str(error).encode("utf-8", "backslashreplace")
     except MemoryError:
         return _LOST, b"there was not enough memory for the scan"
+    # The parent raises it: a mistake must not look like a process that hangs.
     except Exception:  # noqa: BLE001
         return _FAILED, traceback.format_exc().encode("utf-8", "backslashreplace")[-_PIECE:]
     if len(data) > LONGEST:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pathlib
 import random
-import shutil
 import typing as t
 
 import pytest
@@ -20,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import signatures, subtypes
 
 from tests.content.memory_scan.samples import INNOCENT, SAMPLES
+from tests.support import commands, require
 
 _SHIPPED = signatures.read()
 _MATCHER = Matcher.from_payload(_SHIPPED.signatures)
@@ -92,10 +92,8 @@ def test_an_editor_with_our_rules_has_no_tool(file: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("program", ["python3", "bash", "git", "ssh", "openssl", "perl", "gcc", "curl"])
 def test_ordinary_programs_have_none(program: str) -> None:
-    path = shutil.which(program)
-    if path is None:
-        pytest.skip(f"{program} is not here")
-    data = pathlib.Path(path).read_bytes()
+    require(f"command:{program}")
+    data = pathlib.Path(commands.find(program) or program).read_bytes()
     assert found("executable", data) == found("memory", data) == found("library", data) == set()
 
 

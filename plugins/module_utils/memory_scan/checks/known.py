@@ -9,6 +9,7 @@ something else was seen of a process, or nobody knows where its program came fro
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
@@ -140,9 +141,8 @@ def _libraries(view: View, host: Host, matcher: Matcher, chosen: t.Callable[[Map
         if key in done or engines.kind_of(mapping) in (engines.SHARED, engines.MEMFD) or not chosen(mapping):
             continue
         done.add(key)
-        matches = host.remember((_KEY, "library", key), lambda one=mapping: _library(view, host, matcher, one))  # type: ignore[misc]
-        place = _whole(mapping)
-        yield from _grouped(matches, "the library %s" % printable(mapping.path), lambda _match, one=place: (one,))  # type: ignore[misc]
+        matches = host.remember((_KEY, "library", key), functools.partial(_library, view, host, matcher, mapping))
+        yield from _grouped(matches, "the library %s" % printable(mapping.path), _as_a_whole(mapping))
 
 
 def _library(view: View, host: Host, matcher: Matcher, mapping: Mapping) -> list[Match]:
@@ -273,8 +273,9 @@ def _held(view: View, matches: t.Sequence[Match]) -> tuple[Memory, ...]:
     return tuple(memory for match in matches for memory in place(match)[:1])
 
 
-def _whole(mapping: Mapping) -> Memory:
-    return _memory(mapping, None, None)
+def _as_a_whole(mapping: Mapping) -> _Place:
+    """Return what gives a mapping as the place, wherever in its file something was found."""
+    return lambda _match: (_memory(mapping, None, None),)
 
 
 def _memory(mapping: Mapping, signature: str | None, offset: int | None) -> Memory:

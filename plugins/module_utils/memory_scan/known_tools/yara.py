@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -154,7 +155,7 @@ def _scan(view: View, host: Host, descriptor: int) -> list[Match]:
         return []
     found: list[Match] = []
     for path in host.settings.yara_rules:
-        rules: _Rules | str = host.remember(("yara", "rules", path), lambda path=path: _compiled(tool, path))  # type: ignore[misc]
+        rules: _Rules | str = host.remember(("yara", "rules", path), functools.partial(_compiled, tool, path))
         if isinstance(rules, str):
             _say_once(view, host, rules)
             continue

@@ -54,6 +54,7 @@ _TWO = (
 _INTERRUPTS = (0x03, 0x80)
 
 
+# The parts of an instruction one after the other, each of which says where the next one begins.
 def decode(data: bytes, at: int, long: bool) -> Instruction | None:  # noqa: C901
     """Return the instruction at an offset; None where there is none, or it is cut. long: of 64-bit code."""
     position = at
