@@ -14,17 +14,21 @@ import json
 import pathlib
 import sys
 
-_FIGURES = ("ours_s", "peer_s", "ratio", "peak_mb")
+FIGURES = ("ours_s", "peer_s", "ratio", "peak_mb")
+
+
+def names() -> list[str]:
+    """Return the names of all benches."""
+    return sorted(file.stem for file in pathlib.Path(__file__).parent.glob("[a-z]*.py"))
 
 
 def main(arguments: list[str]) -> int:
-    names = sorted(file.stem for file in pathlib.Path(__file__).parent.glob("[a-z]*.py"))
-    if len(arguments) != 1 or arguments[0] not in names:
-        print(f"bench: name one of these: make bench NAME={'|'.join(names)}", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0] not in names():
+        print(f"bench: name one of these: make bench NAME={'|'.join(names())}", file=sys.stderr)
         return 2
     (name,) = arguments
     figures = importlib.import_module(f"tests.bench.{name}").run()
-    missing = [figure for figure in _FIGURES if figure not in figures]
+    missing = [figure for figure in FIGURES if figure not in figures]
     if missing:
         raise KeyError(f"the bench {name} did not measure {', '.join(missing)}")
     print(json.dumps({"name": name, **figures}))

@@ -82,7 +82,7 @@ sys.stdin.read()
 """
 
 
-def run(processes: int = PROCESSES) -> dict[str, t.Any]:
+def run() -> dict[str, t.Any]:
     """Return the figures; raises RuntimeError when what is needed is missing, or either side finds something else."""
     yara, yarac = commands.find("yara"), commands.find("yarac")
     if yara is None or yarac is None or commands.find("gcc") is None or os.geteuid() != 0:
@@ -93,7 +93,7 @@ def run(processes: int = PROCESSES) -> dict[str, t.Any]:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulwark-bench-")))
         place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulwark-", dir="/usr/local/lib")))
         place.chmod(0o755)
-        planted = _started(stack, place, processes)
+        planted = _started(stack, place)
         pids = sorted(planted)
         sides = {
             "peer": _peer(directory, yara, yarac, pids),
@@ -103,8 +103,8 @@ def run(processes: int = PROCESSES) -> dict[str, t.Any]:
         }
         _same_found(sides, planted)
         floor = sides.pop("floor")
-        seconds, cpu = _timed(sides)
-        seconds.update(_timed({"floor": floor}, rounds=1)[0])
+        seconds, cpu = _timed(sides, ROUNDS)
+        seconds.update(_timed({"floor": floor}, 1)[0])
         return {
             "ours_s": _median(seconds["ours"]),
             "peer_s": _median(seconds["peer"]),
@@ -124,14 +124,14 @@ def run(processes: int = PROCESSES) -> dict[str, t.Any]:
         }
 
 
-def _started(stack: contextlib.ExitStack, place: pathlib.Path, processes: int) -> dict[int, str | None]:
+def _started(stack: contextlib.ExitStack, place: pathlib.Path) -> dict[int, str | None]:
     """Start the processes; return for each what its memory has of a tool."""
     (place / "service.c").write_text(_PROGRAM)
     subprocess.run(["gcc", "-O1", "-w", "-o", str(place / "service"), str(place / "service.c")], check=True)
     (place / "service.py").write_text(_PYTHON)
     samples = _samples(place)
     waiting: list[tuple[subprocess.Popen[bytes], str | None]] = []
-    for number in range(processes):
+    for number in range(PROCESSES):
         name = samples[number // 10 % len(samples)] if number % 30 == 7 else None
         if number % 2 and name is None:
             command = [measure.python(), str(place / "service.py"), str(number % 5)]
@@ -250,9 +250,7 @@ def _signatures(detection: t.Mapping[str, t.Any]) -> t.Iterator[str]:
             yield from sign.get("facts", {}).get("signatures", ())
 
 
-def _timed(
-    sides: t.Mapping[str, list[str]], rounds: int = ROUNDS
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+def _timed(sides: t.Mapping[str, list[str]], rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Run everything in turns; return the seconds of each, and the processor time."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     cpu: dict[str, list[float]] = {name: [] for name in sides}

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 
 _COMMANDS = 3000
-_ROUNDS = 5
+ROUNDS = 5
 _WORDS = (
     ("python3", "-m", "pip", "install", "requests", "-o", "/tmp/out.txt", "main.c", "12345", "build/main.o", "alpha")
     + ("/usr/lib/x86_64-linux-gnu/foo.so.1", "--option=value", "https://pypi.example.org/simple", "/var/log/syslog")
@@ -52,7 +52,7 @@ def run() -> dict[str, t.Any]:
     plain = unfiltered(compiled)
     chosen = random.Random(1)  # noqa: S311 - the same command lines in each run
     ours, peer = [], []
-    for _round in range(_ROUNDS):
+    for _round in range(ROUNDS):
         views = [_view(chosen) for _number in range(_COMMANDS)]
         found, seconds = _timed(engine, views)
         ours.append(seconds)

@@ -1,0 +1,59 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benches run, with all that they compare before and after they measure; how quick anything is, they don't say.
+
+Each is made smaller by its own constants, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+from tests.bench.__main__ import FIGURES, names
+from tests.support import paths
+
+pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("benches")]
+
+_SMALL: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "audit_events": {"RECORDS": 20_000, "COMMANDS": 500, "PAIRS": 1},
+    "file_integrity": {"TREE": "/usr/include", "PAIRS": 1},
+    "memory_scan": {"PROCESSES": 10, "ROUNDS": 1},
+    "network_hardening": {"SEEDS": [7], "INSIDE_SEEDS": [7]},
+    "sigma_rules": {"ROUNDS": 1},
+    "traffic_recorder": {"PAIRS": 4},
+}
+_RUN = """
+import importlib, json, sys
+bench = importlib.import_module("tests.bench." + sys.argv[1])
+for name, value in json.loads(sys.argv[2]).items():
+    getattr(bench, name)
+    setattr(bench, name, value)
+print(json.dumps(bench.run()))
+"""
+
+
+def test_each_is_tried() -> None:
+    assert names() == sorted(_SMALL)
+
+
+@pytest.mark.requires("command:aide", "command:ausearch", "command:gcc", "command:nft", "command:yara")
+@pytest.mark.parametrize("name", sorted(_SMALL))
+def test_a_bench_measures(name: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _RUN, name, json.dumps(_SMALL[name])],
+        cwd=paths.ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    assert {*FIGURES} <= {*figures}
+    assert all(figures[figure] > 0 for figure in FIGURES)
