@@ -370,6 +370,29 @@ def test_a_set_is_read_as_it_is(site: Site) -> None:
     assert [element.key for element in Nft().elements(TABLE, "plain")] == [("22",), ("8000-8100",)]
 
 
+def test_a_set_of_who_came_gives_places_away_again(site: Site) -> None:
+    """Fill it: there is no other place until what is in it has expired, and one without anybody doing a thing then."""
+    sets = {"came": trial.remembered("ipv4_addr . inet_service", 1, 3)}
+    rules = trial.Rules({"input": ["tcp dport 22 update @came { ip saddr . tcp sport counter } drop"]}, sets)
+    site.table.confirm(rules, site.table.propose(rules, 30))
+    add = f"add element inet {TABLE} came {{ 192.0.2.%d . 22 }}"
+    Nft().apply(add % 1)
+    with pytest.raises(FirewallError, match="Too many open files in system"):
+        Nft().apply(add % 2)
+    _until(lambda: Nft().elements(TABLE, "came") == [], 6)
+
+    def placed() -> bool:
+        try:
+            Nft().apply(add % 2)
+        except FirewallError:
+            return False
+        return True
+
+    _until(placed, 5)
+    assert site.table.intact(rules)
+    assert '"gc-interval": 1' in site.host.run("nft", "--json", "list", "ruleset")
+
+
 def test_what_is_missing_is_said_in_one_sentence(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FirewallError, match="there is no no-such-nft on this host: install nftables"):
         Nft(program="no-such-nft").check("")

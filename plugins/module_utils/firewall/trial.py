@@ -27,6 +27,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 SET = "trial"
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 _PROTOCOLS = ("ipv4", "ipv6")
+# Seconds after which what has expired gives its place away, at the latest.
+_COLLECTED = 600
 _NOT_COMPARED = ("handle", "elem", "table")
 _MARK = re.compile(r"bulwark ([0-9a-f]{16})(?: ([0-9a-f]{16}))?\Z")
 
@@ -53,6 +55,16 @@ class Rules:
         """Return what identifies these rules, and stands as a comment before them in the kernel."""
         content = [{hook: list(lines) for hook, lines in self.chains.items()}, dict(self.sets), self.priority]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()[:16]
+
+
+def remembered(kind: str, size: int, seconds: int) -> str:
+    """Return what is between the braces of a set of who came, each of whom the kernel forgets so long after.
+
+    kind: the type of its elements, as "ipv4_addr . inet_service". Without an interval of our own the kernel goes
+    through all elements of the set each second to find those that have expired.
+    """
+    interval = max(1, min(_COLLECTED, seconds // 20))
+    return "type %s; size %d; flags dynamic,timeout; timeout %ds; gc-interval %ds;" % (kind, size, seconds, interval)
 
 
 @dataclasses.dataclass(frozen=True)

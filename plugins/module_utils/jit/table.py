@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules, remembered
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Ports
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
@@ -56,13 +56,9 @@ def rules(policy: Policy) -> Rules:
     """Return what the table holds for a policy; the sets are there whatever it is, and filled by ``fill``."""
     sets = openings.definitions()
     for version in (4, 6):
-        kind = "type %s . inet_proto . inet_service;" % _ADDRESS[version]
-        sets[CUT[version]] = "%s flags interval;" % kind
-        sets[ATTEMPTS[version]] = "%s size %d; flags dynamic,timeout; timeout %ds;" % (
-            kind,
-            _MOST_ATTEMPTS,
-            ATTEMPTS_KEPT,
-        )
+        kind = "%s . inet_proto . inet_service" % _ADDRESS[version]
+        sets[CUT[version]] = "type %s; flags interval;" % kind
+        sets[ATTEMPTS[version]] = remembered(kind, _MOST_ATTEMPTS, ATTEMPTS_KEPT)
     chains = {"prerouting": _published(policy), "input": _input(policy)}
     cut = _cut(policy, _CUT_PUBLISHED)
     if cut:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, words
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules, remembered
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import AUDIT, ENFORCE, Policy
 
@@ -50,11 +50,11 @@ def rules(policy: Policy) -> Rules:
     """Return what the table holds for a policy."""
     sets = openings.definitions()
     for version in (4, 6):
-        kind = "type %s . inet_proto . inet_service; size %d; flags dynamic,timeout; timeout %ds;"
+        kind = "%s . inet_proto . inet_service" % _ADDRESS[version]
         for what in (DENIED, BLOCKED):
             for first in (False, True):
                 name = set_name(what, policy.mode, version, first)
-                sets[name] = kind % (_ADDRESS[version], MOST_KEPT, KEPT)
+                sets[name] = remembered(kind, MOST_KEPT, KEPT)
     # Before a port is given a new destination, as those that containers publish are: that never comes to the hook
     # input. What leads through this host to others is none of its ports.
     decided = _decided(policy)

@@ -13,6 +13,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import remembered
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import IN, OUT, Settings
 
 # Holds one address that is none: which table this is, written by whoever reads it first.
@@ -80,11 +81,8 @@ def wanted(settings: Settings) -> dict[str, str]:
         if fields.direction in settings.directions or kind == "udp_own":
             for version in VERSIONS:
                 services = "inet_service . inet_service" if fields.flow else "inet_proto . inet_service"
-                found[name(settings, kind, version)] = "type %s . %s; size %d; flags dynamic,timeout; timeout %ds;" % (
-                    _ADDRESS[version],
-                    services,
-                    settings.size,
-                    _timeout(settings, kind),
+                found[name(settings, kind, version)] = remembered(
+                    "%s . %s" % (_ADDRESS[version], services), settings.size, _timeout(settings, kind)
                 )
     return found
 

@@ -36,6 +36,13 @@ def test_rules_are_the_same_or_not() -> None:
     assert len({rules.digest for rules in [*others, RULES]}) == 5
 
 
+@pytest.mark.parametrize(("seconds", "interval"), [(5, 1), (180, 9), (86400, 600), (604800, 600)])
+def test_what_has_expired_is_looked_for_seldom(seconds: int, interval: int) -> None:
+    assert trial.remembered("ipv4_addr", 10, seconds) == (
+        f"type ipv4_addr; size 10; flags dynamic,timeout; timeout {seconds}s; gc-interval {interval}s;"
+    )
+
+
 def test_a_proposal_leaves_the_confirmed_rules_alone_and_a_boot_the_proposed() -> None:
     proposal = trial.propose("bulwark_test", RULES, 60, TOKEN)
     assert "flush chain inet bulwark_test proposed_input\n" in proposal
