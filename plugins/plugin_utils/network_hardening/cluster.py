@@ -25,6 +25,8 @@ LEAST_REDUCTION = 1000
 _POOL_DOUBT, _POOL_DOUBT_MORE = 0.01, 0.05
 _EXPECTED = 0.05
 _SURROUNDINGS = 6
+# Of fewer addresses than these, those that are new in the last third of the days say too little.
+_FEW = 10
 # How likely who came on one day only has to be legitimate.
 _ONCE = 0.95
 
@@ -111,9 +113,13 @@ def _proven(
         half = (keys[0][1] ^ keys[-1][1]).bit_length() - 1
         split = sum(source >> half == keys[0][1] >> half for _version, source in keys)
         lone = keys[0] if split == 1 else keys[-1] if split == len(keys) - 1 else None
-        if lone is None or judge.stands_beside(verdicts[lone], activities[lone]):
+        if lone is None:
             break
-        keys = [key for key in keys if key != lone]
+        others = [key for key in keys if key != lone]
+        bits = half + 1 - (others[0][1] ^ others[-1][1]).bit_length()
+        if judge.stands_beside(verdicts[lone], activities[lone], bits):
+            break
+        keys = others
     return tuple(keys)
 
 
@@ -175,15 +181,16 @@ def _pool(block: prefixes.Block, count: int, obstacles: prefixes.Obstacles) -> p
 def _moving(members: t.Sequence[Activity], last_day: int) -> bool:
     """Say whether another address is to be expected.
 
-    That is so where more than a fifth of them were new in the last third of the days, up to the last of all, or where
-    the last new one came no longer ago than it took from one to the next.
+    That is so where more than a fifth of them were new in the last third of the days, up to the last of all, or, of few,
+    where the last new one came no longer ago than it took from one to the next.
     """
     firsts = sorted(min(member.days) for member in members if member.days)
     if len(firsts) < 2:
         return False
     late = firsts[0] + (last_day - firsts[0]) * 2 / 3
     usual = (firsts[-1] - firsts[0]) / (len(firsts) - 1)
-    return sum(first > late for first in firsts) > len(firsts) / 5 or last_day - firsts[-1] <= usual
+    lately = sum(first > late for first in firsts) > len(firsts) / 5
+    return lately or (len(firsts) < _FEW and last_day - firsts[-1] <= usual)
 
 
 def _limited(found: t.Sequence[Group], most: int) -> tuple[list[Group], list[Group]]:

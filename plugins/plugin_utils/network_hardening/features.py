@@ -152,6 +152,13 @@ class Traffic:
         )
 
 
+def by_itself(values: t.Sequence[float]) -> tuple[float, ...]:
+    """Return the features as they would be if nobody were near."""
+    return tuple(
+        0.0 if name.startswith(("near_", "far_")) else value for name, value in zip(NAMES, values, strict=True)
+    )
+
+
 class _Crowd:
     """The sources of a block on one port, summed up. days: how many of them came on each."""
 

@@ -24,8 +24,10 @@ TRUSTED, LEGITIMATE, UNCLEAR, HOSTILE = "trusted", "legitimate", "unclear", "hos
 # COMPANY legitimate ones in its neighbourhood: two attackers can be neighbours. Who comes on nine of ten days of all,
 # such as monitoring, needs the fourth: others that are found as bad beside it say less of it than of who just came.
 UNLIKELY, LIKELY, LIKELY_UNSIZED, LIKELY_DAILY = 0.2, 0.85, 0.985, 0.6
-# What a source needs that would make the block of others larger, who lift its probability by being near.
+# What a source needs that would make the block of others larger, who lift its probability by being near; if it would
+# become so many bits larger, they don't count.
 _LIKELY_BESIDE = 0.95
+_FAR_BITS = 3
 _DAILY = 0.9**4  # as the feature has it
 COMPANY = 3
 
@@ -35,11 +37,15 @@ _UNPROVEN = "what was seen of it proves neither"
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """kind: one of the four above. probability: that it is legitimate. why: what says so, the weightiest first."""
+    """kind: one of the four above. probability: that it is legitimate. why: what says so, the weightiest first.
+
+    by_itself: the probability if nobody were near it.
+    """
 
     kind: str
     probability: float
     why: tuple[str, ...]
+    by_itself: float
 
     @property
     def welcome(self) -> bool:
@@ -79,9 +85,11 @@ def judge(traffic: Traffic, port: Port, known: Known, model: Model) -> dict[Key,
         ]
         network = trusted.find(*key)
         if network is not None:
-            verdicts[key] = Verdict(TRUSTED, 1.0, (known.trusted[network], *(f"although {text}" for text in warnings)))
+            verdicts[key] = Verdict(
+                TRUSTED, 1.0, (known.trusted[network], *(f"although {text}" for text in warnings)), 1.0
+            )
         elif warnings:
-            verdicts[key] = Verdict(HOSTILE, 0.0, tuple(warnings))
+            verdicts[key] = Verdict(HOSTILE, 0.0, tuple(warnings), 0.0)
         else:
             verdicts[key] = _by_model(traffic.features(key, port), model)
     return _not_alone(verdicts, traffic.by_port.get(port, {}))
@@ -105,9 +113,13 @@ def stands_alone(verdict: Verdict, activity: Activity) -> bool:
     return verdict.kind == TRUSTED or (verdict.kind == LEGITIMATE and proven)
 
 
-def stands_beside(verdict: Verdict, activity: Activity) -> bool:
-    """Say whether a source is legitimate although it is at the edge of those that speak for it."""
-    return stands_alone(verdict, activity) and verdict.probability >= _LIKELY_BESIDE
+def stands_beside(verdict: Verdict, activity: Activity, bits: int) -> bool:
+    """Say whether a source is legitimate although it is at the edge of those that speak for it.
+
+    bits: the length of their prefix without it, less that with it.
+    """
+    probability = verdict.probability if bits < _FAR_BITS else verdict.by_itself
+    return stands_alone(verdict, activity) and probability >= _LIKELY_BESIDE
 
 
 def _neighbourhood(key: Key) -> prefixes.Block:
@@ -121,4 +133,5 @@ def _by_model(values: t.Sequence[float], model: Model) -> Verdict:
     reasons = model.reasons(values, legitimate=kind == LEGITIMATE)
     if kind == UNCLEAR:
         reasons = [_UNPROVEN, *reasons[:2]]
-    return Verdict(kind, round(probability, 3), tuple(reasons) or ("much as others are",))
+    by_itself = model.probability(features.by_itself(values))
+    return Verdict(kind, round(probability, 3), tuple(reasons) or ("much as others are",), round(by_itself, 3))

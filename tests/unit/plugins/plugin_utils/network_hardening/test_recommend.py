@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import json
 import time
 import typing as t
@@ -130,6 +131,23 @@ def test_where_attackers_are_about_a_pool_is_not_taken_for_larger(port: int) -> 
     result = advice([*few, *guessers], listening=listening, threats=[one["source"] for one in guessers])
     (ssh,) = [one for one in result["ports"] if one["port"] == 22]
     assert "198.51.100.0/23" in let_in(ssh)
+
+
+def test_who_guesses_slowly_near_an_office_makes_no_part_of_its_prefix() -> None:
+    """Who is far from the others is not taken for one of them because they are near: its own traffic has to say so."""
+    lease = {121: [0, 20], 122: [7, 19], 123: [6, 25, 28], 124: [1, 5, 8, 13, 14, 21], 125: [4, 11, 12, 15, 18, 22, 27]}
+    seen = [entry(f"198.51.54.{last}", days, 40, bytes=None) for last, days in lease.items()]
+    guesser = entry("198.51.49.68", [20, 21, 25, 27, 28, 29], 3, bytes=None)
+    port = only(advice([*seen, guesser]))
+    assert all(ipaddress.ip_address("198.51.49.68") not in ipaddress.ip_network(prefix) for prefix in let_in(port))
+    assert any(ipaddress.ip_address("198.51.54.124") in ipaddress.ip_network(prefix) for prefix in let_in(port))
+
+
+def test_a_pool_of_which_nearly_all_was_seen_is_not_taken_for_larger() -> None:
+    """Its last address may be new on the last day: of so many that says nothing."""
+    days = {number: sorted({number % 17, (7 * number) % 19, number % 5}) for number in range(57)} | {57: [29]}
+    port = only(advice([entry(f"198.51.100.{193 + number}", seen, 3) for number, seen in days.items()]))
+    assert let_in(port) == ["198.51.100.192/26"]
 
 
 def test_ipv6_is_looked_at_by_networks() -> None:
