@@ -181,8 +181,8 @@ def _pool(block: prefixes.Block, count: int, obstacles: prefixes.Obstacles) -> p
 def _moving(members: t.Sequence[Activity], last_day: int) -> bool:
     """Say whether another address is to be expected.
 
-    That is so where more than a fifth of them were new in the last third of the days, up to the last of all, or, of few,
-    where the last new one came no longer ago than it took from one to the next.
+    That is so where more than a fifth of them were new in the last third of the days, up to the last of all, or, of
+    few, where the last new one came no longer ago than it took from one to the next.
     """
     firsts = sorted(min(member.days) for member in members if member.days)
     if len(firsts) < 2:
