@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -30,7 +31,11 @@ import json, sys
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import run
 json.dump(run.run(json.load(sys.stdin), False), sys.stdout)
 """
-_SECONDS = 3
+_SECONDS = 10
+
+
+def _sleep(seconds: float) -> dict[str, t.Any]:
+    return {"name": "sleep", "real": True, "arguments": [str(seconds)]}
 
 
 class Site:
@@ -46,7 +51,7 @@ class Site:
         create = {"path": str(self.trace), "text": "harmless"}
         runs: list[dict[str, t.Any]] = [{"name": "writer", "calls": [{"create": create}]}]
         if seconds:
-            runs.append({"name": "sleep", "real": True, "arguments": [str(seconds)]})
+            runs.append(_sleep(seconds))
         params = {name: fields.get("default") for name, fields in options.spec().items()}
         simulations = [{"alert": "cron_job_written", "runs": runs}]
         return {**params, "confirm": True, "state_dir": str(self.state), "_simulations": simulations}
@@ -56,6 +61,26 @@ class Site:
         (entry,) = result["simulations"]
         return t.cast("dict[str, t.Any]", entry)
 
+    @contextlib.contextmanager
+    def killed(self, steps: list[t.Any]) -> t.Iterator[None]:
+        """Simulate in a process of its own that is killed when the block ends."""
+        known = self.workspaces()
+        with subprocess.Popen(
+            [sys.executable, "-c", _RUN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
+        ) as module:
+            assert module.stdin is not None
+            module.stdin.write(json.dumps({**self.parameters(), "_simulations": steps}))
+            module.stdin.close()
+            try:
+                self.wait_for_workspace(known)
+                yield
+            finally:
+                module.kill()
+
     def workspaces(self) -> set[pathlib.Path]:
         return set(self.state.glob("simulation/bulwark-simulation-*"))
 
@@ -64,6 +89,12 @@ class Site:
         while not self.workspaces() - known:
             assert time.monotonic() < deadline, "nothing is simulated"
             time.sleep(0.005)
+
+    def wait_for(self, file: pathlib.Path) -> None:
+        deadline = time.monotonic() + 20
+        while not os.path.lexists(file):
+            assert time.monotonic() < deadline, f"{file} isn't made"
+            time.sleep(0.01)
 
     def wait_for_trace(self) -> None:
         # Its content is written after it is made.
@@ -88,18 +119,9 @@ def test_a_simulation_leaves_nothing(site: Site) -> None:
 
 
 def test_the_run_after_one_that_was_killed_removes_what_that_left(site: Site) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _RUN],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
-    ) as module:
-        assert module.stdin is not None
-        module.stdin.write(json.dumps(site.parameters(_SECONDS)))
-        module.stdin.close()
+    steps = site.parameters(_SECONDS)["_simulations"]
+    with site.killed(steps):
         site.wait_for_trace()
-        module.kill()
     noted = json.loads(site.journal.read_text())
     assert {entry[1] for entry in noted} >= {str(site.trace), str(site.trace.parent)}
     assert [name[:18] for name in sorted(os.listdir(site.state / "simulation"))] == [
@@ -141,35 +163,28 @@ def test_runs_that_are_killed_anywhere_leave_nothing_once_one_comes_to_its_end(s
     steps = [
         found.steps for found in simulations.chosen(["*_written", "*_tampered", "ssh_key_*"]) if found.none is None
     ]
-    parameters = {**site.parameters(), "_simulations": steps}
-    files = [path for path in dict.fromkeys(_named(steps)) if path.name.startswith("bulwark-simulation")]
-    assert len(files) > 12
-    left = 0
+    making = [step for step in steps if any(_named(step))]
+    assert len(making) > 12
     with audit.locked():
         before = _made(steps)
-        # Each is killed at another place: when it begins, and as one of its files appears.
-        for file in [None, *files]:
-            known = site.workspaces()
-            with subprocess.Popen(
-                [sys.executable, "-c", _RUN],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                text=True,
-                env={**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)},
-            ) as module:
-                assert module.stdin is not None
-                module.stdin.write(json.dumps(parameters))
-                module.stdin.close()
-                site.wait_for_workspace(known)
-                while file and module.poll() is None and not os.path.lexists(file):
-                    time.sleep(0.0002)
-                module.kill()
-            left += _made(steps) != before
-        entries = run.run({**parameters, "_simulations": steps[:1]}, False)["simulations"]
+        for delay in (0, 0.1, 0.2, 0.4):
+            with site.killed(steps):
+                time.sleep(delay)
+        for step in making:
+            file = next(iter(_named(step)))
+            with site.killed([_stopped_at_files(step)]):
+                site.wait_for(file)
+            assert str(file) in set(_made(steps)) - set(before)
+        entries = run.run({**site.parameters(), "_simulations": steps[:1]}, False)["simulations"]
         assert _made(steps) == before
     assert [entry["status"] for entry in entries] == ["done"]
     assert os.listdir(site.state / "simulation") == ["lock"]
-    assert left > len(files) / 2, "runs were not killed while they had made something"
+
+
+def _stopped_at_files(step: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return a simulation that makes its files, and comes to what follows in some seconds only."""
+    runs = [{**each, "calls": [call for call in each["calls"] if "create" in call]} for each in step["runs"]]
+    return {**step, "runs": [*runs, _sleep(_SECONDS)]}
 
 
 def _named(step: object) -> t.Iterator[pathlib.Path]:
