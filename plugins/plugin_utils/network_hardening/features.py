@@ -42,6 +42,8 @@ NAMES = (
     "far_known_bad",
 )
 
+_OF_OTHERS = tuple(name.startswith(("near_", "far_")) for name in NAMES)
+
 # Days of the week, 0 is Monday, on which people don't work; where they work on Sundays it is the other.
 _WEEKENDS = (frozenset((5, 6)), frozenset((4, 5)))
 # How often somebody who works on other days comes on one of these all the same, and how often who comes on any day.
@@ -154,9 +156,7 @@ class Traffic:
 
 def by_itself(values: t.Sequence[float]) -> tuple[float, ...]:
     """Return the features as they would be if nobody were near."""
-    return tuple(
-        0.0 if name.startswith(("near_", "far_")) else value for name, value in zip(NAMES, values, strict=True)
-    )
+    return tuple(0.0 if others else value for others, value in zip(_OF_OTHERS, values, strict=True))
 
 
 class _Crowd:

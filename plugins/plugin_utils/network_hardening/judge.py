@@ -118,7 +118,10 @@ def stands_beside(verdict: Verdict, activity: Activity, bits: int) -> bool:
 
     bits: the length of their prefix without it, less that with it.
     """
-    probability = verdict.probability if bits < _FAR_BITS else verdict.by_itself
+    probability = verdict.probability
+    if bits >= _FAR_BITS:
+        # Only what lifts it is left out: known attackers near it still speak against it.
+        probability = min(probability, verdict.by_itself)
     return stands_alone(verdict, activity) and probability >= _LIKELY_BESIDE
 
 

@@ -13,12 +13,14 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
+    judge,
     model,
     options,
     recommend,
     sources,
     wording,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Activity
 
 from tests.bench import _traffic, network_hardening
 
@@ -141,6 +143,19 @@ def test_who_guesses_slowly_near_an_office_makes_no_part_of_its_prefix() -> None
     port = only(advice([*seen, guesser]))
     assert all(ipaddress.ip_address("198.51.49.68") not in ipaddress.ip_network(prefix) for prefix in let_in(port))
     assert any(ipaddress.ip_address("198.51.54.124") in ipaddress.ip_network(prefix) for prefix in let_in(port))
+
+
+def test_who_would_make_a_prefix_far_larger_needs_both_its_own_traffic_and_that_near_it() -> None:
+    activity = Activity(sized=1)
+    for probability, by_itself, bits, expected in (
+        (0.99, 0.5, 2, True),
+        (0.99, 0.5, 3, False),
+        (0.99, 0.99, 3, True),
+        # As with attackers near it.
+        (0.9, 0.99, 3, False),
+    ):
+        verdict = judge.Verdict(judge.LEGITIMATE, probability, (), by_itself)
+        assert judge.stands_beside(verdict, activity, bits) is expected
 
 
 def test_a_pool_of_which_nearly_all_was_seen_is_not_taken_for_larger() -> None:
