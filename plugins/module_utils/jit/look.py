@@ -159,8 +159,11 @@ def _attempts(packets: PacketFilter, seen: Kernel, now: Now, result: dict[str, t
     coverage = ScopeCoverage(ATTEMPTS_SCOPE)
     try:
         elements = packets.attempts()
+        crowded = packets.crowded(now.wall)
     except FirewallError as error:
         return not_checked(ATTEMPTS_SCOPE, "%s." % str(error).rstrip("."))
+    for name, seen_too in crowded.items():
+        coverage.skip("set %s of %s" % (name, packets.place), seen_too.reason(table.MOST_ATTEMPTS))
     found = sorted(attempts(elements, now.wall), key=lambda one: (-one["packets"], one["source"]))
     coverage.examined = len(found)
     result["attempts"] = found[:_ATTEMPTS]

@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, others, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, others, persist, places
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
@@ -72,7 +72,21 @@ class Nftables:
         return [one for name in table.GRANTS.values() for one in opened(self._nft.elements(table.NAME, name), now)]
 
     def attempts(self) -> list[Element]:
-        return [one for name in table.ATTEMPTS.values() for one in self._nft.elements(table.NAME, name)]
+        # A table of an earlier version has less.
+        there = {name for of_table, name in self._nft.sets() if of_table == table.NAME}
+        wanted = [name for first in table.ATTEMPTS.values() for name in (first, places.again(first)) if name in there]
+        return places.joined(one for name in wanted for one in self._nft.elements(table.NAME, name))
+
+    def crowded(self, now: float) -> dict[str, places.Crowded]:
+        """Return what packets to locked ports got no place among the attempts, by the set that was full.
+
+        now: in seconds since the epoch.
+        """
+        there = {name for of_table, name in self._nft.sets() if of_table == table.NAME}
+        names = [name for name in table.ATTEMPTS.values() if places.crowded(name) in there]
+        kept = table.ATTEMPTS_KEPT
+        read = {name: places.read_crowded(self._nft, table.NAME, name, kept, now) for name in names}
+        return {name: seen for name, seen in read.items() if seen is not None}
 
     def lines(self, policy: Policy) -> list[str]:
         chains = table.rules(policy).chains

@@ -144,9 +144,8 @@ def _denied(nft: Nft, wanted: Policy, seen: Comparison, result: dict[str, t.Any]
         result["packets_denied"], result["packets_blocked"] = denied.counted(nft, wanted)
     except FirewallError as error:
         return not_checked(DENIED_SCOPE, "%s." % str(error).rstrip("."))
-    for name in remembered.full:
-        reason = "it has room for %d, so that who else came is only counted" % table.MOST_KEPT
-        coverage.skip("set %s of table inet %s" % (name, table.NAME), reason)
+    for name, crowded in remembered.crowded.items():
+        coverage.skip("set %s of table inet %s" % (name, table.NAME), crowded.reason(table.MOST_KEPT))
     coverage.examined = len(remembered.denied) + len(remembered.blocked)
     result["denied"] = [_fields(one) for one in remembered.denied[:_SOURCES]]
     result["blocked"] = [_fields(one) for one in remembered.blocked[:_SOURCES]]
