@@ -57,6 +57,22 @@ class Nft:
         """Do everything in the text in one transaction, or nothing of it."""
         self._run(["--file", "-"], text)
 
+    def version(self) -> str | None:
+        """Return what nft calls itself and its version, None where it doesn't say."""
+        try:
+            lines = self._run(["--version"]).decode("utf-8", "replace").splitlines()
+        except FirewallError:
+            return None
+        return " ".join(lines[0].split()[:2]) if lines else None
+
+    def is_usable(self) -> bool:
+        """Say whether the kernel can be asked at all."""
+        try:
+            self.tables()
+        except FirewallError:
+            return False
+        return True
+
     def tables(self) -> list[tuple[str, str]]:
         """Return (family, name) of all tables, whoever made them."""
         found = (entry["table"] for entry in self._json(["list", "tables"]) if "table" in entry)

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import rectangles
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
@@ -39,7 +39,7 @@ class Kernel:
         return self.problem is None and not self.unknown and not self.missing
 
 
-def compare(packets: PacketFilter, policy: Policy, book: Book, now: float) -> Kernel:
+def compare(packets: Nftables, policy: Policy, book: Book, now: float) -> Kernel:
     """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError."""
     seen = packets.compare(policy)
     if seen.force is None:
@@ -52,7 +52,7 @@ def compare(packets: PacketFilter, policy: Policy, book: Book, now: float) -> Ke
     return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing)
 
 
-def _openings(packets: PacketFilter, book: Book, now: float) -> tuple[bool, bool]:
+def _openings(packets: Nftables, book: Book, now: float) -> tuple[bool, bool]:
     """Return whether the kernel has more open than was granted, and whether it has less."""
     found = packets.opened(now)
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)

@@ -18,7 +18,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import wo
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     access,
-    backends,
     beside,
     clock,
     grants,
@@ -28,7 +27,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings, PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
@@ -74,13 +73,13 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
 
 
 def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
-    policy, filters = _policy_in_force(where)
+    policy, packets = _policy_in_force(where)
     now = clock.now()
     book = state.read_book(where, now)
     for one in book.open:
         if params["id"] and one.id == params["id"]:
-            closed = kernel.compare(filters[0], policy, book, now.since_boot).missing
-            return _opened_again(one, closed, book, filters, None if check_mode else where, now)
+            closed = kernel.compare(packets, policy, book, now.since_boot).missing
+            return _opened_again(one, closed, book, packets, None if check_mode else where, now)
     asked = _request(params)
     try:
         if params["duration"] is None:
@@ -92,36 +91,36 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
     new = Grant(params["id"] or _new_id(), asked, now.wall, now.wall + asked.duration, now.since_boot + asked.duration)
     old = grants.replaced(book.open, asked)
     after = opened(book, new, policy, now)
-    texts = _texts(filters, after, now)
-    answer = beside.ask(filters[0], asked)
+    text = access.fill(packets, after, now)
+    answer = beside.ask(packets, asked)
     if not check_mode and where is not None:
         if beside.open_through(answer.timed, asked.duration):
-            answer = beside.ask(filters[0], asked)
-            texts = _texts(filters, after, clock.now())  # as that took a while
+            answer = beside.ask(packets, asked)
+            text = access.fill(packets, after, clock.now())  # as that took a while
         if answer.certain and params["other_firewalls"] == "fail":
             beside.close_through(asked)
             return _denied(answer)
-        _put(texts, where, book, after, now)
+        _put(packets, text, where, book, after, now)
     elif answer.certain and not answer.timed and params["other_firewalls"] == "fail":
         return _denied(answer)
     return {**_result(new, old, now, changed=True), **_others(answer)}
 
 
 def _opened_again(
-    one: Grant, closed: bool, book: Book, filters: t.Sequence[PacketFilter], where: StateDirectory | None, now: Now
+    one: Grant, closed: bool, book: Book, packets: Nftables, where: StateDirectory | None, now: Now
 ) -> dict[str, t.Any]:
     """Return the result for what is noted as open, and open it where it isn't: somebody has loaded rules anew.
 
     closed: whether it is in the kernel. where: None where nothing is to be changed.
     """
     if closed and where is not None:
-        _put(_texts(filters, book, now), where, book, book, now)
-    answer = beside.ask(filters[0], one.request)
+        _put(packets, access.fill(packets, book, now), where, book, book, now)
+    answer = beside.ask(packets, one.request)
     changed = closed or bool(answer.timed)
     left = int(one.end - now.since_boot)
     if where is not None and left > 0:
         changed = beside.open_through(answer.timed, left) or closed
-        answer = beside.ask(filters[0], one.request) if answer.timed else answer
+        answer = beside.ask(packets, one.request) if answer.timed else answer
     return {**_result(one, [], now, changed=changed), **_others(answer)}
 
 
@@ -176,11 +175,15 @@ def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mo
     gone = [one for one in book.open if _meant(params, one)]
     after = book.without(gone, grants.CLOSED, now)
     if gone and not check_mode and where is not None:
-        filters = _filters(where, state.read_policy(where))
+        packets = Nftables()
         # With the rules, every opening is gone.
-        _put(_texts(filters, after, now), where, book, after, now)
-        for one in gone if filters else ():
-            beside.close_through(one.request)
+        if state.read_policy(where) is not None and packets.look() is not None:
+            _put(packets, access.fill(packets, after, now), where, book, after, now)
+            for one in gone:
+                beside.close_through(one.request)
+        else:
+            reopening.forget(where)
+            state.write_book(where, after)
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
 
 
@@ -199,36 +202,19 @@ def _meant(params: t.Mapping[str, t.Any], one: Grant) -> bool:
     return not asked or any(port.overlaps(ports) for port in asked for ports in one.request.ports)
 
 
-def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, list[PacketFilter]]:
+def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, Nftables]:
     """Return the host's policy and where it is; raise HostError without one, or where the kernel has no rules of it."""
     noted = state.read_policy(where)
-    home = backends.home(noted)
-    if noted is None or home is None:
+    if noted is None:
         raise HostError("this host has no policy of just-in-time access: set one with bulwark.servers.jit_access")
-    force = home.look()
+    packets = Nftables()
+    force = packets.look()
     if force is None or force.confirmed is None:
         raise HostError(
             "the policy of this host is not in force, so that opening its ports means nothing: run"
             " bulwark.servers.jit_access again"
         )
-    return noted[0], _filters(where, noted)
-
-
-def _filters(where: StateDirectory | None, noted: backends.Noted) -> list[PacketFilter]:
-    """Return the packet filters that have rules of the policy: where it is, and where it is on trial."""
-    home, proposed = backends.home(noted), backends.home(state.read_policy(where, state.PROPOSED))
-    found = [home] if home is not None and home.look() is not None else []
-    if proposed is not None and (home is None or home.name != proposed.name) and _is_tried(proposed):
-        found.append(proposed)
-    return found
-
-
-def _is_tried(packets: PacketFilter) -> bool:
-    try:
-        force = packets.look()
-    except FirewallError:
-        return False  # gone since then, with its trial
-    return force is not None and force.proposed is not None
+    return noted[0], packets
 
 
 def _refuse_again(identifier: str | None, book: Book) -> None:
@@ -239,25 +225,16 @@ def _refuse_again(identifier: str | None, book: Book) -> None:
             )
 
 
-def _texts(filters: t.Sequence[PacketFilter], book: Book, now: Now) -> list[tuple[PacketFilter, Openings]]:
-    return [(packets, access.fill(packets, book, now)) for packets in filters]
-
-
-def _put(
-    texts: t.Sequence[tuple[PacketFilter, Openings]], where: StateDirectory, before: Book, after: Book, now: Now
-) -> None:
+def _put(packets: Nftables, text: str, where: StateDirectory, before: Book, after: Book, now: Now) -> None:
     """Open or close in the kernel, then note it; where that can't be done, all is as before."""
     reopening.forget(where)
     try:
-        for packets, text in texts:
-            packets.put(text)
+        packets.put(text)
         state.write_book(where, after)
-        for packets, _text in texts:
-            packets.note(where, after, now)
+        packets.note(where, after, now)
     except (FirewallError, StateError):
-        for packets, _text in texts:
-            with contextlib.suppress(FirewallError):
-                access.refill(packets, before, now)
+        with contextlib.suppress(FirewallError):
+            access.refill(packets, before, now)
         raise
 
 
