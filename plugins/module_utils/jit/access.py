@@ -71,7 +71,7 @@ def _act(
     packets = Nftables()
     now = clock.now()
     book = state.read_book(where, now)
-    seen = kernel.compare(packets, wanted, book, now.since_boot)
+    seen = kernel.compare(packets, wanted, book, now.since_boot, state.read_policy(where, state.PROPOSED))
     answer = {**result(before, wanted, seen, packets), "warnings": _former(params)}
     tried = where is not None and seen.force is not None and seen.force.proposed is not None
     if before is not None and seen.problem is None and not tried:
@@ -104,12 +104,15 @@ def _propose(
 ) -> str:
     """Put a policy on trial, with what is open, and return the token with which to confirm it."""
     alone = enforcing.is_alone(packets.look(), state.read_policy(where, state.PROPOSED))
-    token = packets.propose(wanted, params["confirm_within"])
+    noted = state.read_policy(where)
+    token = packets.propose(wanted, params["confirm_within"], noted[0] if noted else None)
     try:
-        refill(packets, *open_ones)
+        # First, so that whoever looks meanwhile knows whose trial that is.
         state.write_policy(where, wanted, state.PROPOSED, token=token, alone=alone)
+        refill(packets, *open_ones)
     except Exception:
         packets.withdraw()
+        where.remove(state.PROPOSED)
         raise
     return token
 

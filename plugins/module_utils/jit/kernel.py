@@ -19,13 +19,16 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import M
 # Seconds by which the times of the kernel and of the state may differ: whole ones are told.
 _SLACK = 3.0
 
+# A policy as the state has it, with what is noted beside it.
+Proposed = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     """The kernel's side. force: None where it has nothing of ours. problem: how the rules differ, None without.
 
     unsure: why the rules could only be compared by their mark. unknown: something is open that nobody was granted.
-    missing: something that was granted is closed.
+    missing: something that was granted is closed. uncut: connections are to end with their window, and others do.
     """
 
     force: InForce | None
@@ -33,23 +36,33 @@ class Kernel:
     unsure: str | None = None
     unknown: bool = False
     missing: bool = False
+    uncut: bool = False
 
     @property
     def right(self) -> bool:
-        return self.problem is None and not self.unknown and not self.missing
+        return self.problem is None and not self.unknown and not self.missing and not self.uncut
 
 
-def compare(packets: Nftables, policy: Policy, book: Book, now: float) -> Kernel:
-    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError."""
-    seen = packets.compare(policy)
+def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Proposed = None) -> Kernel:
+    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError.
+
+    proposed: what the state has noted of a trial.
+    """
+    token = proposed[1].get("token") if proposed else None
+    seen = packets.compare(policy, (proposed[0], str(token)) if proposed and token else None)
     if seen.force is None:
         return Kernel(None, seen.problem, missing=bool(book.open))
     try:
         unknown, missing = _openings(packets, book, now)
+        uncut = _ended(packets.cut()) != _ended(book.cut)
     except FirewallError:
         # Rules without the sets are none of ours.
         return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
-    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing)
+    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, uncut)
+
+
+def _ended(found: t.Sequence[Rectangle]) -> list[Rectangle]:
+    return _united([dataclasses.replace(one, end=0.0) for one in found])
 
 
 def _openings(packets: Nftables, book: Book, now: float) -> tuple[bool, bool]:

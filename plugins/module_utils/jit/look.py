@@ -38,6 +38,8 @@ _NOTHING = "No ports of this host are locked by just-in-time access."
 _SOURCES = 50
 _NAMED = 3
 _ATTEMPTS = 1000
+# Seconds that a run needs between noting what it does and doing it.
+_SETTLING = 0.5
 
 
 def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
@@ -66,10 +68,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     """Fill the result and return the coverage."""
     if os.geteuid() != 0:
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
-    now = clock.now()
-    with state.directory(params, create=False) as where:
-        noted = state.read_policy(where)
-        book = state.read_book(where, now)
+    noted, book, proposed, now = _noted(params)
     result["grants"] = [opening.shown(one, now) for one in sorted(book.open, key=lambda one: one.end)]
     result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
     result["detections"] += _former(enforcing.place(params), noted)
@@ -79,7 +78,12 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
         return _without_policy(packets, result, book)
     policy = noted[0]
     result["policy"] = policy.fields()
-    seen = kernel.compare(packets, policy, book, now.since_boot)
+    seen = kernel.compare(packets, policy, book, now.since_boot, proposed)
+    if not seen.right:
+        # Another run may be about to change both.
+        time.sleep(_SETTLING)
+        again, book, proposed, now = _noted(params)
+        seen = kernel.compare(packets, again[0] if again else policy, book, now.since_boot, proposed)
     result["in_force"] = seen.problem is None
     result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
@@ -88,6 +92,13 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     coverage = _policy_coverage(packets, policy, seen)
     result["detections"] += _after_boot(packets, enforcing.place(params), policy, coverage)
     return [coverage.entry(), _attempts(packets, seen, now, result)]
+
+
+def _noted(params: t.Mapping[str, t.Any]) -> tuple[kernel.Proposed, Book, kernel.Proposed, Now]:
+    """Return what the state has: the policy, the grants, and the policy on trial; and when that was read."""
+    now = clock.now()
+    with state.directory(params, create=False) as where:
+        return state.read_policy(where), state.read_book(where, now), state.read_policy(where, state.PROPOSED), now
 
 
 def _former(place: Place, noted: tuple[Policy, t.Mapping[str, t.Any]] | None) -> list[dict[str, t.Any]]:
@@ -142,6 +153,9 @@ def _drift(packets: Nftables, seen: Kernel, book: Book) -> list[dict[str, t.Any]
     if seen.unknown:
         message = "The kernel lets somebody in whom nobody was granted it, or longer than that."
         found.append(_missing(packets, "openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
+    if seen.uncut:
+        message = "The kernel has other connections end with their window than the policy and the grants say."
+        found.append(_missing(packets, "cut", message, {}))
     return found
 
 
