@@ -176,6 +176,14 @@ confirmed:
     - Whether the policy is in force for good, as it denies nobody, or as a new connection has come in.
   type: bool
   returned: success
+proven:
+  description:
+    - Whether a new connection from another host has come in by what is in force for good. A port that is open for a
+      while lets nobody in during the trial.
+    - It is V(false) where the connection does not lead through the network, as with C(local), or comes from the host
+      itself.
+  type: bool
+  returned: when a trial was confirmed
 problem:
   description: How the kernel differed from the policy, where the policy itself has not changed.
   type: str

@@ -108,7 +108,7 @@ def _propose(
     token = packets.propose(wanted, params["confirm_within"], noted[0] if noted else None)
     try:
         # First, so that whoever looks meanwhile knows whose trial that is.
-        state.write_policy(where, wanted, state.PROPOSED, token=token, alone=alone)
+        state.write_policy(where, wanted, state.PROPOSED, **enforcing.trial_note(token, alone))
         refill(packets, *open_ones)
     except Exception:
         packets.withdraw()
@@ -126,13 +126,14 @@ def _confirm(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, 
     packets = Nftables()
     wanted = proposed[0]
     noted = state.read_policy(where)
+    proven = enforcing.check_arrival(params, proposed[1])
     packets.confirm(wanted, token)
     now = clock.now()
     settled = _settle(params, packets, where, wanted, now)
     settled["warnings"] += _former(params)
     seen = kernel.compare(packets, wanted, state.read_book(where, now), now.since_boot)
     answer = result(noted[0] if noted else None, wanted, seen, packets)
-    return {**answer, **settled, "changed": True, "confirmed": True}
+    return {**answer, **settled, "changed": True, "confirmed": True, "proven": proven}
 
 
 def _withdraw(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, t.Any]:
