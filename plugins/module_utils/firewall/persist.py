@@ -61,8 +61,7 @@ def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]
     if script is None:
         # The configuration of nftables may hold an old copy of what was open, and of a trial.
         opened = all(name in rules.sets for name in openings.SETS.values())
-        ended = "" if rules.harmless else trial.withdraw(table)
-        return {table + ".nft": text + ended + (openings.emptied([table]) if opened else "")}
+        return {table + ".nft": text + (trial.withdraw(table) + openings.emptied([table]) if opened else "")}
     return {table + ".nft": trial.remove(table) + text, table + ".sh": script}
 
 

@@ -37,14 +37,15 @@ def problem(objects: Objects, elements: t.Sequence[Element], tried: Tried | None
 
 def flags(objects: Objects) -> str | None:
     """Return what is wrong with the flags of a table; ours have none."""
-    for entry in objects:
-        given = entry.get("table", {}).get("flags", ())
-        names = [given] if isinstance(given, str) else list(given)
-        if "dormant" in names:
-            return _DORMANT
-        if names:
-            return "its table has the flag %s, which somebody has given it" % ", ".join(map(str, names))
-    return None
+    names = _flags(objects)
+    if "dormant" in names:
+        return _DORMANT
+    return "its table has the flag %s, which somebody has given it" % ", ".join(names) if names else None
+
+
+def _flags(objects: Objects) -> list[str]:
+    given = [entry["table"].get("flags", ()) for entry in objects if "table" in entry]
+    return [str(name) for one in given for name in ([one] if isinstance(one, str) else one)]
 
 
 def _trial(objects: Objects, elements: t.Sequence[Element], tried: Tried | None) -> str | None:
@@ -61,24 +62,21 @@ def _trial(objects: Objects, elements: t.Sequence[Element], tried: Tried | None)
 def is_sound(objects: Objects, wanted: Objects) -> bool:
     """Say whether rules can be exchanged in a table, or it has to be made afresh.
 
-    wanted: a table as it is to be. Sets and chains that only one of the two has are no hindrance, unless a chain is one
-    that a version of ours would not make.
+    wanted: a table as it is to be. What only one of the two has is no hindrance: it is added, or removed in the end. Nor
+    is a table that is dormant, as it wakes up then.
     """
-    if flags(objects):
+    if set(_flags(objects)) - {"dormant"}:
         return False
     mine, ours = _named(objects), _named(wanted)
-    known = {"%s%s" % (prefix, hook) for hook in trial.HOOKS for prefix in ("", "confirmed_", "proposed_")}
-    for (kind, name), fields in mine.items():
-        if (kind, name) in ours:
-            if fields != ours[kind, name]:
-                return False
-        elif kind == "chain":
-            is_base = "hook" in fields
-            if name not in known or is_base != (name in trial.HOOKS) or (is_base and fields["hook"] != name):
-                return False
-        elif kind != "set":
-            return False
-    return True
+    if any(fields != ours[place] for place, fields in mine.items() if place in ours):
+        return False
+    # Chains of hooks that are not wanted now, whose names are in use for others.
+    hooks = {name: fields.get("hook") for (kind, name), fields in mine.items() if kind == "chain"}
+    return all(hook == (name if name in trial.HOOKS else None) for name, hook in hooks.items() if _is_known(name))
+
+
+def _is_known(name: str) -> bool:
+    return name.replace("confirmed_", "", 1).replace("proposed_", "", 1) in trial.HOOKS
 
 
 def _named(objects: Objects) -> dict[tuple[str, str], dict[str, t.Any]]:

@@ -285,18 +285,20 @@ def _filled(table: str, chain: str, comment: str, rule_lines: t.Sequence[str]) -
 
 
 def _retired(table: str, rules: Rules, objects: Objects) -> list[str]:
+    """Return the lines that remove what rules that are in the table by then no longer need, whoever has made it."""
     own = "%s %s" % (FAMILY, table)
-    lines = []
+    known = {prefix + hook for hook in rules.chains for prefix in ("", "confirmed_", "proposed_")}
     chains = [entry["chain"]["name"] for entry in objects if "chain" in entry]
-    for hook in chains:
-        if hook in HOOKS and hook not in rules.chains:
-            parts = (hook, "confirmed_" + hook, "proposed_" + hook)
-            lines += ["flush chain %s %s" % (own, name) for name in parts if name in chains]
-            lines += ["delete chain %s %s" % (own, name) for name in parts if name in chains]
+    gone = [name for name in chains if name not in known]
+    # Hooks first: a chain that others lead to can't be deleted.
+    gone.sort(key=lambda name: name.startswith(("confirmed_", "proposed_")))
+    lines = ["flush chain %s %s" % (own, name) for name in gone]
+    lines += ["delete chain %s %s" % (own, name) for name in gone]
     for entry in objects:
-        name = entry.get("set", {}).get("name", SET)
-        if name != SET and name not in rules.sets:
-            lines.append("delete set %s %s" % (own, name))
+        for kind, fields in entry.items():
+            name = fields.get("name")
+            if kind not in ("table", "chain", "rule") and (kind != "set" or name not in (SET, *rules.sets)):
+                lines.append("delete %s %s %s" % (kind, own, name))
     return lines
 
 

@@ -81,13 +81,13 @@ def rules(policy: Policy) -> Rules:
         ends = "{0} . inet_service . {0} . inet_service".format(_ADDRESS[version])
         sets[HALF_OPEN[version]] = remembered(ends, _MOST_HALF_OPEN, _HALF_OPEN_KEPT)
         sets.update(places.definitions(ATTEMPTS[version], kind, MOST_ATTEMPTS, ATTEMPTS_KEPT))
-    chains = {"prerouting": _published(policy, _let_in()), "input": _input(policy, _let_in())}
+    chains = {hook: _locked(policy, hook, _let_in(policy)) for hook in ("prerouting", "input")}
     rejected = _rejected(policy)
     forward = [*_cut(policy, _CUT_PUBLISHED), *rejected.pop("forward", ())]
     chains.update(rejected)
     if forward:
         chains["forward"] = forward
-    tried = {"prerouting": _published(policy, _tried()), "input": _input(policy, _tried())}
+    tried = {hook: _locked(policy, hook, _tried(policy)) for hook in ("prerouting", "input")}
     return Rules(chains=chains, sets=sets, priority=_PRIORITY, tried=tried)
 
 
@@ -131,16 +131,15 @@ def element(one: Rectangle) -> str:
     return "%s . %s . %s" % (address, one.protocol, Ports(one.first_port, one.last_port))
 
 
-def _published(policy: Policy, end: t.Sequence[str]) -> list[str]:
-    """Return what is locked before a port is given a new destination, as those that containers publish are.
+def _locked(policy: Policy, hook: str, end: t.Sequence[str]) -> list[str]:
+    """Return the lines that lock ports of the host. end: those for who is not always let in.
 
-    That never comes to the hook input, or with another port. end: the lines for those who are not always let in.
+    In the hook prerouting that is before a port is given a new destination, as those that containers publish are. Such
+    a packet never comes to the hook input, or with another port.
     """
-    # Traffic that leads through this host to others is none of its ports.
-    return [*_named(policy), "fib daddr type != local accept", *_always(policy), *end]
-
-
-def _input(policy: Policy, end: t.Sequence[str]) -> list[str]:
+    if hook == "prerouting":
+        # Traffic that leads through this host to others is none of its ports.
+        return [*_named(policy), "fib daddr type != local accept", *_always(policy), *end]
     return [*_named(policy), *_always(policy), *_cut(policy, _CUT), *end]
 
 
@@ -159,7 +158,7 @@ def _always(policy: Policy) -> list[str]:
     return ["%s %s accept" % (_SOURCE[version], _set(found)) for version, found in free.items() if found]
 
 
-def _let_in() -> list[str]:
+def _let_in(policy: Policy) -> list[str]:
     """Return the lines that let in who may come in, and drop the rest."""
     answered, begun = [], []
     for version, ends in _BOTH_ENDS.items():
@@ -171,7 +170,7 @@ def _let_in() -> list[str]:
         answered.append("%s update @%s { %s } drop" % (answer, half_open, ends))
         # Where there is no room, the opening still lets in whom it is for.
         begun.append("%s %s update @%s { %s } accept" % (_BEGINS, opened, half_open, ends))
-    return [*answered, *_lives_on("ct state established"), *begun, *openings.rules(), *_refused()]
+    return [*answered, *_lives_on(policy, "ct state established"), *begun, *openings.rules(), *_refused()]
 
 
 def _rejected(policy: Policy) -> dict[str, list[str]]:
@@ -195,16 +194,16 @@ def _rejected(policy: Policy) -> dict[str, list[str]]:
     return {"output": ['oifname "lo" accept', *here, *there], "forward": there}
 
 
-def _tried() -> list[str]:
+def _tried(policy: Policy) -> list[str]:
     """Return the lines that take the place of ``_let_in`` while a policy is on trial.
 
     What an opening lets in, or a flow of UDP that it once let in, ends some time: that Ansible comes in by it is no
     proof that it will. It is no attempt either. Who waits for the confirmation tries again a second later.
     """
-    return [*_lives_on("ct state established ct direction reply"), *openings.rules("drop"), *_refused()]
+    return [*_lives_on(policy, "ct state established ct direction reply"), *openings.rules("drop"), *_refused()]
 
 
-def _lives_on(flow: str) -> list[str]:
+def _lives_on(policy: Policy, flow: str) -> list[str]:
     """Return the lines for packets that begin nothing. flow: which of UDP those are.
 
     A SYN begins a connection, whatever the kernel remembers of one before it: it takes a SYN for part of a connection
@@ -212,7 +211,8 @@ def _lives_on(flow: str) -> list[str]:
     """
     # A connection from before the kernel began to keep track of any is to it nothing but a packet without SYN. None
     # begins with one: who probes with it learns that there is no connection.
-    return ["%s accept" % _NO_SYN, "%s ct state established accept" % _OFFERS, "meta l4proto udp %s accept" % flow]
+    lines = ["%s accept" % _NO_SYN, "%s ct state established accept" % _OFFERS]
+    return [*lines, "meta l4proto udp %s accept" % flow] if _ports(policy, "udp") else lines
 
 
 def _refused() -> list[str]:
