@@ -322,10 +322,13 @@ def test_what_a_helper_expects_is_not_let_in(site: Site) -> None:
         site.nft(
             "-f",
             "-",
-            given="table inet theirs { ct helper ftp { type \"ftp\" protocol tcp; }; chain c { type filter hook prerouting"
-            " priority -190; tcp dport 21 ct helper set \"ftp\"; }; }",
+            given='table inet theirs { ct helper ftp { type "ftp" protocol tcp; }; chain c { type filter hook prerouting'
+            ' priority -190; tcp dport 21 ct helper set "ftp"; }; }',
         )
-        with listening(site.host, 21) as sockets, session(site.stranger, site.host, sockets[4, 21], 4) as (client, server):
+        with (
+            listening(site.host, 21) as sockets,
+            session(site.stranger, site.host, sockets[4, 21], 4) as (client, server),
+        ):
             port = 8005
             address = site.host.address[4].replace(".", ",")
             server.sendall(b"220 It begins with the first line that is whole.\r\n")

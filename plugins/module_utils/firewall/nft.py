@@ -87,6 +87,17 @@ class Nft:
             return None
         return self._json(["--terse", "list", "table", FAMILY, name])
 
+    def handle(self, name: str) -> str | None:
+        """Return what the kernel calls a table of the family inet, None when there is none.
+
+        A table that is made anew has another one.
+        """
+        for entry in self._json(["--handle", "list", "tables"]):
+            found = entry.get("table", {})
+            if (found.get("family"), found.get("name")) == (FAMILY, name):
+                return str(found.get("handle"))
+        return None
+
     def whole_table(self, name: str) -> Objects:
         """Return the objects of a table that is there, with the elements of its sets."""
         return self._json(["list", "table", FAMILY, name])

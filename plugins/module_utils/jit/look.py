@@ -23,11 +23,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     opening,
     state,
     table,
+    usage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.kernel import Kernel
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
 POLICY_SCOPE = "policy"
@@ -69,8 +72,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     if os.geteuid() != 0:
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
     noted, book, proposed, now = _noted(params)
-    result["grants"] = [opening.shown(one, now) for one in sorted(book.open, key=lambda one: one.end)]
-    result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
+    _show_noted(result, params, book, None, now)
     result["detections"] += _former(enforcing.place(params), noted)
     packets = Nftables()
     packets.check_needs()
@@ -84,10 +86,11 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
         time.sleep(_SETTLING)
         again, book, proposed, now = _noted(params)
         seen = kernel.compare(packets, again[0] if again else policy, book, now.since_boot, proposed)
+    _show_noted(result, params, book, packets.used(), now, seen)
     result["in_force"] = seen.problem is None
     result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
-    result["detections"] += _drift(packets, seen, book)
+    result["detections"] += _drift(packets, seen, book, now)
     result["other_firewalls"] = beside.names(packets)
     coverage = _policy_coverage(packets, policy, seen)
     result["detections"] += _after_boot(packets, enforcing.place(params), policy, coverage)
@@ -99,6 +102,39 @@ def _noted(params: t.Mapping[str, t.Any]) -> tuple[kernel.Proposed, Book, kernel
     now = clock.now()
     with state.directory(params, create=False) as where:
         return state.read_policy(where), state.read_book(where, now), state.read_policy(where, state.PROPOSED), now
+
+
+def _show_noted(
+    result: dict[str, t.Any],
+    params: t.Mapping[str, t.Any],
+    book: Book,
+    counters: usage.Counters | None,
+    now: Now,
+    seen: Kernel | None = None,
+) -> None:
+    """Put what the state has into the result, as ``_show`` does."""
+    ended = list(reversed(book.history))[: params["history"]]
+    _show(result, sorted(book.open, key=lambda one: one.end), ended, counters, now, seen)
+
+
+def _show(
+    result: dict[str, t.Any],
+    open_ones: t.Sequence[Grant],
+    ended: t.Sequence[t.Mapping[str, t.Any]],
+    counters: usage.Counters | None,
+    now: Now,
+    seen: Kernel | None = None,
+) -> None:
+    """Put grants and history into the result. seen: None where the kernel could not be asked."""
+    result["grants"] = [
+        {
+            **opening.shown(one, now),
+            "used": usage.shown(one, counters, now),
+            "in_kernel": seen.has(one, now.since_boot) if seen else None,
+        }
+        for one in open_ones
+    ]
+    result["history"] = [usage.shown_ended(entry, counters, now) for entry in ended]
 
 
 def _former(place: Place, noted: tuple[Policy, t.Mapping[str, t.Any]] | None) -> list[dict[str, t.Any]]:
@@ -144,19 +180,38 @@ def _policy_coverage(packets: Nftables, policy: Policy, seen: Kernel) -> ScopeCo
     return coverage
 
 
-def _drift(packets: Nftables, seen: Kernel, book: Book) -> list[dict[str, t.Any]]:
+def _drift(packets: Nftables, seen: Kernel, book: Book, now: Now) -> list[dict[str, t.Any]]:
     """Return what the kernel does otherwise than the policy and the grants say."""
     found = []
     if seen.problem is not None:
         message = "The policy of this host is not in force: %s." % seen.problem
         found.append(_missing(packets, "policy", message, {"problem": seen.problem}))
     if seen.unknown:
-        message = "The kernel lets somebody in whom nobody was granted it, or longer than that."
-        found.append(_missing(packets, "openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
+        named = [_opened(one, now) for one in seen.unknown[:_SOURCES]]
+        more = " and %d more" % (len(seen.unknown) - _NAMED) if len(seen.unknown) > _NAMED else ""
+        message = (
+            "The kernel lets somebody in whom nobody was granted it, or longer than that: %s%s; close all that was not"
+            " granted with bulwark.servers.jit_access." % (", ".join(one["shown"] for one in named[:_NAMED]), more)
+        )
+        data = {"open": named, "granted": [one.id for one in book.open[:_SOURCES]]}
+        found.append(_missing(packets, "openings", message, data))
     if seen.uncut:
         message = "The kernel has other connections end with their window than the policy and the grants say."
         found.append(_missing(packets, "cut", message, {}))
     return found
+
+
+def _opened(one: Rectangle, now: Now) -> dict[str, t.Any]:
+    """Return what is open for the evidence, and in words."""
+    source, protocol, port = table.element(one).split(" . ")
+    left = None if one.end == float("inf") else max(0, int(one.end - now.since_boot))
+    shown = "%s port %s for %s, %s" % (
+        protocol,
+        port,
+        source,
+        "without an end" if left is None else "for %d more seconds" % left,
+    )
+    return {"source": source, "protocol": protocol, "port": port, "seconds_left": left, "shown": shown}
 
 
 def _after_boot(packets: Nftables, place: Place, policy: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:

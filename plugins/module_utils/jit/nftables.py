@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import N
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.usage import Counters
 
 _FOREVER = float("inf")
 
@@ -123,6 +124,16 @@ class Nftables:
         kept = table.ATTEMPTS_KEPT
         read = {name: places.read_crowded(self._nft, table.NAME, name, kept, now) for name in names}
         return {name: seen for name, seen in read.items() if seen is not None}
+
+    def used(self) -> Counters | None:
+        """Return the counters of what came in by grants, None where the rules of an earlier version have none."""
+        handle = self._nft.handle(table.NAME)
+        there = {name for of_table, name in self._nft.sets() if of_table == table.NAME}
+        if handle is None or not {*table.USED.values(), table.USED_MISSED} <= there:
+            return None
+        elements = [one for name in table.USED.values() for one in self._nft.elements(table.NAME, name)]
+        missed = [table.USED_KEPT - (one.left or 0) for one in self._nft.elements(table.NAME, table.USED_MISSED)]
+        return Counters(handle, elements, min(missed) if missed else None)
 
     def lines(self, policy: Policy) -> list[str]:
         """Return the rules of a policy for people."""

@@ -48,6 +48,8 @@ def grant_spec() -> dict[str, dict[str, t.Any]]:
         "for_whom": {"type": "str"},
         "requested_by": {"type": "str"},
         "reason": {"type": "str"},
+        "digest": {"type": "str"},
+        "closed_by": {"type": "str"},
         "other_firewalls": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},

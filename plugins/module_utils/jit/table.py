@@ -28,6 +28,15 @@ HALF_OPEN = {4: "half_open4", 6: "half_open6"}
 # Seconds in which a client can answer: with its usual settings Linux gives up after 63, and takes a SYN cookie for 128.
 _HALF_OPEN_KEPT = 300
 _MOST_HALF_OPEN = 65536
+# What came in by grants, for so long after the last packet. A grant lasts a day at most, and its counters as long again
+# as it takes until somebody looks.
+USED = {4: "used4", 6: "used6"}
+# Who has begun to come in by a grant. It has no counters: the kernel counts lookups, too, in some versions.
+KNOWN = {4: "known4", 6: "known6"}
+# Whether one had no room there.
+USED_MISSED = "used_missed"
+USED_KEPT = 7 * 86400
+_MOST_KNOWN = 16384
 _NO_SYN = "tcp flags & syn == 0x0"
 _LOADED = "meta l4proto . th dport"
 _BEGINS = "tcp flags & (syn | ack) == syn"
@@ -41,7 +50,9 @@ _ENDS_THERE = {
     version: "{0} daddr . tcp dport . {0} saddr . tcp sport".format(name) for version, name in _FAMILY.items()
 }
 _ENDS_PUBLISHED = {
-    version: "ct original {0} saddr . ct original proto-src . ct original {0} daddr . ct original proto-dst".format(name)
+    version: "ct original {0} saddr . ct original proto-src . ct original {0} daddr . ct original proto-dst".format(
+        name
+    )
     for version, name in _FAMILY.items()
 }
 # After the kernel knows which connection a packet is of, and before it gives it another destination.
@@ -81,13 +92,17 @@ def rules(policy: Policy) -> Rules:
         ends = "{0} . inet_service . {0} . inet_service".format(_ADDRESS[version])
         sets[HALF_OPEN[version]] = remembered(ends, _MOST_HALF_OPEN, _HALF_OPEN_KEPT)
         sets.update(places.definitions(ATTEMPTS[version], kind, MOST_ATTEMPTS, ATTEMPTS_KEPT))
-    chains = {hook: _locked(policy, hook, _let_in(policy)) for hook in ("prerouting", "input")}
+        sets[KNOWN[version]] = remembered(kind, _MOST_KNOWN, USED_KEPT)
+        # Those are kept from the last packet on, and so a while longer.
+        sets[USED[version]] = remembered(kind, 2 * _MOST_KNOWN, USED_KEPT)
+    sets[USED_MISSED] = remembered("inet_proto", 4, USED_KEPT)
+    chains = {hook: _locked(policy, hook, _let_in(policy, hook)) for hook in ("prerouting", "input")}
     rejected = _rejected(policy)
     forward = [*_cut(policy, _CUT_PUBLISHED), *rejected.pop("forward", ())]
     chains.update(rejected)
     if forward:
         chains["forward"] = forward
-    tried = {hook: _locked(policy, hook, _tried(policy)) for hook in ("prerouting", "input")}
+    tried = {hook: _locked(policy, hook, _tried(policy, hook)) for hook in ("prerouting", "input")}
     return Rules(chains=chains, sets=sets, priority=_PRIORITY, tried=tried)
 
 
@@ -143,6 +158,25 @@ def _locked(policy: Policy, hook: str, end: t.Sequence[str]) -> list[str]:
     return [*_named(policy), *_always(policy), *_cut(policy, _CUT), *end]
 
 
+def _used(hook: str, tried: bool = False) -> list[str]:
+    """Return the lines that count what comes in by grants, also on connections that live on after them.
+
+    What comes to the host itself passes the hook prerouting, too, so that all is counted once, there. tried: on trial,
+    where nobody gets in by a grant.
+    """
+    lines: list[str] = []
+    for version in (4, 6) if hook == "prerouting" else ():
+        key, known = "%s . %s" % (_SOURCE[version], _LOADED), KNOWN[version]
+        counted = "update @%s { %s counter }" % (USED[version], key)
+        lines.append("ct state established %s @%s %s" % (key, known, counted))
+        granted = "ct state new %s @%s" % (key, GRANTS[version])
+        if not tried:
+            # A set that is full ends the rule.
+            lines.append("%s update @%s { %s } %s" % (granted, known, key, counted))
+            lines.append("%s %s != @%s update @%s { meta l4proto }" % (granted, key, known, USED_MISSED))
+    return lines
+
+
 def _named(policy: Policy) -> list[str]:
     """Return the lines after which only packets for locked ports are left."""
     locked = {protocol: _ports(policy, protocol) for protocol in words.PROTOCOLS}
@@ -158,7 +192,7 @@ def _always(policy: Policy) -> list[str]:
     return ["%s %s accept" % (_SOURCE[version], _set(found)) for version, found in free.items() if found]
 
 
-def _let_in(policy: Policy) -> list[str]:
+def _let_in(policy: Policy, hook: str) -> list[str]:
     """Return the lines that let in who may come in, and drop the rest."""
     answered, begun = [], []
     for version, ends in _BOTH_ENDS.items():
@@ -170,7 +204,8 @@ def _let_in(policy: Policy) -> list[str]:
         answered.append("%s update @%s { %s } drop" % (answer, half_open, ends))
         # Where there is no room, the opening still lets in whom it is for.
         begun.append("%s %s update @%s { %s } accept" % (_BEGINS, opened, half_open, ends))
-    return [*answered, *_lives_on(policy, "ct state established"), *begun, *openings.rules(), *_refused()]
+    begun += openings.rules()
+    return [*_used(hook), *answered, *_lives_on(policy, "ct state established"), *begun, *_refused()]
 
 
 def _rejected(policy: Policy) -> dict[str, list[str]]:
@@ -194,13 +229,14 @@ def _rejected(policy: Policy) -> dict[str, list[str]]:
     return {"output": ['oifname "lo" accept', *here, *there], "forward": there}
 
 
-def _tried(policy: Policy) -> list[str]:
+def _tried(policy: Policy, hook: str) -> list[str]:
     """Return the lines that take the place of ``_let_in`` while a policy is on trial.
 
     What an opening lets in, or a flow of UDP that it once let in, ends some time: that Ansible comes in by it is no
     proof that it will. It is no attempt either. Who waits for the confirmation tries again a second later.
     """
-    return [*_lives_on(policy, "ct state established ct direction reply"), *openings.rules("drop"), *_refused()]
+    flow = "ct state established ct direction reply"
+    return [*_used(hook, tried=True), *_lives_on(policy, flow), *openings.rules("drop"), *_refused()]
 
 
 def _lives_on(policy: Policy, flow: str) -> list[str]:
