@@ -84,6 +84,8 @@ options:
     description:
       - Seconds within which a new connection must have come in, 10 to 3600. When none has, the task fails, and the
         former rules are in force.
+      - During the trial nobody gets in through a port that is open for a while, and flows of UDP to the ports are
+        paused, as what ends by itself proves nothing.
     type: int
     default: 60
   state_dir:
@@ -106,6 +108,11 @@ options:
     description:
       - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
     type: str
+  _through_network:
+    description:
+      - Whether the connection that confirms leads through the network. For the action plugin only, which fills it in.
+    type: bool
+    default: false
 notes:
   - Needs C(nft) on the host, and sets of prefixes, protocols and ranges of ports in it and in the kernel, as nftables
     0.9.4 and Linux 5.6 have them. That is tried, whatever the versions say, and a host without them is refused.

@@ -100,6 +100,8 @@ options:
     description:
       - Seconds within which a new connection must have come in, 10 to 3600. When none has, the task fails, and the
         former rules are in force. Not used with O(mode=audit).
+      - During the trial nobody gets in through a port that is open for a while, and flows of UDP to the ports are
+        paused, as what ends by itself proves nothing.
     type: int
     default: 60
   state_dir:
@@ -121,6 +123,11 @@ options:
     description:
       - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
     type: str
+  _through_network:
+    description:
+      - Whether the connection that confirms leads through the network. For the action plugin only, which fills it in.
+    type: bool
+    default: false
 notes:
   - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer.
   - What M(bulwark.servers.jit_grant) opens is let in by these rules, too, for the same time, except for who is blocked.

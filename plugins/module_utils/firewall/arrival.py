@@ -71,16 +71,19 @@ def _sockets(pid: int) -> list[str]:
 def _established() -> dict[str, tuple[t.Any, t.Any]]:
     """Return the addresses of both ends of each established connection of TCP, by the number of its socket."""
     found = {}
-    for name in ("tcp", "tcp6"):
-        try:
-            with open("/proc/thread-self/net/%s" % name, encoding="ascii") as stream:
-                for line in stream:
-                    fields = line.split()
-                    if len(fields) > 9 and fields[3] == _ESTABLISHED:
-                        found[fields[9]] = (_address(fields[1]), _address(fields[2]))
-        except (OSError, ValueError):
-            continue
+    for line in [*_lines("/proc/thread-self/net/tcp"), *_lines("/proc/thread-self/net/tcp6")]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == _ESTABLISHED:
+            found[fields[9]] = (_address(fields[1]), _address(fields[2]))
     return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="ascii") as stream:
+            return stream.readlines()
+    except OSError:
+        return []  # a kernel without IPv6
 
 
 def _address(text: str) -> t.Any:

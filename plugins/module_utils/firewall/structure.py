@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a table of ours besides its rules: its flags, its chains and sets, and who is in the set ``trial``.
+"""What is wrong with a table of ours besides its rules: flags, chains and sets, and what is in the set ``trial``.
 
 A table that is dormant sees no packet, and an element of ``trial`` that does not expire leads packets to rules that
 nobody confirmed, for ever. Both leave every rule as it was.
@@ -62,8 +62,8 @@ def _trial(objects: Objects, elements: t.Sequence[Element], tried: Tried | None)
 def is_sound(objects: Objects, wanted: Objects) -> bool:
     """Say whether rules can be exchanged in a table, or it has to be made afresh.
 
-    wanted: a table as it is to be. What only one of the two has is no hindrance: it is added, or removed in the end. Nor
-    is a table that is dormant, as it wakes up then.
+    wanted: a table as it is to be. What only one of the two has is no hindrance: it is added, or removed in the end.
+    Nor is a table that is dormant, as it wakes up then.
     """
     if set(_flags(objects)) - {"dormant"}:
         return False

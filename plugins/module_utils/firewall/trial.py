@@ -85,7 +85,7 @@ class InForce:
     left: int = 0
 
 
-def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects = ()) -> str:
+def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects | None = None) -> str:
     """Return the text that puts rules on trial for that long, in place of a trial that still runs.
 
     token: 16 hexadecimal digits, to tell this trial from others. objects: of the table as it is, so that no rules of an
@@ -96,7 +96,7 @@ def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects
         comment = "bulwark %s %s" % (rules.digest, token)
         lines += _filled(table, "proposed_" + hook, comment, rules.tried.get(hook, rule_lines))
     others = {"proposed_" + hook for hook in HOOKS if hook not in rules.chains}
-    names = [entry["chain"]["name"] for entry in objects if "chain" in entry]
+    names = [entry["chain"]["name"] for entry in objects or () if "chain" in entry]
     lines += ["flush chain %s %s %s" % (FAMILY, table, name) for name in names if name in others]
     lines.append("flush set %s %s %s" % (FAMILY, table, SET))
     elements = ", ".join("%s timeout %ds" % (protocol, seconds) for protocol in _PROTOCOLS)

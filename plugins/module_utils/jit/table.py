@@ -42,17 +42,11 @@ _LOADED = "meta l4proto . th dport"
 _BEGINS = "tcp flags & (syn | ack) == syn"
 _OFFERS = "tcp flags & (syn | ack) == syn | ack"
 _FAMILY = {4: "ip", 6: "ip6"}
-_BOTH_ENDS = {
-    version: "{0} saddr . tcp sport . {0} daddr . tcp dport".format(name) for version, name in _FAMILY.items()
-}
+_BOTH_ENDS = {version: f"{name} saddr . tcp sport . {name} daddr . tcp dport" for version, name in _FAMILY.items()}
 # Of a packet of the host, the ends as the client sees them.
-_ENDS_THERE = {
-    version: "{0} daddr . tcp dport . {0} saddr . tcp sport".format(name) for version, name in _FAMILY.items()
-}
+_ENDS_THERE = {version: f"{name} daddr . tcp dport . {name} saddr . tcp sport" for version, name in _FAMILY.items()}
 _ENDS_PUBLISHED = {
-    version: "ct original {0} saddr . ct original proto-src . ct original {0} daddr . ct original proto-dst".format(
-        name
-    )
+    version: f"ct original {name} saddr . ct original proto-src . ct original {name} daddr . ct original proto-dst"
     for version, name in _FAMILY.items()
 }
 # After the kernel knows which connection a packet is of, and before it gives it another destination.

@@ -32,13 +32,13 @@ def test_the_rules_are_these() -> None:
     ]
     source = "ip saddr . meta l4proto . th dport"
     source6 = "ip6 saddr . meta l4proto . th dport"
+    blocked = "ip saddr { 203.0.113.0/24 }"
     decided = [
         "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
         "udp sport 67 udp dport 68 accept",
         "ip saddr { 192.0.2.1 } accept",
-        f"ip saddr {{ 203.0.113.0/24 }} update @blocked4 {{ {source} counter }} add @blocked_since4 {{ {source} }}"
-        " counter drop",
-        "ip saddr { 203.0.113.0/24 } meta nfproto ipv4 add @blocked_crowded4 { meta l4proto counter } counter drop",
+        f"{blocked} update @blocked4 {{ {source} counter }} add @blocked_since4 {{ {source} }} counter drop",
+        f"{blocked} meta nfproto ipv4 add @blocked_crowded4 {{ meta l4proto counter }} counter drop",
         f"{source} @grants4 accept",
         f"{source6} @grants6 accept",
         "meta l4proto != { tcp, udp } accept",
