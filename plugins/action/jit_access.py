@@ -17,5 +17,5 @@ class ActionModule(TrialActionBase):
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": access_spec()}
     ADVICE = (
-        "name the address that Ansible comes from in always, or open a port for it with bulwark.servers.jit_grant first"
+        "put the address that Ansible comes from into always; a port that was opened for it for a while does not count"
     )

@@ -85,6 +85,8 @@ options:
     description:
       - Seconds within which a new connection must have come in, 10 to 3600. When none has, the task fails, and the
         former rules are in force.
+      - During the trial nobody gets in through a port that is open for a while, and flows of UDP to the ports are
+        paused, as what ends by itself proves nothing.
     type: int
     default: 60
   state_dir:
@@ -107,6 +109,11 @@ options:
     description:
       - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
     type: str
+  _through_network:
+    description:
+      - Whether the connection that confirms leads through the network. For the action plugin only, which fills it in.
+    type: bool
+    default: false
 notes:
   - Needs C(nft) on the host, and sets of prefixes, protocols and ranges of ports in it and in the kernel, as nftables
     0.9.4 and Linux 5.6 have them. That is tried, whatever the versions say, and a host without them is refused.
@@ -158,6 +165,14 @@ confirmed:
   description: Whether the policy is in force for good, as a new connection has come in.
   type: bool
   returned: success
+proven:
+  description:
+    - Whether a new connection from another host has come in by what is in force for good. A port that is open for a
+      while lets nobody in during the trial.
+    - It is V(false) where the connection does not lead through the network, as with C(local), or comes from the host
+      itself.
+  type: bool
+  returned: when a trial was confirmed
 problem:
   description: How the kernel differed from the policy, where the policy itself has not changed.
   type: str

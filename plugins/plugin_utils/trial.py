@@ -15,11 +15,14 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 
 # Connections that lead through the network to the host's own ports, by the last part of their names.
 _THROUGH_THE_NETWORK = frozenset(("ssh", "paramiko", "paramiko_ssh", "libssh"))
+_OWN_ARGUMENTS = frozenset(("_confirm", "_withdraw", "_through_network"))
 # Seconds between two tries to come in.
 _PAUSE = 1.0
 # Seconds that the kernel may take longer than the clock here to be back at the former rules.
 _GRACE = 1.0
 _LONGEST_REASON = 300
+# Whatever the configuration of ssh says: the first value counts.
+_ONE_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
 
 
 class TrialActionBase(CapabilityActionBase):
@@ -33,14 +36,15 @@ class TrialActionBase(CapabilityActionBase):
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         # These are for this action to say.
-        arguments = {name: value for name, value in arguments.items() if name not in ("_confirm", "_withdraw")}
+        arguments = {name: value for name, value in arguments.items() if name not in _OWN_ARGUMENTS}
         started = time.monotonic()
         answer = self.execute(arguments, task_vars)
         trial = answer.pop("trial", None)
         token, seconds = (trial.get("token"), trial.get("seconds")) if isinstance(trial, dict) else (None, None)
         if answer.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
             return answer
-        return self._confirm({**arguments, "_confirm": token}, task_vars, answer, started, seconds)
+        arguments = {**arguments, "_confirm": token, "_through_network": self._is_through_network()}
+        return self._confirm(arguments, task_vars, answer, started, seconds)
 
     def _confirm(
         self,
@@ -55,7 +59,8 @@ class TrialActionBase(CapabilityActionBase):
         while time.monotonic() < started + seconds:
             try:
                 self._connection.reset()
-                answer = self.execute(arguments, task_vars)
+                with self._own_connection():
+                    answer = self.execute(arguments, task_vars)
             except AnsibleConnectionFailure as error:
                 reason = error.message
                 time.sleep(_PAUSE)
@@ -90,13 +95,30 @@ class TrialActionBase(CapabilityActionBase):
             self._connection.reset()
             self.execute(withdrawn, task_vars)
 
+    def _is_through_network(self) -> bool:
+        return str(self._connection.transport).rpartition(".")[2] in _THROUGH_THE_NETWORK
+
+    @contextlib.contextmanager
+    def _own_connection(self) -> t.Iterator[None]:
+        """Have ssh share no connection with anybody: one that it keeps open is older than the rules."""
+        if str(self._connection.transport).rpartition(".")[2] != "ssh":
+            yield
+            return
+        before = self._connection.get_option("ssh_args")
+        self._connection.set_option("ssh_args", f"{_ONE_CONNECTION} {before or ''}".strip())
+        try:
+            yield
+        finally:
+            self._connection.set_option("ssh_args", before)
+
     def _told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the answer, with a warning where the new connection proves nothing about the network."""
-        transport = str(self._connection.transport)
-        if answer.get("failed") or transport.rpartition(".")[2] in _THROUGH_THE_NETWORK:
+        if answer.get("failed") or answer.get("proven"):
             return answer
+        transport = str(self._connection.transport)
+        why = "comes from the host itself" if self._is_through_network() else "does not lead through the network"
         notice = (
-            f"The connection '{transport}' does not lead through the network to this host's ports: that it works does "
-            "not prove that anybody else still gets in."
+            f"The connection '{transport}' {why} to this host's ports: that it works does not prove that anybody else "
+            "still gets in."
         )
         return {**answer, "notices": [*(answer.get("notices") or []), notice]}

@@ -35,7 +35,7 @@ class Team(_team.Team):
         self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str, version: int
     ) -> None:
         super().__init__(found.host, found.friend, controller, directory, sockets, version)
-        self.site, self.version = found, version
+        self.site, self.version, self.sockets = found, version, sockets
 
     def lock(self, **options: t.Any) -> dict[str, t.Any]:
         fields = {"ports": [{"port": 22}], "state_dir": str(self.site.state), "confirm_within": 10, **options}
@@ -108,7 +108,9 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     assert team.shown["failed"]
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
-    assert team.shown["msg"].endswith("or open a port for it with bulwark.servers.jit_grant first.")
+    assert team.shown["msg"].endswith(
+        "put the address that Ansible comes from into always; a port that was opened for it for a while does not count."
+    )
     assert time.monotonic() - start > 10
     assert team.site.stranger.connects(team.site.host, 22, team.version)
     assert team.site.info()["policy"] is None
@@ -128,6 +130,50 @@ def test_a_lock_that_is_confirmed_outlives_a_trial_that_fails(team: Team) -> Non
     code, said = team.run(team.lock(always=[friend]))
     assert code == 0, said
     assert team.site.info()["in_force"]
+
+
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
+def test_an_opening_for_the_controller_confirms_no_lock_without_it(team: Team) -> None:
+    """With the opening alone the controller would be locked out when that ends."""
+    address = team.site.friend.address[team.version]
+    team.site.lock(ports=[{"port": "22"}], always=[address])
+    opened = team.grant(sources=[address], duration=300, for_whom="the controller", reason="a ticket")
+    code, said = team.run(opened, {**team.lock(always=[]), "ignore_errors": True}, team.show("locked"))
+    assert code == 0, said
+    assert team.shown["failed"]
+    assert "a port that was opened for it for a while does not count" in team.shown["msg"]
+    found = team.site.info()
+    assert found["policy"]["always"] == [address]
+    assert (found["in_force"], found["grants_in_force"]) == (True, True)
+    assert found["attempts"] == [], "it was let in, and is no attempt"
+    code, said = team.run(team.lock(always=[address], ports=[{"port": 22}, {"port": 23}]), team.show("locked"))
+    assert code == 0, said
+    assert (team.shown["confirmed"], team.shown["proven"]) == (True, True)
+
+
+def test_a_connection_that_ssh_shares_confirms_nothing(team: Team, tmp_path: pathlib.Path) -> None:
+    """The master of the user's own configuration is not Ansible's to stop; Ansible opens a connection of its own."""
+    socket = f"{team.sockets}/own"
+    config = tmp_path / "ssh_config"
+    config.write_text(f"Host *\n ControlMaster auto\n ControlPath {socket}\n ControlPersist 60\n")
+    options = f"-F {config} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=2"
+    variables = {"ansible_ssh_common_args": options, "ansible_ssh_args": ""}
+    code, said = team.run(
+        {"ansible.builtin.ping": None},
+        {**team.lock(), "ignore_errors": True},
+        team.show("locked"),
+        **variables,
+    )
+    try:
+        assert code == 0, said
+        assert pathlib.Path(socket).exists()
+        assert team.shown["failed"]
+        assert team.site.info()["policy"] is None
+        code, said = team.run(team.lock(always=[team.site.friend.address[4]]), team.show("locked"), **variables)
+        assert code == 0, said
+        assert team.shown["proven"]
+    finally:
+        subprocess.run(["ssh", "-F", str(config), "-O", "exit", team.site.host.address[4]], check=False)
 
 
 @pytest.mark.parametrize("team", [4, 6], indirect=True)

@@ -97,11 +97,31 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     assert team.shown["failed"]
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
-    assert team.shown["msg"].endswith("or, unless it is blocked, among the prefixes of the port that it comes to.")
+    assert team.shown["msg"].endswith(
+        "put the address that Ansible comes from into always, or, unless it is blocked, among the prefixes of the port "
+        "that it comes to; a port that was opened for it for a while does not count."
+    )
     assert time.monotonic() - start > 10
     assert team.site.info()["policy"] is None
     assert team.site.nft("list", "tables") == "", "nothing is left of the trial"
     assert not (team.site.state / "network_rules" / "proposed.json").exists()
+
+
+@pytest.mark.parametrize("team", [4, 6], indirect=True)
+def test_an_opening_for_the_controller_confirms_no_rules_without_it(team: Team) -> None:
+    address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
+    # Just-in-time access locks the port, too, and always lets the controller in.
+    team.site.jit.lock(ports=[{"port": "22"}], always=[address])
+    team.site.jit.grant(sources=[address])
+    code, said = team.run({**team.rules([stranger]), "ignore_errors": True}, team.show("narrowed"))
+    assert code == 0, said
+    assert team.shown["failed"]
+    assert "a port that was opened for it for a while does not count" in team.shown["msg"]
+    assert team.site.info()["policy"] is None
+    code, said = team.run(team.rules([address]), team.show("narrowed"))
+    assert code == 0, said
+    assert team.shown["proven"]
+    assert team.site.info()["denied"] == []
 
 
 def test_rules_that_block_the_controller_fall_back_to_audit(team: Team) -> None:

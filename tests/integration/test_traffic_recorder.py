@@ -329,6 +329,24 @@ def test_rules_that_somebody_changed_are_told(site: Site) -> None:
     assert scope(site.info(), "traffic")["status"] == "checked"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"add table inet {TABLE} {{ flags dormant; }}",
+        f"add map inet {TABLE} more {{ type ipv4_addr : verdict; }}",
+        f"add chain inet {TABLE} more {{ type filter hook input priority 0; }}",
+    ],
+)
+def test_a_table_that_somebody_changed_is_told_and_set_right(site: Site, change: str) -> None:
+    site.record()
+    site.nft("-f", "-", given=change)
+    (said,) = scope(site.info(), "traffic")["skipped"]
+    assert "it does not record as it should" in said["reason"]
+    assert site.record()["changed"]
+    assert scope(site.info(), "traffic")["status"] == "checked"
+    assert not site.record()["changed"]
+
+
 def _sets(site: Site) -> dict[str, int]:
     listed = json.loads(site.nft("--json", "--terse", "list", "sets"))["nftables"]
     return {entry["set"]["name"]: entry["set"]["handle"] for entry in listed if "set" in entry}

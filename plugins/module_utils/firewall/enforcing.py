@@ -7,22 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot, persist, trial
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import (
+    arrival,
+    boot,
+    persist,
+    structure,
+    trial,
+)
 
 _SHORTEST_TRIAL = 10
-_LONGEST_TRIAL = 3600
 
 
 def check_trial(params: t.Mapping[str, t.Any]) -> None:
     """Raise UsageError for options that can't be: state_dir, confirm_within and lock_timeout."""
     check_options(params, ("state_dir",), {"confirm_within": _SHORTEST_TRIAL, "lock_timeout": 0})
-    if params["confirm_within"] > _LONGEST_TRIAL:
-        raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], _LONGEST_TRIAL))
+    if params["confirm_within"] > structure.LONGEST_TRIAL:
+        raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], structure.LONGEST_TRIAL))
+
+
+def trial_note(token: str, alone: bool) -> dict[str, t.Any]:
+    """Return what is noted of a trial that begins now, beside its policy. alone: as ``is_alone`` says."""
+    return {"token": token, "alone": alone, "started": time.clock_gettime(time.CLOCK_BOOTTIME)}
 
 
 def place(params: t.Mapping[str, t.Any]) -> boot.Place:
@@ -61,6 +72,22 @@ def is_alone(force: trial.InForce | None, proposed: tuple[t.Any, t.Mapping[str, 
     if force is None:
         return True
     return force.confirmed is None and proposed is not None and bool(proposed[1].get("alone"))
+
+
+def check_arrival(params: t.Mapping[str, t.Any], proposed: t.Mapping[str, t.Any]) -> bool:
+    """Return whether the connection that confirms a trial proves that others come in, too.
+
+    proposed: what is noted of the trial. Raises HostError where the connection is older than the trial.
+    """
+    if not params["_through_network"]:
+        return False
+    way = arrival.how(float(proposed.get("started", 0.0)))
+    if way == arrival.OLD:
+        raise HostError(
+            "the connection that is to confirm the rules is older than their trial, so that it proves nothing: have ssh"
+            " open a new one for Ansible (ControlPath=none in ansible_ssh_args)"
+        )
+    return way != arrival.LOCAL
 
 
 def sentence(text: str) -> str:

@@ -58,6 +58,10 @@ class Table:
         """Take a set for one that has whatever is looked for in it."""
         self._elements[name] = _EVERYTHING
 
+    def empty(self, name: str) -> None:
+        """Take a set for one that has nothing in it."""
+        self._elements[name] = []
+
     def add(self, kind: str, fields: dict[str, t.Any]) -> None:
         """Take an object of the table."""
         if kind == "rule":

@@ -27,9 +27,10 @@ def definitions() -> dict[str, str]:
     }
 
 
-def rules() -> list[str]:
-    """Return the lines that accept what is open."""
-    return ["%s . meta l4proto . th dport @%s accept" % (_SOURCE[version], name) for version, name in SETS.items()]
+def rules(decision: str = "accept") -> list[str]:
+    """Return the lines that decide about what is open."""
+    keys = {version: "%s . meta l4proto . th dport" % source for version, source in _SOURCE.items()}
+    return ["%s @%s %s" % (keys[version], name, decision) for version, name in SETS.items()]
 
 
 def filled(table: str, elements: t.Mapping[int, t.Sequence[str]]) -> list[str]:

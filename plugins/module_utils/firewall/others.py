@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import (
     iptables_rules,
     nft_rules,
     openings,
+    trial,
     verdict,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
@@ -97,6 +98,8 @@ def _of_ours(objects: Objects, complete: bool, own: str) -> list[Other]:
         if table.name.startswith(OURS) and table.name != own and all(map(table.has, openings.SETS.values())):
             for name in openings.SETS.values():
                 table.fill(name)
+            # What is on trial decides for some seconds, and otherwise about what is open.
+            table.empty(trial.SET)
             found.append(Other("bulwark", "bulwark.servers (table inet %s)" % table.name, table.possible))
     return found
 

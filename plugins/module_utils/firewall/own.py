@@ -12,8 +12,8 @@ import binascii
 import dataclasses
 import os
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import trial
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft, Objects
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import structure, trial
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError, Nft, Objects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +38,31 @@ class OwnTable:
     def look(self) -> trial.InForce | None:
         """Return what is in force, None where the table isn't there."""
         objects = self._nft.table(self.name)
-        if objects is None:
-            return None
+        return None if objects is None else trial.read(objects, self._on_trial(objects))
+
+    def _on_trial(self, objects: Objects) -> list[Element]:
         has_set = any(entry.get("set", {}).get("name") == trial.SET for entry in objects)
-        return trial.read(objects, self._nft.elements(self.name, trial.SET) if has_set else [])
+        return self._nft.elements(self.name, trial.SET) if has_set else []
 
     def check(self, rules: trial.Rules) -> None:
         """Raise FirewallError when the kernel would refuse the rules."""
-        proposed = trial.propose(self.name, rules, 1, "0" * 16)
-        self._nft.check(trial.establish(self.name, rules) if rules.harmless else proposed)
+        objects = self._nft.table(self.name) or []
+        text = trial.establish(self.name, rules) if rules.harmless else trial.propose(self.name, rules, 1, "0" * 16)
+        self._nft.check(text if self._is_sound(objects, rules) else trial.remove(self.name) + text)
 
-    def propose(self, rules: trial.Rules, seconds: int) -> str:
-        """Put rules on trial for that many seconds; return the token with which to confirm them."""
+    def propose(self, rules: trial.Rules, seconds: int, former: trial.Rules | None = None) -> str:
+        """Put rules on trial for that many seconds; return the token with which to confirm them.
+
+        former: the rules that are to be in force when nobody confirms these, None without. They are needed where
+        somebody has changed the table so that it has to be made afresh; what its sets had is gone then.
+        """
         token = binascii.hexlify(os.urandom(8)).decode("ascii")
-        self._nft.apply(trial.propose(self.name, rules, seconds, token))
+        objects = self._nft.table(self.name) or []
+        text = trial.propose(self.name, rules, seconds, token, objects)
+        if not self._is_sound(objects, rules):
+            before = trial.establish(self.name, former) if former else ""
+            text = trial.remove(self.name) + before + trial.propose(self.name, rules, seconds, token)
+        self._nft.apply(text)
         return token
 
     def confirm(self, rules: trial.Rules, token: str) -> None:
@@ -77,8 +88,25 @@ class OwnTable:
         self._nft.apply(trial.establish(self.name, rules))
 
     def replace(self, rules: trial.Rules) -> None:
-        """Have the rules in force without a trial, in place of whatever was confirmed or on trial before."""
-        self._nft.apply(trial.replace(self.name, rules, self._nft.table(self.name) or []))
+        """Have the rules in force without a trial, in place of whatever was confirmed or on trial before.
+
+        Where somebody has changed the table so that it has to be made afresh, what its sets had is gone.
+        """
+        objects = self._nft.table(self.name) or []
+        if self._is_sound(objects, rules):
+            self._nft.apply(trial.replace(self.name, rules, objects))
+        else:
+            self._nft.apply(trial.remove(self.name) + trial.establish(self.name, rules))
+
+    def is_sound(self, rules: trial.Rules) -> bool:
+        """Say whether the rules can be put into the table as it is."""
+        return self._is_sound(self._nft.table(self.name) or [], rules)
+
+    def _is_sound(self, objects: Objects, rules: trial.Rules) -> bool:
+        try:
+            return not objects or structure.is_sound(objects, self._written(rules))
+        except FirewallError:
+            return True  # What is wrong with the rules shows when they are put into the table.
 
     def withdraw(self) -> None:
         """End a trial now, if one runs."""
@@ -86,46 +114,59 @@ class OwnTable:
             self._nft.apply(trial.withdraw(self.name))
 
     def intact(self, rules: trial.Rules) -> bool:
-        """Say whether the confirmed rules are these and nobody has changed any of them, or what leads to them.
+        """Say whether the confirmed rules are these and nobody has changed any of them, or what leads to them."""
+        return self.compare(rules).problem is None
 
-        What should be there is written by the same nft, from a network of its own; in a container that may not have
-        one, from a table beside this one that is there for a moment and sees no packet.
+    def compare(self, rules: trial.Rules, tried: structure.Tried | None = None) -> Comparison:
+        """Return how the kernel stands to the rules that are to be the confirmed ones.
+
+        tried: rules that are on trial, as the state has them noted.
         """
         objects = self._nft.table(self.name)
-        if objects is None or trial.read(objects, ()).confirmed != rules.digest:
-            return False
-        try:
-            wanted = self._nft.rehearsed(trial.establish(self.name, rules), self.name)
-        except FirewallError:
-            wanted = self._beside(rules)
-        # Chain by chain, which has the elements of anonymous sets, and not those of sets with names, which can be many.
-        chains = [entry["chain"]["name"] for entry in objects if "chain" in entry]
-        found = [entry for entry in objects if "rule" not in entry]
-        found += [{"rule": rule} for chain in chains for rule in self._nft.rules(self.name, chain)]
-        return trial.comparable(found, rules) == trial.comparable(wanted, rules)
-
-    def compare(self, rules: trial.Rules) -> Comparison:
-        """Return how the kernel stands to the rules that are to be the confirmed ones."""
-        force = self.look()
-        if force is None:
+        if objects is None:
             return Comparison(None, "the kernel has no table inet %s" % self.name)
+        elements = self._on_trial(objects)
+        force = trial.read(objects, elements)
         if force.confirmed is None:
             return Comparison(force, "the rules in the kernel are not those of a policy")
         if force.confirmed != rules.digest:
             return Comparison(force, "the kernel has the rules of another policy")
+        problem = structure.problem(objects, elements, tried)
+        if problem is not None:
+            return Comparison(force, problem)
         try:
-            intact = self.intact(rules)
+            same = self._is_same(objects, rules, tried if elements else None)
         except FirewallError as error:
             return Comparison(force, unsure=str(error))
-        return Comparison(force, None if intact else "somebody has changed the rules in the kernel")
+        return Comparison(force, None if same else "somebody has changed the rules in the kernel")
 
-    def _beside(self, rules: trial.Rules) -> Objects:
+    def _is_same(self, objects: Objects, rules: trial.Rules, tried: structure.Tried | None) -> bool:
+        wanted = self._written(rules, tried)
+        on_trial = tried.rules if tried else None
+        # Chain by chain, which has the elements of anonymous sets, and not those of sets with names, which can be many.
+        chains = [entry["chain"]["name"] for entry in objects if "chain" in entry]
+        found = [entry for entry in objects if "rule" not in entry]
+        found += [{"rule": rule} for chain in chains for rule in self._nft.rules(self.name, chain)]
+        return trial.comparable(found, rules, on_trial) == trial.comparable(wanted, rules, on_trial)
+
+    def _written(self, rules: trial.Rules, tried: structure.Tried | None = None) -> Objects:
+        """Return the table with these rules as this nft writes it. tried: rules that are on trial in it.
+
+        It is made in a network of its own; in a container that may not have one, beside this table, for a moment in
+        which it sees no packet.
+        """
         name = self.name + "_rehearsal"
-        self._nft.apply(trial.rehearse(name, rules))
+        texts = {self.name: "", name: ""}
+        if tried:
+            texts = {one: trial.propose(one, tried.rules, structure.LONGEST_TRIAL, tried.token) for one in texts}
         try:
-            return self._nft.whole_table(name)
-        finally:
-            self._nft.apply(trial.remove(name))
+            return self._nft.rehearsed(trial.establish(self.name, rules) + texts[self.name], self.name)
+        except FirewallError:
+            self._nft.apply(trial.rehearse(name, rules, texts[name]))
+            try:
+                return self._nft.whole_table(name)
+            finally:
+                self._nft.apply(trial.remove(name))
 
     def remove(self) -> bool:
         """Remove the table; return whether it was there."""

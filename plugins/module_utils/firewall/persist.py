@@ -59,9 +59,9 @@ def forget(place: Place, table: str, lock_timeout: float = 60.0) -> bool:
 def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]:
     text = trial.establish(table, rules)
     if script is None:
-        # The configuration of nftables may hold an old copy of what was open.
+        # The configuration of nftables may hold an old copy of what was open, and of a trial.
         opened = all(name in rules.sets for name in openings.SETS.values())
-        return {table + ".nft": text + (openings.emptied([table]) if opened else "")}
+        return {table + ".nft": text + (trial.withdraw(table) + openings.emptied([table]) if opened else "")}
     return {table + ".nft": trial.remove(table) + text, table + ".sh": script}
 
 

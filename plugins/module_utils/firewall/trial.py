@@ -8,6 +8,9 @@ the two protocols and expire. The base chain leads packets to the proposed rules
 to the confirmed ones otherwise: when nobody confirms, the elements expire, and no process is needed for that.
 Confirming is one transaction, which the kernel refuses as a whole once the time is over.
 
+While rules are on trial, a connection that comes in by them proves that others will, too. What lets in for a while only
+must not prove that, so that rules can be stricter on trial than they are once they are confirmed.
+
 Times are the kernel's: they don't follow the wall clock, and stand still while the machine is suspended.
 
 Pure functions: they make texts for ``nft -f``, and read nft's JSON. The order in which the texts are applied is in
@@ -42,13 +45,15 @@ class Rules:
     sets: for each named set what is between its braces: ``type ipv4_addr; flags timeout;``. They are one and the same
     for the confirmed and the proposed rules, and keep their elements when rules are proposed and confirmed. One that is
     to be of another kind gets another name. priority: of the base chains. harmless: they decide about no packet, so
-    that they are never on trial; the base chains have them themselves, which is quicker.
+    that they are never on trial; the base chains have them themselves, which is quicker. tried: the rules of hooks that
+    are stricter while they are on trial; they are no part of the digest, as they make no other policy.
     """
 
     chains: t.Mapping[str, t.Sequence[str]]
     sets: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     priority: str = "filter - 10"
     harmless: bool = False
+    tried: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -80,14 +85,19 @@ class InForce:
     left: int = 0
 
 
-def propose(table: str, rules: Rules, seconds: int, token: str) -> str:
+def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects | None = None) -> str:
     """Return the text that puts rules on trial for that long, in place of a trial that still runs.
 
-    token: 16 hexadecimal digits, to tell this trial from others.
+    token: 16 hexadecimal digits, to tell this trial from others. objects: of the table as it is, so that no rules of an
+    earlier trial are tried with these.
     """
     lines = _frame(table, rules)
     for hook, rule_lines in rules.chains.items():
-        lines += _filled(table, "proposed_" + hook, "bulwark %s %s" % (rules.digest, token), rule_lines)
+        comment = "bulwark %s %s" % (rules.digest, token)
+        lines += _filled(table, "proposed_" + hook, comment, rules.tried.get(hook, rule_lines))
+    others = {"proposed_" + hook for hook in HOOKS if hook not in rules.chains}
+    names = [entry["chain"]["name"] for entry in objects or () if "chain" in entry]
+    lines += ["flush chain %s %s %s" % (FAMILY, table, name) for name in names if name in others]
     lines.append("flush set %s %s %s" % (FAMILY, table, SET))
     elements = ", ".join("%s timeout %ds" % (protocol, seconds) for protocol in _PROTOCOLS)
     lines.append("add element %s %s %s { %s }" % (FAMILY, table, SET, elements))
@@ -121,10 +131,14 @@ def replace(table: str, rules: Rules, objects: Objects) -> str:
     return _text([*_confirmed(table, rules), *ended, *_retired(table, rules, objects)])
 
 
-def rehearse(table: str, rules: Rules) -> str:
-    """Return the text for a table that holds the same and that no packet gets to see."""
+def rehearse(table: str, rules: Rules, proposed: str = "") -> str:
+    """Return the text for a table that holds the same and that no packet gets to see.
+
+    proposed: what ``propose`` returned for that table, empty without a trial.
+    """
     dormant = "add table %s %s { flags dormant; }" % (FAMILY, table)
-    return remove(table) + _text([dormant, *_confirmed(table, rules)[1:]])
+    # The first line of either would wake the table.
+    return remove(table) + _text([dormant, *_confirmed(table, rules)[1:]]) + proposed.partition("\n")[2]
 
 
 def withdraw(table: str) -> str:
@@ -166,25 +180,60 @@ def _mark(objects: Objects, prefix: str) -> tuple[str | None, str | None]:
     return found.pop() if len(found) == 1 else (None, None)
 
 
-def comparable(objects: Objects, rules: Rules) -> str:
-    """Return the confirmed rules as text in which is only what they do: no counters, no handles, no elements.
+def comparable(objects: Objects, rules: Rules, tried: Rules | None = None) -> str:
+    """Return the rules as text in which is only what they do: no counters, no handles, no elements.
 
-    objects: of the whole table. What a trial has left behind that nobody confirmed is not in it.
+    objects: of the whole table. tried: the rules that are on trial now; without them no packet gets to the proposed
+    ones. What a trial has left behind that nobody confirmed is not in it.
     """
+    skipped = leftovers(objects, rules, tried)
+    known = {SET, *rules.sets, *(tried.sets if tried else ())}
     filled = {entry["rule"]["chain"] for entry in objects if "rule" in entry}
-    unused = [hook for hook in HOOKS if hook not in rules.chains and "confirmed_" + hook not in filled]
-    skipped = {*unused, *("confirmed_" + hook for hook in unused)}
+    spare = tried is not None or any(name.startswith("proposed_") for name in skipped & filled)
     found: list[t.Any] = []
     for entry in objects:
         for kind, fields in entry.items():
             name = fields.get("chain" if kind == "rule" else "name", "")
-            if kind == "table" or (kind == "set" and name not in (SET, *rules.sets)):
+            # Rules that are the same use no other sets. Which sets a trial had that is over is not known any more.
+            if kind == "table" or (kind == "set" and name not in known and (spare or rules.harmless)):
                 continue
-            if name not in skipped and not name.startswith("proposed_"):
+            if kind not in ("chain", "rule") or name not in skipped:
                 # Only the order of rules in a chain is of importance.
                 plain = _plain({part: value for part, value in fields.items() if part not in _NOT_COMPARED})
                 found.append((kind, name, plain))
     return json.dumps(sorted(found, key=lambda item: item[:2]), indent=1, sort_keys=True)
+
+
+def leftovers(objects: Objects, rules: Rules, tried: Rules | None = None) -> set[str]:
+    """Return the names of the chains that trials have left which nobody confirmed, and that do nothing.
+
+    tried: the rules that are on trial now.
+    """
+    chains = {entry["chain"]["name"]: entry["chain"] for entry in objects if "chain" in entry}
+    filled: dict[str, list[t.Any]] = {}
+    for entry in objects:
+        if "rule" in entry:
+            filled.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("expr"))
+    found = set()
+    for hook in HOOKS:
+        base, confirmed, proposed = (chains.get(prefix + hook) for prefix in ("", "confirmed_", "proposed_"))
+        is_tried = tried is not None and hook in tried.chains
+        if proposed and "hook" not in proposed and not is_tried and not (tried and filled.get("proposed_" + hook)):
+            found.add("proposed_" + hook)
+        if hook in rules.chains or is_tried or "confirmed_" + hook in filled or (confirmed and "hook" in confirmed):
+            continue
+        if base is None or (_leads_on(filled.get(hook, ()), hook) and base.get("policy") == "accept"):
+            found |= {hook, "confirmed_" + hook}
+    return found & set(chains)
+
+
+def _leads_on(rules: t.Sequence[t.Any], hook: str) -> bool:
+    """Say whether a base chain only leads to the confirmed rules of its hook, and on trial to the proposed ones."""
+    if len(rules) != 2 or [len(rule or ()) for rule in rules] != [2, 1]:
+        return False
+    (match, proposed), (confirmed,) = rules
+    targets = [rule.get("goto", {}).get("target") for rule in (proposed, confirmed)]
+    return match.get("match", {}).get("right") == "@" + SET and targets == ["proposed_" + hook, "confirmed_" + hook]
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -236,18 +285,20 @@ def _filled(table: str, chain: str, comment: str, rule_lines: t.Sequence[str]) -
 
 
 def _retired(table: str, rules: Rules, objects: Objects) -> list[str]:
+    """Return the lines that remove what rules that are in the table by then no longer need, whoever has made it."""
     own = "%s %s" % (FAMILY, table)
-    lines = []
+    known = {prefix + hook for hook in rules.chains for prefix in ("", "confirmed_", "proposed_")}
     chains = [entry["chain"]["name"] for entry in objects if "chain" in entry]
-    for hook in chains:
-        if hook in HOOKS and hook not in rules.chains:
-            parts = (hook, "confirmed_" + hook, "proposed_" + hook)
-            lines += ["flush chain %s %s" % (own, name) for name in parts if name in chains]
-            lines += ["delete chain %s %s" % (own, name) for name in parts if name in chains]
+    gone = [name for name in chains if name not in known]
+    # Hooks first: a chain that others lead to can't be deleted.
+    gone.sort(key=lambda name: name.startswith(("confirmed_", "proposed_")))
+    lines = ["flush chain %s %s" % (own, name) for name in gone]
+    lines += ["delete chain %s %s" % (own, name) for name in gone]
     for entry in objects:
-        name = entry.get("set", {}).get("name", SET)
-        if name != SET and name not in rules.sets:
-            lines.append("delete set %s %s" % (own, name))
+        for kind, fields in entry.items():
+            name = fields.get("name")
+            if kind not in ("table", "chain", "rule") and (kind != "set" or name not in (SET, *rules.sets)):
+                lines.append("delete %s %s %s" % (kind, own, name))
     return lines
 
 

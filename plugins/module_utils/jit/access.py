@@ -72,7 +72,7 @@ def _act(
     packets = Nftables()
     now = clock.now()
     book = state.read_book(where, now)
-    seen = kernel.compare(packets, wanted, book, now.since_boot)
+    seen = kernel.compare(packets, wanted, book, now.since_boot, state.read_policy(where, state.PROPOSED))
     answer = {**result(before, wanted, seen, packets), "warnings": _former(params)}
     tried = where is not None and seen.force is not None and seen.force.proposed is not None
     if before is not None and seen.problem is None and not tried:
@@ -105,12 +105,15 @@ def _propose(
 ) -> str:
     """Put a policy on trial, with what is open, and return the token with which to confirm it."""
     alone = enforcing.is_alone(packets.look(), state.read_policy(where, state.PROPOSED))
-    token = packets.propose(wanted, params["confirm_within"])
+    noted = state.read_policy(where)
+    token = packets.propose(wanted, params["confirm_within"], noted[0] if noted else None)
     try:
+        # First, so that whoever looks meanwhile knows whose trial that is.
+        state.write_policy(where, wanted, state.PROPOSED, **enforcing.trial_note(token, alone))
         refill(packets, *open_ones)
-        state.write_policy(where, wanted, state.PROPOSED, token=token, alone=alone)
     except Exception:
         packets.withdraw()
+        where.remove(state.PROPOSED)
         raise
     return token
 
@@ -124,13 +127,14 @@ def _confirm(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, 
     packets = Nftables()
     wanted = proposed[0]
     noted = state.read_policy(where)
+    proven = enforcing.check_arrival(params, proposed[1])
     packets.confirm(wanted, token)
     now = clock.now()
     settled = _settle(params, packets, where, wanted, now)
     settled["warnings"] += _former(params)
     seen = kernel.compare(packets, wanted, state.read_book(where, now), now.since_boot)
     answer = result(noted[0] if noted else None, wanted, seen, packets)
-    return {**answer, **settled, "changed": True, "confirmed": True}
+    return {**answer, **settled, "changed": True, "confirmed": True, "proven": proven}
 
 
 def _withdraw(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, t.Any]:

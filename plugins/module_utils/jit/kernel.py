@@ -21,13 +21,17 @@ _SLACK = 3.0
 # Of what is open, so much is compared piece by piece.
 _MOST_NAMED = 1000
 
+# A policy as the state has it, with what is noted beside it.
+Proposed = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     """The kernel's side. force: None where it has nothing of ours. problem: how the rules differ, None without.
 
     unsure: why the rules could only be compared by their mark. unknown: what is open that nobody was granted, or longer
-    than that. missing: something that was granted is closed. opened: what is open, None where that is not known.
+    than that. missing: something that was granted is closed. uncut: connections are to end with their
+    window, and others do. opened: what is open, None where that is not known.
     """
 
     force: InForce | None
@@ -35,31 +39,41 @@ class Kernel:
     unsure: str | None = None
     unknown: tuple[Rectangle, ...] = ()
     missing: bool = False
+    uncut: bool = False
     opened: tuple[Rectangle, ...] | None = None
 
     @property
     def right(self) -> bool:
-        return self.problem is None and not self.unknown and not self.missing
+        return self.problem is None and not self.unknown and not self.missing and not self.uncut
 
     def has(self, one: Grant, now: float) -> bool | None:
         """Say whether everything of a grant is open; None where that is not known. now: in seconds since boot."""
         return None if self.opened is None else _covers(self.opened, list(rectangles([one])), now)
 
 
-def compare(packets: Nftables, policy: Policy, book: Book, now: float) -> Kernel:
-    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError."""
-    seen = packets.compare(policy)
+def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Proposed = None) -> Kernel:
+    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError.
+
+    proposed: what the state has noted of a trial.
+    """
+    token = proposed[1].get("token") if proposed else None
+    seen = packets.compare(policy, (proposed[0], str(token)) if proposed and token else None)
     if seen.force is None:
         return Kernel(None, seen.problem, missing=bool(book.lasting), opened=())
     try:
         found = tuple(packets.opened(now))
+        uncut = _ended(packets.cut()) != _ended(book.cut)
     except FirewallError:
         # Rules without the sets are none of ours.
         return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
     unknown = _beyond(found, wanted, now)
     missing = _covers(found, list(rectangles(book.lasting)), now) is False
-    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, found)
+    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, uncut, found)
+
+
+def _ended(found: t.Sequence[Rectangle]) -> list[Rectangle]:
+    return _united([dataclasses.replace(one, end=0.0) for one in found])
 
 
 def _beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> tuple[Rectangle, ...]:

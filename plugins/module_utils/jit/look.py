@@ -41,6 +41,8 @@ _NOTHING = "No ports of this host are locked by just-in-time access."
 _SOURCES = 50
 _NAMED = 3
 _ATTEMPTS = 1000
+# Seconds that a run needs between noting what it does and doing it.
+_SETTLING = 0.5
 
 
 def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
@@ -69,13 +71,8 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     """Fill the result and return the coverage."""
     if os.geteuid() != 0:
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
-    now = clock.now()
-    with state.directory(params, create=False) as where:
-        noted = state.read_policy(where)
-        book = state.read_book(where, now)
-    shown = sorted(book.open, key=lambda one: one.end)
-    ended = list(reversed(book.history))[: params["history"]]
-    _show(result, shown, ended, None, now)
+    noted, book, proposed, now = _noted(params)
+    _show_noted(result, params, book, None, now)
     result["detections"] += _former(enforcing.place(params), noted)
     packets = Nftables()
     packets.check_needs()
@@ -83,8 +80,13 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
         return _without_policy(packets, result, book)
     policy = noted[0]
     result["policy"] = policy.fields()
-    seen = kernel.compare(packets, policy, book, now.since_boot)
-    _show(result, shown, ended, packets.used(), now, seen)
+    seen = kernel.compare(packets, policy, book, now.since_boot, proposed)
+    if not seen.right:
+        # Another run may be about to change both.
+        time.sleep(_SETTLING)
+        again, book, proposed, now = _noted(params)
+        seen = kernel.compare(packets, again[0] if again else policy, book, now.since_boot, proposed)
+    _show_noted(result, params, book, packets.used(), now, seen)
     result["in_force"] = seen.problem is None
     result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
@@ -93,6 +95,26 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     coverage = _policy_coverage(packets, policy, seen)
     result["detections"] += _after_boot(packets, enforcing.place(params), policy, coverage)
     return [coverage.entry(), _attempts(packets, seen, now, result)]
+
+
+def _noted(params: t.Mapping[str, t.Any]) -> tuple[kernel.Proposed, Book, kernel.Proposed, Now]:
+    """Return what the state has: the policy, the grants, and the policy on trial; and when that was read."""
+    now = clock.now()
+    with state.directory(params, create=False) as where:
+        return state.read_policy(where), state.read_book(where, now), state.read_policy(where, state.PROPOSED), now
+
+
+def _show_noted(
+    result: dict[str, t.Any],
+    params: t.Mapping[str, t.Any],
+    book: Book,
+    counters: usage.Counters | None,
+    now: Now,
+    seen: Kernel | None = None,
+) -> None:
+    """Put what the state has into the result, as ``_show`` does."""
+    ended = list(reversed(book.history))[: params["history"]]
+    _show(result, sorted(book.open, key=lambda one: one.end), ended, counters, now, seen)
 
 
 def _show(
@@ -173,6 +195,9 @@ def _drift(packets: Nftables, seen: Kernel, book: Book, now: Now) -> list[dict[s
         )
         data = {"open": named, "granted": [one.id for one in book.open[:_SOURCES]]}
         found.append(_missing(packets, "openings", message, data))
+    if seen.uncut:
+        message = "The kernel has other connections end with their window than the policy and the grants say."
+        found.append(_missing(packets, "cut", message, {}))
     return found
 
 
@@ -215,8 +240,11 @@ def _attempts(packets: Nftables, seen: Kernel, now: Now, result: dict[str, t.Any
     coverage = ScopeCoverage(ATTEMPTS_SCOPE)
     try:
         elements = packets.attempts()
+        crowded = packets.crowded(now.wall)
     except FirewallError as error:
         return not_checked(ATTEMPTS_SCOPE, "%s." % str(error).rstrip("."))
+    for name, seen_too in crowded.items():
+        coverage.skip("set %s of %s" % (name, packets.place), seen_too.reason(table.MOST_ATTEMPTS))
     found = sorted(attempts(elements, now.wall), key=lambda one: (-one["packets"], one["source"]))
     coverage.examined = len(found)
     result["attempts"] = found[:_ATTEMPTS]

@@ -9,10 +9,11 @@ import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import needs, openings, others, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import needs, openings, others, persist, places
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.structure import Tried
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import reopening, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
@@ -51,12 +52,13 @@ class Nftables:
         needs.check(self._nft)
         self._own.check(table.rules(policy))
 
-    def propose(self, policy: Policy, seconds: int) -> str:
+    def propose(self, policy: Policy, seconds: int, former: Policy | None = None) -> str:
         """Put a policy on trial for that many seconds; return the token with which to confirm it.
 
-        When the time is over, the kernel goes back to what was in force by itself.
+        When the time is over, the kernel goes back to what was in force by itself. former: the policy that is to be in
+        force then, where the table has to be made afresh.
         """
-        return self._own.propose(table.rules(policy), seconds)
+        return self._own.propose(table.rules(policy), seconds, table.rules(former) if former else None)
 
     def confirm(self, policy: Policy, token: str) -> None:
         """Have what is on trial in force for good. Raises FirewallError when the time is over."""
@@ -66,9 +68,13 @@ class Nftables:
         """End a trial now, if one runs: what was in force before it is in force again."""
         self._own.withdraw()
 
-    def compare(self, policy: Policy) -> Comparison:
-        """Return how the kernel stands to the policy that is to be in force."""
-        return self._own.compare(table.rules(policy))
+    def compare(self, policy: Policy, tried: tuple[Policy, str] | None = None) -> Comparison:
+        """Return how the kernel stands to the policy that is to be in force.
+
+        tried: a policy that is on trial, and the token of that.
+        """
+        on_trial = Tried(table.rules(tried[0]), tried[1]) if tried else None
+        return self._own.compare(table.rules(policy), on_trial)
 
     def remove(self) -> bool:
         """Remove rules and openings; return whether there were any."""
@@ -97,9 +103,27 @@ class Nftables:
         """Return what is open; until for ever where the kernel would not close it. now: of the clock of the ends."""
         return [one for name in table.GRANTS.values() for one in opened(self._nft.elements(table.NAME, name), now)]
 
+    def cut(self) -> list[Rectangle]:
+        """Return whose connections end with their window."""
+        return [one for name in table.CUT.values() for one in opened(self._nft.elements(table.NAME, name), 0.0)]
+
     def attempts(self) -> list[Element]:
         """Return who tried locked ports: source, protocol and port, packets, and seconds until that is forgotten."""
-        return [one for name in table.ATTEMPTS.values() for one in self._nft.elements(table.NAME, name)]
+        # A table of an earlier version has less.
+        there = {name for of_table, name in self._nft.sets() if of_table == table.NAME}
+        wanted = [name for first in table.ATTEMPTS.values() for name in (first, places.again(first)) if name in there]
+        return places.joined(one for name in wanted for one in self._nft.elements(table.NAME, name))
+
+    def crowded(self, now: float) -> dict[str, places.Crowded]:
+        """Return what packets to locked ports got no place among the attempts, by the set that was full.
+
+        now: in seconds since the epoch.
+        """
+        there = {name for of_table, name in self._nft.sets() if of_table == table.NAME}
+        names = [name for name in table.ATTEMPTS.values() if places.crowded(name) in there]
+        kept = table.ATTEMPTS_KEPT
+        read = {name: places.read_crowded(self._nft, table.NAME, name, kept, now) for name in names}
+        return {name: seen for name, seen in read.items() if seen is not None}
 
     def used(self) -> Counters | None:
         """Return the counters of what came in by grants, None where the rules of an earlier version have none."""

@@ -30,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import N
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, covered
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
 _ID = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -205,10 +205,7 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
         for protocol, ports in locked
         if protocol == one.protocol and ports.overlaps(words.Ports(one.first_port, one.last_port))
     ]
-    try:
-        return tuple(disjoint([*book.cut, *added], state.MOST_ELEMENTS))
-    except TooManyError as error:
-        raise HostError(str(error)) from error
+    return tuple(covered([*book.cut, *added], state.MOST_ELEMENTS))
 
 
 def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:

@@ -32,6 +32,7 @@ def access_spec() -> dict[str, dict[str, t.Any]]:
         "lock_timeout": {"type": "int", "default": 60},
         "_confirm": {"type": "str", "no_log": False},
         "_withdraw": {"type": "str", "no_log": False},
+        "_through_network": {"type": "bool", "default": False},
     }
 
 

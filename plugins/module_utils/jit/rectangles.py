@@ -49,6 +49,50 @@ def disjoint(rectangles: t.Iterable[Rectangle], most: int) -> list[Rectangle]:
     return sorted(found)
 
 
+def covered(rectangles: t.Sequence[Rectangle], most: int) -> list[Rectangle]:
+    """Return at most so many rectangles that cover these and do not overlap; each ends with the last of all.
+
+    They cover no more than these as long as that is possible. Then each source gets the ports of all, and after that
+    sources that lie close together become one range. There must be room for each range of ports of each protocol.
+    """
+    if not rectangles:
+        return []
+    end = max(one.end for one in rectangles)
+    flat = [dataclasses.replace(one, end=end) for one in rectangles]
+    try:
+        return disjoint(flat, most)
+    except TooManyError:
+        pass
+    groups: dict[tuple[int, str], list[Rectangle]] = {}
+    for rectangle in flat:
+        groups.setdefault((rectangle.version, rectangle.protocol), []).append(rectangle)
+    found = []
+    for (version, protocol), group in groups.items():
+        ports = _ranges([(one.first_port, one.last_port) for one in group], most)
+        sources = _ranges([(one.first, one.last) for one in group], max(1, most // len(groups) // len(ports)))
+        found += [Rectangle(version, protocol, *range_, *source, end) for range_ in ports for source in sources]
+    return sorted(found)
+
+
+def _ranges(pairs: t.Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Return at most so many ranges that cover others, with what lies in the smallest gaps between them."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(pairs):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    gaps = sorted(range(1, len(merged)), key=lambda number: merged[number][0] - merged[number - 1][1])
+    closed = set(gaps[: max(0, len(merged) - most)])
+    found: list[tuple[int, int]] = []
+    for number, (first, last) in enumerate(merged):
+        if number in closed:
+            found[-1] = (found[-1][0], last)
+        else:
+            found.append((first, last))
+    return found
+
+
 def _sweep_ports(group: t.Sequence[Rectangle], found: list[Rectangle], most: int) -> None:
     """Go through the ports from one bound to the next; a piece that goes on as it was becomes no new one."""
     version, protocol = group[0].version, group[0].protocol

@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import places
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import decide, table
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import AUDIT, Policy
@@ -31,30 +32,34 @@ class Denied(t.NamedTuple):
 
 
 class Remembered(t.NamedTuple):
-    """Those with most packets come first. full: the sets that have no room for others."""
+    """Those with most packets come first. crowded: what packets got no place, by the set that was full."""
 
     denied: list[Denied]
     blocked: list[Denied]
-    full: list[str]
+    crowded: dict[str, places.Crowded]
 
 
 def read(nft: Nft, policy: Policy, now: float) -> Remembered:
     """Return whom the kernel remembers, as far as the policy still does the same with them. FirewallError."""
     decision = decide.Decision(policy)
     found: dict[str, list[Denied]] = {}
-    full = []
+    crowded = {}
+    there = {name for of_table, name in nft.sets() if of_table == table.NAME}
     for what, outcome in ((table.DENIED, decide.DENIED), (table.BLOCKED, decide.BLOCKED)):
         all_of_them = []
         for version in (4, 6):
             name = table.set_name(what, policy.mode, version)
-            last = nft.elements(table.NAME, name)
+            # A table of an earlier version has less.
+            last = [one for each in {name, places.again(name)} & there for one in nft.elements(table.NAME, each)]
             first = nft.elements(table.NAME, table.set_name(what, policy.mode, version, first=True))
-            all_of_them += join(last, first, now)
-            full += [name] if len(last) >= table.MOST_KEPT else []
+            all_of_them += join(places.joined(last), first, now)
+            if places.crowded(name) in there:
+                seen = places.read_crowded(nft, table.NAME, name, table.KEPT, now)
+                crowded.update({name: seen} if seen else {})
         # A policy that was changed since may let them in.
         kept = [one for one in all_of_them if decision.of(one.source, one.protocol, one.port) == outcome]
         found[what] = sorted(kept, key=lambda one: (-one.packets, one.source, one.port))
-    return Remembered(found[table.DENIED], found[table.BLOCKED], full)
+    return Remembered(found[table.DENIED], found[table.BLOCKED], crowded)
 
 
 def join(last: t.Iterable[Element], first: t.Iterable[Element], now: float) -> list[Denied]:
@@ -79,11 +84,17 @@ def counted(nft: Nft, policy: Policy) -> tuple[int, int]:
     for hook in table.rules(policy).chains:
         for rule in nft.rules(table.NAME, "confirmed_%s" % hook):
             packets = sum(one["counter"]["packets"] for one in rule.get("expr", ()) if _is_counter(one))
-            matches = any("match" in one for one in rule.get("expr", ()))
-            # The last rule counts all that are left; before it only those of who is blocked count.
+            matches = any(_is_prefix(one) for one in rule.get("expr", ()))
+            # Only rules about who is blocked count packets from prefixes of the policy.
             denied += 0 if matches else packets
             blocked += packets if matches else 0
     return denied, blocked
+
+
+def _is_prefix(expression: t.Any) -> bool:
+    match = expression.get("match", {}) if isinstance(expression, dict) else {}
+    left = match.get("left", {})
+    return isinstance(left, dict) and left.get("payload", {}).get("field") == "saddr"
 
 
 def _is_counter(expression: t.Any) -> bool:

@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, persist, records
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.structure import Tried
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import granted, policy, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
 
@@ -48,7 +49,7 @@ def _set(
     before = noted[0] if noted else None
     own = OwnTable(nft, table.NAME)
     rules = table.rules(wanted)
-    seen = own.compare(rules)
+    seen = own.compare(rules, on_trial(state.read(where, state.PROPOSED)))
     result = _result(before, wanted, seen)
     tried = seen.force is not None and seen.force.proposed is not None
     if before is not None and seen.problem is None and not tried:
@@ -68,14 +69,22 @@ def _set(
         _settle(params, nft, where, wanted, result)
         return {**result, "changed": True, "confirmed": True}
     alone = enforcing.is_alone(seen.force, state.read(where, state.PROPOSED))
-    token = own.propose(rules, params["confirm_within"])
+    token = own.propose(rules, params["confirm_within"], table.rules(before) if before else None)
     try:
+        # First, so that whoever looks meanwhile knows whose trial that is.
+        state.write(where, wanted, state.PROPOSED, **enforcing.trial_note(token, alone))
         granted.fill(nft)
-        state.write(where, wanted, state.PROPOSED, token=token, alone=alone)
     except Exception:
         own.withdraw()
+        where.remove(state.PROPOSED)
         raise
     return {**result, "changed": True, "trial": {"token": token, "seconds": params["confirm_within"]}}
+
+
+def on_trial(proposed: tuple[Policy, t.Mapping[str, t.Any]] | None) -> Tried | None:
+    """Return the trial that the state has noted, as ``OwnTable.compare`` takes it."""
+    token = proposed[1].get("token") if proposed else None
+    return Tried(table.rules(proposed[0]), str(token)) if proposed and token else None
 
 
 def _confirm(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> dict[str, t.Any]:
@@ -87,10 +96,11 @@ def _confirm(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> 
     wanted = proposed[0]
     noted = state.read(where)
     own = OwnTable(nft, table.NAME)
+    proven = enforcing.check_arrival(params, proposed[1])
     own.confirm(table.rules(wanted), token)
     result = _result(noted[0] if noted else None, wanted, own.compare(table.rules(wanted)))
     _settle(params, nft, where, wanted, result)
-    return {**result, "changed": True, "confirmed": True}
+    return {**result, "changed": True, "confirmed": True, "proven": proven}
 
 
 def _withdraw(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> dict[str, t.Any]:

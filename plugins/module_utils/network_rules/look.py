@@ -16,7 +16,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import en
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import denied, granted, policy, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import (
+    denied,
+    granted,
+    keep,
+    policy,
+    state,
+    table,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.denied import Denied
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import Policy
 
@@ -27,6 +34,9 @@ _NOTHING = "No network rules are set on this host."
 # Sources in the result: those with most packets.
 _SOURCES = 1000
 _NAMED = 50
+# Seconds that a run needs between noting what it does and doing it.
+_SETTLING = 0.5
+_Noted = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
 
 
 def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
@@ -55,15 +65,21 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     """Fill the result and return the coverage."""
     if os.geteuid() != 0:
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
-    with state.directory(params, create=False) as where:
-        noted = state.read(where)
+    noted, proposed = _noted(params)
     nft = Nft()
     needs.check(nft)
     if noted is None:
         return _without_policy(nft, result)
     wanted = noted[0]
     result["policy"] = wanted.fields()
-    seen = OwnTable(nft, table.NAME).compare(table.rules(wanted))
+    own = OwnTable(nft, table.NAME)
+    seen = own.compare(table.rules(wanted), keep.on_trial(proposed))
+    if seen.problem is not None:
+        # Another run may be about to change both.
+        time.sleep(_SETTLING)
+        again, proposed = _noted(params)
+        wanted = again[0] if again else wanted
+        seen = own.compare(table.rules(wanted), keep.on_trial(proposed))
     result["in_force"] = seen.problem is None
     result["problem"] = seen.problem
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
@@ -71,6 +87,12 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     coverage = _rules_coverage(wanted, seen)
     result["detections"] += _after_boot(enforcing.place(params), wanted, coverage)
     return [coverage.entry(), _denied(nft, wanted, seen, result)]
+
+
+def _noted(params: t.Mapping[str, t.Any]) -> tuple[_Noted, _Noted]:
+    """Return the policy that the state has, and the one on trial."""
+    with state.directory(params, create=False) as where:
+        return state.read(where), state.read(where, state.PROPOSED)
 
 
 def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -142,9 +164,8 @@ def _denied(nft: Nft, wanted: Policy, seen: Comparison, result: dict[str, t.Any]
         result["packets_denied"], result["packets_blocked"] = denied.counted(nft, wanted)
     except FirewallError as error:
         return not_checked(DENIED_SCOPE, "%s." % str(error).rstrip("."))
-    for name in remembered.full:
-        reason = "it has room for %d, so that who else came is only counted" % table.MOST_KEPT
-        coverage.skip("set %s of table inet %s" % (name, table.NAME), reason)
+    for name, crowded in remembered.crowded.items():
+        coverage.skip("set %s of table inet %s" % (name, table.NAME), crowded.reason(table.MOST_KEPT))
     coverage.examined = len(remembered.denied) + len(remembered.blocked)
     result["denied"] = [_fields(one) for one in remembered.denied[:_SOURCES]]
     result["blocked"] = [_fields(one) for one in remembered.blocked[:_SOURCES]]

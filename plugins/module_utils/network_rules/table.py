@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, places, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules, remembered
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.policy import AUDIT, ENFORCE, Policy
@@ -27,13 +27,16 @@ _VERDICT = {AUDIT: "counter accept", ENFORCE: "counter drop"}
 _WOULD = {AUDIT: "would have ", ENFORCE: ""}
 # Accepted here means: for other tables to decide. What lives lives on: a connection from before the kernel began to
 # keep track of any is to it nothing but a packet that begins none; who probes with such packets learns that there is
-# none.
+# none. A SYN begins a connection, whatever the kernel remembers of one before it; what it calls related to a connection
+# is a new one.
 _NOT_NEW = (
     'iifname "lo" accept',
     "meta l4proto != { %s } accept" % ", ".join(words.PROTOCOLS),
     "tcp flags & (syn | ack) != syn accept",
-    "ct state established,related accept",
 )
+_UDP = "meta l4proto udp ct state established accept"
+# On trial only answers to what this host has begun: a flow that others have begun ends some time.
+_UDP_TRIED = "meta l4proto udp ct state established ct direction reply accept"
 # So that nobody fills the disk.
 _RATE = "limit rate 6/minute burst 10 packets"
 
@@ -52,34 +55,44 @@ def rules(policy: Policy) -> Rules:
     for version in (4, 6):
         kind = "%s . inet_proto . inet_service" % _ADDRESS[version]
         for what in (DENIED, BLOCKED):
-            for first in (False, True):
-                name = set_name(what, policy.mode, version, first)
-                sets[name] = remembered(kind, MOST_KEPT, KEPT)
-    # Before a port is given a new destination, as those that containers publish are: that never comes to the hook
-    # input. What leads through this host to others is none of its ports.
-    decided = _decided(policy)
-    chains = {
-        "prerouting": [*_NOT_NEW, "fib daddr type != local accept", *decided],
+            since = set_name(what, policy.mode, version, first=True)
+            sets[since] = remembered(kind, MOST_KEPT, KEPT)
+            sets.update(places.definitions(set_name(what, policy.mode, version), kind, MOST_KEPT, KEPT))
+    return Rules(_chains(policy), sets, _PRIORITY, tried=_chains(policy, tried=True) if policy.mode == ENFORCE else {})
+
+
+def _chains(policy: Policy, tried: bool = False) -> dict[str, list[str]]:
+    begins = [*_NOT_NEW, _UDP_TRIED if tried else _UDP]
+    decided = _decided(policy, tried)
+    return {
+        # Before a port is given a new destination, as those that containers publish are: that never comes to the hook
+        # input. What leads through this host to others is none of its ports.
+        "prerouting": [*begins, "fib daddr type != local accept", *decided],
         # A port that another one was redirected to; all else was decided on before.
-        "input": [*_NOT_NEW, "ct status & dnat == 0 accept", *decided],
+        "input": [*begins, "ct status & dnat == 0 accept", *decided],
     }
-    return Rules(chains=chains, sets=sets, priority=_PRIORITY)
 
 
-def _decided(policy: Policy) -> list[str]:
-    """Return the lines that decide on the first packet of a connection to this host."""
+def _decided(policy: Policy, tried: bool) -> list[str]:
+    """Return the lines that decide on the first packet of a connection to this host.
+
+    tried: on trial nobody gets in by an opening alone, which ends some time: that Ansible does is no proof that it
+    will. It is not denied either, and tries again a second later.
+    """
     # Answers to the host's own requests for an address, which are no answers to what keeps track of connections: those
     # requests go to everybody.
     lines = ["ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept", "udp sport 67 udp dport 68 accept"]
     lines += ["%s accept" % one for one in _from(policy.always)]
     for place in _from(policy.blocked):
         version = 6 if place.startswith("ip6") else 4
-        lines.append("%s %s" % (place, _remembered(BLOCKED, policy, version)))
-        lines.append("%s %s" % (place, _VERDICT[policy.mode]))
-    return lines + openings.rules() + (_ports(policy) if policy.rules else [])
+        # One sender can make up as many sources as are blocked, and the prefixes of a rule cost time and memory.
+        first, *_waiting, last = _remembered(BLOCKED, policy, version)
+        lines += ["%s %s" % (place, line) for line in (first, last)]
+    opened = [] if tried else openings.rules()
+    return lines + opened + (_ports(policy, tried) if policy.rules else [])
 
 
-def _ports(policy: Policy) -> list[str]:
+def _ports(policy: Policy, tried: bool) -> list[str]:
     named = {
         protocol: [str(rule.ports) for rule in policy.rules if protocol in rule.protocols]
         for protocol in words.PROTOCOLS
@@ -90,9 +103,11 @@ def _ports(policy: Policy) -> list[str]:
     for rule in policy.rules:
         for protocol in rule.protocols:
             lines += ["%s dport %s %s accept" % (protocol, rule.ports, place) for place in _from(rule.prefixes)]
+    lines += openings.rules("drop") if tried else []
     if policy.log:
         lines.append('%s log prefix "bulwark %sdenied: "' % (_RATE, _WOULD[policy.mode]))
-    lines += [_remembered(DENIED, policy, version) for version in (4, 6)]
+    for version in (4, 6):
+        lines += _remembered(DENIED, policy, version)
     return [*lines, _VERDICT[policy.mode]]
 
 
@@ -102,11 +117,8 @@ def _from(prefixes: t.Sequence[Network]) -> list[str]:
     return ["%s { %s }" % (_SOURCE[version], ", ".join(names)) for version, names in found.items() if names]
 
 
-def _remembered(what: str, policy: Policy, version: int) -> str:
-    """Return the line that notes a source: with each packet, when it came last, and when it came first.
-
-    Where a set is full, the rest of the rule is left out; what is decided stands in another one.
-    """
+def _remembered(what: str, policy: Policy, version: int) -> list[str]:
+    """Return the lines that note a source: with each packet, when it came last, and when it came first."""
     key = "%s . %s" % (_SOURCE[version], _LOADED)
     last, first = (set_name(what, policy.mode, version, which) for which in (False, True))
-    return "update @%s { %s counter } add @%s { %s }" % (last, key, first, key)
+    return places.rules(last, key, "add @%s { %s }" % (first, key), _VERDICT[policy.mode])

@@ -68,7 +68,8 @@ def _set(
         own.check(table)
         return {**result, "changed": True}
     if not same:
-        own.establish(table)
+        if own.is_sound(table):
+            own.establish(table)
         # Sets that are of another kind now are no longer counted in, and there until they are read.
         _merge(params, nft, where, before or wanted)
         own.replace(table)

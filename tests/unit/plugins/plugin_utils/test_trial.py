@@ -15,10 +15,22 @@ TOKEN = "0123456789abcdef"
 
 
 class _Connection:
+    """A connection whose ssh keeps others open. resets: what it was told of that at each reset."""
+
     transport = "ssh"
 
+    def __init__(self) -> None:
+        self.options = {"ssh_args": "-o ControlMaster=auto -o ControlPersist=60s"}
+        self.resets: list[str] = []
+
+    def get_option(self, name: str) -> str:
+        return self.options[name]
+
+    def set_option(self, name: str, value: str) -> None:
+        self.options[name] = value
+
     def reset(self) -> None:
-        pass
+        self.resets.append(self.options["ssh_args"])
 
 
 class _Clock:
@@ -39,12 +51,14 @@ class _Action(trial.TrialActionBase):
     ADVICE = "do something"
 
     def __init__(self, later: t.Callable[[dict[str, t.Any]], dict[str, t.Any]]) -> None:
-        self._connection = _Connection()
+        self._connection = self.connection = _Connection()
         self._later = later
         self.given: list[dict[str, t.Any]] = []
+        self.ways: list[str] = []
 
     def execute(self, arguments: dict[str, t.Any], _task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self.given.append(arguments)
+        self.ways.append(self.connection.options["ssh_args"])
         if len(self.given) == 1:
             return {"changed": True, "trial": {"token": TOKEN, "seconds": 10}}
         return self._later(arguments)
@@ -87,13 +101,39 @@ def test_what_is_left_of_a_trial_that_failed_is_withdrawn_once_and_changes_nothi
     first, *tries, last = action.given
     assert first == {"ports": [22]}, "what a play says of it is left out"
     assert {one["_confirm"] for one in tries} == {TOKEN}
-    assert last == {"ports": [22], "_confirm": None, "_withdraw": TOKEN}
+    assert last == {"ports": [22], "_confirm": None, "_withdraw": TOKEN, "_through_network": True}
 
 
 def test_what_is_confirmed_is_not_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    action = _Action(lambda _arguments: {"changed": True, "confirmed": True})
-    assert _tried(monkeypatch, action)["confirmed"]
+    action = _Action(lambda _arguments: {"changed": True, "confirmed": True, "proven": True})
+    answer = _tried(monkeypatch, action)
+    assert answer["confirmed"]
+    assert "notices" not in answer
     assert [one.get("_withdraw") for one in action.given] == [None, None]
+    # The one that confirms is a connection that ssh shares with nobody, and others are as before.
+    usual = "-o ControlMaster=auto -o ControlPersist=60s"
+    assert action.ways == [usual, f"-o ControlMaster=no -o ControlPath=none {usual}"]
+    assert action.connection.resets == [usual]
+    assert action.connection.options["ssh_args"] == usual
+
+
+@pytest.mark.parametrize(
+    ("transport", "why"),
+    [
+        ("local", "does not lead through the network to this host's ports"),
+        ("community.docker.docker", "does not lead through the network to this host's ports"),
+        ("ssh", "comes from the host itself to this host's ports"),
+    ],
+)
+def test_a_connection_that_proves_nothing_is_said_to(monkeypatch: pytest.MonkeyPatch, transport: str, why: str) -> None:
+    action = _Action(lambda _arguments: {"changed": True, "confirmed": True, "proven": False})
+    action.connection.transport = transport
+    answer = _tried(monkeypatch, action)
+    assert not answer["proven"]
+    assert answer["notices"] == [
+        f"The connection '{transport}' {why}: that it works does not prove that anybody else still gets in."
+    ]
+    assert action.given[1]["_through_network"] is (transport == "ssh")
 
 
 def test_a_connection_that_comes_through_too_late_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import (
     Rectangle,
     TooManyError,
+    covered,
     disjoint,
 )
 from hypothesis import given
@@ -96,3 +97,22 @@ def test_too_many_pieces_are_refused_before_they_are_made() -> None:
 def test_a_thousand_hosts_stay_a_thousand() -> None:
     hosts = [Rectangle(4, "tcp", 22, 22, 2 * n, 2 * n, float(n)) for n in range(1000)]
     assert disjoint(hosts, 1000) == hosts
+
+
+@given(st.lists(small(), max_size=12), st.integers(20, 40))
+def test_what_is_covered_stays_so_with_few_places(given_ones: list[Rectangle], most: int) -> None:
+    found = covered(given_ones, most)
+    assert len(found) <= most
+    assert set(fields(given_ones)) <= set(fields(found))
+    assert max(map(len, fields(found).values()), default=1) == 1, "none overlaps another"
+
+
+def test_nothing_more_is_covered_as_long_as_there_is_room_and_then_what_is_close() -> None:
+    hosts = [Rectangle(4, "tcp", 22, 22, address, address, 0.0) for address in (1, 5, 7, 100, 101, 300)]
+    assert covered(hosts, 5) == disjoint(hosts, 5), "neighbours are one"
+    assert [(one.first, one.last) for one in covered(hosts, 4)] == [(1, 1), (5, 7), (100, 101), (300, 300)]
+    assert [(one.first, one.last) for one in covered(hosts, 2)] == [(1, 101), (300, 300)]
+    many = [Rectangle(4, "tcp", 22, 22, 2 * address, 2 * address, 0.0) for address in range(20_000)]
+    start = time.monotonic()
+    assert len(covered(many, 16_384)) == 16_384
+    assert time.monotonic() - start < 5

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import parse
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
@@ -31,7 +33,8 @@ def test_only_what_the_policy_has_is_in_the_rules() -> None:
 
 def test_what_is_only_passed_on_is_left_alone_and_what_is_published_is_not() -> None:
     plain = table.rules(parse([{"port": "22"}], []))
-    assert list(plain.chains) == ["prerouting", "input"]
+    assert list(plain.chains) == ["prerouting", "input", "output", "forward"]
+    assert list(table.rules(parse([{"port": "53", "protocol": "udp"}], [])).chains) == ["prerouting", "input"]
     lines = plain.chains["prerouting"]
     # Looked up for packets to locked ports alone: a router forwards many.
     assert lines.index("fib daddr type != local accept") == lines.index("tcp dport != { 22 } accept") + 1
@@ -39,12 +42,22 @@ def test_what_is_only_passed_on_is_left_alone_and_what_is_published_is_not() -> 
     assert decisions == list(plain.chains["input"])
 
     cut = table.rules(parse([{"port": "22", "cut": True}], []))
-    assert [line.split(" @")[0] for line in cut.chains["forward"]] == [
+    assert [line.split(" @")[0] for line in cut.chains["forward"] if "@cut" in line] == [
         f"ct status dnat meta l4proto tcp ct original proto-dst {{ 22 }} tcp flags & syn == 0x0 {source} . meta l4proto"
         " . ct original proto-dst"
         for source in ("ip saddr", "ip6 saddr")
     ]
     assert not [line for line in cut.chains["prerouting"] if "reject" in line], "kernels before 5.9 can't do that there"
+
+
+def test_openings_let_nobody_in_on_trial_and_the_policy_stays_the_same() -> None:
+    rules = table.rules(parse([{"port": "22"}], ["10.0.0.1"]))
+    for hook in ("prerouting", "input"):
+        assert [line for line in rules.chains[hook] if "@grants4" in line and line.endswith("accept")]
+        assert {line.split()[-1] for line in rules.tried[hook] if "@grants" in line} == {"drop"}
+        always = "ip saddr { 10.0.0.1/32 } accept"
+        assert rules.chains[hook].index(always) == rules.tried[hook].index(always)
+    assert dataclasses.replace(rules, tried={}).digest == rules.digest
 
 
 def test_who_may_ask_is_not_in_the_kernel() -> None:

@@ -31,7 +31,7 @@ def test_there_is_one_finding_for_each_port() -> None:
     remembered = Remembered(
         denied=[one("198.51.100.1", packets=9), one("8.8.8.8", 25), one("9.9.9.9", packets=2, first=None)],
         blocked=[one("8.8.4.4", 23)],
-        full=[],
+        crowded={},
     )
     found = denied.detections(remembered, "enforce", "denied")
     assert [(each["alert"], each["subject"]) for each in found] == [
@@ -72,13 +72,13 @@ def test_there_is_one_finding_for_each_port() -> None:
 )
 def test_the_severity_says_who_should_look(source: str, mode: str, what: str, severity: str | None) -> None:
     tries = {"denied": [], "blocked": [], what: [one(source)]}
-    (found,) = denied.detections(Remembered(**tries, full=[]), mode, "denied")
+    (found,) = denied.detections(Remembered(**tries, crowded={}), mode, "denied")
     assert found["severity"] == severity
     assert ("let through, as the rules are in audit mode" in found["message"]) is (mode == "audit")
 
 
 def test_of_very_many_some_are_named() -> None:
     tries = [one(f"8.8.{number // 250}.{number % 250}") for number in range(1000)]
-    (found,) = denied.detections(Remembered(tries, [], []), "enforce", "denied")
+    (found,) = denied.detections(Remembered(tries, [], {}), "enforce", "denied")
     assert len(found["evidences"]) == 50
     assert "and 997 more" in found["message"]

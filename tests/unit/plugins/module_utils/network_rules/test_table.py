@@ -28,16 +28,17 @@ def test_the_rules_are_these() -> None:
         'iifname "lo" accept',
         "meta l4proto != { tcp, udp } accept",
         "tcp flags & (syn | ack) != syn accept",
-        "ct state established,related accept",
+        "meta l4proto udp ct state established accept",
     ]
     source = "ip saddr . meta l4proto . th dport"
     source6 = "ip6 saddr . meta l4proto . th dport"
+    blocked = "ip saddr { 203.0.113.0/24 }"
     decided = [
         "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
         "udp sport 67 udp dport 68 accept",
         "ip saddr { 192.0.2.1 } accept",
-        f"ip saddr {{ 203.0.113.0/24 }} update @blocked4 {{ {source} counter }} add @blocked_since4 {{ {source} }}",
-        "ip saddr { 203.0.113.0/24 } counter drop",
+        f"{blocked} update @blocked4 {{ {source} counter }} add @blocked_since4 {{ {source} }} counter drop",
+        f"{blocked} meta nfproto ipv4 add @blocked_crowded4 {{ meta l4proto counter }} counter drop",
         f"{source} @grants4 accept",
         f"{source6} @grants6 accept",
         "meta l4proto != { tcp, udp } accept",
@@ -47,8 +48,14 @@ def test_the_rules_are_these() -> None:
         "tcp dport 22 ip6 saddr { 2001:db8::/32 } accept",
         "tcp dport 8000-8100 ip saddr { 10.1.0.0/16 } accept",
         "udp dport 8000-8100 ip saddr { 10.1.0.0/16 } accept",
-        f"update @denied4 {{ {source} counter }} add @denied_since4 {{ {source} }}",
-        f"update @denied6 {{ {source6} counter }} add @denied_since6 {{ {source6} }}",
+        f"update @denied4 {{ {source} counter }} add @denied_since4 {{ {source} }} counter drop",
+        f"{source} @denied_waiting4 update @denied_again4 {{ {source} counter }} counter drop",
+        f"add @denied_waiting4 {{ {source} }} add @denied_crowded4 {{ meta l4proto counter }} counter drop",
+        "meta nfproto ipv4 add @denied_crowded4 { meta l4proto counter } counter drop",
+        f"update @denied6 {{ {source6} counter }} add @denied_since6 {{ {source6} }} counter drop",
+        f"{source6} @denied_waiting6 update @denied_again6 {{ {source6} counter }} counter drop",
+        f"add @denied_waiting6 {{ {source6} }} add @denied_crowded6 {{ meta l4proto counter }} counter drop",
+        "meta nfproto ipv6 add @denied_crowded6 { meta l4proto counter } counter drop",
         "counter drop",
     ]
     assert found["prerouting"] == [*not_new, "fib daddr type != local accept", *decided]
@@ -72,7 +79,17 @@ def test_a_line_of_the_log_is_limited_and_says_what_became_of_it() -> None:
 
 def test_who_is_only_blocked_leaves_all_others_alone() -> None:
     lines = table.rules(made(rules=[])).chains["prerouting"]
-    assert [line for line in lines if "drop" in line] == ["ip saddr { 203.0.113.0/24 } counter drop"]
+    assert {line.partition(" }")[0] for line in lines if "drop" in line} == {"ip saddr { 203.0.113.0/24"}
+
+
+def test_on_trial_openings_let_nobody_in_and_the_rules_do() -> None:
+    rules = table.rules(made())
+    for lines in rules.tried.values():
+        (opened,) = [number for number, line in enumerate(lines) if "@grants4" in line]
+        assert lines[opened].endswith(" drop")
+        assert opened > lines.index("udp dport 8000-8100 ip saddr { 10.1.0.0/16 } accept")
+        assert opened < min(number for number, line in enumerate(lines) if "@denied" in line)
+    assert table.rules(made(mode="audit")).tried == {}, "it is on no trial"
 
 
 @pytest.mark.parametrize(
