@@ -23,4 +23,6 @@ class ActionModule(CapabilityActionBase):
         if arguments.get("state", "open") == "open":
             arguments["requested_by"] = arguments.get("requested_by") or person(task_vars)
             arguments["for_whom"] = arguments.get("for_whom") or arguments["requested_by"]
+        else:
+            arguments["closed_by"] = arguments.get("closed_by") or person(task_vars)
         return arguments

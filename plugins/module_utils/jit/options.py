@@ -48,6 +48,8 @@ def grant_spec() -> dict[str, dict[str, t.Any]]:
         "for_whom": {"type": "str"},
         "requested_by": {"type": "str"},
         "reason": {"type": "str"},
+        "digest": {"type": "str"},
+        "closed_by": {"type": "str"},
         "other_firewalls": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
@@ -59,4 +61,5 @@ def info_spec() -> dict[str, dict[str, t.Any]]:
     return {
         "history": {"type": "int", "default": 100},
         "state_dir": {"type": "path"},
+        "store": {"type": "str"},
     }

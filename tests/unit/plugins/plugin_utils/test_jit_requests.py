@@ -9,8 +9,9 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitWanted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitWanted
 
+ALICE = JitActor("alice", "root", "al", "AWX job 7 of alice")
 OPTIONS: dict[str, t.Any] = {
     "ports": ["22"],
     "protocol": "tcp",
@@ -28,7 +29,7 @@ POLICY = [
 
 
 def wanted(address: str | None = None, **options: t.Any) -> JitWanted:
-    return jit_requests.wanted({**OPTIONS, **options}, "web1", "alice", address)
+    return jit_requests.wanted({**OPTIONS, **options}, "web1", ALICE, address)
 
 
 def test_a_request_is_read_from_options() -> None:
@@ -50,6 +51,9 @@ def test_a_request_is_read_from_options() -> None:
         for_whom="carol",
         justification="CHG-1: the disk is full",
         valid_for=600,
+        requested_account="root",
+        requested_login="al",
+        requested_asserted="AWX job 7 of alice",
     )
 
 
