@@ -13,8 +13,8 @@ author:
 description:
   - Does what the playbook C(bulwark.servers.jit_open) is asked for. Each option is the variable of the playbook with
     C(jit_) before its name, and messages name those.
-  - It runs on the controller, with the store, and for O(step=open) and O(step=all) has M(bulwark.servers.jit_grant) open
-    the ports on the host.
+  - It runs on the controller, with the store, and for O(step=open) and O(step=all) has M(bulwark.servers.jit_grant)
+    open the ports on the host.
   - A request is noted as V(opening) before the host is asked, and as open when the host has said so. It is closed only
     where the host said that it opened nothing. Where the connection breaks, or the module crashes, it is V(unknown)
     until a look at the host says what became of it; the same step again asks the host again.
@@ -86,7 +86,8 @@ options:
     type: list
     elements: dict
   request:
-    description: Ids of requests to approve, deny or open, as a list or with commas between; those of other hosts are left.
+    description:
+      - Ids of requests to approve, deny or open, as a list or with commas between. Those of other hosts are left alone.
     type: list
     elements: str
     default: []

@@ -240,7 +240,7 @@ request:
       type: float
       sample: 1780315200.0
     state:
-      description: Its state as it is now. What is over by time is V(expired), and V(unknown) says that the host did not say.
+      description: Its state as it is now; V(unknown) where the host did not say whether it is open.
       returned: always
       type: str
       sample: requested

@@ -34,7 +34,7 @@ def ansible(release: str) -> Controller:
 
 
 class Desk:
-    """Where people run the playbooks; they say who they are with jit_by, and who approves has an account of their own."""
+    """Where people run the playbooks, with names of jit_by; who approves has an account of their own."""
 
     def __init__(self, ansible: Controller, directory: pathlib.Path) -> None:
         self._ansible, self.directory = ansible, directory
@@ -160,7 +160,7 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         assert request.until == pytest.approx(grant["until"], abs=5)
 
         output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id, works=False)
-        assert "is open already, so it cannot become opening: make another request to have it open for longer" in output
+        assert "is open, so it cannot become opening: make another request to have it open for longer" in output
         assert [one["until"] for one in site.info()["grants"]] == [grant["until"]]
 
         output = desk.run(CLOSE, jit_request=request.id, jit_by="ada", jit_reason="done")

@@ -31,7 +31,7 @@ def compare(result: host.Result, requests: t.Mapping[str, JitRequest], now: floa
     found = []
     for grant in host.grants(result):
         request = requests.get(grant["id"]) or by_grant.get(grant["id"])
-        reason = _uncovered(request, grant, now)
+        reason = _uncovered(request, now)
         if request is None or reason is not None:
             found.append(_unrecorded(grant, reason or "the store has no request for it", is_open=True))
             continue
@@ -54,11 +54,9 @@ def compare(result: host.Result, requests: t.Mapping[str, JitRequest], now: floa
     return found
 
 
-def _uncovered(request: JitRequest | None, grant: t.Mapping[str, t.Any], now: float) -> str | None:
+def _uncovered(request: JitRequest | None, now: float) -> str | None:
     """Return why a request does not cover what is open; None where it does."""
-    if request is None:
-        return None
-    if request.state in MAYBE_OPEN:
+    if request is None or request.state in MAYBE_OPEN:
         return None
     if request.state == "expired" and request.until is not None and now < request.until + _SLACK:
         return None  # The host opened it a little later than it was asked, or its clock is another.

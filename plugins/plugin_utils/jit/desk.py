@@ -129,8 +129,8 @@ class Desk:
                 self._end(lambda store: store.jit_lost(found.id, by=self.by, reason=opened.message, now=time.time()))
                 raise NotOpenError(
                     f"Nobody knows whether the request {found.id} is open, as the host did not say it: "
-                    f"{opened.message}. The next scan of {self.name} finds out; jit_open with the same request asks the host again, and "
-                    "jit_close closes it."
+                    f"{opened.message}. The next scan of {self.name} finds out; jit_open with the same request asks "
+                    "the host again, and jit_close closes it."
                 )
             there = seen.get(found.id)
             if there is not None and there.seconds_left is not None:

@@ -326,14 +326,9 @@ class Store:
         """Note how an opening ended before its time; StoreError where it is not open."""
         return self._jit_write(now, lambda c: jit.end(c, request_id, state, by, reason, now))
 
-    def jit_settle(
-        self, host: str, seen: t.Sequence[JitSeen], *, now: float, asked: t.Collection[str] = ()
-    ) -> list[JitChange]:
-        """Record what a host says of all its openings, and return what that changed.
-
-        asked: ids that the same job asked the host to open.
-        """
-        return self._database.write(lambda c: jit_looks.settle(c, host, seen, now, asked))
+    def jit_settle(self, host: str, seen: t.Sequence[JitSeen], *, now: float) -> list[JitChange]:
+        """Record what a host says of all its openings, and return what that changed."""
+        return self._database.write(lambda c: jit_looks.settle(c, host, seen, now))
 
     def jit_note_time(self, now: float) -> int:
         """Write what time has made of requests; return of how many."""

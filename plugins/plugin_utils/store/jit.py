@@ -111,10 +111,12 @@ def _shown(by: JitActor) -> str:
 def _check_other(found: JitRequest, by: JitActor, is_own: bool) -> None:
     """Raise StoreError where whoever approves may be who asked."""
     if is_own:
-        account = "" if by.name in (by.account, by.login) else f" (the account is {by.login or by.account})"
+        whose = f"{by.name}'s own"
+        if not _names(by.name) & _requesters(found):
+            whose = f"the own one of the account {by.login or by.account}, which says it is {by.name}"
         raise StoreError(
-            f"the request {found.id} is {by.name}'s own{account}, so somebody else has to approve it; set "
-            "'self_approval' where people may do that for themselves"
+            f"the request {found.id} is {whose}, so somebody else has to approve it; set 'self_approval' where people "
+            "may do that for themselves"
         )
     for account in (by.account, found.requested_account or ""):
         if account.endswith(UNVERIFIED):

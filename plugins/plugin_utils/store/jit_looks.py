@@ -29,13 +29,10 @@ _NEVER = "the host never opened it"
 _NO_TRACE = "the host has no record of it"
 
 
-def settle(
-    connection: sa.Connection, host: str, seen: t.Sequence[JitSeen], now: float, is_asked: t.Collection[str] = ()
-) -> list[JitChange]:
+def settle(connection: sa.Connection, host: str, seen: t.Sequence[JitSeen], now: float) -> list[JitChange]:
     """Record what a host says of its openings, and return what that changed.
 
-    What the store calls ``opening``, ``open`` or ``unknown`` becomes what the host says. is_asked: ids of which the
-    host was asked by the same job: of these, one that the host does not know was never opened, however new it is.
+    What the store calls ``opening``, ``open`` or ``unknown`` becomes what the host says.
     """
     jit_rows.lock_host(connection, host)
     by_id = {opening.id: opening for opening in seen}
@@ -47,7 +44,7 @@ def settle(
     for row in rows:
         found = jit_rows.request(row, None)
         opening = by_id.get(found.id) or by_id.get(found.grant or "")
-        change = _settled(connection, found, opening, now, found.id in is_asked)
+        change = _settled(connection, found, opening, now)
         if opening is not None:
             _note_use(connection, change.request if change else found, opening.used)
         if change is not None:
@@ -56,11 +53,9 @@ def settle(
     return changes
 
 
-def _settled(
-    connection: sa.Connection, found: JitRequest, opening: JitSeen | None, now: float, is_asked: bool
-) -> JitChange | None:
+def _settled(connection: sa.Connection, found: JitRequest, opening: JitSeen | None, now: float) -> JitChange | None:
     if opening is None:
-        return _untraced(connection, found, now, is_asked)
+        return _untraced(connection, found, now)
     if opening.seconds_left is not None:
         if found.state not in ("opening", "unknown"):
             return None
@@ -79,14 +74,14 @@ def _settled(
     return jit_rows.move(connection, found, now, by or _host(found), reason, **fields, grant=found.grant or opening.id)
 
 
-def _untraced(connection: sa.Connection, found: JitRequest, now: float, is_asked: bool) -> JitChange | None:
+def _untraced(connection: sa.Connection, found: JitRequest, now: float) -> JitChange | None:
     """Settle what a host has neither open nor in its history."""
     if found.state == "open":
         if found.until is not None and found.until <= now:
             return None  # Its time was over, which is noted after this.
         return jit_rows.move(connection, found, now, _host(found), _NO_TRACE, state="unknown")
     is_new = found.state == "opening" and (found.opened_at or 0) + jit_rows.OPENING_SECONDS > now
-    if found.state not in ("opening", "unknown") or (is_new and not is_asked):
+    if found.state not in ("opening", "unknown") or is_new:
         return None
     if found.grant is not None:
         return None  # It was open once, and where that went nobody knows.

@@ -425,7 +425,7 @@ def test_who_only_reads_writes_no_end(store_url: str) -> None:
 def test_no_name_that_somebody_says_makes_an_own_request_anothers(store: Store, by: JitActor) -> None:
     wanted = dataclasses.replace(WANTED, requested_by="grace", requested_account="grace", for_whom="carol")
     request = store.jit_request(wanted, now=100).request.id
-    with pytest.raises(StoreError, match=r"'s own, so somebody else has to approve it"):
+    with pytest.raises(StoreError, match=r"own.*, so somebody else has to approve it"):
         approve(store, request, by=by)
     # Nor a name that was said when it was asked for.
     lied = dataclasses.replace(
@@ -474,7 +474,7 @@ def test_a_host_that_did_not_say_leaves_it_unknown_and_never_closed(store: Store
     assert get(store, request, 301).state == "unknown"
     lost = asked_host(store, 1000)
     assert store.jit_lost(lost, by=person("alice"), reason="the connection broke", now=1001).request.state == "unknown"
-    assert [entry.reason for entry in store.jit_history(JitQuery(ids=[lost]), 1001)][0] == "the connection broke"
+    assert store.jit_history(JitQuery(ids=[lost]), 1001)[0].reason == "the connection broke"
     # The host is asked again, as for one id it opens once.
     assert store.jit_opening(lost, by=person("bob"), now=1100).request.opened_by == "bob"
     # But not when the approval is over.
@@ -524,15 +524,12 @@ def test_a_look_settles_what_became_of_an_opening(
 
 
 def test_a_host_that_knows_nothing_of_it_never_opened_it(store: Store) -> None:
-    request = asked_host(store)
+    asked_host(store)
     # Another job may be asking it right now.
     assert store.jit_settle("web1", [], now=320) == []
     assert store.jit_settle("web2", [], now=9000) == []
     (change,) = store.jit_settle("web1", [], now=700)
     assert (change.request.state, change.request.end_reason) == ("closed", "the host never opened it")
-    asked = asked_host(store, 1000)
-    (change,) = store.jit_settle("web1", [], now=1001, asked=[asked])
-    assert change.request.state == "closed"
 
 
 def test_what_was_open_and_left_no_trace_is_unknown(store: Store) -> None:

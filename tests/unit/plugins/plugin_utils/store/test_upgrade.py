@@ -150,16 +150,21 @@ def test_an_upgrade_of_version_3_keeps_everything_and_takes_requests(version_3_u
 
 def test_an_upgrade_of_version_4_keeps_requests_and_learns_who_did_what(version_3_url: str) -> None:
     fields = {
-        **{
-            "id": "r",
-            "host": "web1",
-            "ports": '["22"]',
-            "protocol": "tcp",
-            "sources": '["192.0.2.7"]',
-            "duration": 3600,
-        },
-        **{"requested_by": "alice", "for_whom": "alice", "justification": "CHG-1", "requested_at": 100.0},
-        **{"valid_until": 9000.0, "state": "open", "opened_at": 110.0, "until": 3710.0, "grant_id": "r"},
+        "id": "r",
+        "host": "web1",
+        "ports": '["22"]',
+        "protocol": "tcp",
+        "sources": '["192.0.2.7"]',
+        "duration": 3600,
+        "requested_by": "alice",
+        "for_whom": "alice",
+        "justification": "CHG-1",
+        "requested_at": 100.0,
+        "valid_until": 9000.0,
+        "state": "open",
+        "opened_at": 110.0,
+        "until": 3710.0,
+        "grant_id": "r",
     }
     with connect(version_3_url) as connection:
         migrations.STEPS[2](connection)
