@@ -13,8 +13,8 @@ author:
 description:
   - Puts a policy in force on a Linux host, which ports are locked, who may ask for them from where, and for how long at
     most. M(bulwark.servers.jit_grant) opens them, M(bulwark.servers.jit_access_info) shows what is open and who tried.
-  - The rules are in a table of nftables of their own, C(inet bulwark_jit), or in chains of iptables of their own,
-    C(BULWARK_JIT). Rules of others are never changed. What these let pass, another firewall can still deny.
+  - The rules are in a table of nftables of their own, C(inet bulwark_jit). Rules of others are never changed. What ours
+    let pass, another firewall can still deny.
   - Connections that are established when a port is locked live on.
   - Nobody is locked out. The new rules are on trial first. The action plugin then opens a new connection to the host,
     and only when that gets in are they confirmed. Otherwise the kernel goes back to the rules before, within
@@ -34,7 +34,9 @@ options:
   state:
     description:
       - V(present) locks the ports.
-      - V(absent) removes the lock, the policy and everything that is open; the history stays.
+      - V(absent) removes the lock, the policy and everything that is open; the history stays. It also removes chains of
+        iptables and sets of ipset that an earlier version has locked ports with. As long as they are there, V(present)
+        warns, and names the commands that remove them.
       - A damaged state keeps it from V(present), but not from V(absent), which keeps each damaged file beside, with
         C(.damaged) after its name.
     type: str
@@ -78,15 +80,6 @@ options:
     type: list
     elements: str
     default: []
-  backend:
-    description:
-      - The packet filter that the policy is put in. V(auto) takes nftables where the host can use it, and otherwise
-        iptables with ipset.
-      - A policy that is in another one moves there. What is new is on trial first, beside the old rules, and those are
-        removed after it is confirmed.
-    type: str
-    choices: [auto, nftables, iptables]
-    default: auto
   confirm_within:
     description:
       - Seconds within which a new connection must have come in, 10 to 3600. When none has, the task fails, and the
@@ -114,8 +107,8 @@ options:
       - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
     type: str
 notes:
-  - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer, or C(iptables), C(ip6tables) and
-    C(ipset).
+  - Needs C(nft) on the host, and sets of prefixes, protocols and ranges of ports in it and in the kernel, as nftables
+    0.9.4 and Linux 5.6 have them. That is tried, whatever the versions say, and a host without them is refused.
   - Grants that are open stay open, with the time that is left, as far as the new policy allows them. What it does not
     allow is closed.
   - The times are the kernel's. They do not follow the clock of the host, and stand still while it is suspended. When
@@ -160,10 +153,6 @@ policy:
     ports:
       - {port: '22', protocol: tcp, sources: [10.0.0.0/8], max_duration: 7200, cut: false}
     always: [10.0.0.5]
-backend:
-  description: The packet filter that the policy is in, V(nftables) or V(iptables). None with O(state=absent).
-  type: str
-  returned: success
 confirmed:
   description: Whether the policy is in force for good, as a new connection has come in.
   type: bool

@@ -61,10 +61,6 @@ policy:
   description: The policy, as M(bulwark.servers.jit_access) takes it; none where no port is locked.
   type: dict
   returned: success
-backend:
-  description: The packet filter that the policy is in, V(nftables) or V(iptables); none without a policy.
-  type: str
-  returned: success
 in_force:
   description: Whether the kernel has the rules of the policy; it has no value where that is not known.
   type: bool

@@ -51,7 +51,7 @@ install -d -m 0755 /run/sshd
 
 _PYTHON38_HOME = "/opt/python3.8"
 _PYTHON38_CHECK = "import bz2, ctypes, hashlib, lzma, select, ssl, syslog, zlib"
-_BOOTING = ("systemd", "systemd-sysv", "dbus", "iptables", "ipset", "iptables-persistent", "ipset-persistent")
+_BOOTING = ("systemd", "systemd-sysv", "dbus")
 _RECIPE = "\0".join((*_PACKAGES, _PREPARE, _PYTHON38_HOME))
 
 # The image of hosts whose first process is systemd.

@@ -8,17 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
-import re
 import socket
 import time
 import typing as t
 
-import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import access, look, opening, options
 
-from tests.support import commands, network, require
+from tests.support import network
 
 PORTS: list[dict[str, t.Any]] = [
     {"port": "22"},
@@ -31,10 +27,8 @@ def defaults(spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
 
 
 class Nftables:
-    """A host with nft. grain: seconds by which an opening may end early."""
+    """What the kernel of the host has of ours and of others."""
 
-    name = "nftables"
-    grain = 0.0
     table = ("list", "table", "inet", "bulwark_jit")
 
     def __init__(self, host: network.Namespace) -> None:
@@ -66,70 +60,13 @@ class Nftables:
         self._host.run("nft", "-f", "-", given=theirs)
 
 
-class Iptables:
-    """A host without nft. variant: of its iptables, legacy or nft."""
-
-    name = "iptables"
-    grain = 1.0
-
-    def __init__(self, host: network.Namespace, variant: str) -> None:
-        self._host = host
-        self._variant = variant
-        self.programs = pathlib.Path()
-        self.families = (f"iptables-{variant}", f"ip6tables-{variant}")
-
-    def programs_in(self, directory: pathlib.Path) -> None:
-        """Make a directory of the programs that such a host has."""
-        self.programs = directory
-        directory.mkdir()
-        for name in ("ipset", "unshare", "true"):
-            self.install(name)
-        for family in ("iptables", "ip6tables"):
-            for end in ("", "-save", "-restore"):
-                (directory / f"{family}{end}").symlink_to(commands.find(f"{family}-{self._variant}{end}") or "")
-                for variant in ("legacy", "nft"):
-                    real = commands.find(f"{family}-{variant}{end}") or ""
-                    (directory / f"{family}-{variant}{end}").symlink_to(real)
-
-    def install(self, name: str) -> None:
-        (self.programs / name).symlink_to(commands.find(name) or name)
-
-    def rules(self) -> str:
-        return _without_what_changes(self._saved() + self._host.run("ipset", "save"))
-
-    def everything(self) -> str:
-        saved = [line for line in self._saved().splitlines() if not line.startswith((":", "*", "#", "COMMIT"))]
-        return _without_what_changes("\n".join([*saved, self._host.run("ipset", "save")]).strip())
-
-    def _saved(self) -> str:
-        return "".join(self._host.run(f"{family}-save") for family in self.families)
-
-    def openings(self) -> int:
-        return self._host.run("ipset", "save").count(",tcp:22 timeout")
-
-    def open(self, source: str) -> None:
-        self._host.run("ipset", "add", "bulwark_jit_grants4", f"{source},tcp:22", "timeout", "60")
-
-    def close_all(self) -> None:
-        self._host.run("ipset", "flush", "bulwark_jit_grants4")
-
-    def others(self) -> None:
-        for family in self.families:
-            self._host.run(family, "-A", "INPUT", "-p", "tcp", "--dport", "9", "-j", "DROP")
-
-
-def _without_what_changes(saved: str) -> str:
-    lines = [re.sub(r" timeout \d+| initval \S+|\[\d+:\d+\]", "", line) for line in saved.splitlines()]
-    return "\n".join(sorted(line for line in lines if not line.startswith("#")))
-
-
 class Site:
     """The host, a friend that is let in, and a stranger that is not. The modules run in the thread of the test."""
 
     def __init__(self, directory: pathlib.Path, hosts: t.Sequence[network.Namespace]) -> None:
         self.host, self.friend, self.stranger = hosts
         self.state = directory / "state"
-        self.way: Nftables | Iptables = Nftables(self.host)
+        self.way = Nftables(self.host)
 
     def access(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
         """Set a policy as the module does, without confirming it."""
@@ -180,8 +117,7 @@ class Site:
     def refill(self) -> None:
         with access.state.directory({"state_dir": str(self.state)}, create=False) as where:
             now = access.clock.now()
-            packets = access.backends.home(access.state.read_policy(where))
-            assert packets is not None
+            packets = access.Nftables()
             book = access.state.read_book(where, now)
             access.refill(packets, book, now)
             packets.note(where, book, now)
@@ -197,18 +133,6 @@ class Site:
 def site(directory: pathlib.Path) -> t.Iterator[Site]:
     with network.hosts("host", "friend", "stranger") as hosts:
         yield Site(directory, hosts)
-
-
-@contextlib.contextmanager
-def site_without_nft(directory: pathlib.Path, variant: str = "legacy") -> t.Iterator[Site]:
-    """Give a host that has iptables and ipset alone, as far as the modules can see."""
-    require("command:ipset", f"command:iptables-{variant}", "command:ip6tables", "command:unshare")
-    with site(directory) as found, pytest.MonkeyPatch.context() as patch:
-        found.way = Iptables(found.host, variant)
-        found.way.programs_in(directory / "programs")
-        patch.setitem(_command._ENVIRONMENT, "PATH", str(directory / "programs"))
-        patch.setattr(boot, "_PATH", str(directory / "programs"))
-        yield found
 
 
 def since_boot() -> float:

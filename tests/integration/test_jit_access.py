@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Dama
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 
-from tests.integration._jit import Site, listening, session, since_boot, site, site_without_nft, talks
+from tests.integration._jit import Site, listening, session, since_boot, site, talks
 from tests.support import network
 
 pytestmark = [
@@ -35,13 +35,10 @@ BOTH = (4, 6)
 TABLE = ("list", "table", "inet", "bulwark_jit")
 
 
-@pytest.fixture(name="site", params=["nftables", "iptables"])
-def _site(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> t.Iterator[Site]:
-    with (site if request.param == "nftables" else site_without_nft)(tmp_path) as found:
+@pytest.fixture(name="site")
+def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    with site(tmp_path) as found:
         yield found
-
-
-only_nftables = pytest.mark.parametrize("site", ["nftables"], indirect=True)
 
 
 def reached(client: network.Namespace, site: Site, port: int) -> list[int]:
@@ -108,7 +105,7 @@ def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site:
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert reached(site.friend, site, 22) == [4, 6]
-        time.sleep(max(0.0, end - site.way.grain - since_boot() - 0.5))
+        time.sleep(max(0.0, end - since_boot() - 0.5))
         assert site.friend.connects(site.host, 22), "half a second before its end it is open"
         time.sleep(max(0.0, end - since_boot() + 0.1))
         assert reached(site.friend, site, 22) == []
@@ -117,7 +114,6 @@ def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site:
         assert ended["ended"] - ended["opened"] == pytest.approx(3, abs=0.1)
 
 
-@only_nftables
 def test_a_table_that_is_loaded_again_keeps_the_time_that_is_left(site: Site) -> None:
     with listening(site.host, 22):
         site.lock()
@@ -410,7 +406,6 @@ def test_attempts_are_counted_and_are_an_alert(site: Site) -> None:
     assert [entry["status"] for entry in found["coverage"]] == ["checked", "checked"]
 
 
-@only_nftables
 @pytest.mark.parametrize(
     ("command", "subject"),
     [
@@ -438,7 +433,6 @@ def test_rules_that_somebody_changed_are_found_and_set_right(site: Site, command
     assert site.nft(*TABLE).count(" . tcp . 22 timeout") == 1
 
 
-@only_nftables
 def test_another_firewall_that_denies_it_is_named_and_nothing_is_opened(site: Site) -> None:
     theirs = "table inet theirs { chain input { type filter hook input priority 5; tcp dport 22 drop; }; }"
     site.nft("-f", "-", given=theirs)
@@ -564,7 +558,7 @@ def test_absent_removes_no_more_than_is_known_where_no_packet_filter_can_be_look
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path / "nothing"))
         patch.setattr(boot, "_PATH", str(tmp_path / "nothing"))
-        with pytest.raises(FirewallError, match="there is no nft on this host: install nftables; and there is no "):
+        with pytest.raises(FirewallError, match="there is no nft on this host: install nftables"):
             site.access(state="absent", ports=None)
     assert (site.state / "jit" / "policy.json").exists()
     assert site.access(state="absent", ports=None)["changed"]

@@ -47,7 +47,7 @@ def closes_in_time(site: Site, version: int, port: int, seconds: float) -> None:
     process.join()
     assert site.friend.connects(site.host, port, version)
     assert not site.stranger.connects(site.host, port, version)
-    time.sleep(max(0.0, end - site.way.grain - since_boot() - 0.5))
+    time.sleep(max(0.0, end - since_boot() - 0.5))
     assert site.friend.connects(site.host, port, version), "half a second before its end it is open"
     time.sleep(max(0.0, end - since_boot() + 0.1))
     assert not site.friend.connects(site.host, port, version)

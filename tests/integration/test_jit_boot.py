@@ -63,12 +63,6 @@ class Booted:
         inside = f"until ss -Hltn 'sport = {PORT}' | grep -q .; do sleep 0.1; done"
         self.host.shell(inside)
 
-    def load_saved(self) -> None:
-        """Load what somebody saved of iptables and ipset, as when that service is started again."""
-        self.host.shell(
-            "systemctl restart netfilter-persistent; while systemctl list-jobs | grep -q bulwark; do sleep 0.02; done"
-        )
-
     def load(self, verb: str) -> None:
         """Load the rules of nftables anew; systemctl doesn't wait for the units that do the same in turn."""
         self.host.shell(f"systemctl {verb} nftables; while systemctl list-jobs | grep -q bulwark; do sleep 0.02; done")
@@ -121,37 +115,4 @@ def test_a_reload_leaves_open_what_is_open_and_a_boot_closes_it(fleet: Fleet) ->
     booted.load("reload")
     assert not booted.lets_in(), "nor does the old copy open anything"
     grant()
-    assert booted.lets_in()
-
-
-def test_with_iptables_saved_rules_are_loaded_and_what_is_open_ends_with_the_boot(fleet: Fleet) -> None:
-    booted = Booted(fleet.boot(), fleet)
-    host = booted.host
-    host.shell("mv /usr/sbin/nft /usr/sbin/not-here; iptables -A INPUT -p tcp --dport 9 -j DROP")
-    locked = booted.do("lock", ports=[{"port": str(PORT)}])
-    assert (locked["backend"], locked["confirmed"], locked["survives_reboot"]) == ("iptables", True, True)
-    assert locked["warnings"] == []
-    assert not booted.lets_in()
-    opened = booted.do("open", ports=[str(PORT)], sources=[booted.client], for_whom="ada", duration=300)
-    assert booted.lets_in()
-    # As an administrator saves everything for the next boot, while somebody is let in.
-    host.shell(
-        "netfilter-persistent save; grep -q BULWARK_JIT /etc/iptables/rules.v4; grep -q timeout /etc/iptables/ipsets"
-    )
-    booted.load_saved()
-    assert booted.lets_in()
-    seen = booted.do("look")
-    assert (seen["in_force"], seen["grants_in_force"]) == (True, True)
-    assert [one["alert"] for one in seen["detections"]] == ["jit_locked_port_attempts"], "from before it was opened"
-    assert seen["grants"][0]["until"] == opened["grant"]["until"]
-
-    hosts.reboot(host)
-    booted.listen()
-    assert not booted.lets_in()
-    seen = booted.do("look")
-    assert (seen["in_force"], seen["grants"], [one["how"] for one in seen["history"]]) == (True, [], ["rebooted"])
-    for unit in ("bulwark-firewall-jit-ipset", "bulwark-firewall-jit-iptables", "netfilter-persistent"):
-        assert host.shell(f"systemctl is-active {unit}") == "active", unit
-    assert "--dport 9 -j DROP" in host.shell("iptables -S INPUT")
-    booted.do("open", ports=[str(PORT)], sources=[booted.client], for_whom="ada", duration=300)
     assert booted.lets_in()

@@ -16,7 +16,7 @@ import typing as t
 
 import pytest
 
-from tests.integration._jit import Site, site, site_without_nft
+from tests.integration._jit import Site, site
 from tests.support import commands
 
 pytestmark = [
@@ -30,9 +30,9 @@ PORT = 8000
 Docker = t.Callable[..., subprocess.CompletedProcess[bytes]]
 
 
-@pytest.fixture(name="site", params=["nftables", "iptables"])
-def _site(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> t.Iterator[Site]:
-    with (site if request.param == "nftables" else site_without_nft)(tmp_path) as found:
+@pytest.fixture(name="site")
+def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    with site(tmp_path) as found:
         yield found
 
 

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from tests.integration._jit import Site, listening, session, since_boot, site, site_without_nft, talks
+from tests.integration._jit import Site, listening, session, since_boot, site, talks
 from tests.support import network
 
 pytestmark = [
@@ -41,9 +41,9 @@ class Container(network.Namespace):
             self._host.run(command, "-t", "nat", "-A", "PREROUTING", *rule, "-j", "DNAT", "--to-destination", target)
 
 
-@pytest.fixture(name="site", params=["nftables", "iptables"])
-def _site(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> t.Iterator[Site]:
-    with (site if request.param == "nftables" else site_without_nft)(tmp_path) as found:
+@pytest.fixture(name="site")
+def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    with site(tmp_path) as found:
         yield found
 
 

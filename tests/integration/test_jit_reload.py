@@ -209,9 +209,8 @@ def test_what_took_a_while_makes_no_opening_longer(site: Site) -> None:
     with site.host.entered(), access.state.directory({"state_dir": str(site.state)}, create=False) as where:
         now = access.clock.now()
         book = access.state.read_book(where, now)
-        packets = access.backends.home(access.state.read_policy(where))
+        packets = access.Nftables()
         assert where is not None
-        assert packets is not None
         packets.note(where, book, dataclasses.replace(now, since_boot=now.since_boot - 100))
     ends = [int(text.splitlines()[1].split()[0]) for text in (before, note(site).read_text())]
     assert abs(ends[1] - ends[0]) < 10, "hundredths of a second"

@@ -15,8 +15,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import run, visit
 
 from tests.integration import _scans
-from tests.integration._jit import Site, site, site_without_nft
-from tests.support import commands
+from tests.integration._jit import Site, site
 from tests.support.controllers import THIS_MACHINE, controller
 
 pytestmark = [
@@ -28,13 +27,8 @@ ALERT = "jit_locked_port_attempts"
 
 
 @pytest.fixture(name="site")
-def _site(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> t.Iterator[Site]:
-    if getattr(request, "param", "nftables") == "nftables":
-        with site(tmp_path) as found:
-            yield found
-        return
-    with site_without_nft(tmp_path) as found:
-        (tmp_path / "programs" / "ip").symlink_to(str(commands.find("ip")))
+def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    with site(tmp_path) as found:
         yield found
 
 
@@ -106,7 +100,6 @@ def simulated(site: Site, state: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", found)
 
 
-@pytest.mark.parametrize("site", ["nftables", "iptables"], indirect=True)
 def test_a_port_of_udp_is_visited_where_no_other_is_locked_and_none_that_is_open(site: Site, state: str) -> None:
     site.lock(ports=[{"port": "8004", "protocol": "udp"}])
     assert simulated(site, state)["status"] == "done"

@@ -316,24 +316,6 @@ def test_what_is_granted_gets_through_the_network_rules_too(site: Site) -> None:
         assert set(site.findings()) == {"network_denied_traffic tcp/22"}
 
 
-@pytest.mark.requires("command:iptables", "command:ipset")
-def test_what_is_granted_in_another_packet_filter_gets_through_too(site: Site) -> None:
-    site.jit.lock(ports=[{"port": "22"}], backend="iptables")
-    site.enforce()
-    with listening(site.host, 22):
-        grant = site.jit.grant(sources=list(site.stranger.address.values()))
-        for version in VERSIONS:
-            assert site.stranger.connects(site.host, 22, version)
-        assert site.findings() == {}
-        assert not site.set(mode="enforce")["changed"]
-        # Rules that are set anew have what is open as well.
-        site.enforce(log=True)
-        for version in VERSIONS:
-            assert site.stranger.connects(site.host, 22, version)
-        site.jit.grant(state="closed", id=grant["id"])
-        assert not site.stranger.connects(site.host, 22)
-
-
 def test_the_kernel_decides_as_is_said_of_it(site: Site) -> None:
     """Many sources on many ports, most of them at the edge of a prefix or a range, against the same policy."""
     rules = [

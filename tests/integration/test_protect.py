@@ -18,7 +18,7 @@ from tests.support import paths
 from tests.support.controllers import Controller, controller
 
 pytestmark = [
-    pytest.mark.requires("root", "command:nft", "command:ipset", "command:ip", "command:unshare"),
+    pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
     pytest.mark.xdist_group("protect"),
 ]
 
@@ -88,8 +88,6 @@ def test_nothing_is_installed_where_the_programs_are_there(play: Play) -> None:
     said = play("--check", **wanted, network_hardening_directions=["in"])
     assert "The kernel would record who connects (in)." in said
     assert "Locked until somebody is let in would be the ports 9999." in said
-    said = play("--check", **wanted, jit_access_backend="iptables")
-    assert "Locked until somebody is let in would be the ports 9999." in said
     said = play(network_hardening_directions=["in"])
     assert "The kernel records who connects (in)." in said
 
@@ -100,8 +98,6 @@ def test_a_preview_says_what_would_be_installed(play: Play) -> None:
     assert "bulwark-no-such-package would be installed, as nft is missing, and then the kernel would record who" in said
     assert "who connects and network rules would be in force." in said
     assert "as nft is missing, and then the ports 9999 would be locked." in said, said
-    said = play("--check", bare=True, jit_access_ports=PORTS, jit_access_backend="iptables")
-    assert "as iptables and ipset are missing, and then the ports 9999 would be locked." in said, said
     said = play(bare=True, works=False, jit_access_ports=PORTS)
     assert "bulwark-no-such-package" in said
     assert "would be" not in said

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files of rules in the state, and the unit of systemd that loads them at boot.
 
-Whatever a packet filter is, what it needs of a boot is alike; ``persist`` and ``persist_chains`` say what is in them.
+``persist`` says what is in them.
 """
 
 from __future__ import annotations

@@ -57,6 +57,22 @@ class Nft:
         """Do everything in the text in one transaction, or nothing of it."""
         self._run(["--file", "-"], text)
 
+    def version(self) -> str | None:
+        """Return what nft calls itself and its version, None where it doesn't say."""
+        try:
+            lines = self._run(["--version"]).decode("utf-8", "replace").splitlines()
+        except FirewallError:
+            return None
+        return " ".join(lines[0].split()[:2]) if lines else None
+
+    def is_usable(self) -> bool:
+        """Say whether the kernel can be asked at all."""
+        try:
+            self.tables()
+        except FirewallError:
+            return False
+        return True
+
     def tables(self) -> list[tuple[str, str]]:
         """Return (family, name) of all tables, whoever made them."""
         found = (entry["table"] for entry in self._json(["list", "tables"]) if "table" in entry)
@@ -70,6 +86,17 @@ class Nft:
         if (FAMILY, name) not in self.tables():
             return None
         return self._json(["--terse", "list", "table", FAMILY, name])
+
+    def handle(self, name: str) -> str | None:
+        """Return what the kernel calls a table of the family inet, None when there is none.
+
+        A table that is made anew has another one.
+        """
+        for entry in self._json(["--handle", "list", "tables"]):
+            found = entry.get("table", {})
+            if (found.get("family"), found.get("name")) == (FAMILY, name):
+                return str(found.get("handle"))
+        return None
 
     def whole_table(self, name: str) -> Objects:
         """Return the objects of a table that is there, with the elements of its sets."""

@@ -28,8 +28,6 @@ _SECONDS = 30.0
 _MOST_OUTPUT = 1 << 26
 # The tables of this network namespace that iptables has without nftables; the files are there once it was used.
 _LEGACY = {"ipv4": "/proc/thread-self/net/ip_tables_names", "ipv6": "/proc/thread-self/net/ip6_tables_names"}
-# What the other variant calls itself in the first line that it writes, in newer and in older versions.
-_NFT_VARIANT = ("nft", "nf_tables", "xtables-save")
 _COMMANDS = {"ipv4": "iptables", "ipv6": "ip6tables"}
 # Chains by which firewalld is known, in older and in newer versions.
 _FIREWALLD = frozenset(("INPUT_ZONES", "INPUT_POLICIES", "INPUT_direct"))
@@ -101,19 +99,6 @@ def _of_ours(objects: Objects, complete: bool, own: str) -> list[Other]:
                 table.fill(name)
             found.append(Other("bulwark", "bulwark.servers (table inet %s)" % table.name, table.possible))
     return found
-
-
-def without_nft() -> list[Other]:
-    """Return the tables of others as far as iptables knows them, on a host without nft."""
-    found: list[Other] = []
-    for version, command in _COMMANDS.items():
-        text = _saved(command + "-nft-save")
-        if text is None:
-            text = _saved(command + "-save") or ""
-            # One that keeps its rules without nftables is asked below.
-            text = text if any(name in text.partition("\n")[0] for name in _NFT_VARIANT) else ""
-        found += [_iptables(table, "") for table in iptables_rules.tables(text, version)]
-    return found + _legacy()
 
 
 def _of_iptables(objects: Objects) -> tuple[list[Other], set[tuple[str | None, str]]]:

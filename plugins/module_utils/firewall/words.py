@@ -17,6 +17,8 @@ PROTOCOLS = ("tcp", "udp")
 EVERYBODY: tuple[Network, ...] = (ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.IPv6Network("::/0"))
 
 _HIGHEST = 65535
+# So many addresses, as a /7 of IPv4 and a /15 of IPv6 have, are a good part of the Internet.
+_MANY = {4: 1 << 25, 6: 1 << 113}
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _NUMBER = re.compile("[0-9]{1,5}")
 # Python before 3.9.5 takes 010.0.0.1 for 10.0.0.1, others take it for 8.0.0.1.
@@ -148,3 +150,17 @@ def named_twice(items: t.Iterable[tuple[Ports, t.Sequence[str]]]) -> tuple[int, 
             if before is None or found.last > before[1].last:
                 widest[protocol] = (place, found)
     return None
+
+
+def are_broad(given: t.Iterable[Network]) -> bool:
+    """Say whether prefixes have, together, as many addresses as a /7 of IPv4 or a /15 of IPv6."""
+    several = list(given)
+    for version, many in _MANY.items():
+        bounded = sorted(bounds(one) for one in several if one.version == version)
+        total, reached = 0, -1
+        for first, last in bounded:
+            total += max(0, last - max(first - 1, reached))
+            reached = max(reached, last)
+        if total >= many:
+            return True
+    return False

@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.firewalld
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.verdict import Packet
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Request
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 
 # Of a request for many ports and prefixes, so many are held against the rules of others.
 _MOST = 64
@@ -38,7 +38,7 @@ def packets(asked: Request) -> list[Packet]:
     ]
 
 
-def ask(host: PacketFilter, asked: Request) -> Answer:
+def ask(host: Nftables, asked: Request) -> Answer:
     """Return what others do with a request. Where they can't be looked at, that is a sentence, too."""
     answer = Answer([], [], [])
     wanted = packets(asked)
@@ -76,6 +76,6 @@ def close_through(asked: Request) -> None:
             firewalld.close(packet)
 
 
-def names(host: PacketFilter) -> list[str]:
+def names(host: Nftables) -> list[str]:
     """Return the other firewalls of the host, for people. FirewallError."""
     return sorted({one.name for one in host.others()})

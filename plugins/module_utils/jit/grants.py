@@ -49,6 +49,7 @@ class Grant:
     """A request that was opened.
 
     opened, until: in seconds since the epoch, for people. end: in seconds of CLOCK_BOOTTIME, which nobody can set.
+    digest: of the request on the controller, None where nobody gave one. counted: as of ``usage.begin``.
     """
 
     id: str
@@ -56,6 +57,8 @@ class Grant:
     opened: float
     until: float
     end: float
+    digest: str | None = None
+    counted: t.Mapping[str, t.Any] | None = None
 
     def fields(self) -> dict[str, t.Any]:
         """Return the grant as the state has it; ``grant`` is the inverse."""
@@ -72,6 +75,8 @@ class Grant:
             "opened": self.opened,
             "until": self.until,
             "end": self.end,
+            "digest": self.digest,
+            "counted": self.counted,
         }
 
 
@@ -83,6 +88,9 @@ def grant(fields: t.Mapping[str, t.Any]) -> Grant:
         float(fields["opened"]),
         float(fields["until"]),
         float(fields["end"]),
+        # Earlier versions had neither.
+        None if fields.get("digest") is None else str(fields["digest"]),
+        None if fields.get("counted") is None else dict(fields["counted"]),
     )
 
 
@@ -135,6 +143,33 @@ def replaced(open_grants: t.Sequence[Grant], asked: Request) -> list[Grant]:
     return [one for one in open_grants if one.request.key == asked.key]
 
 
+def check_same(one: Grant, asked: Request, digest: str | None) -> None:
+    """Raise RefusedError where what is open under an id is not what is asked for under it.
+
+    asked: with a duration of 0 where none is given.
+    """
+    had = one.request
+    for name, is_open, wanted in (
+        ("ports", ", ".join(map(str, had.ports)), ", ".join(map(str, asked.ports))),
+        ("protocol", words.protocol_name(had.protocols), words.protocol_name(asked.protocols)),
+        ("sources", _some(list(map(words.name, had.sources))), _some(list(map(words.name, asked.sources)))),
+        ("for_whom", had.for_whom, asked.for_whom),
+        ("digest", one.digest or "none", digest or one.digest or "none"),
+    ):
+        if is_open != wanted:
+            raise RefusedError(
+                "id: '%s' is open with %s %s, and not with %s; close it first, or use another id"
+                % (one.id, name, is_open, wanted)
+            )
+    if had.sources != asked.sources:
+        raise RefusedError("id: '%s' is open with other sources; close it first, or use another id" % one.id)
+    if asked.duration > had.duration:
+        raise RefusedError(
+            "id: '%s' is open for %d seconds, and not for %d; close it first, or use another id"
+            % (one.id, had.duration, asked.duration)
+        )
+
+
 def rectangles(grants: t.Iterable[Grant]) -> t.Iterator[Rectangle]:
     """Yield what the grants open; the ends are those of the grants."""
     for one in grants:
@@ -150,6 +185,11 @@ def _check_lock(lock: Lock, asked: Request) -> None:
         raise RefusedError(
             "duration is %d seconds, and the policy allows at most %d for port %s; ask for less"
             % (asked.duration, lock.max_duration, lock.ports)
+        )
+    if not lock.named and words.are_broad(asked.sources):
+        raise RefusedError(
+            "sources: %s are a good part of all addresses, and the policy leaves the sources of port %s out; ask for"
+            " fewer, or name them in the policy's sources" % (_some(list(map(words.name, asked.sources))), lock.ports)
         )
     for source in asked.sources:
         if not words.within(source, lock.sources):

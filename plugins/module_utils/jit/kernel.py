@@ -10,59 +10,92 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import rectangles
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, rectangles
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS, Book
 
 # Seconds by which the times of the kernel and of the state may differ: whole ones are told.
 _SLACK = 3.0
+# Of what is open, so much is compared piece by piece.
+_MOST_NAMED = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     """The kernel's side. force: None where it has nothing of ours. problem: how the rules differ, None without.
 
-    unsure: why the rules could only be compared by their mark. unknown: something is open that nobody was granted.
-    missing: something that was granted is closed.
+    unsure: why the rules could only be compared by their mark. unknown: what is open that nobody was granted, or longer
+    than that. missing: something that was granted is closed. opened: what is open, None where that is not known.
     """
 
     force: InForce | None
     problem: str | None = None
     unsure: str | None = None
-    unknown: bool = False
+    unknown: tuple[Rectangle, ...] = ()
     missing: bool = False
+    opened: tuple[Rectangle, ...] | None = None
 
     @property
     def right(self) -> bool:
         return self.problem is None and not self.unknown and not self.missing
 
+    def has(self, one: Grant, now: float) -> bool | None:
+        """Say whether everything of a grant is open; None where that is not known. now: in seconds since boot."""
+        return None if self.opened is None else _covers(self.opened, list(rectangles([one])), now)
 
-def compare(packets: PacketFilter, policy: Policy, book: Book, now: float) -> Kernel:
+
+def compare(packets: Nftables, policy: Policy, book: Book, now: float) -> Kernel:
     """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError."""
     seen = packets.compare(policy)
     if seen.force is None:
-        return Kernel(None, seen.problem, missing=bool(book.open))
+        return Kernel(None, seen.problem, missing=bool(book.open), opened=())
     try:
-        unknown, missing = _openings(packets, book, now)
+        found = tuple(packets.opened(now))
     except FirewallError:
         # Rules without the sets are none of ours.
         return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
-    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing)
+    wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
+    unknown = _beyond(found, wanted, now)
+    return Kernel(seen.force, seen.problem, seen.unsure, unknown, _covers(found, wanted, now) is False, found)
 
 
-def _openings(packets: PacketFilter, book: Book, now: float) -> tuple[bool, bool]:
-    """Return whether the kernel has more open than was granted, and whether it has less."""
+def _beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> tuple[Rectangle, ...]:
+    """Return what is open and is not to be, or for longer; of very much that is open some that it is among."""
+    if not beyond(found, wanted, now):
+        return ()
+    few = found[:_MOST_NAMED]
+    named = tuple(one for one in few if beyond([one], [other for other in wanted if _meet(one, other)], now))
+    return named or tuple(few)
+
+
+def _meet(one: Rectangle, other: Rectangle) -> bool:
+    return (
+        (one.version, one.protocol) == (other.version, other.protocol)
+        and one.first_port <= other.last_port
+        and other.first_port <= one.last_port
+        and one.first <= other.last
+        and other.first <= one.last
+    )
+
+
+def holds(packets: Nftables, book: Book, now: float) -> bool:
+    """Say whether the kernel has open what the book has, and no more. now: in seconds since boot. FirewallError."""
     found = packets.opened(now)
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
-    # What ends in this moment may be gone in the one and not yet in the other.
+    return not beyond(found, wanted, now) and _covers(found, wanted, now) is not False
+
+
+def _covers(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool | None:
+    """Say whether everything wanted is open for as long; None where there are too many ways to tell."""
+    # What ends about now may be gone in the one and not yet in the other.
     lasting = [one for one in wanted if one.end > now + _SLACK]
     late = _moved(found, _SLACK)
     try:
-        return beyond(found, wanted, now), _united([*lasting, *late]) != _united(late)
+        return _united([*lasting, *late]) == _united(late)
     except TooManyError:
-        return True, False
+        return None
 
 
 def beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool:

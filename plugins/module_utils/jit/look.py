@@ -16,18 +16,21 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import en
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
-    backends,
     beside,
     clock,
+    former_iptables,
     kernel,
     opening,
     state,
     table,
+    usage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.kernel import Kernel
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
 POLICY_SCOPE = "policy"
@@ -46,7 +49,6 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "policy": None,
-        "backend": None,
         "in_force": None,
         "grants_in_force": None,
         "trial_seconds_left": None,
@@ -71,41 +73,76 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     with state.directory(params, create=False) as where:
         noted = state.read_policy(where)
         book = state.read_book(where, now)
-    result["grants"] = [opening.shown(one, now) for one in sorted(book.open, key=lambda one: one.end)]
-    result["history"] = [dict(entry) for entry in reversed(book.history)][: params["history"]]
-    packets = backends.home(noted)
-    if noted is None or packets is None:
-        return _without_policy(result, book)
+    shown = sorted(book.open, key=lambda one: one.end)
+    ended = list(reversed(book.history))[: params["history"]]
+    _show(result, shown, ended, None, now)
+    result["detections"] += _former(enforcing.place(params), noted)
+    packets = Nftables()
+    packets.check_needs()
+    if noted is None:
+        return _without_policy(packets, result, book)
     policy = noted[0]
     result["policy"] = policy.fields()
-    result["backend"] = packets.name
     seen = kernel.compare(packets, policy, book, now.since_boot)
+    _show(result, shown, ended, packets.used(), now, seen)
     result["in_force"] = seen.problem is None
     result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
-    result["detections"] += _drift(packets, seen, book)
+    result["detections"] += _drift(packets, seen, book, now)
     result["other_firewalls"] = beside.names(packets)
     coverage = _policy_coverage(packets, policy, seen)
     result["detections"] += _after_boot(packets, enforcing.place(params), policy, coverage)
     return [coverage.entry(), _attempts(packets, seen, now, result)]
 
 
-def _without_policy(result: dict[str, t.Any], book: Book) -> list[dict[str, t.Any]]:
+def _show(
+    result: dict[str, t.Any],
+    open_ones: t.Sequence[Grant],
+    ended: t.Sequence[t.Mapping[str, t.Any]],
+    counters: usage.Counters | None,
+    now: Now,
+    seen: Kernel | None = None,
+) -> None:
+    """Put grants and history into the result. seen: None where the kernel could not be asked."""
+    result["grants"] = [
+        {
+            **opening.shown(one, now),
+            "used": usage.shown(one, counters, now),
+            "in_kernel": seen.has(one, now.since_boot) if seen else None,
+        }
+        for one in open_ones
+    ]
+    result["history"] = [usage.shown_ended(entry, counters, now) for entry in ended]
+
+
+def _former(place: Place, noted: tuple[Policy, t.Mapping[str, t.Any]] | None) -> list[dict[str, t.Any]]:
+    """Return that an earlier version has locked ports with iptables, where its chains are still there."""
+    wanted = former_iptables.commands(place)
+    if wanted:
+        message = enforcing.sentence(former_iptables.summary())
+        data = {"commands": [former_iptables.words(command) for command in wanted]}
+    elif noted is not None and former_iptables.is_noted(noted[1]):
+        message = (
+            "The policy of this host was set by an earlier version, with iptables, and its chains are gone: set it"
+            " again with bulwark.servers.jit_access."
+        )
+        data = {"commands": []}
+    else:
+        return []
+    evidence = {"data": {"place": former_iptables.BACKEND, **data}}
+    return [detection("jit_policy_missing", former_iptables.BACKEND, POLICY_SCOPE, [evidence], message=message)]
+
+
+def _without_policy(packets: Nftables, result: dict[str, t.Any], book: Book) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
     found = [ScopeCoverage(scope) for scope in SCOPES]
-    seconds = 0
-    for packets in backends.every():
-        try:
-            force = packets.look()
-        except FirewallError:
-            continue  # A host without a packet filter locks nothing with it.
-        seconds = max(seconds, force.left if force else 0)
-        if force is not None and force.confirmed is not None:
-            reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
-            for scope in found:
-                scope.skip(packets.place, reason)
-    result["trial_seconds_left"] = seconds
-    if not any(scope.skipped_count for scope in found):
+    force = packets.look()
+    result["trial_seconds_left"] = force.left if force else 0
+    if force is not None and force.confirmed is not None:
+        reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
+        for scope in found:
+            scope.skip(packets.place, reason)
+    else:
         result["in_force"] = False
         result["grants_in_force"] = not book.open
         for scope in found:
@@ -113,7 +150,7 @@ def _without_policy(result: dict[str, t.Any], book: Book) -> list[dict[str, t.An
     return [scope.entry() for scope in found]
 
 
-def _policy_coverage(packets: PacketFilter, policy: Policy, seen: Kernel) -> ScopeCoverage:
+def _policy_coverage(packets: Nftables, policy: Policy, seen: Kernel) -> ScopeCoverage:
     coverage = ScopeCoverage(POLICY_SCOPE)
     coverage.examined = len(policy.locks)
     if seen.unsure:
@@ -121,19 +158,38 @@ def _policy_coverage(packets: PacketFilter, policy: Policy, seen: Kernel) -> Sco
     return coverage
 
 
-def _drift(packets: PacketFilter, seen: Kernel, book: Book) -> list[dict[str, t.Any]]:
+def _drift(packets: Nftables, seen: Kernel, book: Book, now: Now) -> list[dict[str, t.Any]]:
     """Return what the kernel does otherwise than the policy and the grants say."""
     found = []
     if seen.problem is not None:
         message = "The policy of this host is not in force: %s." % seen.problem
         found.append(_missing(packets, "policy", message, {"problem": seen.problem}))
     if seen.unknown:
-        message = "The kernel lets somebody in whom nobody was granted it, or longer than that."
-        found.append(_missing(packets, "openings", message, {"granted": [one.id for one in book.open[:_SOURCES]]}))
+        named = [_opened(one, now) for one in seen.unknown[:_SOURCES]]
+        more = " and %d more" % (len(seen.unknown) - _NAMED) if len(seen.unknown) > _NAMED else ""
+        message = (
+            "The kernel lets somebody in whom nobody was granted it, or longer than that: %s%s; close all that was not"
+            " granted with bulwark.servers.jit_access." % (", ".join(one["shown"] for one in named[:_NAMED]), more)
+        )
+        data = {"open": named, "granted": [one.id for one in book.open[:_SOURCES]]}
+        found.append(_missing(packets, "openings", message, data))
     return found
 
 
-def _after_boot(packets: PacketFilter, place: Place, policy: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
+def _opened(one: Rectangle, now: Now) -> dict[str, t.Any]:
+    """Return what is open for the evidence, and in words."""
+    source, protocol, port = table.element(one).split(" . ")
+    left = None if one.end == float("inf") else max(0, int(one.end - now.since_boot))
+    shown = "%s port %s for %s, %s" % (
+        protocol,
+        port,
+        source,
+        "without an end" if left is None else "for %d more seconds" % left,
+    )
+    return {"source": source, "protocol": protocol, "port": port, "seconds_left": left, "shown": shown}
+
+
+def _after_boot(packets: Nftables, place: Place, policy: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
     """Return that the ports are not locked after the next boot, where somebody has changed what would do that."""
     try:
         if not packets.is_forgetful(place, policy):
@@ -147,12 +203,12 @@ def _after_boot(packets: PacketFilter, place: Place, policy: Policy, coverage: S
     return [_missing(packets, "boot", message, {"state": place.state_root, "units": place.units})]
 
 
-def _missing(packets: PacketFilter, subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _missing(packets: Nftables, subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     evidence = {"data": {"place": packets.place, **data}}
     return detection("jit_policy_missing", subject, POLICY_SCOPE, [evidence], message=message)
 
 
-def _attempts(packets: PacketFilter, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:
+def _attempts(packets: Nftables, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:
     """Add who tried to the result, and return the coverage."""
     if seen.force is None:
         return not_checked(ATTEMPTS_SCOPE, "The kernel has no %s that would count." % packets.place)

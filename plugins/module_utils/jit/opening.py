@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import binascii
-import contextlib
 import dataclasses
 import os
 import re
@@ -18,22 +17,23 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import wo
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     access,
-    backends,
     beside,
     clock,
     grants,
     kernel,
     reopening,
     state,
+    usage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.grants import Grant, Request
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import Openings, PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import Book
 
 _ID = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST = re.compile("[0-9a-f]{64}")
 _LONGEST_TEXT = 1000
 _NAMED = 5
 
@@ -54,7 +54,9 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
     """Raise UsageError for options that can't be, whatever the host's policy is."""
     if params["id"] is not None and not _ID.fullmatch(params["id"]):
         raise UsageError("id: use at most 64 letters, digits, dots, hyphens and underscores")
-    for name in ("for_whom", "requested_by", "reason"):
+    if params["digest"] is not None and not _DIGEST.fullmatch(params["digest"]):
+        raise UsageError("digest is no SHA-256: write its 64 hexadecimal digits in lower case")
+    for name in ("for_whom", "requested_by", "reason", "closed_by"):
         if len(params[name] or "") > _LONGEST_TEXT:
             raise UsageError("%s is longer than %d characters; shorten it" % (name, _LONGEST_TEXT))
     if params["state"] == "open":
@@ -74,55 +76,93 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
 
 
 def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
-    policy, filters = _policy_in_force(where)
+    policy, packets = _policy_in_force(where)
     now = clock.now()
     book = state.read_book(where, now)
-    for one in book.open:
-        if params["id"] and one.id == params["id"]:
-            closed = kernel.compare(filters[0], policy, book, now.since_boot).missing
-            return _opened_again(one, closed, book, filters, None if check_mode else where, now)
     asked = _request(params)
     try:
+        for one in book.open:
+            if params["id"] and one.id == params["id"]:
+                grants.check_same(one, asked, params["digest"])
+                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot)
+                return _opened_again(one, is_open is not False, book, packets, None if check_mode else where, now)
         if params["duration"] is None:
             asked = dataclasses.replace(asked, duration=grants.longest(policy, asked))
         grants.check(policy, asked)
         _refuse_again(params["id"], book)
     except grants.RefusedError as error:
         return {"failed": True, "refused": True, "msg": str(error)}
-    new = Grant(params["id"] or _new_id(), asked, now.wall, now.wall + asked.duration, now.since_boot + asked.duration)
-    old = grants.replaced(book.open, asked)
-    after = opened(book, new, policy, now)
-    texts = _texts(filters, after, now)
-    answer = beside.ask(filters[0], asked)
     if not check_mode and where is not None:
-        if beside.open_through(answer.timed, asked.duration):
-            answer = beside.ask(filters[0], asked)
-            texts = _texts(filters, after, clock.now())  # as that took a while
-        if answer.certain and params["other_firewalls"] == "fail":
-            beside.close_through(asked)
-            return _denied(answer)
-        _put(texts, where, book, after, now)
-    elif answer.certain and not answer.timed and params["other_firewalls"] == "fail":
+        return _open_anew(params, asked, policy, packets, where, (book, now))
+    answer = beside.ask(packets, asked)
+    if answer.certain and not answer.timed and params["other_firewalls"] == "fail":
         return _denied(answer)
+    new = _grant(params, asked, None, now)
+    access.fill(packets, opened(book, new, policy), now)
+    return {**_result(new, grants.replaced(book.open, asked), now, changed=True), **_others(answer)}
+
+
+def _open_anew(
+    params: t.Mapping[str, t.Any],
+    asked: Request,
+    policy: Policy,
+    packets: Nftables,
+    where: StateDirectory,
+    noted: tuple[Book, Now],
+) -> dict[str, t.Any]:
+    """Open what is asked for. The book says so first, so that nothing is ever open that it does not name."""
+    answer = beside.ask(packets, asked)
+    is_fatal = params["other_firewalls"] == "fail"
+    if answer.certain and not answer.timed and is_fatal:
+        return _denied(answer)
+    book, now = noted
+    seen = packets.used()
+    book = usage.settled(book, seen, now)
+    new = _grant(params, asked, usage.begin(asked, seen, now), now)
+    old = grants.replaced(book.open, asked)
+    both = opened(book, new, policy)
+    access.fill(packets, both, now)  # where there is no room for it, nothing is noted
+    reopening.forget(where)
+    state.write_book(where, both)
+    try:
+        if beside.open_through(answer.timed, asked.duration):
+            answer = beside.ask(packets, asked)
+        if answer.certain and is_fatal:
+            beside.close_through(asked)
+            _undo(packets, where, book, new)
+            return _denied(answer)
+        _fill(packets, where, both.without(old, grants.REPLACED, now))
+    except (HostError, StateError) as error:
+        _undo(packets, where, book, new, error)
+        raise
     return {**_result(new, old, now, changed=True), **_others(answer)}
 
 
-def _opened_again(
-    one: Grant, closed: bool, book: Book, filters: t.Sequence[PacketFilter], where: StateDirectory | None, now: Now
-) -> dict[str, t.Any]:
-    """Return the result for what is noted as open, and open it where it isn't: somebody has loaded rules anew.
+def _grant(params: t.Mapping[str, t.Any], asked: Request, counted: t.Mapping[str, t.Any] | None, now: Now) -> Grant:
+    until, end = now.wall + asked.duration, now.since_boot + asked.duration
+    return Grant(params["id"] or _new_id(), asked, now.wall, until, end, params["digest"], counted)
 
-    closed: whether it is in the kernel. where: None where nothing is to be changed.
+
+def _opened_again(
+    one: Grant, is_open: bool, book: Book, packets: Nftables, where: StateDirectory | None, now: Now
+) -> dict[str, t.Any]:
+    """Return the result for what the book has open, and open it where it isn't: somebody has loaded rules anew, or a
+    run was killed before it was done.
+
+    is_open: whether it is in the kernel. where: None where nothing is to be changed.
     """
-    if closed and where is not None:
-        _put(_texts(filters, book, now), where, book, book, now)
-    answer = beside.ask(filters[0], one.request)
-    changed = closed or bool(answer.timed)
+    old = [other for other in grants.replaced(book.open, one.request) if other.id != one.id]
+    changed = not is_open or bool(old)
+    if changed and where is not None:
+        reopening.forget(where)
+        _fill(packets, where, book.without(old, grants.REPLACED, now))
+    answer = beside.ask(packets, one.request)
+    changed = changed or bool(answer.timed)
     left = int(one.end - now.since_boot)
     if where is not None and left > 0:
-        changed = beside.open_through(answer.timed, left) or closed
-        answer = beside.ask(filters[0], one.request) if answer.timed else answer
-    return {**_result(one, [], now, changed=changed), **_others(answer)}
+        changed = beside.open_through(answer.timed, left) or not is_open or bool(old)
+        answer = beside.ask(packets, one.request) if answer.timed else answer
+    return {**_result(one, old, now, changed=changed), **_others(answer)}
 
 
 def _denied(answer: beside.Answer) -> dict[str, t.Any]:
@@ -144,9 +184,8 @@ def _others(answer: beside.Answer) -> dict[str, t.Any]:
     }
 
 
-def opened(book: Book, new: Grant, policy: Policy, now: Now) -> Book:
-    """Return the book with one more grant, which takes the place of an older one for the same."""
-    book = book.without(grants.replaced(book.open, new.request), grants.REPLACED, now)
+def opened(book: Book, new: Grant, policy: Policy) -> Book:
+    """Return the book with one more grant; raise HostError where there is no room for it."""
     return dataclasses.replace(book, open=(*book.open, new), cut=_cut(book, new, policy))
 
 
@@ -171,16 +210,21 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
 
 
 def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+    """Close in the kernel first: what the book does not name any more is not open."""
     now = clock.now()
     book = state.read_book(where, now)
     gone = [one for one in book.open if _meant(params, one)]
-    after = book.without(gone, grants.CLOSED, now)
     if gone and not check_mode and where is not None:
-        filters = _filters(where, state.read_policy(where))
+        packets = Nftables()
+        reopening.forget(where)
+        after = book.without(gone, grants.CLOSED, now, params["closed_by"], params["reason"])
         # With the rules, every opening is gone.
-        _put(_texts(filters, after, now), where, book, after, now)
-        for one in gone if filters else ():
-            beside.close_through(one.request)
+        if state.read_policy(where) is not None and packets.look() is not None:
+            for one in gone:
+                beside.close_through(one.request)
+            _fill(packets, where, after)
+        else:
+            state.write_book(where, after)
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
 
 
@@ -199,36 +243,19 @@ def _meant(params: t.Mapping[str, t.Any], one: Grant) -> bool:
     return not asked or any(port.overlaps(ports) for port in asked for ports in one.request.ports)
 
 
-def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, list[PacketFilter]]:
+def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, Nftables]:
     """Return the host's policy and where it is; raise HostError without one, or where the kernel has no rules of it."""
     noted = state.read_policy(where)
-    home = backends.home(noted)
-    if noted is None or home is None:
+    if noted is None:
         raise HostError("this host has no policy of just-in-time access: set one with bulwark.servers.jit_access")
-    force = home.look()
+    packets = Nftables()
+    force = packets.look()
     if force is None or force.confirmed is None:
         raise HostError(
             "the policy of this host is not in force, so that opening its ports means nothing: run"
             " bulwark.servers.jit_access again"
         )
-    return noted[0], _filters(where, noted)
-
-
-def _filters(where: StateDirectory | None, noted: backends.Noted) -> list[PacketFilter]:
-    """Return the packet filters that have rules of the policy: where it is, and where it is on trial."""
-    home, proposed = backends.home(noted), backends.home(state.read_policy(where, state.PROPOSED))
-    found = [home] if home is not None and home.look() is not None else []
-    if proposed is not None and (home is None or home.name != proposed.name) and _is_tried(proposed):
-        found.append(proposed)
-    return found
-
-
-def _is_tried(packets: PacketFilter) -> bool:
-    try:
-        force = packets.look()
-    except FirewallError:
-        return False  # gone since then, with its trial
-    return force is not None and force.proposed is not None
+    return noted[0], packets
 
 
 def _refuse_again(identifier: str | None, book: Book) -> None:
@@ -239,26 +266,36 @@ def _refuse_again(identifier: str | None, book: Book) -> None:
             )
 
 
-def _texts(filters: t.Sequence[PacketFilter], book: Book, now: Now) -> list[tuple[PacketFilter, Openings]]:
-    return [(packets, access.fill(packets, book, now)) for packets in filters]
+def _fill(packets: Nftables, where: StateDirectory, book: Book) -> None:
+    """Open in the kernel what a book has, and nothing else; look whether it is, and write it. HostError, StateError.
+
+    Before that, the book on the host names what is opened here; it goes on to name what is closed here until then.
+    """
+    now = clock.now()
+    access.refill(packets, book, now)
+    if not kernel.holds(packets, book, clock.now().since_boot):
+        raise FirewallError("the kernel took the openings of %s, and does not have them" % packets.place)
+    state.write_book(where, book)
+    packets.note(where, book, now)
 
 
-def _put(
-    texts: t.Sequence[tuple[PacketFilter, Openings]], where: StateDirectory, before: Book, after: Book, now: Now
-) -> None:
-    """Open or close in the kernel, then note it; where that can't be done, all is as before."""
-    reopening.forget(where)
+def _undo(packets: Nftables, where: StateDirectory, book: Book, new: Grant, error: Exception | None = None) -> None:
+    """Close what could not be opened, and take it out of the book; raise HostError where that is not known.
+
+    book: without it. error: why it could not be opened.
+    """
     try:
-        for packets, text in texts:
-            packets.put(text)
-        state.write_book(where, after)
-        for packets, _text in texts:
-            packets.note(where, after, now)
-    except (FirewallError, StateError):
-        for packets, _text in texts:
-            with contextlib.suppress(FirewallError):
-                access.refill(packets, before, now)
-        raise
+        now = clock.now()
+        access.refill(packets, book, now)
+        if not kernel.holds(packets, book, clock.now().since_boot):
+            raise FirewallError("the kernel does not have what it was told")
+        state.write_book(where, book)
+        packets.note(where, book, now)
+    except (HostError, StateError) as failure:
+        raise HostError(
+            "%s; it is not known whether %s is open, as it could not be closed again (%s): close it with state=closed"
+            " and id=%s" % (error or "another firewall denies it", new.id, failure, new.id)
+        ) from failure
 
 
 def _new_id() -> str:
@@ -278,5 +315,5 @@ def _result(one: Grant, old: t.Sequence[Grant], now: Now, changed: bool) -> dict
 def shown(one: Grant, now: Now) -> dict[str, t.Any]:
     """Return a grant as the modules return it."""
     fields = one.fields()
-    del fields["end"]
+    del fields["end"], fields["counted"]
     return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}

@@ -27,7 +27,6 @@ def access_spec() -> dict[str, dict[str, t.Any]]:
             },
         },
         "always": {"type": "list", "elements": "str", "default": []},
-        "backend": {"type": "str", "choices": ["auto", "nftables", "iptables"], "default": "auto"},
         "confirm_within": {"type": "int", "default": 60},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},

@@ -26,7 +26,8 @@ class PolicyError(ValueError):
 class Lock:
     """Ports that are locked, and what may be asked for on them.
 
-    sources: the prefixes that may ask. max_duration: in seconds. cut: whether connections end with the window.
+    sources: the prefixes that may ask. max_duration: in seconds. cut: whether connections end with the window. named:
+    whether the policy names the sources; where it leaves them out, everybody may ask, but nobody for everybody.
     """
 
     ports: Ports
@@ -34,6 +35,7 @@ class Lock:
     sources: tuple[Network, ...]
     max_duration: int
     cut: bool
+    named: bool = True
 
     def __str__(self) -> str:
         return "%s (%s)" % (self.ports, words.protocol_name(self.protocols))
@@ -53,7 +55,7 @@ class Policy:
                 {
                     "port": str(lock.ports),
                     "protocol": words.protocol_name(lock.protocols),
-                    "sources": [words.name(one) for one in lock.sources],
+                    "sources": [words.name(one) for one in lock.sources] if lock.named else None,
                     "max_duration": lock.max_duration,
                     "cut": lock.cut,
                 }
@@ -103,6 +105,7 @@ def _lock(fields: t.Mapping[str, t.Any], where: str) -> Lock:
         sources=words.EVERYBODY if sources is None else words.networks(sources, "%s: sources" % where),
         max_duration=duration,
         cut=bool(fields.get("cut")),
+        named=sources is not None,
     )
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings
@@ -61,31 +60,11 @@ for wanted in $tables; do
 done
 """
 
-# What is open is what is in the sets, as long as the grants are of this boot.
-_CLOSING = """\
-# Written by bulwark.servers; changes here are lost. It is removed with the rules.
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL=C
-read -r id < /proc/sys/kernel/random/boot_id
-read -r first < /proc/1/stat
-set -- ${{first##*) }}
-grep -qsF "\\"boot\\": \\"$id/${{20}}\\"" {book} && exit 0
-for set in {sets}; do
-    ipset flush "$set"
-done
-"""
-
 
 def script(state_root: str) -> str:
     """Return the script for a host whose state is there."""
     note = os.path.join(os.path.normpath(state_root), state.CAPABILITY, NOTE)
     return _SCRIPT.format(note=shlex.quote(note), family=FAMILY)
-
-
-def closing(state_root: str, sets: t.Sequence[str]) -> str:
-    """Return the script that empties sets of ipset after a boot, which somebody has saved before it."""
-    book = os.path.join(os.path.normpath(state_root), state.CAPABILITY, state.GRANTS)
-    return _CLOSING.format(book=shlex.quote(book), sets=" ".join(sets))
 
 
 def keep(where: StateDirectory, nft: Nft, book: Book, now: Now) -> None:

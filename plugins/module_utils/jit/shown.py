@@ -8,43 +8,35 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.kernel import Kernel
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.packet_filter import PacketFilter
+from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.policy import Policy
 
-# A policy, and the packet filter that it is in.
-Placed = t.Optional[t.Tuple[Policy, PacketFilter]]
 
-
-def result(before: Placed, wanted: Placed, seen: Kernel | None) -> dict[str, t.Any]:
+def result(before: Policy | None, wanted: Policy | None, seen: Kernel | None, packets: Nftables) -> dict[str, t.Any]:
     """Return what the module has to say. seen: of what is wanted, None where nothing is."""
-    same = before is not None and wanted is not None and before[0] == wanted[0]
-    moves = before is not None and wanted is not None and before[1].name != wanted[1].name
+    same = before is not None and before == wanted
     problem = seen.problem if seen else None
-    if before is not None and wanted is not None and moves:
-        problem = "it was in %s, and is to be in %s" % (before[1].name, wanted[1].name)
-    there = seen is None or moves or (seen.force is not None and (not same or seen.problem is None))
+    there = seen is None or (seen.force is not None and (not same or seen.problem is None))
     return {
-        "policy": wanted[0].fields() if wanted else None,
-        "backend": wanted[1].name if wanted else None,
+        "policy": wanted.fields() if wanted else None,
         "problem": problem if same else None,
         "trial": None,
         "confirmed": seen is not None and seen.problem is None,
         "survives_reboot": None,
         "closed": [],
         "diff": {
-            "before": _shown(before if there else None),
-            "after": _shown(wanted),
+            "before": _shown(before if there else None, packets),
+            "after": _shown(wanted, packets),
             "before_header": "locked ports",
             "after_header": "locked ports",
         },
     }
 
 
-def _shown(placed: Placed) -> str:
+def _shown(policy: Policy | None, packets: Nftables) -> str:
     """Return a policy as people read it, and the rules of the kernel that it becomes."""
-    if placed is None:
+    if policy is None:
         return ""
-    policy, packets = placed
     lines = [
         "lock %s: %s may ask, for at most %d s%s"
         % (

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records, words
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import policy as policies
@@ -29,6 +29,8 @@ HISTORY = 1000
 # Elements of a set of the kernel.
 MOST_ELEMENTS = 16384
 _LOST = "is locked or open"
+# Says that a policy has sources only where somebody has named them.
+_EXACT = "exact_sources"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,19 +59,25 @@ class Book:
         still = tuple(one for one in self.open if one.end > now.since_boot)
         return dataclasses.replace(self, open=still, history=(self.history + over)[-HISTORY:])
 
-    def without(self, gone: t.Sequence[Grant], how: str, now: Now) -> Book:
-        """Return the book after grants were closed or replaced."""
+    def without(
+        self, gone: t.Sequence[Grant], how: str, now: Now, by: str | None = None, reason: str | None = None
+    ) -> Book:
+        """Return the book after grants were closed or replaced. by, reason: who closed them, and why."""
         ids = {one.id for one in gone}
-        over = tuple(ended(one, how, now.wall) for one in gone)
+        over = tuple(ended(one, how, now.wall, by, reason) for one in gone)
         still = tuple(one for one in self.open if one.id not in ids)
         return dataclasses.replace(self, open=still, history=(self.history + over)[-HISTORY:])
 
 
-def ended(one: Grant, how: str, when: float) -> dict[str, t.Any]:
-    """Return the entry of the history for a grant. when: in seconds since the epoch."""
+def ended(one: Grant, how: str, when: float, by: str | None = None, reason: str | None = None) -> dict[str, t.Any]:
+    """Return the entry of the history for a grant. when: in seconds since the epoch.
+
+    by, reason: who closed it, and why. That takes the place of the reason why it was opened, which stays beside it.
+    """
     fields = one.fields()
     del fields["end"]
-    return {**fields, "ended": when, "how": how}
+    why = {"reason": reason or one.request.reason, "opened_reason": one.request.reason}
+    return {**fields, **why, "ended": when, "how": how, "closed_by": by}
 
 
 @contextlib.contextmanager
@@ -100,13 +108,22 @@ def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Polic
     """Return a policy that was noted with what was noted beside it, None where there is none. StateError."""
 
     def parsed(content: t.Mapping[str, t.Any]) -> tuple[Policy, t.Mapping[str, t.Any]]:
-        return policies.parse(content["policy"]["ports"], content["policy"]["always"]), content
+        return policies.parse(_ports(content), content["policy"]["always"]), content
 
     return records.read(where, name, parsed, _LOST)
 
 
+def _ports(content: t.Mapping[str, t.Any]) -> t.Sequence[t.Mapping[str, t.Any]]:
+    """Return the ports of a policy; earlier versions have noted everybody where the sources were left out, too."""
+    ports: t.Sequence[t.Mapping[str, t.Any]] = content["policy"]["ports"]
+    if content.get(_EXACT):
+        return ports
+    everybody = [words.name(one) for one in words.EVERYBODY]
+    return [{**lock, "sources": None if lock["sources"] == everybody else lock["sources"]} for lock in ports]
+
+
 def write_policy(where: StateDirectory, policy: Policy, name: str = POLICY, **beside: t.Any) -> None:
-    records.write(where, name, {"policy": policy.fields(), **beside})
+    records.write(where, name, {"policy": policy.fields(), _EXACT: True, **beside})
 
 
 def read_book(where: StateDirectory | None, now: Now) -> Book:

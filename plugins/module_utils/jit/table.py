@@ -23,6 +23,13 @@ CUT = {4: "cut4", 6: "cut6"}
 # Seconds after which the kernel forgets who tried.
 ATTEMPTS_KEPT = 86400
 _MOST_ATTEMPTS = 16384
+# What came in by grants, for so long after the last packet. A grant lasts a day at most, and its counters as long again
+# as it takes until somebody looks.
+USED = {4: "used4", 6: "used6"}
+# Whether one had no room there.
+USED_MISSED = "used_missed"
+USED_KEPT = 7 * 86400
+_MOST_USED = 16384
 _NO_SYN = "tcp flags & syn == 0x0"
 _LOADED = "meta l4proto . th dport"
 # After the kernel knows which connection a packet is of, and before it gives it another destination.
@@ -59,6 +66,8 @@ def rules(policy: Policy) -> Rules:
         kind = "%s . inet_proto . inet_service" % _ADDRESS[version]
         sets[CUT[version]] = "type %s; flags interval;" % kind
         sets[ATTEMPTS[version]] = remembered(kind, _MOST_ATTEMPTS, ATTEMPTS_KEPT)
+        sets[USED[version]] = remembered(kind, _MOST_USED, USED_KEPT)
+    sets[USED_MISSED] = remembered("inet_proto", 4, USED_KEPT)
     chains = {"prerouting": _published(policy), "input": _input(policy)}
     cut = _cut(policy, _CUT_PUBLISHED)
     if cut:
@@ -112,7 +121,24 @@ def _published(policy: Policy) -> list[str]:
     That never comes to the hook input, or with another port.
     """
     # Traffic that leads through this host to others is none of its ports.
-    return [*_named(policy), "fib daddr type != local accept", *_always(policy), *_let_in()]
+    return [*_named(policy), "fib daddr type != local accept", *_always(policy), *_used(), *_let_in()]
+
+
+def _used() -> list[str]:
+    """Return the lines that count what comes in by grants, also on connections that live on after them.
+
+    What comes to the host itself passes the hook prerouting, too, so that all is counted once, there.
+    """
+    lines = []
+    for version in (4, 6):
+        key, name = "%s . %s" % (_SOURCE[version], _LOADED), USED[version]
+        counted = "update @%s { %s counter }" % (name, key)
+        lines.append("ct state established %s @%s %s" % (key, name, counted))
+        granted = "ct state new %s @%s" % (key, GRANTS[version])
+        # A set that is full ends the rule.
+        lines.append("%s %s" % (granted, counted))
+        lines.append("%s %s != @%s update @%s { meta l4proto }" % (granted, key, name, USED_MISSED))
+    return lines
 
 
 def _input(policy: Policy) -> list[str]:

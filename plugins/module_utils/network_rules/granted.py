@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.openings import SETS
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import backends, clock, kernel, nftables
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, kernel, nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import table as jit_table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.rectangles import Rectangle, TooManyError, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.state import MOST_ELEMENTS
@@ -45,12 +45,10 @@ def _here(nft: Nft, now: float) -> list[Rectangle]:
 
 
 def _open(now: float) -> list[Rectangle]:
-    found: list[Rectangle] = []
-    for packets in backends.every():
-        # Where it has no sets, nothing is open by it.
-        with contextlib.suppress(FirewallError):
-            found += packets.opened(now)
-    return _disjoint(found)
+    # Where it has no sets, nothing is open by it.
+    with contextlib.suppress(FirewallError):
+        return _disjoint(nftables.Nftables().opened(now))
+    return []
 
 
 def _disjoint(found: t.Sequence[Rectangle]) -> list[Rectangle]:

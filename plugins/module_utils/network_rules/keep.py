@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist, records
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, persist, records
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import granted, policy, state, table
@@ -58,6 +58,7 @@ def _set(
         if changed and not check_mode and where is not None:
             _settle(params, nft, where, wanted, result)
         return {**result, "changed": changed}
+    needs.check(nft)
     if check_mode or where is None:
         own.check(rules)
         return {**result, "changed": True}

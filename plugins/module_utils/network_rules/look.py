@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, persist
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
@@ -58,6 +58,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     with state.directory(params, create=False) as where:
         noted = state.read(where)
     nft = Nft()
+    needs.check(nft)
     if noted is None:
         return _without_policy(nft, result)
     wanted = noted[0]
@@ -75,10 +76,7 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
 def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
     found = [ScopeCoverage(scope) for scope in SCOPES]
-    try:
-        force = OwnTable(nft, table.NAME).look()
-    except FirewallError:
-        force = None  # A host without a packet filter denies nothing.
+    force = OwnTable(nft, table.NAME).look()
     result["trial_seconds_left"] = force.left if force else 0
     if force is not None and force.confirmed is not None:
         reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"

@@ -26,7 +26,7 @@ def test_a_policy_is_put_in_one_form() -> None:
     )
     assert policy.fields() == {
         "ports": [
-            {"port": "22", "protocol": "tcp", "sources": ["0.0.0.0/0", "::/0"], "max_duration": 10800, "cut": False},
+            {"port": "22", "protocol": "tcp", "sources": None, "max_duration": 10800, "cut": False},
             {
                 "port": "8000-8100",
                 "protocol": "both",
