@@ -82,6 +82,9 @@ def test_a_published_port_is_locked_opened_and_its_attempts_are_counted(
         opened = site.grant(sources=[friend.address[version]])
         assert friend.connects(host, 22, version)
         assert not stranger.connects(host, 22, version)
+        used = site.info()["grants"][0]["used"]
+        assert used["packets"] >= 3, "by the port that the client knows"
+        assert used["bytes"] >= 40 * used["packets"]
         site.grant(state="closed", id=opened["id"])
         assert not friend.connects(host, 22, version)
         end = site.ending(2, sources=[friend.address[version]])

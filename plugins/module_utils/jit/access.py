@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import (
     policy,
     reopening,
     state,
+    usage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.nftables import Nftables
@@ -178,6 +179,7 @@ def _remove(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_m
     there = _is_there(packets, must_know=state.POLICY in damaged or _is_in(noted))
     former = bool(former_iptables.commands(enforcing.place(params)))
     changed = before is not None or bool(there or former or damaged)
+    counters = packets.used() if there else None
     if not check_mode:
         place, timeout = enforcing.place(params), params["lock_timeout"]
         # First, so that what is removed now is not there again after a boot.
@@ -189,7 +191,7 @@ def _remove(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_m
     said: list[str] = []
     if where is not None:
         said += records.set_aside(where, damaged) if not check_mode else []
-        closed = _forgotten(where, check_mode) if state.GRANTS not in damaged or not check_mode else []
+        closed = _forgotten(where, check_mode, counters) if state.GRANTS not in damaged or not check_mode else []
     return {**result(before, None, None, packets), "changed": changed, "closed": closed, "warnings": said}
 
 
@@ -208,13 +210,14 @@ def _is_there(packets: Nftables, must_know: bool) -> bool:
         return False  # without nft nothing is locked with it
 
 
-def _forgotten(where: StateDirectory, check_mode: bool) -> list[str]:
-    """Remove the policy from the state, and return the ids of what was open."""
+def _forgotten(where: StateDirectory, check_mode: bool, counters: usage.Counters | None) -> list[str]:
+    """Remove the policy from the state, and return the ids of what was open. counters: before they were removed."""
     now = clock.now()
     book = state.read_book(where, now)
     if not check_mode:
-        if book.open:
-            state.write_book(where, book.without(book.open, grants.CLOSED, now))
+        if book.open or book.history:
+            after = book.without(book.open, grants.CLOSED, now)
+            state.write_book(where, usage.settled(after, counters, now))
         for name in (reopening.NOTE, state.POLICY, state.PROPOSED):
             where.remove(name)
     return [one.id for one in book.open]

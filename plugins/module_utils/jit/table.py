@@ -26,10 +26,12 @@ _MOST_ATTEMPTS = 16384
 # What came in by grants, for so long after the last packet. A grant lasts a day at most, and its counters as long again
 # as it takes until somebody looks.
 USED = {4: "used4", 6: "used6"}
+# Who has begun to come in by a grant. It has no counters: the kernel counts lookups, too, in some versions.
+KNOWN = {4: "known4", 6: "known6"}
 # Whether one had no room there.
 USED_MISSED = "used_missed"
 USED_KEPT = 7 * 86400
-_MOST_USED = 16384
+_MOST_KNOWN = 16384
 _NO_SYN = "tcp flags & syn == 0x0"
 _LOADED = "meta l4proto . th dport"
 # After the kernel knows which connection a packet is of, and before it gives it another destination.
@@ -66,7 +68,9 @@ def rules(policy: Policy) -> Rules:
         kind = "%s . inet_proto . inet_service" % _ADDRESS[version]
         sets[CUT[version]] = "type %s; flags interval;" % kind
         sets[ATTEMPTS[version]] = remembered(kind, _MOST_ATTEMPTS, ATTEMPTS_KEPT)
-        sets[USED[version]] = remembered(kind, _MOST_USED, USED_KEPT)
+        sets[KNOWN[version]] = remembered(kind, _MOST_KNOWN, USED_KEPT)
+        # Those are kept from the last packet on, and so a while longer.
+        sets[USED[version]] = remembered(kind, 2 * _MOST_KNOWN, USED_KEPT)
     sets[USED_MISSED] = remembered("inet_proto", 4, USED_KEPT)
     chains = {"prerouting": _published(policy), "input": _input(policy)}
     cut = _cut(policy, _CUT_PUBLISHED)
@@ -131,13 +135,13 @@ def _used() -> list[str]:
     """
     lines = []
     for version in (4, 6):
-        key, name = "%s . %s" % (_SOURCE[version], _LOADED), USED[version]
-        counted = "update @%s { %s counter }" % (name, key)
-        lines.append("ct state established %s @%s %s" % (key, name, counted))
+        key, known = "%s . %s" % (_SOURCE[version], _LOADED), KNOWN[version]
+        counted = "update @%s { %s counter }" % (USED[version], key)
+        lines.append("ct state established %s @%s %s" % (key, known, counted))
         granted = "ct state new %s @%s" % (key, GRANTS[version])
         # A set that is full ends the rule.
-        lines.append("%s %s" % (granted, counted))
-        lines.append("%s %s != @%s update @%s { meta l4proto }" % (granted, key, name, USED_MISSED))
+        lines.append("%s update @%s { %s } %s" % (granted, known, key, counted))
+        lines.append("%s %s != @%s update @%s { meta l4proto }" % (granted, key, known, USED_MISSED))
     return lines
 
 
