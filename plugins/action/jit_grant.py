@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import 
 
 
 class ActionModule(CapabilityActionBase):
-    """Fill in who asks."""
+    """Fill in who asks, and who closes."""
 
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": grant_spec()}

@@ -50,7 +50,7 @@ def compare(packets: Nftables, policy: Policy, book: Book, now: float) -> Kernel
     """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError."""
     seen = packets.compare(policy)
     if seen.force is None:
-        return Kernel(None, seen.problem, missing=bool(book.open), opened=())
+        return Kernel(None, seen.problem, missing=bool(book.lasting), opened=())
     try:
         found = tuple(packets.opened(now))
     except FirewallError:
@@ -58,7 +58,8 @@ def compare(packets: Nftables, policy: Policy, book: Book, now: float) -> Kernel
         return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
     unknown = _beyond(found, wanted, now)
-    return Kernel(seen.force, seen.problem, seen.unsure, unknown, _covers(found, wanted, now) is False, found)
+    missing = _covers(found, list(rectangles(book.lasting)), now) is False
+    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, found)
 
 
 def _beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> tuple[Rectangle, ...]:
@@ -83,7 +84,7 @@ def _meet(one: Rectangle, other: Rectangle) -> bool:
 def holds(packets: Nftables, book: Book, now: float) -> bool:
     """Say whether the kernel has open what the book has, and no more. now: in seconds since boot. FirewallError."""
     found = packets.opened(now)
-    wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
+    wanted = disjoint(rectangles(book.lasting), MOST_ELEMENTS)
     return not beyond(found, wanted, now) and _covers(found, wanted, now) is not False
 
 

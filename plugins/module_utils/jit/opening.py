@@ -122,7 +122,6 @@ def _open_anew(
     old = grants.replaced(book.open, asked)
     both = opened(book, new, policy)
     access.fill(packets, both, now)  # where there is no room for it, nothing is noted
-    reopening.forget(where)
     state.write_book(where, both)
     try:
         if beside.open_through(answer.timed, asked.duration):
@@ -154,7 +153,6 @@ def _opened_again(
     old = [other for other in grants.replaced(book.open, one.request) if other.id != one.id]
     changed = not is_open or bool(old)
     if changed and where is not None:
-        reopening.forget(where)
         _fill(packets, where, book.without(old, grants.REPLACED, now))
     answer = beside.ask(packets, one.request)
     changed = changed or bool(answer.timed)
@@ -210,21 +208,23 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
 
 
 def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
-    """Close in the kernel first: what the book does not name any more is not open."""
+    """Close in the kernel first, and leave the book after that: what it does not name any more is not open."""
     now = clock.now()
     book = state.read_book(where, now)
     gone = [one for one in book.open if _meant(params, one)]
     if gone and not check_mode and where is not None:
         packets = Nftables()
-        reopening.forget(where)
-        after = book.without(gone, grants.CLOSED, now, params["closed_by"], params["reason"])
+        book = book.closing(gone, params["closed_by"], params["reason"])
+        # Nothing opens it again from here on, also where this run does not come to its end.
+        state.write_book(where, book)
         # With the rules, every opening is gone.
         if state.read_policy(where) is not None and packets.look() is not None:
             for one in gone:
                 beside.close_through(one.request)
-            _fill(packets, where, after)
+            _fill(packets, where, book)
         else:
-            state.write_book(where, after)
+            reopening.forget(where)
+            state.write_book(where, book.closed(now))
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
 
 
@@ -272,10 +272,12 @@ def _fill(packets: Nftables, where: StateDirectory, book: Book) -> None:
     Before that, the book on the host names what is opened here; it goes on to name what is closed here until then.
     """
     now = clock.now()
+    # What is closed now is not to be opened again by a reload of nftables.
+    reopening.forget(where)
     access.refill(packets, book, now)
     if not kernel.holds(packets, book, clock.now().since_boot):
         raise FirewallError("the kernel took the openings of %s, and does not have them" % packets.place)
-    state.write_book(where, book)
+    state.write_book(where, book.closed(now))
     packets.note(where, book, now)
 
 
@@ -315,5 +317,5 @@ def _result(one: Grant, old: t.Sequence[Grant], now: Now, changed: bool) -> dict
 def shown(one: Grant, now: Now) -> dict[str, t.Any]:
     """Return a grant as the modules return it."""
     fields = one.fields()
-    del fields["end"], fields["counted"]
+    del fields["end"], fields["counted"], fields["closing"]
     return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}
