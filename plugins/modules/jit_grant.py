@@ -89,12 +89,6 @@ options:
   closed_by:
     description: The person who closes it, with O(state=closed); whoever runs Ansible when not given.
     type: str
-  digest:
-    description: With O(state=open) the SHA-256 of the request that was approved, which is kept with the grant.
-    type: str
-  closed_by:
-    description: With O(state=closed) who closes it; whoever runs Ansible when not given.
-    type: str
   other_firewalls:
     description:
       - What to do when another firewall of the host is sure to deny what would be opened. V(fail) opens nothing,

@@ -125,7 +125,7 @@ class Desk:
         if not opened.is_refused:
             looked = host.look(run, state_dir)
             seen = None if looked is None else {item.id: item for item in host.seen(looked) or ()}
-            if seen is None:
+            if seen is None or (found.id in seen and seen[found.id].in_kernel is False):
                 self._end(lambda store: store.jit_lost(found.id, by=self.by, reason=opened.message, now=time.time()))
                 raise NotOpenError(
                     f"Nobody knows whether the request {found.id} is open, as the host did not say it: "

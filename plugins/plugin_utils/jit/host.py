@@ -162,7 +162,12 @@ def _open(item: t.Mapping[str, t.Any]) -> JitSeen | None:
     left = item.get("seconds_left")
     if isinstance(left, bool) or not isinstance(left, int):
         return None
-    return JitSeen(evidence.plain_text(item["id"]), seconds_left=max(left, 0), used=_used(item.get("used")))
+    return JitSeen(
+        evidence.plain_text(item["id"]),
+        seconds_left=max(left, 0),
+        in_kernel=item["in_kernel"] if isinstance(item.get("in_kernel"), bool) else None,
+        used=_used(item.get("used")),
+    )
 
 
 def _ended(item: t.Mapping[str, t.Any]) -> JitSeen | None:

@@ -57,7 +57,8 @@ def _settled(connection: sa.Connection, found: JitRequest, opening: JitSeen | No
     if opening is None:
         return _untraced(connection, found, now)
     if opening.seconds_left is not None:
-        if found.state not in ("opening", "unknown"):
+        # Noted by the host before it opened it, which it then did not get to.
+        if found.state not in ("opening", "unknown") or opening.in_kernel is False:
             return None
         until = now + min(opening.seconds_left, found.duration)
         reason = "the host has it open"

@@ -38,12 +38,14 @@ class JitUse:
 class JitSeen:
     """One opening, as a host tells of it.
 
-    seconds_left: of one that is open, None of one that ended. how: why it ended, ``expired``, ``closed``, ``replaced``
+    seconds_left: of one that is open, None of one that ended. in_kernel: whether the kernel has it open; None where
+    nobody knows. how: why it ended, ``expired``, ``closed``, ``replaced``
     or ``rebooted``; ended: when, on the clock of the host.
     """
 
     id: str
     seconds_left: int | None = None
+    in_kernel: bool | None = None
     how: str | None = None
     ended: float | None = None
     closed_by: str | None = None

@@ -137,6 +137,17 @@ def test_who_may_not_ask_from_there_is_refused(source: str) -> None:
     assert wanted(policy=POLICY, duration="1h", sources=["192.0.2.128/25"]).sources == ("192.0.2.128/25",)
 
 
+def test_everybody_is_asked_for_with_the_consent_of_the_policy_alone() -> None:
+    with pytest.raises(jit_requests.RequestError) as error:
+        wanted(policy=POLICY, ports=["8000"], sources=["0.0.0.0/0"], duration="1h")
+    assert str(error.value) == (
+        "the policy of web1 does not allow that: sources: 0.0.0.0/0 are a good part of all addresses, and the policy "
+        "leaves the sources of port 8000-8100 out; ask for fewer, or name them in the policy's sources"
+    )
+    named = [{"port": "8000-8100", "sources": ["0.0.0.0/0"]}]
+    assert wanted(policy=named, ports=["8000"], sources=["0.0.0.0/0"], duration="1h").sources == ("0.0.0.0/0",)
+
+
 def test_a_policy_that_is_none_is_named() -> None:
     with pytest.raises(
         jit_requests.RequestError, match=r"^'policy' cannot be used: ports, item 1: 'ssh' is no port; use"

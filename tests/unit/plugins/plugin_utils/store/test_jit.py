@@ -523,6 +523,12 @@ def test_a_look_settles_what_became_of_an_opening(
     assert get(store, request, 400).used_packets == 12
 
 
+def test_what_a_host_has_noted_and_not_opened_is_not_open(store: Store) -> None:
+    request = asked_host(store)
+    assert store.jit_settle("web1", [JitSeen(request, seconds_left=500, in_kernel=False)], now=400) == []
+    assert get(store, request, 700).state == "unknown"
+
+
 def test_a_host_that_knows_nothing_of_it_never_opened_it(store: Store) -> None:
     asked_host(store)
     # Another job may be asking it right now.
