@@ -65,7 +65,7 @@ def test_each_step_is_made_by_somebody_and_known(play: Play) -> None:
         before=[ask("asked")],
     )
     assert "'s own, so somebody else has to approve it; set 'self_approval' where" in own["msg"]
-    assert "is the own one of the account root, which says it is bob, so somebody else has to approve it" in said["msg"]
+    assert "is of the account root, from which bob would approve it, so somebody else has to approve it" in said["msg"]
     assert foreign["msg"].endswith(
         "account root (bob) is none of the approvers, who are bob, carol; let one of them decide"
     )

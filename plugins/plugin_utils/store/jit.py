@@ -75,7 +75,8 @@ def decide(
     is_own = bool(_names(by.name, by.account, by.login) & _requesters(found))
     # A name that somebody only says is no proof.
     is_approver = not by.account.endswith(UNVERIFIED) and bool({by.account, by.login} & set(approvers))
-    if approvers and not is_approver and (state == "approved" or not is_own):
+    is_theirs = bool(_names(by.account, by.login) & _requesters(found))
+    if approvers and not is_approver and (state == "approved" or not is_theirs):
         raise StoreError(
             f"{_shown(by)} is none of the approvers, who are {', '.join(approvers)}; let one of them decide"
         )
@@ -113,7 +114,7 @@ def _check_other(found: JitRequest, by: JitActor, is_own: bool) -> None:
     if is_own:
         whose = f"{by.name}'s own"
         if not _names(by.name) & _requesters(found):
-            whose = f"the own one of the account {by.login or by.account}, which says it is {by.name}"
+            whose = f"of the account {by.login or by.account}, from which {by.name} would approve it"
         raise StoreError(
             f"the request {found.id} is {whose}, so somebody else has to approve it; set 'self_approval' where people "
             "may do that for themselves"

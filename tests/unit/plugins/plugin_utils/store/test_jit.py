@@ -425,7 +425,7 @@ def test_who_only_reads_writes_no_end(store_url: str) -> None:
 def test_no_name_that_somebody_says_makes_an_own_request_anothers(store: Store, by: JitActor) -> None:
     wanted = dataclasses.replace(WANTED, requested_by="grace", requested_account="grace", for_whom="carol")
     request = store.jit_request(wanted, now=100).request.id
-    with pytest.raises(StoreError, match=r"own.*, so somebody else has to approve it"):
+    with pytest.raises(StoreError, match=r"^the request \S+ is .*, so somebody else has to approve it"):
         approve(store, request, by=by)
     # Nor a name that was said when it was asked for.
     lied = dataclasses.replace(
@@ -443,6 +443,16 @@ def test_approvers_are_accounts_and_not_what_somebody_says(store: Store) -> None
         StoreError, match=r"^the account mallory \(bob\) is none of the approvers, who are bob; let one"
     ):
         approve(store, request, by=person("bob", account="mallory", asserted="the option by"), approvers=["bob"])
+    # Who asked may take it back, and nobody who says to be them.
+    with pytest.raises(StoreError, match=r"^the account mallory \(alice\) is none of the approvers"):
+        store.jit_decide(
+            request,
+            "denied",
+            by=person("alice", account="mallory", asserted="the option by"),
+            reason="x",
+            now=200,
+            approvers=["bob"],
+        )
     # sudo changes the account, and not who signed in.
     assert approve(store, request, by=person("root", login="bob"), approvers=["bob"]).is_changed
 
