@@ -149,13 +149,14 @@ def test_what_people_write_is_only_ever_text(play: Play, tmp_path: pathlib.Path)
 def test_an_end_that_somebody_asks_about_is_written(play: Play, tmp_path: pathlib.Path) -> None:
     """Who only asks opens the store for reading; a clock that goes back later must find the end there."""
     url = f"sqlite:///{tmp_path}/bulwark/findings.db"
+    asked = time.time() - 10
     wanted = dataclasses.replace(WANTED, valid_for=1)
     with contextlib.closing(Store.open(url)) as store:
-        store.jit_request(wanted, now=time.time() - 10)
+        store.jit_request(wanted, now=asked)
     play.run(task("jit_requests_info", once=True), arguments=["--check"])
     with contextlib.closing(Store.open(url, mode="read")) as store:
-        assert [found.state for found in store.jit_requests(now=time.time() - 10)] == ["requested"]
+        assert [found.state for found in store.jit_requests(now=asked)] == ["requested"]
     answer = play.run(task("jit_requests_info", "answer", once=True, gather=["history"]))
     assert [entry["state"] for entry in answer["history"]] == ["expired", "requested"]
     with contextlib.closing(Store.open(url, mode="read")) as store:
-        assert [found.state for found in store.jit_requests(now=time.time() - 10)] == ["expired"]
+        assert [found.state for found in store.jit_requests(now=asked)] == ["expired"]
