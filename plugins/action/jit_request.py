@@ -12,13 +12,14 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
     STORE_OPTION,
     ControllerActionBase,
-    person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitChange, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import steps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitChange, Store, location
 
 _ENDS = ("closed", "expired", "replaced")
 
@@ -32,7 +33,7 @@ class ActionModule(ControllerActionBase):
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["requested", "approved", "denied", "open", *_ENDS],
+                "choices": ["requested", "approved", "denied", "opening", "open", "unknown", *_ENDS],
             },
             "id": {"type": "str"},
             "host": {"type": "str"},
@@ -54,7 +55,7 @@ class ActionModule(ControllerActionBase):
         "mutually_exclusive": [("id", "ports"), ("id", "justification")],
         "required_if": [
             ("state", "requested", ["ports", "justification"]),
-            *(("state", state, ["id"]) for state in ("approved", "denied", "open", *_ENDS)),
+            *(("state", state, ["id"]) for state in ("approved", "denied", "opening", "open", "unknown", *_ENDS)),
         ],
     }
 
@@ -64,11 +65,16 @@ class ActionModule(ControllerActionBase):
         except jit_requests.RequestError as error:
             raise AnsibleActionFail(str(error)) from None
         # Nobody could go on with the id of a request that is not stored.
-        return _shown(change, None if self._task.check_mode and options["state"] == "requested" else change.request.id)
+        is_new = options["state"] == "requested"
+        result = _shown(change, None if self._task.check_mode and is_new else change.request.id)
+        if is_new and location.is_own(options["store"]):
+            path = location.shown(location.parse(location.default_url()))
+            result["warnings"] = [steps.own_store(path)]
+        return result
 
     def _act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> JitChange:
         now, state = time.time(), options["state"]
-        by = jit_requests.name(options["by"] or person(task_vars), "by")
+        by = jit_requests.person(actor(options["by"], task_vars))
         if state == "requested":
             # Delegated, it is that host whose ports are asked for.
             host = host_name(options["host"] or self._task.delegate_to or task_vars["inventory_hostname"])
@@ -85,6 +91,10 @@ class ActionModule(ControllerActionBase):
                 approvers=[name.strip() for name in options["approvers"] if name.strip()],
                 self_approval=options["self_approval"],
             )
+        if state == "opening":
+            return store.jit_opening(options["id"], by=by, now=now)
+        if state == "unknown":
+            return store.jit_lost(options["id"], by=by, reason=reason, now=now)
         if state == "open":
             # The host's word.
             grant = options["grant"] and jit_requests.name(options["grant"], "grant")

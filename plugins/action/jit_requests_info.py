@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import typing as t
@@ -12,7 +13,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store, StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import STATES
 
 
@@ -44,6 +45,7 @@ class ActionModule(ControllerActionBase):
         if options["limit"] < 0 or options["offset"] < 0:
             raise AnsibleActionFail("'limit' and 'offset' are 0 or more")
         now = time.time()
+        self._note_time(store, options, now)
         query = JitQuery(
             **{name: options[name] for name in ("hosts", "states", "requesters", "ids", "offset")},
             since=moment.parse(options["since"], now) if options["since"] else None,
@@ -56,6 +58,13 @@ class ActionModule(ControllerActionBase):
         if "history" in options["gather"]:
             result["history"] = [dataclasses.asdict(entry) for entry in store.jit_history(query, now)]
         return result
+
+    def _note_time(self, store: Store, options: dict[str, t.Any], now: float) -> None:
+        """Write what is over by now, so that a clock that goes back makes it no other; not where nothing can be."""
+        if self._task.check_mode or store.jit_is_noted(now):
+            return
+        with contextlib.suppress(StoreError), contextlib.closing(Store.open(options["store"])) as written:
+            written.jit_note_time(now)
 
 
 def _request(found: JitRequest) -> dict[str, t.Any]:

@@ -15,6 +15,8 @@ description:
     and for how long, what was open before, and who tried to reach a locked port.
   - Finds where the kernel does otherwise than the policy says, because somebody has removed or changed the rules, or
     has opened a port beside them, and where it would do so after the next boot.
+  - Compares what is open with the requests in the store. An opening that no request covers, or that differs from its
+    request, is a finding. What became of requests is recorded with them, as is how much came in.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -29,6 +31,12 @@ options:
       - Directory on the host that holds policy, grants and history, as an absolute path; C(/var/lib/bulwark) when not
         given.
     type: path
+  store:
+    description:
+      - Database URL of the store on the controller, whose requests are compared with what the host has open, and which
+        learns from the host what became of them. The default store when not given.
+      - Not used on the host.
+    type: str
 notes:
   - The kernel counts what comes in by grants for at most 16384 sources and ports of IPv4 and as many of IPv6 in a week.
   - The kernel counts attempts on locked ports for at most 16384 sources and ports of IPv4 and as many of IPv6, and
@@ -146,7 +154,8 @@ findings:
   elements: dict
   returned: success
 coverage:
-  description: Two entries, of the scopes V(policy) and V(attempts).
+  description:
+    - Three entries, of the scopes V(policy) and V(attempts), and of V(requests), the comparison with the store.
   type: list
   elements: dict
   returned: success

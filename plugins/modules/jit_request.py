@@ -15,9 +15,13 @@ description:
     or denied that; when it was opened, and how that ended. It opens nothing itself; the playbooks
     C(bulwark.servers.jit_open) and C(bulwark.servers.jit_close) do that with it.
   - Each change is from one state to another. From V(requested) a request can become V(approved) or V(denied), from
-    V(approved) V(open) or V(denied), and from V(open) V(closed) or V(replaced). Everything else is refused.
-  - A request that was not opened in time (O(valid_for)), and one whose time is over (O(duration)), is V(expired);
-    nobody has to write that.
+    V(approved) V(opening) or V(denied), from V(opening) V(open), V(unknown) or V(closed), and from V(open) V(closed) or
+    V(replaced). Everything else is refused.
+  - A request that was not opened in time (O(valid_for)), and one whose time is over (O(duration)), is V(expired). Who
+    first sees that writes it, so that a clock that goes back makes nothing open again.
+  - Each step is recorded with the account of the process, as the kernel has it, the account that signed in where that
+    is another one (sudo), and the name that AWX or O(by) says, marked as asserted. Variables and the environment
+    change only the last.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -32,8 +36,7 @@ attributes:
     support: partial
     details:
       - Every V(requested) makes another request.
-      - V(open) of one that is open is refused, except to note its O(grant), so that no job opens it for longer than was
-        approved.
+      - V(opening) of one that is opening or open is refused, so that no job opens it for longer than was approved.
   platform:
     support: full
     platforms: all
@@ -41,14 +44,16 @@ options:
   state:
     description:
       - V(requested) asks. V(approved) and V(denied) decide; what was approved can be denied until it is open.
-      - V(open) notes that the host opens it. Note it before the host does, so that nothing is open that nobody knows
-        of; and once it has, again with O(grant) and O(seconds). What the same person has open on the host for the same
-        ports and sources is V(replaced) then.
-      - V(closed) and V(replaced) note that somebody ended it, V(expired) that it was over before its time, as after a
-        reboot of the host.
+      - V(opening) notes that the host is about to be asked, so that nothing is open that nobody knows of. V(open) notes
+        that the host has opened it, with O(grant) and O(seconds). What the same person has open on the host for the
+        same ports and sources is V(replaced) then.
+      - V(unknown) notes that the host did not say whether it is open. One that is V(opening) for five minutes is shown
+        as that, too. The next look (M(bulwark.servers.jit_access_info)) finds out.
+      - V(closed) notes that somebody ended it, or that the host opened nothing; V(replaced) that another one took its
+        place, V(expired) that it was over before its time, as after a reboot of the host.
     type: str
     required: true
-    choices: [requested, approved, denied, open, closed, expired, replaced]
+    choices: [requested, approved, denied, opening, open, unknown, closed, expired, replaced]
   id:
     description: The id of the request. Required for every O(state) but V(requested).
     type: str
@@ -99,23 +104,29 @@ options:
     elements: dict
   by:
     description:
-      - Who does this. Defaults to the AWX user where there is one, otherwise to the account on the controller.
-      - Whoever may set this can act for others. Keep it out of surveys.
+      - The name of who does this. Defaults to the AWX user where there is one, otherwise to the account on the
+        controller.
+      - It is only what somebody says, and marked so in the record. The account is recorded as well, and counts for
+        O(approvers) and O(self_approval).
     type: str
   reason:
-    description: Why; required for V(denied), with V(approved), V(closed), V(expired) and V(replaced) as wanted.
+    description: Why; required for V(denied), otherwise as wanted.
     type: str
     default: ''
   approvers:
     description:
-      - With O(state=approved) and O(state=denied) who may decide. Anybody by default. Whoever asked may always deny
-        what they asked for themselves.
+      - With O(state=approved) and O(state=denied) the accounts on the controller that may decide. Any by default.
+        Whoever asked may always deny what they asked for themselves.
+      - It is compared with the account of the process and the one that signed in, as the kernel has them, and not with
+        O(by) or the AWX user. In AWX all jobs have one account; let AWX decide there who may run the job.
     type: list
     elements: str
     default: []
   self_approval:
     description:
-      - With O(state=approved) whether who asked, and for whom they asked, may also approve it.
+      - With O(state=approved) whether who asked, and for whom they asked, may also approve it. Without it neither the
+        name nor the account may be that of who asked.
+      - In AWX, where all jobs have one account, set it where AWX itself has somebody else approve.
     type: bool
     default: false
   seconds:
@@ -123,7 +134,7 @@ options:
       - With O(state=open) for how long the host opened it, at most as long as was asked for. Defaults to that.
     type: int
   grant:
-    description: With O(state=open) the id that the host gave the opening.
+    description: With O(state=open) the id of the opening on the host.
     type: str
 seealso:
   - module: bulwark.servers.jit_requests_info
@@ -229,7 +240,7 @@ request:
       type: float
       sample: 1780315200.0
     state:
-      description: Its state as it is now. What is over by time is V(expired), though nobody wrote that.
+      description: Its state as it is now; V(unknown) where the host did not say whether it is open.
       returned: always
       type: str
       sample: requested
@@ -273,4 +284,68 @@ request:
       description: Why, or none.
       returned: always
       type: str
+    requested_account:
+      description: The account whose process asked, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    requested_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    requested_asserted:
+      description: Who says the name of C(requested_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    decided_account:
+      description: The account whose process approved or denied it, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    decided_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    decided_asserted:
+      description: Who says the name of C(decided_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    opened_account:
+      description: The account whose process opened it, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    opened_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    opened_asserted:
+      description: Who says the name of C(opened_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    ended_account:
+      description: The account whose process ended it, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    ended_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    ended_asserted:
+      description: Who says the name of C(ended_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    used_packets:
+      description: How many packets came in through the opening by the last look, or none where that is not known.
+      returned: always
+      type: int
+    used_bytes:
+      description: How many bytes.
+      returned: always
+      type: int
+    used_first:
+      description: When the first came, or none.
+      returned: always
+      type: float
+    used_last:
+      description: When the last came, or none.
+      returned: always
+      type: float
 """

@@ -14,6 +14,8 @@ description:
   - Returns requests that M(bulwark.servers.jit_request) keeps in the store, and what happened to them.
   - Options that are not given limit nothing. In O(hosts) and O(requesters), C(*) stands for any text and C(?) for one
     character.
+  - That a request's time is over is written into the store by whoever sees it first, where the store can be written and
+    not in check mode. A clock that goes back later changes nothing about that.
   - The filter P(bulwark.servers.jit_requests_csv#filter) makes a table for spreadsheets of them.
 extends_documentation_fragment:
   - bulwark.servers.attributes
@@ -39,10 +41,10 @@ options:
     description: States as they are now.
     type: list
     elements: str
-    choices: [requested, approved, denied, open, closed, expired, replaced]
+    choices: [requested, approved, denied, opening, open, unknown, closed, expired, replaced]
     default: []
   requesters:
-    description: Who asked, or for whom.
+    description: Who asked, or for whom; the account that asked as well as the name.
     type: list
     elements: str
     default: []
@@ -95,7 +97,7 @@ counts:
   description: How many requests the query is for, by state, O(limit) and O(offset) aside.
   returned: always
   type: dict
-  sample: {requested: 1, approved: 0, denied: 2, open: 1, closed: 4, expired: 9, replaced: 0}
+  sample: {requested: 1, approved: 0, denied: 2, opening: 0, open: 1, unknown: 0, closed: 4, expired: 9, replaced: 0}
 requests:
   description: The requests, the newest first. Times are seconds since the epoch.
   returned: when O(gather) has V(requests)
@@ -160,7 +162,7 @@ requests:
       type: float
       sample: 1780315200.0
     state:
-      description: Its state as it is now. What is over by time is V(expired), though nobody wrote that.
+      description: Its state as it is now; V(unknown) where the host did not say whether it is open.
       returned: always
       type: str
       sample: requested
@@ -204,8 +206,72 @@ requests:
       description: Why, or none.
       returned: always
       type: str
+    requested_account:
+      description: The account whose process asked, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    requested_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    requested_asserted:
+      description: Who says the name of C(requested_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    decided_account:
+      description: The account whose process approved or denied it, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    decided_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    decided_asserted:
+      description: Who says the name of C(decided_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    opened_account:
+      description: The account whose process opened it, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    opened_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    opened_asserted:
+      description: Who says the name of C(opened_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    ended_account:
+      description: The account whose process ended it, by the kernel; none where that is not known.
+      returned: always
+      type: str
+    ended_login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    ended_asserted:
+      description: Who says the name of C(ended_by), such as AWX or an option; none where it is the account's own.
+      returned: always
+      type: str
+    used_packets:
+      description: How many packets came in through the opening by the last look, or none where that is not known.
+      returned: always
+      type: int
+    used_bytes:
+      description: How many bytes.
+      returned: always
+      type: int
+    used_first:
+      description: When the first came, or none.
+      returned: always
+      type: float
+    used_last:
+      description: When the last came, or none.
+      returned: always
+      type: float
 history:
-  description: What happened to the requests, the newest first. That one expired is not in it.
+  description: What happened to the requests, the newest first.
   returned: when O(gather) has V(history)
   type: list
   elements: dict
@@ -227,7 +293,19 @@ history:
       returned: always
       type: str
     by:
-      description: Who did it.
+      description: Who did it; empty where time did.
+      returned: always
+      type: str
+    account:
+      description: The account whose process did it, by the kernel, or the host that says so; otherwise none.
+      returned: always
+      type: str
+    login:
+      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      returned: always
+      type: str
+    asserted:
+      description: Who says the name RV(history[].by), such as AWX or an option; none where it is the account's own.
       returned: always
       type: str
     reason:

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.moment import MomentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.names import UnknownNameError
@@ -62,11 +61,4 @@ class ControllerActionBase(ActionBase):  # type: ignore[misc]
 
 def person(task_vars: t.Mapping[str, t.Any]) -> str:
     """Return who runs this: the AWX user where there is one, otherwise the account on the controller."""
-    for name in ("awx_user_name", "tower_user_name"):
-        if task_vars.get(name):
-            return str(task_vars[name])
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # Containers run under numbers that no account has.
-        return f"uid {os.getuid()}"
+    return actor(None, task_vars).name

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import ipaddress
+import json
 import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.jit import grants, policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence, moment
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitWanted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitRequest, JitWanted
 
 NAME_LIMIT = 256
 # As much as the host takes.
@@ -26,7 +29,7 @@ class RequestError(ValueError):
     """A request is wrong or not allowed; the message is one sentence that names the option and what to do."""
 
 
-def wanted(options: t.Mapping[str, t.Any], host: str, by: str, address: str | None) -> JitWanted:
+def wanted(options: t.Mapping[str, t.Any], host: str, by: JitActor, address: str | None) -> JitWanted:
     """Return the request of a task's options; raise RequestError for what is wrong in it, or the policy refuses.
 
     address: where whoever asks is known to sit, which is the source where the options name none.
@@ -37,8 +40,8 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: str, address: str | No
         raise RequestError("the address of whoever asks is not known here: give 'sources', as in 192.0.2.7")
     asked = _request(
         {
-            "for_whom": name(options["for_whom"] or by, "for_whom"),
-            "requested_by": by,
+            "for_whom": name(options["for_whom"] or by.name, "for_whom"),
+            "requested_by": by.name,
             "reason": line(options["justification"], "justification"),
             "ports": [port for port in options["ports"] if port.strip()],
             "protocol": options["protocol"],
@@ -54,11 +57,28 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: str, address: str | No
         protocol=words.protocol_name(asked.protocols),
         sources=tuple(words.name(source) for source in asked.sources),
         duration=asked.duration,
-        requested_by=by,
+        requested_by=by.name,
         for_whom=asked.for_whom,
         justification=asked.reason,
         valid_for=seconds(options["valid_for"], "valid_for", policy.SHORTEST, _LONGEST_VALID),
+        requested_account=by.account,
+        requested_login=by.login,
+        requested_asserted=by.asserted,
     )
+
+
+def digest(found: JitRequest) -> str:
+    """Return the SHA-256 of what was approved, which the host keeps with the opening."""
+    names = ("id", "host", "ports", "protocol", "sources", "duration", "for_whom", "requested_by", "justification")
+    fields = {name: getattr(found, name) for name in (*names, "decided_by")}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def person(by: JitActor) -> JitActor:
+    """Return who does something with names that can be shown; raise RequestError for a name that is none."""
+    asserted = by.asserted and line(by.asserted, "by")
+    return dataclasses.replace(by, name=name(by.name, "by"), asserted=asserted)
 
 
 def seconds(text: str, option: str, shortest: int, longest: int) -> int:

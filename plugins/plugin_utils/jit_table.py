@@ -17,12 +17,18 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
+# Who it was by the kernel, and who says the name that people read.
+_KNOWN = ("account", "login", "asserted")
 COLUMNS = (
     *("id", "state", "host", "ports", "protocol", "sources", "duration", "requested_by", "for_whom", "justification"),
     *("requested_at", "valid_until", "decided_by", "decided_at", "decision_reason", "opened_by", "opened_at", "until"),
     *("grant", "ended_by", "ended_at", "end_reason"),
+    *(f"{step}_{name}" for step in ("requested", "decided", "opened", "ended") for name in _KNOWN),
+    *("used_packets", "used_bytes", "used_first", "used_last"),
 )
-_TIMES = frozenset(("requested_at", "valid_until", "decided_at", "opened_at", "until", "ended_at"))
+_TIMES = frozenset(
+    ("requested_at", "valid_until", "decided_at", "opened_at", "until", "ended_at", "used_first", "used_last")
+)
 
 # Also after what some spreadsheets separate cells by, whatever this table does, and in the wide forms that Excel takes
 # for the same.

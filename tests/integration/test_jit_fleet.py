@@ -27,6 +27,10 @@ OPEN, CLOSE = "bulwark.servers.jit_open", "bulwark.servers.jit_close"
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), timeout=1)"
 
 
+# Those of this machine that people have here; AWX runs its jobs from root's.
+_ACCOUNTS = {"ada": "games", "carol": "daemon"}
+
+
 class Company:
     """People with one store, and two hosts: what is opened on the second is opened for the first."""
 
@@ -42,7 +46,7 @@ class Company:
 
     def run(self, who: str, playbook: str | pathlib.Path, *arguments: str, works: bool = True, **given: t.Any) -> str:
         """Run a playbook from the account of somebody, and return what it said on one line."""
-        environment = {"LOGNAME": who, "ANSIBLE_NOCOLOR": "1", "BULWARK_STORE": ""}
+        environment = {"ANSIBLE_NOCOLOR": "1", "BULWARK_STORE": ""}
         answer = self._core.run_playbook(
             playbook,
             *arguments,
@@ -51,6 +55,7 @@ class Company:
             environment=environment,
             state=self._directory,
             check=False,
+            account=_ACCOUNTS.get(who),
         )
         return self._said(answer, works)
 
@@ -118,10 +123,17 @@ def test_ports_of_hosts_are_requested_approved_denied_opened_and_closed_by_diffe
         (company.client.name, "requested", "ada"),
         (company.host.name, "requested", "ada"),
     ]
-    said = company.job("ada", {"jit_request": mine.id}, works=False, jit_step="approve", jit_approvers="ada,bob")
-    assert "somebody else has to approve it" in said
-    company.job("bob", {"jit_request": mine.id, "jit_reason": "known"}, jit_step="approve", jit_approvers="bob,carol")
-    company.run("carol", OPEN, jit_step="deny", jit_request=other.id, jit_reason="not that one")
+    assert (mine.requested_account, mine.requested_asserted) == ("root", "AWX of ada")
+    # All jobs of AWX have one account, whatever they say of who launched them.
+    for who in ("ada", "bob"):
+        said = company.job(who, {"jit_request": mine.id}, works=False, jit_step="approve")
+        assert "somebody else has to approve it" in said
+    said = company.job("bob", {"jit_request": mine.id}, works=False, jit_step="approve", jit_approvers="bob,carol")
+    assert "is none of the approvers, who are bob, carol" in said
+    # Where AWX has somebody else approve, it is told so.
+    approval = {"jit_step": "approve", "jit_self_approval": True}
+    company.job("bob", {"jit_request": mine.id, "jit_reason": "known"}, **approval)
+    company.run("carol", OPEN, jit_step="deny", jit_request=other.id, jit_reason="not that one", jit_approvers="daemon")
     assert not company.reached(company.client), "approved is not opened"
 
     company.run("ada", OPEN, jit_step="open", jit_request=mine.id)
@@ -132,6 +144,7 @@ def test_ports_of_hosts_are_requested_approved_denied_opened_and_closed_by_diffe
     assert not company.reached(company.client)
 
     mine, other = sorted(company.requests(), key=lambda found: found.host, reverse=True)
-    assert (mine.state, mine.decided_by, mine.opened_by, mine.ended_by) == ("closed", "bob", "ada", "ada")
+    assert (mine.state, mine.decided_by, mine.opened_by, mine.ended_by) == ("closed", "bob", "games", "games")
+    assert (mine.decided_account, mine.opened_asserted) == ("root", None)
     assert (mine.justification, mine.sources, mine.end_reason) == ("CHG-4711", (company.client.address,), "done")
-    assert (other.state, other.decided_by, other.decision_reason) == ("denied", "carol", "not that one")
+    assert (other.state, other.decided_by, other.decision_reason) == ("denied", "daemon", "not that one")

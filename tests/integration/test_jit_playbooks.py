@@ -34,7 +34,7 @@ def ansible(release: str) -> Controller:
 
 
 class Desk:
-    """Where people run the playbooks; all say who they are with jit_by."""
+    """Where people run the playbooks, with names of jit_by; who approves has an account of their own."""
 
     def __init__(self, ansible: Controller, directory: pathlib.Path) -> None:
         self._ansible, self.directory = ansible, directory
@@ -43,8 +43,10 @@ class Desk:
         self.url = f"sqlite:///{directory}/store.db"
         self.variables: dict[str, t.Any] = {"bulwark_store": self.url, "bulwark_become": False}
 
-    def run(self, playbook: str, *arguments: str, works: bool = True, **variables: t.Any) -> str:
-        """Return what the job printed, on one line, as Ansible breaks lines where it likes."""
+    def run(
+        self, playbook: str, *arguments: str, works: bool = True, account: str | None = None, **variables: t.Any
+    ) -> str:
+        """Return what the job printed, on one line, as Ansible breaks lines where it likes. account: who runs it."""
         answer = self._ansible.run_playbook(
             playbook,
             *arguments,
@@ -53,6 +55,7 @@ class Desk:
             state=self.directory,
             environment={"BULWARK_STORE": "", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "1"},
             check=False,
+            account=account,
         )
         output = answer.stdout + answer.stderr
         assert (answer.returncode == 0) is works, output
@@ -113,7 +116,9 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
     with listening(site.host, 22, 8001), site.host.entered():
         output = desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site))
         (request,) = desk.requests()
-        assert f"Requested {request.id}: ports 22, 8001 (tcp) of web1 for 10.99.0.2, fd99::2, for 10 minutes." in output
+        assert (
+            f"Requested {request.id}: ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2, for 10 minutes." in output
+        )
         # The next job of a workflow gets it as a variable.
         assert f'"jit_request": [ "{request.id}" ]' in output
         assert (request.state, request.requested_by, request.for_whom, request.duration) == (
@@ -124,13 +129,18 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         )
 
         output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=[request.id], works=False)
-        assert f"the request {request.id} is requested, so it cannot become open: it has to be approved first" in output
+        assert (
+            f"the request {request.id} is requested, so it cannot become opening: it has to be approved first" in output
+        )
         output = desk.run(OPEN, jit_step="approve", jit_by="ada", jit_request=request.id, works=False)
         assert "'s own, so somebody else has to approve it" in output
         assert not any(reached())
 
-        output = desk.run(OPEN, jit_step="approve", jit_by="bob", jit_approvers="bob,eve", jit_request=request.id)
-        assert f"Approved {request.id} of ada by bob." in output
+        output = desk.run(
+            OPEN, jit_step="approve", jit_by="bob", account="games", jit_approvers="games,eve", jit_request=request.id
+        )
+        assert f"Approved {request.id} (ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2) of ada by bob." in output
+        assert (desk.requests()[0].decided_account, desk.requests()[0].decided_asserted) == ("games", "the option by")
         assert not any(reached())
 
         output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id)
@@ -141,7 +151,7 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
             "ada",
             request.id,
         )
-        assert re.search(r"Open until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: ports 22, 8001 \(tcp\) of web1", output)
+        assert re.search(r"Open until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: ports 22/tcp, 8001/tcp of web1", output)
         assert reached() == [True] * 4 + [False] * 4
         (grant,) = site.info()["grants"]
         assert (grant["for_whom"], grant["requested_by"], grant["reason"]) == ("ada", "ada", "CHG-1")
@@ -150,11 +160,11 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         assert request.until == pytest.approx(grant["until"], abs=5)
 
         output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id, works=False)
-        assert "is open already, so it cannot become open: make another request to have it open for longer" in output
+        assert "is open, so it cannot become opening: make another request to have it open for longer" in output
         assert [one["until"] for one in site.info()["grants"]] == [grant["until"]]
 
         output = desk.run(CLOSE, jit_request=request.id, jit_by="ada", jit_reason="done")
-        assert f"Closed {request.id}" in output
+        assert f"Closed ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2 (request {request.id})." in output
         assert not any(reached())
         (request,) = desk.requests()
         assert (request.state, request.ended_by, request.end_reason) == ("closed", "ada", "done")
@@ -173,14 +183,14 @@ def test_who_may_do_it_alone_does_it_at_once_and_closes_by_host(desk: Desk, site
         assert len(site.info()["grants"]) == 2
         desk.run(CLOSE, "--limit", "web1", jit_for_whom="carol")
         assert site.friend.connects(site.host, 22)
-        # As after a reboot: the store learns that it was over.
+        # By somebody on the host: the store learns it from there.
         site.grant(state="closed", for_whom="ada")
         (left,) = desk.requests(states=["open"])
         said = desk.run(CLOSE, jit_request=left.id)
-        assert f"Expired {left.id}" in said
+        assert f"Closed before: ports 22/tcp of web1 for 10.99.0.2, fd99::2 (request {left.id})" in said
         assert "Nothing was open." not in said
         (left,) = desk.requests(ids=[left.id])
-        assert (left.state, left.end_reason) == ("expired", "the host had it open no more")
+        assert (left.state, left.ended_asserted) == ("closed", None)
         assert "Nothing was open." in desk.run(CLOSE, jit_host="web1")
 
 
@@ -201,20 +211,20 @@ def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> N
     with listening(site.host, 22), site.host.entered():
         for step in ("all", "request"):
             said = desk.run(OPEN, "--check", jit_step=step, jit_self_approval=True, **ask(site, jit_ports="22"))
-            assert "Would be requested: ports 22 (tcp) of web1 for" in said
+            assert "Would be requested: ports 22/tcp of web1 for" in said
             assert "Requested " not in said
         assert not (desk.directory / "store.db").exists()
         desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site, jit_ports="22"))
         (request,) = desk.requests()
-        said = desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", jit_request=request.id)
-        assert f"Would be approved: {request.id} of ada by bob." in said
-        desk.run(OPEN, jit_step="approve", jit_by="bob", jit_request=request.id)
+        said = desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
+        assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada by bob." in said
+        desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
         said = desk.run(OPEN, "--check", jit_step="open", jit_by="ada", jit_request=request.id)
         assert "Would be open until " in said
         assert [found.state for found in desk.requests()] == ["approved"]
         assert not site.friend.connects(site.host, 22)
         desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id)
-        assert f"Would be closed {request.id}" in desk.run(CLOSE, "--check", jit_request=request.id)
+        assert f"(request {request.id})." in desk.run(CLOSE, "--check", jit_request=request.id)
         assert [found.state for found in desk.requests()] == ["open"]
         assert site.friend.connects(site.host, 22)
 
@@ -223,7 +233,7 @@ def test_a_host_that_is_down_leaves_the_request_as_it_was(desk: Desk) -> None:
     asked = {"jit_ports": "22", "jit_source": "192.0.2.7", "jit_justification": "CHG-1"}
     desk.run(OPEN, jit_step="request", jit_host="web2", jit_by="ada", **asked)
     (request,) = desk.requests()
-    desk.run(OPEN, jit_step="approve", jit_by="bob", jit_request=request.id)
+    desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
     desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id, works=False)
     assert [found.state for found in desk.requests()] == ["approved"]
     desk.run(OPEN, jit_step="deny", jit_by="bob", jit_request=request.id, jit_reason="the host is down")
@@ -245,7 +255,7 @@ def test_several_hosts_are_requested_and_approved_together(desk: Desk) -> None:
     ids = [request.id for request in desk.requests()]
     output = desk.run(OPEN, jit_step="approve", jit_by="bob", jit_host="web1", jit_request=", ".join(ids), works=False)
     assert "Requests are about web2, which this job has not among its hosts; correct jit_host or the limit." in output
-    desk.run(OPEN, jit_step="approve", jit_by="bob", jit_request=", ".join(ids))
+    desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=", ".join(ids))
     assert [request.state for request in desk.requests()] == ["approved", "approved"]
 
 

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import dataclasses
 import io
 import pathlib
+import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 from tests.integration.test_findings import Play, task
 from tests.support.controllers import Controller, controller
+from tests.unit.plugins.plugin_utils.store.samples import WANTED
 
 POLICY = [{"port": 22, "max_duration": 7200, "sources": ["192.0.2.0/24"]}]
 ASK: dict[str, t.Any] = {
@@ -46,30 +51,34 @@ def move(state: str, **options: t.Any) -> dict[str, t.Any]:
 
 
 def test_each_step_is_made_by_somebody_and_known(play: Play) -> None:
-    own, foreign, approved, again, opened, told, twice, closed, asked_for = play.each(
+    own, said, foreign, approved, again, opened, told, twice, closed, asked_for = play.each(
         move("approved", by="alice"),
-        move("approved", by="mallory", approvers=["bob", "carol"]),
-        move("approved", by="bob", reason="known", approvers="bob,carol"),
         move("approved", by="bob"),
-        move("open", by="alice"),
+        move("approved", by="bob", approvers=["bob", "carol"], self_approval=True),
+        move("approved", by="bob", reason="known", approvers="root,carol", self_approval=True),
+        move("approved", by="bob", self_approval=True),
+        move("opening", by="alice"),
         move("open", by="alice", grant="g1", seconds=3599),
-        move("open", by="alice"),
+        move("opening", by="alice"),
         move("closed", by="alice", reason="done"),
         task("jit_requests_info", once=True, gather=["requests", "history"], requesters=["al*"]),
         before=[ask("asked")],
     )
     assert "'s own, so somebody else has to approve it; set 'self_approval' where" in own["msg"]
-    assert foreign["msg"].endswith("mallory is none of the approvers, who are bob, carol; let one of them decide")
+    assert "is of the account root, from which bob would approve it, so somebody else has to approve it" in said["msg"]
+    assert foreign["msg"].endswith(
+        "account root (bob) is none of the approvers, who are bob, carol; let one of them decide"
+    )
     assert (approved["changed"], approved["before"], approved["request"]["state"]) == (True, "requested", "approved")
     assert again["changed"] is False
     assert opened["request"]["until"] - opened["request"]["opened_at"] == 3600
     assert (told["changed"], told["request"]["grant"]) == (True, "g1")
-    assert "is open already, so it cannot become open: make another request" in twice["msg"]
+    assert "is open, so it cannot become opening: make another request" in twice["msg"]
     assert closed["request"]["state"] == "closed"
     (request,) = asked_for["requests"]
     assert (request["host"], request["ports"], request["sources"]) == ("web1", ["22"], ["192.0.2.7"])
     assert (request["decided_by"], request["end_reason"], request["state"]) == ("bob", "done", "closed")
-    assert [entry["state"] for entry in asked_for["history"]] == ["closed", "open", "approved", "requested"]
+    assert [entry["state"] for entry in asked_for["history"]] == ["closed", "open", "opening", "approved", "requested"]
     assert asked_for["counts"]["closed"] == 1
 
 
@@ -135,3 +144,19 @@ def test_what_people_write_is_only_ever_text(play: Play, tmp_path: pathlib.Path)
     assert row[names.index("justification")] == "'" + why.replace("\x1b", "\\x1b")
     assert not proof.exists()
     assert "\x1b[2J" not in play.output
+
+
+def test_an_end_that_somebody_asks_about_is_written(play: Play, tmp_path: pathlib.Path) -> None:
+    """Who only asks opens the store for reading; a clock that goes back later must find the end there."""
+    url = f"sqlite:///{tmp_path}/bulwark/findings.db"
+    asked = time.time() - 10
+    wanted = dataclasses.replace(WANTED, valid_for=1)
+    with contextlib.closing(Store.open(url)) as store:
+        store.jit_request(wanted, now=asked)
+    play.run(task("jit_requests_info", once=True), arguments=["--check"])
+    with contextlib.closing(Store.open(url, mode="read")) as store:
+        assert [found.state for found in store.jit_requests(now=asked)] == ["requested"]
+    answer = play.run(task("jit_requests_info", "answer", once=True, gather=["history"]))
+    assert [entry["state"] for entry in answer["history"]] == ["expired", "requested"]
+    with contextlib.closing(Store.open(url, mode="read")) as store:
+        assert [found.state for found in store.jit_requests(now=asked)] == ["expired"]

@@ -61,4 +61,5 @@ def info_spec() -> dict[str, dict[str, t.Any]]:
     return {
         "history": {"type": "int", "default": 100},
         "state_dir": {"type": "path"},
+        "store": {"type": "str"},
     }

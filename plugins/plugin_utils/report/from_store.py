@@ -13,11 +13,13 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue, ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, moment
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.view import FINDING_LIMIT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Coverage,
     HistoryEntry,
+    JitQuery,
     Query,
     Run,
     Store,
@@ -64,7 +66,40 @@ def collect(
         techniques=_techniques(events, catalogue),
         statuses=limits.statuses,
         since=limits.since,
+        openings=tuple(_openings(store, limits, now)),
     )
+
+
+def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
+    if limits.capabilities and "jit_access" not in limits.capabilities:
+        return
+    for found in store.jit_requests(JitQuery(hosts=limits.hosts), now):
+        # Without a grant the host was asked, and opened nothing.
+        is_opened = found.grant is not None or found.state in ("opening", "unknown")
+        if found.opened_at is None or not is_opened or (limits.since is not None and found.opened_at < limits.since):
+            continue
+        yield Opening(
+            host=found.host,
+            ports=found.ports,
+            protocol=found.protocol,
+            sources=found.sources,
+            for_whom=found.for_whom,
+            asked_by=_person(found.requested_by, found.requested_account, found.requested_login),
+            approved_by=_person(found.decided_by, found.decided_account, found.decided_login),
+            why=found.justification,
+            state=found.state,
+            opened=found.opened_at,
+            ended=found.ended_at or found.until,
+            packets=found.used_packets,
+            bytes=found.used_bytes,
+            last=found.used_last,
+        )
+
+
+def _person(name: str | None, account: str | None, login: str | None) -> str:
+    """Return a name as people read it, with the account where that is another one."""
+    known = login or account
+    return f"{name} (account {known})" if known and known != name else name or "nobody"
 
 
 def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[StoredFinding]:

@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
 # From the most severe to the least.
@@ -144,7 +145,7 @@ class ReportData:
     findings: all of the report's hosts and capabilities, so that score and picture stay true. statuses, since: which of
     them are listed (those with one of these statuses, seen since that time); empty and None for all. limits: (option,
     values as text) of what narrowed the report. runs: newest first, and last those from
-    the future. alerts and techniques: by the
+    the future. openings: of locked ports. alerts and techniques: by the
     ``shown.key`` of the ids that the findings and their events name.
     """
 
@@ -159,6 +160,7 @@ class ReportData:
     techniques: t.Mapping[str, Technique]
     statuses: tuple[str, ...] = ()
     since: float | None = None
+    openings: tuple[Opening, ...] = ()
 
     def alert(self, alert: str) -> AlertText:
         """Return the texts of an alert; of one that has none, its id."""

@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     coverage,
     explained,
     model,
+    openings,
     summary,
     trend,
 )
@@ -79,6 +80,8 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "findings_total": len(listed),
         "static_limit": _STATIC_LIMIT,
         "run_limit": _RUN_LIMIT,
+        "openings": openings.rows(data.openings),
+        "opening_limit": openings.LIMIT,
         "empty_card": cards.Card(),
         "empty_alert": cards.alert_text(data, ""),
     }

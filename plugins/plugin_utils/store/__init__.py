@@ -7,6 +7,16 @@ from __future__ import annotations
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.facade import Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model import (
+    JitActor,
+    JitChange,
+    JitEntry,
+    JitQuery,
+    JitRequest,
+    JitSeen,
+    JitUse,
+    JitWanted,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
     Change,
@@ -14,11 +24,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Coverage,
     Explanation,
     HistoryEntry,
-    JitChange,
-    JitEntry,
-    JitQuery,
-    JitRequest,
-    JitWanted,
     Query,
     RecordResult,
     Run,
@@ -37,10 +42,13 @@ __all__ = [
     "Coverage",
     "Explanation",
     "HistoryEntry",
+    "JitActor",
     "JitChange",
     "JitEntry",
     "JitQuery",
     "JitRequest",
+    "JitSeen",
+    "JitUse",
     "JitWanted",
     "Query",
     "RecordResult",

@@ -53,6 +53,11 @@ class Database:
             self.close()
             raise
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether it was opened for writing, if only for as long as it is open."""
+        return self._mode != "read"
+
     def close(self) -> None:
         """Undo what a check did or a reader upgraded, and let the database go: a fork must not share a connection."""
         if self._outer is not None:

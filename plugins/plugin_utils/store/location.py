@@ -18,6 +18,11 @@ ENVIRONMENT = "BULWARK_STORE"
 _FORMS = "write sqlite:////path/findings.db or postgresql://user@server/database"
 
 
+def is_own(url: str | None) -> bool:
+    """Return whether a store is only the user's own, because nobody named one."""
+    return not url and not os.environ.get(ENVIRONMENT)
+
+
 def default_url() -> str:
     """Return what BULWARK_STORE says, otherwise an SQLite file in the user's state directory (XDG base directories)."""
     configured = os.environ.get(ENVIRONMENT)

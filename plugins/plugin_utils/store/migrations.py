@@ -108,12 +108,29 @@ def _jit_requests(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _jit_people_and_use(connection: sa.Connection) -> None:
+    """Make room for who did each step by the kernel's word, and for what came in through an opening."""
+    number = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "DOUBLE"
+    people = [
+        f"{step}_{name} TEXT"
+        for step in ("requested", "decided", "opened", "ended")
+        for name in ("account", "login", "asserted")
+    ]
+    used = ["used_packets BIGINT", "used_bytes BIGINT", f"used_first {number}", f"used_last {number}"]
+    for column in (*people, *used):
+        connection.exec_driver_sql(f"ALTER TABLE bulwark_jit_requests ADD COLUMN {column}")
+    connection.exec_driver_sql("CREATE INDEX ix_bulwark_jit_requests_state ON bulwark_jit_requests (state)")
+    for name in ("account", "login", "asserted"):
+        connection.exec_driver_sql(f"ALTER TABLE bulwark_jit_history ADD COLUMN {name} TEXT")
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
 STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _explained_and_last_checked,
     _checkpoints_and_accepted,
     _jit_requests,
+    _jit_people_and_use,
 )
 VERSION = 1 + len(STEPS)
 

@@ -258,8 +258,8 @@ def _jit_requests(metadata: sa.MetaData) -> sa.Table:
         sa.Column("justification", sa.Text, nullable=False),
         sa.Column("requested_at", sa.Double, nullable=False, index=True),
         sa.Column("valid_until", sa.Double, nullable=False),
-        # As it was written: that a time is over is not.
-        sa.Column("state", sa.Text, nullable=False),
+        # As it was written, which may be before its time was over.
+        sa.Column("state", sa.Text, nullable=False, index=True),
         sa.Column("decided_by", sa.Text),
         sa.Column("decided_at", sa.Double),
         sa.Column("decision_reason", sa.Text),
@@ -270,6 +270,23 @@ def _jit_requests(metadata: sa.MetaData) -> sa.Table:
         sa.Column("ended_by", sa.Text),
         sa.Column("ended_at", sa.Double),
         sa.Column("end_reason", sa.Text),
+        # Who did each step, beside the name that people read: by the kernel, and who says the name.
+        sa.Column("requested_account", sa.Text),
+        sa.Column("requested_login", sa.Text),
+        sa.Column("requested_asserted", sa.Text),
+        sa.Column("decided_account", sa.Text),
+        sa.Column("decided_login", sa.Text),
+        sa.Column("decided_asserted", sa.Text),
+        sa.Column("opened_account", sa.Text),
+        sa.Column("opened_login", sa.Text),
+        sa.Column("opened_asserted", sa.Text),
+        sa.Column("ended_account", sa.Text),
+        sa.Column("ended_login", sa.Text),
+        sa.Column("ended_asserted", sa.Text),
+        sa.Column("used_packets", sa.BigInteger),
+        sa.Column("used_bytes", sa.BigInteger),
+        sa.Column("used_first", sa.Double),
+        sa.Column("used_last", sa.Double),
     )
 
 
@@ -284,4 +301,7 @@ def _jit_history(metadata: sa.MetaData) -> sa.Table:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("account", sa.Text),
+        sa.Column("login", sa.Text),
+        sa.Column("asserted", sa.Text),
     )

@@ -10,8 +10,10 @@ import typing as t
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.bulwark.servers.plugins.action import jit_request, jit_requests_info
+from ansible_collections.bulwark.servers.plugins.action import jit_close, jit_open, jit_request, jit_requests_info
 from ansible_collections.bulwark.servers.plugins.doc_fragments import store
+from ansible_collections.bulwark.servers.plugins.modules import jit_close as jit_close_doc
+from ansible_collections.bulwark.servers.plugins.modules import jit_open as jit_open_doc
 from ansible_collections.bulwark.servers.plugins.modules import jit_request as jit_request_doc
 from ansible_collections.bulwark.servers.plugins.modules import jit_requests_info as jit_requests_info_doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_table
@@ -31,6 +33,17 @@ def test_the_options_are_the_documented_ones(action: type[ControllerActionBase],
     for fields in documented.values():
         del fields["description"]
     assert action.ARGUMENTS["argument_spec"] == documented
+
+
+@pytest.mark.parametrize(
+    ("action", "module"), [(jit_open.ActionModule, jit_open_doc), (jit_close.ActionModule, jit_close_doc)]
+)
+def test_the_steps_have_the_documented_options(action: t.Any, module: t.Any) -> None:
+    documented = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
+    documented.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
+    for fields in documented.values():
+        del fields["description"]
+    assert documented == action.ARGUMENTS
 
 
 def test_every_state_can_be_asked_for_and_set() -> None:
@@ -59,7 +72,10 @@ def test_both_document_the_same_request_and_the_table_has_all_of_it() -> None:
             {"state": "requested", "id": "x", "ports": ["22"], "justification": "y"},
             "parameters are mutually exclusive: id|ports",
         ),
-        ({"state": "reopened", "id": "x"}, "value of state must be one of: requested, approved, denied, open, closed"),
+        (
+            {"state": "reopened", "id": "x"},
+            "value of state must be one of: requested, approved, denied, opening, open, unknown, cl",
+        ),
     ],
 )
 def test_options_that_belong_together_are_asked_for(options: dict[str, t.Any], message: str) -> None:

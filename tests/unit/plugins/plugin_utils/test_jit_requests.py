@@ -9,8 +9,9 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitWanted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitWanted
 
+ALICE = JitActor("alice", "root", "al", "AWX job 7 of alice")
 OPTIONS: dict[str, t.Any] = {
     "ports": ["22"],
     "protocol": "tcp",
@@ -28,7 +29,7 @@ POLICY = [
 
 
 def wanted(address: str | None = None, **options: t.Any) -> JitWanted:
-    return jit_requests.wanted({**OPTIONS, **options}, "web1", "alice", address)
+    return jit_requests.wanted({**OPTIONS, **options}, "web1", ALICE, address)
 
 
 def test_a_request_is_read_from_options() -> None:
@@ -50,6 +51,9 @@ def test_a_request_is_read_from_options() -> None:
         for_whom="carol",
         justification="CHG-1: the disk is full",
         valid_for=600,
+        requested_account="root",
+        requested_login="al",
+        requested_asserted="AWX job 7 of alice",
     )
 
 
@@ -131,6 +135,17 @@ def test_who_may_not_ask_from_there_is_refused(source: str) -> None:
     with pytest.raises(jit_requests.RequestError, match="may not ask for port 22"):
         wanted(policy=POLICY, duration="1h", sources=[source])
     assert wanted(policy=POLICY, duration="1h", sources=["192.0.2.128/25"]).sources == ("192.0.2.128/25",)
+
+
+def test_everybody_is_asked_for_with_the_consent_of_the_policy_alone() -> None:
+    with pytest.raises(jit_requests.RequestError) as error:
+        wanted(policy=POLICY, ports=["8000"], sources=["0.0.0.0/0"], duration="1h")
+    assert str(error.value) == (
+        "the policy of web1 does not allow that: sources: 0.0.0.0/0 are a good part of all addresses, and the policy "
+        "leaves the sources of port 8000-8100 out; ask for fewer, or name them in the policy's sources"
+    )
+    named = [{"port": "8000-8100", "sources": ["0.0.0.0/0"]}]
+    assert wanted(policy=named, ports=["8000"], sources=["0.0.0.0/0"], duration="1h").sources == ("0.0.0.0/0",)
 
 
 def test_a_policy_that_is_none_is_named() -> None:

@@ -20,7 +20,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.support import paths
-from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, checked, finding, start
+from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, checked, finding, person, start
 
 SHARED = "shared"
 
@@ -87,7 +87,7 @@ def main() -> None:
         write(url, rest[0], int(rest[1]))
     elif kind == "open":
         with contextlib.closing(Store.open(url)) as store:
-            store.jit_open(rest[0], by="alice", now=300)
+            store.jit_opening(rest[0], by=person("alice"), now=300)
     else:
         endless(url)
 

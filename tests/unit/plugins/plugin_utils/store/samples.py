@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    JitActor,
     JitWanted,
     Query,
     RecordResult,
@@ -31,6 +32,11 @@ WANTED = JitWanted(
     justification="CHG-1",
     valid_for=86_400,
 )
+
+
+def person(name: str, **known: str | None) -> JitActor:
+    """Return somebody who runs Ansible from an account of their own."""
+    return JitActor(**{"name": name, "account": name, **known})
 
 
 def start(store: Store, now: float, hosts: t.Sequence[str] = ("web1",), run_id: str | None = None) -> str:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, Query, Selection, Store
 
-from tests.unit.plugins.plugin_utils.store.samples import WANTED, checked, finding, record, start
+from tests.unit.plugins.plugin_utils.store.samples import WANTED, checked, finding, person, record, start
 
 
 @pytest.fixture
@@ -66,8 +66,9 @@ OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
 
 def _open(store: Store) -> None:
     request = store.jit_request(WANTED, now=100).request.id
-    store.jit_decide(request, "approved", by="bob", reason="", now=100)
-    store.jit_open(request, by="alice", now=100)
+    store.jit_decide(request, "approved", by=person("bob"), reason="", now=100)
+    store.jit_opening(request, by=person("alice"), now=100)
+    store.jit_open(request, by=person("alice"), now=100)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError, location, migrations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Mode
 
-from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, finding, record
+from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, finding, person, record
 
 _DUMPS = pathlib.Path(__file__).parent
 
@@ -87,7 +87,7 @@ def test_an_upgraded_store_has_the_shape_of_a_new_one(
 ) -> None:
     old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 4
+    assert schema_of(old_url) == migrations.VERSION == 5
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:
@@ -140,11 +140,50 @@ def test_an_upgrade_of_version_3_keeps_everything_and_takes_requests(version_3_u
         assert (len(store.history()), len(store.suppressions()), len(store.runs())) == (3, 1, 1)
         assert (store.jit_requests(), store.jit_history()) == ([], [])
         request = store.jit_request(WANTED, now=200).request.id
-        store.jit_decide(request, "approved", by="bob", reason="CHG-2", now=210)
-        store.jit_open(request, by="alice", now=220)
+        store.jit_decide(request, "approved", by=person("bob"), reason="CHG-2", now=210)
+        store.jit_opening(request, by=person("alice"), now=220)
+        store.jit_open(request, by=person("alice"), now=220)
     with contextlib.closing(Store.open(version_3_url, mode="read")) as store:
         assert [(found.id, found.state) for found in store.jit_requests(now=230)] == [(request, "open")]
-        assert [entry.state for entry in store.jit_history()] == ["open", "approved", "requested"]
+        assert [entry.state for entry in store.jit_history()] == ["open", "opening", "approved", "requested"]
+
+
+def test_an_upgrade_of_version_4_keeps_requests_and_learns_who_did_what(version_3_url: str) -> None:
+    fields = {
+        "id": "r",
+        "host": "web1",
+        "ports": '["22"]',
+        "protocol": "tcp",
+        "sources": '["192.0.2.7"]',
+        "duration": 3600,
+        "requested_by": "alice",
+        "for_whom": "alice",
+        "justification": "CHG-1",
+        "requested_at": 100.0,
+        "valid_until": 9000.0,
+        "state": "open",
+        "opened_at": 110.0,
+        "until": 3710.0,
+        "grant_id": "r",
+    }
+    with connect(version_3_url) as connection:
+        migrations.STEPS[2](connection)
+        names = ", ".join(fields)
+        values = ", ".join(f":{name}" for name in fields)
+        connection.execute(sa.text(f"INSERT INTO bulwark_jit_requests ({names}) VALUES ({values})"), fields)  # noqa: S608
+        connection.exec_driver_sql("UPDATE bulwark_schema SET version = 4")
+        connection.commit()
+    with contextlib.closing(Store.open(version_3_url)) as store:
+        (request,) = store.jit_requests(now=200)
+        assert (request.state, request.grant, request.requested_account, request.used_packets) == (
+            "open",
+            "r",
+            None,
+            None,
+        )
+        ended = store.jit_end("r", "closed", by=person("bob", login="carol"), reason="done", now=210).request
+        assert (ended.ended_by, ended.ended_account, ended.ended_login) == ("bob", "bob", "carol")
+        assert [(entry.account, entry.login) for entry in store.jit_history()] == [("bob", "carol")]
 
 
 @pytest.mark.parametrize("mode", ["read", "check"])
@@ -196,6 +235,6 @@ def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.Mon
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 4, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        "the store has schema 5, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )

@@ -1,0 +1,48 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Close ports of a host before their time is over: what the playbook jit_close does."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
+from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import steps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.action import JitActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.closing import Closer, NotClosedError, Wanted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.desk import Outcome
+
+
+class ActionModule(JitActionBase):
+    """Close on the host first, then note it."""
+
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        **STORE_OPTION,
+        "only_check": {"type": "bool", "default": False},
+        "host": {"type": "raw"},
+        "request": {"type": "list", "elements": "str", "default": []},
+        "for_whom": {"type": "str"},
+        "reason": {"type": "str", "default": ""},
+        "by": {"type": "str"},
+        "state_dir": {"type": "str"},
+    }
+
+    def act(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        ids = steps.listed(options["request"])
+        is_named = bool(options["host"]) or "ansible_limit" in task_vars
+        steps.check_close(ids, is_named)
+        hosts = [str(name) for name in task_vars.get("ansible_play_hosts_all") or [self.host(task_vars)]]
+        mine = steps.to_close(options["store"], ids, self.host(task_vars), hosts, is_named)
+        outcome = Outcome()
+        if options["only_check"] or (ids and not mine):
+            return self.shown(outcome)
+        closer = Closer(options["store"], self.host(task_vars), self.person(options, task_vars), self._task.check_mode)
+        reason = jit_requests.line(options["reason"], "reason", is_needed=False)
+        wanted = Wanted(tuple(mine), options["for_whom"] or None, reason)
+        try:
+            closer.close(wanted, self.runner(task_vars), options["state_dir"], outcome)
+        except NotClosedError as error:
+            return self.shown(outcome, str(error))
+        return self.shown(outcome)

@@ -1,0 +1,90 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ports that were opened for a while: for whom, why, from where, when, and whether anybody came in."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, moment
+
+LIMIT = 200
+
+_STATES = {
+    "opening": "not known",
+    "unknown": "not known",
+    "open": "open",
+    "closed": "closed",
+    "expired": "its time was over",
+    "replaced": "replaced by another",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """An opening as the store has it. Times are seconds since the epoch; packets: None where that is not known."""
+
+    host: str
+    ports: tuple[str, ...]
+    protocol: str
+    sources: tuple[str, ...]
+    for_whom: str
+    asked_by: str
+    approved_by: str
+    why: str
+    state: str
+    opened: float
+    ended: float | None
+    packets: int | None
+    bytes: int | None
+    last: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What the table shows of an opening."""
+
+    host: str
+    ports: str
+    sources: str
+    whom: str
+    people: str
+    why: str
+    opened: float
+    ended: float | None
+    state: str
+    used: str
+    is_used: bool | None
+
+
+def rows(openings: t.Iterable[Opening]) -> list[Row]:
+    """Return the rows of the table, the newest opening first."""
+    return [_row(opening) for opening in sorted(openings, key=lambda opening: (-opening.opened, opening.host))]
+
+
+def _row(opening: Opening) -> Row:
+    protocol = "tcp+udp" if opening.protocol == "both" else opening.protocol
+    return Row(
+        host=opening.host,
+        ports=", ".join(f"{port}/{protocol}" for port in opening.ports),
+        sources=", ".join(opening.sources),
+        whom=opening.for_whom,
+        people=f"asked by {opening.asked_by}, approved by {opening.approved_by}",
+        why=opening.why,
+        opened=opening.opened,
+        ended=opening.ended,
+        state=_STATES.get(opening.state, opening.state),
+        used=_used(opening),
+        is_used=None if opening.packets is None else opening.packets > 0,
+    )
+
+
+def _used(opening: Opening) -> str:
+    if opening.packets is None:
+        return "not known"
+    if opening.packets == 0:
+        return "never used"
+    last = f", last on {moment(opening.last)}" if opening.last is not None else ""
+    return f"{counted(opening.packets, 'packet')}, {counted(opening.bytes or 0, 'byte')}{last}"
