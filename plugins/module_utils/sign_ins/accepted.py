@@ -145,8 +145,9 @@ class _Logs:
         self._begins: list[float] = []
 
     def close(self) -> None:
-        for log in [*self._audits, *self._texts, self._wtmp]:
+        for log in [*self._audits, *self._texts]:
             log.close()
+        self._wtmp.close()
 
     def proofs(self, scope: ScopeCoverage) -> list[t.Iterable[SignIn]]:
         """Return the sign-ins of each log that proves them; what others can write is left out and noted."""

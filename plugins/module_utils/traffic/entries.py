@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import sets
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.reading import Change, Key, Times
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import IN
 
 _DAY = 86400
 # Seconds after which a connection has lasted. sshd ends one on which nobody signs in after 120 (LoginGraceTime), and
@@ -86,7 +87,8 @@ def merge(
 
     services: ports that are listened on, with their protocols. watched: whether what was sent was sampled all the time.
     """
-    waiting, samples = [], []
+    waiting: list[Change] = []
+    samples: list[Change] = []
     for change in changes:
         if change.counts in (None, sets.SAMPLED):
             (waiting if change.counts is None else samples).append(change)
@@ -100,7 +102,7 @@ def merge(
             entry.count += change.number
             day = int(change.last // _DAY)
             entry.days[day] = entry.days.get(day, 0) + change.number
-            if watched and change.key[2:] == ("tcp", sets.IN):
+            if watched and change.key[2:] == ("tcp", IN):
                 entry.watched += change.number
     for change in samples if watched else ():
         if change.key in entries:
