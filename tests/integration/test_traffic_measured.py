@@ -78,9 +78,9 @@ def test_a_connection_that_lasts_is_told_from_many_short_ones(
             begun = time.monotonic()
             while time.monotonic() - begun < 6:
                 with session(site.stranger, site.host, listener, 4) as (mine, yours):
-                    _send(yours, mine, 10, 100)
+                    _send(yours, mine, 200, 100)
                 time.sleep(0.2)
-            _send(theirs, ours, 1, 100)
+            _send(theirs, ours, 200, 100)
         found = site.info()
         lasted = _entry(found, site.friend.address[4])
         assert (lasted["held"], lasted["seconds_known_count"], lasted["count"]) == (1, 1, 1)

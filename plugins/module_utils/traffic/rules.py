@@ -11,7 +11,7 @@ what is exempt from it. A connection from before the recorder is none that begin
   source. Packets of this host without SYN are sent to who took part in the handshake, and prove the source; those that
   end a connection are looked at, and one in sixteen of the others. (Who forges a segment that doesn't fit a half-open
   connection gets one of those, too.) From the latter it is estimated how much this host has sent.
-- The kernel knows of each element when it expires, and so when its last packet came. When the last packet of a source's
+- The kernel knows of each element when it expires, and so when its last packet came. When the last sample of a source's
   connections was sent long after the last of them began, that one has lasted; no connection is followed for that.
 - SCTP: the same with INIT, INIT ACK and COOKIE ACK (RFC 9260), chunks of type 1, 2 and 11; only INIT has the tag 0.
 - UDP: the first packet between two ends for a while, and the first that goes back.
@@ -172,11 +172,17 @@ def _udp_came(write: _Writer, version: int) -> t.Iterator[str]:
 
 
 def _went(write: _Writer) -> t.Iterator[str]:
-    """Yield the lines for packets that went."""
+    """Yield the lines for packets that went. Who is known is looked for first, as that ends most of them."""
+    if write.incoming:
+        for version in VERSIONS:
+            known = write.inside(_key(version, "daddr", "sport"), "in_proven", version)
+            yield "%s %s accept" % (_of(version, _ENDS), known)
+        for version in VERSIONS:
+            sampled = write.placed(_key(version, "daddr", "sport"), "in_proven", "in_sampled", version)
+            yield "%s %s accept" % (_of(version, _GOES_ON), sampled)
     yield 'oif "lo" accept'
     yield from write.skipped("tcp", "sport")
     if write.incoming:
-        yield from _known(write)
         yield from _offered(write, _SYN_ACK)
         yield from _proofs(write)
     if write.outgoing:
@@ -197,16 +203,6 @@ def _went(write: _Writer) -> t.Iterator[str]:
         yield from _udp_went(write, version)
 
 
-def _known(write: _Writer) -> t.Iterator[str]:
-    """Yield the lines that note when a connection of TCP ended, and what was sent on one that goes on."""
-    for version in VERSIONS:
-        ended = write.put(_key(version, "daddr", "sport"), "in_proven", version)
-        yield "%s %s %s accept" % (_of(version, _ENDS), write.service, ended)
-    for version in VERSIONS:
-        sampled = write.placed(_key(version, "daddr", "sport"), "in_proven", "in_sampled", version)
-        yield "%s %s accept" % (_of(version, _GOES_ON), sampled)
-
-
 def _offered(write: _Writer, condition: str) -> t.Iterator[str]:
     for kind in ("in_offered", "in_answered"):
         for version in VERSIONS:
@@ -224,9 +220,8 @@ def _proofs(write: _Writer) -> t.Iterator[str]:
     """Yield the lines that note who took part in a handshake of TCP, and isn't noted yet."""
     for version in VERSIONS:
         key = _key(version, "daddr", "sport")
-        # Who is noted comes here from ports above those, or when there was no place to count what it is sent.
+        # Who is noted comes here when there was no place to count what it is sent.
         noted = write.inside(key, "in_proven", version)
-        yield "%s %s %s accept" % (_of(version, _ENDS), noted, write.put(key, "in_proven", version))
         yield _full("%s %s" % (_of(version, _GOES_ON), noted), "in_sampled")
         proven = write.put(key, "in_proven", version, "add")
         yield "%s %s %s accept" % (_ACK, write.service, proven)
