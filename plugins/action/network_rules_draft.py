@@ -14,6 +14,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import evidence_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
@@ -46,6 +47,7 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
     "max_prefixes": {"type": "int", "default": options.MAX_PREFIXES},
     "max_blocked": {"type": "int", "default": 500},
     "locked": {"type": "list", "elements": "dict", "default": []},
+    **evidence_spec(),
 }
 _MODE = 0o600
 
@@ -86,6 +88,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             given["minimum_days"],
             given["max_prefixes"],
             exposed.observed(seen, now),
+            **{name: given[name] for name in evidence_spec()},
         )
         reason = exposed.unseen(seen, asked.minimum_days, now)
         result = recommend.recommend(sources.read(seen.get("traffic")), asked, model.load())

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.look import scopes
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import evidence_spec, info_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
@@ -24,7 +24,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening 
 )
 
 # What only the recommender needs, which runs here.
-_RECOMMENDER = ("trusted", "threats", "names", "public_ports", "minimum_days", "max_prefixes")
+_EVIDENCE = tuple(evidence_spec())
+_RECOMMENDER = ("trusted", "threats", "names", "public_ports", "minimum_days", "max_prefixes", *_EVIDENCE)
 
 
 class ActionModule(CapabilityActionBase):
@@ -85,6 +86,7 @@ class ActionModule(CapabilityActionBase):
                 self._given["minimum_days"],
                 self._given["max_prefixes"],
                 observed,
+                **{name: self._given[name] for name in _EVIDENCE},
             )
         except sources.InputError as error:
             if listening is None:

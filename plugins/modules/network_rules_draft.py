@@ -101,8 +101,26 @@ options:
     type: list
     elements: dict
     default: []
+  sign_ins:
+    description:
+      - Accepted sign-ins of the host by source, as M(bulwark.servers.sign_in_sources_info) returns them. They are
+        evidence that a source is legitimate. Leave it out where they are not known.
+    type: list
+    elements: dict
+  sign_ins_observed:
+    description:
+      - The first and the last moment between which all sign-ins are known, in seconds since the epoch, so that it
+        counts when somebody who came did not sign in. Give V([0, 0]) where that is not known of any day.
+    type: list
+    elements: float
+  fleet:
+    description:
+      - What other hosts saw of the same sources, as P(bulwark.servers.network_fleet_elsewhere#filter) returns it.
+    type: list
+    elements: dict
 seealso:
   - module: bulwark.servers.traffic_info
+  - module: bulwark.servers.sign_in_sources_info
   - module: bulwark.servers.network_rules
   - plugin: bulwark.servers.network_recommendations
     plugin_type: filter

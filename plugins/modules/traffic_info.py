@@ -43,11 +43,12 @@ options:
         required: true
       format:
         description:
-          - V(conntrack), what C(conntrack -L) writes. V(aws_vpc) and V(azure_nsg), flow logs of AWS VPCs and Azure
-            network security groups. V(zeek), its C(conn.log). V(nfdump), what C(nfdump -o line), C(long) and C(csv)
-            write.
+          - V(conntrack), what C(conntrack -L) writes. V(aws_vpc), flow logs of AWS VPCs. V(azure_vnet) and
+            V(azure_nsg), flow logs of Azure's virtual networks and network security groups; each of the two reads both.
+            V(zeek), its C(conn.log). V(nfdump), what C(nfdump -o line), C(long) and C(csv) write.
+          - A file of which nothing is understood, or not all, is in the coverage with the line and the reason.
         type: str
-        choices: [aws_vpc, azure_nsg, conntrack, nfdump, zeek]
+        choices: [aws_vpc, azure_nsg, azure_vnet, conntrack, nfdump, zeek]
         required: true
   local:
     description: Addresses and prefixes that flow records have for this host, beside those that it has itself.
@@ -87,6 +88,23 @@ options:
     description: How many prefixes one port may have in a recommendation, 1 to 256.
     type: int
     default: 16
+  sign_ins:
+    description:
+      - Accepted sign-ins of the host by source, as M(bulwark.servers.sign_in_sources_info) returns them. They are
+        evidence that a source is legitimate. Leave it out where they are not known.
+    type: list
+    elements: dict
+  sign_ins_observed:
+    description:
+      - The first and the last moment between which all sign-ins are known, in seconds since the epoch, so that it
+        counts when somebody who came did not sign in. Give V([0, 0]) where that is not known of any day.
+    type: list
+    elements: float
+  fleet:
+    description:
+      - What other hosts saw of the same sources, as P(bulwark.servers.network_fleet_elsewhere#filter) returns it.
+    type: list
+    elements: dict
   state_dir:
     description:
       - Directory on the host that holds what was recorded, as an absolute path; C(/var/lib/bulwark) when not given.
@@ -188,9 +206,30 @@ traffic:
       returned: success
     bytes:
       description:
-        - What they transferred in both directions. Only of imported records, as the recorder does not count it.
+        - What they transferred, none where that is not known. Of imported records, in both directions. Of the recorder,
+          what the host sent, with headers, estimated from one packet in sixteen; none before eight such packets.
       type: int
-      returned: when known
+      returned: success
+    bytes_known_count:
+      description: How many of the connections RV(traffic[].bytes) is of.
+      type: int
+      returned: success
+    seconds:
+      description:
+        - How long they took in all, none where that is not known. Of the recorder, of the last connection before each
+          reading, at least.
+      type: int
+      returned: success
+    held:
+      description:
+        - How many of them lasted for 600 seconds or more, which is longer than sshd lets anybody stay who does not sign
+          in. None where that is not known.
+      type: int
+      returned: success
+    seconds_known_count:
+      description: How many of the connections RV(traffic[].seconds) and RV(traffic[].held) are of.
+      type: int
+      returned: success
     days:
       description: Numbers of connections by date in UTC.
       type: dict

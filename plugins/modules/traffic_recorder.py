@@ -48,7 +48,7 @@ options:
     description:
       - For how many pairs of address and port each set of the kernel has room, 64 to 65536. What finds no place is
         counted, and told by M(bulwark.servers.traffic_info).
-      - An entry takes about 150 bytes, and only where there is one. With V(in) there are 13 sets for each of IPv4 and
+      - An entry takes about 150 bytes, and only where there is one. With V(in) there are 14 sets for each of IPv4 and
         IPv6, and with V(out) six more.
     type: int
     default: 8192

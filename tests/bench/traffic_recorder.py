@@ -111,7 +111,7 @@ def _fill() -> None:
     """Let the sets hold sources that have been there before."""
     names = json.loads(_measure.output(["nft", "--json", "--terse", "list", "table", *_TABLE.split()]))["nftables"]
     for name in (entry["set"]["name"] for entry in names if "set" in entry):
-        if name.startswith(("in_proven", "in_known", "in_answered", "in_tried")):
+        if name.startswith(("in_proven", "in_known", "in_answered", "in_tried", "in_sampled")):
             prefix = "198.18.%d.%d" if "4_" in name else "2001:db8::%x:%x"
             keys = [f"{prefix % divmod(number, 250)} . tcp . {PORT}" for number in range(OTHERS)]
             _nft(f"add element {_TABLE} {name} {{ {', '.join(keys)} }}\n")

@@ -232,6 +232,7 @@ def _connection(when: float, source: str, host: str, port: int, state: str, size
         "proto": "tcp",
         "conn_state": state,
         "orig_bytes": size,
+        "resp_bytes": 0,
         "orig_pkts": 10,
     }
     return json.dumps(fields)

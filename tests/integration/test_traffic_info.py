@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic import flow_lines, flow_records, imports
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import exposed
 
 from tests.integration import _network as network_rules
@@ -198,11 +199,54 @@ def test_files_that_can_t_be_read_are_told(site: Site, tmp_path: pathlib.Path) -
     found = site.info(imports=wanted)
     said = {pathlib.Path(entry["subject"]).name: entry["reason"] for entry in scope(found, "imports")["skipped"]}
     assert said == {
-        "damaged.log": "3 of its records make no sense: line 1: " + said["damaged.log"].partition("line 1: ")[2],
+        "damaged.log": "3 of its 3 lines are not understood; line 1: this is no JSON",
         "packed.log": "it is packed, and damaged",
         "pipe": "it is no regular file",
         "missing.log": "No such file or directory",
     }
+
+
+@pytest.mark.parametrize("form", flow_records.FORMS)
+def test_a_file_that_gives_no_flow_is_never_checked(site: Site, tmp_path: pathlib.Path, form: str) -> None:
+    contents = {
+        "empty": "",
+        "blank": "\n\n",
+        "nonsense": "hello\nworld\n",
+        "document": json.dumps({"records": [{"category": "SomethingElse", "entries": [1, 2]}]}),
+        "zeek": "#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\n",
+        "icmp": "icmp 1 29 src=192.0.2.10 dst=192.0.2.53 type=8 code=0 id=1 src=192.0.2.53 dst=192.0.2.10 type=0\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    wanted = [{"path": str(tmp_path / name), "format": form} for name in contents]
+    for _time in range(2):  # also when it is known from before
+        entry = scope(site.info(imports=wanted), "imports")
+        assert (entry["status"], entry["examined"]) == ("not_checked", 0)
+        assert {pathlib.Path(one["subject"]).name for one in entry["skipped"]} == set(contents)
+    begun = int(time.time()) - 86400
+    (tmp_path / "good").write_text(
+        f"2 1 eni-1 203.0.113.9 {site.host.address[4]} 40000 22 6 20 4249 {begun} {begun + 60} ACCEPT OK\nhello\n"
+    )
+    entry = scope(site.info(imports=[*wanted, {"path": str(tmp_path / "good"), "format": "aws_vpc"}]), "imports")
+    assert (entry["status"], entry["examined"]) == ("partial", 1)
+    (reason,) = [one["reason"] for one in entry["skipped"] if one["subject"].endswith("good")]
+    assert reason.startswith("1 of its 2 lines are not understood; line 2: ")
+
+
+def test_what_an_earlier_version_took_from_a_file_is_read_again(
+    site: Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "conntrack.txt"
+    ends = f"src=203.0.113.9 dst={site.host.address[4]} sport=51000 dport=22"
+    back = f"src={site.host.address[4]} dst=203.0.113.9 sport=22 dport=51000"
+    file.write_text(f"tcp      6 431999 ESTABLISHED {ends} {back} [ASSURED] mark=0 use=1\n")
+    wanted = [{"path": str(file), "format": "conntrack"}]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(imports, "_READER", "1")
+        earlier.setattr(flow_lines, "_both", len)
+        assert site.info(imports=wanted)["traffic"][0]["bytes"] == 0
+    (entry,) = site.info(imports=wanted)["traffic"]
+    assert (entry["count"], entry["bytes"], entry["bytes_known_count"]) == (1, None, 0)
 
 
 def test_flow_records_of_other_hosts_are_told(site: Site, tmp_path: pathlib.Path) -> None:

@@ -24,8 +24,12 @@ LASTLOG2 = "/var/lib/lastlog/lastlog2.db"
 class RecordLog:
     """wtmp or btmp, with its rotated ones."""
 
-    def __init__(self, path: str, failed: bool, saved: t.Sequence[t.Any], reading: Reading) -> None:
+    def __init__(
+        self, path: str, failed: bool, saved: t.Sequence[t.Any], reading: Reading, only_addresses: bool = False
+    ) -> None:
+        """only_addresses: leave out records that have a name, or nothing, in the place of the address."""
         self._failed = failed
+        self._only_addresses = only_addresses
         self._reading = reading
         self._follower = Follower(saved)
         self._files = self._follower.open([path])
@@ -52,7 +56,10 @@ class RecordLog:
                 for chunk in file.chunks(form.size):
                     for start in range(0, len(chunk) - form.size + 1, form.size):
                         self.records += 1
-                        one = utmp.parse(chunk[start : start + form.size], form, self._failed)
+                        record = chunk[start : start + form.size]
+                        if self._only_addresses and not utmp.has_address(record, form):
+                            continue
+                        one = utmp.parse(record, form, self._failed)
                         if one is not None and one.time >= self._reading.since:
                             yield one._replace(time=self._reading.moment(one.time, file.modified))
                     if self._reading.over():
@@ -65,7 +72,7 @@ class LastSignIns:
     """lastlog and the databases, which keep the last sign-in of each account, or all."""
 
     def __init__(self, saved: t.Mapping[str, t.Any], reading: Reading, places: t.Mapping[str, str]) -> None:
-        """places: paths by ``lastlog``, ``wtmpdb`` and ``lastlog2``."""
+        """places: paths by ``lastlog``, ``wtmpdb`` and ``lastlog2``; what is not named is not read."""
         self._seen: dict[str, float] = dict(saved.get("lastlog", {}))
         self._numbers: dict[str, int] = {name: int(saved.get(name, 0)) for name in ("wtmpdb", "lastlog2")}
         self._reading = reading
@@ -80,6 +87,8 @@ class LastSignIns:
     def sign_ins(self) -> list[SignIn]:
         found: list[SignIn] = []
         for name, read in (("lastlog", self._lastlog), ("wtmpdb", self._database), ("lastlog2", self._database)):
+            if name not in self._places:
+                continue
             path = self._places[name]
             # Debian has a link to where logs are in the place of the database.
             path = os.path.realpath(path)

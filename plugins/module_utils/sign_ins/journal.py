@@ -9,6 +9,7 @@ writes in sshd's name is told from it.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -31,6 +32,8 @@ _SYSTEM = ("/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/nix/store/", "/run/
 _SPEAKERS = re.compile(
     r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear|[\w-]*pam[\w-]*|gdm[\w-]*|sddm[\w-]*|lightdm)\Z"
 )
+# What a sign-in is believed from; root's, and only these.
+_DAEMON = re.compile(r"sshd(?:-session|-auth)?\Z")
 _GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear)\Z")
 
 
@@ -45,8 +48,18 @@ def exists(directory: str | None = None) -> bool:
 class Journal:
     """The journal's messages. After ``lines``: ``cursor``, the last that was read; ``problem``, a sentence or None."""
 
-    def __init__(self, cursor: str | None, everything: bool, directory: str | None = None) -> None:
-        """everything: not only messages about sign-ins. directory: see ``exists``."""
+    def __init__(
+        self,
+        cursor: str | None,
+        everything: bool,
+        directory: str | None = None,
+        matches: t.Sequence[str] = _FACILITIES,
+        proven: bool = False,
+    ) -> None:
+        """everything: not only messages about sign-ins. directory: see ``exists``.
+
+        matches: which those are, as journalctl takes them. proven: believe only what a daemon of root has sent.
+        """
         self.cursor = cursor
         self.problem: str | None = None
         self.lines_read = 0
@@ -54,7 +67,8 @@ class Journal:
         self._command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", "--output-fields=" + _FIELDS]
         if directory:
             self._command.append("--directory=" + directory)
-        self._matches = () if everything else _FACILITIES
+        self._matches = () if everything else matches
+        self._believed = _is_daemon if proven else _believed
 
     def lines(self, passed: t.Callable[[], bool], since: float) -> t.Iterator[Line]:
         """Return each new message. passed: says when to stop. since: where to begin when there is no cursor."""
@@ -104,7 +118,7 @@ class Journal:
         program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
         if not message or not program:
             return None
-        if not _believed(program, entry):
+        if not self._believed(program, entry):
             self.forged += 1
             return None
         pid = _text(entry.get("SYSLOG_PID") or entry.get("_PID"))
@@ -119,6 +133,24 @@ def _believed(program: str, entry: t.Mapping[str, t.Any]) -> bool:
         return True
     exe = _text(entry.get("_EXE"))
     return exe.startswith(_SYSTEM) and _SPEAKERS.match(os.path.basename(exe)) is not None
+
+
+def _is_daemon(_program: str, entry: t.Mapping[str, t.Any]) -> bool:
+    """Say whether root's sshd has sent a message; the fields are the kernel's (systemd.journal-fields(7))."""
+    if _text(entry.get("_UID")) != "0":
+        return False
+    exe = _text(entry.get("_EXE"))
+    if exe:
+        return exe.startswith(_SYSTEM) and _DAEMON.match(os.path.basename(exe)) is not None
+    # Where the journal may not read it; no process of another account has root's.
+    return _DAEMON.match(_text(entry.get("_COMM"))) is not None
+
+
+def begins(directory: str | None = None) -> float | None:
+    """Return the time of the oldest message of root that the journal has, None where there is none."""
+    oldest = Journal(None, everything=False, directory=directory, matches=("_UID=0",))
+    with contextlib.closing(t.cast("t.Generator[Line, None, None]", oldest.lines(lambda: False, 0.0))) as lines:
+        return next((line.time for line in lines), None)
 
 
 def _text(value: t.Any) -> str:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of sign_in_info, as its documentation describes them."""
+"""The options of sign_in_info and sign_in_sources_info, as their documentation describes them."""
 
 from __future__ import annotations
 
@@ -25,4 +25,12 @@ def look_spec() -> dict[str, dict[str, t.Any]]:
         "time_budget": {"type": "int", "default": 0},
         "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
         "_content": {"type": "str", "no_log": False},
+    }
+
+
+def sources_spec() -> dict[str, dict[str, t.Any]]:
+    return {
+        "days": {"type": "int", "default": 90},
+        "time_budget": {"type": "int", "default": 120},
+        "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
     }

@@ -49,7 +49,7 @@ class TextLog:
 
     problems: what could not be read, and why. doubts: what others than root can change, and who. rewritten: files that
     are not what they were where they had been read.
-    lost: files that are gone, and may have had more than was read.
+    lost: files that are gone, and may have had more than was read. oldest: of an audit log, when its first record was.
     """
 
     def __init__(self, path: str, saved: t.Mapping[str, t.Any], reading: Reading) -> None:
@@ -68,6 +68,7 @@ class TextLog:
         self.lost = [printable(name) for name in self._follower.lost]
         self.lines = 0
         self.unknown = 0
+        self.oldest: float | None = None
 
     @property
     def found(self) -> bool:
@@ -107,6 +108,9 @@ class TextLog:
         """Return the sign-ins that records of an audit log tell."""
         for chunk, file in self._chunks():
             known_until = self._known_until if file.rewritten else 0.0
+            if self.oldest is None:
+                first = audit.TIME.search(chunk)
+                self.oldest = float(first.group(1)) if first else None
             for record in audit.WANTED.finditer(chunk):
                 self.lines += 1
                 told = audit.parse(record.group())

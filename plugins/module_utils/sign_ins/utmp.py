@@ -34,6 +34,11 @@ def layout(machine: str | None = None) -> struct.Struct:
     return _NATIVE if (machine or platform.machine()).startswith(_WITHOUT_COMPATIBILITY) else _COMPATIBLE
 
 
+def has_address(record: bytes, form: struct.Struct) -> bool:
+    """Say whether a record has the address as a number (ut_addr_v6), as sshd and login write it."""
+    return any(form.unpack(record)[11])
+
+
 def parse(record: bytes, form: struct.Struct, failed: bool) -> SignIn | None:
     """Return what a record of wtmp, or of btmp (failed), says; None for one that is about no sign-in, or damaged."""
     kind, _pid, line, _id, user, host, _end, _exit, _session, seconds, micro, raw, _unused = form.unpack(record)

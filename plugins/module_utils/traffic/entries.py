@@ -14,9 +14,17 @@ import datetime as dt
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import sets
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.reading import Change, Key
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.reading import Change, Key, Times
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import IN
 
 _DAY = 86400
+# Seconds after which a connection has lasted. sshd ends one on which nobody signs in after 120 (LoginGraceTime), and
+# the kernel gives up one whose other end is gone some 200 later; both together is what anybody can have.
+LASTING = 600
+# Samples from which a sum is estimated; fewer say little of it.
+_ENOUGH = 8
+# Seconds by which two readings may differ in when the same connection began.
+_SAME = 2.0
 
 
 @dataclasses.dataclass
@@ -24,6 +32,10 @@ class Entry:
     """first, last: seconds since the epoch. answers: that were given, also to a source that was made up.
 
     proven: whether the source took part in a handshake. days: connections by days since the epoch.
+
+    watched: how many connections samples, packets that were sent, and sampled, their bytes, are of. measured: of how
+    many it is known how long they took, seconds in all, held of them LASTING or longer. begun, lasted: of the one that
+    was measured last, when it began and how long it took by then.
     """
 
     first: float
@@ -32,11 +44,20 @@ class Entry:
     answers: int = 0
     proven: bool = False
     days: dict[int, int] = dataclasses.field(default_factory=dict)
+    watched: int = 0
+    samples: int = 0
+    sampled: int = 0
+    measured: int = 0
+    seconds: float = 0.0
+    held: int = 0
+    begun: float = 0.0
+    lasted: float = 0.0
 
     def result(self, key: Key) -> dict[str, t.Any]:
-        """Return it as traffic_info does. What was not answered was refused, or got no reply."""
+        """Return it as traffic_info does. What was not answered was refused, or got no reply. Unknown is None."""
         source, port, protocol, direction = key
         answered = min(self.count, self.answers) if self.proven else 0
+        sized = self.samples >= _ENOUGH and self.watched > 0
         return {
             "source": source,
             "port": port,
@@ -47,6 +68,11 @@ class Entry:
             "count": self.count,
             "answered": answered,
             "refused": self.count - answered,
+            "bytes": self.sampled * sets.SAMPLE if sized else None,
+            "bytes_known_count": min(self.count, self.watched) if sized else 0,
+            "seconds": int(self.seconds) if self.measured else None,
+            "held": min(self.count, self.held) if self.measured else None,
+            "seconds_known_count": min(self.count, self.measured),
             "days": {_date(day): number for day, number in sorted(self.days.items())},
         }
 
@@ -54,12 +80,18 @@ class Entry:
 Entries = t.Dict[Key, Entry]
 
 
-def merge(entries: Entries, changes: t.Iterable[Change], services: t.Container[tuple[int, str]]) -> None:
-    """Add what came since the last reading. services: ports that are listened on, with their protocols."""
-    waiting = []
+def merge(
+    entries: Entries, changes: t.Iterable[Change], services: t.Container[tuple[int, str]], watched: bool = False
+) -> None:
+    """Add what came since the last reading.
+
+    services: ports that are listened on, with their protocols. watched: whether what was sent was sampled all the time.
+    """
+    waiting: list[Change] = []
+    samples: list[Change] = []
     for change in changes:
-        if change.counts is None:
-            waiting.append(change)
+        if change.counts in (None, sets.SAMPLED):
+            (waiting if change.counts is None else samples).append(change)
             continue
         entry = entries.setdefault(change.key, Entry(change.last, change.last))
         entry.first, entry.last = min(entry.first, change.last), max(entry.last, change.last)
@@ -70,12 +102,37 @@ def merge(entries: Entries, changes: t.Iterable[Change], services: t.Container[t
             entry.count += change.number
             day = int(change.last // _DAY)
             entry.days[day] = entry.days.get(day, 0) + change.number
+            if watched and change.key[2:] == ("tcp", IN):
+                entry.watched += change.number
+    for change in samples if watched else ():
+        if change.key in entries:
+            entries[change.key].samples += change.number
+            entries[change.key].sampled += change.bytes
     for change in waiting:
         if change.key in entries:
             entries[change.key].proven = True
         elif change.key[1:3] in services:
             # Not seen to begin, as there was no place for those who try. Those of this host itself are to no service.
             alive(entries, change.key, change.last)
+
+
+def measure(entries: Entries, times: t.Mapping[Key, Times]) -> None:
+    """Note how long the last connection of each took at least, of one that goes on since a reading how much longer."""
+    for key, time in times.items():
+        entry = entries.get(key)
+        # What was seen last may be of a connection before.
+        if entry is None or not entry.proven or time.there < time.begun - _SAME:
+            continue
+        took = max(0.0, time.there - time.begun)
+        before = entry.lasted if abs(time.begun - entry.begun) <= _SAME else None
+        if before is None:
+            entry.measured += 1
+            entry.begun = time.begun
+        elif took <= before:
+            continue
+        entry.seconds += took - (before or 0.0)
+        entry.held += took >= LASTING > (before or 0.0)
+        entry.lasted = took
 
 
 def alive(entries: Entries, key: Key, now: float) -> None:
@@ -102,7 +159,10 @@ def forget(entries: Entries, before: float) -> None:
             del entries[key]
             continue
         # It isn't known on which days the answers were given.
-        entry.answers -= entry.answers * gone // max(1, entry.count)
+        for name in ("answers", "watched", "samples", "sampled", "measured", "held"):
+            number = getattr(entry, name)
+            setattr(entry, name, number - number * gone // max(1, entry.count))
+        entry.seconds -= entry.seconds * gone / max(1, entry.count)
         entry.count -= gone
         entry.first = max(entry.first, float(min(entry.days) * _DAY))
 

@@ -33,8 +33,10 @@ class FieldError(Exception):
 class Flow(t.NamedTuple):
     """Connections from one address to a port of another. Times: seconds since the epoch, None where unknown.
 
-    connections: how many connections the record is about; 0 where it goes on with one that another record has begun.
-    one_way: packets of the other direction are in a record of their own.
+    packets, bytes: of both directions, or of one where the other has a record of its own (one_way). seconds: how long
+    it took. Each is None where the record does not say it; it is never 0 then. connections: how many connections the
+    record is about; 0 where it goes on with one that another record has begun. begins: later records say how much it
+    was.
     """
 
     source: str
@@ -45,10 +47,12 @@ class Flow(t.NamedTuple):
     first: float | None
     last: float | None
     outcome: str
-    packets: int = 0
-    bytes: int = 0
+    packets: int | None = None
+    bytes: int | None = None
     connections: int = 1
     one_way: bool = False
+    seconds: float | None = None
+    begins: bool = False
 
 
 def address(text: str) -> str:
@@ -67,6 +71,17 @@ def number(text: str) -> int:
     if not _NUMBER.match(text):
         raise FieldError("there is no number where one belongs")
     return int(text)
+
+
+def optional(text: str) -> int | None:
+    """Return a whole number, None where the field is empty or a dash; raise FieldError."""
+    return None if text in ("", "-") else number(text)
+
+
+def total(*numbers: int | None) -> int | None:
+    """Return the sum, None where one of them is not known."""
+    known = [one for one in numbers if one is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def port(text: str) -> int:

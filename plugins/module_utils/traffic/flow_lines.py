@@ -98,9 +98,14 @@ class Conntrack:
             None if age is None else fields.plausible(self._now - age),
             self._now,
             _conntrack_outcome(line, words),
-            sum(map(fields.number, found.get("packets", ())[:2])),
-            sum(map(fields.number, found.get("bytes", ())[:2])),
+            _both(found.get("packets", ())),
+            _both(found.get("bytes", ())),
         )
+
+
+def _both(numbers: t.Sequence[str]) -> int | None:
+    """Return the sum of both directions, None without accounting (net.netfilter.nf_conntrack_acct)."""
+    return sum(map(fields.number, numbers)) if len(numbers) == 2 else None
 
 
 def _conntrack_outcome(line: str, words: t.Sequence[str]) -> str:
@@ -121,7 +126,7 @@ class AwsVpc:
     def line(self, line: str) -> Flow | None:
         words = line.split()
         if "srcaddr" in words:
-            missing = set(_AWS[3:13]).difference(words)
+            missing = set(_AWS[3:13]).difference(words, ("packets", "bytes"))
             if missing:
                 raise FieldError("the first line does not name the field %s" % min(missing))
             self._columns = words
@@ -129,7 +134,10 @@ class AwsVpc:
         if len(words) != len(self._columns):
             raise FieldError("there are %d fields, not %d" % (len(words), len(self._columns)))
         found = dict(zip(self._columns, words))
-        if found.get("log-status", "OK") in ("NODATA", "SKIPDATA"):
+        status = found.get("log-status", "OK")
+        if status == "SKIPDATA":
+            raise FieldError("AWS has left out flows here (SKIPDATA)")
+        if status == "NODATA":
             return None
         action = found["action"]
         if action not in ("ACCEPT", "REJECT"):
@@ -137,18 +145,20 @@ class AwsVpc:
         name = fields.protocol(found["protocol"])
         if name not in PORTED:
             return None
+        first, last = fields.moment(found["start"]), fields.moment(found["end"])
         return Flow(
             fields.address(found["srcaddr"]),
             fields.address(found["dstaddr"]),
             name,
             fields.port(found["srcport"]),
             fields.port(found["dstport"]),
-            fields.moment(found["start"]),
-            fields.moment(found["end"]),
+            first,
+            last,
             fields.UNKNOWN if action == "ACCEPT" else fields.REFUSED,
-            fields.number(found["packets"]),
-            fields.number(found["bytes"]),
+            fields.optional(found.get("packets", "")),
+            fields.optional(found.get("bytes", "")),
             one_way=action == "ACCEPT",
+            seconds=max(0.0, last - first),
         )
 
 
@@ -189,7 +199,9 @@ class Nfdump:
         if name not in PORTED:
             return None
         first = fields.moment(found["first"])
-        last = fields.moment(found["last"]) if found.get("last") else first + fields.seconds(found.get("duration", "0"))
+        last = fields.moment(found["last"]) if found.get("last") else None
+        if last is None and found.get("duration"):
+            last = first + fields.seconds(found["duration"])
         flags = found.get("flags", "").upper()
         return Flow(
             fields.address(found["source"]),
@@ -200,9 +212,10 @@ class Nfdump:
             first,
             last,
             fields.REFUSED if name == "tcp" and "R" in flags and "S" not in flags else fields.UNKNOWN,
-            fields.number(found.get("packets", "0")),
-            fields.number(found.get("bytes", "0")),
+            fields.optional(found.get("packets", "")),
+            fields.optional(found.get("bytes", "")),
             one_way=True,
+            seconds=None if last is None else max(0.0, last - first),
         )
 
     def _text(self, line: str) -> Flow | None:
@@ -217,7 +230,7 @@ class Nfdump:
         counters = _counters(line[ends.end() :].split())
         if len(counters) < 2:
             raise FieldError("packets or bytes are missing")
-        first = fields.moment(time.group())
+        first, duration = fields.moment(time.group()), _duration(between[0])
         source, destination = _end(ends.group(1)), _end(ends.group(3))
         both = ends.group(2) == "<->"
         return Flow(
@@ -227,12 +240,13 @@ class Nfdump:
             source[1],
             destination[1],
             first,
-            first + _duration(between[0]),
+            first + duration,
             fields.ANSWERED if both else fields.UNKNOWN,
             # With -B: out, in, for packets and for bytes.
             counters[0] + counters[1] if both and len(counters) > 3 else counters[0],
             counters[2] + counters[3] if both and len(counters) > 3 else counters[1],
             one_way=not both,
+            seconds=duration,
         )
 
 

@@ -56,7 +56,7 @@ def _joined(group: t.Sequence[Flow]) -> list[Flow]:
     """Return the connections between two ends, of which each may be in several records."""
     if len(group) == 1:
         only = group[0]
-        return [only if only.connections else only._replace(connections=1)]
+        return [_settled(only if only.connections else only._replace(connections=1))]
     ordered = sorted(group, key=lambda flow: flow.first or 0.0)
     joined = [ordered[0]._replace(connections=1)]
     for flow in ordered[1:]:
@@ -66,17 +66,25 @@ def _joined(group: t.Sequence[Flow]) -> list[Flow]:
             joined.append(flow)
         else:
             joined[-1] = _sum(before, flow)
-    return joined
+    return [_settled(flow) for flow in joined]
+
+
+def _settled(flow: Flow) -> Flow:
+    """Return a connection; how much it was is not known where only its begin is recorded."""
+    return flow._replace(packets=None, bytes=None, begins=False) if flow.begins else flow
 
 
 def _sum(one: Flow, other: Flow) -> Flow:
     outcomes = (one.outcome, other.outcome)
     known = [outcome for outcome in (fields.ANSWERED, fields.REFUSED, fields.UNANSWERED) if outcome in outcomes]
+    last = max(one.last or 0.0, other.last or 0.0) or None
     return one._replace(
-        last=max(one.last or 0.0, other.last or 0.0) or None,
+        last=last,
         outcome=known[0] if known else fields.UNKNOWN,
-        packets=one.packets + other.packets,
-        bytes=one.bytes + other.bytes,
+        packets=fields.total(one.packets, other.packets),
+        bytes=fields.total(one.bytes, other.bytes),
+        seconds=last - one.first if last is not None and one.first is not None else None,
+        begins=False,
     )
 
 
@@ -87,10 +95,12 @@ def _paired(there: t.Sequence[Flow], back: t.Sequence[Flow]) -> t.Iterator[Flow]
             continue
         answer = back[place]
         refused = answer.outcome == fields.REFUSED
+        known = [one for one in (flow.seconds, answer.seconds) if one is not None]
         yield flow._replace(
             last=max(flow.last or 0.0, answer.last or 0.0) or None,
             outcome=fields.REFUSED if refused else fields.ANSWERED,
-            packets=flow.packets + answer.packets,
-            bytes=flow.bytes + answer.bytes,
+            packets=fields.total(flow.packets, answer.packets),
+            bytes=fields.total(flow.bytes, answer.bytes),
             one_way=False,
+            seconds=max(known, default=None),
         )

@@ -17,10 +17,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.flow_field
 
 CONNTRACK = "conntrack"
 AWS_VPC = "aws_vpc"
-AZURE_NSG = "azure_nsg"
+AZURE_NSG, AZURE_VNET = "azure_nsg", "azure_vnet"
 ZEEK = "zeek"
 NFDUMP = "nfdump"
-FORMS = (AWS_VPC, AZURE_NSG, CONNTRACK, NFDUMP, ZEEK)
+FORMS = (AWS_VPC, AZURE_NSG, AZURE_VNET, CONNTRACK, NFDUMP, ZEEK)
+_DOCUMENTS = (AZURE_NSG, AZURE_VNET)
 
 LONGEST_LINE = 64 * 1024
 LARGEST_DOCUMENT = 64 * 1024 * 1024
@@ -29,9 +30,10 @@ _MOST_PROBLEMS = 20
 
 
 class Records(t.NamedTuple):
-    """What a file holds. lines: how many were looked at. damaged: how many of them made no sense.
+    """What a file holds. lines: how many were looked at. damaged: how many of them were not understood.
 
-    problems: what is wrong with the first of those, each a sentence that names the line. cut: there was more than is
+    unit: what they are: lines, or tuples of a document. problems: what is wrong with the first of those that were not
+    understood, each a sentence that names the line. cut: there was more than is
     read at once, which is not in ``flows``.
     """
 
@@ -40,6 +42,7 @@ class Records(t.NamedTuple):
     damaged: int
     problems: list[str]
     cut: bool
+    unit: str = "line"
 
 
 class _Reader(t.Protocol):
@@ -60,16 +63,17 @@ def read(form: str, stream: t.BinaryIO, now: float, most: int = MOST_FLOWS) -> R
     """
     if form not in FORMS:
         raise ValueError("the form of flow records '%s' is none of %s" % (form, ", ".join(FORMS)))
-    kept = _Kept("tuple" if form == AZURE_NSG else "line")
+    kept = _Kept("tuple" if form in _DOCUMENTS else "line")
     reader: _Reader | None = None
-    for text in _azure(stream) if form == AZURE_NSG else _lines(stream):
+    for text in _azure(stream) if form in _DOCUMENTS else _lines(stream):
         if len(kept.flows) >= most:
-            return Records(flow_pairs.together(kept.flows), kept.lines, kept.damaged, kept.problems, True)
+            return kept.records(cut=True)
         kept.lines += 1
         if isinstance(text, FieldError):
             kept.problem(text)
             continue
-        if not text.strip() and form != AZURE_NSG:
+        if not text.strip() and form not in _DOCUMENTS:
+            kept.empty += 1
             continue
         reader = reader or _reader(form, text, now)
         try:
@@ -79,7 +83,7 @@ def read(form: str, stream: t.BinaryIO, now: float, most: int = MOST_FLOWS) -> R
             continue
         if flow is not None:
             kept.flows.append(flow)
-    return Records(flow_pairs.together(kept.flows), kept.lines, kept.damaged, kept.problems, False)
+    return kept.records(cut=False)
 
 
 class _Kept:
@@ -90,7 +94,12 @@ class _Kept:
         self.flows: list[Flow] = []
         self.problems: list[str] = []
         self.lines = 0
+        self.empty = 0
         self.damaged = 0
+
+    def records(self, cut: bool) -> Records:
+        flows = flow_pairs.together(self.flows)
+        return Records(flows, self.lines - self.empty, self.damaged, self.problems, cut, self._unit)
 
     def problem(self, error: FieldError) -> None:
         self.damaged += 1
@@ -101,7 +110,7 @@ class _Kept:
 def _reader(form: str, first: str, now: float) -> _Reader:
     if form == ZEEK:
         return flow_zeek.ZeekJson() if first.lstrip().startswith("{") else flow_zeek.ZeekTsv()
-    if form == AZURE_NSG:
+    if form in _DOCUMENTS:
         return _Azure()
     if form == CONNTRACK:
         return flow_lines.Conntrack(now)

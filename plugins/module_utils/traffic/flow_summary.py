@@ -12,6 +12,7 @@ import datetime as dt
 import ipaddress
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic import entries
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic import flow_fields as fields
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.flow_fields import Flow
 
@@ -71,7 +72,7 @@ class Summary:
         entry["first_seen"] = min(entry["first_seen"], first)
         entry["last_seen"] = max(entry["last_seen"], last)
         entry["count"] += flow.connections
-        entry["bytes"] += flow.bytes
+        _measure(entry, flow)
         if flow.outcome == fields.ANSWERED:
             entry["answered"] += flow.connections
         elif flow.outcome in (fields.REFUSED, fields.UNANSWERED):
@@ -93,6 +94,17 @@ class Summary:
         return known
 
 
+def _measure(entry: dict[str, t.Any], flow: Flow) -> None:
+    """Add what is known of how much and how long it was; what is not known adds nothing, and not to the counts."""
+    if flow.bytes is not None:
+        entry["bytes"] = (entry["bytes"] or 0) + flow.bytes
+        entry["bytes_known_count"] += flow.connections
+    if flow.seconds is not None:
+        entry["seconds"] = (entry["seconds"] or 0) + int(flow.seconds)
+        entry["held"] = (entry["held"] or 0) + flow.connections * (flow.seconds >= entries.LASTING)
+        entry["seconds_known_count"] += flow.connections
+
+
 def _empty(key: tuple[str, int, str, str], first: float, last: float) -> dict[str, t.Any]:
     source, port, protocol, direction = key
     return {
@@ -105,6 +117,10 @@ def _empty(key: tuple[str, int, str, str], first: float, last: float) -> dict[st
         "count": 0,
         "answered": 0,
         "refused": 0,
-        "bytes": 0,
+        "bytes": None,
+        "bytes_known_count": 0,
+        "seconds": None,
+        "held": None,
+        "seconds_known_count": 0,
         "days": {},
     }

@@ -90,6 +90,7 @@ def _flow(found: t.Mapping[str, str]) -> Flow | None:
     if protocol not in PORTED:
         return None
     first = fields.moment(found["ts"])
+    duration = fields.seconds(found["duration"]) if "duration" in found else None
     return Flow(
         fields.address(found["id.orig_h"]),
         fields.address(found["id.resp_h"]),
@@ -97,8 +98,9 @@ def _flow(found: t.Mapping[str, str]) -> Flow | None:
         fields.port(found["id.orig_p"]),
         fields.port(found["id.resp_p"]),
         first,
-        first + fields.seconds(found.get("duration", "0")),
+        None if duration is None else first + duration,
         _OUTCOMES.get(found.get("conn_state", ""), fields.UNKNOWN),
-        fields.number(found.get("orig_pkts", "0")) + fields.number(found.get("resp_pkts", "0")),
-        fields.number(found.get("orig_bytes", "0")) + fields.number(found.get("resp_bytes", "0")),
+        fields.total(*(fields.optional(found.get(key, "")) for key in ("orig_pkts", "resp_pkts"))),
+        fields.total(*(fields.optional(found.get(key, "")) for key in ("orig_bytes", "resp_bytes"))),
+        seconds=duration,
     )

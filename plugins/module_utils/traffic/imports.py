@@ -29,9 +29,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.flow_summa
 MOST_FILES = 1000
 MOST_ENTRIES = 50_000
 _BEGINNING = 4096
+# Of what reads the files: what an earlier one has read is read again.
+_READER = "2"
+_SHARED = ("count", "answered", "refused", "bytes", "bytes_known_count", "seconds", "held", "seconds_known_count")
 # Of one file, unpacked.
 _MOST_BYTES = 1 << 31
 _GZIP = b"\x1f\x8b"
+_NOTHING = (
+    "none of its %d %ss is about a connection of TCP, UDP or SCTP; name the format that it has, as it is read as %s"
+)
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 IsKnown = t.Callable[[Flow, str, float], bool]
@@ -41,6 +47,7 @@ IsKnown = t.Callable[[Flow, str, float], bool]
 class Import:
     """What a file held. status: of the file that was read and how, to see that it is the same. beginning: digest of its
     first ``length`` bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences.
+    gave: whether any flow was read from it.
     """
 
     path: str
@@ -50,6 +57,7 @@ class Import:
     beginning: str
     entries: list[dict[str, t.Any]]
     notes: list[str]
+    gave: bool = True
 
 
 class Asked(t.NamedTuple):
@@ -112,7 +120,7 @@ def _with(
             coverage.skip(printable(path), "it is no regular file")
             return kept
         # What is of this host depends on what the user has said of that.
-        named = zlib.crc32(" ".join(sorted(asked.named)).encode("utf-8", "surrogateescape"))
+        named = zlib.crc32(" ".join([_READER, *sorted(asked.named)]).encode("utf-8", "surrogateescape"))
         status = [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, named]
         same = [one for one in kept if one.status == status and one.format == form]
         if same:
@@ -127,7 +135,7 @@ def _with(
 
 
 def _tell(one: Import, path: str, coverage: ScopeCoverage) -> None:
-    coverage.examined += 1
+    coverage.examined += one.gave
     for note in one.notes:
         coverage.skip(printable(path), note)
 
@@ -191,13 +199,16 @@ def _read(content: _Bounded, path: str, form: str, status: list[int], beginning:
     if records.cut or content.cut:
         notes.append("it holds more than is read of one file; the rest was left out")
     if records.damaged:
-        notes.append("%d of its records make no sense: %s" % (records.damaged, records.problems[0]))
+        numbers = (records.damaged, records.lines, records.unit)
+        notes.append("%d of its %d %ss are not understood; %s" % (*numbers, records.problems[0]))
+    elif not records.flows:
+        notes.append(_NOTHING % (records.lines, records.unit, form))
     if summary.dropped:
         notes.append("%d connections found no place" % summary.dropped)
     entries = summary.entries()
     if summary.foreign and not entries and not summary.known:
         notes.append("none of its flows are of this host: name the addresses that it has there in local")
-    return Import(path, form, status, len(beginning), _digest(beginning), entries, notes)
+    return Import(path, form, status, len(beginning), _digest(beginning), entries, notes, bool(records.flows))
 
 
 def forget(found: t.Iterable[Import], before: float) -> list[Import]:
@@ -216,6 +227,6 @@ def _kept(entry: dict[str, t.Any], first: str) -> t.Iterator[dict[str, t.Any]]:
     elif days:
         # It isn't known on which days the answers were given.
         share = sum(days.values()) / max(1, sum(entry["days"].values()))
-        numbers = {name: int(entry[name] * share) for name in ("count", "answered", "refused", "bytes")}
+        numbers = {name: int(entry[name] * share) for name in _SHARED if entry.get(name) is not None}
         begun = dt.datetime.fromisoformat(min(days)).replace(tzinfo=dt.timezone.utc).timestamp()
         yield {**entry, **numbers, "days": days, "first_seen": max(entry["first_seen"], begun)}

@@ -183,6 +183,8 @@ def _imported(
 
     asked = imports.Asked(addresses, params["local"], time.time(), is_known)
     book.imports = imports.update(book.imports, params["imports"], asked, coverage)
+    if not coverage.examined:
+        coverage.fail("No flow was read from any file of network_hardening_imports; see what each of them lacks.")
     return coverage.entry()
 
 

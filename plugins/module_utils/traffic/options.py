@@ -31,6 +31,15 @@ def recorder_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
+def evidence_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the options of what else is known of sources, which traffic_info and network_rules_draft have."""
+    return {
+        "sign_ins": {"type": "list", "elements": "dict"},
+        "sign_ins_observed": {"type": "list", "elements": "float"},
+        "fleet": {"type": "list", "elements": "dict"},
+    }
+
+
 def info_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of traffic_info, as the module's documentation describes it."""
     return {
@@ -52,6 +61,7 @@ def info_spec() -> dict[str, dict[str, t.Any]]:
         "public_ports": {"type": "list", "elements": "str", "default": list(PUBLIC_PORTS)},
         "minimum_days": {"type": "int", "default": MINIMUM_DAYS},
         "max_prefixes": {"type": "int", "default": MAX_PREFIXES},
+        **evidence_spec(),
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
     }

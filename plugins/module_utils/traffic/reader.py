@@ -57,17 +57,16 @@ def add(book: Book, seen: Seen, here: Sockets, settings: Settings | None, now: M
     same = book.identity == seen.identity
     restored = seen.restored and not same
     new, counters = reading.changes(seen.found, book.counters if same else {}, now, restored)
-    entries.merge(book.entries, new, here.services())
+    no_place = {} if restored else _no_place(seen, book.no_place if same else {})
+    watching = any(name.startswith("in_sampled") for name in seen.found)
+    # What was counted before there was a set for it, or without a place in that, has not been sampled.
+    watched = watching and book.watching and not restored and rules.NO_PLACE + "in_sampled" not in no_place
+    entries.merge(book.entries, new, here.services(), watched)
+    if watching and not restored:
+        entries.measure(book.entries, reading.times(seen.found, now))
+    book.watching = watching
     if settings is not None and IN in settings.directions:
         _alive(book, here, settings, now.wall)
-    earlier = book.no_place if same else {}
-    no_place = {}
-    for comment, packets in seen.no_place.items():
-        known = earlier.get(comment, 0)
-        # Rules that were made anew begin at nothing.
-        number = packets - known if packets >= known else packets
-        if number and not restored:
-            no_place[comment] = number
     if any(comment.startswith(rules.NO_PLACE) and comment not in _CLAIMS for comment in no_place):
         book.full = now.wall
     if before is not None and not same and now.wall - before > _SHORT:
@@ -77,6 +76,18 @@ def add(book: Book, seen: Seen, here: Sockets, settings: Settings | None, now: M
     book.since = now.wall if book.since is None else book.since
     book.read, book.identity, book.counters, book.no_place = now.wall, seen.identity, counters, dict(seen.no_place)
     return Report(None if same else before, restored, no_place, dropped, before)
+
+
+def _no_place(seen: Seen, earlier: t.Mapping[str, int]) -> dict[str, int]:
+    """Return how many packets had no place since they were counted the last time, by the comment of the rule."""
+    found = {}
+    for comment, packets in seen.no_place.items():
+        known = earlier.get(comment, 0)
+        # Rules that were made anew begin at nothing.
+        number = packets - known if packets >= known else packets
+        if number:
+            found[comment] = number
+    return found
 
 
 def _alive(book: Book, here: Sockets, settings: Settings, now: float) -> None:

@@ -16,9 +16,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic import set
 
 # Peer, port, protocol, direction.
 Key = t.Tuple[str, int, str, str]
-# Of each set by name, of each element by its key as text: packets, and when it expires if nothing more comes, on the
-# clock of the kernel.
-Counters = t.Dict[str, t.Dict[str, t.Tuple[int, float]]]
+# Of each set by name, of each element by its key as text: packets, when it expires if nothing more comes, on the clock
+# of the kernel, and bytes.
+Counters = t.Dict[str, t.Dict[str, t.Tuple[int, float, int]]]
 
 
 class Moment(t.NamedTuple):
@@ -29,9 +29,9 @@ class Moment(t.NamedTuple):
 
 
 class Change(t.NamedTuple):
-    """What came since the last reading. counts: COUNT, ANSWERED, or None where only being there says something.
+    """What came since the last reading. counts: COUNT, ANSWERED, SAMPLED, or None where being there says something.
 
-    last: when the last of it came, in seconds since the epoch.
+    last: when the last of it came, in seconds since the epoch. bytes: of the packets that are counted.
     """
 
     key: Key
@@ -39,6 +39,31 @@ class Change(t.NamedTuple):
     number: int
     last: float
     proven: bool
+    bytes: int = 0
+
+
+class Times(t.NamedTuple):
+    """When a connection of a source last began, and when one was last seen to be there; seconds since the epoch."""
+
+    begun: float
+    there: float
+
+
+def times(found: t.Mapping[str, t.Sequence[Element]], now: Moment) -> dict[Key, Times]:
+    """Return the times of who is known to have begun a connection of TCP, and to have been there."""
+    begun: dict[Key, float] = {}
+    there: dict[Key, float] = {}
+    for name, elements in found.items():
+        parsed = sets.parsed(name)
+        kind = sets.KINDS[parsed.kind] if parsed else None
+        if parsed is None or kind is None or not (kind.begins or kind.goes_on):
+            continue
+        latest = begun if kind.begins else there
+        for element in elements:
+            key = _key(element, kind.direction)
+            if key is not None and key[2] == "tcp" and element.left is not None:
+                latest[key] = max(latest.get(key, 0.0), now.wall - max(0, parsed.timeout - element.left))
+    return {key: Times(first, there[key]) for key, first in begun.items() if key in there}
 
 
 def changes(
@@ -64,18 +89,19 @@ def changes(
             if key is None:
                 continue
             left = min(parsed.timeout, parsed.timeout if element.left is None else element.left)
-            packets = element.packets or 0
+            packets, size = element.packets or 0, element.bytes or 0
             text = " ".join(element.key)
-            earlier = known[text][0] if text in known else 0
+            earlier, _expires, sent = known.get(text, (0, 0.0, 0))
             # What has less than before has expired, and come again. (What has more may have, too, when it came neither
             # for as long as the kernel keeps it nor when it was read; it counts for less then.)
-            number = packets - earlier if packets >= earlier else packets
-            read[text] = (packets, now.kernel + left + 1)
+            again = packets < earlier or size < sent
+            number, more = (packets, size) if again else (packets - earlier, size - sent)
+            read[text] = (packets, now.kernel + left + 1, size)
             if restored:
                 number = 0
             if number or (kind.proven and not kind.counts):
                 last = now.wall - (parsed.timeout - left)
-                result.append(Change(key, kind.counts, number, min(last, now.wall), kind.proven))
+                result.append(Change(key, kind.counts, number, min(last, now.wall), kind.proven, more))
         after[name] = read
     return result, after
 

@@ -9,8 +9,10 @@ what is exempt from it. A connection from before the recorder is none that begin
 
 - TCP: a SYN that comes is a connection, the SYN-ACK that goes out offers an answer. Both can be had with a made-up
   source. Packets of this host without SYN are sent to who took part in the handshake, and prove the source; those that
-  end a connection are looked at, and some of the others. (Who forges a segment that doesn't fit a half-open connection
-  gets one of those, too.)
+  end a connection are looked at, and one in sixteen of the others. (Who forges a segment that doesn't fit a half-open
+  connection gets one of those, too.) From the latter it is estimated how much this host has sent.
+- The kernel knows of each element when it expires, and so when its last packet came. When the last sample of a source's
+  connections was sent long after the last of them began, that one has lasted; no connection is followed for that.
 - SCTP: the same with INIT, INIT ACK and COOKIE ACK (RFC 9260), chunks of type 1, 2 and 11; only INIT has the tag 0.
 - UDP: the first packet between two ends for a while, and the first that goes back.
 
@@ -33,15 +35,18 @@ PRIORITY = "raw - 10"
 # Comments of the rules that count what had no place.
 NO_PLACE = "no place: "
 CROWDED = "crowded: "
-# Packets that say nothing, which are most of them. Those within one connection of sixteen are looked at, by the port
-# that it comes from: who is sent them is there, and not every connection comes to an orderly end.
+# Packets that say nothing, which are most of them. One in sixteen is looked at (sets.SAMPLE): who is sent it is there,
+# and not every connection comes to an orderly end. It is chosen by bits of the sequence number, which begins at random
+# and which the other end has no say in; these bits change with every packet, small or as large as usual networks allow.
 _CAME_FOR_NOTHING = "tcp flags & syn == 0x0 accept"
-_WENT_FOR_NOTHING = "tcp flags & (fin | syn) == 0x0 th dport & 0xf != 0x0 accept"
+_WENT_FOR_NOTHING = "tcp flags & (fin | syn) == 0x0 tcp sequence & 0x3c0 != 0x0 accept"
 _IP = {4: "ip", 6: "ip6"}
 _MULTICAST = {4: "224.0.0.0/3", 6: "ff00::/8"}
 _SYN = "tcp flags & (fin | syn | rst | ack) == syn"
 _SYN_ACK = "tcp flags & (fin | syn | rst | ack) == syn | ack"
 _ACK = "tcp flags & (syn | rst | ack) == ack"
+_GOES_ON = "tcp flags & (fin | syn | rst | ack) == ack"
+_ENDS = "tcp flags & (fin | syn | rst | ack) == fin | ack"
 _INIT = "sctp vtag 0"
 _INIT_ACK = "meta l4proto sctp @th,96,8 2"
 _COOKIE_ACK = "meta l4proto sctp @th,96,8 11"
@@ -171,7 +176,10 @@ def _went(write: _Writer) -> t.Iterator[str]:
     if write.incoming:
         for version in VERSIONS:
             known = write.inside(_key(version, "daddr", "sport"), "in_proven", version)
-            yield "%s %s accept" % (_of(version, _ACK), known)
+            yield "%s %s accept" % (_of(version, _ENDS), known)
+        for version in VERSIONS:
+            sampled = write.placed(_key(version, "daddr", "sport"), "in_proven", "in_sampled", version)
+            yield "%s %s accept" % (_of(version, _GOES_ON), sampled)
     yield 'oif "lo" accept'
     yield from write.skipped("tcp", "sport")
     if write.incoming:
@@ -212,6 +220,9 @@ def _proofs(write: _Writer) -> t.Iterator[str]:
     """Yield the lines that note who took part in a handshake of TCP, and isn't noted yet."""
     for version in VERSIONS:
         key = _key(version, "daddr", "sport")
+        # Who is noted comes here when there was no place to count what it is sent.
+        noted = write.inside(key, "in_proven", version)
+        yield _full("%s %s" % (_of(version, _GOES_ON), noted), "in_sampled")
         proven = write.put(key, "in_proven", version, "add")
         yield "%s %s %s accept" % (_ACK, write.service, proven)
         yield "%s %s %s accept" % (_ACK, write.inside(key, "in_pending", version), proven)

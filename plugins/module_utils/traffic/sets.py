@@ -18,7 +18,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings i
 
 # Holds one address that is none: which table this is, written by whoever reads it first.
 IDENTITY = "identity"
-COUNT, ANSWERED = "count", "answered"
+# SAMPLED: packets that this host sent on connections that were made, one in SAMPLE of them.
+COUNT, ANSWERED, SAMPLED = "count", "answered", "sampled"
+SAMPLE = 16
 VERSIONS = (4, 6)
 # Seconds without a packet after which one of UDP begins a new connection; as long as connection tracking waits.
 FLOW_TIMEOUT = 180
@@ -31,7 +33,7 @@ class Kind:
     """counts: what a packet stands for in it, None where being in it is all. proven: who is in it can't be made up.
 
     flow: its keys are those of a single flow of UDP: address, port there, port here. short: the kernel forgets after
-    FLOW_TIMEOUT.
+    FLOW_TIMEOUT. begins, goes_on: its time is when a connection of TCP last began, or was last seen to be there.
     """
 
     direction: str
@@ -39,6 +41,8 @@ class Kind:
     proven: bool = False
     flow: bool = False
     short: bool = False
+    begins: bool = False
+    goes_on: bool = False
 
     @property
     def told(self) -> bool:
@@ -52,11 +56,12 @@ class Kind:
 # What is looked up has no counters, as the kernel counts each packet that finds an element, too.
 KINDS: t.Mapping[str, Kind] = {
     "in_tried": Kind(IN, COUNT),
-    "in_offered": Kind(IN, ANSWERED),
+    "in_offered": Kind(IN, ANSWERED, begins=True),
     "in_pending": Kind(IN, short=True),
-    "in_proven": Kind(IN, proven=True),
+    "in_proven": Kind(IN, proven=True, goes_on=True),
     "in_known": Kind(IN, COUNT, proven=True),
-    "in_answered": Kind(IN, ANSWERED, proven=True),
+    "in_answered": Kind(IN, ANSWERED, proven=True, begins=True),
+    "in_sampled": Kind(IN, SAMPLED, proven=True, goes_on=True),
     "udp_tried": Kind(IN, COUNT),
     "udp_known": Kind(IN, COUNT, proven=True),
     "udp_proven": Kind(IN, proven=True),

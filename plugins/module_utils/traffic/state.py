@@ -27,7 +27,8 @@ CAPABILITY = "traffic"
 LOCK = "lock"
 RECORDER = "recorder.json"
 BOOK = "traffic.json"
-_VERSION = 1
+# Version 1 knew neither how much was sent nor how long a connection took.
+_VERSION = 2
 _LONGEST = 1 << 28
 
 
@@ -38,7 +39,7 @@ class Book:
 
     identity: of the table that counters and no_place are of. no_place: of rules that count what had no place.
     full: when the kernel last had no place for a source that is not made up. dropped: entries for which the state had
-    no place, since it was made.
+    no place, since it was made. watching: whether the table that was read the last time samples what is sent.
     """
 
     since: float | None = None
@@ -51,6 +52,7 @@ class Book:
     full: float | None = None
     dropped: int = 0
     imports: list[Import] = dataclasses.field(default_factory=list)
+    watching: bool = False
 
 
 def read_settings(where: StateDirectory | None) -> Settings | None:
@@ -96,25 +98,59 @@ def _book(content: t.Mapping[str, t.Any]) -> Book:
         content["resumed"],
         str(content["identity"]),
         {
-            name: {key: (int(packets), float(expires)) for key, (packets, expires) in elements.items()}
+            name: {key: _counter(*fields) for key, fields in elements.items()}
             for name, elements in content["counters"].items()
         },
         {str(name): int(packets) for name, packets in content["no_place"].items()},
         {
-            (str(source), int(port), str(protocol), str(direction)): Entry(
-                float(first),
-                float(last),
-                int(count),
-                int(answers),
-                bool(proven),
-                {int(day): int(number) for day, number in days.items()},
-            )
-            for source, port, protocol, direction, first, last, count, answers, proven, days in content["entries"]
+            (str(source), int(port), str(protocol), str(direction)): _entry(*fields)
+            for source, port, protocol, direction, *fields in content["entries"]
         },
         content["full"],
         int(content["dropped"]),
-        [Import(**fields) for fields in content["imports"]],
+        [_import(fields, int(content["version"])) for fields in content["imports"]],
+        bool(content.get("watching", False)),
     )
+
+
+def _counter(packets: t.Any, expires: t.Any, size: t.Any = 0) -> tuple[int, float, int]:
+    return int(packets), float(expires), int(size)
+
+
+def _entry(
+    first: t.Any, last: t.Any, count: t.Any, answers: t.Any, proven: t.Any, days: t.Any, more: t.Sequence[t.Any] = ()
+) -> Entry:
+    """Return an entry. more: what was measured, in the order of its fields; version 1 has none of that."""
+    entry = Entry(
+        float(first),
+        float(last),
+        int(count),
+        int(answers),
+        bool(proven),
+        {int(day): int(number) for day, number in days.items()},
+    )
+    if more:
+        watched, samples, sampled, measured, seconds, held, begun, lasted = more
+        entry.watched, entry.samples, entry.sampled = int(watched), int(samples), int(sampled)
+        entry.measured, entry.held = int(measured), int(held)
+        entry.seconds, entry.begun, entry.lasted = float(seconds), float(begun), float(lasted)
+    return entry
+
+
+def _measured(entry: Entry) -> list[t.Any]:
+    if not (entry.watched or entry.measured):
+        return []
+    numbers = [entry.watched, entry.samples, entry.sampled, entry.measured]
+    return [*numbers, round(entry.seconds, 1), entry.held, round(entry.begun, 1), round(entry.lasted, 1)]
+
+
+def _import(fields: t.Mapping[str, t.Any], version: int) -> Import:
+    one = Import(**fields)
+    if version < 2:
+        # It has 0 for what was not known, too, and nothing says which it is.
+        entries = [{**entry, "bytes": entry["bytes"] or None} for entry in one.entries]
+        return dataclasses.replace(one, entries=entries)
+    return one
 
 
 def write(where: StateDirectory, book: Book) -> None:
@@ -128,12 +164,13 @@ def write(where: StateDirectory, book: Book) -> None:
         "counters": book.counters,
         "no_place": book.no_place,
         "entries": [
-            (*key, entry.first, entry.last, entry.count, entry.answers, entry.proven, entry.days)
+            (*key, entry.first, entry.last, entry.count, entry.answers, entry.proven, entry.days, _measured(entry))
             for key, entry in book.entries.items()
         ],
         "full": book.full,
         "dropped": book.dropped,
         "imports": [dataclasses.asdict(one) for one in book.imports],
+        "watching": book.watching,
     }
     with where.written(BOOK) as stream:
         stream.write(json.dumps(content, separators=(",", ":")).encode("ascii"))

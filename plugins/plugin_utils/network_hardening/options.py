@@ -56,8 +56,12 @@ def read(
     minimum_days: t.Any,
     max_prefixes: t.Any,
     observed: t.Any = None,
+    sign_ins: t.Any = None,
+    sign_ins_observed: t.Any = None,
+    fleet: t.Any = None,
 ) -> Options:
     """Return the options; raise InputError for the first that makes no sense."""
+    del sign_ins, sign_ins_observed, fleet
     return Options(
         None if listening is None else _listening(listening),
         Known(

@@ -87,6 +87,50 @@ def azure(tuples: list[t.Any]) -> str:
     return json.dumps({"records": [{"properties": {"Version": 2, "flows": flows}}]})
 
 
+def _vnet() -> str:
+    """Return a log of a virtual network, laid out as Azure's documentation has it."""
+    groups = [
+        {
+            "rule": "DefaultRule_AllowInternetOutBound",
+            "flowTuples": [
+                "1663146003599,10.0.0.6,192.0.2.180,23956,443,6,O,B,NX,0,0,0,0",
+                "1663146003606,10.0.0.6,192.0.2.180,23956,443,6,O,E,NX,3,767,2,1580",
+            ],
+        },
+        {
+            "rule": "UserRule_ssh",
+            "flowTuples": [
+                "1663146000500,203.0.113.7,10.0.0.6,51234,22,6,I,B,X,0,0,0,0",
+                "1663146300500,203.0.113.7,10.0.0.6,51234,22,6,I,C,X,40,4000,50,26000",
+                "1663147200500,203.0.113.7,10.0.0.6,51234,22,6,I,E,X,3,60,2,80",
+                "1663147200600,203.0.113.8,10.0.0.6,51234,22,6,I,B,NX_HW_NOT_SUPPORTED,0,0,0,0",
+            ],
+        },
+        {
+            "rule": "DefaultRule_DenyAllInBound",
+            "flowTuples": [
+                "1663146003637,198.51.100.9,10.0.0.6,4000,3389,6,I,D,NX,0,0,0,0",
+                "1663146003637,198.51.100.9,10.0.0.6,0,0,1,I,D,NX,0,0,0,0",
+            ],
+        },
+    ]
+    other = [
+        {"rule": "UserRule_web", "flowTuples": ["1663146003637,2001:db8::9,2001:db8::6,4000,443,17,I,E,NX,2,200,2,200"]}
+    ]
+    common = {
+        "time": "2022-09-14T09:00:52.5625085Z",
+        "flowLogVersion": 4,
+        "macAddress": "112233445566",
+        "category": "FlowLogFlowEvent",
+        "operationName": "FlowLogFlowEvent",
+    }
+    flows = [[{"aclID": "1", "flowGroups": groups}], [{"aclID": "2", "flowGroups": other}]]
+    return json.dumps({"records": [{**common, "flowRecords": {"flows": found}} for found in flows]})
+
+
+VNET = _vnet()
+
+
 def shown(records: flow_records.Records) -> list[tuple[t.Any, ...]]:
     assert (records.damaged, records.problems) == (0, [])
     return [
@@ -99,9 +143,9 @@ def test_conntrack() -> None:
     records = read("conntrack", CONNTRACK)
     assert shown(records) == [
         ("203.0.113.7", "192.0.2.10", "tcp", 22, "answered", 18, 1900, 1),
-        ("198.51.100.9", "192.0.2.10", "tcp", 23, "unanswered", 0, 0, 1),
-        ("2001:db8::1", "2001:db8::2", "tcp", 3306, "refused", 0, 0, 1),
-        ("192.0.2.10", "192.0.2.53", "udp", 53, "answered", 0, 0, 1),
+        ("198.51.100.9", "192.0.2.10", "tcp", 23, "unanswered", None, None, 1),
+        ("2001:db8::1", "2001:db8::2", "tcp", 3306, "refused", None, None, 1),
+        ("192.0.2.10", "192.0.2.53", "udp", 53, "answered", None, None, 1),
     ]
     assert [(flow.first, flow.last) for flow in records.flows[:2]] == [(NOW - 60, NOW), (None, NOW)]
 
@@ -123,15 +167,84 @@ def test_aws_fields_in_another_order() -> None:
         "REJECT 203.0.113.7 192.0.2.10 51234 22 6 20 4249 1767225000 1767225060 vpc-1",
     )
     assert shown(read("aws_vpc", head + "\n" + line))[0][:5] == ("203.0.113.7", "192.0.2.10", "tcp", 22, "refused")
-    lacking = read("aws_vpc", head.replace(" bytes", ""))
-    assert lacking.problems == ["line 1: the first line does not name the field bytes"]
+    lacking = read("aws_vpc", head.replace(" end", ""))
+    assert lacking.problems == ["line 1: the first line does not name the field end"]
 
 
 def test_azure() -> None:
     assert shown(read("azure_nsg", azure(AZURE_TUPLES))) == [
         ("203.0.113.7", "10.5.16.4", "tcp", 22, "answered", 18, 1900, 1),
-        ("198.51.100.9", "10.5.16.4", "udp", 443, "refused", 0, 0, 1),
+        ("198.51.100.9", "10.5.16.4", "udp", 443, "refused", None, None, 1),
     ]
+
+
+@pytest.mark.parametrize("form", ["azure_vnet", "azure_nsg"])
+def test_azure_virtual_networks(form: str) -> None:
+    records = read(form, VNET)
+    assert shown(records) == [
+        ("10.0.0.6", "192.0.2.180", "tcp", 443, "answered", 5, 2347, 1),
+        ("203.0.113.7", "10.0.0.6", "tcp", 22, "answered", 95, 30140, 1),
+        ("203.0.113.8", "10.0.0.6", "tcp", 22, "unknown", None, None, 1),
+        ("198.51.100.9", "10.0.0.6", "tcp", 3389, "refused", 0, 0, 1),
+        ("2001:db8::9", "2001:db8::6", "udp", 443, "answered", 4, 400, 1),
+    ]
+    session = records.flows[1]
+    assert (session.first, session.last, session.seconds) == (1663146000.5, 1663147200.5, 1200.0)
+    # 8 of TCP and UDP, and one of ICMP, which is understood and no connection.
+    assert records.lines == 9
+
+
+def test_azure_of_version_1_knows_no_sizes() -> None:
+    first = ",".join(AZURE_TUPLES[0].split(",")[:8])
+    assert shown(read("azure_nsg", azure([first])))[0][4:] == ("unknown", None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"records": [{"category": "FlowLogFlowEvent"}]}, "neither 'flowRecords' nor 'properties'"),
+        ({"records": [7]}, "neither 'flowRecords' nor 'properties'"),
+        ({"records": [{"flowRecords": {}}]}, "there is no list 'flows'"),
+        ({"records": [{"flowRecords": {"flows": [{"flows": []}]}}]}, "there is no list 'flowGroups'"),
+        ({"records": [{"properties": {"flows": [{"flowGroups": []}]}}]}, "there is no list 'flows'"),
+        ({"records": [{"flowRecords": {"flows": [{"flowGroups": [{}]}]}}]}, "there is no list 'flowTuples'"),
+    ],
+)
+def test_a_document_without_tuples_where_they_belong_is_not_understood(content: t.Any, words: str) -> None:
+    records = read("azure_nsg", json.dumps(content))
+    assert (records.flows, records.damaged, records.lines) == ([], 1, 1)
+    assert "record 1 of the document" in records.problems[0]
+    assert words in records.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "absent"),
+    [
+        ("conntrack", CONNTRACK.replace("packets=8 bytes=900 ", ""), ("packets", "bytes", "seconds")),
+        ("aws_vpc", AWS.replace(" 20 4249 ", " - - ").replace(" 18 9000 ", " 18 - "), ("packets", "bytes")),
+        ("zeek", ZEEK.replace("12.5\t1000", "-\t-"), ("bytes", "seconds")),
+        ("zeek", ZEEK.replace("SF\t10\t8", "SF\t-\t8"), ("packets",)),
+        (
+            "nfdump",
+            NFDUMP_CSV.replace("ipkt,ibyt", "x,y").replace("ts,te,td", "ts,x,y"),
+            ("packets", "bytes", "seconds"),
+        ),
+    ],
+)
+def test_what_a_record_does_not_say_is_unknown_and_never_nothing(form: str, text: str, absent: tuple[str, ...]) -> None:
+    flow = read(form, text).flows[0]
+    for name in ("packets", "bytes", "seconds"):
+        value = getattr(flow, name)
+        if name in absent:
+            assert value is None, name
+        elif form != "conntrack":
+            assert value, name
+
+
+def test_flows_that_aws_left_out_are_told() -> None:
+    records = read("aws_vpc", AWS.replace("NODATA", "SKIPDATA"))
+    assert (len(records.flows), records.damaged) == (2, 1)
+    assert "SKIPDATA" in records.problems[0]
 
 
 def zeek_json() -> str:
@@ -151,7 +264,7 @@ def test_zeek(text: str) -> None:
     records = read("zeek", text)
     assert shown(records) == [
         ("203.0.113.7", "192.0.2.10", "tcp", 22, "answered", 18, 1900, 1),
-        ("198.51.100.9", "192.0.2.10", "tcp", 23, "unanswered", 1, 0, 1),
+        ("198.51.100.9", "192.0.2.10", "tcp", 23, "unanswered", 1, None, 1),
         ("2001:db8::1", "2001:db8::2", "tcp", 3306, "refused", 2, 0, 1),
     ]
     assert (records.flows[0].first, records.flows[0].last) == (1767225000.5, 1767225013.0)
@@ -226,13 +339,13 @@ def test_damage_is_counted_and_named_with_its_line(form: str, line: str, words: 
 
 
 def test_an_unknown_form_is_named() -> None:
-    with pytest.raises(ValueError, match="the form of flow records 'pcap' is none of aws_vpc, azure_nsg, conntrack"):
+    with pytest.raises(ValueError, match="the form of flow records 'pcap' is none of aws_vpc, azure_nsg, azure_vnet"):
         read("pcap", "")
 
 
 @pytest.mark.parametrize("form", flow_records.FORMS)
 def test_nothing_is_no_damage(form: str) -> None:
-    records = read(form, '{"records": []}' if form == "azure_nsg" else "\n\n")
+    records = read(form, '{"records": []}' if form.startswith("azure") else "\n\n")
     assert (records.flows, records.damaged, records.cut) == ([], 0, False)
 
 
@@ -260,6 +373,7 @@ def test_problems_are_counted_but_not_all_told() -> None:
         ("conntrack", CONNTRACK),
         ("aws_vpc", AWS),
         ("azure_nsg", azure(AZURE_TUPLES)),
+        ("azure_vnet", VNET),
         ("zeek", ZEEK),
         ("zeek", zeek_json()),
         ("nfdump", NFDUMP),

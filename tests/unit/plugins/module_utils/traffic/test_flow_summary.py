@@ -10,6 +10,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.flow_summa
 
 DAY = 86_400.0
 NOW = 1_767_225_600.0  # 2026-01-01
+# How long a connection took is not known.
+SIZED = {"seconds": None, "held": None, "seconds_known_count": 0}
 
 
 def flow(source: str, destination: str, time: float | None, outcome: str = "answered", port: int = 22) -> Flow:
@@ -34,6 +36,8 @@ def test_days_counts_and_outcomes() -> None:
             "answered": 0,
             "refused": 0,
             "bytes": 1000,
+            **SIZED,
+            "bytes_known_count": 1,
             "days": {"2026-01-01": 1},
         },
         {
@@ -47,6 +51,8 @@ def test_days_counts_and_outcomes() -> None:
             "answered": 3,
             "refused": 1,
             "bytes": 4000,
+            **SIZED,
+            "bytes_known_count": 4,
             "days": {"2025-12-30": 1, "2025-12-31": 1, "2026-01-01": 2},
         },
     ]
@@ -64,3 +70,15 @@ def test_entries_are_bounded_and_what_is_dropped_is_counted() -> None:
         summary.add(flow("203.0.113.%d" % number, "192.0.2.10", NOW))
     summary.add(flow("203.0.113.0", "192.0.2.10", NOW))
     assert (len(summary.entries()), summary.dropped) == (5, 4)
+
+
+def test_what_is_not_known_is_left_out_of_sums_and_counted_apart() -> None:
+    summary = Summary(["192.0.2.10"], NOW)
+    came = flow("203.0.113.7", "192.0.2.10", NOW)
+    for size, seconds in ((1000, 5.0), (None, None), (0, 3600.0), (None, 2.0)):
+        summary.add(came._replace(bytes=size, seconds=seconds))
+    summary.add(flow("203.0.113.8", "192.0.2.10", NOW)._replace(bytes=None))
+    (known, unknown) = summary.entries()
+    names = ("count", "bytes", "bytes_known_count", "seconds", "held", "seconds_known_count")
+    assert [known[name] for name in names] == [4, 1000, 2, 3607, 1, 3]
+    assert [unknown[name] for name in names] == [1, None, 0, None, None, 0]
