@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import 
 
 
 class ActionModule(CapabilityActionBase):
-    """Fill in who asks."""
+    """Fill in who asks, and who closes."""
 
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": grant_spec()}
@@ -23,4 +23,6 @@ class ActionModule(CapabilityActionBase):
         if arguments.get("state", "open") == "open":
             arguments["requested_by"] = arguments.get("requested_by") or person(task_vars)
             arguments["for_whom"] = arguments.get("for_whom") or arguments["requested_by"]
+        else:
+            arguments["closed_by"] = arguments.get("closed_by") or person(task_vars)
         return arguments

@@ -61,7 +61,8 @@ options:
         default: tcp
       sources:
         description:
-          - Addresses and prefixes of IPv4 and IPv6 that the ports may be opened for. All when not given.
+          - Addresses and prefixes of IPv4 and IPv6 that the ports may be opened for. All when not given, but not for
+            as many at once as a C(/7) of IPv4 or a C(/15) of IPv6 has. To allow that, name C(0.0.0.0/0) or C(::/0).
         type: list
         elements: str
       max_duration:

@@ -30,6 +30,7 @@ options:
         given.
     type: path
 notes:
+  - The kernel counts what comes in by grants for at most 16384 sources and ports of IPv4 and as many of IPv6 in a week.
   - The kernel counts attempts on locked ports for at most 16384 sources and ports of IPv4 and as many of IPv6, and
     forgets each a day after the last one. They are no findings any more then.
 seealso:
@@ -70,14 +71,39 @@ trial_seconds_left:
   type: int
   returned: success
 grants:
-  description: What is open, the one that ends first comes first. The fields are those of M(bulwark.servers.jit_grant).
+  description:
+    - What is open, the one that ends first comes first. Beside the fields of M(bulwark.servers.jit_grant), C(in_kernel)
+      says whether the kernel has all of it open. It has no value where that is not known.
+    - C(used) is what came in by it, with C(packets), C(bytes), and C(last), when the last packet came, in seconds since
+      the epoch; C(first) has no value. What several grants let in counts for each of them. C(used) has no value where
+      it is not known. That is so after nftables was loaded anew, after a boot, and where the kernel had no room to
+      count.
   type: list
   elements: dict
   returned: success
+  sample:
+    - id: grant-4a1f0c2b9d3e
+      for_whom: ada
+      requested_by: ada
+      reason: Ticket 4711
+      ports: ['22']
+      protocol: tcp
+      sources: [10.1.2.3]
+      duration: 3600
+      opened: 1767225600.5
+      until: 1767229200.5
+      digest: null
+      seconds_left: 3412
+      used: {packets: 41, bytes: 6120, first: null, last: 1767225788.0}
+      in_kernel: true
 history:
   description:
     - What was open before, the newest first. Beside the fields of M(bulwark.servers.jit_grant), C(ended) says when it
       ended, in seconds since the epoch, and C(how) is C(expired), C(closed), C(replaced) or C(rebooted).
+    - C(closed_by) is who closed it. C(reason) is why, or why it was opened where nobody gave a reason to close it, and
+      C(opened_reason) is always why it was opened.
+    - C(used) is as in RV(grants). It is known for a week after a grant was opened, and longer when another one was
+      opened since. Connections that live on are counted as well until then.
   type: list
   elements: dict
   returned: success

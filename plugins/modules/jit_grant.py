@@ -16,6 +16,9 @@ description:
   - The kernel itself ends an opening when its time is over. Nothing needs to run for that, neither on the controller
     nor on the host.
   - What the policy of the host does not allow is refused there, whatever was approved elsewhere.
+  - The host notes a grant before its ports are open, and until they are closed, so that nothing is open that it does
+    not name. After that the kernel is asked whether it has what it was told. When a task fails and says that it is not
+    known whether a grant is open, O(state=closed) with its O(id) closes it.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -30,7 +33,8 @@ attributes:
     support: partial
     details:
       - With O(id), what is open under it stays as it is, and is opened again for the time that is left where somebody
-        has flushed the rules. Without one, the same request again begins anew, and replaces what is open.
+        has flushed the rules, or a run was killed before it was done. Without one, the same request again begins anew,
+        and replaces what is open.
 options:
   state:
     description:
@@ -43,7 +47,8 @@ options:
   id:
     description:
       - What the grant is called, such as the id of the request that was approved. One is made up when none is given.
-      - An id is good for one opening. What has ended is not opened again under the same id.
+      - An id is good for one opening. What has ended is not opened again under the same id, and what is open under it
+        is not changed. Other ports, sources, people and digests, another protocol, and a longer time are refused.
     type: str
   ports:
     description: Ports and ranges of ports. Needed with O(state=open).
@@ -55,7 +60,11 @@ options:
     choices: [tcp, udp, both]
     default: tcp
   sources:
-    description: Addresses and prefixes of IPv4 and IPv6 to open them for. Needed with O(state=open).
+    description:
+      - Addresses and prefixes of IPv4 and IPv6 to open them for. Needed with O(state=open).
+      - As many addresses as a C(/7) of IPv4 or a C(/15) of IPv6 has, in one prefix or in several together, are refused
+        where the policy leaves the sources of a port out. A policy that names such prefixes in its C(sources) allows
+        them.
     type: list
     elements: str
   duration:
@@ -69,7 +78,16 @@ options:
     description: The person who asks; whoever runs Ansible when not given.
     type: str
   reason:
-    description: Why.
+    description:
+      - Why. With O(state=closed), why it is closed; the reason why it was opened is kept beside it.
+    type: str
+  digest:
+    description:
+      - The SHA-256 of the request that was approved, as 64 hexadecimal digits. The host keeps it with the grant, so
+        that both can be compared.
+    type: str
+  closed_by:
+    description: The person who closes it, with O(state=closed); whoever runs Ansible when not given.
     type: str
   other_firewalls:
     description:
@@ -161,6 +179,10 @@ grant:
       description: When it ends, in seconds since the epoch by the clock of the host at that time.
       type: float
       returned: success
+    digest:
+      description: The SHA-256 of the request that was approved; none where nobody gave one.
+      type: str
+      returned: success
     seconds_left:
       description: How many seconds are left, whatever the clock says.
       type: int
@@ -176,7 +198,9 @@ denied_by:
   elements: str
   returned: O(state=open)
 refused:
-  description: Whether the task failed because the policy of the host does not allow what was asked for.
+  description:
+    - Whether the task failed because the policy of the host does not allow what was asked for, or because the id is
+      that of something else. Nothing was changed then.
   type: bool
   returned: failure
 closed:

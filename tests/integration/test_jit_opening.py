@@ -29,8 +29,8 @@ pytestmark = [
 
 # What changes the book, the kernel, or the note from which a reload opens again.
 STEPS = ((state, "write_book"), (nftables.Nftables, "put"), (nftables.Nftables, "note"), (reopening, "forget"))
-# Before and after each of the steps of opening: forget, write, put, write, note.
-KILLS = range(10)
+# Before each of the steps (write, forget, put, write, note), and after the last one.
+KILLS = (0, 2, 4, 6, 8, 9)
 
 
 @pytest.fixture(name="site")
@@ -131,17 +131,24 @@ def test_killed_while_it_takes_the_place_of_another_the_book_names_both(site: Si
     is_all_named(site)
 
 
-@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize("step", KILLS)
 def test_killed_while_it_closes_the_book_names_it_until_it_is_closed(site: Site, step: int) -> None:
     site.lock()
     site.grant(id="request-1")
-    assert killed(step, lambda: site.grant(state="closed", id="request-1"))
+    assert killed(step, lambda: site.grant(state="closed", id="request-1", closed_by="grace", reason="she left"))
     is_all_named(site)
+    was_open = openings(site)
+    # Whatever is done meanwhile, what was closed is not open again.
+    site.grant(id="request-2", sources=["10.99.0.3"], for_whom="bob")
+    assert set(openings(site)) <= {*was_open, "10.99.0.3"}
+    site.grant(state="closed", id="request-2")
     left = [one["id"] for one in site.info()["grants"]]
     assert site.grant(state="closed", id="request-1")["changed"] is bool(left)
     assert openings(site) == []
     is_all_named(site)
-    assert [(one["id"], one["how"]) for one in site.info()["history"]] == [("request-1", "closed")]
+    ended = {one["id"]: (one["how"], one["closed_by"], one["reason"]) for one in site.info()["history"]}
+    assert ended["request-1"][0] == "closed"
+    assert step == 0 or ended["request-1"] == ("closed", "grace", "she left")
 
 
 def test_what_the_kernel_refuses_is_not_in_the_book(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

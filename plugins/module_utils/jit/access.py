@@ -57,7 +57,7 @@ def refill(packets: Nftables, book: Book, now: Now) -> None:
 def fill(packets: Nftables, book: Book, now: Now) -> str:
     """Return what ``refill`` puts there; raise HostError when grants overlap in too many ways."""
     try:
-        return packets.openings(list(grants.rectangles(book.open)), book.cut, now.since_boot)
+        return packets.openings(list(grants.rectangles(book.lasting)), book.cut, now.since_boot)
     except TooManyError as error:
         raise HostError(str(error)) from error
 
@@ -165,6 +165,7 @@ def _settle(
     book = book.without(outside, grants.CLOSED, now)
     reopening.forget(where)
     refill(packets, book, now)
+    book = book.closed(now)
     state.write_policy(where, wanted, confirmed=now.wall)
     state.write_book(where, book)
     packets.note(where, book, now)

@@ -49,7 +49,8 @@ class Grant:
     """A request that was opened.
 
     opened, until: in seconds since the epoch, for people. end: in seconds of CLOCK_BOOTTIME, which nobody can set.
-    digest: of the request on the controller, None where nobody gave one. counted: as of ``usage.begin``.
+    digest: of the request on the controller, None where nobody gave one. counted: as of ``usage.begin``. closing: who
+    closes it ("by") and why ("reason"), from before that is done; None where nobody does.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Grant:
     end: float
     digest: str | None = None
     counted: t.Mapping[str, t.Any] | None = None
+    closing: t.Mapping[str, str | None] | None = None
 
     def fields(self) -> dict[str, t.Any]:
         """Return the grant as the state has it; ``grant`` is the inverse."""
@@ -77,6 +79,7 @@ class Grant:
             "end": self.end,
             "digest": self.digest,
             "counted": self.counted,
+            "closing": self.closing,
         }
 
 
@@ -88,9 +91,10 @@ def grant(fields: t.Mapping[str, t.Any]) -> Grant:
         float(fields["opened"]),
         float(fields["until"]),
         float(fields["end"]),
-        # Earlier versions had neither.
+        # Earlier versions had none of them.
         None if fields.get("digest") is None else str(fields["digest"]),
         None if fields.get("counted") is None else dict(fields["counted"]),
+        None if fields.get("closing") is None else dict(fields["closing"]),
     )
 
 
@@ -149,6 +153,8 @@ def check_same(one: Grant, asked: Request, digest: str | None) -> None:
     asked: with a duration of 0 where none is given.
     """
     had = one.request
+    if one.closing is not None:
+        raise RefusedError("id: '%s' is being closed; close it again, and use another id" % one.id)
     for name, is_open, wanted in (
         ("ports", ", ".join(map(str, had.ports)), ", ".join(map(str, asked.ports))),
         ("protocol", words.protocol_name(had.protocols), words.protocol_name(asked.protocols)),

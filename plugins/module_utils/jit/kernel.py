@@ -59,7 +59,7 @@ def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed:
     token = proposed[1].get("token") if proposed else None
     seen = packets.compare(policy, (proposed[0], str(token)) if proposed and token else None)
     if seen.force is None:
-        return Kernel(None, seen.problem, missing=bool(book.open), opened=())
+        return Kernel(None, seen.problem, missing=bool(book.lasting), opened=())
     try:
         found = tuple(packets.opened(now))
         uncut = _ended(packets.cut()) != _ended(book.cut)
@@ -68,7 +68,7 @@ def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed:
         return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
     unknown = _beyond(found, wanted, now)
-    missing = _covers(found, wanted, now) is False
+    missing = _covers(found, list(rectangles(book.lasting)), now) is False
     return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, uncut, found)
 
 
@@ -98,7 +98,7 @@ def _meet(one: Rectangle, other: Rectangle) -> bool:
 def holds(packets: Nftables, book: Book, now: float) -> bool:
     """Say whether the kernel has open what the book has, and no more. now: in seconds since boot. FirewallError."""
     found = packets.opened(now)
-    wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
+    wanted = disjoint(rectangles(book.lasting), MOST_ELEMENTS)
     return not beyond(found, wanted, now) and _covers(found, wanted, now) is not False
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import dataclasses
 import os
 import re
@@ -84,8 +85,8 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
         for one in book.open:
             if params["id"] and one.id == params["id"]:
                 grants.check_same(one, asked, params["digest"])
-                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot)
-                return _opened_again(one, is_open is not False, book, packets, None if check_mode else where, now)
+                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot) is True
+                return _opened_again(one, is_open, book, packets, None if check_mode else where, now)
         if params["duration"] is None:
             asked = dataclasses.replace(asked, duration=grants.longest(policy, asked))
         grants.check(policy, asked)
@@ -122,7 +123,6 @@ def _open_anew(
     old = grants.replaced(book.open, asked)
     both = opened(book, new, policy)
     access.fill(packets, both, now)  # where there is no room for it, nothing is noted
-    reopening.forget(where)
     state.write_book(where, both)
     try:
         if beside.open_through(answer.timed, asked.duration):
@@ -133,6 +133,9 @@ def _open_anew(
             return _denied(answer)
         _fill(packets, where, both.without(old, grants.REPLACED, now))
     except (HostError, StateError) as error:
+        if answer.timed:
+            with contextlib.suppress(HostError):  # it ends by itself, and the lock holds without it
+                beside.close_through(asked)
         _undo(packets, where, book, new, error)
         raise
     return {**_result(new, old, now, changed=True), **_others(answer)}
@@ -154,7 +157,6 @@ def _opened_again(
     old = [other for other in grants.replaced(book.open, one.request) if other.id != one.id]
     changed = not is_open or bool(old)
     if changed and where is not None:
-        reopening.forget(where)
         _fill(packets, where, book.without(old, grants.REPLACED, now))
     answer = beside.ask(packets, one.request)
     changed = changed or bool(answer.timed)
@@ -207,21 +209,23 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
 
 
 def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
-    """Close in the kernel first: what the book does not name any more is not open."""
+    """Close in the kernel first, and leave the book after that: what it does not name any more is not open."""
     now = clock.now()
     book = state.read_book(where, now)
     gone = [one for one in book.open if _meant(params, one)]
     if gone and not check_mode and where is not None:
         packets = Nftables()
-        reopening.forget(where)
-        after = book.without(gone, grants.CLOSED, now, params["closed_by"], params["reason"])
+        book = book.closing(gone, params["closed_by"], params["reason"])
+        # Nothing opens it again from here on, also where this run does not come to its end.
+        state.write_book(where, book)
         # With the rules, every opening is gone.
         if state.read_policy(where) is not None and packets.look() is not None:
             for one in gone:
                 beside.close_through(one.request)
-            _fill(packets, where, after)
+            _fill(packets, where, book)
         else:
-            state.write_book(where, after)
+            reopening.forget(where)
+            state.write_book(where, book.closed(now))
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
 
 
@@ -269,10 +273,12 @@ def _fill(packets: Nftables, where: StateDirectory, book: Book) -> None:
     Before that, the book on the host names what is opened here; it goes on to name what is closed here until then.
     """
     now = clock.now()
+    # What is closed now is not to be opened again by a reload of nftables.
+    reopening.forget(where)
     access.refill(packets, book, now)
     if not kernel.holds(packets, book, clock.now().since_boot):
         raise FirewallError("the kernel took the openings of %s, and does not have them" % packets.place)
-    state.write_book(where, book)
+    state.write_book(where, book.closed(now))
     packets.note(where, book, now)
 
 
@@ -312,5 +318,5 @@ def _result(one: Grant, old: t.Sequence[Grant], now: Now, changed: bool) -> dict
 def shown(one: Grant, now: Now) -> dict[str, t.Any]:
     """Return a grant as the modules return it."""
     fields = one.fields()
-    del fields["end"], fields["counted"]
+    del fields["end"], fields["counted"], fields["closing"]
     return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}

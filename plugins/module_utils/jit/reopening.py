@@ -69,7 +69,7 @@ def script(state_root: str) -> str:
 
 def keep(where: StateDirectory, nft: Nft, book: Book, now: Now) -> None:
     """Note what is open. now: when the book was read, which may be a while ago. Raises StateError, FirewallError."""
-    open_ones = disjoint(grants.rectangles(book.open), state.MOST_ELEMENTS)
+    open_ones = disjoint(grants.rectangles(book.lasting), state.MOST_ELEMENTS)
     ahead = clock.uptime() - clock.now().since_boot
     lines = [now.boot]
     for name in (table.NAME, *openings.beside(nft, table.NAME)):

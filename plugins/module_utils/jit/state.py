@@ -37,6 +37,8 @@ _EXACT = "exact_sources"
 class Book:
     """The grants. boot: which boot the ends of the open ones are of. history: the newest last.
 
+    open: all that may be open. Those that are being closed are among them until the kernel has closed them.
+
     cut: whose connections end with the window, since that boot; disjoint.
     """
 
@@ -59,6 +61,26 @@ class Book:
         still = tuple(one for one in self.open if one.end > now.since_boot)
         return dataclasses.replace(self, open=still, history=(self.history + over)[-HISTORY:])
 
+    @property
+    def lasting(self) -> list[Grant]:
+        """Return what is to be open: what somebody began to close is never opened again."""
+        return [one for one in self.open if one.closing is None]
+
+    def closing(self, gone: t.Sequence[Grant], by: str | None, reason: str | None) -> Book:
+        """Return the book that says of some grants that they are being closed. by, reason: who does, and why."""
+        ids = {one.id for one in gone}
+        mark = {"by": by, "reason": reason}
+        some = (dataclasses.replace(one, closing=mark) if one.id in ids else one for one in self.open)
+        return dataclasses.replace(self, open=tuple(some))
+
+    def closed(self, now: Now) -> Book:
+        """Return the book after the kernel has closed what was being closed."""
+        book = self
+        for one in self.open:
+            if one.closing is not None:
+                book = book.without([one], granting.CLOSED, now, one.closing.get("by"), one.closing.get("reason"))
+        return book
+
     def without(
         self, gone: t.Sequence[Grant], how: str, now: Now, by: str | None = None, reason: str | None = None
     ) -> Book:
@@ -75,7 +97,7 @@ def ended(one: Grant, how: str, when: float, by: str | None = None, reason: str 
     by, reason: who closed it, and why. That takes the place of the reason why it was opened, which stays beside it.
     """
     fields = one.fields()
-    del fields["end"]
+    del fields["end"], fields["closing"]
     why = {"reason": reason or one.request.reason, "opened_reason": one.request.reason}
     return {**fields, **why, "ended": when, "how": how, "closed_by": by}
 
