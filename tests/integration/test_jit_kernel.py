@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pathlib
 import socket
 import struct
@@ -134,6 +135,28 @@ def test_connections_that_are_to_be_cut_are_compared(site: Site) -> None:
             assert site.findings() == []
             site.grant(state="closed", id=opened["id"])
             assert not talks(*ends)
+
+
+def test_an_opening_is_not_refused_for_want_of_places_for_connections_to_cut(site: Site) -> None:
+    with listening(site.host, 22) as sockets:
+        site.lock(ports=[{"port": "22", "cut": True}])
+        site.grant(for_whom="bob", sources=[site.stranger.address[4]])
+        file = site.state / "jit" / "grants.json"
+        book = json.loads(file.read_text())
+        ours = book["cut"]
+        first = 198 << 24 | 18 << 16
+        book["cut"] = [
+            [4, "tcp", 22, 22, first + 4 * number, first + 4 * number, 0.0] for number in range(16383)
+        ] + ours
+        file.write_text(json.dumps(book))
+        opened = site.grant()
+        assert opened["changed"]
+        with session(site.friend, site.host, sockets[4, 22], 4) as ends:
+            assert talks(*ends)
+            site.grant(state="closed", id=opened["id"])
+            assert not talks(*ends)
+        assert len(json.loads(file.read_text())["cut"]) <= 16384
+        assert site.findings() == []
 
 
 @pytest.mark.parametrize("version", BOTH)
