@@ -62,10 +62,15 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
         {"ansible.builtin.ping": None},
         team.lock(always=[address]),
         team.grant(sources=[stranger], for_whom="ada", reason="a ticket"),
+        team.grant(id="request-1", sources=[stranger], for_whom="bob", digest="a" * 64),
+        {"bulwark.servers.jit_grant": {"state": "closed", "id": "request-1", "state_dir": str(team.site.state)}},
         {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
         team.show("looked"),
     )
     assert code == 0, said
+    (ended,) = team.shown["history"]
+    assert (ended["id"], ended["digest"]) == ("request-1", "a" * 64)
+    assert ended["closed_by"] == ended["requested_by"], "whoever runs Ansible"
     assert "does not lead through the network" not in said
     assert team.shown["in_force"] is True
     assert team.shown["capability"] == "jit_access"

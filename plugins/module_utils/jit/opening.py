@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import dataclasses
 import os
 import re
@@ -84,8 +85,8 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
         for one in book.open:
             if params["id"] and one.id == params["id"]:
                 grants.check_same(one, asked, params["digest"])
-                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot)
-                return _opened_again(one, is_open is not False, book, packets, None if check_mode else where, now)
+                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot) is True
+                return _opened_again(one, is_open, book, packets, None if check_mode else where, now)
         if params["duration"] is None:
             asked = dataclasses.replace(asked, duration=grants.longest(policy, asked))
         grants.check(policy, asked)
@@ -132,6 +133,9 @@ def _open_anew(
             return _denied(answer)
         _fill(packets, where, both.without(old, grants.REPLACED, now))
     except (HostError, StateError) as error:
+        if answer.timed:
+            with contextlib.suppress(HostError):  # it ends by itself, and the lock holds without it
+                beside.close_through(asked)
         _undo(packets, where, book, new, error)
         raise
     return {**_result(new, old, now, changed=True), **_others(answer)}

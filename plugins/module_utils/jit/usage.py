@@ -10,6 +10,8 @@ when it was opened. What can't be known is None, and never 0: of counters that a
 from __future__ import annotations
 
 import dataclasses
+import functools
+import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
@@ -34,6 +36,16 @@ class Counters:
     table: str
     elements: t.Sequence[Element]
     missed: float | None
+
+    @functools.cached_property
+    def parsed(self) -> list[tuple[int, int, str, int, Element]]:
+        """Return the version of IP, the address as a number, the protocol and the port of each."""
+        found: list[tuple[int, int, str, int, Element]] = []
+        for one in self.elements:
+            if len(one.key) == 3 and one.key[2].isdigit():
+                address = ipaddress.ip_address(one.key[0])
+                found.append((address.version, int(address), one.key[1], int(one.key[2]), one))
+        return found
 
 
 def begin(asked: Request, seen: Counters | None, now: Now) -> dict[str, t.Any] | None:
@@ -105,11 +117,11 @@ def _name(seen: Counters, now: Now) -> str:
 
 def _matching(asked: Request, seen: Counters) -> t.Iterator[Element]:
     """Yield the counters of the sources, protocols and ports of a request."""
-    for one in seen.elements:
-        if len(one.key) != 3 or not one.key[2].isdigit():
-            continue
-        source, protocol, port = one.key
-        if protocol not in asked.protocols or not any(ports.first <= int(port) <= ports.last for ports in asked.ports):
-            continue
-        if words.within(words.network(source, "source"), asked.sources):
+    sources = {version: [words.bounds(one) for one in asked.sources if one.version == version] for version in (4, 6)}
+    for version, address, protocol, port, one in seen.parsed:
+        if (
+            protocol in asked.protocols
+            and any(ports.first <= port <= ports.last for ports in asked.ports)
+            and any(first <= address <= last for first, last in sources[version])
+        ):
             yield one
