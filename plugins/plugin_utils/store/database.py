@@ -58,6 +58,11 @@ class Database:
         """Whether it was opened for writing, if only for as long as it is open."""
         return self._mode != "read"
 
+    @property
+    def is_old(self) -> bool:
+        """Whether it is an older version's, brought up to date only for as long as it is read."""
+        return self._mode == "read" and self._outer is not None
+
     def close(self) -> None:
         """Undo what a check did or a reader upgraded, and let the database go: a fork must not share a connection."""
         if self._outer is not None:

@@ -335,8 +335,8 @@ class Store:
         return self._database.write(lambda c: jit_rows.note_time(c, now))
 
     def jit_is_noted(self, now: float) -> bool:
-        """Return whether nothing is left for ``jit_note_time``."""
-        return not self._database.read(lambda c: jit_rows.has_ended(c, now))
+        """Return whether nothing is left for ``jit_note_time``; into an older store, nothing is written."""
+        return self._database.is_old or not self._database.read(lambda c: jit_rows.has_ended(c, now))
 
     def jit_requests(self, wanted: JitQuery | None = None, now: float | None = None) -> list[JitRequest]:
         """Return requests as they are at the time of this controller, the newest first; what ended is then written."""

@@ -186,6 +186,22 @@ def test_an_upgrade_of_version_4_keeps_requests_and_learns_who_did_what(version_
         assert [(entry.account, entry.login) for entry in store.jit_history()] == [("bob", "carol")]
 
 
+def test_who_only_asks_for_requests_writes_no_end_into_an_older_store(version_3_url: str) -> None:
+    with connect(version_3_url) as connection:
+        migrations.STEPS[2](connection)
+        connection.exec_driver_sql("UPDATE bulwark_schema SET version = 4")
+        connection.exec_driver_sql(
+            "INSERT INTO bulwark_jit_requests (id, host, ports, protocol, sources, duration, requested_by, for_whom, "
+            "justification, requested_at, valid_until, state) "
+            "VALUES ('r', 'web1', '[]', 'tcp', '[]', 60, 'a', 'a', '', 100, 200, 'requested')"
+        )
+        connection.commit()
+    with contextlib.closing(Store.open(version_3_url, mode="read")) as store:
+        assert [found.state for found in store.jit_requests(now=300)] == ["expired"]
+        assert store.jit_is_noted(300)
+    assert schema_of(version_3_url) == 4
+
+
 @pytest.mark.parametrize("mode", ["read", "check"])
 def test_who_only_asks_for_requests_leaves_a_store_of_version_3_as_it_is(version_3_url: str, mode: Mode) -> None:
     before = shape(version_3_url)
