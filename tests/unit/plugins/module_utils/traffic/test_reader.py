@@ -76,3 +76,31 @@ def test_connections_that_are_there_count_where_they_are_recorded() -> None:
     book = Book()
     _add(book, _seen(1), here=here)
     assert set(book.entries) == {("192.0.2.7", 22, "tcp", "in"), ("192.0.2.8", 22, "tcp", "in")}
+
+
+def _sampling(packets: int, identity: str = "fd00::1", **no_place: int) -> Seen:
+    found = _seen(packets, identity).found
+    sampled = Element(("192.0.2.7", "tcp", "22"), None, 7 * DAY, packets * 10, packets * 1000)
+    return Seen(identity, None, {**found, f"in_sampled4_64_{7 * DAY}s": [sampled]}, no_place)
+
+
+def _watched(book: Book) -> int:
+    return sum(entry.watched for entry in book.entries.values())
+
+
+def test_only_what_came_while_samples_were_taken_counts_as_sampled() -> None:
+    book = Book()
+    _add(book, _seen(3))
+    # The table has samples now, and it isn't known since when.
+    _add(book, _sampling(5), 1)
+    assert (_count(book), _watched(book)) == (5, 0)
+    _add(book, _sampling(7), 2)
+    assert (_count(book), _watched(book)) == (7, 2)
+    # After a boot it takes them from the beginning.
+    _add(book, _sampling(4, "fd00::2"), 2.5)
+    assert (_count(book), _watched(book)) == (11, 6)
+    # Some had no place.
+    _add(book, _sampling(9, "fd00::2", **{"no place: in_sampled": 2}), 3)
+    assert (_count(book), _watched(book)) == (16, 6)
+    _add(book, _sampling(10, "fd00::2", **{"no place: in_sampled": 2}), 4)
+    assert (_count(book), _watched(book)) == (17, 7)

@@ -172,3 +172,75 @@ def test_what_is_looked_up_is_not_counted_in() -> None:
                 parsed = sets.parsed(word[1:])
                 assert parsed is not None
                 assert sets.KINDS[parsed.kind].counts is None, line
+
+
+def _sampled(packets: int, size: int, ago: int = 0) -> Element:
+    return Element(("192.0.2.7", "tcp", "22"), None, TIMEOUT - ago, packets, size)
+
+
+SAMPLED = f"in_sampled4_64_{TIMEOUT}s"
+
+
+def test_samples_have_their_bytes_and_count_once() -> None:
+    first, counters = _read({SAMPLED: [_sampled(10, 4000)]}, {})
+    again, counters = _read({SAMPLED: [_sampled(13, 5000)]}, counters, 1010.0)
+    assert [(one.counts, one.number, one.bytes) for one in (*first, *again)] == [
+        (sets.SAMPLED, 10, 4000),
+        (sets.SAMPLED, 3, 1000),
+    ]
+    # What expired and came again has less of either.
+    anew, _counters = _read({SAMPLED: [_sampled(14, 900)]}, counters, 1020.0)
+    assert [(one.number, one.bytes) for one in anew] == [(14, 900)]
+
+
+def _entries(*changes: Change, watched: bool = True) -> entries.Entries:
+    found: entries.Entries = {}
+    entries.merge(found, changes, {(22, "tcp")}, watched)
+    return found
+
+
+def _came(number: int, proven: bool = True) -> Change:
+    return Change(KEY, sets.COUNT, number, NOON, proven)
+
+
+def test_bytes_are_unknown_without_enough_samples_and_where_nothing_was_sampled() -> None:
+    for samples, watched, known in ((8, True, 8000 * sets.SAMPLE), (7, True, None), (8, False, None)):
+        found = _entries(_came(3), Change(KEY, sets.SAMPLED, samples, NOON, True, 8000), watched=watched)
+        result = found[KEY].result(KEY)
+        assert result["bytes"] == known
+        assert result["bytes_known_count"] == (3 if known else 0)
+
+
+def test_the_last_connection_is_measured_once_and_one_that_goes_on_for_longer() -> None:
+    found = _entries(_came(3))
+    steps = [
+        # Seen last before the last connection began: nothing is known of that.
+        (1000, 10, (None, None, 0)),
+        (2000, 2005, (5, 0, 1)),
+        (2000, 2005, (5, 0, 1)),
+        (2000, 2700, (700, 1, 1)),
+        (2000, 2900, (900, 1, 1)),
+        (5000, 5003, (903, 1, 2)),
+    ]
+    for begun, there, known in steps:
+        entries.measure(found, {KEY: reading.Times(NOON + begun, NOON + there)})
+        result = found[KEY].result(KEY)
+        assert (result["seconds"], result["held"], result["seconds_known_count"]) == known
+    entries.measure(found, {("192.0.2.8", 22, "tcp", "in"): reading.Times(NOON, NOON + 700)})
+    assert set(found) == {KEY}
+
+
+def test_who_took_part_in_no_handshake_is_not_measured() -> None:
+    found = _entries(_came(3, proven=False))
+    entries.measure(found, {KEY: reading.Times(NOON, NOON + 700)})
+    assert found[KEY].result(KEY)["held"] is None
+
+
+def test_what_was_measured_is_forgotten_with_its_days() -> None:
+    found = _entries(_came(4), Change(KEY, sets.COUNT, 4, NOON - 10 * DAY, True))
+    entry = found[KEY]
+    entry.watched, entry.samples, entry.sampled = 8, 40, 8000
+    entry.measured, entry.seconds, entry.held = 4, 4000.0, 2
+    entries.forget(found, NOON - 5 * DAY)
+    assert (entry.count, entry.watched, entry.samples, entry.sampled) == (4, 4, 20, 4000)
+    assert (entry.measured, entry.seconds, entry.held) == (2, 2000.0, 1)
