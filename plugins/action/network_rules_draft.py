@@ -45,6 +45,9 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
     "minimum_days": {"type": "int", "default": options.MINIMUM_DAYS},
     "max_prefixes": {"type": "int", "default": options.MAX_PREFIXES},
     "max_blocked": {"type": "int", "default": 500},
+    "sign_ins": {"type": "list", "elements": "dict"},
+    "sign_ins_observed": {"type": "list", "elements": "float"},
+    "fleet": {"type": "list", "elements": "dict"},
     "locked": {"type": "list", "elements": "dict", "default": []},
 }
 _MODE = 0o600
@@ -86,6 +89,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             given["minimum_days"],
             given["max_prefixes"],
             exposed.observed(seen, now),
+            given["sign_ins"],
+            given["sign_ins_observed"],
+            given["fleet"],
         )
         reason = exposed.unseen(seen, asked.minimum_days, now)
         result = recommend.recommend(sources.read(seen.get("traffic")), asked, model.load())
@@ -95,7 +101,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [visible(line) for line in wording.lines(result)]
         told = {"ports": result["ports"], "observed_days": result["observed_days"], "notes": notes}
         if reason is not None:
-            return {**told, "changed": False, "lines": [reason], "path": None, "enough_data": False, "kept": False}
+            return {
+                **told,
+                "changed": False,
+                "lines": [reason],
+                "path": None,
+                "enough_data": False,
+                "kept": False,
+                "changes": [],
+            }
         blocked = blocking.blocked(result)
         if blocked:
             lines.append(f"recommended for blocking: {wording.counted(len(blocked), 'source')}")
@@ -114,24 +128,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Write the file, beside the one that is there unless that says the same or may be replaced."""
         path = output.located(given["path"])
         before = _content(path)
-        kept = before is not None and not given["replace"] and not _same(before, text)
+        kept = before is not None and not given["replace"] and not draft.is_same(before, text)
         # Whatever people have changed in a file is theirs.
         place = path.with_name(f"{path.stem}.new{path.suffix}") if kept else path
         old = _content(place) or ""
-        changed = output.put(place, text, _MODE, _same, dry=self._task.check_mode, what="file of network rules")
+        changed = output.put(place, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules")
         shown = (before if kept else old) or ""
+        changes = [visible(line) for line in draft.differences(before or "", text)] if kept else []
         difference = {"before": shown, "after": text, "before_header": str(path), "after_header": str(place)}
         return {
             "changed": changed,
             "path": str(place),
             "kept": kept,
+            "changes": changes,
             **({"diff": difference} if changed or kept else {}),
         }
 
 
 def _last_line(written: t.Mapping[str, t.Any]) -> list[str]:
     if written["kept"]:
-        return [f"Other rules were there already and are as they were; compare them with {written['path']}."]
+        there = f"Other rules were there already and are as they were; compare them with {written['path']}."
+        return [*(f"  {line}" for line in written["changes"]), there]
     return [f"Review {written['path']}, which enforces nothing by itself."]
 
 
@@ -156,9 +173,3 @@ def _content(path: pathlib.Path) -> str | None:
         return None
     except OSError as error:
         raise output.OutputError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _same(before: str, after: str) -> bool:
-    """Say whether two files let in and block the same, whatever is beside that."""
-    found = draft.variables(before)
-    return found is not None and found == draft.variables(after)
