@@ -35,6 +35,8 @@ SIGN_INS, TRANSFER, RHYTHM = "sign_ins", "transfer", "rhythm"
 _MANY_VISITS, _MOST_DENIED = 80, 0.04
 # Of the networks of legitimate sources elsewhere, how many may be denied later.
 _MOST_RISK = 0.065
+# Of the days on which sources signed in, how many may be of those that something speaks against.
+_MOST_SUSPECT = 0.2
 # Sources that prove neither may have come on no more days than legitimate ones, unless theirs is this share of the
 # connections at most.
 _DOUBTFUL_SHARE = 0.1
@@ -78,7 +80,7 @@ def status(case: Case) -> tuple[str, str]:
         return CLOSE, f"nobody connected to it {case.within}"
     if not any(verdict.welcome for verdict in case.verdicts.values()):
         return _nobody(case)
-    return _fresh(case) or _doubtful(case) or _moving(case) or _narrowed(case)
+    return _fresh(case) or _suspicious(case) or _doubtful(case) or _moving(case) or _narrowed(case)
 
 
 def decided_by(case: Case) -> str:
@@ -113,6 +115,18 @@ def _fresh(case: Case) -> tuple[str, str] | None:
     if days and not trusted and max(days) - min(days) + 1 < case.asked.minimum_days / 2:
         return NOT_ENOUGH, "legitimate sources were seen for few days only, so that others may be missing"
     return None
+
+
+def _suspicious(case: Case) -> tuple[str, str] | None:
+    """Return the answer for a port on which those who look like intruders may be people whose address others share."""
+    days = {
+        wanted: sum(len(verdict.signed) for verdict in case.verdicts.values() if verdict.is_suspect is wanted)
+        for wanted in (True, False)
+    }
+    if days[True] <= _MOST_SUSPECT * (days[True] + days[False]):
+        return None
+    known = wording.counted(sum(verdict.is_suspect for verdict in case.verdicts.values()), "source")
+    return UNCLEAR, f"{known} signed in often, although something speaks against it: look at that first"
 
 
 def _doubtful(case: Case) -> tuple[str, str] | None:

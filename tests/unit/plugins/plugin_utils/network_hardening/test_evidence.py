@@ -129,7 +129,8 @@ def test_who_guessed_a_password_is_named_and_not_let_in() -> None:
     for days in ([9], [9, *range(10, 30)]):
         accepted = signed_in("203.0.113.9", days, 1)
         port = only(advice([admin, guesser], sign_ins=[signed_in("198.51.100.7", range(30)), accepted], **KNOWN))
-        assert let_in(port) == ["198.51.100.7/32"]
+        # Often, it may be an administrator whose address somebody who guesses has, too.
+        assert (port["status"], let_in(port)) == (("unclear", []) if len(days) > 1 else ("narrow", ["198.51.100.7/32"]))
         (suspect,) = port["suspects"]
         assert suspect["address"] == "203.0.113.9"
         assert "as with somebody who guesses a password" in suspect["why"][1]
