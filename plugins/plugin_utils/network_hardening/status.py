@@ -33,8 +33,8 @@ SIGN_INS, TRANSFER, RHYTHM = "sign_ins", "transfer", "rhythm"
 
 # Of so many visits of a company, what share may be denied later: somebody is always elsewhere.
 _MANY_VISITS, _MOST_DENIED = 80, 0.04
-# Of the networks of legitimate sources elsewhere, how many may be denied later.
-_MOST_RISK = 0.065
+# Of the networks of legitimate sources elsewhere, how many may be denied later; fewer where nobody is known to be one.
+_MOST_RISK = {SIGN_INS: 0.065, TRANSFER: 0.058, RHYTHM: 0.058}
 # Of the days on which sources signed in, how many may be of those that something speaks against.
 _MOST_SUSPECT = 0.2
 # Sources that prove neither may have come on no more days than legitimate ones, unless theirs is this share of the
@@ -164,7 +164,7 @@ def _moving(case: Case) -> tuple[str, str] | None:
     """Return the answer for a port whose legitimate sources come from ever other addresses."""
     outlook = case.outlook
     in_company = outlook.visits >= _MANY_VISITS and outlook.denied <= _MOST_DENIED * outlook.visits
-    if in_company or outlook.risk <= _MOST_RISK:
+    if in_company or outlook.risk <= _MOST_RISK[decided_by(case)]:
         return None
     held = f"{outlook.denied:,} of {wording.counted(outlook.visits, 'later visit')} would have been denied"
     return UNCLEAR, (
