@@ -33,9 +33,12 @@ class _Region:
     denied: int = 0
     days: set[int] = dataclasses.field(default_factory=set)
     is_covered: bool = False
+    is_trusted: bool = True
 
     @property
     def risk(self) -> float:
+        if self.is_trusted:
+            return 0.0
         if not self.is_covered:
             return _IN_NONE
         return (self.denied + _DENIED_ANYWAY * _WEIGHT) / (self.visits + _WEIGHT)
@@ -68,6 +71,7 @@ def outlook(
         region = regions[_region(key)]
         region.days |= days
         region.is_covered |= inside.find(*key) is not None
+        region.is_trusted &= verdicts[key].kind == judge.TRUSTED
     if not regions:
         return Outlook(1.0, 0, 0, 0)
     span = limits.last_day - first_day + 1
