@@ -55,7 +55,8 @@ class SignIns:
         signed = self.of(port, key)
         if signed is None:
             return False
-        first, last = self.observed[port]
+        # Where not all sign-ins are known, only those between its own first and last can be missing none.
+        first, last = self.observed.get(port) or (min(signed.days), max(signed.days))
         tried = {day: count for day, count in activity.days.items() if first <= day <= last}
         begun = min(signed.days, default=0)
         before = sum(count for day, count in tried.items() if day < begun)
@@ -110,7 +111,7 @@ def read(value: t.Any, observed: tuple[int, int] | None, ssh: t.Sequence[Port]) 
     for port, by_source in found.items():
         days = [day for signed in by_source.values() for day in signed.days]
         span = observed or ((min(days), max(days)) if days else None)
-        if span:
+        if span and span[1]:
             known[port] = span
     return SignIns(found, known)
 

@@ -85,7 +85,8 @@ def status(case: Case) -> tuple[str, str]:
 
 def decided_by(case: Case) -> str:
     """Return what it is decided by who is legitimate."""
-    if case.port in case.asked.known.sign_ins.observed:
+    sign_ins = case.asked.known.sign_ins
+    if case.port in sign_ins.observed or sign_ins.by_port.get(case.port):
         return SIGN_INS
     known = any(activity.sized or activity.timed for activity in case.activities.values())
     return TRANSFER if known else RHYTHM

@@ -113,6 +113,19 @@ def test_a_port_that_nobody_signed_in_to_is_closed_only_if_all_sign_ins_are_know
     assert only(advice(seen, sign_ins=None))["status"] == "unclear"
 
 
+def test_where_no_day_has_all_sign_ins_they_speak_against_nobody() -> None:
+    unknown = {**KNOWN, "sign_ins_observed": [0, 0]}
+    port = only(advice([PATIENT, *SWEEPERS], sign_ins=[], **unknown))
+    assert (port["status"], port["decided_by"]) == ("unclear", "rhythm")
+    seen = [entry("198.51.100.7", range(30), 5, bytes=None), PATIENT]
+    port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(30))], **unknown))
+    assert of(port, "198.51.100.7")["verdict"] == "legitimate"
+    assert of(port, "203.0.113.9")["why"][0] != "it never signed in"
+    guesser = entry("203.0.113.9", range(10, 20), 30, bytes=None)
+    port = only(advice([guesser], sign_ins=[signed_in("203.0.113.9", [12, 19], 1)], **unknown))
+    assert [row["address"] for row in port["suspects"]] == ["203.0.113.9"]
+
+
 def test_a_port_without_sign_ins_is_closed_only_if_nobody_was_answered() -> None:
     swept = [{**one, "port": 8080} for one in SWEEPERS]
     listening = [{"port": 8080}]
