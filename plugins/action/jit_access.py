@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import access_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.trial import TrialActionBase
 
 
@@ -19,3 +20,8 @@ class ActionModule(TrialActionBase):
     ADVICE = (
         "put the address that Ansible comes from into always; a port that was opened for it for a while does not count"
     )
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        answer = super().run_module(arguments, task_vars)
+        said = [] if answer.get("failed") else jit_policy.useless(arguments.get("ports"), arguments.get("always"))
+        return {**answer, "warnings": [*(answer.get("warnings") or []), *said]} if said else answer

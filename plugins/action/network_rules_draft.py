@@ -98,7 +98,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [visible(line) for line in wording.lines(result)]
         told = {"ports": result["ports"], "observed_days": result["observed_days"], "notes": notes}
         if reason is not None:
-            return {**told, "changed": False, "lines": [reason], "path": None, "enough_data": False, "kept": False}
+            return {
+                **told,
+                "changed": False,
+                "lines": [reason],
+                "path": None,
+                "enough_data": False,
+                "kept": False,
+                "changes": [],
+            }
         blocked = blocking.blocked(result)
         if blocked:
             lines.append(f"recommended for blocking: {wording.counted(len(blocked), 'source')}")
@@ -117,24 +125,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Write the file, beside the one that is there unless that says the same or may be replaced."""
         path = output.located(given["path"])
         before = _content(path)
-        kept = before is not None and not given["replace"] and not _same(before, text)
+        kept = before is not None and not given["replace"] and not draft.is_same(before, text)
         # Whatever people have changed in a file is theirs.
         place = path.with_name(f"{path.stem}.new{path.suffix}") if kept else path
         old = _content(place) or ""
-        changed = output.put(place, text, _MODE, _same, dry=self._task.check_mode, what="file of network rules")
+        changed = output.put(place, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules")
         shown = (before if kept else old) or ""
+        changes = [visible(line) for line in draft.differences(before or "", text)] if kept else []
         difference = {"before": shown, "after": text, "before_header": str(path), "after_header": str(place)}
         return {
             "changed": changed,
             "path": str(place),
             "kept": kept,
+            "changes": changes,
             **({"diff": difference} if changed or kept else {}),
         }
 
 
 def _last_line(written: t.Mapping[str, t.Any]) -> list[str]:
     if written["kept"]:
-        return [f"Other rules were there already and are as they were; compare them with {written['path']}."]
+        there = f"Other rules were there already and are as they were; compare them with {written['path']}."
+        return [*(f"  {line}" for line in written["changes"]), there]
     return [f"Review {written['path']}, which enforces nothing by itself."]
 
 
@@ -159,9 +170,3 @@ def _content(path: pathlib.Path) -> str | None:
         return None
     except OSError as error:
         raise output.OutputError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _same(before: str, after: str) -> bool:
-    """Say whether two files let in and block the same, whatever is beside that."""
-    found = draft.variables(before)
-    return found is not None and found == draft.variables(after)

@@ -31,11 +31,25 @@ def network_recommendations(
     minimum_days: t.Any = options.MINIMUM_DAYS,
     max_prefixes: t.Any = options.MAX_PREFIXES,
     observed: t.Any = None,
+    sign_ins: t.Any = None,
+    sign_ins_observed: t.Any = None,
+    fleet: t.Any = None,
 ) -> dict[str, t.Any]:
     """Return the recommendations; raise AnsibleFilterError for traffic or options that make no sense."""
     try:
         asked = options.read(
-            listening, trusted, threats, findings, names, public_ports, minimum_days, max_prefixes, observed
+            listening,
+            trusted,
+            threats,
+            findings,
+            names,
+            public_ports,
+            minimum_days,
+            max_prefixes,
+            observed,
+            sign_ins,
+            sign_ins_observed,
+            fleet,
         )
         result = recommend.recommend(sources.read(traffic), asked, model.load())
     except (ContentError, sources.InputError) as error:

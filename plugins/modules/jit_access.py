@@ -78,6 +78,7 @@ options:
   always:
     description:
       - Addresses and prefixes that are never locked out, such as that of the controller.
+      - Where they cover C(sources) of a lock, or some of them, the task warns, as these need no grant.
     type: list
     elements: str
     default: []

@@ -10,6 +10,8 @@ short_description: Write what a host is to let in as variables for people to rev
 version_added: 0.1.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
+requirements:
+  - Python package C(netaddr) 1 on the controller
 description:
   - Recommends from what M(bulwark.servers.traffic_info) has seen whom to let in on which ports, as the filter
     P(bulwark.servers.network_recommendations#filter) does, and takes threat lists and the open findings of the store
@@ -18,7 +20,8 @@ description:
     reason beside each prefix, who would have been denied, and who is recommended for blocking. It enforces nothing.
   - A file that is there is never replaced unasked. When it lets in or blocks anybody else, the new one is written
     beside it, as C(HOST.new.yml), and the difference is shown in diff mode.
-  - Ports that nobody needs are in the file as comments, as are those of which too little was seen.
+  - Ports that nobody needs are in the file as comments, as are those of which too little was seen, and those that stay
+    open because it is unclear who needs them, with who came.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -30,7 +33,8 @@ attributes:
   idempotent:
     support: full
     details:
-      - A file that lets in and blocks the same is left as it is, whatever the reasons are.
+      - A file that lets in and blocks the same is left as it is, whatever the reasons are and however its prefixes are
+        written.
   platform:
     support: full
     platforms: posix
@@ -94,6 +98,20 @@ options:
     description: How many sources may be recommended for blocking, 0 to 4096. Those who came most often come first.
     type: int
     default: 500
+  sign_ins:
+    description:
+      - Accepted sign-ins of the host, as the filter P(bulwark.servers.network_recommendations#filter) takes them. None
+        when they are not known.
+    type: list
+    elements: dict
+  sign_ins_observed:
+    description: The first and the last moment between which all sign-ins are known, in seconds since the epoch.
+    type: list
+    elements: float
+  fleet:
+    description: What other hosts saw of sources, as the same filter takes it.
+    type: list
+    elements: dict
   locked:
     description:
       - Ports that just-in-time access locks, as the option C(ports) of M(bulwark.servers.jit_access). They are left
@@ -164,6 +182,11 @@ path:
 kept:
   description: Whether another file was there, which is as it was.
   type: bool
+  returned: success
+changes:
+  description: Whom the new file lets in and blocks otherwise than the one that was there, port by port.
+  type: list
+  elements: str
   returned: success
 ports:
   description: The recommendations, as the filter P(bulwark.servers.network_recommendations#filter) returns them.

@@ -35,7 +35,8 @@ import typing as t
 DAYS = 60
 HALF = 30
 START = 20_454  # days since the epoch: Thursday, the first of January 2026
-LISTENING = (22, 5432, 8080, 9100)
+UNUSED = 8080
+LISTENING = (22, 5432, UNUSED, 9100)
 _SECONDS = 86_400
 _PORTS = tuple(port for port in range(1, 1024) if port not in LISTENING) + (3306, 3389, 5900, 6379, 8443, 9200, 27017)
 

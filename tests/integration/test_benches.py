@@ -28,7 +28,7 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     ),
     "file_integrity": (("command:aide",), {"TREE": "/usr/include", "PAIRS": 1}),
     "memory_scan": (("command:gcc", "command:yara"), {"PROCESSES": 10, "ROUNDS": 1}),
-    "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7]}),
+    "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7], "SMALL_SEEDS": [2, 3], "UNSEEN": [9001]}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
     "traffic_recorder": (("command:nft", "command:ip"), {"PAIRS": 4}),
 }

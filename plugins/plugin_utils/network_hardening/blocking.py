@@ -28,7 +28,7 @@ def blocked(result: t.Mapping[str, t.Any]) -> list[Block]:
     for port in result["ports"]:
         for row in port["sources"]:
             block = prefixes.single(*prefixes.source_of(row["address"]))
-            if row["decision"] == "in" or row["verdict"] == judge.TRUSTED:
+            if row["decision"] == "in" or row["verdict"] in (judge.TRUSTED, judge.LEGITIMATE):
                 welcome.add(block)
             elif row["verdict"] == judge.HOSTILE and not _is_nobodys(row["address"]):
                 rows.setdefault(block, []).append((f"{port['port']}/{port['protocol']}", row))

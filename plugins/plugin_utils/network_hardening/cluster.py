@@ -25,6 +25,8 @@ LEAST_REDUCTION = 1000
 _POOL_DOUBT, _POOL_DOUBT_MORE = 0.01, 0.05
 _EXPECTED = 0.05
 _SURROUNDINGS = 6
+# From so many for each address on, a block of several addresses is none of people alone.
+_CROWDED = 0.06
 # Of fewer addresses than these, those that are new in the last third of the days say too little.
 _FEW = 10
 # How likely who came on one day only has to be legitimate.
@@ -49,7 +51,7 @@ class Group:
 
 
 class Limits(t.NamedTuple):
-    """most: prefixes. last_day: of all traffic. hostile: sources that are taken for attackers' on any port."""
+    """most: prefixes. last_day: of all traffic. hostile: sources that more speaks against than for, on any port."""
 
     most: int
     last_day: int
@@ -62,14 +64,14 @@ def groups(
     """Return the groups to let in, and those that there is no place for."""
     welcome = [key for key, verdict in verdicts.items() if verdict.welcome]
     obstacles = {
-        version: prefixes.Obstacles(key[1] for key in verdicts if key[0] == version and _hostile(verdicts[key]))
+        version: prefixes.Obstacles(key[1] for key in verdicts if key[0] == version and verdicts[key].is_against)
         for version in prefixes.WIDTH
     }
     # Where nobody was seen yet, an attacker of any port may come to this one.
     strangers = {
         version: prefixes.Obstacles(
             key[1]
-            for key in {*limits.hostile, *(key for key in verdicts if _hostile(verdicts[key]))} - set(welcome)
+            for key in {*limits.hostile, *(key for key in verdicts if verdicts[key].warns)} - set(welcome)
             if key[0] == version
         )
         for version in prefixes.WIDTH
@@ -85,11 +87,11 @@ def groups(
             members: dict[prefixes.Block, list[Key]] = {}
             for source in sorted(sources):
                 members.setdefault(inside.find(version, source) or blocks[0], []).append((version, source))
-            found.extend(_group(_proven(keys, activities, verdicts), activities, verdicts) for keys in members.values())
+            for keys in members.values():
+                group = _group(_proven(keys, verdicts), activities, verdicts)
+                found.extend(_apart(group, activities, verdicts) if _crowded(group, verdicts, strangers) else [group])
         certain = [
-            _widened(group, activities, strangers, limits.last_day)
-            for group in found
-            if _certain(group, activities, verdicts)
+            _widened(group, activities, strangers, limits.last_day) for group in found if _certain(group, verdicts)
         ]
         kept, left = _limited(certain, limits.most)
         if _connections(left) <= _MOST_LOST * (_connections(kept) + _connections(left)):
@@ -101,13 +103,7 @@ def _connections(found: t.Iterable[Group]) -> int:
     return sum(group.connections for group in found)
 
 
-def _hostile(verdict: Verdict) -> bool:
-    return verdict.kind == judge.HOSTILE
-
-
-def _proven(
-    keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]
-) -> tuple[Key, ...]:
+def _proven(keys: t.Sequence[Key], verdicts: t.Mapping[Key, Verdict]) -> tuple[Key, ...]:
     """Return sources without those beside a core of others that make its block larger alone, and prove too little."""
     while len(keys) > judge.COMPANY:
         half = (keys[0][1] ^ keys[-1][1]).bit_length() - 1
@@ -117,7 +113,7 @@ def _proven(
             break
         others = [key for key in keys if key != lone]
         bits = half + 1 - (others[0][1] ^ others[-1][1]).bit_length()
-        if judge.stands_beside(verdicts[lone], activities[lone], bits):
+        if judge.stands_beside(verdicts[lone], bits):
             break
         keys = others
     return tuple(keys)
@@ -141,11 +137,34 @@ def _mean(keys: t.Sequence[Key], activities: t.Mapping[Key, Activity], verdicts:
     return sum(count * verdicts[key].probability for count, key in zip(days, keys, strict=True)) / max(1, sum(days))
 
 
-def _certain(group: Group, activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> bool:
+def _crowded(group: Group, verdicts: t.Mapping[Key, Verdict], strangers: t.Mapping[int, prefixes.Obstacles]) -> bool:
+    """Say whether others have addresses between those of people who signed in, as with a mobile carrier.
+
+    That a block of them has no attacker in it yet is chance then.
+    """
+    if len(group.members) < 2 or not any(verdicts[key].signed for key in group.members):
+        return False
+    return expected(group.block, strangers[group.block.version]) >= _CROWDED * len(group.members)
+
+
+def expected(block: prefixes.Block, obstacles: prefixes.Obstacles) -> float:
+    """Return how many attackers are to be expected in a block, from how many were seen around it."""
+    widths = range(1, min(block.length, _SURROUNDINGS) + 1)
+    return max(
+        (obstacles.count(prefixes.around(block.version, block.low, block.length - bits)) / 2**bits for bits in widths),
+        default=0.0,
+    )
+
+
+def _apart(group: Group, activities: t.Mapping[Key, Activity], verdicts: t.Mapping[Key, Verdict]) -> list[Group]:
+    return [_group((key,), activities, verdicts) for key in group.members]
+
+
+def _certain(group: Group, verdicts: t.Mapping[Key, Verdict]) -> bool:
     """Say whether there is enough to let in a group: one source has to be convincing, more so one that came once."""
     if group.trusted:
         return True
-    if len(group.members) == 1 and not judge.stands_alone(verdicts[group.members[0]], activities[group.members[0]]):
+    if len(group.members) == 1 and not judge.stands_alone(verdicts[group.members[0]]):
         return False
     return group.days > 1 or group.probability >= _ONCE
 

@@ -15,19 +15,24 @@ import typing as t
 
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.plugin_utils import prefix_sets
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     blocking,
     judge,
-    recommend,
+    status,
     wording,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 RULES, BLOCKED = "network_hardening_rules", "network_hardening_blocked"
-_USED = (recommend.NARROW, recommend.PARTIAL)
+_USED = (status.NARROW, status.PARTIAL)
 # Of those that would have been denied and are no attackers, so many are named at each port.
 _MOST_DENIED = 50
 _LONGEST = 300
+# Of two files that differ, so many prefixes are named at each port.
+_MOST_CHANGES = 10
+# Of a port that stays open, so many of those who came are named.
+_MOST_CAME = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +71,55 @@ def text(result: t.Mapping[str, t.Any], about: About) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def is_same(before: str, after: str) -> bool:
+    """Say whether two files let in and block the same, however prefixes are written; raise PrefixSetError."""
+    old, new = variables(before), variables(after)
+    if old is None or new is None:
+        return False
+    return old == new or (_shape(old) == _shape(new) and not differences(before, after))
+
+
+def _shape(found: t.Mapping[str, t.Any]) -> t.Any:
+    """Return all but the prefixes: in which order rules stand, and what else is in them."""
+    return [
+        {key: value for key, value in rule.items() if key != "prefixes"} if isinstance(rule, dict) else rule
+        for rule in found[RULES] or []
+    ]
+
+
+def differences(before: str, after: str) -> list[str]:
+    """Return whom the second of two files lets in and blocks otherwise than the first; raise PrefixSetError."""
+    old, new = variables(before), variables(after)
+    if old is None or new is None:
+        return []
+    rules, blocked = [_by_port(found) for found in (old, new)], [found[BLOCKED] for found in (old, new)]
+    lines = []
+    for port in sorted({*rules[0], *rules[1]}):
+        former, latter = (part.get(port) or [] for part in rules)
+        lines += _difference(port, former, latter, ("lets in", "no longer lets in"))
+    return lines + _difference("all ports", blocked[0], blocked[1], ("blocks", "no longer blocks"))
+
+
+def _by_port(found: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
+    return {
+        f"{rule.get('port')}/{rule.get('protocol') or 'tcp'}": rule.get("prefixes") or []
+        for rule in found[RULES] or []
+        if isinstance(rule, dict)
+    }
+
+
+def _difference(port: str, before: t.Any, after: t.Any, verbs: tuple[str, str]) -> list[str]:
+    if not isinstance(before, list) or not isinstance(after, list):
+        return []
+    changes = prefix_sets.difference(before, after)
+    parts = []
+    for verb, prefixes in zip(verbs, changes, strict=True):
+        if prefixes:
+            more = f" and {len(prefixes) - _MOST_CHANGES:,} more" if len(prefixes) > _MOST_CHANGES else ""
+            parts.append(f"{verb} {', '.join(prefixes[:_MOST_CHANGES])}{more}")
+    return [f"{port}: the new one {' and '.join(parts)}"] if parts else []
+
+
 def variables(content: str) -> dict[str, t.Any] | None:
     """Return what a file lets in and blocks, whatever else is in it; None where it is no such file."""
     try:
@@ -95,7 +149,8 @@ def _head(result: t.Mapping[str, t.Any], about: About) -> list[str]:
 
 
 def _rule(port: t.Mapping[str, t.Any]) -> list[str]:
-    lines = [f"  {line}" for line in _comment(f"{port['status']}: {port['reason']}; {_sure(port)}.")]
+    said = (f"{port['status']}: {port['reason']}; {_sure(port)}.", wording.decided_by(port), *wording.suspects(port))
+    lines = [f"  {line}" for text in said if text for line in _comment(text)]
     lines += [f"  - port: {port['port']}", f"    protocol: {port['protocol']}", "    prefixes:"]
     for prefix in port["prefixes"]:
         names = f"{', '.join(prefix['names'])}: " if prefix["names"] else ""
@@ -129,7 +184,9 @@ def _denied(port: t.Mapping[str, t.Any]) -> list[str]:
             f"{wording.counted(row['days'], 'day')}: {'; '.join(row['why'][:3])}"
         )
     if len(doubtful) > _MOST_DENIED:
-        lines.append(f"#   and {len(doubtful) - _MOST_DENIED:,} more of which too little is known")
+        lines.append(
+            f"#   and {len(doubtful) - _MOST_DENIED:,} more of which too little is known, or that never signed in"
+        )
     hostile = len(port["denied"]) - len(doubtful)
     if hostile:
         lines.append(f"#   {wording.counted(hostile, 'source')} that scanned, guessed or are known as bad")
@@ -142,9 +199,12 @@ def _left_out(port: t.Mapping[str, t.Any], about: About) -> list[str]:
     if reason:
         return _comment(f"{name}: {reason}")
     lines = _comment(f"{name}: {port['status'].replace('_', ' ')}: {port['reason']}")
-    if port["status"] == recommend.CLOSE:
+    if port["status"] == status.CLOSE:
         lines += [f"#   - port: {port['port']}", f"#     protocol: {port['protocol']}", "#     closed: true"]
         lines += [f"#   {line[1:].lstrip()}" if line.startswith("# ") else line for line in _denied(port)]
+    if port["status"] == status.UNCLEAR:
+        lines += [line for text in wording.suspects(port) for line in _comment(f"  {text}")]
+        lines += [line for text in wording.came(port, _MOST_CAME) for line in _comment(f"  {text}")]
     return lines
 
 
@@ -165,7 +225,7 @@ def _blocked(found: t.Sequence[blocking.Block], most: int) -> list[str]:
     if not found:
         return [f"{BLOCKED}: []"]
     lines = [
-        "# They scanned, guessed or are known as bad. They are told in audit mode, and denied on all ports after that."
+        "# They scanned, guessed or are known as bad. They are shown in audit mode, and denied on all ports after that."
     ]
     lines.append(f"{BLOCKED}:" if most else f"{BLOCKED}: []")
     for one in found[:most]:

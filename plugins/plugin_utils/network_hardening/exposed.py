@@ -12,7 +12,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import recommend, wording
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import status, wording
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Port
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.sources import InputError
 
@@ -26,7 +26,7 @@ _CLIENTS = frozenset((port, "udp") for port in (67, 68, 123, 323, 546, 1900, 535
 # Who listens on ports of containers, while the kernel sends what comes to them on, which the recorder doesn't see.
 _FORWARDERS = frozenset(("docker-proxy", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "kube-proxy"))
 _MOST_NAMED = 20
-_LEFT_OUT = ("sources", "denied")
+_LEFT_OUT = ("sources", "denied", "suspects")
 
 
 def listening(answer: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -112,9 +112,9 @@ def found(
     for port in ports:
         name = f"{port['protocol']}/{port['port']}"
         listener = listeners.get((port["port"], port["protocol"]), {})
-        if port["status"] == recommend.NOT_ENOUGH:
+        if port["status"] in (status.NOT_ENOUGH, status.UNCLEAR):
             coverage.skip(name, port["reason"])
-        elif port["open_to_world"] and port["status"] != recommend.PUBLIC:
+        elif port["open_to_world"] and port["status"] != status.PUBLIC:
             if listener.get("reach") == "open":
                 detections += _detections(port, name, listener, _is_global(answer), result["observed_days"])
             elif listener.get("reach") != "limited":
@@ -149,7 +149,7 @@ def _detections(
     port: t.Mapping[str, t.Any], name: str, listener: t.Mapping[str, t.Any], is_global: bool, days: int
 ) -> t.Iterator[dict[str, t.Any]]:
     needed = [row for row in port["sources"] if row["verdict"] != "hostile"]
-    unused = port["status"] == recommend.CLOSE and not needed
+    unused = port["status"] == status.CLOSE and not needed
     if unused and (port["port"], port["protocol"]) in _CLIENTS:
         return
     process = listener.get("process")

@@ -63,6 +63,8 @@ class Activity:
     refused: int = 0
     bytes: int = 0
     sized: int = 0
+    held: int = 0
+    timed: int = 0
     unanswered: set[Port] = dataclasses.field(default_factory=set)
 
     def add(self, seen: Seen) -> None:
@@ -72,8 +74,15 @@ class Activity:
         if seen.bytes is not None:
             self.bytes += seen.bytes
             self.sized += seen.count
+        if seen.held is not None:
+            self.held += seen.held
+            self.timed += seen.count
         if not seen.answered:
             self.unanswered.add((seen.port, seen.protocol))
+
+    def probes(self, port: Port) -> int:
+        """Return how many other ports were tried that did not answer; those that do are no sign of a search."""
+        return len(self.unanswered) - (port in self.unanswered)
 
 
 class Traffic:
@@ -103,6 +112,14 @@ class Traffic:
         # The first and the last day on which anything was, or would have been, seen.
         self.period = (min(days), max(days)) if days else None
         self._observed = self.period[1] - self.period[0] + 1 if self.period else 1
+
+    @property
+    def days(self) -> int:
+        """How many days traffic was, or would have been, seen."""
+        return self._observed
+
+    def everywhere(self, key: Key) -> Activity:
+        return self._all[key]
 
     def features(self, key: Key, port: Port) -> tuple[float, ...]:
         own, everywhere = self.by_port[port][key], self._all[key]
@@ -195,8 +212,7 @@ def _blocks(key: Key) -> tuple[prefixes.Block, prefixes.Block]:
 
 
 def _probing(activity: Activity, port: Port) -> float:
-    """Return how many other ports were tried that did not answer; those that do are no sign of a search."""
-    return math.log1p(len(activity.unanswered) - (port in activity.unanswered))
+    return math.log1p(activity.probes(port))
 
 
 def _size(activity: Activity) -> float:

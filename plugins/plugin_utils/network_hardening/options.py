@@ -10,12 +10,15 @@ import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import prefixes, sources
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import sign_ins as signs
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Port
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.judge import Known
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.sources import InputError
 
 # Where everybody is expected: web servers, and those of mail and names.
 PUBLIC_PORTS = ("80/tcp", "443/tcp", "443/udp", "25/tcp", "53/tcp", "53/udp")
+# Where SSH listens when the host doesn't say so.
+SSH: Port = (22, "tcp")
 MINIMUM_DAYS = 14
 MAX_PREFIXES = 16
 _WIDEST = {4: 8, 6: 16}
@@ -61,27 +64,35 @@ def read(
     fleet: t.Any = None,
 ) -> Options:
     """Return the options; raise InputError for the first that makes no sense."""
-    del sign_ins, sign_ins_observed, fleet
+    ssh = _ssh(listening) or [SSH]
+    signed_in = signs.read(
+        sign_ins,
+        None if sign_ins_observed is None else _observed(sign_ins_observed, "sign_ins_observed"),
+        ssh,
+    )
     return Options(
         None if listening is None else _listening(listening),
         Known(
             _blocks(trusted, "trusted", "it is in the trusted network {name}", widest=False),
             _blocks(threats, "threats", "a threat list names {name}", widest=True),
             _found(findings),
+            signed_in,
+            signs.fleet(fleet),
+            frozenset(ssh),
         ),
         _names(names),
         frozenset(port(text, "public_ports") for text in _list(public_ports, "public_ports")),
         _whole(minimum_days, "minimum_days", 1, 3650),
         _whole(max_prefixes, "max_prefixes", 1, 256),
-        None if observed is None else _observed(observed),
+        None if observed is None else _observed(observed, "observed"),
     )
 
 
-def _observed(value: t.Any) -> tuple[int, int]:
-    moments = _list(value, "observed")
+def _observed(value: t.Any, option: str) -> tuple[int, int]:
+    moments = _list(value, option)
     good = [one for one in moments if isinstance(one, int | float) and 0 <= one <= sources.LATEST]
     if len(moments) != 2 or good != moments or moments[0] > moments[1]:
-        raise InputError("observed is no list of two times, the first before the last, in seconds since the epoch")
+        raise InputError(f"{option} is no list of two times, the first before the last, in seconds since the epoch")
     return int(moments[0] // 86_400), int(moments[1] // 86_400)
 
 
@@ -122,6 +133,16 @@ def _listening(value: t.Any) -> dict[Port, bool]:
         if not parsed.is_loopback:
             found[place] = found.get(place, False) or parsed.is_unspecified
     return found
+
+
+def _ssh(listening: t.Any) -> list[Port]:
+    """Return the ports that a process of SSH listens on, as far as the host says so."""
+    found = []
+    for entry in listening if isinstance(listening, list) else []:
+        process = entry.get("process") if isinstance(entry, dict) else None
+        if isinstance(process, dict) and str(process.get("name")).startswith("sshd"):
+            found.append(port(f"{entry.get('port')}/{entry.get('protocol', 'tcp')}", "listening"))
+    return list(dict.fromkeys(found))
 
 
 def _block(text: t.Any, option: str, widest: bool) -> prefixes.Block:

@@ -60,6 +60,11 @@ def source_of(text: str) -> tuple[int, int]:
     return found.version, int(found) if found.version == 4 else int(found) >> 64
 
 
+def address_of(version: int, source: int) -> str:
+    """Return the first address of a source."""
+    return str(ipaddress.IPv4Address(source) if version == 4 else ipaddress.IPv6Address(source << 64))
+
+
 def block_of(text: str) -> Block:
     """Return the block of an address or prefix, of IPv6 no smaller than a /64; raise ValueError."""
     network = ipaddress.ip_network(text, strict=False)

@@ -12,21 +12,22 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening 
     cluster,
     judge,
     options,
+    outlook,
     prefixes,
     replay,
-    wording,
+    status,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.features import Key, Port, Traffic
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.judge import Verdict
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.model import Model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.sources import Seen
 
-# What becomes of a port.
-NARROW, PARTIAL, CLOSE, PUBLIC, NOT_ENOUGH = "narrow", "partial", "close", "public", "not_enough_data"
+_DAY = 86_400
 
 
 def recommend(seen: t.Sequence[Seen], asked: options.Options, model: Model) -> dict[str, t.Any]:
     """Return the recommendations as plain data; the filter plugin's documentation says what is in them."""
+    seen = [*seen, *_unseen(seen, asked)]
     traffic = Traffic(seen, judge.BadSources(asked.known), asked.observed)
     period = traffic.period
     days = period[1] - period[0] + 1 if period else 0
@@ -38,14 +39,38 @@ def recommend(seen: t.Sequence[Seen], asked: options.Options, model: Model) -> d
     for one in seen:
         by_port.setdefault((one.port, one.protocol), []).append(one)
     verdicts = {port: judge.judge(traffic, port, asked.known, model) for port in sorted(listening)}
-    hostile = frozenset(
-        key for found in verdicts.values() for key, verdict in found.items() if verdict.kind == judge.HOSTILE
-    )
+    hostile = frozenset(key for found in verdicts.values() for key, verdict in found.items() if verdict.warns)
     ports = [
         _port(port, listening[port], traffic, days, by_port.get(port, []), asked, found, hostile)
         for port, found in verdicts.items()
     ]
     return {"observed_days": days, "enough_data": days >= asked.minimum_days, "ports": ports}
+
+
+def _unseen(seen: t.Sequence[Seen], asked: options.Options) -> list[Seen]:
+    """Return who signed in without a trace in the traffic, as if their sign-ins were all that they did.
+
+    A recorder can be younger than the log, or have had no room.
+    """
+    there = {((one.port, one.protocol), (one.version, one.source)) for one in seen}
+    return [
+        Seen(
+            prefixes.address_of(*key),
+            *key,
+            *port,
+            first=float(min(signed.days) * _DAY),
+            last=float(max(signed.days) * _DAY),
+            count=signed.count,
+            answered=signed.count,
+            refused=0,
+            bytes=None,
+            days=signed.days,
+        )
+        for port, by_source in asked.known.sign_ins.by_port.items()
+        if asked.listening is None or port in asked.listening
+        for key, signed in by_source.items()
+        if (port, key) not in there and signed.days
+    ]
 
 
 def _port(
@@ -59,26 +84,37 @@ def _port(
     hostile: t.Collection[Key],
 ) -> dict[str, t.Any]:
     """exposed: whether it listens on more than the loopback interface and single addresses. hostile: on any port."""
-    last_day = traffic.period[1] if traffic.period else 0
-    kept, left = cluster.groups(
-        traffic.by_port.get(port, {}), verdicts, cluster.Limits(asked.max_prefixes, last_day, hostile)
+    activities = traffic.by_port.get(port, {})
+    first_day, last_day = traffic.period or (0, 0)
+    limits = cluster.Limits(asked.max_prefixes, last_day, hostile)
+    kept, left = cluster.groups(activities, verdicts, limits)
+    case = status.Case(
+        port,
+        traffic.period,
+        activities,
+        verdicts,
+        kept,
+        left,
+        outlook.outlook(activities, verdicts, [*kept, *left], limits, first_day),
+        asked,
+        any(one.answered for one in seen),
     )
-    status, reason = _status(port, days, verdicts, traffic, kept, left, asked)
-    if status in (NOT_ENOUGH, PUBLIC):
-        kept = []
-    inside = prefixes.Inside(group.block for group in kept)
-    rows = replay.rows(seen, verdicts, inside, left, asked.name_of)
-    enforced = status not in (NOT_ENOUGH, PUBLIC)
+    becomes, reason = status.status(case)
+    enforced = becomes in status.ENFORCED
+    kept = kept if enforced else []
+    rows = replay.rows(seen, verdicts, prefixes.Inside(group.block for group in kept), left, asked.name_of)
     return {
         "port": port[0],
         "protocol": port[1],
-        "status": status,
+        "status": becomes,
         "reason": reason,
+        "decided_by": status.decided_by(case) if verdicts else None,
         "open_to_world": exposed,
         "prefixes": [_prefix(group, verdicts, asked) for group in kept],
         "reduction": _reduction(kept) if enforced else None,
-        "confidence": _confidence(kept, days, verdicts, status),
+        "confidence": _confidence(kept, days, verdicts) if enforced else 0.0,
         "sources": rows,
+        "suspects": [row for row in rows if verdicts[prefixes.source_of(row["address"])].is_suspect],
         "denied": [row for row in rows if row["decision"] == "out"] if enforced else [],
         "replay": replay.sums(rows) if enforced else replay.sums([]),
     }
@@ -88,48 +124,6 @@ def _reduction(kept: t.Sequence[cluster.Group]) -> dict[str, float | None]:
     """Return reductions, None for a version of IP that is closed, for which JSON has no number."""
     times = {name: prefixes.reduction((group.block for group in kept), int(name[-1])) for name in ("ipv4", "ipv6")}
     return {name: None if math.isinf(number) else round(number, 1) for name, number in times.items()}
-
-
-def _status(
-    port: Port,
-    days: int,
-    verdicts: t.Mapping[t.Any, Verdict],
-    traffic: Traffic,
-    kept: t.Sequence[cluster.Group],
-    left: t.Sequence[cluster.Group],
-    asked: options.Options,
-) -> tuple[str, str]:
-    if port in asked.public:
-        return PUBLIC, "it is meant for everybody, so that there is nothing to learn from who comes"
-    if not days:
-        needed = wording.counted(asked.minimum_days, "day")
-        return NOT_ENOUGH, f"it is not known who connects, which takes {needed} of traffic"
-    if days < asked.minimum_days:
-        return NOT_ENOUGH, f"traffic was seen for {wording.counted(days, 'day')}, and {asked.minimum_days} are needed"
-    if not verdicts:
-        return CLOSE, f"nobody connected to it within {wording.counted(days, 'day')}"
-    if not kept and not left:
-        return _nobody(verdicts, days)
-    welcome = {day for group in kept for key in group.members for day in traffic.by_port[port][key].days}
-    trusted = any(group.trusted for group in kept)
-    if welcome and not trusted and max(welcome) - min(welcome) + 1 < asked.minimum_days / 2:
-        return NOT_ENOUGH, "legitimate sources were seen for few days only, so that others may be missing"
-    lost, found = (sum(group.connections for group in part) for part in (left, [*kept, *left]))
-    if lost:
-        return PARTIAL, (
-            f"{wording.counted(len(left), 'source or group', 'sources or groups')} of {wording.share(lost, found)} of "
-            f"the legitimate connections found no place among {asked.max_prefixes} prefixes"
-        )
-    return NARROW, f"all legitimate sources are within {wording.counted(len(kept), 'prefix', 'prefixes')}"
-
-
-def _nobody(verdicts: t.Mapping[t.Any, Verdict], days: int) -> tuple[str, str]:
-    unclear = sum(verdict.kind == judge.UNCLEAR or verdict.welcome for verdict in verdicts.values())
-    if not unclear:
-        within = wording.counted(days, "day")
-        return CLOSE, f"nobody but scanners and attackers connected to it within {within}"
-    known = wording.counted(unclear, "source")
-    return CLOSE, f"no source is known to be legitimate; look at {known} of which too little was seen, then close it"
 
 
 def _prefix(group: cluster.Group, verdicts: t.Mapping[t.Any, Verdict], asked: options.Options) -> dict[str, t.Any]:
@@ -148,10 +142,8 @@ def _prefix(group: cluster.Group, verdicts: t.Mapping[t.Any, Verdict], asked: op
     }
 
 
-def _confidence(kept: t.Sequence[cluster.Group], days: int, verdicts: t.Mapping[t.Any, Verdict], status: str) -> float:
+def _confidence(kept: t.Sequence[cluster.Group], days: int, verdicts: t.Mapping[t.Any, Verdict]) -> float:
     """Return how sure a recommendation is, from 0 to 1: of its sources, and less so after few days."""
-    if status in (NOT_ENOUGH, PUBLIC):
-        return 0.0
     if kept:
         weights = [group.days for group in kept]
         sure = sum(weight * group.probability for weight, group in zip(weights, kept, strict=True)) / max(

@@ -23,7 +23,11 @@ class InputError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Connections of one address to one port. days: how many connections, by days since the epoch."""
+    """Connections of one address to one port. days: how many connections, by days since the epoch.
+
+    bytes, seconds: of all connections together. held: how many of them lasted longer than about a minute. Each is None
+    where that is not known, which is not the same as 0.
+    """
 
     address: str
     version: int
@@ -37,6 +41,8 @@ class Seen:
     refused: int
     bytes: int | None
     days: t.Mapping[int, int]
+    seconds: int | None = None
+    held: int | None = None
 
 
 def read(entries: t.Any) -> list[Seen]:
@@ -66,7 +72,7 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
     first, last = _number(entry, "first_seen", where, LATEST), _number(entry, "last_seen", where, LATEST)
     if not _EARLIEST <= first <= last:
         raise InputError(f"{where} was last seen before it was first seen, or before 2001")
-    days = _days(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}
+    days = dates(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}
     count = int(_number(entry, "count", where))
     return Seen(
         str(address),
@@ -79,9 +85,21 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
         count,
         min(count, int(_number(entry, "answered", where, default=0))),
         min(count, int(_number(entry, "refused", where, default=0))),
-        int(_number(entry, "bytes", where)) if entry.get("bytes") is not None else None,
+        _known(entry, "bytes", where),
         days,
+        _known(entry, "seconds", where),
+        None if entry.get("held") is None else min(count, int(_number(entry, "held", where))),
     )
+
+
+def _known(entry: dict[t.Any, t.Any], key: str, where: str) -> int | None:
+    """Return a number, None where it is not known."""
+    return None if entry.get(key) is None else int(_number(entry, key, where))
+
+
+def whole(entry: dict[t.Any, t.Any], key: str, where: str, most: int = _LARGEST, default: int | None = None) -> int:
+    """Return a whole number of an entry; raise InputError."""
+    return int(_number(entry, key, where, most, default))
 
 
 def _number(entry: dict[t.Any, t.Any], key: str, where: str, most: int = _LARGEST, default: int | None = None) -> float:
@@ -93,7 +111,8 @@ def _number(entry: dict[t.Any, t.Any], key: str, where: str, most: int = _LARGES
     return float(t.cast("float", value))
 
 
-def _days(value: t.Any, where: str) -> dict[int, int]:
+def dates(value: t.Any, where: str) -> dict[int, int]:
+    """Return numbers by days since the epoch, of numbers by dates; raise InputError."""
     if value is None:
         return {}
     if not isinstance(value, dict):

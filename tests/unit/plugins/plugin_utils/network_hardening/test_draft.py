@@ -134,3 +134,23 @@ def test_two_files_say_the_same_when_they_let_in_and_block_the_same() -> None:
     assert draft.variables(text) != draft.variables(draft.text(result([*OFFICE, *SCANNER]), about()))
     assert draft.variables("a: [") is None
     assert draft.variables("other: 1") is None
+
+
+def test_two_files_are_the_same_however_their_prefixes_are_written() -> None:
+    one = f'{draft.RULES}:\n  - {{port: 22, protocol: tcp, prefixes: ["198.51.100.0/25", "198.51.100.128/25"]}}\n'
+    other = f'{draft.RULES}:\n  - {{port: 22, protocol: tcp, prefixes: ["198.51.100.0/24"]}}\n'
+    assert draft.is_same(one, other)
+    assert draft.differences(one, other) == []
+    assert not draft.is_same(one, other.replace("port: 22", "port: 23"))
+    assert not draft.is_same(one, f"{other}{draft.BLOCKED}: [192.0.2.7]\n")
+    assert not draft.is_same("text", other)
+
+
+def test_what_people_wrote_is_compared_port_by_port() -> None:
+    written = (
+        f'{draft.RULES}:\n  - {{port: 22, prefixes: ["198.51.100.8", "10.0.0.0/8"]}}\n{draft.BLOCKED}: [203.0.113.9]\n'
+    )
+    text = draft.text(result([*OFFICE, *SCANNER]), about())
+    assert draft.differences(written, text) == [
+        "22/tcp: the new one lets in 198.51.100.9, 198.51.100.10/31, 198.51.100.12/30 and no longer lets in 10.0.0.0/8"
+    ]

@@ -1,0 +1,268 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What counts for and against a source, and what it takes to narrow or to close a port."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
+    blocking,
+    draft,
+    model,
+    options,
+    recommend,
+    sources,
+    wording,
+)
+
+from tests.bench import _small, network_hardening
+from tests.unit.plugins.plugin_utils.network_hardening.test_recommend import START, advice, entry, let_in, only, scans
+
+_START = dt.datetime.combine(START, dt.time(), dt.UTC).timestamp()
+_DAY = 86_400
+KNOWN = {"sign_ins_observed": [_START, _START + 30 * _DAY - 1], "observed": [_START, _START + 30 * _DAY - 1]}
+PATIENT = entry("203.0.113.9", range(30), 2, bytes=None)
+SWEEPERS = [entry(f"{20 + 3 * number}.{number}.7.9", [number % 28], 1, bytes=None) for number in range(1, 60)]
+
+
+def signed_in(source: str, days: t.Iterable[int], count: int = 5, **fields: t.Any) -> dict[str, t.Any]:
+    """Return that a source signed in so many times on each of these days of January."""
+    dates = {(START + dt.timedelta(days=day)).isoformat(): count for day in days}
+    first = _START + min(days) * _DAY
+    return {
+        "source": source, "count": count * len(dates), "users": 1, "days": dates, "first": first,
+        "last": _START + max(days) * _DAY + 60, "service": "sshd", "port": 22, **fields,
+    }  # fmt: skip
+
+
+def of(port: dict[str, t.Any], address: str) -> dict[str, t.Any]:
+    (row,) = [row for row in port["sources"] if row["address"] == address]
+    return t.cast("dict[str, t.Any]", row)
+
+
+@pytest.mark.parametrize("known", [None, 40_000 * 90 * 3])
+def test_an_administrator_who_comes_daily_for_90_days_is_not_hostile(known: int | None) -> None:
+    daily = entry("198.51.100.7", range(90), 3, bytes=known)
+    port = only(advice([daily, *SWEEPERS], listening=[{"port": 22}]))
+    assert of(port, "198.51.100.7")["verdict"] in ("unclear", "legitimate")
+    assert port["status"] == ("unclear" if known is None else "narrow")
+    assert blocking.blocked({"ports": [port]}) == []
+    if known is None:
+        assert port["prefixes"] == []
+        assert port["denied"] == []
+        lines = wording.lines({"ports": [port]})
+        assert any(line.startswith("  came: 198.51.100.7: 270 connections on 90 days") for line in lines)
+
+
+def test_unknown_bytes_make_nobody_hostile_who_is_not_with_any_number_of_them() -> None:
+    chance = random.Random(5)  # noqa: S311
+    for _try in range(150):
+        days = sorted(chance.sample(range(30), chance.randint(1, 30)))
+        ports = chance.sample(range(1000, 1040), chance.randint(0, 6))
+        source = [
+            entry("198.51.100.7", days, chance.randint(1, 300), bytes=None),
+            *scans("198.51.100.7", ports, chance.randrange(30)),
+        ]
+        unknown = of(only(advice([*source, *SWEEPERS])), "198.51.100.7")["verdict"]
+        for size in (0, 100, 4_000, 40_000, 10**7):
+            sized = [{**source[0], "bytes": size * source[0]["count"]}, *source[1:]]
+            known = of(only(advice([*sized, *SWEEPERS])), "198.51.100.7")["verdict"]
+            assert (unknown == "hostile") == (known == "hostile"), (days, ports, size)
+
+
+def test_who_signed_in_is_let_in_and_who_never_did_is_not_however_regular() -> None:
+    seen = [entry("198.51.100.7", range(0, 30, 2), 5, bytes=None), PATIENT, *SWEEPERS]
+    port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(0, 30, 2))], **KNOWN))
+    assert (port["status"], let_in(port), port["decided_by"]) == ("narrow", ["198.51.100.7/32"], "sign_ins")
+    assert of(port, "198.51.100.7")["why"] == ["it signed in 75 times on 15 days"]
+    patient = of(port, "203.0.113.9")
+    assert (patient["verdict"], patient["decision"], patient["why"][0]) == ("unclear", "out", "it never signed in")
+    assert "  decided by who signed in" in wording.lines({"ports": [port]})
+
+
+@pytest.mark.parametrize("size", [None, 2_000, 10**6])
+def test_patience_is_no_sign_in(size: int | None) -> None:
+    """However it comes and whatever it transfers: from a neighbour of who signed in, too."""
+    for source in ("203.0.113.9", "198.51.100.9"):
+        attacker = entry(source, range(30), 144, bytes=size and size * 30 * 144)
+        seen = [entry("198.51.100.7", range(30), 5, bytes=None), attacker]
+        port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(30))], **KNOWN))
+        assert let_in(port) == ["198.51.100.7/32"]
+        assert of(port, source)["decision"] == "out"
+
+
+def test_without_sign_ins_a_patient_guesser_is_let_in_by_no_rhythm_alone() -> None:
+    port = only(advice([PATIENT, *SWEEPERS]))
+    assert (port["status"], port["decided_by"]) == ("unclear", "rhythm")
+
+
+def test_a_port_that_nobody_signed_in_to_is_closed_only_if_all_sign_ins_are_known() -> None:
+    seen = [PATIENT, *SWEEPERS]
+    port = only(advice(seen, listening=[{"port": 22}], sign_ins=[], **KNOWN))
+    assert (port["status"], port["reason"]) == (
+        "close",
+        "nobody signed in within 30 days, and all sign-ins of that time are known",
+    )
+    half = {**KNOWN, "sign_ins_observed": [_START + 15 * _DAY, _START + 30 * _DAY]}
+    assert only(advice(seen, sign_ins=[], **half))["status"] == "unclear"
+    assert only(advice(seen, sign_ins=None))["status"] == "unclear"
+
+
+def test_where_no_day_has_all_sign_ins_they_speak_against_nobody() -> None:
+    unknown = {**KNOWN, "sign_ins_observed": [0, 0]}
+    port = only(advice([PATIENT, *SWEEPERS], sign_ins=[], **unknown))
+    assert (port["status"], port["decided_by"]) == ("unclear", "rhythm")
+    seen = [entry("198.51.100.7", range(30), 5, bytes=None), PATIENT]
+    port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(30))], **unknown))
+    assert of(port, "198.51.100.7")["verdict"] == "legitimate"
+    assert of(port, "203.0.113.9")["why"][0] != "it never signed in"
+    guesser = entry("203.0.113.9", range(10, 20), 30, bytes=None)
+    port = only(advice([guesser], sign_ins=[signed_in("203.0.113.9", [12, 19], 1)], **unknown))
+    assert [row["address"] for row in port["suspects"]] == ["203.0.113.9"]
+
+
+def test_a_port_without_sign_ins_is_closed_only_if_nobody_was_answered() -> None:
+    swept = [{**one, "port": 8080} for one in SWEEPERS]
+    listening = [{"port": 8080}]
+    port = only(advice(swept, listening=listening), 8080)
+    assert port["status"] == "unclear"
+    assert "keep it open, and look at who came" in port["reason"]
+    unanswered = [{**one, "answered": 0, "refused": 1} for one in swept]
+    assert only(advice(unanswered, listening=listening), 8080)["status"] == "close"
+
+
+def test_who_guessed_a_password_is_named_and_not_let_in() -> None:
+    guesser = entry("203.0.113.9", range(10), 30, bytes=None)
+    admin = entry("198.51.100.7", range(30), 5, bytes=None)
+    for days in ([9], [9, *range(10, 30)]):
+        accepted = signed_in("203.0.113.9", days, 1)
+        port = only(advice([admin, guesser], sign_ins=[signed_in("198.51.100.7", range(30)), accepted], **KNOWN))
+        # Often, it may be an administrator whose address somebody who guesses has, too.
+        assert (port["status"], let_in(port)) == (("unclear", []) if len(days) > 1 else ("narrow", ["198.51.100.7/32"]))
+        (suspect,) = port["suspects"]
+        assert suspect["address"] == "203.0.113.9"
+        assert "as with somebody who guesses a password" in suspect["why"][1]
+        assert any(
+            line.startswith("  look at 203.0.113.9 first: it signed in") for line in wording.lines({"ports": [port]})
+        )
+    alone = only(advice([guesser], sign_ins=[signed_in("203.0.113.9", [9], 1)], **KNOWN))
+    assert (alone["status"], alone["prefixes"]) == ("unclear", [])
+
+
+def test_who_is_known_as_bad_and_signed_in_is_named_and_neither_let_in_nor_blocked() -> None:
+    admin = entry("198.51.100.7", range(30), 5, bytes=None)
+    port = only(advice([admin], sign_ins=[signed_in("198.51.100.7", range(30))], threats=["198.51.100.0/24"], **KNOWN))
+    assert (port["status"], port["suspects"][0]["verdict"]) == ("unclear", "unclear")
+    assert blocking.blocked({"ports": [port]}) == []
+
+
+def test_a_home_whose_address_changes_in_a_pool_is_let_in_from_the_pool() -> None:
+    days = [(f"198.51.{96 + day % 4}.{7 * day + 3}", day) for day in range(30)]
+    seen = [entry(address, [day], 3, bytes=None) for address, day in days]
+    port = only(advice(seen, sign_ins=[signed_in(address, [day], 3) for address, day in days], **KNOWN))
+    assert (port["status"], let_in(port)) == ("narrow", ["198.51.96.0/22"])
+
+
+def test_who_comes_from_ever_other_networks_keeps_the_port_open() -> None:
+    days = [(f"{31 + 5 * day}.7.9.{day + 1}", day) for day in range(30)]
+    seen = [entry(address, [day], 3, bytes=None) for address, day in days]
+    port = only(advice(seen, sign_ins=[signed_in(address, [day], 3) for address, day in days], **KNOWN))
+    assert (port["status"], port["prefixes"]) == ("unclear", [])
+    assert (
+        "15 of 15 later visits would have been denied" in port["reason"] or "change their addresses" in port["reason"]
+    )
+
+
+def test_people_among_the_attackers_of_a_carrier_keep_the_port_open() -> None:
+    """No prefix of the carrier's is recommended, although there are attackers only between their addresses."""
+    people = [(f"198.51.{96 + day % 16}.{7 * day + 3}", day) for day in range(0, 30, 2)]
+    attackers = [
+        entry(f"198.51.{97 + number}.{40 * number % 250}", [number, number + 9], 3) for number in range(0, 15, 2)
+    ]
+    seen = [*(entry(address, [day], 3) for address, day in people), *attackers]
+    port = only(advice(seen, sign_ins=[signed_in(address, [day], 3) for address, day in people], **KNOWN))
+    assert (port["status"], port["prefixes"]) == ("unclear", [])
+
+
+def test_what_other_hosts_saw_counts() -> None:
+    seen = [
+        entry("198.51.100.7", range(30), 5, bytes=None),
+        entry("198.51.100.77", range(0, 30, 3), 2, bytes=None),
+        entry("203.0.113.9", range(30), 2, bytes=None),
+    ]
+    fleet = [
+        {"source": "198.51.100.77", "hosts_signed_in": 2, "hosts_seen": 3, "hosts_refused_only": 1},
+        {"source": "203.0.113.9", "hosts_signed_in": 0, "hosts_seen": 5, "hosts_refused_only": 5},
+    ]
+    port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(30))], fleet=fleet, **KNOWN))
+    assert of(port, "198.51.100.77")["why"] == ["it signed in on 2 other hosts"]
+    assert of(port, "198.51.100.77")["decision"] == "in"
+    scanner = of(port, "203.0.113.9")
+    assert (scanner["verdict"], scanner["why"]) == ("hostile", ["5 other hosts refused it, and none let it sign in"])
+    assert [one.prefix for one in blocking.blocked({"ports": [port]})] == ["203.0.113.9"]
+
+
+def test_who_signed_in_without_a_trace_in_the_traffic_is_let_in() -> None:
+    sign_ins = [signed_in(source, range(30)) for source in ("198.51.100.7", "2001:db8:1:2::9")]
+    port = only(advice([entry("198.51.100.7", range(30))], listening=[{"port": 22}], sign_ins=sign_ins, **KNOWN))
+    assert let_in(port) == ["198.51.100.7/32", "2001:db8:1:2::/64"]
+
+
+def test_sign_ins_count_for_the_port_that_ssh_listens_on() -> None:
+    listening = [{"port": 2222, "process": {"name": "sshd"}}]
+    seen = [entry("198.51.100.7", range(30), 5, 2222, bytes=None), entry("203.0.113.9", range(30), 2, 2222, bytes=None)]
+    accepted = [signed_in("198.51.100.7", range(30), port=None)]
+    assert let_in(only(advice(seen, listening=listening, sign_ins=accepted, **KNOWN), 2222)) == ["198.51.100.7/32"]
+
+
+def test_connections_that_are_held_show_that_somebody_works() -> None:
+    seen = [entry("198.51.100.7", range(20), 5, bytes=None, held=80), entry("192.0.2.3", [20], 1, bytes=None, held=0)]
+    assert only(advice(seen))["decided_by"] == "transfer"
+    held = of(only(advice(seen)), "198.51.100.7")
+    assert held["verdict"] == "legitimate"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"sign_ins": 3}, "sign_ins is no list but a int"),
+        ({"sign_ins": [3]}, "entry 0 of sign_ins is no dictionary"),
+        ({"sign_ins": [{"source": "x"}]}, "entry 0 of sign_ins has no address in source"),
+        ({"sign_ins": [{"source": "192.0.2.1", "days": {"x": 1}}]}, "entry 0 of sign_ins has a day that is no date"),
+        ({"sign_ins": [], "sign_ins_observed": [3]}, "sign_ins_observed is no list of two times"),
+        ({"fleet": {}}, "fleet is no list but a dict"),
+        ({"fleet": [{"source": "192.0.2.1", "hosts_seen": -1}]}, "entry 0 of fleet has no number from 0"),
+    ],
+)
+def test_evidence_that_makes_no_sense_is_refused(given: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(sources.InputError, match=words):
+        advice([PATIENT], **given)
+
+
+def test_a_port_that_stays_open_is_no_rule_of_the_draft() -> None:
+    text = draft.text({"observed_days": 30, "ports": [only(advice([PATIENT, *SWEEPERS]))]}, draft.About("h", "f", "d"))
+    assert "network_hardening_rules: []" in text
+    assert "# 22/tcp: unclear: " in text
+    assert "#   came: 203.0.113.9: 60 connections on 30 days: what was seen of it proves neither" in text
+    assert "closed: true" not in text
+
+
+def test_small_servers() -> None:
+    """Some of the bench's small worlds, on seeds that nothing was chosen by."""
+    found = network_hardening.small_figures(range(8000, 8012))
+    assert found["small_legitimate_denied"] <= 0.1, "0.05 of many more"
+    assert found["small_attackers_allowed"] == 0
+    assert found["small_closed_to_people"] == 0
+    assert found["small_with_sign_ins_without_bytes"]["narrow"] > 0
+    assert _small.world(3) == _small.world(3)
+
+
+def test_options_are_read_as_before() -> None:
+    """Callers give the first nine by place."""
+    asked = options.read(None, None, None, None, None, (), 14, 16, [_START, _START])
+    assert recommend.recommend([], asked, model.load())["ports"] == []
