@@ -10,7 +10,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.bulwark.servers.plugins.plugin_utils import network_fleet as fleet
 
-_TRAFFIC, _SIGNED_IN = "network_hardening_seen", "network_hardening_signed_in"
+_TRAFFIC = "network_hardening_seen"
+_SIGNED_IN = "network_hardening_signed_in"
 
 
 def network_fleet(hostvars: t.Any, hosts: t.Any) -> str:

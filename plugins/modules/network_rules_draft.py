@@ -98,20 +98,6 @@ options:
     description: How many sources may be recommended for blocking, 0 to 4096. Those who came most often come first.
     type: int
     default: 500
-  sign_ins:
-    description:
-      - Accepted sign-ins of the host, as the filter P(bulwark.servers.network_recommendations#filter) takes them. None
-        when they are not known.
-    type: list
-    elements: dict
-  sign_ins_observed:
-    description: The first and the last moment between which all sign-ins are known, in seconds since the epoch.
-    type: list
-    elements: float
-  fleet:
-    description: What other hosts saw of sources, as the same filter takes it.
-    type: list
-    elements: dict
   locked:
     description:
       - Ports that just-in-time access locks, as the option C(ports) of M(bulwark.servers.jit_access). They are left
