@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pathlib
 import signal
+import subprocess
 import typing as t
 
 import pytest
@@ -213,6 +214,46 @@ def test_what_is_not_known_stays_in_the_book_and_is_said(site: Site, monkeypatch
         with pytest.raises(StateError, match="no space left"):
             site.grant(id="request-2")
     assert openings(site) == []
+
+
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+def test_a_grant_is_closed_where_nothing_can_be_noted(site: Site, disk: str) -> None:
+    site.state.mkdir(mode=0o700)
+    _mount("-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(site.state))
+    try:
+        site.lock()
+        site.grant(id="request-1")
+        site.grant(id="request-2", sources=["10.99.0.3"], for_whom="bob")
+        if disk == "full":
+            filler = site.state / "filler"
+            with pytest.raises(OSError, match="No space left"):
+                filler.write_bytes(bytes(1 << 17))
+            error = "no space left to write .*: free some space"
+        else:
+            _mount("-o", "remount,ro", str(site.state))
+            error = "cannot be used: Read-only file system"
+        with pytest.raises(
+            StateError, match=f"^request-1 is closed in the kernel, but .* not be noted, .*{error}.*close it once more$"
+        ):
+            site.grant(state="closed", id="request-1")
+        assert openings(site) == ["10.99.0.3"]
+        shown = {one["id"]: one["in_kernel"] for one in site.info()["grants"]}
+        assert shown == {"request-1": False, "request-2": True}
+        if disk == "full":
+            load(site)
+            assert openings(site) == []
+            filler.unlink()
+        else:
+            _mount("-o", "remount,rw", str(site.state))
+        assert [one["id"] for one in site.grant(state="closed", id="request-1")["closed"]] == ["request-1"]
+        assert openings(site) == ["10.99.0.3"]
+        assert site.findings() == []
+    finally:
+        subprocess.run(["umount", str(site.state)], check=True)
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
