@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import multiprocessing
@@ -214,6 +215,22 @@ def test_what_is_not_known_stays_in_the_book_and_is_said(site: Site, monkeypatch
         with pytest.raises(StateError, match="no space left"):
             site.grant(id="request-2")
     assert openings(site) == []
+
+
+def test_a_history_of_grants_with_many_sources_can_be_read_again(site: Site) -> None:
+    site.lock()
+    site.grant(id="request-0", sources=[f"10.{first}.{second}.0/25" for first in range(20) for second in range(250)])
+    site.grant(state="closed", id="request-0")
+    with state.directory({"state_dir": str(site.state)}, create=False) as where:
+        assert where is not None
+        book = state.read_book(where, state.clock.now())
+        many = tuple({**book.history[0], "id": f"request-{number}"} for number in range(400))
+        state.write_book(where, dataclasses.replace(book, history=many))
+    assert site.grant(id="request-400")["changed"]
+    assert (site.state / "jit" / "grants.json").stat().st_size < 1 << 24
+    ended = [one["id"] for one in site.info(history=1000)["history"]]
+    assert ended == [f"request-{number}" for number in range(399, 399 - len(ended), -1)]
+    assert len(ended) > 50
 
 
 @pytest.mark.parametrize("disk", ["full", "read-only"])
