@@ -69,9 +69,9 @@ def _chains(policy: Policy, tried: bool = False) -> dict[str, list[str]]:
         # Before a port is given a new destination, as those that containers publish are: that never comes to the hook
         # input. What leads through this host to others is none of its ports.
         "prerouting": [*begins, "fib daddr type != local accept", *decided],
-        # A port that another one was redirected to, and what comes to this host by an address that routing does not call
-        # its own: anycast, as the first address of a prefix of IPv6 on a router, and what is local in a VRF alone. All
-        # else was decided on before, or is for many hosts.
+        # A port that another one was redirected to, and what comes to this host by an address that routing does not
+        # call its own: anycast, as the first address of a prefix of IPv6 on a router, and what is local in a VRF alone.
+        # All else was decided on before, or is for many hosts.
         "input": [*begins, _DECIDED_BEFORE, *decided],
     }
 
