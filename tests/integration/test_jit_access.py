@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot, netlink
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 
 from tests.integration._jit import Site, listening, session, since_boot, site, talks
@@ -599,7 +599,7 @@ def test_without_nft_and_without_a_policy_the_kernel_says_that_nothing_is_locked
             " this host: install nftables."
         )
         assert found["in_force"] is None
-        patch.setattr(netlink.socket, "socket", _refused)
+        patch.setattr(socket, "socket", _refused)
         (reason,) = {entry["reason"] for entry in site.info()["coverage"]}
         assert reason.startswith(
             "there is no nft on this host: install nftables; the kernel does not tell which tables"
@@ -617,3 +617,14 @@ def test_without_root_it_is_not_known_what_is_in_force(site: Site) -> None:
         found = site.info()
     assert (found["in_force"], found["grants_in_force"]) == (None, None)
     assert [entry["status"] for entry in found["coverage"]] == ["not_checked"] * 2
+
+
+def test_a_trial_that_was_confirmed_can_be_confirmed_again_as_an_answer_gets_lost(site: Site) -> None:
+    tried = site.access()
+    token = tried["trial"]["token"]
+    assert site.access(_confirm=token)["confirmed"]
+    again = site.access(_confirm=token)
+    assert (again["changed"], again["confirmed"], again["proven"]) == (True, True, False)
+    assert not site.access()["changed"]
+    with pytest.raises(HostError, match="no such policy is on trial"):
+        site.access(_confirm="0" * 16)

@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import nftables, reopening, state
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, nftables, reopening, state
 
 from tests.integration._jit import Site, listening, site
 from tests.integration.test_jit_reload import load
@@ -223,7 +223,7 @@ def test_a_history_of_grants_with_many_sources_can_be_read_again(site: Site) -> 
     site.grant(state="closed", id="request-0")
     with state.directory({"state_dir": str(site.state)}, create=False) as where:
         assert where is not None
-        book = state.read_book(where, state.clock.now())
+        book = state.read_book(where, clock.now())
         many = tuple({**book.history[0], "id": f"request-{number}"} for number in range(400))
         state.write_book(where, dataclasses.replace(book, history=many))
     assert site.grant(id="request-400")["changed"]

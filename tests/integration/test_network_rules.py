@@ -578,3 +578,14 @@ def test_without_nft_and_without_a_policy_the_kernel_says_that_no_rules_are_set(
         site.enforce()
         (site.state / "network_rules" / "policy.json").unlink()
     assert "the kernel has the table inet bulwark_network" in found["coverage"][0]["reason"]
+
+
+def test_a_trial_that_was_confirmed_can_be_confirmed_again_as_an_answer_gets_lost(site: Site) -> None:
+    tried = site.set(mode="enforce")
+    token = tried["trial"]["token"]
+    assert site.set(mode="enforce", _confirm=token)["confirmed"]
+    again = site.set(mode="enforce", _confirm=token)
+    assert (again["changed"], again["confirmed"], again["proven"]) == (True, True, False)
+    assert not site.set(mode="enforce")["changed"]
+    with pytest.raises(HostError, match="no such policy is on trial"):
+        site.set(mode="enforce", _confirm="0" * 16)
