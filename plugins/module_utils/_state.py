@@ -101,12 +101,21 @@ class StateDirectory:
         Readers need no lock: they open a file once, and a writer replaces the name, never the content.
         """
         with _explained(os.path.join(self.path, name)):
-            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _FILE, 0o600, dir_fd=self._descriptor)
+            descriptor = self._open_lock(name)
         try:
             self._lock(descriptor, timeout)
             yield
         finally:
             os.close(descriptor)
+
+    def _open_lock(self, name: str) -> int:
+        try:
+            return os.open(name, os.O_RDWR | os.O_CREAT | _FILE, 0o600, dir_fd=self._descriptor)
+        except OSError as error:
+            if error.errno != errno.EROFS or not self.exists(name):
+                raise
+            # A file system that went read-only keeps nobody from closing what is open; whatever is written fails later.
+            return os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
 
     def _lock(self, descriptor: int, timeout: float) -> None:
         end = time.monotonic() + timeout

@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.linux
 options:
   history:
-    description: How many grants that ended are returned, the newest first. The host keeps 1000.
+    description: How many grants that ended are returned, the newest first. The host keeps 1000, of 8 MB at most.
     type: int
     default: 100
   state_dir:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
@@ -573,6 +574,42 @@ def test_a_lock_without_a_policy_is_told_and_nothing_is_called_clean(site: Site)
     assert (found["in_force"], found["grants_in_force"]) == (None, None)
 
 
+def test_without_nft_and_without_a_policy_the_kernel_says_that_nothing_is_locked(
+    site: Site, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    # Those of others are none of ours.
+    site.nft("add", "table", "ip", "bulwark_jit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path / "nothing"))
+        found = site.info()
+        assert {entry["status"] for entry in found["coverage"]} == {"checked"}
+        assert {entry["note"] for entry in found["coverage"]} == {
+            "No ports of this host are locked by just-in-time access."
+        }
+        assert (found["in_force"], found["detections"]) == (False, [])
+    site.lock()
+    (site.state / "jit" / "policy.json").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path / "nothing"))
+        found = site.info()
+        assert {entry["status"] for entry in found["coverage"]} == {"not_checked"}
+        assert found["coverage"][0]["reason"] == (
+            "the kernel has the table inet bulwark_jit, and nothing on this host can look into it: there is no nft on"
+            " this host: install nftables."
+        )
+        assert found["in_force"] is None
+        patch.setattr(socket, "socket", _refused)
+        (reason,) = {entry["reason"] for entry in site.info()["coverage"]}
+        assert reason.startswith(
+            "there is no nft on this host: install nftables; the kernel does not tell which tables"
+        )
+
+
+def _refused(*_arguments: t.Any) -> t.NoReturn:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
 def test_without_root_it_is_not_known_what_is_in_force(site: Site) -> None:
     site.lock()
     with pytest.MonkeyPatch.context() as patch:
@@ -580,3 +617,14 @@ def test_without_root_it_is_not_known_what_is_in_force(site: Site) -> None:
         found = site.info()
     assert (found["in_force"], found["grants_in_force"]) == (None, None)
     assert [entry["status"] for entry in found["coverage"]] == ["not_checked"] * 2
+
+
+def test_a_trial_that_was_confirmed_can_be_confirmed_again_as_an_answer_gets_lost(site: Site) -> None:
+    tried = site.access()
+    token = tried["trial"]["token"]
+    assert site.access(_confirm=token)["confirmed"]
+    again = site.access(_confirm=token)
+    assert (again["changed"], again["confirmed"], again["proven"]) == (True, True, False)
+    assert not site.access()["changed"]
+    with pytest.raises(HostError, match="no such policy is on trial"):
+        site.access(_confirm="0" * 16)

@@ -184,12 +184,18 @@ def test_a_host_that_is_too_old_is_refused_and_not_checked_with_what_it_needs(
         f'printf "%s\\n" "$given" | exec {commands.find("nft")} "$@"\n'
     )
     (programs / "nft").chmod(0o755)
+    usual = _command._ENVIRONMENT["PATH"]
     with site(tmp_path) as found:
-        monkeypatch.setitem(_command._ENVIRONMENT, "PATH", f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin")
+        monkeypatch.setitem(_command._ENVIRONMENT, "PATH", f"{programs}:{usual}")
         needs = r"this host has nftables v0\.9\.0 and Linux .*, and just-in-time access and network rules need sets of "
         for check in (True, False):
             with pytest.raises(FirewallError, match=needs):
                 found.access(check=check)
+        # Without a policy nothing is needed of it.
+        assert {entry["status"] for entry in found.info()["coverage"]} == {"checked"}
+        monkeypatch.setitem(_command._ENVIRONMENT, "PATH", usual)
+        found.lock()
+        monkeypatch.setitem(_command._ENVIRONMENT, "PATH", f"{programs}:{usual}")
         for entry in found.info()["coverage"]:
             assert entry["status"] == "not_checked"
             assert "need sets of prefixes, protocols and ranges of ports" in entry["reason"]
@@ -198,4 +204,3 @@ def test_a_host_that_is_too_old_is_refused_and_not_checked_with_what_it_needs(
         assert {entry["reason"] for entry in found.info()["coverage"]} == {
             "there is no nft on this host: install nftables."
         }
-        assert found.nft("list", "tables") == ""

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import multiprocessing
 import os
 import pathlib
 import signal
+import subprocess
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
-from ansible_collections.bulwark.servers.plugins.module_utils.jit import nftables, reopening, state
+from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, nftables, reopening, state
 
 from tests.integration._jit import Site, listening, site
 from tests.integration.test_jit_reload import load
@@ -213,6 +215,62 @@ def test_what_is_not_known_stays_in_the_book_and_is_said(site: Site, monkeypatch
         with pytest.raises(StateError, match="no space left"):
             site.grant(id="request-2")
     assert openings(site) == []
+
+
+def test_a_history_of_grants_with_many_sources_can_be_read_again(site: Site) -> None:
+    site.lock()
+    site.grant(id="request-0", sources=[f"10.{first}.{second}.0/25" for first in range(20) for second in range(250)])
+    site.grant(state="closed", id="request-0")
+    with state.directory({"state_dir": str(site.state)}, create=False) as where:
+        assert where is not None
+        book = state.read_book(where, clock.now())
+        many = tuple({**book.history[0], "id": f"request-{number}"} for number in range(400))
+        state.write_book(where, dataclasses.replace(book, history=many))
+    assert site.grant(id="request-400")["changed"]
+    assert (site.state / "jit" / "grants.json").stat().st_size < 1 << 24
+    ended = [one["id"] for one in site.info(history=1000)["history"]]
+    assert ended == [f"request-{number}" for number in range(399, 399 - len(ended), -1)]
+    assert len(ended) > 50
+
+
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+def test_a_grant_is_closed_where_nothing_can_be_noted(site: Site, disk: str) -> None:
+    site.state.mkdir(mode=0o700)
+    _mount("-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(site.state))
+    try:
+        site.lock()
+        site.grant(id="request-1")
+        site.grant(id="request-2", sources=["10.99.0.3"], for_whom="bob")
+        if disk == "full":
+            filler = site.state / "filler"
+            with pytest.raises(OSError, match="No space left"):
+                filler.write_bytes(bytes(1 << 17))
+            error = "no space left to write .*: free some space"
+        else:
+            _mount("-o", "remount,ro", str(site.state))
+            error = "cannot be used: Read-only file system"
+        with pytest.raises(
+            StateError, match=f"^request-1 is closed in the kernel, but .* not be noted, .*{error}.*close it once more$"
+        ):
+            site.grant(state="closed", id="request-1")
+        assert openings(site) == ["10.99.0.3"]
+        shown = {one["id"]: one["in_kernel"] for one in site.info()["grants"]}
+        assert shown == {"request-1": False, "request-2": True}
+        if disk == "full":
+            load(site)
+            assert openings(site) == []
+            filler.unlink()
+        else:
+            _mount("-o", "remount,rw", str(site.state))
+        assert [one["id"] for one in site.grant(state="closed", id="request-1")["closed"]] == ["request-1"]
+        assert openings(site) == ["10.99.0.3"]
+        assert site.findings() == []
+    finally:
+        subprocess.run(["umount", str(site.state)], check=True)
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 import typing as t
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_rules impo
 
 from tests.integration._jit import listening, session, talks
 from tests.integration._network import Site, site
+from tests.support import network
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
@@ -168,3 +170,39 @@ def test_an_old_copy_of_a_trial_opens_nothing_after_a_boot(site: Site) -> None:
         assert site.stranger.connects(site.host, 22)
         site.nft("-f", str(site.state / "firewall" / "bulwark_network.nft"))
         assert not site.stranger.connects(site.host, 22)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+def test_an_anycast_address_of_the_host_leads_around_no_rule(site: Site, mode: str) -> None:
+    rules: list[dict[str, t.Any]] = [{"port": "8000", "protocol": "udp"}]
+    if mode == "enforce":
+        site.enforce(rules=rules)
+    else:
+        site.set(rules=rules)
+    # The first address of a prefix is that of all its routers, and routing does not call it local.
+    site.host.run("sysctl", "-w", "net.ipv6.conf.all.forwarding=1")
+    with site.host.entered():
+        listener = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with listener:
+        listener.bind(("::", 8000))
+        listener.settimeout(2)  # a router waits up to a second before it says that such an address is its own
+        assert _arrives(site.friend, listener, "fd99::")
+        assert _arrives(site.stranger, listener, "fd99::") is (mode == "audit")
+        # As documented.
+        assert _arrives(site.stranger, listener, "ff02::1")
+    assert site.denied() == {(site.stranger.address[6], "udp", 8000): 1}
+    assert site.info()["packets_denied"] == 1
+
+
+def _arrives(client: network.Namespace, listener: socket.socket, address: str) -> bool:
+    with client.entered():
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        link = socket.if_nametoindex("eth0")
+    with sender:
+        # From an address of its own, not that of the link.
+        sender.bind((client.address[6], 0))
+        sender.sendto(b"hello", (address, 8000, 0, link if address.startswith("ff") else 0))
+    try:
+        return listener.recv(16) == b"hello"
+    except TimeoutError:
+        return False

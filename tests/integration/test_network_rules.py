@@ -13,6 +13,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
@@ -560,3 +561,31 @@ def test_the_largest_policy_is_taken_and_compared(site: Site) -> None:
     assert site.info()["in_force"]
     assert not site.set(mode="enforce", rules=rules, blocked=blocked)["changed"]
     assert time.monotonic() - start < 60
+
+
+def test_without_nft_and_without_a_policy_the_kernel_says_that_no_rules_are_set(
+    site: Site, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    expected = {"checked": "No network rules are set on this host."}
+    for status in ("checked", "not_checked"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path / "nothing"))
+            found = site.info()
+        assert {entry["status"] for entry in found["coverage"]} == {status}
+        assert {entry.get("note") for entry in found["coverage"]} == {expected.get(status)}
+        assert found["in_force"] is (False if status == "checked" else None)
+        site.enforce()
+        (site.state / "network_rules" / "policy.json").unlink()
+    assert "the kernel has the table inet bulwark_network" in found["coverage"][0]["reason"]
+
+
+def test_a_trial_that_was_confirmed_can_be_confirmed_again_as_an_answer_gets_lost(site: Site) -> None:
+    tried = site.set(mode="enforce")
+    token = tried["trial"]["token"]
+    assert site.set(mode="enforce", _confirm=token)["confirmed"]
+    again = site.set(mode="enforce", _confirm=token)
+    assert (again["changed"], again["confirmed"], again["proven"]) == (True, True, False)
+    assert not site.set(mode="enforce")["changed"]
+    with pytest.raises(HostError, match="no such policy is on trial"):
+        site.set(mode="enforce", _confirm="0" * 16)

@@ -36,6 +36,11 @@ def trial_note(token: str, alone: bool) -> dict[str, t.Any]:
     return {"token": token, "alone": alone, "started": time.clock_gettime(time.CLOCK_BOOTTIME)}
 
 
+def trial_of(note: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what of a trial's note is kept with the policy, so that it can be confirmed twice."""
+    return {name: note[name] for name in ("token", "started") if name in note}
+
+
 def place(params: t.Mapping[str, t.Any]) -> boot.Place:
     """Return where the rules for the next boot are kept."""
     return boot.Place(params["state_dir"] or _state.default_root(os.environ, os.geteuid()))

@@ -12,7 +12,7 @@ import binascii
 import dataclasses
 import os
 
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import structure, trial
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import netlink, structure, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, FirewallError, Nft, Objects
 
 
@@ -39,6 +39,20 @@ class OwnTable:
         """Return what is in force, None where the table isn't there."""
         objects = self._nft.table(self.name)
         return None if objects is None else trial.read(objects, self._on_trial(objects))
+
+    def look_without_policy(self) -> trial.InForce | None:
+        """Return what is in force where nothing is to be; a host that has no nft for that can have nothing in force."""
+        try:
+            return self.look()
+        except FirewallError as error:
+            try:
+                if not netlink.has_table(self.name):
+                    return None
+            except FirewallError as other:
+                raise FirewallError("%s; %s" % (error, other)) from error
+            raise FirewallError(
+                "the kernel has the table inet %s, and nothing on this host can look into it: %s" % (self.name, error)
+            ) from error
 
     def _on_trial(self, objects: Objects) -> list[Element]:
         has_set = any(entry.get("set", {}).get("name") == trial.SET for entry in objects)

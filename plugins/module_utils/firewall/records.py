@@ -49,8 +49,12 @@ def read(
 
 def write(where: StateDirectory, name: str, content: t.Mapping[str, t.Any]) -> None:
     """Put a file in the place of the one before. Raises StateError."""
+    data = json.dumps({"version": _VERSION, **content}, indent=1).encode("ascii")
+    if len(data) > _LONGEST:
+        # ``read`` would take it for damaged.
+        raise StateError("%s would have %d bytes, and at most %d can be read" % (name, len(data), _LONGEST))
     with where.written(name) as stream:
-        stream.write(json.dumps({"version": _VERSION, **content}, indent=1).encode("ascii"))
+        stream.write(data)
 
 
 def damaged(reads: t.Mapping[str, t.Callable[[], object]]) -> list[str]:

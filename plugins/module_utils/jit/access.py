@@ -122,19 +122,35 @@ def _confirm(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, 
     """Make what is on trial the policy of the host. That this runs proves that somebody could come in."""
     token = params["_confirm"]
     proposed = state.read_policy(where, state.PROPOSED)
-    if proposed is None or proposed[1].get("token") != token:
-        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
     packets = Nftables()
-    wanted = proposed[0]
     noted = state.read_policy(where)
+    if proposed is None or proposed[1].get("token") != token:
+        if noted is not None and noted[1].get("token") == token:
+            return _confirmed_before(params, packets, where, noted)
+        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
+    wanted = proposed[0]
     proven = enforcing.check_arrival(params, proposed[1])
     packets.confirm(wanted, token)
     now = clock.now()
-    settled = _settle(params, packets, where, wanted, now)
+    settled = _settle(params, packets, where, wanted, now, **enforcing.trial_of(proposed[1]))
     settled["warnings"] += _former(params)
     seen = kernel.compare(packets, wanted, state.read_book(where, now), now.since_boot)
     answer = result(noted[0] if noted else None, wanted, seen, packets)
     return {**answer, **settled, "changed": True, "confirmed": True, "proven": proven}
+
+
+def _confirmed_before(
+    params: t.Mapping[str, t.Any],
+    packets: Nftables,
+    where: StateDirectory,
+    noted: tuple[Policy, t.Mapping[str, t.Any]],
+) -> dict[str, t.Any]:
+    """Return the answer to whoever confirms once more, as the first one was lost with its connection."""
+    now = clock.now()
+    seen = kernel.compare(packets, noted[0], state.read_book(where, now), now.since_boot)
+    answer = result(None, noted[0], seen, packets)
+    proven = enforcing.check_arrival(params, noted[1])
+    return {**answer, "changed": True, "confirmed": seen.problem is None, "proven": proven}
 
 
 def _withdraw(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str, t.Any]:
@@ -154,11 +170,11 @@ def _withdraw(params: t.Mapping[str, t.Any], where: StateDirectory) -> dict[str,
 
 
 def _settle(
-    params: t.Mapping[str, t.Any], packets: Nftables, where: StateDirectory, wanted: Policy, now: Now
+    params: t.Mapping[str, t.Any], packets: Nftables, where: StateDirectory, wanted: Policy, now: Now, **beside: t.Any
 ) -> dict[str, t.Any]:
     """Note a policy whose rules are confirmed, close what it does not allow, and see to the next boot.
 
-    Returns what the result has to say of that.
+    beside: what else is noted with it. Returns what the result has to say of that.
     """
     book = state.read_book(where, now)
     outside = [one for one in book.open if not grants.allows(wanted, one.request)]
@@ -166,7 +182,7 @@ def _settle(
     reopening.forget(where)
     refill(packets, book, now)
     book = book.closed(now)
-    state.write_policy(where, wanted, confirmed=now.wall)
+    state.write_policy(where, wanted, confirmed=now.wall, **beside)
     state.write_book(where, book)
     packets.note(where, book, now)
     where.remove(state.PROPOSED)

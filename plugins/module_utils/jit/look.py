@@ -75,9 +75,9 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
     _show_noted(result, params, book, None, now)
     result["detections"] += _former(enforcing.place(params), noted)
     packets = Nftables()
-    packets.check_needs()
     if noted is None:
         return _without_policy(packets, result, book)
+    packets.check_needs()
     policy = noted[0]
     result["policy"] = policy.fields()
     seen = kernel.compare(packets, policy, book, now.since_boot, proposed)
@@ -158,7 +158,7 @@ def _former(place: Place, noted: tuple[Policy, t.Mapping[str, t.Any]] | None) ->
 def _without_policy(packets: Nftables, result: dict[str, t.Any], book: Book) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
     found = [ScopeCoverage(scope) for scope in SCOPES]
-    force = packets.look()
+    force = packets.look_without_policy()
     result["trial_seconds_left"] = force.left if force else 0
     if force is not None and force.confirmed is not None:
         reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"

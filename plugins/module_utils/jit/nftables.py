@@ -43,6 +43,10 @@ class Nftables:
         """Return what is in force, None where the host has nothing of ours."""
         return self._own.look()
 
+    def look_without_policy(self) -> InForce | None:
+        """Return what is in force where no policy is noted, None also where there is no nft and nothing of ours."""
+        return self._own.look_without_policy()
+
     def check_needs(self) -> None:
         """Raise FirewallError where the host can have no rules of ours, with what it has and what it needs."""
         needs.check(self._nft)

@@ -216,8 +216,12 @@ def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mo
     if gone and not check_mode and where is not None:
         packets = Nftables()
         book = book.closing(gone, params["closed_by"], params["reason"])
-        # Nothing opens it again from here on, also where this run does not come to its end.
-        state.write_book(where, book)
+        try:
+            # Nothing opens it again from here on, also where this run does not come to its end.
+            state.write_book(where, book)
+        except StateError as error:
+            _close_unnoted(packets, where, book, gone, error)
+            raise
         # With the rules, every opening is gone.
         if state.read_policy(where) is not None and packets.look() is not None:
             for one in gone:
@@ -227,6 +231,26 @@ def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mo
             reopening.forget(where)
             state.write_book(where, book.closed(now))
     return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
+
+
+def _close_unnoted(
+    packets: Nftables, where: StateDirectory, book: Book, gone: t.Sequence[Grant], error: StateError
+) -> None:
+    """Close in the kernel what can't be noted, as on a disk that is full, and raise StateError that says so."""
+    if packets.look() is None:
+        return
+    for one in gone:
+        beside.close_through(one.request)
+    with contextlib.suppress(StateError):  # A full disk lets files be removed.
+        reopening.forget(where)
+    now = clock.now()
+    access.refill(packets, book, now)
+    if not kernel.holds(packets, book, now.since_boot):
+        raise FirewallError("%s; %s still has open what was to be closed" % (error, packets.place)) from error
+    raise StateError(
+        "%s is closed in the kernel, but this could not be noted, so that the next run that opens or closes anything"
+        " opens it again: %s; then close it once more" % (", ".join(one.id for one in gone[:_NAMED]), error)
+    ) from error
 
 
 def _meant(params: t.Mapping[str, t.Any], one: Grant) -> bool:

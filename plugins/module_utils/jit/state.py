@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
@@ -26,6 +27,8 @@ PROPOSED = "proposed.json"
 GRANTS = "grants.json"
 # Grants that ended, the newest; the store of the controller has all.
 HISTORY = 1000
+# Characters of all of those: a grant can have thousands of sources, and a file that is too long can't be read again.
+_LONGEST_HISTORY = 1 << 23
 # Elements of a set of the kernel.
 MOST_ELEMENTS = 16384
 _LOST = "is locked or open"
@@ -168,6 +171,18 @@ def write_book(where: StateDirectory, book: Book) -> None:
         "boot": book.boot,
         "open": [one.fields() for one in book.open],
         "cut": [dataclasses.astuple(one) for one in book.cut],
-        "history": [dict(fields) for fields in book.history],
+        "history": _newest(book.history),
     }
     records.write(where, GRANTS, content)
+
+
+def _newest(history: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the newest entries, as many as there is room for."""
+    found: list[dict[str, t.Any]] = []
+    left = _LONGEST_HISTORY
+    for fields in reversed(history):
+        left -= len(json.dumps(fields))
+        if left < 0:
+            break
+        found.append(dict(fields))
+    return found[::-1]

@@ -91,15 +91,19 @@ def _confirm(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) -> 
     """Make what is on trial the policy of the host. That this runs proves that somebody could come in."""
     token = params["_confirm"]
     proposed = state.read(where, state.PROPOSED)
-    if proposed is None or proposed[1].get("token") != token:
-        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
-    wanted = proposed[0]
     noted = state.read(where)
     own = OwnTable(nft, table.NAME)
+    if proposed is None or proposed[1].get("token") != token:
+        if noted is not None and noted[1].get("token") == token:
+            # The answer to whoever confirmed it was lost with its connection.
+            result = _result(None, noted[0], own.compare(table.rules(noted[0])))
+            return {**result, "changed": True, "proven": enforcing.check_arrival(params, noted[1])}
+        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
+    wanted = proposed[0]
     proven = enforcing.check_arrival(params, proposed[1])
     own.confirm(table.rules(wanted), token)
     result = _result(noted[0] if noted else None, wanted, own.compare(table.rules(wanted)))
-    _settle(params, nft, where, wanted, result)
+    _settle(params, nft, where, wanted, result, **enforcing.trial_of(proposed[1]))
     return {**result, "changed": True, "confirmed": True, "proven": proven}
 
 
@@ -119,11 +123,19 @@ def _withdraw(params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory) ->
 
 
 def _settle(
-    params: t.Mapping[str, t.Any], nft: Nft, where: StateDirectory, wanted: Policy, result: dict[str, t.Any]
+    params: t.Mapping[str, t.Any],
+    nft: Nft,
+    where: StateDirectory,
+    wanted: Policy,
+    result: dict[str, t.Any],
+    **beside: t.Any,
 ) -> None:
-    """Note a policy whose rules are confirmed, and see to the next boot; the result says what came of that."""
+    """Note a policy whose rules are confirmed, and see to the next boot; the result says what came of that.
+
+    beside: what else is noted with it.
+    """
     granted.fill(nft)
-    state.write(where, wanted, confirmed=time.time())
+    state.write(where, wanted, confirmed=time.time(), **beside)
     where.remove(state.PROPOSED)
     survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted))
     result["survives_reboot"] = survives

@@ -67,9 +67,9 @@ def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
     noted, proposed = _noted(params)
     nft = Nft()
-    needs.check(nft)
     if noted is None:
         return _without_policy(nft, result)
+    needs.check(nft)
     wanted = noted[0]
     result["policy"] = wanted.fields()
     own = OwnTable(nft, table.NAME)
@@ -98,7 +98,7 @@ def _noted(params: t.Mapping[str, t.Any]) -> tuple[_Noted, _Noted]:
 def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
     found = [ScopeCoverage(scope) for scope in SCOPES]
-    force = OwnTable(nft, table.NAME).look()
+    force = OwnTable(nft, table.NAME).look_without_policy()
     result["trial_seconds_left"] = force.left if force else 0
     if force is not None and force.confirmed is not None:
         reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"

@@ -37,6 +37,7 @@ _NOT_NEW = (
 _UDP = "meta l4proto udp ct state established accept"
 # On trial only answers to what this host has begun: a flow that others have begun ends some time.
 _UDP_TRIED = "meta l4proto udp ct state established ct direction reply accept"
+_DECIDED_BEFORE = "ct status & dnat == 0 fib daddr type { local, broadcast, multicast } accept"
 # So that nobody fills the disk.
 _RATE = "limit rate 6/minute burst 10 packets"
 
@@ -68,8 +69,10 @@ def _chains(policy: Policy, tried: bool = False) -> dict[str, list[str]]:
         # Before a port is given a new destination, as those that containers publish are: that never comes to the hook
         # input. What leads through this host to others is none of its ports.
         "prerouting": [*begins, "fib daddr type != local accept", *decided],
-        # A port that another one was redirected to; all else was decided on before.
-        "input": [*begins, "ct status & dnat == 0 accept", *decided],
+        # A port that another one was redirected to, and what comes to this host by an address that routing does not
+        # call its own: anycast, as the first address of a prefix of IPv6 on a router, and what is local in a VRF alone.
+        # All else was decided on before, or is for many hosts.
+        "input": [*begins, _DECIDED_BEFORE, *decided],
     }
 
 

@@ -59,7 +59,8 @@ def test_the_rules_are_these() -> None:
         "counter drop",
     ]
     assert found["prerouting"] == [*not_new, "fib daddr type != local accept", *decided]
-    assert found["input"] == [*not_new, "ct status & dnat == 0 accept", *decided]
+    before = "ct status & dnat == 0 fib daddr type { local, broadcast, multicast } accept"
+    assert found["input"] == [*not_new, before, *decided]
 
 
 def test_in_audit_mode_nothing_is_dropped_and_the_rest_is_the_same() -> None:
