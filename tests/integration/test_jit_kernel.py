@@ -403,3 +403,14 @@ def test_a_new_version_takes_the_place_of_the_table_of_an_older_one(site: Site) 
         assert not site.access()["changed"]
         assert site.friend.connects(site.host, 22)
         assert not site.stranger.connects(site.host, 22)
+
+
+def test_an_interface_that_is_named_like_the_loopback_leads_around_no_rule(site: Site) -> None:
+    site.lock()
+    with listening(site.host, 22):
+        assert not site.stranger.connects(site.host, 22)
+        for interface, name in (("lo", "former"), ("eth0", "lo")):
+            site.host.run("ip", "link", "set", interface, "down")
+            site.host.run("ip", "link", "set", interface, "name", name)
+            site.host.run("ip", "link", "set", name, "up")
+        assert not site.stranger.connects(site.host, 22)

@@ -206,3 +206,14 @@ def _arrives(client: network.Namespace, listener: socket.socket, address: str) -
         return listener.recv(16) == b"hello"
     except TimeoutError:
         return False
+
+
+def test_an_interface_that_is_named_like_the_loopback_leads_around_no_rule(site: Site) -> None:
+    site.enforce()
+    with listening(site.host, 22):
+        assert not site.stranger.connects(site.host, 22)
+        for interface, name in (("lo", "former"), ("eth0", "lo")):
+            site.host.run("ip", "link", "set", interface, "down")
+            site.host.run("ip", "link", "set", interface, "name", name)
+            site.host.run("ip", "link", "set", name, "up")
+        assert not site.stranger.connects(site.host, 22)

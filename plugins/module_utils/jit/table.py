@@ -174,7 +174,7 @@ def _used(hook: str, tried: bool = False) -> list[str]:
 def _named(policy: Policy) -> list[str]:
     """Return the lines after which only packets for locked ports are left."""
     locked = {protocol: _ports(policy, protocol) for protocol in words.PROTOCOLS}
-    lines = ['iifname "lo" accept']
+    lines = ["meta iiftype loopback accept"]
     # Accepted here means: for other tables to decide.
     used = [protocol for protocol in words.PROTOCOLS if locked[protocol]]
     lines.append("meta l4proto != %s accept" % _set(used))
@@ -220,7 +220,7 @@ def _rejected(policy: Policy) -> dict[str, list[str]]:
         # Under another destination it was noted before it was given one.
         port, original = "ct original proto-dst", _ENDS_PUBLISHED[version]
         there.append(" ".join((resets, published, opened % port, noted % original)))
-    return {"output": ['oifname "lo" accept', *here, *there], "forward": there}
+    return {"output": ["meta oiftype loopback accept", *here, *there], "forward": there}
 
 
 def _tried(policy: Policy, hook: str) -> list[str]:

@@ -30,7 +30,7 @@ _WOULD = {AUDIT: "would have ", ENFORCE: ""}
 # none. A SYN begins a connection, whatever the kernel remembers of one before it; what it calls related to a connection
 # is a new one.
 _NOT_NEW = (
-    'iifname "lo" accept',
+    "meta iiftype loopback accept",
     "meta l4proto != { %s } accept" % ", ".join(words.PROTOCOLS),
     "tcp flags & (syn | ack) != syn accept",
 )

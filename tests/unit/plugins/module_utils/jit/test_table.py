@@ -16,7 +16,7 @@ TEN = 10 << 24
 
 def test_only_what_the_policy_has_is_in_the_rules() -> None:
     lines = table.rules(parse([{"port": "22"}], [])).chains["input"]
-    assert lines[:3] == ['iifname "lo" accept', "meta l4proto != { tcp } accept", "tcp dport != { 22 } accept"]
+    assert lines[:3] == ["meta iiftype loopback accept", "meta l4proto != { tcp } accept", "tcp dport != { 22 } accept"]
     assert lines[-1] == "counter drop"
     assert not [line for line in lines if "udp" in line or "cut" in line or "ip saddr {" in line]
 
