@@ -290,6 +290,8 @@ _MISTAKES: list[tuple[str, dict[str, t.Any], str]] = [
     ),
     (CLOSE, {}, "jit_request and jit_host are missing; give the ids of what is to be closed"),
     (CLOSE, {"jit_request": ["lost"]}, "Nothing is open by lost on the hosts of this job; jit_requests_info says what"),
+    # Nobody can say what is open on a host that is down.
+    (CLOSE, {"jit_host": "web2"}, "What may be open on web2 could not be closed: "),
     (OPEN, {"jit_step": "open", "jit_request": "lost"}, "There is no request lost in the store."),
 ]
 

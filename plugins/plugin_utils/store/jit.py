@@ -146,6 +146,11 @@ def opening(connection: sa.Connection, request_id: str, by: JitActor, now: float
         raise StoreError(
             f"the request {request_id} had to be opened in time, so it cannot become opening: close it, and ask anew"
         )
+    if jit_rows.was_open(connection, request_id):
+        # Its time would begin anew, and an approval is for that time once.
+        raise StoreError(
+            f"the request {request_id} was open before, so it cannot become opening: close it, and make another request"
+        )
     return jit_rows.move(
         connection,
         found,
@@ -174,6 +179,11 @@ def opened(
     if found.state == "open" and grant is not None and found.grant == grant:
         return JitChange("open", found)
     jit_rows.check(found, "open")
+    if found.grant is not None and grant != found.grant:
+        raise StoreError(
+            f"the request {request_id} was opened as '{found.grant}', so it cannot be open as '{grant}': make another "
+            "request"
+        )
     until = now + (found.duration if seconds is None else seconds)
     replaced = [
         jit_rows.move(

@@ -43,7 +43,7 @@ def settle(connection: sa.Connection, host: str, seen: t.Sequence[JitSeen], now:
     changes = []
     for row in rows:
         found = jit_rows.request(row, None)
-        opening = by_id.get(found.id) or by_id.get(found.grant or "")
+        opening = by_id.get(found.grant or found.id)
         change = _settled(connection, found, opening, now)
         if opening is not None:
             _note_use(connection, change.request if change else found, opening.used)

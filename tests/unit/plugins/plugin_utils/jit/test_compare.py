@@ -101,6 +101,29 @@ def test_an_opening_that_no_request_covers_is_unrecorded(state: str) -> None:
     assert (alert, message[-24:]) == ("jit_unrecorded_grant", f"and its request is {state}."[-24:])
 
 
+def test_a_request_covers_one_opening_and_not_a_second_under_another_id() -> None:
+    """Whoever may note in the store which grant it was can open the same approval again by hand."""
+    request = dataclasses.replace(REQUEST, grant="again")
+    again = {**GRANT, "id": "again"}
+    (found,) = compare.compare({"grants": [again], "history": [{**GRANT, "ended": 1500.0}]}, {"r": request}, 1600)
+    assert (found["alert"], found["subject"]) == ("jit_unrecorded_grant", "r")
+    assert found["message"].endswith("were open, and its request was opened as again.")
+    (found,) = compare.compare({"grants": [GRANT, again]}, {"r": request}, 1600)
+    assert found["message"].endswith("are open, and its request was opened as again.")
+    # Another request that names it takes nothing from the one whose id it is.
+    other = dataclasses.replace(REQUEST, id="s", ports=("25",))
+    for requests in ({"r": REQUEST, "s": other}, {"s": other, "r": REQUEST}):
+        assert compare.compare({"grants": [GRANT]}, requests, 1600) == []
+
+
+def test_an_end_in_the_future_excuses_nothing() -> None:
+    closed = dataclasses.replace(REQUEST, state="closed")
+    assert compared(GRANT, dataclasses.replace(closed, ended_at=1590)) == []
+    assert compared(GRANT, dataclasses.replace(closed, ended_at=1700)) == []
+    ((alert, _message),) = compared(GRANT, dataclasses.replace(closed, ended_at=900_000))
+    assert alert == "jit_unrecorded_grant"
+
+
 def test_an_end_that_clocks_see_differently_is_none() -> None:
     expired = dataclasses.replace(REQUEST, state="expired", ended_at=4600)
     assert compared({**GRANT, "seconds_left": 20}, expired, now=4610) == []

@@ -235,6 +235,40 @@ def test_a_host_that_did_not_say_that_it_is_closed_leaves_it_as_it_was(url: str)
         assert get(url, request).state == "open"
 
 
+@pytest.mark.parametrize(
+    ("look", "why"),
+    [
+        (BROKEN, "the connection was reset"),
+        ({"unreachable": True, "failed": True, "msg": "No route to host"}, "No route to host"),
+        ({**BLIND, "coverage": [{"scope": "policy", "status": "not_checked", "reason": "No root."}]}, "No root."),
+        ({"coverage": "none"}, "the answer of the host cannot be read"),
+    ],
+)
+def test_a_host_that_cannot_be_looked_at_is_no_host_on_which_nothing_is_open(url: str, look: t.Any, why: str) -> None:
+    host = Host(jit_grant=closed, jit_access_info=look)
+    with pytest.raises(closing.NotClosedError, match=f"What may be open on web1 could not be closed: {why}"):
+        close(url, host)
+    # What the store has is closed all the same.
+    request = opened(url)
+    with pytest.raises(closing.NotClosedError):
+        close(url, host)
+    assert [options["id"] for module, options in host.asked if module == "jit_grant"] == [request]
+    assert get(url, request).state == "closed"
+
+
+def test_an_opening_is_closed_under_the_id_of_its_request_too(url: str) -> None:
+    request = approved(url)
+    with contextlib.closing(Store.open(url)) as store:
+        store.jit_opening(request, by=ALICE, now=time.time())
+        store.jit_open(request, by=ALICE, grant="another", now=time.time())
+    host = Host(
+        jit_grant=lambda options: closed(options) if options["id"] == request else {"closed": []},
+        jit_access_info=NOTHING,
+    )
+    assert close(url, host, request).messages[0].startswith("Closed ports 22/tcp")
+    assert get(url, request).state == "closed"
+
+
 def test_what_had_ended_before_is_settled_from_the_host(url: str) -> None:
     request = opened(url)
     ended = {"id": request, "how": "rebooted", "ended": time.time()}

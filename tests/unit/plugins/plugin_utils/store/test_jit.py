@@ -493,6 +493,17 @@ def test_a_host_that_did_not_say_leaves_it_unknown_and_never_closed(store: Store
         store.jit_opening(lost, by=person("bob"), now=99_000)
 
 
+def test_an_approval_opens_once_whatever_is_noted_of_it(store: Store) -> None:
+    request = opened(store)
+    grant = get(store, request, 310).grant
+    store.jit_lost(request, by=person("alice"), reason="x", now=320)
+    with pytest.raises(StoreError, match="was open before, so it cannot become opening: close it, and make another"):
+        store.jit_opening(request, by=person("alice"), now=50_000)
+    with pytest.raises(StoreError, match=f"was opened as '{grant}', so it cannot be open as 'another': make another"):
+        store.jit_open(request, by=person("alice"), grant="another", now=330)
+    assert store.jit_open(request, by=person("alice"), grant=grant, now=330).request.state == "open"
+
+
 _USED = JitUse(12, 3400, 310, 390)
 
 
