@@ -108,7 +108,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _listed(value: t.Any) -> str:
-    return evidence.line(", ".join(value) if isinstance(value, list) else str(value), 300)
+    return evidence.line(", ".join(map(str, value)) if isinstance(value, list) else str(value), 300)
 
 
 def _unrecorded(grant: t.Mapping[str, t.Any], reason: str, is_open: bool) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ import itertools
 import re
 import subprocess
 import typing as t
+import uuid
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
@@ -542,6 +543,16 @@ def test_a_look_settles_what_became_of_an_opening(
     assert store.jit_settle("web1", [dataclasses.replace(seen, used=None)], now=400) == []
     assert store.jit_history(now=400) == history
     assert get(store, request, 400).used_packets == 12
+
+
+def test_ids_that_no_request_has_hide_nothing(store: Store) -> None:
+    """A host may send ids that a database does not take, and more of them than a statement takes."""
+    request = opened(store)
+    strange = [JitSeen(name, how="closed") for name in ("\ud800", "\x00", "x" * 100_000, "' OR 1=1 --", "%", "*")]
+    many = [JitSeen(str(uuid.UUID(int=number)), how="closed") for number in range(70_000)]
+    seen = JitSeen(request, how="closed", ended=350, reason="done")
+    (change,) = store.jit_settle("web1", [*strange, *many, seen], now=400)
+    assert (change.request.id, change.request.state) == (request, "closed")
 
 
 def test_what_a_host_has_noted_and_not_opened_is_not_open(store: Store) -> None:
