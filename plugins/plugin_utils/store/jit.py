@@ -116,7 +116,8 @@ def _check_other(found: JitRequest, by: JitActor, is_own: bool) -> None:
         if not _names(by.name) & _requesters(found):
             whose = f"of the account {by.login or by.account}, from which {by.name} would approve it"
         raise StoreError(
-            f"the request {found.id} is {whose}, so somebody else has to approve it; set 'self_approval' where people "
+            f"the request {found.id} is {whose}, so somebody else has to approve it; set 'self_approval' "
+            "(jit_self_approval of the playbook) where people "
             "may do that for themselves"
         )
     for account in (by.account, found.requested_account or ""):

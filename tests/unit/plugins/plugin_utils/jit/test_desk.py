@@ -95,6 +95,16 @@ def test_a_request_is_opening_before_the_host_is_asked_and_open_after(url: str) 
     )
 
 
+def test_who_approves_reads_whose_account_asked_in_another_name(url: str) -> None:
+    with contextlib.closing(Store.open(url)) as store:
+        wanted = dataclasses.replace(WANTED, requested_by="heidi", requested_account="root", requested_login="grace")
+        request = store.jit_request(wanted, now=time.time()).request.id
+    outcome = Outcome()
+    options = {"reason": "", "approvers": [], "self_approval": False}
+    at(url, is_check=True, by=person("bob")).decide(request, "approved", options, outcome)
+    assert outcome.messages[0].endswith(" of heidi (account grace) by bob.")
+
+
 REFUSED = {"failed": True, "refused": True, "msg": "ports: TCP port 23 is not one"}
 CRASHED = {"failed": True, "module_stdout": "", "rc": 1, "msg": "MODULE FAILURE"}
 FAILED = {"failed": True, "msg": "the firewall is broken"}

@@ -222,7 +222,8 @@ def test_who_asked_or_whom_it_is_for_cannot_approve_it_unless_that_is_allowed(st
     with pytest.raises(StoreError) as error:
         approve(store, request, by=person(by))
     assert str(error.value) == (
-        f"the request {request} is {by}'s own, so somebody else has to approve it; set 'self_approval' where people "
+        f"the request {request} is {by}'s own, so somebody else has to approve it; set 'self_approval' "
+        "(jit_self_approval of the playbook) where people "
         "may do that for themselves"
     )
     assert get(store, request, 200).state == "requested"
