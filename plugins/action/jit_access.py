@@ -17,6 +17,6 @@ class ActionModule(TrialActionBase):
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": access_spec()}
     ADVICE = (
-        "put the address that Ansible comes from into always (jit_access_always of the role); a port that was opened for "
-        "it for a while does not count"
+        "put the address that Ansible comes from into always (jit_access_always of the role); a port that was opened "
+        "for it for a while does not count"
     )

@@ -150,8 +150,7 @@ class Closer:
                 outcome.messages.append(f"{found.state.capitalize()} before: {about} (request {found.id}){why}.")
 
     def _warn(self, is_closed: bool, error: StoreError, outcome: Outcome) -> None:
-        what = "This was closed on the host, and" if is_closed else "What is open was asked of the host alone, and"
-        outcome.warnings.append(
-            f"{what} the store could not be used: {error}. The host keeps who closed what and why; the next scan of "
-            f"{self.name} records it."
-        )
+        is_done = is_closed and not self.is_check
+        what = "This was closed on the host, and" if is_done else "What is open was asked of the host alone, and"
+        later = f" The host keeps who closed what and why; the next scan of {self.name} records it." if is_done else ""
+        outcome.warnings.append(f"{what} the store could not be used: {error}.{later}")

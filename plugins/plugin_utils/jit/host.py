@@ -191,9 +191,15 @@ def _ended(item: t.Mapping[str, t.Any]) -> JitSeen | None:
         how=evidence.plain_text(item["how"]),
         ended=number(item.get("ended")),
         closed_by=_text(item.get("closed_by"), jit_requests.NAME_LIMIT),
-        reason=_text(item.get("reason"), jit_requests.TEXT_LIMIT) if item["how"] == "closed" else None,
+        reason=_reason(item) if item["how"] == "closed" else None,
         used=_used(item.get("used")),
     )
+
+
+def _reason(item: t.Mapping[str, t.Any]) -> str | None:
+    """Return why somebody closed it; None where nobody gave a reason, and the host has why it was opened there."""
+    reason = item.get("reason")
+    return None if reason == item.get("opened_reason") else _text(reason, jit_requests.TEXT_LIMIT)
 
 
 def _used(value: t.Any) -> JitUse | None:

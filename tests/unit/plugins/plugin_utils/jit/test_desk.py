@@ -301,4 +301,17 @@ def test_without_a_store_the_host_is_closed_all_the_same(tmp_path: pathlib.Path)
     outcome = close(f"sqlite:///{tmp_path}/none.db", host)
     assert outcome.messages == ["Closed ports 22/tcp for 192.0.2.7 (grant r)."]
     assert outcome.warnings[0].startswith("This was closed on the host, and the store could not be used: there is no")
+    assert outcome.warnings[0].endswith("the next scan of web1 records it.")
     assert not (tmp_path / "none.db").exists()
+    (warning,) = close(f"sqlite:///{tmp_path}/none.db", host, is_check=True).warnings
+    assert warning.startswith("What is open was asked of the host alone, and the store could not be used: there is no")
+    assert "records it" not in warning
+
+
+def test_why_it_was_opened_is_no_reason_to_close_it(url: str) -> None:
+    """The host has that in the same field where nobody gave a reason."""
+    for reason, recorded in (("CHG-1", ""), ("done", "done")):
+        request = opened(url)
+        ended = {"id": request, "how": "closed", "reason": reason, "opened_reason": "CHG-1", "closed_by": "bob"}
+        close(url, Host(jit_grant={"closed": []}, jit_access_info={**NOTHING, "history": [ended]}), request)
+        assert (get(url, request).ended_by, get(url, request).end_reason) == ("bob", recorded)
