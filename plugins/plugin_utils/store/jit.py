@@ -120,7 +120,12 @@ def _check_other(found: JitRequest, by: JitActor, is_own: bool) -> None:
             "(jit_self_approval of the playbook) where people "
             "may do that for themselves"
         )
-    for account in (by.account, found.requested_account or ""):
+    if found.requested_account is None:
+        raise StoreError(
+            f"the request {found.id} was made by an earlier version, which took any name for whose it is, so nobody "
+            "can approve it: deny it, and make another request"
+        )
+    for account in (by.account, found.requested_account):
         if account.endswith(UNVERIFIED):
             raise StoreError(
                 f"the request {found.id} cannot be approved by {by.name}: nobody can say who '{account}' is; run this "

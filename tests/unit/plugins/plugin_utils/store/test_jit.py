@@ -31,7 +31,9 @@ from tests.unit.plugins.plugin_utils.store.samples import WANTED, person
 
 
 def ask(store: Store, now: float = 100, **changes: t.Any) -> str:
-    return store.jit_request(dataclasses.replace(WANTED, **changes), now=now).request.id
+    # Whose account it is, unless a test says so: that of who asks.
+    wanted = {"requested_account": changes.get("requested_by", WANTED.requested_by), **changes}
+    return store.jit_request(dataclasses.replace(WANTED, **wanted), now=now).request.id
 
 
 def approve(store: Store, request: str, now: float = 200, **options: t.Any) -> JitChange:
@@ -94,6 +96,7 @@ def test_a_request_is_approved_opened_and_closed_and_all_of_it_is_known(store: S
         ended_by="carol",
         ended_at=400,
         end_reason="done",
+        requested_account="alice",
         decided_account="bob",
         opened_account="alice",
         opened_login="al",
@@ -277,6 +280,16 @@ def test_time_ends_requests_and_whoever_sees_it_writes_it(store: Store) -> None:
     assert sorted((entry.request, entry.by, entry.reason) for entry in ended) == sorted(
         (request, "", "its time was over") for request in (waiting, allowed, running)
     )
+
+
+def test_what_an_earlier_version_noted_is_approved_by_nobody(store: Store) -> None:
+    """It took LOGNAME for who asked, and waits for up to 30 days."""
+    request = ask(store, requested_by="mallory", for_whom="mallory", requested_account=None)
+    with pytest.raises(StoreError, match="made by an earlier version, which took any name for whose it is, so nobody"):
+        approve(store, request)
+    assert store.jit_decide(request, "denied", by=person("bob"), reason="anew", now=200).request.state == "denied"
+    own = ask(store, requested_account=None)
+    assert store.jit_decide(own, "approved", by=person("bob"), reason="", now=200, self_approval=True).is_changed
 
 
 def test_what_expired_is_not_opened(store: Store) -> None:
