@@ -219,7 +219,8 @@ def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> N
         desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site, jit_ports="22"))
         (request,) = desk.requests()
         said = desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
-        assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada by bob." in said
+        assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada " in said
+        assert "of ada (account root) by bob (account games)." in said
         desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
         said = desk.run(OPEN, "--check", jit_step="open", jit_by="ada", jit_request=request.id)
         assert "Would be open until " in said
