@@ -18,7 +18,8 @@ class ActionModule(TrialActionBase):
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": access_spec()}
     ADVICE = (
-        "put the address that Ansible comes from into always; a port that was opened for it for a while does not count"
+        "put the address that Ansible comes from into always (jit_access_always of the role); a port that was opened "
+        "for it for a while does not count"
     )
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -37,7 +37,10 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: JitActor, address: str
     # A question of a survey that nobody answered is an empty text.
     sources = [source for source in options["sources"] or () if source.strip()] or [address or ""]
     if not sources[0]:
-        raise RequestError("the address of whoever asks is not known here: give 'sources', as in 192.0.2.7")
+        raise RequestError(
+            "the address of whoever asks is not known here: give 'sources' "
+            "(jit_source of the playbook), as in 192.0.2.7"
+        )
     asked = _request(
         {
             "for_whom": name(options["for_whom"] or by.name, "for_whom"),

@@ -71,7 +71,7 @@ class TrialActionBase(CapabilityActionBase):
                 continue
             if answer.get("failed") and time.monotonic() >= started + seconds:
                 # It came in when the former rules were in force again.
-                reason = reason or "one came through only later"
+                reason = reason or "one came through only after that"
                 break
             answer.pop("trial", None)
             # What was there before is what the trial found.

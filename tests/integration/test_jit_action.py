@@ -109,7 +109,8 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
     assert team.shown["msg"].endswith(
-        "put the address that Ansible comes from into always; a port that was opened for it for a while does not count."
+        "put the address that Ansible comes from into always "
+        "(jit_access_always of the role); a port that was opened for it for a while does not count."
     )
     assert time.monotonic() - start > 10
     assert team.site.stranger.connects(team.site.host, 22, team.version)

@@ -139,7 +139,9 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         output = desk.run(
             OPEN, jit_step="approve", jit_by="bob", account="games", jit_approvers="games,eve", jit_request=request.id
         )
-        assert f"Approved {request.id} (ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2) of ada by bob." in output
+        assert f"Approved {request.id} (ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2) of ada " in output
+        # The names are of jit_by.
+        assert "of ada (account root) by bob (account games)." in output
         assert (desk.requests()[0].decided_account, desk.requests()[0].decided_asserted) == ("games", "the option by")
         assert not any(reached())
 
@@ -217,7 +219,8 @@ def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> N
         desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site, jit_ports="22"))
         (request,) = desk.requests()
         said = desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
-        assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada by bob." in said
+        assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada " in said
+        assert "of ada (account root) by bob (account games)." in said
         desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
         said = desk.run(OPEN, "--check", jit_step="open", jit_by="ada", jit_request=request.id)
         assert "Would be open until " in said
@@ -286,10 +289,12 @@ _MISTAKES: list[tuple[str, dict[str, t.Any], str]] = [
     (
         OPEN,
         {"jit_host": "web1", "jit_step": "request", **_ASKED, "jit_source": ""},
-        "the address of whoever asks is not known here: give 'sources', as in 192.0.2.7",
+        "the address of whoever asks is not known here: give 'sources' (jit_source of the playbook), as in 192.0.2.7",
     ),
     (CLOSE, {}, "jit_request and jit_host are missing; give the ids of what is to be closed"),
     (CLOSE, {"jit_request": ["lost"]}, "Nothing is open by lost on the hosts of this job; jit_requests_info says what"),
+    # Nobody can say what is open on a host that is down.
+    (CLOSE, {"jit_host": "web2"}, "What may be open on web2 could not be closed: "),
     (OPEN, {"jit_step": "open", "jit_request": "lost"}, "There is no request lost in the store."),
 ]
 

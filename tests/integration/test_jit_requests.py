@@ -64,7 +64,10 @@ def test_each_step_is_made_by_somebody_and_known(play: Play) -> None:
         task("jit_requests_info", once=True, gather=["requests", "history"], requesters=["al*"]),
         before=[ask("asked")],
     )
-    assert "'s own, so somebody else has to approve it; set 'self_approval' where" in own["msg"]
+    assert (
+        "'s own, so somebody else has to approve it; set 'self_approval' (jit_self_approval of the playbook) where"
+        in own["msg"]
+    )
     assert "is of the account root, from which bob would approve it, so somebody else has to approve it" in said["msg"]
     assert foreign["msg"].endswith(
         "account root (bob) is none of the approvers, who are bob, carol; let one of them decide"

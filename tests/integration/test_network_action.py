@@ -98,7 +98,8 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
     assert team.shown["msg"].endswith(
-        "put the address that Ansible comes from into always, or, unless it is blocked, among the prefixes of the port "
+        "put the address that Ansible comes from into always "
+        "(network_hardening_always of the role), or, unless it is blocked, among the prefixes of the port "
         "that it comes to; a port that was opened for it for a while does not count."
     )
     assert time.monotonic() - start > 10

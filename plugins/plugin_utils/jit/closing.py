@@ -47,10 +47,12 @@ class Closer:
     def close(self, wanted: Wanted, run: host.Run, state_dir: str | None, outcome: Outcome) -> None:
         """Close what is wanted and note it; NotClosedError where the host did not say that it is closed."""
         requests, error = self._stored()
-        looked = None if wanted.ids else host.look(run, state_dir)
-        by_grant = {found.grant or found.id: found for found in requests.values()}
-        failures, closed = [], []
-        for grant in self._meant(wanted, requests, looked):
+        looked = host.Looked() if wanted.ids else host.looked(run, state_dir)
+        by_grant = {found.id: found for found in requests.values()}
+        by_grant.update((found.grant, found) for found in requests.values() if found.grant)
+        # What nobody could look at may be open, also where the store has nothing.
+        failures, closed = [looked.failure] if looked.failure else [], []
+        for grant in self._meant(wanted, requests, looked.result):
             answer = host.close_ports(run, grant, self.by, wanted.reason, state_dir)
             if answer.failure is not None:
                 failures.append(f"{grant}: {answer.failure}")
@@ -79,7 +81,9 @@ class Closer:
     ) -> t.Iterable[str]:
         """Return the ids of openings that are to be closed: what the store takes to be open, and what is there."""
         if wanted.ids:
-            return dict.fromkeys((requests[name].grant or name) if name in requests else name for name in wanted.ids)
+            # Under both names, as the store may have another one than the host.
+            named = [(requests[name].grant if name in requests else None, name) for name in wanted.ids]
+            return dict.fromkeys(name for names in named for name in names if name is not None)
         people = {found.grant or found.id: found.for_whom for found in requests.values() if found.state in MAYBE_OPEN}
         for grant in host.grants(looked) if looked is not None else ():
             people.setdefault(str(grant["id"]), str(grant.get("for_whom")))
@@ -146,8 +150,7 @@ class Closer:
                 outcome.messages.append(f"{found.state.capitalize()} before: {about} (request {found.id}){why}.")
 
     def _warn(self, is_closed: bool, error: StoreError, outcome: Outcome) -> None:
-        what = "This was closed on the host, and" if is_closed else "What is open was asked of the host alone, and"
-        outcome.warnings.append(
-            f"{what} the store could not be used: {error}. The host keeps who closed what and why; the next scan of "
-            f"{self.name} records it."
-        )
+        is_done = is_closed and not self.is_check
+        what = "This was closed on the host, and" if is_done else "What is open was asked of the host alone, and"
+        later = f" The host keeps who closed what and why; the next scan of {self.name} records it." if is_done else ""
+        outcome.warnings.append(f"{what} the store could not be used: {error}.{later}")

@@ -19,6 +19,9 @@ UNRECORDED, ALTERED = "jit_unrecorded_grant", "jit_altered_grant"
 _ENDED_SHOWN = 7 * 86_400
 # From noting that a host is asked until it has opened, and what clocks differ by.
 _SLACK = 900
+# Seconds from when a look began until what was closed meanwhile is noted.
+_SETTLING = 60
+_NO_REQUEST = "the store has no request for it"
 _SAME = ("ports", "protocol", "sources", "for_whom", "requested_by")
 
 
@@ -27,24 +30,27 @@ def compare(result: host.Result, requests: t.Mapping[str, JitRequest], now: floa
 
     requests: of that host, by id. now: in seconds since the epoch.
     """
+    # A request is for one opening: noted under another id, it covers none under its own.
     by_grant = {found.grant: found for found in requests.values() if found.grant}
+    by_grant.update((found.id, found) for found in requests.values() if found.grant in (None, found.id))
     found = []
     for grant in host.grants(result):
-        request = requests.get(grant["id"]) or by_grant.get(grant["id"])
-        reason = _uncovered(request, now)
+        request = by_grant.get(grant["id"])
+        reason = _uncovered(request, now) or _opened_as(requests.get(grant["id"]), grant["id"])
         if request is None or reason is not None:
-            found.append(_unrecorded(grant, reason or "the store has no request for it", is_open=True))
+            found.append(_unrecorded(grant, reason or _NO_REQUEST, is_open=True))
             continue
         differences = list(_differences(grant, request, now))
         if differences:
             found.append(_altered(grant, request, differences))
     for grant in host.ended_grants(result):
-        request = requests.get(grant["id"]) or by_grant.get(grant["id"])
+        request = by_grant.get(grant["id"])
         ended = host.number(grant.get("ended"))
         if ended is not None and ended < now - _ENDED_SHOWN:
             continue
         if request is None:
-            found.append(_unrecorded(grant, "the store has no request for it", is_open=False))
+            reason = _opened_as(requests.get(grant["id"]), grant["id"]) or _NO_REQUEST
+            found.append(_unrecorded(grant, reason, is_open=False))
         elif request.opened_at is None:
             found.append(_unrecorded(grant, f"its request is {request.state}, and was never opened", is_open=False))
         else:
@@ -60,9 +66,18 @@ def _uncovered(request: JitRequest | None, now: float) -> str | None:
         return None
     if request.state == "expired" and request.until is not None and now < request.until + _SLACK:
         return None  # The host opened it a little later than it was asked, or its clock is another.
-    if request.ended_at is not None and request.state != "expired" and now < request.ended_at + 60:
+    # A controller with a clock far ahead of this one must not excuse what is open until then.
+    is_just_ended = request.ended_at is not None and now - _SETTLING < request.ended_at < now + _SLACK
+    if is_just_ended and request.state != "expired":
         return None  # It was closed while this looked.
     return f"its request is {request.state}"
+
+
+def _opened_as(request: JitRequest | None, grant: str) -> str | None:
+    """Return why a request does not cover an opening of its own id; None where it was not opened as another."""
+    if request is None or request.grant in (None, grant):
+        return None
+    return f"its request was opened as {_listed(request.grant)}"
 
 
 def _differences(grant: t.Mapping[str, t.Any], request: JitRequest, now: float) -> t.Iterator[str]:
@@ -93,7 +108,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _listed(value: t.Any) -> str:
-    return evidence.line(", ".join(value) if isinstance(value, list) else str(value), 300)
+    return evidence.line(", ".join(map(str, value)) if isinstance(value, list) else str(value), 300)
 
 
 def _unrecorded(grant: t.Mapping[str, t.Any], reason: str, is_open: bool) -> dict[str, t.Any]:

@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     JitSeen,
     Store,
     StoreError,
+    shown_person,
 )
 
 Mode = t.Literal["write", "check"]
@@ -83,8 +84,9 @@ class Desk:
         self._add(outcome, change)
         found = change.request
         verb = f"Would be {state}:" if self.is_check else state.capitalize()
-        about = f"{found.id} ({self.shown(found)}) of {found.requested_by}"
-        outcome.messages.append(f"{verb} {about} by {found.decided_by}.")
+        asked = shown_person(found.requested_by, found.requested_account, found.requested_login)
+        decided = shown_person(found.decided_by, found.decided_account, found.decided_login)
+        outcome.messages.append(f"{verb} {found.id} ({self.shown(found)}) of {asked} by {decided}.")
 
     def open(self, request_id: str, run: host.Run, state_dir: str | None, outcome: Outcome) -> None:
         """Have the host open a request, and note what it says; NotOpenError where it is not open."""

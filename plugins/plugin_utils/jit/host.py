@@ -50,6 +50,14 @@ class Closed:
     shown: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Looked:
+    """What came of looking at a host. result: None where it does not say what is open. failure: why it does not."""
+
+    result: Result | None = None
+    failure: str | None = None
+
+
 def open_ports(run: Run, request: JitRequest, state_dir: str | None) -> Opened:
     """Ask a host to open what a request is for, and say what came of it."""
     arguments = {
@@ -95,27 +103,32 @@ def close_ports(run: Run, grant: str, by: JitActor, reason: str, state_dir: str 
     return Closed(was_open=bool(closed), shown=shown(ended) if ended else "")
 
 
-def look(run: Run, state_dir: str | None) -> Result | None:
-    """Return the result of a look at a host, None where it does not say what is open."""
+def looked(run: Run, state_dir: str | None) -> Looked:
+    """Look at a host, and say why where it does not say what is open."""
     try:
         result = run("jit_access_info", _given({"history": HISTORY, "state_dir": state_dir}))
-    except AnsibleError:
-        return None
-    return result if seen(result) is not None else None
+    except AnsibleError as error:
+        return Looked(failure=_line(error.message or str(error)))
+    if seen(result) is not None:
+        return Looked(result)
+    reason = result.get("msg") or _policy_coverage(result).get("reason") or "the answer of the host cannot be read"
+    return Looked(failure=_line(reason))
+
+
+def look(run: Run, state_dir: str | None) -> Result | None:
+    """Return the result of a look at a host, None where it does not say what is open."""
+    return looked(run, state_dir).result
+
+
+def _policy_coverage(result: Result) -> dict[str, t.Any]:
+    entries = result.get("coverage")
+    listed = entries if isinstance(entries, list) else []
+    return next((entry for entry in listed if isinstance(entry, dict) and entry.get("scope") == POLICY_SCOPE), {})
 
 
 def seen(result: Result) -> list[JitSeen] | None:
     """Return the openings of a look, None where it looked at nothing."""
-    entries = result.get("coverage")
-    status = next(
-        (
-            entry.get("status")
-            for entry in (entries if isinstance(entries, list) else ())
-            if isinstance(entry, dict) and entry.get("scope") == POLICY_SCOPE
-        ),
-        None,
-    )
-    if result.get("failed") or status not in (CHECKED, PARTIAL):
+    if result.get("failed") or _policy_coverage(result).get("status") not in (CHECKED, PARTIAL):
         return None
     now_open = [_open(item) for item in grants(result)]
     ended = [_ended(item) for item in ended_grants(result)]
@@ -178,9 +191,15 @@ def _ended(item: t.Mapping[str, t.Any]) -> JitSeen | None:
         how=evidence.plain_text(item["how"]),
         ended=number(item.get("ended")),
         closed_by=_text(item.get("closed_by"), jit_requests.NAME_LIMIT),
-        reason=_text(item.get("reason"), jit_requests.TEXT_LIMIT) if item["how"] == "closed" else None,
+        reason=_reason(item) if item["how"] == "closed" else None,
         used=_used(item.get("used")),
     )
+
+
+def _reason(item: t.Mapping[str, t.Any]) -> str | None:
+    """Return why somebody closed it; None where nobody gave a reason, and the host has why it was opened there."""
+    reason = item.get("reason")
+    return None if reason == item.get("opened_reason") else _text(reason, jit_requests.TEXT_LIMIT)
 
 
 def _used(value: t.Any) -> JitUse | None:

@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Run,
     Store,
     StoredFinding,
+    shown_person,
 )
 
 # At a time, so that the events of findings that are only counted don't pile up in memory.
@@ -84,8 +85,8 @@ def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
             protocol=found.protocol,
             sources=found.sources,
             for_whom=found.for_whom,
-            asked_by=_person(found.requested_by, found.requested_account, found.requested_login),
-            approved_by=_person(found.decided_by, found.decided_account, found.decided_login),
+            asked_by=shown_person(found.requested_by, found.requested_account, found.requested_login),
+            approved_by=shown_person(found.decided_by, found.decided_account, found.decided_login),
             why=found.justification,
             state=found.state,
             opened=found.opened_at,
@@ -94,12 +95,6 @@ def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
             bytes=found.used_bytes,
             last=found.used_last,
         )
-
-
-def _person(name: str | None, account: str | None, login: str | None) -> str:
-    """Return a name as people read it, with the account where that is another one."""
-    known = login or account
-    return f"{name} (account {known})" if known and known != name else name or "nobody"
 
 
 def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[StoredFinding]:

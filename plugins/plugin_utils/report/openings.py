@@ -71,7 +71,7 @@ def _row(opening: Opening) -> Row:
         ports=", ".join(f"{port}/{protocol}" for port in opening.ports),
         sources=", ".join(opening.sources),
         whom=opening.for_whom,
-        people=f"asked by {opening.asked_by}, approved by {opening.approved_by}",
+        people=_people(opening),
         why=opening.why,
         opened=opening.opened,
         ended=opening.ended,
@@ -79,6 +79,12 @@ def _row(opening: Opening) -> Row:
         used=_used(opening),
         is_used=None if opening.packets is None else opening.packets > 0,
     )
+
+
+def _people(opening: Opening) -> str:
+    if opening.asked_by == opening.approved_by:
+        return f"asked and approved by {opening.asked_by}, and nobody else"
+    return f"asked by {opening.asked_by}, approved by {opening.approved_by}"
 
 
 def _used(opening: Opening) -> str:

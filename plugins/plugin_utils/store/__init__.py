@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
     JitSeen,
     JitUse,
     JitWanted,
+    shown_person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
@@ -61,4 +62,5 @@ __all__ = [
     "StoredFinding",
     "Suppression",
     "TrendPoint",
+    "shown_person",
 ]

@@ -116,10 +116,16 @@ def _check_other(found: JitRequest, by: JitActor, is_own: bool) -> None:
         if not _names(by.name) & _requesters(found):
             whose = f"of the account {by.login or by.account}, from which {by.name} would approve it"
         raise StoreError(
-            f"the request {found.id} is {whose}, so somebody else has to approve it; set 'self_approval' where people "
+            f"the request {found.id} is {whose}, so somebody else has to approve it; set 'self_approval' "
+            "(jit_self_approval of the playbook) where people "
             "may do that for themselves"
         )
-    for account in (by.account, found.requested_account or ""):
+    if found.requested_account is None:
+        raise StoreError(
+            f"the request {found.id} was made by an earlier version, which took any name for whose it is, so nobody "
+            "can approve it: deny it, and make another request"
+        )
+    for account in (by.account, found.requested_account):
         if account.endswith(UNVERIFIED):
             raise StoreError(
                 f"the request {found.id} cannot be approved by {by.name}: nobody can say who '{account}' is; run this "
@@ -145,6 +151,11 @@ def opening(connection: sa.Connection, request_id: str, by: JitActor, now: float
     if found.valid_until <= now:
         raise StoreError(
             f"the request {request_id} had to be opened in time, so it cannot become opening: close it, and ask anew"
+        )
+    if jit_rows.was_open(connection, request_id):
+        # Its time would begin anew, and an approval is for that time once.
+        raise StoreError(
+            f"the request {request_id} was open before, so it cannot become opening: close it, and make another request"
         )
     return jit_rows.move(
         connection,
@@ -174,6 +185,11 @@ def opened(
     if found.state == "open" and grant is not None and found.grant == grant:
         return JitChange("open", found)
     jit_rows.check(found, "open")
+    if found.grant is not None and grant != found.grant:
+        raise StoreError(
+            f"the request {request_id} was opened as '{found.grant}', so it cannot be open as '{grant}': make another "
+            "request"
+        )
     until = now + (found.duration if seconds is None else seconds)
     replaced = [
         jit_rows.move(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import jit_rows, jit_states
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import jit_rows, jit_states, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model import (
     JitActor,
     JitChange,
@@ -25,6 +26,10 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 # How the host says that an opening ended, and what that makes of the request.
 _STATES = {"closed": "closed", "expired": "expired", "replaced": "replaced", "rebooted": "expired"}
 _REASONS = {"rebooted": "the host was restarted", "expired": "its time was over", "replaced": "a newer one replaced it"}
+# The id of a request: a UUID.
+_REQUEST = re.compile("[0-9a-f-]{36}")
+# SQLite takes at least 999 parameters.
+_CHUNK = 500
 _NEVER = "the host never opened it"
 _NO_TRACE = "the host has no record of it"
 
@@ -36,14 +41,9 @@ def settle(connection: sa.Connection, host: str, seen: t.Sequence[JitSeen], now:
     """
     jit_rows.lock_host(connection, host)
     by_id = {opening.id: opening for opening in seen}
-    table = tables().jit_requests
-    condition = (table.c.host == host) & (table.c.state.in_(jit_states.MAYBE_OPEN) | table.c.id.in_(list(by_id)))
-    # As they were written: that the time is over is said by the host, too, and better.
-    rows = connection.execute(sa.select(table).where(condition).order_by(table.c.id)).mappings().all()
     changes = []
-    for row in rows:
-        found = jit_rows.request(row, None)
-        opening = by_id.get(found.id) or by_id.get(found.grant or "")
+    for found in _meant(connection, host, by_id):
+        opening = by_id.get(found.grant or found.id)
         change = _settled(connection, found, opening, now)
         if opening is not None:
             _note_use(connection, change.request if change else found, opening.used)
@@ -51,6 +51,23 @@ def settle(connection: sa.Connection, host: str, seen: t.Sequence[JitSeen], now:
             changes.append(change)
     jit_rows.note_time(connection, now)
     return changes
+
+
+def _meant(connection: sa.Connection, host: str, ids: t.Iterable[str]) -> list[JitRequest]:
+    """Return the requests for a host that may be open, and those of these ids, as they were written.
+
+    That the time is over is said by the host, too, and better.
+    """
+    table = tables().jit_requests
+    # A host may name anything, and more than a statement takes.
+    known = [name for name in ids if _REQUEST.fullmatch(name)]
+    chunks = [known[start : start + _CHUNK] for start in range(0, len(known), _CHUNK)]
+    conditions = [table.c.state.in_(jit_states.MAYBE_OPEN), *(table.c.id.in_(chunk) for chunk in chunks)]
+    rows: dict[str, sql.Row] = {}
+    for condition in conditions:
+        statement = sa.select(table).where(table.c.host == host, condition)
+        rows.update((row["id"], row) for row in connection.execute(statement).mappings())
+    return [jit_rows.request(rows[name], None) for name in sorted(rows)]
 
 
 def _settled(connection: sa.Connection, found: JitRequest, opening: JitSeen | None, now: float) -> JitChange | None:

@@ -24,6 +24,12 @@ class JitActor:
     asserted: str | None = None
 
 
+def shown_person(name: str | None, account: str | None, login: str | None) -> str:
+    """Return a name as people read it, with the account where that is another one: the name may be anybody's."""
+    known = login or account
+    return f"{name} (account {known})" if known and known != name else name or "nobody"
+
+
 @dataclasses.dataclass(frozen=True)
 class JitUse:
     """What came in through an opening, as the host counts it. first, last: when, in seconds since the epoch."""

@@ -77,6 +77,13 @@ def has_ended(connection: sa.Connection, now: float) -> bool:
     return connection.execute(sa.select(table.c.id).where(_is_over(now)).limit(1)).first() is not None
 
 
+def was_open(connection: sa.Connection, request_id: str) -> bool:
+    """Return whether a request has ever been open."""
+    columns = tables().jit_history.c
+    condition = (columns.request == request_id) & (columns.state == "open")
+    return connection.execute(sa.select(columns.id).where(condition).limit(1)).first() is not None
+
+
 def get(connection: sa.Connection, request_id: str, now: float) -> JitRequest:
     """Return a request; raise StoreError where there is none."""
     table = tables().jit_requests

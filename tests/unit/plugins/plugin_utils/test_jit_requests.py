@@ -63,7 +63,10 @@ def test_without_sources_it_is_where_whoever_asks_sits() -> None:
     assert wanted("192.0.2.99").sources == ("192.0.2.7",)
     with pytest.raises(jit_requests.RequestError) as error:
         wanted(None, sources=None)
-    assert str(error.value) == "the address of whoever asks is not known here: give 'sources', as in 192.0.2.7"
+    assert (
+        str(error.value)
+        == "the address of whoever asks is not known here: give 'sources' (jit_source of the playbook), as in 192.0.2.7"
+    )
 
 
 @pytest.mark.parametrize(

@@ -142,4 +142,4 @@ def test_a_connection_that_comes_through_too_late_is_said_to(monkeypatch: pytest
         return {"failed": True, "msg": "there is no such trial"}
 
     answer = _tried(monkeypatch, _Action(late))
-    assert "within 10 seconds (one came through only later), so that" in answer["msg"]
+    assert "within 10 seconds (one came through only after that), so that" in answer["msg"]

@@ -74,6 +74,8 @@ def test_what_is_as_it_was_approved_is_no_finding(state: str) -> None:
         ({"seconds_left": "x"}, "it is open for x more seconds, and 3600 in all were approved"),
         ({"digest": "0" * 64}, "the digest of its request is another"),
         ({"ports": None}, "ports is None, and 22, 8000-8100 was approved"),
+        ({"for_whom": [None, ["x"]]}, "for_whom is None, ['x'], and carol was approved"),
+        ({"duration": [None]}, "duration is None, and 3600 was approved"),
     ],
 )
 def test_what_differs_is_said(changes: dict[str, t.Any], words: str) -> None:
@@ -99,6 +101,35 @@ def test_an_opening_that_no_request_covers_is_unrecorded(state: str) -> None:
     ]
     ((alert, message),) = compared(GRANT, dataclasses.replace(REQUEST, state=state, ended_at=1200))
     assert (alert, message[-24:]) == ("jit_unrecorded_grant", f"and its request is {state}."[-24:])
+
+
+@pytest.mark.parametrize("wrong", [None, [None], {"a": 1}, 2**70, "\ud800", "\x00"])
+def test_what_a_host_says_of_people_is_shown_whatever_it_is(wrong: t.Any) -> None:
+    ((alert, _message),) = compared({**GRANT, "for_whom": wrong, "ports": wrong, "sources": wrong}, None)
+    assert alert == "jit_unrecorded_grant"
+
+
+def test_a_request_covers_one_opening_and_not_a_second_under_another_id() -> None:
+    """Whoever may note in the store which grant it was can open the same approval again by hand."""
+    request = dataclasses.replace(REQUEST, grant="again")
+    again = {**GRANT, "id": "again"}
+    (found,) = compare.compare({"grants": [again], "history": [{**GRANT, "ended": 1500.0}]}, {"r": request}, 1600)
+    assert (found["alert"], found["subject"]) == ("jit_unrecorded_grant", "r")
+    assert found["message"].endswith("were open, and its request was opened as again.")
+    (found,) = compare.compare({"grants": [GRANT, again]}, {"r": request}, 1600)
+    assert found["message"].endswith("are open, and its request was opened as again.")
+    # Another request that names it takes nothing from the one whose id it is.
+    other = dataclasses.replace(REQUEST, id="s", ports=("25",))
+    for requests in ({"r": REQUEST, "s": other}, {"s": other, "r": REQUEST}):
+        assert compare.compare({"grants": [GRANT]}, requests, 1600) == []
+
+
+def test_an_end_in_the_future_excuses_nothing() -> None:
+    closed = dataclasses.replace(REQUEST, state="closed")
+    assert compared(GRANT, dataclasses.replace(closed, ended_at=1590)) == []
+    assert compared(GRANT, dataclasses.replace(closed, ended_at=1700)) == []
+    ((alert, _message),) = compared(GRANT, dataclasses.replace(closed, ended_at=900_000))
+    assert alert == "jit_unrecorded_grant"
 
 
 def test_an_end_that_clocks_see_differently_is_none() -> None:

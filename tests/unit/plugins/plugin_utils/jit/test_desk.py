@@ -95,6 +95,16 @@ def test_a_request_is_opening_before_the_host_is_asked_and_open_after(url: str) 
     )
 
 
+def test_who_approves_reads_whose_account_asked_in_another_name(url: str) -> None:
+    with contextlib.closing(Store.open(url)) as store:
+        wanted = dataclasses.replace(WANTED, requested_by="heidi", requested_account="root", requested_login="grace")
+        request = store.jit_request(wanted, now=time.time()).request.id
+    outcome = Outcome()
+    options = {"reason": "", "approvers": [], "self_approval": False}
+    at(url, is_check=True, by=person("bob")).decide(request, "approved", options, outcome)
+    assert outcome.messages[0].endswith(" of heidi (account grace) by bob.")
+
+
 REFUSED = {"failed": True, "refused": True, "msg": "ports: TCP port 23 is not one"}
 CRASHED = {"failed": True, "module_stdout": "", "rc": 1, "msg": "MODULE FAILURE"}
 FAILED = {"failed": True, "msg": "the firewall is broken"}
@@ -235,6 +245,40 @@ def test_a_host_that_did_not_say_that_it_is_closed_leaves_it_as_it_was(url: str)
         assert get(url, request).state == "open"
 
 
+@pytest.mark.parametrize(
+    ("look", "why"),
+    [
+        (BROKEN, "the connection was reset"),
+        ({"unreachable": True, "failed": True, "msg": "No route to host"}, "No route to host"),
+        ({**BLIND, "coverage": [{"scope": "policy", "status": "not_checked", "reason": "No root."}]}, "No root."),
+        ({"coverage": "none"}, "the answer of the host cannot be read"),
+    ],
+)
+def test_a_host_that_cannot_be_looked_at_is_no_host_on_which_nothing_is_open(url: str, look: t.Any, why: str) -> None:
+    host = Host(jit_grant=closed, jit_access_info=look)
+    with pytest.raises(closing.NotClosedError, match=f"What may be open on web1 could not be closed: {why}"):
+        close(url, host)
+    # What the store has is closed all the same.
+    request = opened(url)
+    with pytest.raises(closing.NotClosedError):
+        close(url, host)
+    assert [options["id"] for module, options in host.asked if module == "jit_grant"] == [request]
+    assert get(url, request).state == "closed"
+
+
+def test_an_opening_is_closed_under_the_id_of_its_request_too(url: str) -> None:
+    request = approved(url)
+    with contextlib.closing(Store.open(url)) as store:
+        store.jit_opening(request, by=ALICE, now=time.time())
+        store.jit_open(request, by=ALICE, grant="another", now=time.time())
+    host = Host(
+        jit_grant=lambda options: closed(options) if options["id"] == request else {"closed": []},
+        jit_access_info=NOTHING,
+    )
+    assert close(url, host, request).messages[0].startswith("Closed ports 22/tcp")
+    assert get(url, request).state == "closed"
+
+
 def test_what_had_ended_before_is_settled_from_the_host(url: str) -> None:
     request = opened(url)
     ended = {"id": request, "how": "rebooted", "ended": time.time()}
@@ -257,4 +301,17 @@ def test_without_a_store_the_host_is_closed_all_the_same(tmp_path: pathlib.Path)
     outcome = close(f"sqlite:///{tmp_path}/none.db", host)
     assert outcome.messages == ["Closed ports 22/tcp for 192.0.2.7 (grant r)."]
     assert outcome.warnings[0].startswith("This was closed on the host, and the store could not be used: there is no")
+    assert outcome.warnings[0].endswith("the next scan of web1 records it.")
     assert not (tmp_path / "none.db").exists()
+    (warning,) = close(f"sqlite:///{tmp_path}/none.db", host, is_check=True).warnings
+    assert warning.startswith("What is open was asked of the host alone, and the store could not be used: there is no")
+    assert "records it" not in warning
+
+
+def test_why_it_was_opened_is_no_reason_to_close_it(url: str) -> None:
+    """The host has that in the same field where nobody gave a reason."""
+    for reason, recorded in (("CHG-1", ""), ("done", "done")):
+        request = opened(url)
+        ended = {"id": request, "how": "closed", "reason": reason, "opened_reason": "CHG-1", "closed_by": "bob"}
+        close(url, Host(jit_grant={"closed": []}, jit_access_info={**NOTHING, "history": [ended]}), request)
+        assert (get(url, request).ended_by, get(url, request).end_reason) == ("bob", recorded)

@@ -56,6 +56,10 @@ def test_each_opening_has_its_people_and_its_use(store: Store) -> None:
     assert text.index("dora") < text.index("carol") < text.index("CHG-1 &lt;b")
     assert "asked by alice, approved by bob (account ada)" in text
     assert "192.0.2.7, 2001:db8::/48" in text
+    own = store.jit_request(WANTED, now=3050).request.id
+    store.jit_decide(own, "approved", by=person("alice"), reason="", now=3050, self_approval=True)
+    store.jit_opening(own, by=person("alice"), now=3050)
+    assert "asked and approved by alice, and nobody else" in report(store, 3100)
     assert "22/tcp, 8000-8100/tcp" in text
     assert "12 packets, 3,400 bytes, last on 1970-01-01 00:17" in text
     assert text.count("never used") == 1

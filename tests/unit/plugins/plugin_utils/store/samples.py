@@ -31,6 +31,7 @@ WANTED = JitWanted(
     for_whom="alice",
     justification="CHG-1",
     valid_for=86_400,
+    requested_account="alice",
 )
 
 

@@ -11,6 +11,7 @@ import itertools
 import re
 import subprocess
 import typing as t
+import uuid
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
@@ -30,7 +31,9 @@ from tests.unit.plugins.plugin_utils.store.samples import WANTED, person
 
 
 def ask(store: Store, now: float = 100, **changes: t.Any) -> str:
-    return store.jit_request(dataclasses.replace(WANTED, **changes), now=now).request.id
+    # Whose account it is, unless a test says so: that of who asks.
+    wanted = {"requested_account": changes.get("requested_by", WANTED.requested_by), **changes}
+    return store.jit_request(dataclasses.replace(WANTED, **wanted), now=now).request.id
 
 
 def approve(store: Store, request: str, now: float = 200, **options: t.Any) -> JitChange:
@@ -93,6 +96,7 @@ def test_a_request_is_approved_opened_and_closed_and_all_of_it_is_known(store: S
         ended_by="carol",
         ended_at=400,
         end_reason="done",
+        requested_account="alice",
         decided_account="bob",
         opened_account="alice",
         opened_login="al",
@@ -221,7 +225,8 @@ def test_who_asked_or_whom_it_is_for_cannot_approve_it_unless_that_is_allowed(st
     with pytest.raises(StoreError) as error:
         approve(store, request, by=person(by))
     assert str(error.value) == (
-        f"the request {request} is {by}'s own, so somebody else has to approve it; set 'self_approval' where people "
+        f"the request {request} is {by}'s own, so somebody else has to approve it; set 'self_approval' "
+        "(jit_self_approval of the playbook) where people "
         "may do that for themselves"
     )
     assert get(store, request, 200).state == "requested"
@@ -275,6 +280,16 @@ def test_time_ends_requests_and_whoever_sees_it_writes_it(store: Store) -> None:
     assert sorted((entry.request, entry.by, entry.reason) for entry in ended) == sorted(
         (request, "", "its time was over") for request in (waiting, allowed, running)
     )
+
+
+def test_what_an_earlier_version_noted_is_approved_by_nobody(store: Store) -> None:
+    """It took LOGNAME for who asked, and waits for up to 30 days."""
+    request = ask(store, requested_by="mallory", for_whom="mallory", requested_account=None)
+    with pytest.raises(StoreError, match="made by an earlier version, which took any name for whose it is, so nobody"):
+        approve(store, request)
+    assert store.jit_decide(request, "denied", by=person("bob"), reason="anew", now=200).request.state == "denied"
+    own = ask(store, requested_account=None)
+    assert store.jit_decide(own, "approved", by=person("bob"), reason="", now=200, self_approval=True).is_changed
 
 
 def test_what_expired_is_not_opened(store: Store) -> None:
@@ -493,6 +508,17 @@ def test_a_host_that_did_not_say_leaves_it_unknown_and_never_closed(store: Store
         store.jit_opening(lost, by=person("bob"), now=99_000)
 
 
+def test_an_approval_opens_once_whatever_is_noted_of_it(store: Store) -> None:
+    request = opened(store)
+    grant = get(store, request, 310).grant
+    store.jit_lost(request, by=person("alice"), reason="x", now=320)
+    with pytest.raises(StoreError, match="was open before, so it cannot become opening: close it, and make another"):
+        store.jit_opening(request, by=person("alice"), now=50_000)
+    with pytest.raises(StoreError, match=f"was opened as '{grant}', so it cannot be open as 'another': make another"):
+        store.jit_open(request, by=person("alice"), grant="another", now=330)
+    assert store.jit_open(request, by=person("alice"), grant=grant, now=330).request.state == "open"
+
+
 _USED = JitUse(12, 3400, 310, 390)
 
 
@@ -531,6 +557,16 @@ def test_a_look_settles_what_became_of_an_opening(
     assert store.jit_settle("web1", [dataclasses.replace(seen, used=None)], now=400) == []
     assert store.jit_history(now=400) == history
     assert get(store, request, 400).used_packets == 12
+
+
+def test_ids_that_no_request_has_hide_nothing(store: Store) -> None:
+    """A host may send ids that a database does not take, and more of them than a statement takes."""
+    request = opened(store)
+    strange = [JitSeen(name, how="closed") for name in ("\ud800", "\x00", "x" * 100_000, "' OR 1=1 --", "%", "*")]
+    many = [JitSeen(str(uuid.UUID(int=number)), how="closed") for number in range(70_000)]
+    seen = JitSeen(request, how="closed", ended=350, reason="done")
+    (change,) = store.jit_settle("web1", [*strange, *many, seen], now=400)
+    assert (change.request.id, change.request.state) == (request, "closed")
 
 
 def test_what_a_host_has_noted_and_not_opened_is_not_open(store: Store) -> None:
