@@ -14,6 +14,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import compare
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store, StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.location import is_own
 
+# A host that was taken over can claim any number of openings; each is a finding.
+_MOST_FINDINGS = 1000
 _NO_LOOK = "What is open could not be looked at, so that it was compared with no request."
 
 
@@ -49,7 +51,10 @@ def compared(result: host.Result, name: str, url: str | None, now: float, is_che
                 store.jit_settle(name, openings, now=now)
         except StoreError as error:
             entry.skip("what became of requests", f"it could not be recorded: {error}")
-    return Compared(compare.compare(result, requests, now), entry.entry())
+    detections = compare.compare(result, requests, now)
+    if len(detections) > _MOST_FINDINGS:
+        entry.skip(f"{len(detections) - _MOST_FINDINGS} more openings", "they differ from the requests, too")
+    return Compared(detections[:_MOST_FINDINGS], entry.entry())
 
 
 def stored(url: str | None, name: str, now: float) -> dict[str, JitRequest]:
