@@ -11,6 +11,7 @@ worst of the seeds, without and with a record of how much was transferred:
 - attackers_allowed: attackers that reached any of the ports in the second half.
 - reduction: how many times less addresses a port is open to, of IPv4 and of IPv6 the lesser. A port that is left open
   because it is unclear who needs it does not count; only 8080, where sweepers were answered, may be one.
+- unused_left_open: in how many worlds 8080 is, so that everybody still gets to it.
 - prefixes_max: of IPv4 and IPv6 together, on one port.
 - inside_attackers_allowed, inside_attackers: the same number, and how many there are, when one attacker in fifty has an
   address of a pool of legitimate sources. No prefix can tell them apart.
@@ -60,6 +61,7 @@ class Outcome(t.NamedTuple):
     attackers: int
     reduction: float
     prefixes_max: int
+    left_open: int
     seconds: float
 
 
@@ -176,6 +178,7 @@ def _worst(outcomes: t.Sequence[Outcome]) -> dict[str, t.Any]:
         "attackers_allowed": max(one.attackers_allowed for one in outcomes),
         "reduction": math.floor(min(one.reduction for one in outcomes)),
         "prefixes_max": max(one.prefixes_max for one in outcomes),
+        "unused_left_open": sum(one.left_open for one in outcomes),
     }
 
 
@@ -185,11 +188,12 @@ def outcome(world: _traffic.World, advise: t.Callable[[_traffic.World], dict[int
     rules = advise(world)
     seconds = time.perf_counter() - begun
     networks = {port: [ipaddress.ip_network(prefix) for prefix in found] for port, found in rules.items()}
+    left_open = [port for port in _traffic.LISTENING if port not in networks]
     counts = {True: [0, 0], False: [0, 0]}  # by whether machines: denied, all
     allowed: set[str] = set()
     attackers: set[str] = set()
     for entry in world.entries[1]:
-        if entry["port"] not in _traffic.LISTENING:
+        if entry["port"] not in networks:
             continue
         source = entry["source"]
         address = ipaddress.ip_address(source)
@@ -209,6 +213,7 @@ def outcome(world: _traffic.World, advise: t.Callable[[_traffic.World], dict[int
         len(attackers),
         min(_reduction(found, version) for found in networks.values() for version in (4, 6)),
         max(len(found) for found in networks.values()),
+        len(left_open),
         seconds,
     )
 
@@ -219,7 +224,7 @@ def _reduction(networks: t.Iterable[t.Any], version: int) -> float:
 
 
 def recommended(world: _traffic.World) -> dict[int, list[str]]:
-    """Return the prefixes by port that the collection recommends."""
+    """Return the prefixes by port that the collection recommends; a port that stays open is none of them."""
     from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
         model,
         options,
@@ -239,14 +244,15 @@ def recommended(world: _traffic.World) -> dict[int, list[str]]:
         max_prefixes=options.MAX_PREFIXES,
     )
     result = recommend.recommend(sources.read(world.entries[0]), asked, model.load())
-    undecided = [
-        port["port"]
+    undecided = [port["port"] for port in result["ports"] if port["status"] in ("not_enough_data", "unclear")]
+    needed = [port for port in undecided if port != _traffic.UNUSED]
+    if needed:
+        raise RuntimeError(f"thirty days are not enough to say something of the ports {needed}")
+    return {
+        port["port"]: [prefix["prefix"] for prefix in port["prefixes"]]
         for port in result["ports"]
-        if port["status"] in ("not_enough_data", "unclear") and port["port"] != _traffic.UNUSED
-    ]
-    if undecided:
-        raise RuntimeError(f"thirty days are not enough to say something of the ports {undecided}")
-    return {port["port"]: [prefix["prefix"] for prefix in port["prefixes"]] for port in result["ports"]}
+        if port["port"] not in undecided
+    }
 
 
 def _findings(addresses: t.Iterable[str]) -> list[dict[str, t.Any]]:

@@ -73,10 +73,10 @@ class Activity:
         self.refused += seen.refused
         if seen.bytes is not None:
             self.bytes += seen.bytes
-            self.sized += seen.count
+            self.sized += seen.sized
         if seen.held is not None:
             self.held += seen.held
-            self.timed += seen.count
+            self.timed += seen.timed
         if not seen.answered:
             self.unanswered.add((seen.port, seen.protocol))
 

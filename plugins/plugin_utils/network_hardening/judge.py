@@ -51,7 +51,7 @@ _PROBES = 3
 _GUESS, _WORK, _SEVERAL = 8_000, 12_000, 4
 # So many of a neighbourhood have to have worked for each of them that did not.
 _WORKING_EACH = 20
-# Of connections, how many last longer than a minute where somebody works. Who does not sign in is sent away after two.
+# Of connections, how many last ten minutes where somebody works. Who does not sign in is sent away after two.
 _HELD = 0.3
 # Connections a day, and by how much of that their number differs from day to day, of a machine that only looks.
 _MACHINE, _STEADY = 50, 0.1

@@ -25,8 +25,9 @@ class InputError(Exception):
 class Seen:
     """Connections of one address to one port. days: how many connections, by days since the epoch.
 
-    bytes, seconds: of all connections together. held: how many of them lasted longer than about a minute. Each is None
-    where that is not known, which is not the same as 0.
+    bytes, seconds: of so many connections together as sized and timed say, which may be some of count. held: how many
+    of those that were timed lasted ten minutes or longer. Each is None where that is not known, which is not the same
+    as 0.
     """
 
     address: str
@@ -43,6 +44,8 @@ class Seen:
     days: t.Mapping[int, int]
     seconds: int | None = None
     held: int | None = None
+    sized: int = 0
+    timed: int = 0
 
 
 def read(entries: t.Any) -> list[Seen]:
@@ -74,6 +77,9 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
         raise InputError(f"{where} was last seen before it was first seen, or before 2001")
     days = dates(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}
     count = int(_number(entry, "count", where))
+    held = _known(entry, "held", where)
+    sized = _known_count(entry, "bytes", count, where)
+    timed = _known_count(entry, "held", count, where, "seconds_known_count")
     return Seen(
         str(address),
         version,
@@ -85,11 +91,20 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
         count,
         min(count, int(_number(entry, "answered", where, default=0))),
         min(count, int(_number(entry, "refused", where, default=0))),
-        _known(entry, "bytes", where),
+        _known(entry, "bytes", where) if sized else None,
         days,
         _known(entry, "seconds", where),
-        None if entry.get("held") is None else min(count, int(_number(entry, "held", where))),
+        min(timed, held) if held is not None and timed else None,
+        sized,
+        timed,
     )
+
+
+def _known_count(entry: dict[t.Any, t.Any], key: str, count: int, where: str, name: str = "bytes_known_count") -> int:
+    """Return of how many connections a sum is: of all where it is known and the entry doesn't say."""
+    if entry.get(key) is None:
+        return 0
+    return min(count, count if entry.get(name) is None else int(_number(entry, name, where)))
 
 
 def _known(entry: dict[t.Any, t.Any], key: str, where: str) -> int | None:

@@ -37,6 +37,8 @@ _MANY_VISITS, _MOST_DENIED = 80, 0.04
 _MOST_RISK = {SIGN_INS: 0.065, TRANSFER: 0.058, RHYTHM: 0.058}
 # Of the days on which sources signed in, how many may be of those that something speaks against.
 _MOST_SUSPECT = 0.2
+# Fewer sources than this don't show that a network wider than their own neighbourhood is that of people.
+_CROWD = 8
 # Sources that prove neither may have come on no more days than legitimate ones, unless theirs is this share of the
 # connections at most.
 _DOUBTFUL_SHARE = 0.1
@@ -80,7 +82,7 @@ def status(case: Case) -> tuple[str, str]:
         return CLOSE, f"nobody connected to it {case.within}"
     if not any(verdict.welcome for verdict in case.verdicts.values()):
         return _nobody(case)
-    return _fresh(case) or _suspicious(case) or _doubtful(case) or _moving(case) or _narrowed(case)
+    return _fresh(case) or _suspicious(case) or _doubtful(case) or _sparse(case) or _moving(case) or _narrowed(case)
 
 
 def decided_by(case: Case) -> str:
@@ -161,17 +163,32 @@ def _days(case: Case, keys: t.Iterable[Key]) -> int:
     return sum(len(case.activities[key].days) for key in keys)
 
 
+def _sparse(case: Case) -> tuple[str, str] | None:
+    """Return the answer for a port of SSH with a wide prefix around few sources of which only the transfer speaks."""
+    if case.port not in case.asked.known.ssh or decided_by(case) != TRANSFER or _in_company(case.outlook):
+        return None
+    for group in case.kept:
+        near = prefixes.NEIGHBOURHOODS[group.block.version][0]
+        if not group.trusted and group.block.length < near and len(group.members) < _CROWD:
+            few = wording.counted(len(group.members), "source")
+            return UNCLEAR, f"{few} are spread over {group.block}, and who else is there is not known: keep it open"
+    return None
+
+
 def _moving(case: Case) -> tuple[str, str] | None:
     """Return the answer for a port whose legitimate sources come from ever other addresses."""
     outlook = case.outlook
-    in_company = outlook.visits >= _MANY_VISITS and outlook.denied <= _MOST_DENIED * outlook.visits
-    if in_company or outlook.risk <= _MOST_RISK[decided_by(case)]:
+    if _in_company(outlook) or outlook.risk <= _MOST_RISK[decided_by(case)]:
         return None
     held = f"{outlook.denied:,} of {wording.counted(outlook.visits, 'later visit')} would have been denied"
     return UNCLEAR, (
         "legitimate sources change their addresses more than prefixes can follow, or came too rarely to tell "
         f"({held} by what was seen earlier): keep it open, and look at who came"
     )
+
+
+def _in_company(outlook: Outlook) -> bool:
+    return outlook.visits >= _MANY_VISITS and outlook.denied <= _MOST_DENIED * outlook.visits
 
 
 def _narrowed(case: Case) -> tuple[str, str]:
