@@ -66,6 +66,7 @@ class Verdict:
 
     by_itself: the probability if nobody were near it. is_against: whether more speaks against it than for it, so that
     no prefix of others may let it in; that alone makes nobody hostile. signed: the days on which it signed in.
+    unknown: those on which it came, and it would not be known if it signed in; only of a source that did on others.
     is_suspect: whether it signed in although something speaks against it. is_proven: whether it may be let in without
     others that are legitimate near it. is_idle: whether it is known to have transferred too little to have worked.
     """
@@ -76,6 +77,7 @@ class Verdict:
     by_itself: float
     is_against: bool = False
     signed: frozenset[int] = frozenset()
+    unknown: frozenset[int] = frozenset()
     is_suspect: bool = False
     is_proven: bool = True
     is_idle: bool = False
@@ -164,7 +166,25 @@ class _Judge:
         # Who got in at once, and on one day, may have been elsewhere than usual, but knew what to say.
         proven = len(days) > 1 or activity.count <= signed.count
         probability = _SIGNED_IN if len(days) > 1 else _SIGNED_IN_AT_ONCE if proven else _SIGNED_IN_ONCE
-        return Verdict(LEGITIMATE, probability, (times,), probability, signed=days, is_proven=proven)
+        verdict = Verdict(LEGITIMATE, probability, (times,), probability, signed=days, is_proven=proven)
+        unknown = frozenset(
+            day for day in activity.days if day not in days and not self._known.sign_ins.is_known(self._port, [day])
+        )
+        return self._by_all_days(key, verdict, unknown) if unknown else verdict
+
+    def _by_all_days(self, key: Key, verdict: Verdict, unknown: frozenset[int]) -> Verdict:
+        """Return a verdict on a source that signed in, to which its traffic adds: not all sign-ins are known."""
+        traffic = self._by_traffic(key)
+        if not (traffic.welcome and traffic.is_proven):
+            return dataclasses.replace(verdict, unknown=unknown)
+        return dataclasses.replace(
+            verdict,
+            probability=max(verdict.probability, traffic.probability),
+            why=(*verdict.why, *traffic.why),
+            by_itself=max(verdict.by_itself, traffic.by_itself),
+            unknown=unknown,
+            is_proven=True,
+        )
 
     def _by_the_fleet(self, key: Key) -> Verdict | None:
         elsewhere = self._known.fleet.get(key)
@@ -185,13 +205,17 @@ class _Judge:
         if probes >= max(_PROBES, len(activity.days)):
             tried = f"it tried {counted(probes, 'other port')} that do not answer"
             return Verdict(HOSTILE, 0.0, (tried,), 0.0, is_against=True)
-        verdict = _by_model(self._traffic.features(key, self._port), self._model)
+        verdict = self._by_traffic(key)
         if self._known.sign_ins.is_known(self._port, activity.days):
             # However regular it is: whoever is let in signs in some day.
             why = ("it never signed in", *(text for text in verdict.why if text != _UNPROVEN))
             doubt = min(verdict.probability, UNLIKELY)
             return Verdict(UNCLEAR, doubt, why[:1] if verdict.welcome else why, doubt, is_against=True)
-        is_ssh = self._port in self._known.ssh
+        return verdict
+
+    def _by_traffic(self, key: Key) -> Verdict:
+        activity, is_ssh = self._traffic.by_port[self._port][key], self._port in self._known.ssh
+        verdict = _by_model(self._traffic.features(key, self._port), self._model)
         worked = _has_worked(activity, verdict.probability, is_ssh)
         proven = worked or _is_machine(activity, self._traffic.days)
         idle = is_ssh and not proven and activity.bytes < _GUESS * activity.sized

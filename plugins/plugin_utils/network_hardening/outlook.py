@@ -96,7 +96,10 @@ def outlook(
 
 
 def _days(activity: Activity, verdict: Verdict) -> frozenset[int]:
-    return verdict.signed or frozenset(activity.days)
+    if not verdict.signed:
+        return frozenset(activity.days)
+    # Of days with all sign-ins, those without are others' who guess from there. Elsewhere the traffic has to do.
+    return verdict.signed | verdict.unknown if verdict.is_proven else verdict.signed
 
 
 def _as_of(

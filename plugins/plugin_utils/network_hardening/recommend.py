@@ -102,7 +102,8 @@ def _port(
     becomes, reason = status.status(case)
     enforced = becomes in status.ENFORCED
     kept = kept if enforced else []
-    rows = replay.rows(seen, verdicts, prefixes.Inside(group.block for group in kept), left, asked.name_of)
+    inside = prefixes.Inside(group.block for group in kept)
+    rows = replay.rows(seen, verdicts, inside, left, asked.name_of, enforced=enforced)
     return {
         "port": port[0],
         "protocol": port[1],

@@ -23,9 +23,14 @@ def rows(
     inside: prefixes.Inside,
     left: t.Sequence[cluster.Group],
     name_of: t.Callable[[int, int], str],
+    *,
+    enforced: bool = True,
 ) -> list[dict[str, t.Any]]:
-    """Return what happens to each address that was seen on a port: doubtful denials first, those let in last."""
-    placeless = {key for group in left for key in group.members}
+    """Return what happens to each address that was seen on a port: doubtful denials first, those let in last.
+
+    enforced: whether prefixes are recommended; a port that stays open leaves nobody without.
+    """
+    placeless = {key for group in left for key in group.members} if enforced else None
     found = [_row(one, verdicts[one.version, one.source], inside, placeless, name_of) for one in seen]
     return sorted(
         found,
@@ -42,13 +47,13 @@ def _row(
     one: Seen,
     verdict: Verdict,
     inside: prefixes.Inside,
-    placeless: t.Container[Key],
+    placeless: t.Container[Key] | None,
     name_of: t.Callable[[int, int], str],
 ) -> dict[str, t.Any]:
     key = (one.version, one.source)
     block = inside.find(*key)
     why = list(verdict.why)
-    if block is None and verdict.welcome:
+    if block is None and verdict.welcome and placeless is not None:
         why.insert(0, NO_PLACE if key in placeless else WEAK)
     elif block is not None and not verdict.welcome:
         why.insert(0, NEIGHBOUR)

@@ -126,6 +126,37 @@ def test_where_no_day_has_all_sign_ins_they_speak_against_nobody() -> None:
     assert [row["address"] for row in port["suspects"]] == ["203.0.113.9"]
 
 
+@pytest.mark.parametrize("accepted", [3, 6, 536])
+@pytest.mark.parametrize("known_days", [[0, 0], [_START + 29 * _DAY, _START + 30 * _DAY - 1], None])
+def test_sign_ins_of_one_day_do_not_take_the_place_of_traffic(accepted: int, known_days: list[float] | None) -> None:
+    """As where the log is younger than the recorder."""
+    given = {**KNOWN, "sign_ins_observed": known_days}
+    seen = [entry("198.51.100.7", range(30), 6), *SWEEPERS[:9]]
+    port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", [29], accepted)], **given))
+    assert (port["status"], let_in(port)) == ("narrow", ["198.51.100.7/32"])
+    assert of(port, "198.51.100.7")["why"][0].startswith(f"it signed in {accepted} time")
+
+
+def test_days_without_sign_ins_count_only_where_they_would_not_be_known() -> None:
+    """Of the others, it is known that it was somebody else who came."""
+    for known_days, status in ((KNOWN["sign_ins_observed"], "unclear"), ([0, 0], "narrow")):
+        given = {**KNOWN, "sign_ins_observed": known_days}
+        port = only(
+            advice([entry("198.51.100.7", range(30), 1)], sign_ins=[signed_in("198.51.100.7", [0], 30)], **given)
+        )
+        assert port["status"] == status
+        if status == "unclear":
+            # Nobody is denied where nothing is recommended, so that no prefix is missed either.
+            assert of(port, "198.51.100.7")["why"] == ["it signed in 30 times on 1 day"]
+
+
+def test_a_wide_prefix_of_ssh_takes_a_crowd_if_only_the_transfer_speaks() -> None:
+    fixed = [entry(f"198.51.{96 + 3 * number}.7", range(number, 30, 3), 30) for number in range(5)]
+    port = only(advice(fixed, listening=[{"port": 22}]))
+    assert (port["status"], port["prefixes"]) == ("unclear", [])
+    assert "are spread over 198.51.96.0/20, and who else is there is not known: keep it open" in port["reason"]
+
+
 def test_a_port_without_sign_ins_is_closed_only_if_nobody_was_answered() -> None:
     swept = [{**one, "port": 8080} for one in SWEEPERS]
     listening = [{"port": 8080}]
