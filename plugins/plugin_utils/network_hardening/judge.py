@@ -49,6 +49,8 @@ _PROBES = 3
 # Bytes of a connection of SSH: on average, several guesses at a password take less than the first; fewer guesses take
 # less than the second.
 _GUESS, _WORK, _SEVERAL = 8_000, 12_000, 4
+# Who only looks whether SSH answers gets less than this; who guesses exchanges keys first, of which sshd sends 3 kB.
+_LOOK = 2_500
 # So many of a neighbourhood have to have worked for each of them that did not.
 _WORKING_EACH = 20
 # Of connections, how many last ten minutes where somebody works. Who does not sign in is sent away after two.
@@ -217,7 +219,8 @@ class _Judge:
         activity, is_ssh = self._traffic.by_port[self._port][key], self._port in self._known.ssh
         verdict = _by_model(self._traffic.features(key, self._port), self._model)
         worked = _has_worked(activity, verdict.probability, is_ssh)
-        proven = worked or _is_machine(activity, self._traffic.days)
+        only_looks = not is_ssh or activity.bytes <= _LOOK * activity.sized
+        proven = worked or (only_looks and _is_machine(activity, self._traffic.days))
         idle = is_ssh and not proven and activity.bytes < _GUESS * activity.sized
         return dataclasses.replace(verdict, is_proven=proven, is_idle=idle)
 
