@@ -43,11 +43,15 @@ NAMES = (
 )
 
 _OF_OTHERS = tuple(name.startswith(("near_", "far_")) for name in NAMES)
+# What packets with a made-up source can say of somebody.
+_FAKED = tuple(name in ("other_ports", "refused") for name in NAMES)
 
 # Days of the week, 0 is Monday, on which people don't work; where they work on Sundays it is the other.
 _WEEKENDS = (frozenset((5, 6)), frozenset((4, 5)))
 # How often somebody who works on other days comes on one of these all the same, and how often who comes on any day.
 _OVERTIME, _ANY = 0.03, 2 / 7
+# Days from which on a source is one that somebody would miss.
+_OFTEN = 5
 _EPOCH = 3  # the first of January 1970 was a Thursday
 
 Key = tuple[int, int]  # version and source
@@ -79,6 +83,11 @@ class Activity:
             self.timed += seen.timed
         if not seen.answered:
             self.unanswered.add((seen.port, seen.protocol))
+
+    @property
+    def comes_often(self) -> bool:
+        """Whether it came on many days, and was answered each time: made-up packets are answered, and prove nothing."""
+        return len(self.days) >= _OFTEN and self.count - self.refused >= len(self.days)
 
     def probes(self, port: Port) -> int:
         """Return how many other ports were tried that did not answer; those that do are no sign of a search."""
@@ -174,6 +183,11 @@ class Traffic:
 def by_itself(values: t.Sequence[float]) -> tuple[float, ...]:
     """Return the features as they would be if nobody were near."""
     return tuple(0.0 if others else value for others, value in zip(_OF_OTHERS, values, strict=True))
+
+
+def without_probes(values: t.Sequence[float]) -> tuple[float, ...]:
+    """Return the features as they would be if the source had tried nothing that did not answer."""
+    return tuple(0.0 if faked else value for faked, value in zip(_FAKED, values, strict=True))
 
 
 class _Crowd:

@@ -5,7 +5,8 @@
 
 An accepted sign-in is the strongest sign. That there was none, where it would be known, outweighs any rhythm: a program
 that guesses slowly can be as regular as it likes. Only a proof makes a source hostile: a threat list, a finding, a
-search for ports, or that the fleet refused it. What is not known proves nothing.
+search for ports, or that the fleet refused it. The last two can be faked in anybody's name, so that they are no proof
+against somebody who comes often. What is not known proves nothing.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Verdict:
     unknown: those on which it came, and it would not be known if it signed in; only of a source that did on others.
     is_suspect: whether it signed in although something speaks against it. is_proven: whether it may be let in without
     others that are legitimate near it. is_idle: whether it is known to have transferred too little to have worked.
+    is_doubted: whether it comes often, and what can be faked speaks against it.
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Verdict:
     is_suspect: bool = False
     is_proven: bool = True
     is_idle: bool = False
+    is_doubted: bool = False
 
     @property
     def welcome(self) -> bool:
@@ -189,35 +192,59 @@ class _Judge:
         )
 
     def _by_the_fleet(self, key: Key) -> Verdict | None:
+        """Return a verdict on a source that signed in on several other hosts; where that is known, also here."""
         elsewhere = self._known.fleet.get(key)
-        if elsewhere is None:
+        if elsewhere is None or not elsewhere.speaks_for or self._never_signed_in(key):
             return None
-        if elsewhere.speaks_against:
-            hosts = counted(elsewhere.refused_only, "other host")
-            return Verdict(HOSTILE, 0.0, (f"{hosts} refused it, and none let it sign in",), 0.0, is_against=True)
-        if elsewhere.speaks_for:
-            hosts = counted(elsewhere.signed_in, "other host")
-            return Verdict(LEGITIMATE, _ELSEWHERE, (f"it signed in on {hosts}",), _ELSEWHERE)
-        return None
+        hosts = counted(elsewhere.signed_in, "other host")
+        return Verdict(LEGITIMATE, _ELSEWHERE, (f"it signed in on {hosts}",), _ELSEWHERE)
+
+    def _never_signed_in(self, key: Key) -> bool:
+        return self._known.sign_ins.is_known(self._port, self._traffic.by_port[self._port][key].days)
 
     def _of_stranger(self, key: Key) -> Verdict:
         """Return a verdict on a source of which nothing is known but its traffic."""
-        activity, everywhere = self._traffic.by_port[self._port][key], self._traffic.everywhere(key)
-        probes = everywhere.probes(self._port)
-        if probes >= max(_PROBES, len(activity.days)):
-            tried = f"it tried {counted(probes, 'other port')} that do not answer"
-            return Verdict(HOSTILE, 0.0, (tried,), 0.0, is_against=True)
-        verdict = self._by_traffic(key)
-        if self._known.sign_ins.is_known(self._port, activity.days):
+        activity, doubts = self._traffic.by_port[self._port][key], tuple(self._doubts(key))
+        if doubts and not activity.comes_often:
+            return Verdict(HOSTILE, 0.0, doubts, 0.0, is_against=True)
+        verdict = self._by_traffic(key, has_probed=not doubts)
+        if self._never_signed_in(key):
             # However regular it is: whoever is let in signs in some day.
             why = ("it never signed in", *(text for text in verdict.why if text != _UNPROVEN))
             doubt = min(verdict.probability, UNLIKELY)
-            return Verdict(UNCLEAR, doubt, why[:1] if verdict.welcome else why, doubt, is_against=True)
-        return verdict
+            return Verdict(UNCLEAR, doubt, (why[:1] if verdict.welcome else why) + doubts, doubt, is_against=True)
+        return self._in_doubt(verdict, activity, doubts) if doubts else verdict
 
-    def _by_traffic(self, key: Key) -> Verdict:
+    def _doubts(self, key: Key) -> t.Iterator[str]:
+        """Yield what speaks against a source and can be faked: a packet with a made-up source tries any port."""
+        probes = self._traffic.everywhere(key).probes(self._port)
+        if probes >= max(_PROBES, len(self._traffic.by_port[self._port][key].days)):
+            yield f"it tried {counted(probes, 'other port')} that do not answer"
+        elsewhere = self._known.fleet.get(key)
+        if elsewhere is not None and elsewhere.speaks_against:
+            yield f"{counted(elsewhere.refused_only, 'other host')} refused it, and none let it sign in"
+
+    def _in_doubt(self, verdict: Verdict, activity: Activity, doubts: tuple[str, ...]) -> Verdict:
+        """Return the verdict on a source that comes often, although what can be faked speaks against it."""
+        doubts = tuple(f"although {doubt}, which others can fake" for doubt in doubts)
+        is_measured = bool(activity.sized or activity.timed)
+        if verdict.welcome and verdict.is_proven and is_measured:
+            return dataclasses.replace(verdict, why=(*verdict.why, *doubts))
+        doubt = min(verdict.probability, UNLIKELY)
+        return dataclasses.replace(
+            verdict,
+            kind=UNCLEAR,
+            probability=doubt,
+            why=(_UNPROVEN, *doubts),
+            is_against=True,
+            is_proven=False,
+            is_doubted=True,
+        )
+
+    def _by_traffic(self, key: Key, has_probed: bool = True) -> Verdict:
         activity, is_ssh = self._traffic.by_port[self._port][key], self._port in self._known.ssh
-        verdict = _by_model(self._traffic.features(key, self._port), self._model)
+        values = self._traffic.features(key, self._port)
+        verdict = _by_model(values if has_probed else features.without_probes(values), self._model)
         worked = _has_worked(activity, verdict.probability, is_ssh)
         only_looks = not is_ssh or activity.bytes <= _LOOK * activity.sized
         proven = worked or (only_looks and _is_machine(activity, self._traffic.days))

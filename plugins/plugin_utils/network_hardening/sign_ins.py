@@ -18,6 +18,8 @@ _DAY = 86_400
 _GUESSES, _GUESSES_BEFORE = 5, 20
 # A source that so many other hosts refused, while none let it sign in, searches or guesses.
 _REFUSING_HOSTS = 3
+# A source that signed in on so many other hosts is a colleague: one host alone may be in the hands of an attacker.
+_VOUCHING_HOSTS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Elsewhere:
 
     @property
     def speaks_for(self) -> bool:
-        return self.signed_in > 0 and self.refused_only <= self.signed_in
+        return self.signed_in >= _VOUCHING_HOSTS and self.refused_only <= self.signed_in
 
     @property
     def speaks_against(self) -> bool:

@@ -42,6 +42,8 @@ _CROWD = 8
 # Sources that prove neither may have come on no more days than legitimate ones, unless theirs is this share of the
 # connections at most.
 _DOUBTFUL_SHARE = 0.1
+# Of all days, on how many somebody comes whom nobody can do without although it seems to search for ports.
+_REGULAR = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +103,10 @@ def _nobody(case: Case) -> tuple[str, str]:
     if suspects:
         known = wording.counted(suspects, "source")
         return UNCLEAR, f"{known} signed in, although something speaks against it: look at that first"
+    often = sum(case.activities[key].comes_often for key in case.verdicts)
+    if often and all(kind == judge.HOSTILE for kind in kinds):
+        known = wording.counted(often, "source")
+        return UNCLEAR, f"{known} came on many days, although something speaks against it: look at that first"
     if all(kind == judge.HOSTILE for kind in kinds):
         return CLOSE, f"nobody but scanners and attackers connected to it {case.within}"
     if case.period and case.asked.known.sign_ins.is_complete(case.port, case.period):
@@ -139,6 +145,10 @@ def _doubtful(case: Case) -> tuple[str, str] | None:
         key for key, verdict in case.verdicts.items() if _is_doubtful(case, key, verdict) and inside.find(*key) is None
     ]
     welcome = [key for key, verdict in case.verdicts.items() if verdict.welcome]
+    unmeasured = [key for key in doubtful if _is_unmeasured(case, case.activities[key])]
+    if unmeasured:
+        often = wording.counted(len(unmeasured), "source")
+        return UNCLEAR, f"{often} came often, and what was transferred is not known: keep it open, and look at who came"
     days, known_days = (_days(case, keys) for keys in (doubtful, welcome))
     count, known_count = (sum(case.activities[key].count for key in keys) for keys in (doubtful, welcome))
     if days <= known_days or count <= _DOUBTFUL_SHARE * known_count:
@@ -156,7 +166,14 @@ def _is_doubtful(case: Case, key: Key, verdict: Verdict) -> bool:
     activity = case.activities[key]
     if verdict.is_idle and case.port in case.asked.known.ssh:
         return False
+    if verdict.is_doubted and len(activity.days) < _REGULAR * case.days:
+        return False
     return not verdict.is_against or not (activity.sized or activity.timed)
+
+
+def _is_unmeasured(case: Case, activity: Activity) -> bool:
+    """Say whether nothing tells if a source that comes often worked, where that decides about others."""
+    return decided_by(case) == TRANSFER and activity.comes_often and not (activity.sized or activity.timed)
 
 
 def _days(case: Case, keys: t.Iterable[Key]) -> int:

@@ -221,21 +221,60 @@ def test_people_among_the_attackers_of_a_carrier_keep_the_port_open() -> None:
 
 
 def test_what_other_hosts_saw_counts() -> None:
+    colleague, scanner = "198.51.100.77", "203.0.113.9"
     seen = [
         entry("198.51.100.7", range(30), 5, bytes=None),
-        entry("198.51.100.77", range(0, 30, 3), 2, bytes=None),
-        entry("203.0.113.9", range(30), 2, bytes=None),
+        entry(colleague, range(0, 30, 3), 2, bytes=None),
+        entry(scanner, range(4), 2, bytes=None),
     ]
     fleet = [
-        {"source": "198.51.100.77", "hosts_signed_in": 2, "hosts_seen": 3, "hosts_refused_only": 1},
-        {"source": "203.0.113.9", "hosts_signed_in": 0, "hosts_seen": 5, "hosts_refused_only": 5},
+        {"source": colleague, "hosts_signed_in": 2, "hosts_seen": 3, "hosts_refused_only": 1},
+        {"source": scanner, "hosts_signed_in": 0, "hosts_seen": 5, "hosts_refused_only": 5},
     ]
-    port = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(30))], fleet=fleet, **KNOWN))
-    assert of(port, "198.51.100.77")["why"] == ["it signed in on 2 other hosts"]
-    assert of(port, "198.51.100.77")["decision"] == "in"
-    scanner = of(port, "203.0.113.9")
-    assert (scanner["verdict"], scanner["why"]) == ("hostile", ["5 other hosts refused it, and none let it sign in"])
-    assert [one.prefix for one in blocking.blocked({"ports": [port]})] == ["203.0.113.9"]
+    port = only(advice(seen, fleet=fleet))
+    assert (of(port, colleague)["verdict"], of(port, colleague)["why"]) == (
+        "legitimate",
+        ["it signed in on 2 other hosts"],
+    )
+    refused = of(port, scanner)
+    assert (refused["verdict"], refused["why"]) == ("hostile", ["5 other hosts refused it, and none let it sign in"])
+    assert [one.prefix for one in blocking.blocked({"ports": [port]})] == [scanner]
+    # One host may be in the hands of an attacker; and who is let in here signs in here.
+    alone = [{**fleet[0], "hosts_signed_in": 1}]
+    assert of(only(advice(seen, fleet=alone)), colleague)["verdict"] == "unclear"
+    here = only(advice(seen, sign_ins=[signed_in("198.51.100.7", range(30))], fleet=fleet, **KNOWN))
+    assert (here["status"], let_in(here)) == ("narrow", ["198.51.100.7/32"])
+
+
+@pytest.mark.parametrize("known", [None, 40_000 * 30 * 3])
+@pytest.mark.parametrize("way", ["probes", "fleet", "list"])
+def test_what_others_can_fake_closes_no_port_to_who_comes_daily(way: str, known: int | None) -> None:
+    victim = "198.51.100.7"
+    seen = [entry(victim, range(30), 3, bytes=known)]
+    given: dict[str, t.Any] = {}
+    if way == "probes":
+        seen += scans(victim, range(1000, 1060), 3)
+    elif way == "fleet":
+        given = {"fleet": [{"source": victim, "hosts_signed_in": 0, "hosts_seen": 5, "hosts_refused_only": 5}]}
+    else:
+        given = {"threats": [victim]}
+    port = next(one for one in advice(seen, **given)["ports"] if one["port"] == 22)
+    if way == "list" or known is None:
+        assert port["status"] == "unclear"
+    else:
+        assert let_in(port) == ["198.51.100.7/32"]
+    # A list of the user's own is believed.
+    assert [one.prefix for one in blocking.blocked({"ports": [port]})] == ([victim] if way == "list" else [])
+
+
+def test_who_transfers_much_does_not_take_the_place_of_who_was_not_measured() -> None:
+    seen = [
+        entry("198.51.100.7", range(30), 3, bytes=None),
+        entry("203.0.113.9", range(30), 3, bytes=100_000 * 90),
+    ]
+    port = only(advice(seen))
+    assert port["status"] == "unclear"
+    assert "what was transferred is not known" in port["reason"]
 
 
 def test_who_signed_in_without_a_trace_in_the_traffic_is_let_in() -> None:

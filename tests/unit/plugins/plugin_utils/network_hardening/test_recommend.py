@@ -240,8 +240,12 @@ def test_threats_and_findings_are_denied_unless_they_are_trusted() -> None:
         ({"threats": ["198.51.100.0/24"]}, "a threat list names 198.51.100.0/24"),
         ({"findings": [finding]}, "there is an open finding on it: Guessing"),
     ):
-        port = only(advice([OFFICE], **given))
+        rare = entry("198.51.100.7", [0, 9, 29], 20)
+        port = only(advice([rare], **given))
         assert (port["status"], port["denied"][0]["why"]) == ("close", [why])
+        # Whoever comes daily would be missed: somebody has to look first.
+        daily = only(advice([OFFICE], **given))
+        assert (daily["status"], daily["sources"][0]["why"]) == ("unclear", [why])
         (row,) = only(advice([OFFICE], trusted=["198.51.100.7"], **given))["sources"]
         assert (row["decision"], row["verdict"]) == ("in", "trusted")
         assert row["why"] == ["it is in the trusted network 198.51.100.7/32", f"although {why}"]
