@@ -17,7 +17,8 @@ _VERDICTS = {"accept": "accept", "drop": "deny", "reject": "deny", "return": "re
 # Statements that let a packet go on as it is.
 _NEUTRAL = ("counter", "log", "comment", "notrack", "continue", "set", "ct helper", "mangle", "secmark", "last")
 
-
+# Name and type of what no packet from elsewhere comes in by; the type also as a number, ARPHRD_LOOPBACK of if_arp.h.
+_LOOPBACK = ("lo", "loopback", 772)
 # Stands for the elements of a set that has all that is asked for.
 _EVERYTHING = "everything"
 
@@ -175,7 +176,7 @@ def _value(left: t.Any, packet: Packet) -> t.Any:
     key = content.get("key") if isinstance(content, dict) else None
     if kind == "meta":
         known = {"nfproto": packet.family, "l4proto": packet.protocol, "pkttype": "host"}
-        return ("interface",) if key in ("iifname", "iif") else known.get(str(key))
+        return ("interface",) if key in ("iifname", "iif", "iiftype") else known.get(str(key))
     if kind == "ct":
         return {"state": "new", "status": "none"}.get(str(key))
     if kind == "fib":
@@ -220,7 +221,7 @@ def _is(value: t.Any, right: t.Any, packet: Packet, sets: t.Mapping[str, t.Any])
 
 def _same(value: t.Any, right: t.Any) -> Truth:
     if value == ("interface",):
-        return False if right == "lo" else None
+        return False if right in _LOOPBACK else None
     if isinstance(value, str):
         name = _NUMBERS.get(right, str(right)) if isinstance(right, int) else str(right)
         return value == _OTHER_NAMES.get(name, name)
