@@ -23,6 +23,8 @@ class ActionModule(TrialActionBase):
     )
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer = super().run_module(arguments, task_vars)
-        said = [] if answer.get("failed") else jit_policy.useless(arguments.get("ports"), arguments.get("always"))
-        return {**answer, "warnings": [*(answer.get("warnings") or []), *said]} if said else answer
+        result = super().run_module(arguments, task_vars)
+        if result.get("failed"):
+            return result
+        notices = jit_policy.useless(arguments.get("ports"), arguments.get("always"))
+        return {**result, "notices": [*(result.get("notices") or []), *notices]}

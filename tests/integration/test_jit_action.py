@@ -94,6 +94,13 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     assert finding["evidences"][0]["src_endpoint"]["ip"] == stranger
 
 
+def test_a_lock_whose_sources_are_always_let_in_is_warned_of(team: Team) -> None:
+    address = team.site.friend.address[4]
+    code, output = team.run(team.lock(ports=[{"port": 22, "sources": [address]}], always=[address]))
+    assert code == 0, output
+    assert "The lock of port 22 locks nobody out who may ask" in " ".join(output.split())
+
+
 @pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     start = time.monotonic()

@@ -100,10 +100,10 @@ def test_what_is_no_policy_is_left_to_the_module() -> None:
 )
 def test_the_action_warns_of_them(monkeypatch: pytest.MonkeyPatch, failed: bool, expected: list[str]) -> None:
     def of_the_host(*_given: t.Any) -> dict[str, t.Any]:
-        return {"failed": failed, "warnings": ["of the host"]}
+        return {"failed": failed, "notices": ["of the host"]}
 
     monkeypatch.setattr(trial.TrialActionBase, "run_module", of_the_host)
     action = jit_access.ActionModule.__new__(jit_access.ActionModule)
     policy = {"ports": [{"port": "22", "sources": ["10.1.2.3"]}], "always": ["10.0.0.0/8"]}
     answer = action.run_module(policy, {})
-    assert [said[: len(start)] for said, start in zip(answer["warnings"], expected, strict=True)] == expected
+    assert [said[: len(start)] for said, start in zip(answer["notices"], expected, strict=True)] == expected
