@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems imp
 # The key of a rule that is not Sigma's.
 OWN_KEY = "bulwark"
 # step: the rule is only part of correlations, and no finding by itself.
-_OWN_FIELDS = ("alert", "subject", "message", "step")
+_OWN_FIELDS = ("alert", "subject", "message", "step", "explained_by")
 _LONGEST_TITLE = 256
 
 
