@@ -254,8 +254,10 @@ def test_a_daemon_that_hangs_holds_nobody_up_and_what_is_lost_is_said(tmp_path: 
         assert status["lost"] > 0
         assert status["backlog_wait_time"] == 0
         assert site.compare(groups=["exec"], backlog_limit=64) == {("audit_events_lost", "audit"): None}
+        # 64 records are too few for what else runs beside this test, whose loss would be said with reason.
+        site.keep(groups=["exec"], backlog_limit=8192)
         kernel.control("--reset-lost")
-        assert site.compare(groups=["exec"], backlog_limit=64) == {}
+        assert site.compare(groups=["exec"], backlog_limit=8192) == {}
 
 
 def test_without_a_daemon_nothing_is_loaded_unless_asked_for(tmp_path: pathlib.Path) -> None:
