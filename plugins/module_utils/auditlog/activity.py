@@ -21,7 +21,8 @@ SYSCALL = re.compile(
     rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+)"
     # What it can be is before what it may be: to look for an end at each character takes longer than all the rest.
     rb" (auid=(\d+) uid=(\d+)(?:(?: [a-z]+id=\d+)*|[^\"\n]*?))"
-    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|\S+) exe=(\"[^\"\n]*\"|\S+)"
+    # A quote that is not closed is a line that was cut off.
+    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|[^\s\"]\S*) exe=(\"[^\"\n]*\"|[^\s\"]\S*)"
     rb"(?: subj=([^\s\x1d]+(?= key=)|[^\x1d\n]+?))?"
     # Where a log was copied as text, what separates the enriched fields may have got lost.
     rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|ARCH=)"

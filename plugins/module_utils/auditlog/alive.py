@@ -37,11 +37,13 @@ _Identity = t.Tuple[int, int]
 class Proof(t.NamedTuple):
     """What is known of a log. reason: why it is not known to be written now, None where it is.
 
-    live: whether it is this host's log at all: a copy, or a log of other hosts, needs no proof.
+    live: whether it is this host's log at all: a copy, or a log of other hosts, needs no proof. path: of the log that
+    is written, None where none is known to be.
     """
 
     live: bool
     reason: str | None
+    path: str | None = None
 
     @property
     def alive(self) -> bool:
@@ -106,23 +108,25 @@ def _prove(kernel: netlink.Kernel, paths: t.Sequence[str], expected: bool) -> Pr
     try:
         number = os.urandom(16).hex()
         kernel.record(_TEXT % number)
-        if _came(tails, number.encode("ascii")):
-            return Proof(True, None)
+        path = _came(tails, number.encode("ascii"))
+        if path is not None:
+            return Proof(True, None, path)
     finally:
         for tail in tails:
             tail.close()
     return Proof(True, _why(status.pid, written, is_open))
 
 
-def _came(tails: t.Sequence[_Tail], text: bytes) -> bool:
-    """Wait until a text comes to one of the files; return whether it did."""
+def _came(tails: t.Sequence[_Tail], text: bytes) -> str | None:
+    """Wait until a text comes to one of the files; return which, None for none."""
     deadline = time.monotonic() + SECONDS
     while True:
         is_last = time.monotonic() > deadline
-        if any(tail.has_new(text) for tail in tails):
-            return True
+        for tail in tails:
+            if tail.has_new(text):
+                return tail.path
         if is_last:
-            return False
+            return None
         time.sleep(_PAUSE)
 
 
@@ -165,7 +169,7 @@ class _Tail:
     """What comes to a file from now on, also when it is rotated."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._descriptors: list[int] = []
         self._places: dict[int, int] = {}
         self._ends: dict[int, bytes] = {}
@@ -183,12 +187,12 @@ class _Tail:
         return any(self._has(descriptor, text) for descriptor in self._descriptors)
 
     def _open(self, at_end: bool) -> None:
-        identity = _identity(self._path)
+        identity = _identity(self.path)
         # A log is rotated once while this waits; more is somebody's game.
         if identity is None or identity in self._seen or len(self._seen) > 2:
             return
         try:
-            descriptor = os.open(self._path, _OPEN)
+            descriptor = os.open(self.path, _OPEN)
         except OSError:
             return
         status = os.fstat(descriptor)

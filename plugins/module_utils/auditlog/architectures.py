@@ -65,7 +65,13 @@ _X32 = 0x40000000
 
 def name_of(number: bytes) -> str:
     """Return the name of an architecture, or its number where it isn't known."""
-    return _NAMES.get(number.lower().lstrip(b"0"), number.decode("ascii", "replace"))
+    name = _NAMES.get(number)
+    if name is None:
+        # Other programs than the kernel write the number in other ways.
+        plain = number.lower()
+        plain = plain[2:] if plain.startswith(b"0x") else plain
+        name = _NAMES.get(plain.lstrip(b"0"), number.decode("ascii", "replace"))
+    return name
 
 
 def number_of(name: str) -> bytes | None:

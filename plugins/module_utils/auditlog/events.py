@@ -33,6 +33,10 @@ _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 # Where one of these comes first, the log is out of order, and the call is still to come.
 _NEVER_FIRST = frozenset((b"PROCTITLE", b"EOE", b"PATH", b"CWD", b"EXECVE"))
 
+# All others come before them.
+_PLACES = {kind: place for place, kind in enumerate((b"SOCKADDR", b"EXECVE", b"CWD", b"PATH", b"PROCTITLE", b"EOE"), 1)}
+_ITEM = re.compile(rb" item=(\d{1,9})\b")
+
 COMPLETE_AFTER = 2
 # An attacker's events must not fill the memory by never being complete.
 _MOST_PENDING = 10_000
@@ -241,9 +245,23 @@ class Joiner:
         raw = b"".join(parts)
         self._pending_bytes -= len(raw)
         found = RUN.match(raw)
+        if found is not None and found.group(1) in _NEVER_FIRST:
+            raw = _ordered(raw)
+            found = RUN.match(raw)
         if found is None:
             raise ValueError("an event that waited has no records")
         return Event(int(found.group(3)), _milliseconds(found.group(4)), int(found.group(5)), found.group(1), raw)
+
+
+def _ordered(raw: bytes) -> bytes:
+    """Return an event's records in the order of the kernel; ausearch writes them the other way round."""
+    return b"".join(sorted(raw.splitlines(keepends=True), key=_place))
+
+
+def _place(line: bytes) -> tuple[int, int]:
+    kind = line[len(b"type=") : line.find(b" ")]
+    item = _ITEM.search(line) if kind == b"PATH" else None
+    return _PLACES.get(kind, 0), int(item.group(1)) if item else 0
 
 
 def _milliseconds(fraction: bytes) -> int:

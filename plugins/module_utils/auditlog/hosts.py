@@ -64,6 +64,8 @@ class Hosts:
     def __init__(self, state: State, names: t.Collection[str], unread: Unread) -> None:
         """state: as ``state`` returned it. names: how the log's own host may be called in it, in lower case."""
         self._names = {name.lower() for name in names}
+        # With its domain, which this host may not know itself: only one name can be that.
+        self._long_name: str | None = None
         self._unread = unread
         self.own = Host("", state, unread)
         self._others = {name: Host(name, each, unread) for name, each in list(state.get("nodes", {}).items())[:_MOST]}
@@ -83,10 +85,7 @@ class Hosts:
         host = self._nodes.get(node)
         if host is None:
             name = printable(node)
-            if not node or name.lower() in self._names:
-                host = self.own
-            else:
-                host = self._others.get(name)
+            host = self.own if not node or self._is_own(name.lower()) else self._others.get(name)
             if host is None:
                 if len(self._others) >= _MOST:
                     return None
@@ -94,6 +93,14 @@ class Hosts:
             if len(self._nodes) < 2 * _MOST:
                 self._nodes[node] = host
         return host
+
+    def _is_own(self, name: str) -> bool:
+        if name in self._names:
+            return True
+        if name.partition(".")[0] in self._names and self._long_name in (None, name):
+            self._long_name = name
+            return True
+        return False
 
     def state(self) -> dict[str, t.Any]:
         most = processes.MOST_KEPT // (1 + len(self._others))

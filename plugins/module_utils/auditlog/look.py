@@ -35,6 +35,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts 
 NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
 _VERSION = 1
+# Logs; a host has one.
+_MOST_LIVE = 20
 _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
 # What is made of events has no cycles: to look for them in all that is remembered takes a tenth of the time.
 _COLLECT_AFTER = 200_000
@@ -97,7 +99,8 @@ class _Run:
         compiled = _compiled(params)
         kept = state if state.get("version") == _VERSION else {}
         names = alive.own_names()
-        self._was_alive = kept.get("alive") is True
+        # Logs that are known to be this host's; who can write the state can do worse.
+        self._live: list[str] = list(kept.get("live", ()))
         self._proof = Proof(False, None)
         try:
             self.reader = Reader(compiled, kept.get("reader", {}), params["since"], names=names)
@@ -120,7 +123,10 @@ class _Run:
         current = [path for path in current_paths(paths) if os.path.lexists(path)]
         if current:
             is_configured = alive.configuration().get("log_file") in current
-            self._proof = alive.prove(current, is_default or is_configured or self._was_alive)
+            was_alive = not set(self._live).isdisjoint(current)
+            self._proof = alive.prove(current, is_default or is_configured or was_alive)
+            if self._proof.path is not None and self._proof.path not in self._live:
+                self._live = [*self._live, self._proof.path][-_MOST_LIVE:]
 
     def read(self, paths: t.Sequence[str], deadline: Deadline) -> None:
         # What comes while the files are read is not in them.
@@ -261,7 +267,7 @@ class _Run:
             "version": _VERSION,
             "files": self.follower.state(),
             "reader": self.reader.state(),
-            "alive": self._was_alive or self._proof.alive,
+            "live": self._live,
         }
 
     def figures(self, seconds: float) -> dict[str, t.Any]:

@@ -73,6 +73,8 @@ def _fields(body: bytes, kind: bytes) -> Fields | None:
                 return None
         elif quoted and value[:1] == b"'":
             value = b'"%s"' % value[1:-1]
+        elif not value and name in _TEXTS:
+            value = b'""'
         fields.append((name, value))
         position = field.end()
     return fields

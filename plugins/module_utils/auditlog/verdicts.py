@@ -239,9 +239,7 @@ class Verdicts:
 
     def look(self, event: Event) -> t.Sequence[Looked]:
         """Return what the rules say of the next event, nothing where none matches."""
-        found = activity.SYSCALL.search(event.raw)
-        if found is None and relaxed.has_call(event.raw):
-            event, found = self._relaxed(event)
+        event, found = self._parsed(event)
         if found is None:
             looked = self._message(event)
             return (looked,) if looked.hits else ()
@@ -252,14 +250,22 @@ class Verdicts:
         said = self._message(event._replace(raw=event.raw[: found.start()]))
         return [one for one in (said, looked) if one.hits]
 
-    def _relaxed(self, event: Event) -> tuple[Event, t.Match[bytes] | None]:
-        """Return an event of a system call whose record is not as the kernel writes it, as if it were."""
+    def _parsed(self, event: Event) -> tuple[Event, t.Match[bytes] | None]:
+        """Return an event, as the kernel would write it where it is not, and the parts of its system call if any."""
+        found = activity.SYSCALL.search(event.raw)
+        if found is None:
+            is_other = relaxed.has_call(event.raw)
+        else:
+            # Whether the call succeeded is missing where it did not return, or in another place.
+            is_other = found.group(activity.SUCCESS + 1) is None and b" success=" in relaxed.call_line(event.raw)
+        if not is_other:
+            return event, found
         raw = relaxed.rewritten(event.raw)
-        found = activity.SYSCALL.search(raw) if raw is not None else None
-        if raw is None or found is None:
+        rewritten = activity.SYSCALL.search(raw) if raw is not None else None
+        if raw is None or rewritten is None:
             self._unread.event(relaxed.call_line(event.raw), _UNREADABLE)
-            return event, None
-        return event._replace(raw=raw), found
+            return event, found
+        return event._replace(raw=raw), rewritten
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw
@@ -489,9 +495,7 @@ class Verdicts:
 
     def note(self, event: Event) -> None:
         """Keep the process table up to date with an event that somebody else looks at."""
-        found = activity.SYSCALL.search(event.raw)
-        if found is None and relaxed.has_call(event.raw):
-            event, found = self._relaxed(event)
+        event, found = self._parsed(event)
         if found is None:
             return
         parts = found.groups()
