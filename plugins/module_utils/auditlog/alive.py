@@ -135,11 +135,23 @@ def _why(pid: int, written: t.Mapping[_Identity, str], is_open: bool) -> str:
     if not is_open and written:
         others = " and ".join(sorted(printable(path) for path in written.values())[:3])
         return "nothing comes to it: the audit daemon (process %d) writes to %s" % (pid, others)
-    return "a record that this scan made did not come to it within %d s: the audit daemon (process %d) %s" % (
-        SECONDS,
-        pid,
-        "is stopped, or far behind" if is_open else "does not write to it",
-    )
+    if _is_stopped(pid):
+        condition = "is stopped"
+    elif is_open:
+        condition = "is far behind, or a rule leaves out records of type USER"
+    else:
+        condition = "does not write to it"
+    return "a record that this scan made did not come to it: the audit daemon (process %d) %s" % (pid, condition)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped (SIGSTOP, or by who traces it)."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            state = stream.read(_MOST_CONFIGURATION).rpartition(b") ")[2][:1]
+    except OSError:
+        return False
+    return state in (b"T", b"t")
 
 
 def _written_by(pid: int) -> dict[_Identity, str]:

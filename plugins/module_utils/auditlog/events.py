@@ -89,9 +89,12 @@ def mended(chunk: bytes) -> bytes:
     return chunk
 
 
-def by_node(chunk: bytes, unread: Unread) -> dict[bytes, bytes]:
-    """Return the records in lines of any form, as the audit daemon writes them, by the node that each names."""
-    parts: dict[bytes, list[bytes]] = {}
+_Key = t.TypeVar("_Key")
+
+
+def sorted_out(chunk: bytes, unread: Unread, key: t.Callable[[bytes], _Key]) -> dict[_Key, bytes]:
+    """Return the records in lines of any form, as the audit daemon writes them, each under the key of its node."""
+    parts: dict[_Key, list[bytes]] = {}
     for raw in chunk.split(b"\n"):
         try:
             line = lineforms.read(raw)
@@ -100,8 +103,8 @@ def by_node(chunk: bytes, unread: Unread) -> dict[bytes, bytes]:
             continue
         if line is not None:
             unread.by_syslog |= line.by_syslog
-            parts.setdefault(line.node, []).append(line.record)
-    return {node: b"\n".join(lines) + b"\n" for node, lines in parts.items()}
+            parts.setdefault(key(line.node), []).append(line.record)
+    return {each: b"\n".join(lines) + b"\n" for each, lines in parts.items()}
 
 
 class Joiner:
@@ -162,7 +165,7 @@ class Joiner:
         """Return the events that are complete now. chunk: lines, each with its end, of any form and of one host."""
         for one in self.found(mended(chunk)):
             yield one if isinstance(one, Event) else event_of(one)
-        for part in by_node(self.left, self.unread).values():
+        for part in sorted_out(self.left, self.unread, lambda _node: "").values():
             for one in self.found(part):
                 yield one if isinstance(one, Event) else event_of(one)
 
@@ -255,7 +258,8 @@ class Joiner:
 
 def _ordered(raw: bytes) -> bytes:
     """Return an event's records in the order of the kernel; ausearch writes them the other way round."""
-    return b"".join(sorted(raw.splitlines(keepends=True), key=_place))
+    lines = [line + b"\n" for line in raw.split(b"\n")[:-1]]
+    return b"".join(sorted(lines, key=_place))
 
 
 def _place(line: bytes) -> tuple[int, int]:

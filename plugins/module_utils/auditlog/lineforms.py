@@ -24,17 +24,17 @@ _TIME = re.compile(
 _ANY_RECORD = re.compile(rb"(?:node=\S{1,255} )?type=\S{1,64} (?:msg=)?audit\(")
 _BEGUN = re.compile(rb"(?:node=\S{1,255} )?type=\S{0,64}(?: [^ ]{0,48})?\Z")
 _INTERPRETED_TIME = re.compile(rb"(?:node=\S{1,255} )?type=\S{1,64} msg=audit\(\d{1,4}[-./]\d{1,2}[-./]\d{1,4} ")
-# RFC 3164, RFC 5424 and ISO 8601 headers, the host, and who wrote it.
+# RFC 3164, RFC 5424 and ISO 8601 headers, the host, who wrote it, and what.
 _SYSLOG = re.compile(
     rb"(?:<\d{1,3}>(?:1 )?)?"
     rb"(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S{0,16}) "
     rb"(\S{1,255}) (?:\w{1,16}\.\w{1,16} )?([^\s:\[(]{1,64})(?:\[\d{1,10}\]|\([^)]{1,64}\))?(?::| \S{1,32} \S{1,32} -)"
-    rb" ?(?:\[ *\d+\.\d+\] ?)?(?:audit: )?"
-    rb"((?:node=\S{1,255} )?type=.*)\Z",
+    rb" ?(?:\[ *\d+\.\d+\] ?)?(?:audit: )?(.*)\Z",
     re.DOTALL,
 )
 _WRITERS = frozenset((b"audispd", b"audisp-syslog", b"audit", b"auditd", b"kernel"))
-_JOURNAL = re.compile(rb"(?:[^\"'{}]{0,300}\b)?audit\[\d{1,10}\]: |_AUDIT_|(?:[A-Z_]{3,32}|__[A-Z_]+)=")
+_JOURNAL = re.compile(rb"(?:[^\"'{}]{0,300}\b)?audit\[\d{1,10}\]: |_?_?[A-Z][A-Z_]{2,64}=")
+_LAUREL = re.compile(rb"\{[^\n]{0,4096}\"(?:SYSCALL|EXECVE|PROCTITLE|audit)\"")
 # What ausearch writes around the records of an event.
 _AROUND = re.compile(rb"-{4}\Z|time->[\w :+-]{1,64}\Z|<no matches>\Z")
 _BOM = b"\xef\xbb\xbf"
@@ -98,6 +98,11 @@ def read(raw: bytes) -> Line | None:
             if writer not in _WRITERS:
                 raise RefusedError(NOT_THE_DAEMON)
             return Line(record.node or host, record.record, True)
+        if writer == b"audit":
+            raise RefusedError(JOURNAL)
+        # Other programs write to the same log.
+        if b"audit(" not in rest and not _LAUREL.match(rest):
+            return None
         line = rest
     raise RefusedError(_reason(line))
 

@@ -13,9 +13,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls imp
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import (
     Event,
     Joiner,
-    by_node,
     event_of,
     mended,
+    sorted_out,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
@@ -208,8 +208,7 @@ class Reader:
         yield from self._look_at_host(own, own.joiner.found(mended(chunk)), share)
         if not own.joiner.left:
             return
-        for node, part in by_node(own.joiner.left, self.unread).items():
-            host = self.hosts.of(node)
+        for host, part in sorted_out(own.joiner.left, self.unread, self.hosts.of).items():
             if host is not None:
                 yield from self._look_at_host(host, host.joiner.found(part), share)
             else:

@@ -165,6 +165,21 @@ def test_an_execution_is_one_on_every_architecture(architecture: str, call: int)
     assert reader.unread.events == 0
 
 
+def test_what_other_programs_write_to_syslog_is_no_record_and_hides_none() -> None:
+    others = b"".join(
+        b"Nov 28 10:00:%02d web1 %s\n" % line
+        for line in enumerate([b"sshd[1]: Connection closed", b"kernel: eth0: link up", b"auditd[7]: Init complete"])
+    )
+    records = before_each(b"Nov 28 10:00:00 web1 audispd: ")(_LOG)
+    reader = read(others + records + others)
+    assert outcome(reader) == outcome(read(_LOG))
+    assert reader.damaged == 0
+    json = b'Nov 28 10:00:00 web1 laurel: {"ID":"1.2:3","SYSCALL":{"arch":"0xc000003e"}}\n'
+    interpreted = b"Nov 28 10:00:00 web1 audispd: type=USER msg=audit(01/02/26 10:00:00.1:1) : x\n"
+    found = read(others + json + interpreted).unread.take()[0]
+    assert set(found) == {lineforms.JSON, lineforms.INTERPRETED}
+
+
 def test_an_example_has_no_password_and_an_end() -> None:
     counted = unread.Unread()
     counted.line(b"mysql --password=hunter2 \x1b[31m " + b"x" * 100_000, "garbage")
