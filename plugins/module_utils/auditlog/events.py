@@ -259,7 +259,8 @@ class Joiner:
 def _ordered(raw: bytes) -> bytes:
     """Return an event's records in the order of the kernel; ausearch writes them the other way round."""
     lines = [line + b"\n" for line in raw.split(b"\n")[:-1]]
-    return b"".join(sorted(lines, key=_place))
+    lines.sort(key=_place)
+    return b"".join(lines)
 
 
 def _place(line: bytes) -> tuple[int, int]:

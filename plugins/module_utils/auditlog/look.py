@@ -170,7 +170,8 @@ class _Run:
     def _count_unread(self, path: str, events: int) -> None:
         """Say what of a file was not understood. events: how many were read in it."""
         lines, of_events = self.reader.unread.take()
-        for sentence in (*_sentences(lines, "line", "%d events were" % events), *_sentences(of_events, "event", "")):
+        others = "%d event%s" % (events, " was" if events == 1 else "s were")
+        for sentence in (*_sentences(lines, "line", others), *_sentences(of_events, "event", "")):
             self._first_reason = self._first_reason or sentence
             self._scope.skip(printable(path), sentence)
 
@@ -258,8 +259,8 @@ class _Run:
         if self._proof.reason is not None:
             where = " and ".join(printable(path) for path in paths)
             self._scope.skip(where, "; ".join(filter(None, (self._proof.reason, ended))))
-        elif self._files and not self._proof.live:
-            return ["This is not the log that this host's audit daemon writes%s." % ("; " + ended if ended else "")]
+        elif ended and not self._proof.live:
+            return ["This is not the log that this host's audit daemon writes; %s." % ended]
         return []
 
     def state(self) -> dict[str, t.Any]:

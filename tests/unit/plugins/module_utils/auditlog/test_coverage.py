@@ -123,11 +123,11 @@ def test_a_share_that_is_not_understood_makes_it_partial(tmp_path: pathlib.Path)
     assert entry["skipped"] == [
         {
             "subject": str(log),
-            "reason": "1 line was not understood (no audit records), 1 events were; the first: mysql --password=***",
+            "reason": "1 line was not understood (no audit records), 1 event was; the first: mysql --password=***",
         },
         {
             "subject": str(log),
-            "reason": "1 line was not understood (audit records that are cut off), 1 events were; the first: "
+            "reason": "1 line was not understood (audit records that are cut off), 1 event was; the first: "
             "type=PATH msg=aud",
         },
     ]
