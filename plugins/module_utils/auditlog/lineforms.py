@@ -37,6 +37,10 @@ _JOURNAL = re.compile(rb"(?:[^\"'{}]{0,300}\b)?audit\[\d{1,10}\]: |_?_?[A-Z][A-Z
 _LAUREL = re.compile(rb"\{[^\n]{0,4096}\"(?:SYSCALL|EXECVE|PROCTITLE|audit)\"")
 # What ausearch writes around the records of an event.
 _AROUND = re.compile(rb"-{4}\Z|time->[\w :+-]{1,64}\Z|<no matches>\Z")
+_ID = re.compile(rb" ([a-z]*uid)=(\d{1,10})")
+# Accounts of the system have the same numbers on most hosts (login.defs: UID_MIN).
+_FIRST_PERSON = 1_000
+_NOBODY = frozenset((b"4294967295", b"65534"))
 _BOM = b"\xef\xbb\xbf"
 
 NO_RECORD = "no audit records"
@@ -105,6 +109,22 @@ def read(raw: bytes) -> Line | None:
             return None
         line = rest
     raise RefusedError(_reason(line))
+
+
+def with_numbers(records: bytes) -> bytes:
+    """Return records of another host, in which people's accounts have their numbers for names where they have none.
+
+    The host that reads the log may have other people with these numbers.
+    """
+    return b"\n".join(map(_with_numbers, records.split(b"\n")))
+
+
+def _with_numbers(record: bytes) -> bytes:
+    if b"uid=" not in record or b"\x1d" in record:
+        return record
+    found = _ID.findall(record.partition(b" msg='")[0])
+    people = [(name, number) for name, number in found if number not in _NOBODY and int(number) >= _FIRST_PERSON]
+    return record + (b"\x1d" if people else b"") + b" ".join(b'%s="%s"' % (name.upper(), id_) for name, id_ in people)
 
 
 def _plain(line: bytes) -> Line | None:

@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host, Hosts
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lineforms import HOSTS
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lineforms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
@@ -76,7 +76,7 @@ class Reader:
         self._host = self.hosts.own
         processes = Processes()
         self._processes = processes
-        self._enter(self._host)
+        processes.switch(self._host.processes, self.hosts.processes_each)
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
@@ -201,6 +201,7 @@ class Reader:
         """Look at the events of a host from now on."""
         self._host = host
         self._processes.switch(host.processes, self.hosts.processes_each)
+        self._verdicts.enter(host.name)
 
     def _look_at_hosts(self, chunk: bytes, share: Share | None = None) -> t.Iterator[tuple[Event, Looked]]:
         """Look at the events in a chunk; where it has lines of others, those of each host after another."""
@@ -210,7 +211,8 @@ class Reader:
             return
         for host, part in sorted_out(own.joiner.left, self.unread, self.hosts.of).items():
             if host is not None:
-                yield from self._look_at_host(host, host.joiner.found(part), share)
+                records = with_numbers(part) if host.name else part
+                yield from self._look_at_host(host, host.joiner.found(records), share)
             else:
                 for line in part.splitlines():
                     self.unread.line(line, HOSTS)

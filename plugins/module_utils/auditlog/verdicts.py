@@ -170,6 +170,7 @@ class Verdicts:
         """unread: counts what is not understood."""
         self._rules = rules
         self._unread = unread or Unread()
+        self._node = ""
         self.record_rules = RecordRules(rules, compiled)
         self._messages = Messages(rules, compiled, self.record_rules)
         # Whether of the records that most calls have only the paths can matter.
@@ -206,6 +207,10 @@ class Verdicts:
         self._values: dict[tuple[str, str], dict[t.Any, Numbers]] = {}
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
         self.commands = 0
+
+    def enter(self, node: str) -> None:
+        """Look at events of another host from now on; accounts of the same number are others there."""
+        self._node = self._records.node = node
 
     @property
     def only_paths(self) -> bool:
@@ -279,8 +284,10 @@ class Verdicts:
         paths = tuple(rawfields.PATHS.findall(raw))
         # Few are different: in keys is their number, so that not each keeps its own.
         unit = parts[0], parts[1], parts[2], parts[15], parts[16], parts[18]
-        # Whether the daemon wrote the accounts' names beside their numbers, which alone don't say what they are called.
-        lines = (b"\x1d" in raw, raw.count(b"\n"))
+        # Whether the daemon wrote the accounts' names beside their numbers, which alone don't say what they are called;
+        # those are each host's.
+        names = self._node if b"\x1d" in raw else None
+        lines = (names, raw.count(b"\n"))
         unit_number, unit = self._units.get(unit) or self._numbered(self._units, unit)
         paths_number, paths = self._paths.get(paths) or self._numbered(self._paths, paths)
         key: tuple[t.Any, ...]
@@ -311,7 +318,7 @@ class Verdicts:
             value = parts[getter] if getter.__class__ is int else getter(raws)
             if getter in _ACCOUNTS:
                 # They are called by their names where the daemon wrote those.
-                value = value, lines[0]
+                value = value, names
             numbers = memo.get(value)
             if numbers is None:
                 numbers = self._remembered(memo, value, source, name, event, raws)

@@ -112,6 +112,32 @@ def test_only_one_name_with_a_domain_is_the_log_s_own_host() -> None:
     assert found == [("A rule: root /usr/bin/a", 1), ("A rule: root /usr/bin/a (node web1.dev)", 1)]
 
 
+@pytest.mark.parametrize("enriched", [False, True])
+def test_accounts_with_the_same_number_are_others_on_another_host(enriched: bool) -> None:
+    """Also where the same program was seen with them before, and whatever they are called on the host that reads."""
+    names = {"": "alice", "web2": "bob", "web3": "alice"}
+
+    def line(node: str, text: str) -> str:
+        account = f'\x1dAUID="{names[node]}" UID="root"' if enriched and "type=SYSCALL" in text else ""
+        return (f"node={node} " if node else "") + text + account
+
+    events = [execution(number, 900 + number, 1, "/bin/a") for number in (1, 2)]
+    log = mixed(*([line(node, text) for event in events for text in event] for node in names))
+    compiled = used(rule({"a": {"AuditUser": "alice"}, "condition": "a"}))
+    counts = [count for _subject, count in subjects(read(compiled, log))]
+    assert counts == ([2, 2] if enriched else [])
+
+
+def test_people_of_another_host_have_numbers_and_accounts_of_the_system_names() -> None:
+    event = execution(1, 900, 1, "/bin/a")
+    compiled = used(rule({"a": {"AuditUser": "1000", "User": "root"}, "condition": "a"}))
+    assert len(subjects(read(compiled, mixed(of("web2", event))))) == 1
+    message = (
+        "type=USER_LOGIN msg=audit(1780000000.001:1): pid=1 uid=0 auid=1000 ses=3 msg='op=login uid=2000 res=success'"
+    )
+    assert lineforms.with_numbers(message.encode()) == message.encode() + b'\x1dAUID="1000"'
+
+
 def test_what_is_missing_is_of_each_host() -> None:
     def text(numbers: t.Iterable[int]) -> list[str]:
         return [line for number in numbers for line in execution(number, 900 + number, 1, "/bin/a", second=number)]
