@@ -42,8 +42,8 @@ options:
     type: list
     elements: path
 notes:
-  - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes to
-    the log shows that the log is written. It is not made for a log that is none of the host's.
+  - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
+    to the log shows that the log is written. It is not made for a log that is none of the host's.
   - A process that forks without executing a program is not in the log. Where its children are, their parent is not
     known.
 seealso:
