@@ -30,8 +30,8 @@ options:
     description:
       - Audit logs as absolute paths, or patterns of them. Rotated ones beside them are read, too, also compressed.
       - By default C(/var/log/audit/audit.log).
-      - A log may hold events of several hosts, with C(node=) or a header of syslog in front. Findings of others than the
-        host itself name it.
+      - A log may hold events of several hosts, with C(node=) or a header of syslog in front. Findings of others than
+        the host itself name it.
     type: list
     elements: path
   rule_paths:

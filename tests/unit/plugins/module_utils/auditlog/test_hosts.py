@@ -169,6 +169,9 @@ def test_two_processes_find_the_same() -> None:
     text = mixed(
         *[[line for event in lines[start::3] for line in (of(f"web{start + 1}", event))] for start in range(3)]
     )
+    # Also what is not understood.
+    text = text.replace(b"arch=c000003e", b"arch=c0000999", 60).replace(b'comm="x" exe="/bin/d"', b"comm=", 20)
+    text = b"garbage\n".join(text.partition(b"node=web2")[::2]) + b"more\n"
     alone, together = (Reader(_COMMAND, {}, names=("web1",)) for _reader in range(2))
     both = pairs.Pairs(together, pairs.WORTH_IT)
     both._together = True
@@ -180,6 +183,8 @@ def test_two_processes_find_the_same() -> None:
     both.close()
     assert together.tally.detections(100) == alone.tally.detections(100)
     assert together.state() == alone.state()
+    assert together.unread.copy() == alone.unread.copy()
+    assert (alone.damaged, alone.unread.events) == (2, 64)
     assert len(subjects(alone)) == 12
 
 
