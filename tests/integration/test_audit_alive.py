@@ -93,11 +93,15 @@ def test_a_log_is_checked_as_long_as_the_daemon_writes_it(
             os.replace(tmp_path / "copy", daemon.log)
             assert f"the audit daemon (process {daemon.pid}) writes to {daemon.log} (deleted)" in str(scans.reason())
         assert "no audit daemon takes what the kernel records; start auditd" in str(scans.reason())
-        # As with another log_file.
-        with audit.daemon(second, kernel) as elsewhere:
+        # As with another log_file. Each line begins with the name of the host.
+        with audit.daemon(second, kernel, name_format="HOSTNAME") as elsewhere:
             reason = str(scans.reason())
             assert f"the audit daemon (process {elsewhere.pid}) writes to {elsewhere.log}" in reason
             assert "its last event is of 2" in reason
+            named = Scans(elsewhere.log, tmp_path / "named")
+            assert named.reason() is None
+            assert elsewhere.log.read_text().startswith(f"node={os.uname().nodename} type=")
+            assert named.look()["audit_events"]["unknown_events"] == 0
             # A log that was never this host's is only said to be none.
             copy = shutil.copytree(second / "log", tmp_path / "evidence") / "audit.log"
             (entry,) = Scans(copy, tmp_path / "other").look()["coverage"]

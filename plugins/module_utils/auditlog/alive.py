@@ -138,7 +138,7 @@ def _why(pid: int, written: t.Mapping[_Identity, str], is_open: bool) -> str:
     if _is_stopped(pid):
         condition = "is stopped"
     elif is_open:
-        condition = "is far behind, or a rule leaves out records of type USER"
+        condition = "is far behind or has suspended logging, or a rule leaves out records of type USER"
     else:
         condition = "does not write to it"
     return "a record that this scan made did not come to it: the audit daemon (process %d) %s" % (pid, condition)

@@ -59,7 +59,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     gc.set_threshold(_COLLECT_AFTER)
     try:
         # Before the files are opened, so that what this makes is read, too.
-        run.prove(paths, is_default=params["paths"] is None)
+        run.prove(paths)
         run.read(paths, Deadline(params["time_budget"]))
         run.count_missing(params["since"])
         if checkpoint.problem:
@@ -118,13 +118,12 @@ class _Run:
         self._first_reason = ""
         self._pairs = Pairs(self.reader, 0)
 
-    def prove(self, paths: t.Sequence[str], is_default: bool) -> None:
-        """Find out whether the log is written now. is_default: whether it is known to be this host's."""
+    def prove(self, paths: t.Sequence[str]) -> None:
+        """Find out whether the log is written now."""
         current = [path for path in current_paths(paths) if os.path.lexists(path)]
         if current:
-            is_configured = alive.configuration().get("log_file") in current
-            was_alive = not set(self._live).isdisjoint(current)
-            self._proof = alive.prove(current, is_default or is_configured or was_alive)
+            own = {*DEFAULT_PATHS, alive.configuration().get("log_file"), *self._live}
+            self._proof = alive.prove(current, not own.isdisjoint(current))
             if self._proof.path is not None and self._proof.path not in self._live:
                 self._live = [*self._live, self._proof.path][-_MOST_LIVE:]
 
