@@ -24,8 +24,8 @@ SYSCALL = re.compile(
     # A quote that is not closed is a line that was cut off.
     rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|[^\s\"]\S*) exe=(\"[^\"\n]*\"|[^\s\"]\S*)"
     rb"(?: subj=([^\s\x1d]+(?= key=)|[^\x1d\n]+?))?"
-    # Where a log was copied as text, what separates the enriched fields may have got lost.
-    rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|ARCH=)"
+    # Where a log was copied as text, what separates the enriched fields may have got lost, or another character.
+    rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|(?: |#035)?ARCH=)"
 )
 (ARCH, NUMBER, SUCCESS, EXIT, A0, A1, A2, A3, PPID, PID, IDS, AUID, UID, TTY, SES, COMM, EXE, SUBJ, KEY) = range(19)
 

@@ -41,6 +41,8 @@ _ID = re.compile(rb" ([a-z]*uid)=(\d{1,10})")
 # Accounts of the system have the same numbers on most hosts (login.defs: UID_MIN).
 _FIRST_PERSON = 1_000
 _NOBODY = frozenset((b"4294967295", b"65534"))
+_SEPARATOR = b"#035"
+_ENRICHED = re.compile(rb"(?:[A-Z][A-Z0-9_-]{0,32}=(?:\"[^\"]*\"|\{[^}]*\}|[^\s\"]+) ?)+\Z")
 _BOM = b"\xef\xbb\xbf"
 
 NO_RECORD = "no audit records"
@@ -101,7 +103,7 @@ def read(raw: bytes) -> Line | None:
         if record is not None:
             if writer not in _WRITERS:
                 raise RefusedError(NOT_THE_DAEMON)
-            return Line(record.node or host, record.record, True)
+            return Line(record.node or host, _unescaped(record.record), True)
         if writer == b"audit":
             raise RefusedError(JOURNAL)
         # Other programs write to the same log.
@@ -109,6 +111,15 @@ def read(raw: bytes) -> Line | None:
             return None
         line = rest
     raise RefusedError(_reason(line))
+
+
+def _unescaped(record: bytes) -> bytes:
+    """Return a record with the separator of its enriched fields, which rsyslog writes as an octal number."""
+    place = record.rfind(_SEPARATOR)
+    # Whoever is recorded may have it in a name, which is in quotes.
+    if place < 0 or record.count(b'"', 0, place) % 2 or not _ENRICHED.match(record, place + len(_SEPARATOR)):
+        return record
+    return record[:place] + b"\x1d" + record[place + len(_SEPARATOR) :]
 
 
 def with_numbers(records: bytes) -> bytes:

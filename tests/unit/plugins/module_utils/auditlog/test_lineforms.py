@@ -180,6 +180,28 @@ def test_what_other_programs_write_to_syslog_is_no_record_and_hides_none() -> No
     assert set(found) == {lineforms.JSON, lineforms.INTERPRETED}
 
 
+_KEY = b'key="bulwark-exec"'
+
+
+@pytest.mark.parametrize("separator", [b"\x1d", b"#035", b" ", b""])
+@pytest.mark.parametrize("prefix", [b"", b"Nov 28 10:00:00 web1 audispd: "])
+def test_enriched_fields_are_told_apart_whatever_is_before_them(separator: bytes, prefix: bytes) -> None:
+    enriched = _LOG.replace(b"key=(null)", _KEY + separator + b'ARCH=x86_64 SYSCALL=execve AUID="alice" UID="root"')
+    rules = used(rule({"a": {"Key": "bulwark-exec", "CommandLine|contains": "odd"}, "condition": "a"}))
+    reader = Reader(rules, {}, names={"web1"})
+    reader.read(before_each(prefix)(enriched) if prefix else enriched)
+    assert reader.tally.events == 2
+    assert reader.unread.events == 0
+
+
+def test_a_name_with_an_escaped_separator_hides_nothing() -> None:
+    named = _LOG.replace(b'comm="x" exe="/usr/bin/x"', b'comm="x#035AUID=" exe="/usr/bin/x#035UID=b"')
+    rules = used(rule({"a": {"Image|startswith": "/usr/bin/x", "CommandLine|contains": "odd"}, "condition": "a"}))
+    reader = Reader(rules, {}, names={"web1"})
+    reader.read(before_each(b"Nov 28 10:00:00 web1 audispd: ")(named))
+    assert reader.tally.events == 2
+
+
 def test_an_example_has_no_password_and_an_end() -> None:
     counted = unread.Unread()
     counted.line(b"mysql --password=hunter2 \x1b[31m " + b"x" * 100_000, "garbage")
@@ -204,6 +226,8 @@ def test_forged_reasons_do_not_fill_the_memory() -> None:
         b"type=SYSCALL msg=audit(" * 50_000,
         b"audit[" * 200_000,
         b"<13>1 2026-11-28T10:00:00Z " + b"x " * 500_000,
+        b"Nov 28 10:00:00 web1 audispd: type=USER msg=audit(1780000000.001:1): " + b"#035A=b " * 100_000 + b'"',
+        b"Nov 28 10:00:00 web1 laurel: {" + b'"SYSCALL' * 100_000,
         b'type=SYSCALL msg=audit(1780000000.001:1): arch="c000003e" ' + b"a=" * 400_000,
         b'type=SYSCALL msg=audit(1780000000.001:1): arch="c000003e" ' + b'"' * 800_000,
     ],
