@@ -12,15 +12,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Serials
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Unread
 
 # Who can write a log could have one in each line.
 _MOST = 100
-# How much less of the memory for events that are not complete a host has that is not the log's own.
+# How much less of the memory for events that are not complete a host has that is not the log's own, and how many of its
+# processes are known and kept.
 _SHARE = 16
+_MOST_PROCESSES, _MOST_KEPT = 4_000, 500
 
 State = t.Mapping[str, t.Any]
 
@@ -34,28 +36,28 @@ class Host:
         self.joiner = Joiner(
             state.get("pending", ()), Serials(state.get("serials")), unread, hosts=_SHARE if name else 1
         )
-        self.processes = processes.table_of(state.get("processes", ()))
+        kept = state.get("processes", ())
+        self.processes = Processes(kept, _MOST_PROCESSES, _MOST_KEPT) if name else Processes(kept)
         self.events = 0
         self.last_time: float = state.get("last_time", 0.0)
 
-    def state(self, most: int) -> dict[str, t.Any]:
-        """Return what the next run goes on from. most: how many processes."""
+    def state(self) -> dict[str, t.Any]:
+        """Return what the next run goes on from."""
         return {
             "pending": self.joiner.state(),
             "serials": self.joiner.serials.state(),
-            "processes": processes.kept_of(self.processes, most),
+            "processes": self.processes.state(),
             "last_time": self.last_time,
         }
 
     def copy(self) -> tuple[t.Any, ...]:
-        return self.joiner.copy(), dict(self.processes), self.events, self.last_time
+        return self.joiner.copy(), self.processes.copy(), self.events, self.last_time
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
         """Let everything be as it was when it was copied."""
-        joined, table, self.events, self.last_time = copied
+        joined, known, self.events, self.last_time = copied
         self.joiner.restore(joined)
-        self.processes.clear()
-        self.processes.update(table)
+        self.processes.restore(known)
 
 
 class Hosts:
@@ -74,11 +76,6 @@ class Hosts:
     def __iter__(self) -> t.Iterator[Host]:
         yield self.own
         yield from self._others.values()
-
-    @property
-    def processes_each(self) -> int:
-        """How many processes are remembered of each host."""
-        return processes.MOST // (1 + len(self._others))
 
     def of(self, node: bytes) -> Host | None:
         """Return the host that a log names so; None where there are too many."""
@@ -103,11 +100,7 @@ class Hosts:
         return False
 
     def state(self) -> dict[str, t.Any]:
-        most = processes.MOST_KEPT // (1 + len(self._others))
-        return {
-            **self.own.state(most),
-            "nodes": {name: host.state(most) for name, host in self._others.items()},
-        }
+        return {**self.own.state(), "nodes": {name: host.state() for name, host in self._others.items()}}
 
     def copy(self) -> dict[str, t.Any]:
         return {host.name: host.copy() for host in self}

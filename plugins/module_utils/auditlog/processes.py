@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-MOST = 16_000
+_MOST = 16_000
 # What the next run has to know; older processes are mostly over.
-MOST_KEPT = 5_000
+_MOST_KEPT = 5_000
 _MOST_BYTES = 2_048
 _LEVELS = 4
 _PARTS = 4
@@ -48,43 +48,36 @@ class Process:
         return Process, (self.pid, self.exe, self.arguments, self.original, self.parent, self.depth)
 
 
-Table = t.Dict[bytes, Process]
-
-
-def table_of(kept: t.Sequence[t.Sequence[t.Any]]) -> Table:
-    """Return the processes of a host. kept: as ``kept_of`` returned it."""
-    table: Table = {}
-    for entry in kept:
-        process = _restored(entry)
-        if process is not None:
-            table[process.pid] = process
-    return table
-
-
-def kept_of(table: Table, most: int = MOST_KEPT) -> list[t.Any]:
-    """Return what the next run has to know of the processes of a host."""
-    return [_kept(process) for process in list(table.values())[-most:]]
-
-
 class Processes:
     """The table, by process id; the oldest are forgotten."""
 
-    def __init__(self, kept: t.Sequence[t.Sequence[t.Any]] = ()) -> None:
-        """kept: as ``kept_of`` returned it."""
-        self._known = table_of(kept)
-        self._most = MOST
+    def __init__(
+        self, kept: t.Sequence[t.Sequence[t.Any]] = (), most: int = _MOST, most_kept: int = _MOST_KEPT
+    ) -> None:
+        """kept: as ``state`` returned it. most, most_kept: how many processes are known, and kept for the next run."""
+        self._most, self._most_kept = most, most_kept
+        self._known: dict[bytes, Process] = {}
         # Asked for with each event, so without a step between.
         self.get: t.Callable[[bytes], Process | None] = self._known.get
+        for entry in kept:
+            process = _restored(entry)
+            if process is not None:
+                self._known[process.pid] = process
 
-    @property
-    def table(self) -> Table:
-        """The processes by their ids, of the host whose events are looked at."""
-        return self._known
+    def become(self, other: Processes) -> None:
+        """Be the table of another host from now on: what either is told, the other knows."""
+        self.__dict__ = other.__dict__
 
-    def switch(self, table: Table, most: int = MOST) -> None:
-        """Go on with the processes of another host. table: of that host; most: how many it may have."""
-        self._known, self._most = table, most
-        self.get = table.get
+    def copy(self) -> dict[bytes, Process]:
+        return dict(self._known)
+
+    def restore(self, copied: t.Mapping[bytes, Process]) -> None:
+        """Let the table be as it was when it was copied."""
+        self._known.clear()
+        self._known.update(copied)
+
+    def state(self) -> list[t.Any]:
+        return [_kept(process) for process in list(self._known.values())[-self._most_kept :]]
 
     def executed(self, pid: bytes, ppid: bytes, exe: bytes, arguments: bytes, original: bytes) -> None:
         """Note that a process executed a program; its parent is who the table says now."""
@@ -93,7 +86,7 @@ class Processes:
             del known[pid]
         elif len(known) >= self._most:
             # Many at once: to find the first of a dictionary takes long when others before it were deleted.
-            for oldest in list(itertools.islice(known, max(1, len(known) - self._most + self._most // 8))):
+            for oldest in list(itertools.islice(known, self._most // 8)):
                 del known[oldest]
         parent = known.get(ppid)
         depth = 0

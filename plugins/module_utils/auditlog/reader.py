@@ -76,7 +76,7 @@ class Reader:
         self._host = self.hosts.own
         processes = Processes()
         self._processes = processes
-        processes.switch(self._host.processes, self.hosts.processes_each)
+        processes.become(self._host.processes)
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
@@ -200,7 +200,7 @@ class Reader:
     def _enter(self, host: Host) -> None:
         """Look at the events of a host from now on."""
         self._host = host
-        self._processes.switch(host.processes, self.hosts.processes_each)
+        self._processes.become(host.processes)
         self._verdicts.enter(host.name)
 
     def _look_at_hosts(self, chunk: bytes, share: Share | None = None) -> t.Iterator[tuple[Event, Looked]]:
