@@ -98,19 +98,18 @@ class _Run:
         self._scope = scope
         compiled = _compiled(params)
         kept = state if state.get("version") == _VERSION else {}
-        names = alive.own_names()
         # Logs that are known to be this host's; who can write the state can do worse.
         self._live: list[str] = list(kept.get("live", ()))
         self._proof = Proof(False, None)
         try:
-            self.reader = Reader(compiled, kept.get("reader", {}), params["since"], names=names)
+            self.reader = Reader(compiled, kept.get("reader", {}), params["since"])
             self.follower = Follower(kept.get("files", ()))
         except _DAMAGED as error:
             if not kept:
                 raise UsageError("_content: the rules can't be used: %s" % error) from error
             # It was written by this module; whatever it is now, reading anew is what can be done.
             scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
-            self.reader = Reader(compiled, {}, params["since"], names=names)
+            self.reader = Reader(compiled, {}, params["since"])
             self.follower = Follower()
         self._bytes = 0
         self._files = 0

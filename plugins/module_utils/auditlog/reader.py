@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import telling
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, telling
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import (
     Event,
@@ -56,11 +56,11 @@ class Reader:
         compiled: t.Mapping[str, t.Any],
         state: t.Mapping[str, t.Any],
         since: float | None = None,
-        names: t.Collection[str] = (),
+        names: t.Collection[str] | None = None,
     ) -> None:
         """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
 
-        names: how the host that the log is of may be called in it.
+        names: how the host that the log is of may be called in it; without, this host is that.
         """
         self._compiled = compiled
         self._rules = RuleSet(compiled)
@@ -68,7 +68,7 @@ class Reader:
         self.problems: list[str] = []
         kept = state if state.get("version") == _STATE_VERSION else {}
         self.unread = Unread()
-        self.hosts = Hosts(kept, names, self.unread)
+        self.hosts = Hosts(kept, alive.own_names() if names is None else names, self.unread)
         nodes = {name: each.get("correlations") for name, each in kept.get("nodes", {}).items()}
         self._correlators = {
             name: self._correlator_from(each) for name, each in {"": kept.get("correlations"), **nodes}.items()
