@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 import typing as t
 import zlib
 
@@ -31,6 +32,8 @@ _MOST_LINE = 16 * 1024 * 1024
 # Each is open until the end, and a process may have 1,024.
 _MOST_FILES = 400
 _ATTEMPTS = 5
+# To what nobody has written for so many seconds, the end of the last line doesn't come any more.
+_IDLE = 60
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # How many places in files that are gone are remembered: they may come back from an archive.
 _MOST_POSITIONS = 200
@@ -132,7 +135,8 @@ class LogFile:
 
         Raises OSError, EOFError and zlib.error. record: the size of a record, for a file that has those and no lines.
 
-        The last line of a compressed file, to which nothing comes any more, may have no end.
+        The last line of a file to which nothing comes any more may have no end: of a compressed one, and of one that
+        nobody has written to for a while.
         """
         if self._finished:
             return
@@ -154,11 +158,11 @@ class LogFile:
             if end:
                 self._advance(chunk[:end])
                 yield chunk[:end]
-        if self.compressed:
-            self._finished = True
-            if kept:
-                self._advance(kept)
-                yield kept + b"\n"
+        self._finished = self.compressed
+        is_idle = not record and time.time() - self.modified > _IDLE
+        if kept and (self.compressed or is_idle):
+            self._advance(kept)
+            yield kept + b"\n"
 
     def _advance(self, chunk: bytes) -> None:
         self.offset += len(chunk)
@@ -297,19 +301,23 @@ class Follower:
         return [position["path"] for position in self.missing if not position["rotated"]]
 
 
+def current_paths(paths: t.Sequence[str]) -> list[str]:
+    """Return the files that are written now, of patterns those that there are."""
+    found = (base for pattern in paths for base in sorted(glob.glob(pattern)) or [pattern])
+    return list(dict.fromkeys(found))
+
+
 def _found(paths: t.Sequence[str]) -> tuple[list[str], set[str]]:
     """Return all files, the oldest first, and those of them that are written now."""
-    current = set()
+    current = current_paths(paths)
     found: dict[str, tuple[t.Any, ...]] = {}
-    for pattern in paths:
-        for base in sorted(glob.glob(pattern)) or [pattern]:
-            current.add(base)
-            escaped = glob.escape(base)
-            for path in [base, *glob.glob(escaped + ".*"), *glob.glob(escaped + "-*")]:
-                order = _order(path, base)
-                if order is not None:
-                    found.setdefault(path, order)
-    return sorted(found, key=lambda path: found[path]), current
+    for base in current:
+        escaped = glob.escape(base)
+        for path in [base, *glob.glob(escaped + ".*"), *glob.glob(escaped + "-*")]:
+            order = _order(path, base)
+            if order is not None:
+                found.setdefault(path, order)
+    return sorted(found, key=lambda path: found[path]), set(current)
 
 
 def _order(path: str, base: str) -> tuple[t.Any, ...] | None:

@@ -30,6 +30,8 @@ options:
     description:
       - Audit logs as absolute paths, or patterns of them. Rotated ones beside them are read, too, also compressed.
       - By default C(/var/log/audit/audit.log).
+      - A log may hold events of several hosts, with C(node=) or a header of syslog in front. Findings of others than
+        the host itself name it.
     type: list
     elements: path
   rule_paths:
@@ -40,6 +42,8 @@ options:
     type: list
     elements: path
 notes:
+  - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
+    to the log shows that the log is written. It is not made for a log that is none of the host's.
   - A process that forks without executing a program is not in the log. Where its children are, their parent is not
     known.
 seealso:
@@ -77,8 +81,9 @@ findings:
   returned: success
 coverage:
   description:
-    - One entry, of the scope V(events). C(examined) is how many events were read. What could not be read is named with
-      the reason, and where there is no audit log nothing counts as checked.
+    - One entry, of the scope V(events). C(examined) is how many events were read. What could not be read, or not be
+      understood, is named with the reason. Without an audit log, or with one of which nothing was understood, the scope
+      is not checked. With a log of the host that is not written any more, it is partly checked.
   type: list
   elements: dict
   returned: success
@@ -100,8 +105,18 @@ audit_events:
       type: int
       returned: success
     damaged_lines:
-      description: How many lines were no audit records.
+      description: How many lines were not understood.
       type: int
+      returned: success
+    unknown_events:
+      description: How many events were not understood, such as system calls of an unknown architecture.
+      type: int
+      returned: success
+    alive:
+      description:
+        - Whether a record of this look came to the log. V(null) for a log that is not the host's own, of which that is
+          not asked.
+      type: bool
       returned: success
     files:
       description: How many log files there were.
@@ -132,6 +147,8 @@ audit_events:
     matches: 12
     commands: 22118
     damaged_lines: 0
+    unknown_events: 0
+    alive: true
     files: 3
     bytes: 105232371
     rules: 326

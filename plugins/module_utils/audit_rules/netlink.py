@@ -23,7 +23,7 @@ _HEADER = struct.Struct("=IHHII")
 _STATUS = struct.Struct("=11I")
 _REQUEST, _ACK = 1, 4
 _ERROR, _DONE = 2, 3
-_GET, _SET, _ADD, _DELETE, _LIST = 1000, 1001, 1011, 1012, 1013
+_GET, _SET, _USER, _ADD, _DELETE, _LIST = 1000, 1001, 1005, 1011, 1012, 1013
 _SECONDS = 20
 # Position in struct audit_status and bit of its mask.
 _SETTINGS = {
@@ -94,6 +94,10 @@ class Kernel:
 
     def delete(self, rule: Rule) -> None:
         self._ask(_DELETE, rule.pack(), None)
+
+    def record(self, text: str) -> None:
+        """Have a record of user space made (``USER``), as ``auditctl -m`` does."""
+        self._ask(_USER, text.encode("utf-8") + b"\0", None)
 
     def _ask(self, kind: int, payload: bytes, wanted: int | None) -> list[bytes]:
         """Send a request; return the payloads of the answers of type ``wanted``, up to the last one."""

@@ -11,8 +11,7 @@ import pwd
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import syscalls
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import decode
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import architectures, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 
@@ -22,10 +21,11 @@ SYSCALL = re.compile(
     rb" a0=(\w+) a1=(\w+) a2=(\w+) a3=(\w+) items=\d+(?: ppid=(\d+))? pid=(\d+)"
     # What it can be is before what it may be: to look for an end at each character takes longer than all the rest.
     rb" (auid=(\d+) uid=(\d+)(?:(?: [a-z]+id=\d+)*|[^\"\n]*?))"
-    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|\S+) exe=(\"[^\"\n]*\"|\S+)"
+    # A quote that is not closed is a line that was cut off.
+    rb"(?: tty=(\S+))?(?: ses=(\d+))? comm=(\"[^\"\n]*\"|[^\s\"]\S*) exe=(\"[^\"\n]*\"|[^\s\"]\S*)"
     rb"(?: subj=([^\s\x1d]+(?= key=)|[^\x1d\n]+?))?"
-    # Where a log was copied as text, what separates the enriched fields may have got lost.
-    rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|ARCH=)"
+    # Where a log was copied as text, what separates the enriched fields may have got lost, or another character.
+    rb"(?: key=(\"[^\"\n]*\"|\(null\)|[^\x1d\n]*?))?(?=\x1d|\n|(?: |#035)?ARCH=)"
 )
 (ARCH, NUMBER, SUCCESS, EXIT, A0, A1, A2, A3, PPID, PID, IDS, AUID, UID, TTY, SES, COMM, EXE, SUBJ, KEY) = range(19)
 
@@ -39,17 +39,6 @@ _SOCKADDR = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=([0-9A-F]
 _TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ +proctitle=(\"[^\"\n]*\"|[^\s\x1d]+)")
 _CONTAINER = re.compile(rb"\n(?:node=\S+ )?type=CONTAINER_ID msg=\S+ [^\n]*?contid=(\S+)")
 _ID = re.compile(rb"(\w+)=(\d+)")
-
-_ARCHITECTURES = {
-    b"c000003e": "x86_64",
-    b"40000003": "i386",
-    b"c00000b7": "aarch64",
-    b"40000028": "arm",
-    b"c0000015": "ppc64le",
-    b"80000016": "s390x",
-}
-# The x86-64 kernel marks calls of its 32-bit ABI with 64-bit registers so.
-_X32 = 0x40000000
 
 # Of a command line; the kernel takes up to 2 MB.
 _MOST_ARGUMENTS = 131_072
@@ -84,18 +73,11 @@ class PathItem(t.NamedTuple):
 @functools.lru_cache(maxsize=4096)
 def syscall_name(architecture: bytes, number: bytes) -> str:
     """Return the name of a system call, or its number where it isn't known."""
-    name = _ARCHITECTURES.get(architecture)
-    code = int(number)
-    if name == "x86_64" and code & _X32:
-        code ^= _X32
-    try:
-        return syscalls.names(name)[code] if name else number.decode("ascii")
-    except KeyError:
-        return number.decode("ascii")
+    return architectures.call_name(architecture, number) or number.decode("ascii")
 
 
 def architecture_name(architecture: bytes) -> str:
-    return _ARCHITECTURES.get(architecture, architecture.decode("ascii", "replace"))
+    return architectures.name_of(architecture)
 
 
 @functools.lru_cache(maxsize=4096)

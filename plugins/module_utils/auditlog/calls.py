@@ -13,7 +13,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views, wholes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import (
+    activity,
+    architectures,
+    rawfields,
+    views,
+    wholes,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.callfacts import (
     ADDRESS_FIELDS,
@@ -219,7 +225,9 @@ class Calls:
         if parsed is not None and self._verdicts.only_paths:
             parts = parsed.groups()
             subject = Activity(event_of(found), parts, None, None)
-            if subject.syscall not in views.EXECUTES:
+            # The slow way counts the calls that are not known.
+            known = architectures.unknown(parts[activity.ARCH], parts[activity.NUMBER]) is None
+            if known and subject.syscall not in views.EXECUTES:
                 argument = views.deciding_argument(subject.syscall)
                 facts = self._facts.shape(subject, parts[activity.SUCCESS] == b"no")
                 asked = self._facts.asked(subject, facts)

@@ -14,26 +14,28 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import lineforms
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Numbers, Serials
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import NEXT, WHOLE
 
-# A line may begin with the node it is from. The kernel's timestamps have three digits of milliseconds.
-RUN = re.compile(
-    rb"(?:node=\S{1,255} )?type=(\S{1,64}) msg=(audit\((\d{1,10})\.(\d{1,6}):(\d{1,20})\):?)(.*)\n"
-    rb"(?:(?:node=\S+ )?type=\S+ msg=\2.*\n)*"
-)
+# The kernel's timestamps have three digits of milliseconds.
+RUN = re.compile(rb"type=(\S{1,64}) msg=(audit\((\d{1,10})\.(\d{1,6}):(\d{1,20})\):?)(.*)\n(?:type=\S+ msg=\2.*\n)*")
 Match = t.Match[bytes]
-_LINE = re.compile(rb"(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
+_LINE = re.compile(rb"type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
+# What a crash leaves in a log: between two records, or in the middle of one.
+_HOLE = re.compile(rb"\0+")
 _TIME = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
 _ANY = tuple(NEXT.groupindex[name] for name in ("first", "any", "any_s", "any_ms", "any_n"))
 _SECONDS, _SERIAL = _TIME[0], _TIME[2]
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 
-# A line of another host, whose name is before it, has that host's number.
-_NUMBERED = b"type="
-
 # Where one of these comes first, the log is out of order, and the call is still to come.
 _NEVER_FIRST = frozenset((b"PROCTITLE", b"EOE", b"PATH", b"CWD", b"EXECVE"))
+
+# All others come before them.
+_PLACES = {kind: place for place, kind in enumerate((b"SOCKADDR", b"EXECVE", b"CWD", b"PATH", b"PROCTITLE", b"EOE"), 1)}
+_ITEM = re.compile(rb" item=(\d{1,9})\b")
 
 COMPLETE_AFTER = 2
 # An attacker's events must not fill the memory by never being complete.
@@ -75,19 +77,60 @@ class Event(t.NamedTuple):
 def event_of(whole: Match) -> Event:
     """Return the event that ``wholes`` took apart."""
     seconds, milliseconds, serial = whole.group(*_TIME)
-    return Event(int(seconds), int(milliseconds), int(serial), b"SYSCALL", whole.group())
+    return Event(int(seconds), _milliseconds(milliseconds), int(serial), b"SYSCALL", whole.group())
+
+
+def mended(chunk: bytes) -> bytes:
+    """Return lines without what other systems and crashes add to them: carriage returns, and zeros between records."""
+    if b"\r" in chunk:
+        chunk = chunk.replace(b"\r\n", b"\n")
+    if b"\0" in chunk:
+        chunk = _HOLE.sub(b"\n", chunk)
+    return chunk
+
+
+_Key = t.TypeVar("_Key")
+
+
+def sorted_out(chunk: bytes, unread: Unread, key: t.Callable[[bytes], _Key]) -> dict[_Key, bytes]:
+    """Return the records in lines of any form, as the audit daemon writes them, each under the key of its node."""
+    parts: dict[_Key, list[bytes]] = {}
+    for raw in chunk.split(b"\n"):
+        try:
+            line = lineforms.read(raw)
+        except lineforms.RefusedError as error:
+            unread.line(raw, str(error))
+            continue
+        if line is not None:
+            unread.by_syslog |= line.by_syslog
+            parts.setdefault(key(line.node), []).append(line.record)
+    return {each: b"\n".join(lines) + b"\n" for each, lines in parts.items()}
 
 
 class Joiner:
-    """Puts events together from chunks of whole lines. ``damaged``: how many lines were no records."""
+    """Puts the events of one host together from chunks of whole lines.
 
-    def __init__(self, waiting: t.Sequence[str] = (), serials: Serials | None = None) -> None:
-        """waiting: as ``state`` returned it. serials: what is to know which events were there."""
+    left: of the last chunk, what comes from the first line on that is not as the audit daemon of one host writes it.
+    """
+
+    def __init__(
+        self,
+        waiting: t.Sequence[str] = (),
+        serials: Serials | None = None,
+        unread: Unread | None = None,
+        hosts: int = 1,
+    ) -> None:
+        """waiting: as ``state`` returned it. serials: what is to know which events were there.
+
+        unread: counts what is not understood. hosts: how many share the memory.
+        """
         self.serials = serials or Serials()
+        self.unread = unread or Unread()
+        self.left = b""
         self._pending: dict[bytes, list[bytes]] = {}
         self._pending_bytes = 0
+        self._most = _MOST_PENDING // hosts, _MOST_PENDING_BYTES // hosts
         self._newest = 0
-        self.damaged = 0
         self.cut = 0
         for text in waiting:
             raw = text.encode("latin-1")
@@ -97,33 +140,50 @@ class Joiner:
 
     def copy(self) -> tuple[t.Any, ...]:
         pending = {identity: list(parts) for identity, parts in self._pending.items()}
-        return pending, self._pending_bytes, self._newest, self.damaged, self.cut, self.serials.copy()
+        return pending, self._pending_bytes, self._newest, self.cut, self.serials.copy()
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
         """Let everything be as it was when it was copied."""
-        self._pending, self._pending_bytes, self._newest, self.damaged, self.cut, serials = copied
+        self._pending, self._pending_bytes, self._newest, self.cut, serials = copied
         self.serials.restore(serials)
+
+    @property
+    def damaged(self) -> int:
+        """How many lines were not understood, of all hosts of the log."""
+        return self.unread.lines
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are events that are not complete."""
+        return bool(self._pending)
 
     def state(self) -> list[str]:
         """Return the events that are not complete, for the next run."""
         return [b"".join(parts).decode("latin-1") for parts in self._pending.values()]
 
     def events(self, chunk: bytes) -> t.Iterator[Event]:
-        """Return the events that are complete now. chunk: lines, each with its end."""
-        for one in self.found(chunk):
+        """Return the events that are complete now. chunk: lines, each with its end, of any form and of one host."""
+        for one in self.found(mended(chunk)):
             yield one if isinstance(one, Event) else event_of(one)
+        for part in sorted_out(self.left, self.unread, lambda _node: "").values():
+            for one in self.found(part):
+                yield one if isinstance(one, Event) else event_of(one)
 
     def found(self, chunk: bytes) -> t.Iterator[Event | Match]:  # noqa: C901 - it is what takes the time
-        """Return the same, but those that ``wholes`` took apart as that left them."""
+        """Return the same, but those that ``wholes`` took apart as that left them.
+
+        It ends before the first line that is not as the audit daemon of one host writes it; ``left`` begins there.
+        """
         pending, is_multiple = self._pending, _MULTIPLE.match
         numbers = Numbers()
         number = numbers.serials.append
         position = 0
+        self.left = b""
         newest = first = milliseconds = serial = b""
         for found in NEXT.finditer(chunk):
             start, end = found.span()
             if start != position:
-                self.damaged += _lines(chunk[position:start])
+                break
             position = end
             identity, seconds, serial = found.group(WHOLE, _SECONDS, _SERIAL)
             whole = identity is not None
@@ -131,7 +191,7 @@ class Joiner:
                 number(serial)
             else:
                 first, identity, seconds, milliseconds, serial = found.group(*_ANY)
-                if chunk.startswith(_NUMBERED, start) and not first.startswith(b"DAEMON_"):
+                if not first.startswith(b"DAEMON_"):
                     number(serial)
                     numbers.booted |= first == b"SYSTEM_BOOT"
                 elif first == b"DAEMON_START":
@@ -154,14 +214,14 @@ class Joiner:
             elif is_multiple(first) is None or (
                 first not in _NEVER_FIRST and chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start)
             ):
-                yield Event(int(seconds), int(milliseconds), int(serial), first, chunk[start:end])
+                yield Event(int(seconds), _milliseconds(milliseconds), int(serial), first, chunk[start:end])
             else:
                 self._wait(identity, chunk[start:end])
-                if len(pending) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
+                if len(pending) > self._most[0] or self._pending_bytes > self._most[1]:
                     yield self._joined(next(iter(pending), identity))
-        if position != len(chunk):
-            self.damaged += _lines(chunk[position:])
         self.serials.take(numbers)
+        if position != len(chunk):
+            self.left = chunk[position:]
 
     def rest(self, now: float) -> t.Iterator[Event]:
         """Return the events to which nothing can come any more at a time, in seconds since the epoch."""
@@ -188,10 +248,27 @@ class Joiner:
         raw = b"".join(parts)
         self._pending_bytes -= len(raw)
         found = RUN.match(raw)
+        if found is not None and found.group(1) in _NEVER_FIRST:
+            raw = _ordered(raw)
+            found = RUN.match(raw)
         if found is None:
             raise ValueError("an event that waited has no records")
-        return Event(int(found.group(3)), int(found.group(4)), int(found.group(5)), found.group(1), raw)
+        return Event(int(found.group(3)), _milliseconds(found.group(4)), int(found.group(5)), found.group(1), raw)
 
 
-def _lines(text: bytes) -> int:
-    return sum(1 for line in text.split(b"\n") if line.strip())
+def _ordered(raw: bytes) -> bytes:
+    """Return an event's records in the order of the kernel; ausearch writes them the other way round."""
+    lines = [line + b"\n" for line in raw.split(b"\n")[:-1]]
+    lines.sort(key=_place)
+    return b"".join(lines)
+
+
+def _place(line: bytes) -> tuple[int, int]:
+    kind = line[len(b"type=") : line.find(b" ")]
+    item = _ITEM.search(line) if kind == b"PATH" else None
+    return _PLACES.get(kind, 0), int(item.group(1)) if item else 0
+
+
+def _milliseconds(fraction: bytes) -> int:
+    """Return the milliseconds of the fraction of a second, which programs other than the kernel write in any width."""
+    return int(fraction) if len(fraction) == 3 else int(fraction[:3].ljust(3, b"0"))

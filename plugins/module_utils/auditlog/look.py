@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 import typing as t
 
@@ -17,17 +18,25 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     UNREADABLE,
     Follower,
     LogFile,
+    current_paths,
     damage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.alive import Proof
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Amounts
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import subject_on
 
 NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
 _VERSION = 1
+# Logs; a host has one.
+_MOST_LIVE = 20
 _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
 # What is made of events has no cycles: to look for them in all that is remembered takes a tenth of the time.
 _COLLECT_AFTER = 200_000
@@ -49,6 +58,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     try:
+        # Before the files are opened, so that what this makes is read, too.
+        run.prove(paths)
         run.read(paths, Deadline(params["time_budget"]))
         run.count_missing(params["since"])
         if checkpoint.problem:
@@ -87,6 +98,9 @@ class _Run:
         self._scope = scope
         compiled = _compiled(params)
         kept = state if state.get("version") == _VERSION else {}
+        # Logs that are known to be this host's; who can write the state can do worse.
+        self._live: list[str] = list(kept.get("live", ()))
+        self._proof = Proof(False, None)
         try:
             self.reader = Reader(compiled, kept.get("reader", {}), params["since"])
             self.follower = Follower(kept.get("files", ()))
@@ -99,7 +113,18 @@ class _Run:
             self.follower = Follower()
         self._bytes = 0
         self._files = 0
+        self._is_empty = True
+        self._first_reason = ""
         self._pairs = Pairs(self.reader, 0)
+
+    def prove(self, paths: t.Sequence[str]) -> None:
+        """Find out whether the log is written now."""
+        current = [path for path in current_paths(paths) if os.path.lexists(path)]
+        if current:
+            own = {*DEFAULT_PATHS, alive.configuration().get("log_file"), *self._live}
+            self._proof = alive.prove(current, not own.isdisjoint(current))
+            if self._proof.path is not None and self._proof.path not in self._live:
+                self._live = [*self._live, self._proof.path][-_MOST_LIVE:]
 
     def read(self, paths: t.Sequence[str], deadline: Deadline) -> None:
         # What comes while the files are read is not in them.
@@ -110,6 +135,7 @@ class _Run:
             self._files += 1
             if file.rewritten:
                 self._rewritten(file)
+            self._is_empty &= not file.head
             if not self._read(file, deadline):
                 left = len(files) - position
                 self._scope.skip(
@@ -118,9 +144,12 @@ class _Run:
                 break
         else:
             self.reader.finish(opened)
+            if files:
+                self._count_unread(files[-1].path, self.reader.events)
 
     def _read(self, file: LogFile, deadline: Deadline) -> bool:
         """Read what is new in a file; return whether there was time for all of it."""
+        before = self.reader.events
         try:
             for chunk in file.chunks():
                 self._bytes += len(chunk)
@@ -131,7 +160,18 @@ class _Run:
             self._scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
         finally:
             self._pairs.flush()
+            self._count_unread(file.path, self.reader.events - before)
+        if file.head and not file.offset:
+            self._scope.skip(printable(file.path), "has no line that is complete yet")
         return True
+
+    def _count_unread(self, path: str, events: int) -> None:
+        """Say what of a file was not understood. events: how many were read in it."""
+        lines, of_events = self.reader.unread.take()
+        others = "%d event%s" % (events, " was" if events == 1 else "s were")
+        for sentence in (*_sentences(lines, "line", others), *_sentences(of_events, "event", "")):
+            self._first_reason = self._first_reason or sentence
+            self._scope.skip(printable(path), sentence)
 
     def _rewritten(self, file: LogFile) -> None:
         reason = "%s was changed where it had been read before" % printable(file.path)
@@ -150,13 +190,17 @@ class _Run:
         if len(self.follower.current) != 1:
             return
         (path,) = map(printable, self.follower.current)
-        found = missing(self.reader.lost, self.reader.events, since)
+        for host in self.reader.hosts:
+            self._count_missing_of(host, subject_on(path, host.name), since)
+
+    def _count_missing_of(self, host: Host, subject: str, since: float | None) -> None:
+        found = missing(host.joiner.serials.lost, host.events, since)
         for sentence in found.sentences:
-            self._scope.skip(path, sentence)
+            self._scope.skip(subject, sentence)
         for place, evidence in enumerate(evidences(found.alert)):
             self.reader.tally.add(
                 "audit_events_missing",
-                path,
+                subject,
                 evidence,
                 min(hole.after for hole in found.alert),
                 max(hole.before for hole in found.alert),
@@ -184,9 +228,9 @@ class _Run:
                 "%d more were found, and %d events of others; raise max_findings to see them"
                 % (left_out, reader.tally.dropped),
             )
-        notes = []
-        if reader.damaged:
-            notes.append("%d lines were no audit records." % reader.damaged)
+        notes = self._describe_life(paths)
+        if reader.unread.by_syslog:
+            notes.append("Lines came by way of syslog, to which every account of a host can write.")
         if not self._files and follower.skipped:
             path, reason = follower.skipped[-1]
             scope.fail("the audit log %s cannot be read: %s" % (printable(path), reason))
@@ -196,12 +240,34 @@ class _Run:
                 "no audit log could be read at %s; install auditd and deploy audit rules with the playbook "
                 "bulwark.servers.protect" % where
             )
+        elif self._is_empty:
+            scope.fail("the audit log %s is empty" % " and ".join(printable(path) for path in paths))
+        elif self._bytes and reader.events <= reader.unread.events and not reader.waits:
+            scope.fail(
+                "nothing of the audit log %s was understood; %s"
+                % (" and ".join(printable(path) for path in paths), self._first_reason or "it has no lines")
+            )
         elif not reader.rules:
             scope.fail("there are no rules to look with; give rule_paths, or leave own_rules on")
         scope.note = " ".join(notes) or None
 
+    def _describe_life(self, paths: t.Sequence[str]) -> list[str]:
+        """Say whether the log is written now; return notes."""
+        ended = alive.ended(self.reader.last_time)
+        if self._proof.reason is not None:
+            where = " and ".join(printable(path) for path in paths)
+            self._scope.skip(where, "; ".join(filter(None, (self._proof.reason, ended))))
+        elif ended and not self._proof.live:
+            return ["This is not the log that this host's audit daemon writes; %s." % ended]
+        return []
+
     def state(self) -> dict[str, t.Any]:
-        return {"version": _VERSION, "files": self.follower.state(), "reader": self.reader.state()}
+        return {
+            "version": _VERSION,
+            "files": self.follower.state(),
+            "reader": self.reader.state(),
+            "live": self._live,
+        }
 
     def figures(self, seconds: float) -> dict[str, t.Any]:
         reader = self.reader
@@ -210,6 +276,8 @@ class _Run:
             "matches": reader.tally.events,
             "commands": reader.commands,
             "damaged_lines": reader.damaged,
+            "unknown_events": reader.unread.events,
+            "alive": self._proof.alive if self._proof.live else None,
             "files": self._files,
             "bytes": self._bytes,
             "rules": reader.rules,
@@ -217,6 +285,22 @@ class _Run:
             "last_time": reader.last_time or None,
             "seconds": round(seconds, 3),
         }
+
+
+def _sentences(amounts: Amounts, noun: str, others: str) -> list[str]:
+    """Return what to say of lines or events that were not understood, one sentence for each reason."""
+    return [
+        "%d %s%s not understood (%s)%s; the first: %s"
+        % (
+            amount.number,
+            noun,
+            " was" if amount.number == 1 else "s were",
+            reason,
+            others and ", " + others,
+            amount.first,
+        )
+        for reason, amount in amounts.items()
+    ]
 
 
 def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

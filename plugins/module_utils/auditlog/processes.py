@@ -51,8 +51,11 @@ class Process:
 class Processes:
     """The table, by process id; the oldest are forgotten."""
 
-    def __init__(self, kept: t.Sequence[t.Sequence[t.Any]] = ()) -> None:
-        """kept: as ``state`` returned it."""
+    def __init__(
+        self, kept: t.Sequence[t.Sequence[t.Any]] = (), most: int = _MOST, most_kept: int = _MOST_KEPT
+    ) -> None:
+        """kept: as ``state`` returned it. most, most_kept: how many processes are known, and kept for the next run."""
+        self._most, self._most_kept = most, most_kept
         self._known: dict[bytes, Process] = {}
         # Asked for with each event, so without a step between.
         self.get: t.Callable[[bytes], Process | None] = self._known.get
@@ -60,6 +63,10 @@ class Processes:
             process = _restored(entry)
             if process is not None:
                 self._known[process.pid] = process
+
+    def become(self, other: Processes) -> None:
+        """Be the table of another host from now on: what either is told, the other knows."""
+        self.__dict__ = other.__dict__
 
     def copy(self) -> dict[bytes, Process]:
         return dict(self._known)
@@ -70,16 +77,16 @@ class Processes:
         self._known.update(copied)
 
     def state(self) -> list[t.Any]:
-        return [_kept(process) for process in list(self._known.values())[-_MOST_KEPT:]]
+        return [_kept(process) for process in list(self._known.values())[-self._most_kept :]]
 
     def executed(self, pid: bytes, ppid: bytes, exe: bytes, arguments: bytes, original: bytes) -> None:
         """Note that a process executed a program; its parent is who the table says now."""
         known = self._known
         if pid in known:
             del known[pid]
-        elif len(known) >= _MOST:
+        elif len(known) >= self._most:
             # Many at once: to find the first of a dictionary takes long when others before it were deleted.
-            for oldest in list(itertools.islice(known, _MOST // 8)):
+            for oldest in list(itertools.islice(known, self._most // 8)):
                 del known[oldest]
         parent = known.get(ppid)
         depth = 0

@@ -8,23 +8,32 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import telling
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, telling
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, event_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import (
+    Event,
+    Joiner,
+    event_of,
+    mended,
+    sorted_out,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host, Hosts
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lineforms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Hole, Serials
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.telling import Judged, Told
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
     NOTHING,
     About,
     Looked,
     Verdicts,
     Views,
+    subject_on,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import ARGUMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
@@ -43,22 +52,32 @@ class Reader:
     """Takes chunks of logs in their order. ``state`` is what the next run goes on from."""
 
     def __init__(
-        self, compiled: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], since: float | None = None
+        self,
+        compiled: t.Mapping[str, t.Any],
+        state: t.Mapping[str, t.Any],
+        since: float | None = None,
+        names: t.Collection[str] | None = None,
     ) -> None:
-        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules."""
+        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
+
+        names: how the host that the log is of may be called in it; without, this host is that.
+        """
+        self._compiled = compiled
         self._rules = RuleSet(compiled)
         self._since = since
         self.problems: list[str] = []
         kept = state if state.get("version") == _STATE_VERSION else {}
-        try:
-            self._correlator = Correlator(compiled, kept.get("correlations"))
-        except (ValueError, KeyError, TypeError) as error:
-            self._correlator = Correlator(compiled)
-            self.problems.append("what correlations knew was given up: %s" % error)
-        self._joiner = Joiner(kept.get("pending", ()), Serials(kept.get("serials")))
-        processes = Processes(kept.get("processes", ()))
+        self.unread = Unread()
+        self.hosts = Hosts(kept, alive.own_names() if names is None else names, self.unread)
+        nodes = {name: each.get("correlations") for name, each in kept.get("nodes", {}).items()}
+        self._correlators = {
+            name: self._correlator_from(each) for name, each in {"": kept.get("correlations"), **nodes}.items()
+        }
+        self._host = self.hosts.own
+        processes = Processes()
         self._processes = processes
-        self._verdicts = Verdicts(self._rules, compiled, processes)
+        processes.become(self._host.processes)
+        self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
         self._others_commands = 0
@@ -73,13 +92,17 @@ class Reader:
 
     @property
     def damaged(self) -> int:
-        """How many lines were no audit records."""
-        return self._joiner.damaged
+        """How many lines were not understood."""
+        return self.unread.lines
 
     @property
-    def lost(self) -> list[Hole]:
-        """What was recorded, and is not in the log, which has to be one host's from beginning to end."""
-        return self._joiner.serials.lost
+    def waits(self) -> bool:
+        """Whether there are events that are not complete."""
+        return any(host.joiner.waits for host in self.hosts)
+
+    @property
+    def _joiner(self) -> Joiner:
+        return self.hosts.own.joiner
 
     @property
     def commands(self) -> int:
@@ -88,7 +111,7 @@ class Reader:
 
     def read(self, chunk: bytes) -> None:
         """Look at the events in a chunk of whole lines."""
-        self._take(self._look_at(self._joiner.found(chunk)))
+        self._take(self._look_at_hosts(chunk))
 
     def judge(self, chunk: bytes, share: Share) -> tuple[list[Judged], dict[int, int]]:
         """Look at a share of the events of a chunk, and note the others.
@@ -98,7 +121,7 @@ class Reader:
         given_up = self._rules.given_up
         before = dict(given_up)
         given_up.clear()
-        found = self._look_at(self._joiner.found(chunk), share)
+        found = self._look_at_hosts(chunk, share)
         judged = [(self.events, event.time, looked) for event, looked in found]
         new = dict(given_up)
         given_up.clear()
@@ -107,7 +130,7 @@ class Reader:
 
     def tell(self, judged: t.Sequence[Judged]) -> list[Told]:
         """Return what was judged, as ``told`` takes it in another process."""
-        return telling.tell(judged, self._rules.rule, self._correlator.wants)
+        return telling.tell(judged, self._rules.rule, self._correlators[""].wants)
 
     def _note(self, one: Event | t.Match[bytes]) -> None:
         """Do with an event what has to be done for those after it: somebody else looks at it."""
@@ -143,27 +166,67 @@ class Reader:
 
     def copy(self) -> tuple[t.Any, ...]:
         """Return what ``restore`` needs to go back to here, to look at what comes then again."""
-        return self._joiner.copy(), self._processes.copy(), (self.events, self.first_time, self.last_time)
+        return self.hosts.copy(), self.unread.copy(), (self.events, self.first_time, self.last_time)
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
-        joined, processes, (self.events, self.first_time, self.last_time) = copied
-        self._joiner.restore(joined)
-        self._processes.restore(processes)
+        hosts, unread, (self.events, self.first_time, self.last_time) = copied
+        self.hosts.restore(hosts)
+        self.unread.restore(unread)
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
-        self._take(self._look_at(self._joiner.rest(now)))
-        self.problems += [*self._rules.problems, *self._correlator.problems()]
+        for host in self.hosts:
+            self._take(self._look_at_host(host, host.joiner.rest(now)))
+        self._enter(self.hosts.own)
+        self.problems += self._rules.problems
+        for correlator in self._correlators.values():
+            self.problems += correlator.problems()
 
     def state(self) -> State:
-        return {
-            "version": _STATE_VERSION,
-            "pending": self._joiner.state(),
-            "serials": self._joiner.serials.state(),
-            "processes": self._processes.state(),
-            "correlations": _made(self._correlator.state(self.last_time)),
-            "last_time": self.last_time,
-        }
+        state = self.hosts.state()
+        for host in self.hosts:
+            kept = state["nodes"][host.name] if host.name else state
+            if host.name in self._correlators:
+                kept["correlations"] = _made(self._correlators[host.name].state(host.last_time))
+        return {**state, "version": _STATE_VERSION, "last_time": self.last_time}
+
+    def _correlator_from(self, state: t.Any) -> Correlator:
+        try:
+            return Correlator(self._compiled, state)
+        except (ValueError, KeyError, TypeError) as error:
+            self.problems.append("what correlations knew was given up: %s" % error)
+            return Correlator(self._compiled)
+
+    def _enter(self, host: Host) -> None:
+        """Look at the events of a host from now on."""
+        self._host = host
+        self._processes.become(host.processes)
+        self._verdicts.enter(host.name)
+
+    def _look_at_hosts(self, chunk: bytes, share: Share | None = None) -> t.Iterator[tuple[Event, Looked]]:
+        """Look at the events in a chunk; where it has lines of others, those of each host after another."""
+        own = self.hosts.own
+        yield from self._look_at_host(own, own.joiner.found(mended(chunk)), share)
+        if not own.joiner.left:
+            return
+        for host, part in sorted_out(own.joiner.left, self.unread, self.hosts.of).items():
+            if host is not None:
+                records = with_numbers(part) if host.name else part
+                yield from self._look_at_host(host, host.joiner.found(records), share)
+            else:
+                for line in part.splitlines():
+                    self.unread.line(line, HOSTS)
+        self._enter(own)
+
+    def _look_at_host(
+        self, host: Host, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
+    ) -> t.Iterator[tuple[Event, Looked]]:
+        if host is not self._host:
+            self._enter(host)
+        before = self.events
+        looked = self._look_at(found, share)
+        yield from looked if not host.name else ((event, one.on(host.name)) for event, one in looked)
+        host.events += self.events - before
 
     def _take(self, looked: t.Iterable[tuple[Event, Looked]]) -> None:
         for event, one in looked:
@@ -206,7 +269,9 @@ class Reader:
 
     def _at(self, last: Event | t.Match[bytes] | None) -> None:
         if last is not None:
-            self.last_time = max(self.last_time, (last if isinstance(last, Event) else event_of(last)).time)
+            time = (last if isinstance(last, Event) else event_of(last)).time
+            self.last_time = max(self.last_time, time)
+            self._host.last_time = max(self._host.last_time, time)
 
     def _found(self, time: float, looked: Looked) -> None:
         evidence: t.Any = None
@@ -226,13 +291,16 @@ class Reader:
                     techniques=rule.techniques,
                     message=hit.message,
                 )
-            if looked.views is not None and self._correlator.wants(hit.rule):
-                for match in self._correlator.feed(hit.rule, time, looked.views[hit.place], evidence):
-                    self._correlated(match)
+            if looked.views is not None and self._correlators[""].wants(hit.rule):
+                node = looked.views.about.node
+                if node not in self._correlators:
+                    self._correlators[node] = Correlator(self._compiled)
+                for match in self._correlators[node].feed(hit.rule, time, looked.views[hit.place], evidence):
+                    self._correlated(match, node)
 
-    def _correlated(self, match: Match) -> None:
+    def _correlated(self, match: Match, node: str) -> None:
         rule = self._rules.rule(match.rule)
-        subject = subject_of(rule, match.view)
+        subject = subject_on(subject_of(rule, match.view), node)
         evidences = match.evidences[-1:] if match.continued else match.evidences
         for place, evidence in enumerate(evidences):
             last = place == len(evidences) - 1

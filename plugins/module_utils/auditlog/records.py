@@ -20,13 +20,14 @@ _NONE: Numbers = frozenset()
 
 
 class Records:
-    """Asks the rules about records."""
+    """Asks the rules about records. node: the host that they are of; names of accounts are each host's."""
 
     def __init__(self, rules: RuleSet, record_rules: RecordRules, anywhere: Numbers) -> None:
         """anywhere: the rules that may match because of whatever field."""
         self._rules = rules
         self._record_rules = record_rules
         self._anywhere = anywhere
+        self.node = ""
         self._known: dict[t.Any, tuple[Numbers, bool]] = {}
         self._calls: dict[t.Any, tuple[Numbers, Numbers | None, bool]] = {}
 
@@ -40,7 +41,8 @@ class Records:
         And whether they asked for the accounts, which the key of an event has not.
         """
         parts = subject.parts
-        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10], b"\x1d" in subject.event.raw)
+        names = self.node if b"\x1d" in subject.event.raw else None
+        unit = (parts[0], parts[1], parts[2], parts[15], parts[16], parts[18], parts[10], names)
         return self._calls.get(unit) or self._calls_for(unit, call)
 
     def of_record(self, kind: bytes, unit: bytes) -> tuple[Numbers, bool]:

@@ -14,7 +14,13 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import (
+    activity,
+    architectures,
+    rawfields,
+    relaxed,
+    views,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
@@ -23,6 +29,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrules import ArgumentIndex, RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.records import Records
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
 
@@ -34,6 +41,8 @@ _MOST_VALUES = 5_000
 _LONGEST_VALUE = 256
 # Places before this one are for views of what a call means; this one is its SYSCALL record, then come the others.
 _CALL = 8
+
+_UNREADABLE = "system calls whose record is cut off, or in an unknown form"
 
 _ACCOUNTS = frozenset((activity.UID, activity.AUID, activity.IDS))
 
@@ -59,7 +68,7 @@ class About(t.NamedTuple):
     """What the views of an event are made of. kind: execution, call or message.
 
     process, parent: of an event of a system call, as they were then; of an execution the process is not needed.
-    known: fields of an execution that were made already.
+    known: fields of an execution that were made already. node: the host that it was on, empty for the log's own.
     """
 
     event: Event
@@ -67,6 +76,7 @@ class About(t.NamedTuple):
     process: Process | None
     parent: Process | None
     known: t.Mapping[str, t.Any]
+    node: str = ""
 
 
 class Views:
@@ -96,6 +106,17 @@ class Looked(t.NamedTuple):
     hits: Verdict
     views: Views | None
 
+    def on(self, node: str) -> Looked:
+        """Return the same of an event on another host than the log's own."""
+        if self.views is not None:
+            self.views.about = self.views.about._replace(node=node)
+        return self._replace(hits=tuple(hit._replace(subject=subject_on(hit.subject, node)) for hit in self.hits))
+
+
+def subject_on(subject: str, node: str) -> str:
+    """Return what a finding is about, with the host that it is on where that is not the log's own."""
+    return "%s (node %s)" % (subject, node) if node else subject
+
 
 NOTHING = Looked((), None)
 
@@ -124,19 +145,32 @@ class _Beside(t.NamedTuple):
 
 
 class _Shape(t.NamedTuple):
-    """What has to be known of a system call. argument: the one that decides what the event is, part of the key."""
+    """What has to be known of a system call. argument: the one that decides what the event is, part of the key.
+
+    unknown: why it is not known what the call does, None where it is.
+    """
 
     executes: bool
     argument: int | None
     beside: tuple[_Beside, ...]
     cached: bool
+    unknown: str | None
 
 
 class Verdicts:
     """Looks at events in their order; keeps the process table up to date on the way."""
 
-    def __init__(self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        compiled: t.Mapping[str, t.Any],
+        processes: Processes,
+        unread: Unread | None = None,
+    ) -> None:
+        """unread: counts what is not understood."""
         self._rules = rules
+        self._unread = unread or Unread()
+        self._node = ""
         self.record_rules = RecordRules(rules, compiled)
         self._messages = Messages(rules, compiled, self.record_rules)
         # Whether of the records that most calls have only the paths can matter.
@@ -174,6 +208,10 @@ class Verdicts:
         self._fields: dict[tuple[str, bool], tuple[frozenset[str], tuple[str, ...]]] = {}
         self.commands = 0
 
+    def enter(self, node: str) -> None:
+        """Look at events of another host from now on; accounts of the same number are others there."""
+        self._node = self._records.node = node
+
     @property
     def only_paths(self) -> bool:
         """Whether of the records that executions have no others than calls, arguments and paths can matter."""
@@ -206,7 +244,7 @@ class Verdicts:
 
     def look(self, event: Event) -> t.Sequence[Looked]:
         """Return what the rules say of the next event, nothing where none matches."""
-        found = activity.SYSCALL.search(event.raw)
+        event, found = self._parsed(event)
         if found is None:
             looked = self._message(event)
             return (looked,) if looked.hits else ()
@@ -217,9 +255,28 @@ class Verdicts:
         said = self._message(event._replace(raw=event.raw[: found.start()]))
         return [one for one in (said, looked) if one.hits]
 
+    def _parsed(self, event: Event) -> tuple[Event, t.Match[bytes] | None]:
+        """Return an event, as the kernel would write it where it is not, and the parts of its system call if any."""
+        found = activity.SYSCALL.search(event.raw)
+        if found is None:
+            is_other = relaxed.has_call(event.raw)
+        else:
+            # Whether the call succeeded is missing where it did not return, or in another place.
+            is_other = found.group(activity.SUCCESS + 1) is None and b" success=" in relaxed.call_line(event.raw)
+        if not is_other:
+            return event, found
+        raw = relaxed.rewritten(event.raw)
+        rewritten = activity.SYSCALL.search(raw) if raw is not None else None
+        if raw is None or rewritten is None:
+            self._unread.event(relaxed.call_line(event.raw), _UNREADABLE)
+            return event, found
+        return event._replace(raw=raw), rewritten
+
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
+        if shape.unknown:
+            self._unread.event(relaxed.call_line(raw), shape.unknown)
         processes = self._processes
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
@@ -227,8 +284,10 @@ class Verdicts:
         paths = tuple(rawfields.PATHS.findall(raw))
         # Few are different: in keys is their number, so that not each keeps its own.
         unit = parts[0], parts[1], parts[2], parts[15], parts[16], parts[18]
-        # Whether the daemon wrote the accounts' names beside their numbers, which alone don't say what they are called.
-        lines = (b"\x1d" in raw, raw.count(b"\n"))
+        # Whether the daemon wrote the accounts' names beside their numbers, which alone don't say what they are called;
+        # those are each host's.
+        names = self._node if b"\x1d" in raw else None
+        lines = (names, raw.count(b"\n"))
         unit_number, unit = self._units.get(unit) or self._numbered(self._units, unit)
         paths_number, paths = self._paths.get(paths) or self._numbered(self._paths, paths)
         key: tuple[t.Any, ...]
@@ -259,7 +318,7 @@ class Verdicts:
             value = parts[getter] if getter.__class__ is int else getter(raws)
             if getter in _ACCOUNTS:
                 # They are called by their names where the daemon wrote those.
-                value = value, lines[0]
+                value = value, names
             numbers = memo.get(value)
             if numbers is None:
                 numbers = self._remembered(memo, value, source, name, event, raws)
@@ -443,11 +502,13 @@ class Verdicts:
 
     def note(self, event: Event) -> None:
         """Keep the process table up to date with an event that somebody else looks at."""
-        found = activity.SYSCALL.search(event.raw)
+        event, found = self._parsed(event)
         if found is None:
             return
         parts = found.groups()
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
+        if shape.unknown:
+            self._unread.event(relaxed.call_line(event.raw), shape.unknown)
         paths = rawfields.PATHS.findall(event.raw) if shape.executes else ()
         bodies = activity.EXECVE.findall(event.raw) if shape.executes else ()
         self._note(shape, parts, event.raw, paths, bodies)
@@ -570,7 +631,8 @@ class Verdicts:
                     continue
                 memo = self._memos.setdefault((source, name), {})
                 beside.append(_Beside(source, name, getters[name], memo))
-        shape = _Shape(call in views.EXECUTES, views.deciding_argument(call), tuple(beside), cached)
+        unknown = architectures.unknown(architecture, number)
+        shape = _Shape(call in views.EXECUTES, views.deciding_argument(call), tuple(beside), cached, unknown)
         if len(self._shapes) < _MOST_VALUES:
             self._shapes[architecture, number, success] = shape
         return shape

@@ -10,9 +10,9 @@ import re
 # The records of one event, one after the other; see events.py. What is looked for at any place has an end: a long line
 # of nothing but beginnings would take hours.
 _RUN = (
-    rb"(?:node=\S{1,255} )?type=(?P<first>\S{1,64}) "
+    rb"type=(?P<first>\S{1,64}) "
     rb"msg=(?P<any>audit\((?P<any_s>\d{1,10})\.(?P<any_ms>\d{1,6}):(?P<any_n>\d{1,20})\):?)(?:.*)\n"
-    rb"(?:(?:node=\S+ )?type=\S+ msg=(?P=any).*\n)*"
+    rb"(?:type=\S+ msg=(?P=any).*\n)*"
 )
 
 
@@ -61,7 +61,7 @@ _OTHER = (
     + _maybe(_record(rb"PATH", rb"(?P<c_path3>.*)"))
     + _record(rb"PROCTITLE", rb"proctitle=(?P<title>\S+).*")
 )
-_NO_MORE = rb"(?!(?:node=\S+ )?type=\S+ msg=(?P=whole))"
+_NO_MORE = rb"(?!type=\S+ msg=(?P=whole))"
 NEXT = re.compile(_CALL + rb"(?:" + _EXECUTION + _NO_MORE + rb"|" + _OTHER + _NO_MORE + rb")|" + _RUN)
 # Of an execution only, and of what is no call that was taken apart.
 ARGUMENTS = NEXT.groupindex["arguments"]

@@ -31,9 +31,7 @@ def joined(text: str, size: int | None = None) -> list[tuple[int, int]]:
     for start in range(0, len(parts), step):
         events += joiner.events("".join(parts[start : start + step]).encode())
         # As the next run finds it.
-        kept, damaged = joiner.state(), joiner.damaged
-        joiner = Joiner(kept)
-        joiner.damaged = damaged
+        joiner = Joiner(joiner.state())
     events += joiner.rest(1e12)
     return [(event.serial, event.raw.count(b"\n")) for event in events]
 

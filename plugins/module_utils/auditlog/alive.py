@@ -1,0 +1,233 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an audit log is written now: a record that this scan makes has to come to it.
+
+The record is one of user space (AUDIT_USER), as ``auditctl -m`` makes it. It needs no audit rules, and takes the way of
+all others: through the kernel, its queue and the audit daemon into the file. A random number in it tells it from any
+record of before. So whoever stops the daemon, lets it write elsewhere, or puts another file in the log's place is
+noticed, also where the log is read through a local connection, without a sign-in or sudo that would have to be in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import netlink
+
+# The daemon writes within milliseconds; behind a flood of events it may take longer.
+SECONDS = 5.0
+_PAUSE = 0.01
+_CONFIGURATION = "/etc/audit/auditd.conf"
+_MOST_CONFIGURATION = 65_536
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_MOST_OPEN = 4_096
+_CHUNK = 1024 * 1024
+_TEXT = "op=bulwark-log-check mark=%s res=success"
+
+_Identity = t.Tuple[int, int]
+
+
+class Proof(t.NamedTuple):
+    """What is known of a log. reason: why it is not known to be written now, None where it is.
+
+    live: whether it is this host's log at all: a copy, or a log of other hosts, needs no proof. path: of the log that
+    is written, None where none is known to be.
+    """
+
+    live: bool
+    reason: str | None
+    path: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.live and self.reason is None
+
+
+def configuration() -> dict[str, str]:
+    """Return the settings of the audit daemon (auditd.conf(5)), in lower case but for values; empty without any."""
+    try:
+        descriptor = os.open(_CONFIGURATION, _OPEN)
+    except OSError:
+        return {}
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            return {}
+        text = stream.read(_MOST_CONFIGURATION).decode("utf-8", "replace")
+    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {name.strip().lower(): value.strip() for name, equals, value in pairs if equals}
+
+
+def own_names() -> set[str]:
+    """Return how this host may be called in its own log (``name_format`` of the audit daemon)."""
+    names = {os.uname().nodename.lower()}
+    names |= {name.split(".")[0] for name in names}
+    settings = configuration()
+    if settings.get("name_format", "").lower() == "user" and settings.get("name"):
+        names.add(settings["name"].lower())
+    return names
+
+
+def prove(paths: t.Sequence[str], expected: bool) -> Proof:
+    """Find out whether one of the logs is written now; waits for ``SECONDS`` at most.
+
+    expected: whether one of them is known to be this host's log. If not, it is one if the audit daemon has it open.
+    """
+    try:
+        with netlink.connected() as kernel:
+            return _prove(kernel, paths, expected)
+    except netlink.KernelError as error:
+        reason = "the kernel takes no record of this scan (%s)" % error
+    except HostError as error:
+        reason = str(error).rstrip(".")
+    return Proof(expected, "it is not known whether it is written now: %s" % reason)
+
+
+def ended(last: float) -> str:
+    """Return when the last event of a log was, empty where there is none. last: in seconds since the epoch."""
+    return "its last event is of %s" % time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last)) if last else ""
+
+
+def _prove(kernel: netlink.Kernel, paths: t.Sequence[str], expected: bool) -> Proof:
+    status = kernel.status()
+    written = _written_by(status.pid)
+    is_open = any(_identity(path) in written for path in paths)
+    if not expected and not is_open:
+        return Proof(False, None)
+    if not status.enabled:
+        return Proof(True, "nothing comes to it: the kernel's auditing is switched off (auditctl -s: enabled 0)")
+    if not status.pid:
+        return Proof(True, "nothing comes to it: no audit daemon takes what the kernel records; start auditd")
+    tails = [_Tail(path) for path in paths]
+    try:
+        number = os.urandom(16).hex()
+        kernel.record(_TEXT % number)
+        path = _came(tails, number.encode("ascii"))
+        if path is not None:
+            return Proof(True, None, path)
+    finally:
+        for tail in tails:
+            tail.close()
+    return Proof(True, _why(status.pid, written, is_open))
+
+
+def _came(tails: t.Sequence[_Tail], text: bytes) -> str | None:
+    """Wait until a text comes to one of the files; return which, None for none."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        is_last = time.monotonic() > deadline
+        for tail in tails:
+            if tail.has_new(text):
+                return tail.path
+        if is_last:
+            return None
+        time.sleep(_PAUSE)
+
+
+def _why(pid: int, written: t.Mapping[_Identity, str], is_open: bool) -> str:
+    """Return why a record did not come to the log."""
+    if not is_open and written:
+        others = " and ".join(sorted(printable(path) for path in written.values())[:3])
+        return "nothing comes to it: the audit daemon (process %d) writes to %s" % (pid, others)
+    if _is_stopped(pid):
+        condition = "is stopped"
+    elif is_open:
+        condition = "is far behind or has suspended logging, or a rule leaves out records of type USER"
+    else:
+        condition = "does not write to it"
+    return "a record that this scan made did not come to it: the audit daemon (process %d) %s" % (pid, condition)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped (SIGSTOP, or by who traces it)."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            state = stream.read(_MOST_CONFIGURATION).rpartition(b") ")[2][:1]
+    except OSError:
+        return False
+    return state in (b"T", b"t")
+
+
+def _written_by(pid: int) -> dict[_Identity, str]:
+    """Return the regular files that a process has open for writing, with their paths."""
+    found: dict[_Identity, str] = {}
+    directory = "/proc/%d/fd" % pid
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory)[:_MOST_OPEN] if pid else ():
+            link = os.path.join(directory, name)
+            with contextlib.suppress(OSError):
+                status = os.stat(link)
+                is_writable = os.lstat(link).st_mode & stat.S_IWUSR
+                if stat.S_ISREG(status.st_mode) and is_writable:
+                    found[status.st_dev, status.st_ino] = os.readlink(link)
+    return found
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _Tail:
+    """What comes to a file from now on, also when it is rotated."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptors: list[int] = []
+        self._places: dict[int, int] = {}
+        self._ends: dict[int, bytes] = {}
+        self._seen: set[_Identity] = set()
+        self._open(at_end=True)
+
+    def close(self) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+
+    def has_new(self, text: bytes) -> bool:
+        """Return whether a text is in what came since the last call."""
+        self._open(at_end=False)
+        return any(self._has(descriptor, text) for descriptor in self._descriptors)
+
+    def _open(self, at_end: bool) -> None:
+        identity = _identity(self.path)
+        # A log is rotated once while this waits; more is somebody's game.
+        if identity is None or identity in self._seen or len(self._seen) > 2:
+            return
+        try:
+            descriptor = os.open(self.path, _OPEN)
+        except OSError:
+            return
+        status = os.fstat(descriptor)
+        self._seen.add((status.st_dev, status.st_ino))
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            return
+        self._descriptors.append(descriptor)
+        self._places[descriptor] = status.st_size if at_end else 0
+        self._ends[descriptor] = b""
+
+    def _has(self, descriptor: int, text: bytes) -> bool:
+        end = os.fstat(descriptor).st_size
+        while self._places[descriptor] < end:
+            try:
+                part = os.pread(descriptor, min(_CHUNK, end - self._places[descriptor]), self._places[descriptor])
+            except OSError:
+                return False
+            if not part:
+                return False
+            self._places[descriptor] += len(part)
+            part = self._ends[descriptor] + part
+            if text in part:
+                return True
+            self._ends[descriptor] = part[-len(text) :]
+        return False
