@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadli
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.alive import Proof
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
@@ -102,14 +103,14 @@ class _Run:
         self._live: list[str] = list(kept.get("live", ()))
         self._proof = Proof(False, None)
         try:
-            self.reader = Reader(compiled, kept.get("reader", {}), params["since"])
+            self.reader = Reader(compiled, kept.get("reader", {}), params["since"], explainers_of(params))
             self.follower = Follower(kept.get("files", ()))
         except _DAMAGED as error:
             if not kept:
                 raise UsageError("_content: the rules can't be used: %s" % error) from error
             # It was written by this module; whatever it is now, reading anew is what can be done.
             scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
-            self.reader = Reader(compiled, {}, params["since"])
+            self.reader = Reader(compiled, {}, params["since"], explainers_of(params))
             self.follower = Follower()
         self._bytes = 0
         self._files = 0
@@ -228,7 +229,7 @@ class _Run:
                 "%d more were found, and %d events of others; raise max_findings to see them"
                 % (left_out, reader.tally.dropped),
             )
-        notes = self._describe_life(paths)
+        notes = [*reader.notes, *self._describe_life(paths)]
         if reader.unread.by_syslog:
             notes.append("Lines came by way of syslog, to which every account of a host can write.")
         if not self._files and follower.skipped:
@@ -274,6 +275,7 @@ class _Run:
         return {
             "events": reader.events,
             "matches": reader.tally.events,
+            "explained": reader.tally.explained,
             "commands": reader.commands,
             "damaged_lines": reader.damaged,
             "unknown_events": reader.unread.events,

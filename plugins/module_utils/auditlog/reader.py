@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events im
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer, Explainers
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host, Hosts
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lineforms import HOSTS, with_numbers
@@ -38,6 +39,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import ARGUMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 
 SCOPE = "events"
@@ -56,11 +58,13 @@ class Reader:
         compiled: t.Mapping[str, t.Any],
         state: t.Mapping[str, t.Any],
         since: float | None = None,
+        explainers: t.Sequence[Explainer] = (),
         names: t.Collection[str] | None = None,
     ) -> None:
         """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
 
-        names: how the host that the log is of may be called in it; without, this host is that.
+        explainers: what is asked for each hit of a rule that can be explained, on the host that the log is of.
+        names: how that host may be called in it; without, this host is that.
         """
         self._compiled = compiled
         self._rules = RuleSet(compiled)
@@ -80,6 +84,11 @@ class Reader:
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
+        self._explainers = Explainers(explainers, kept.get("explainers"))
+        self.problems += self._explainers.problems
+        self._noted = self._explainers.records
+        # Which kinds of explanations matter, by the number of the rule.
+        self._kinds = [self._kinds_of(number) for number in range(len(self._rules))] if explainers else []
         self._others_commands = 0
         self.tally = Tally(SCOPE)
         self.events = 0
@@ -151,7 +160,9 @@ class Reader:
 
     def told(self, told: t.Iterable[Told]) -> list[Judged]:
         """Return what another process judged and told."""
-        return [(number, time, Looked(hits, self._again(about))) for number, time, hits, about in told]
+        return [
+            (number, time, Looked(hits, self._again(about), explained)) for number, time, hits, explained, about in told
+        ]
 
     def _again(self, about: About | None) -> Views | None:
         if about is None:
@@ -166,12 +177,14 @@ class Reader:
 
     def copy(self) -> tuple[t.Any, ...]:
         """Return what ``restore`` needs to go back to here, to look at what comes then again."""
-        return self.hosts.copy(), self.unread.copy(), (self.events, self.first_time, self.last_time)
+        counted = (self.events, self.first_time, self.last_time)
+        return self.hosts.copy(), self.unread.copy(), self._explainers.copy(), counted
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
-        hosts, unread, (self.events, self.first_time, self.last_time) = copied
+        hosts, unread, explainers, (self.events, self.first_time, self.last_time) = copied
         self.hosts.restore(hosts)
         self.unread.restore(unread)
+        self._explainers.restore(explainers)
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
@@ -188,6 +201,7 @@ class Reader:
             kept = state["nodes"][host.name] if host.name else state
             if host.name in self._correlators:
                 kept["correlations"] = _made(self._correlators[host.name].state(host.last_time))
+        state["explainers"] = self._explainers.state()
         return {**state, "version": _STATE_VERSION, "last_time": self.last_time}
 
     def _correlator_from(self, state: t.Any) -> Correlator:
@@ -236,29 +250,50 @@ class Reader:
         self, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
     ) -> t.Iterator[tuple[Event, Looked]]:
         since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
-        look = self._verdicts.look
+        look, noted, explained = self._verdicts.look, self._noted, self._explained
         one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
+            if noted and isinstance(one, Event) and one.first in noted and not self._host.name:
+                self._explainers.note(one)
             if share is not None and one not in share:
                 self._note(one)
             elif isinstance(one, Event) or since is not None or self.first_time is None:
                 event = one if isinstance(one, Event) else event_of(one)
                 if self._wanted(event):
                     for looked in look(event):
-                        yield event, looked
+                        yield event, explained(looked)
             elif one.group(ARGUMENTS) is None:
                 for looked in look_at_call(one):
-                    yield event_of(one), looked
+                    yield event_of(one), explained(looked)
             else:
                 looked_at = look_at_execution(one)
                 if looked_at is None:
                     event = event_of(one)
                     for looked in look(event):
-                        yield event, looked
+                        yield event, explained(looked)
                 elif looked_at is not NOTHING:
-                    yield event_of(one), looked_at
+                    yield event_of(one), explained(looked_at)
         self._at(one)
+
+    def _kinds_of(self, number: int) -> frozenset[str]:
+        return frozenset(self._rules.rule(number).explained_by) | self._correlators[""].kinds(number)
+
+    def _explained(self, looked: Looked) -> Looked:
+        """Ask what explains the hits of an event whose rules can be explained."""
+        # Sessions, units and packages are those of the host that the log is of.
+        if self._host.name or not self._kinds or looked.views is None:
+            return looked
+        if not any(self._kinds[hit.rule] for hit in looked.hits):
+            return looked
+        views = looked.views
+        explained = tuple(
+            self._explainers.explain(self._kinds[hit.rule], views.about, views[hit.place])
+            if self._kinds[hit.rule]
+            else None
+            for hit in looked.hits
+        )
+        return looked._replace(explained=explained) if any(explained) else looked
 
     def _wanted(self, event: Event) -> bool:
         if self._since is not None and event.time < self._since:
@@ -276,31 +311,36 @@ class Reader:
     def _found(self, time: float, looked: Looked) -> None:
         evidence: t.Any = None
         large = looked.views is not None and len(looked.views.about.event.raw) > _KEPT_BYTES
-        for hit in looked.hits:
+        for hit, explanation in looked.each():
             rule = self._rules.rule(hit.rule)
-            evidence = functools.partial(_evidence, looked.views, hit.place)
+            evidence = functools.partial(_evidence, looked.views, hit.place, explanation)
             if large:
                 evidence = evidence()
             if not rule.component:
+                severity, counts = _severity(rule, explanation)
                 self.tally.add(
                     rule.alert,
                     hit.subject,
                     evidence,
                     time,
-                    severity=rule.severity,
+                    severity=severity,
                     techniques=rule.techniques,
                     message=hit.message,
+                    explanation=counts,
                 )
             if looked.views is not None and self._correlators[""].wants(hit.rule):
                 node = looked.views.about.node
                 if node not in self._correlators:
                     self._correlators[node] = Correlator(self._compiled)
-                for match in self._correlators[node].feed(hit.rule, time, looked.views[hit.place], evidence):
+                for match in self._correlators[node].feed(
+                    hit.rule, time, looked.views[hit.place], evidence, explanation
+                ):
                     self._correlated(match, node)
 
     def _correlated(self, match: Match, node: str) -> None:
         rule = self._rules.rule(match.rule)
         subject = subject_on(subject_of(rule, match.view), node)
+        severity, explanation = _severity(rule, match.explained)
         evidences = match.evidences[-1:] if match.continued else match.evidences
         for place, evidence in enumerate(evidences):
             last = place == len(evidences) - 1
@@ -311,17 +351,28 @@ class Reader:
                 match.first_time,
                 match.last_time,
                 count=match.events if last else 0,
-                severity=rule.severity,
+                severity=severity,
                 techniques=rule.techniques,
                 message=message_of(rule, match.view),
+                explanation=explanation,
             )
 
 
-def _evidence(views: Views | None, place: int) -> dict[str, t.Any]:
+def _evidence(views: Views | None, place: int, explanation: Explanation | None) -> dict[str, t.Any]:
     if views is None:
         return {}
     view = views.shown(place)
-    return evidence_of(view, view.parent)
+    evidence = evidence_of(view, view.parent)
+    if explanation is not None:
+        evidence["data"] = {**evidence.get("data", {}), "Explanation": explanation.sentence}
+    return evidence
+
+
+def _severity(rule: Rule, explanation: Explanation | None) -> tuple[str | None, Explanation | None]:
+    """Return a rule's severity, and what explains the event where that counts for this rule."""
+    if explanation is None or explanation.kind not in rule.explained_by:
+        return rule.severity, None
+    return rule.explained_by[explanation.kind], explanation
 
 
 def _made(value: t.Any) -> t.Any:
