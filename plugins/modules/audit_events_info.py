@@ -95,6 +95,10 @@ audit_events:
       description: How many times an event matched a rule.
       type: int
       returned: success
+    explained:
+      description: How many of them something explains, so that they are findings of their own.
+      type: int
+      returned: success
     commands:
       description: How many different commands were looked at. One that is repeated much later may count again.
       type: int
@@ -130,6 +134,7 @@ audit_events:
   sample:
     events: 100323
     matches: 12
+    explained: 3
     commands: 22118
     damaged_lines: 0
     files: 3

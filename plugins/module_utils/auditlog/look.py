@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
@@ -88,14 +89,14 @@ class _Run:
         compiled = _compiled(params)
         kept = state if state.get("version") == _VERSION else {}
         try:
-            self.reader = Reader(compiled, kept.get("reader", {}), params["since"])
+            self.reader = Reader(compiled, kept.get("reader", {}), params["since"], explainers_of(params))
             self.follower = Follower(kept.get("files", ()))
         except _DAMAGED as error:
             if not kept:
                 raise UsageError("_content: the rules can't be used: %s" % error) from error
             # It was written by this module; whatever it is now, reading anew is what can be done.
             scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
-            self.reader = Reader(compiled, {}, params["since"])
+            self.reader = Reader(compiled, {}, params["since"], explainers_of(params))
             self.follower = Follower()
         self._bytes = 0
         self._files = 0
@@ -208,6 +209,7 @@ class _Run:
         return {
             "events": reader.events,
             "matches": reader.tally.events,
+            "explained": reader.tally.explained,
             "commands": reader.commands,
             "damaged_lines": reader.damaged,
             "files": self._files,

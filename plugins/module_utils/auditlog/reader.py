@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls imp
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence import evidence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer, Explainers
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Hole, Serials
@@ -29,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes import ARGUMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 
 SCOPE = "events"
@@ -43,9 +45,16 @@ class Reader:
     """Takes chunks of logs in their order. ``state`` is what the next run goes on from."""
 
     def __init__(
-        self, compiled: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], since: float | None = None
+        self,
+        compiled: t.Mapping[str, t.Any],
+        state: t.Mapping[str, t.Any],
+        since: float | None = None,
+        explainers: t.Sequence[Explainer] = (),
     ) -> None:
-        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules."""
+        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
+
+        explainers: what is asked for each hit of a rule that can be explained.
+        """
         self._rules = RuleSet(compiled)
         self._since = since
         self.problems: list[str] = []
@@ -61,6 +70,11 @@ class Reader:
         self._verdicts = Verdicts(self._rules, compiled, processes)
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
+        self._explainers = Explainers(explainers, kept.get("explainers"))
+        self.problems += self._explainers.problems
+        self._noted = self._explainers.records
+        # Which kinds of explanations matter, by the number of the rule.
+        self._kinds = [self._kinds_of(number) for number in range(len(self._rules))] if explainers else []
         self._others_commands = 0
         self.tally = Tally(SCOPE)
         self.events = 0
@@ -128,7 +142,9 @@ class Reader:
 
     def told(self, told: t.Iterable[Told]) -> list[Judged]:
         """Return what another process judged and told."""
-        return [(number, time, Looked(hits, self._again(about))) for number, time, hits, about in told]
+        return [
+            (number, time, Looked(hits, self._again(about), explained)) for number, time, hits, explained, about in told
+        ]
 
     def _again(self, about: About | None) -> Views | None:
         if about is None:
@@ -143,12 +159,14 @@ class Reader:
 
     def copy(self) -> tuple[t.Any, ...]:
         """Return what ``restore`` needs to go back to here, to look at what comes then again."""
-        return self._joiner.copy(), self._processes.copy(), (self.events, self.first_time, self.last_time)
+        counted = (self.events, self.first_time, self.last_time)
+        return self._joiner.copy(), self._processes.copy(), self._explainers.copy(), counted
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
-        joined, processes, (self.events, self.first_time, self.last_time) = copied
+        joined, processes, explainers, (self.events, self.first_time, self.last_time) = copied
         self._joiner.restore(joined)
         self._processes.restore(processes)
+        self._explainers.restore(explainers)
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
@@ -161,6 +179,7 @@ class Reader:
             "pending": self._joiner.state(),
             "serials": self._joiner.serials.state(),
             "processes": self._processes.state(),
+            "explainers": self._explainers.state(),
             "correlations": _made(self._correlator.state(self.last_time)),
             "last_time": self.last_time,
         }
@@ -173,29 +192,47 @@ class Reader:
         self, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
     ) -> t.Iterator[tuple[Event, Looked]]:
         since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
-        look = self._verdicts.look
+        look, noted, explained = self._verdicts.look, self._noted, self._explained
         one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
+            if noted and isinstance(one, Event) and one.first in noted:
+                self._explainers.note(one)
             if share is not None and one not in share:
                 self._note(one)
             elif isinstance(one, Event) or since is not None or self.first_time is None:
                 event = one if isinstance(one, Event) else event_of(one)
                 if self._wanted(event):
                     for looked in look(event):
-                        yield event, looked
+                        yield event, explained(looked)
             elif one.group(ARGUMENTS) is None:
                 for looked in look_at_call(one):
-                    yield event_of(one), looked
+                    yield event_of(one), explained(looked)
             else:
                 looked_at = look_at_execution(one)
                 if looked_at is None:
                     event = event_of(one)
                     for looked in look(event):
-                        yield event, looked
+                        yield event, explained(looked)
                 elif looked_at is not NOTHING:
-                    yield event_of(one), looked_at
+                    yield event_of(one), explained(looked_at)
         self._at(one)
+
+    def _kinds_of(self, number: int) -> frozenset[str]:
+        return frozenset(self._rules.rule(number).explained_by) | self._correlator.kinds(number)
+
+    def _explained(self, looked: Looked) -> Looked:
+        """Ask what explains the hits of an event whose rules can be explained."""
+        if not self._kinds or looked.views is None or not any(self._kinds[hit.rule] for hit in looked.hits):
+            return looked
+        views = looked.views
+        explained = tuple(
+            self._explainers.explain(self._kinds[hit.rule], views.about, views[hit.place])
+            if self._kinds[hit.rule]
+            else None
+            for hit in looked.hits
+        )
+        return looked._replace(explained=explained) if any(explained) else looked
 
     def _wanted(self, event: Event) -> bool:
         if self._since is not None and event.time < self._since:
@@ -211,28 +248,32 @@ class Reader:
     def _found(self, time: float, looked: Looked) -> None:
         evidence: t.Any = None
         large = looked.views is not None and len(looked.views.about.event.raw) > _KEPT_BYTES
-        for hit in looked.hits:
+        for hit, explanation in looked.each():
             rule = self._rules.rule(hit.rule)
-            evidence = functools.partial(_evidence, looked.views, hit.place)
+            evidence = functools.partial(_evidence, looked.views, hit.place, explanation)
             if large:
                 evidence = evidence()
             if not rule.component:
+                severity, counts = _severity(rule, explanation)
                 self.tally.add(
                     rule.alert,
                     hit.subject,
                     evidence,
                     time,
-                    severity=rule.severity,
+                    severity=severity,
                     techniques=rule.techniques,
                     message=hit.message,
+                    explanation=counts,
                 )
             if looked.views is not None and self._correlator.wants(hit.rule):
-                for match in self._correlator.feed(hit.rule, time, looked.views[hit.place], evidence):
+                view = looked.views[hit.place]
+                for match in self._correlator.feed(hit.rule, time, view, evidence, explanation):
                     self._correlated(match)
 
     def _correlated(self, match: Match) -> None:
         rule = self._rules.rule(match.rule)
         subject = subject_of(rule, match.view)
+        severity, explanation = _severity(rule, match.explained)
         evidences = match.evidences[-1:] if match.continued else match.evidences
         for place, evidence in enumerate(evidences):
             last = place == len(evidences) - 1
@@ -243,17 +284,28 @@ class Reader:
                 match.first_time,
                 match.last_time,
                 count=match.events if last else 0,
-                severity=rule.severity,
+                severity=severity,
                 techniques=rule.techniques,
                 message=message_of(rule, match.view),
+                explanation=explanation,
             )
 
 
-def _evidence(views: Views | None, place: int) -> dict[str, t.Any]:
+def _evidence(views: Views | None, place: int, explanation: Explanation | None) -> dict[str, t.Any]:
     if views is None:
         return {}
     view = views.shown(place)
-    return evidence_of(view, view.parent)
+    evidence = evidence_of(view, view.parent)
+    if explanation is not None:
+        evidence["data"] = {**evidence.get("data", {}), "Explanation": explanation.sentence}
+    return evidence
+
+
+def _severity(rule: Rule, explanation: Explanation | None) -> tuple[str | None, Explanation | None]:
+    """Return a rule's severity, and what explains the event where that counts for this rule."""
+    if explanation is None or explanation.kind not in rule.explained_by:
+        return rule.severity, None
+    return rule.explained_by[explanation.kind], explanation
 
 
 def _made(value: t.Any) -> t.Any:

@@ -12,6 +12,7 @@ the verdict is exactly what the rules would say, and a command that is repeated 
 from __future__ import annotations
 
 import functools
+import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
@@ -25,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.recordrul
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.records import Records
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 
 # Of one generation; when it is full, the one before it is forgotten.
 _MOST_KEYS = 20_000
@@ -90,11 +92,19 @@ class Views:
         return self._made[0] if view.source == "auditd" and self._made[0].source else view
 
 
+Explained = t.Tuple[t.Optional[Explanation], ...]
+
+
 class Looked(t.NamedTuple):
-    """What the rules say of an event."""
+    """What the rules say of an event. explained: what explains each hit, () where nothing does."""
 
     hits: Verdict
     views: Views | None
+    explained: Explained = ()
+
+    def each(self) -> t.Iterator[tuple[Hit, Explanation | None]]:
+        """Return each hit with what explains it."""
+        return zip(self.hits, self.explained or itertools.repeat(None))
 
 
 NOTHING = Looked((), None)

@@ -17,19 +17,14 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
 
-AUTOMATION = "automation"
-PACKAGE = "package"
+AUTOMATION, PACKAGE = EXPLANATIONS
+
+__all__ = ["AUTOMATION", "PACKAGE", "Explainer", "Explainers", "Explanation"]
 
 # What the next run goes on from; JSON.
 State = t.Any
-
-
-class Explanation(t.NamedTuple):
-    """What explains a hit. sentence: safe to show, without a full stop, as in "Session 42 of ansible, signed in ..."."""
-
-    kind: str
-    sentence: str
 
 
 class Explainer:
@@ -94,9 +89,7 @@ class Explainers:
         for explainer in self._noting.get(event.first, ()):
             explainer.note(event)
 
-    def explain(
-        self, kinds: t.Container[str], about: About, view: t.Mapping[str, t.Any]
-    ) -> Explanation | None:
+    def explain(self, kinds: t.Container[str], about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
         """Return the first explanation of a hit that is of one of these kinds."""
         for explainer in self._all:
             if explainer.kind in kinds:
