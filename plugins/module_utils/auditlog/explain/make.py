@@ -7,9 +7,23 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
-    """Return the explainers of a run with the options of the module, in the order in which they are asked."""
-    return []
+    """Return the explainers of a run with the options of the module, in the order in which they are asked.
+
+    Raises UsageError for an option that can't be used.
+    """
+    found: list[Explainer] = []
+    accounts = params.get("automation_users") or ()
+    if accounts:
+        try:
+            networks = controller.networks(params.get("automation_addresses") or (), accounts)
+        except ValueError as error:
+            raise UsageError("automation_addresses: %s" % error) from error
+        found.append(Sessions(accounts, networks, listeners.running()))
+    return found
