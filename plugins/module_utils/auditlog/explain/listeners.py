@@ -81,15 +81,15 @@ class Listeners:
 
 def running(root: str = "/", proc: str = "/proc") -> Listeners:
     """Return the daemons of the host whose files are below a directory."""
-    booted = _booted(proc)
+    since = booted(proc)
     ticks = os.sysconf("SC_CLK_TCK")
     found = []
     for name in os.listdir(proc):
         if name.isdigit() and _is_daemon(root, os.path.join(proc, name)):
             status = _process.stat(int(name))
             if status is not None:
-                found.append(Listener(int(name), booted + status.started / ticks, None))
-    return Listeners(found, booted)
+                found.append(Listener(int(name), since + status.started / ticks, None))
+    return Listeners(found, since)
 
 
 def _is_daemon(root: str, directory: str) -> bool:
@@ -116,7 +116,7 @@ def _is_same(status: os.stat_result, path: str) -> bool:
     return (status.st_dev, status.st_ino) == (other.st_dev, other.st_ino)
 
 
-def _booted(proc: str) -> float:
+def booted(proc: str = "/proc") -> float:
     """Return when the kernel was started, in seconds since the epoch."""
     with open(os.path.join(proc, "stat"), "rb") as stream:
         for line in stream:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, units
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.units import Units
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
@@ -26,4 +28,7 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
         except ValueError as error:
             raise UsageError("automation_addresses: %s" % error) from error
         found.append(Sessions(accounts, networks, listeners.running()))
+    names = params.get("automation_units") or ()
+    if names:
+        found.append(Units(functools.partial(units.running, names)))
     return found

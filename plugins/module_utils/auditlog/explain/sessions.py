@@ -192,7 +192,7 @@ class Sessions(Explainer):
             return
         if not self._listeners.has(int(parts[activity.PPID] or b"0"), event.time):
             return
-        session = _Session("", *map(decode.text, (number, auid, pid)), event.time, event.serial)
+        session = _Session("", decode.text(number), decode.text(auid), decode.text(pid), event.time, event.serial)
         self._known[number] = self._bounded(session)
         if len(self._known) > _MOST_SESSIONS:
             self._known.popitem(last=False)
@@ -255,13 +255,19 @@ def _who(about: About) -> tuple[bytes, bytes, bytes] | None:
         sender = _SENDER.match(raw)
         own = sender is not None and _is_own(sender.group(1))
         return (b"", sender.group(4), sender.group(5)) if sender is not None and own else None
+    call = call_of(about)
+    if call is None or call[activity.SES] is None:
+        return None
+    return call[activity.PPID] or b"", call[activity.AUID] or b"", call[activity.SES] or b""
+
+
+def call_of(about: About) -> t.Sequence[bytes | None] | None:
+    """Return the parts of the system call of an event of this host; None for another event."""
+    if about.kind == "message":
+        return None
+    raw = about.event.raw
     call = activity.SYSCALL.search(raw)
     if call is None or not _is_line(raw, call.start()):
         return None
-    ppid, auid, number = call.group(activity.PPID + 1, activity.AUID + 1, activity.SES + 1)
-    if number is None:
-        return None
     node = raw[raw.rfind(b"\n", 0, call.start()) + 1 : call.start()]
-    if node and not _is_own(node[len(b"node=") :].strip()):
-        return None
-    return ppid or b"", auid, number
+    return None if node and not _is_own(node[len(b"node=") :].strip()) else call.groups()
