@@ -79,8 +79,8 @@ class Listeners:
         return [list(one) for one in known[-_MOST_KNOWN:]]
 
 
-def running(root: str = "/", proc: str = "/proc") -> Listeners:
-    """Return the daemons of the host whose files are below a directory."""
+def running(root: str = "", proc: str = "/proc") -> Listeners:
+    """Return the daemons that run now. root: the directory with the host's files, "" for the real one."""
     since = booted(proc)
     ticks = os.sysconf("SC_CLK_TCK")
     found = []

@@ -20,6 +20,8 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
 
     Raises UsageError for an option that can't be used.
     """
+    # Only tests name another root.
+    root = params.get("_root") or ""
     found: list[Explainer] = []
     accounts = params.get("automation_users") or ()
     if accounts:
@@ -27,7 +29,7 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
             networks = controller.networks(params.get("automation_addresses") or (), accounts)
         except ValueError as error:
             raise UsageError("automation_addresses: %s" % error) from error
-        found.append(Sessions(accounts, networks, listeners.running()))
+        found.append(Sessions(accounts, networks, listeners.running(root)))
     names = params.get("automation_units") or ()
     if names:
         found.append(Units(functools.partial(units.running, names)))
