@@ -185,7 +185,7 @@ class _Run:
                 "%d more were found, and %d events of others; raise max_findings to see them"
                 % (left_out, reader.tally.dropped),
             )
-        notes = []
+        notes = list(reader.notes)
         if reader.damaged:
             notes.append("%d lines were no audit records." % reader.damaged)
         if not self._files and follower.skipped:

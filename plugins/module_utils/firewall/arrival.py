@@ -41,7 +41,7 @@ class Connection(t.NamedTuple):
 
 def how(since: float, process: int | None = None) -> str:
     """Return how the connection came in. since: when the rules were proposed, in seconds since boot."""
-    found = connection(process)
+    found = next(connections(process), None)
     if found is None:
         return UNKNOWN
     if found.is_local:
@@ -49,14 +49,13 @@ def how(since: float, process: int | None = None) -> str:
     return NEW if found.started >= since - _GRAIN else OLD
 
 
-def connection(process: int | None = None) -> Connection | None:
-    """Return the connection that a process was started through, this one if none is named; None where there is none."""
+def connections(process: int | None = None) -> t.Iterator[Connection]:
+    """Yield the connections of a process, this one if none is named, and of its ancestors: its own come first."""
     sockets = _established()
     for started, pid in _ancestors(os.getpid() if process is None else process):
         ends = [sockets[inode] for inode in _sockets(pid) if inode in sockets]
         if ends:
-            return Connection(pid, started, ends)
-    return None
+            yield Connection(pid, started, ends)
 
 
 def _ancestors(pid: int) -> t.Iterator[tuple[float, int]]:

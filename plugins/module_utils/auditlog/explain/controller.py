@@ -30,8 +30,9 @@ def own(accounts: t.Container[str]) -> list[Network]:
     """Return the address that this process was started from, if one of the accounts signed in for it."""
     if _account() not in accounts:
         return []
-    connection = arrival.connection()
-    if connection is None or connection.is_local or not _is_sshd(connection.pid):
+    connection = next((one for one in arrival.connections() if _is_sshd(one.pid)), None)
+    # More ends are connections that it forwards.
+    if connection is None or connection.is_local or len(connection.ends) != 1:
         return []
     return [ipaddress.ip_network(there) for _here, there in connection.ends]
 

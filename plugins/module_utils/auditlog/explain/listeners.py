@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _process
 # Where distributions have the program that opens the session: sshd, and since OpenSSH 9.8 sshd-session.
 SSHD = (
     "/usr/sbin/sshd",
+    "/usr/bin/sshd",
     "/usr/sbin/sshd.pam",
     "/usr/lib/openssh/sshd-session",
     "/usr/lib/ssh/sshd-session",

@@ -48,6 +48,10 @@ class Explainer:
     def note(self, event: Event) -> None:
         """Take in an event that begins with one of ``records``."""
 
+    def notes(self) -> list[str]:
+        """Return sentences for the coverage: why nothing could be explained."""
+        return []
+
     def load(self, state: State) -> None:
         """Go on from what ``state`` returned in the last run. Raises ValueError, KeyError or TypeError for damage."""
 
@@ -97,6 +101,9 @@ class Explainers:
                 if explanation is not None:
                     return explanation
         return None
+
+    def notes(self) -> list[str]:
+        return [note for explainer in self._all for note in explainer.notes()]
 
     def state(self) -> dict[str, State]:
         states = ((explainer.name, explainer.state()) for explainer in self._all)

@@ -46,6 +46,10 @@ _UNSET = decode.UNSET_ID.encode()
 _LONGEST_SESSION = 86_400
 _MOST_SESSIONS = 1_000
 _MOST_EARLY = 100
+_NO_ADDRESS = (
+    "No session of automation explains anything: this scan did not sign in with one of automation_users over SSH, and"
+    " automation_addresses names no address."
+)
 # Records of two sign-ins at once may be in another order than their numbers.
 _DISORDER = 5.0
 
@@ -96,6 +100,7 @@ class Sessions(Explainer):
         self._networks = tuple(networks)
         # Records of sessions that are not known, by number.
         self._early: collections.OrderedDict[bytes, tuple[Event, t.Match[bytes]]] = collections.OrderedDict()
+        self._unsure_until = 0.0
         # By number, the newest at the end.
         self._known: collections.OrderedDict[bytes, _Session] = collections.OrderedDict()
 
@@ -131,6 +136,9 @@ class Sessions(Explainer):
             % (session.number, printable(session.account), session.address, begun),
         )
 
+    def notes(self) -> list[str]:
+        return [] if self._networks else [_NO_ADDRESS]
+
     def load(self, state: t.Any) -> None:
         self._listeners.load(state["listeners"])
         for fields in state["sessions"]:
@@ -142,10 +150,10 @@ class Sessions(Explainer):
         return {"listeners": self._listeners.state(time.time()), "sessions": sessions}
 
     def copy(self) -> t.Any:
-        return self._known.copy(), self._early.copy()
+        return self._known.copy(), self._early.copy(), self._unsure_until
 
     def restore(self, copied: t.Any) -> None:
-        known, early = copied
+        known, early, self._unsure_until = copied
         self._known, self._early = known.copy(), early.copy()
 
     def _bounded(self, session: _Session) -> _Session:
@@ -165,7 +173,9 @@ class Sessions(Explainer):
             if event.first == b"USER_START" and number != _UNSET:
                 self._early.setdefault(number, (event, sender))
                 if len(self._early) > _MOST_EARLY:
+                    # Whoever sends many would decide which record of another session is the first.
                     self._early.popitem(last=False)
+                    self._unsure_until = event.time + _DISORDER
         elif event.first == b"USER_START":
             self._opened(number, session, event.raw[sender.end() :])
         elif _ENDS.match(event.raw, sender.end()):
@@ -190,7 +200,7 @@ class Sessions(Explainer):
             return
         if activity.known_text(parts[activity.EXE] or b"") not in SSHD:
             return
-        if not self._listeners.has(int(parts[activity.PPID] or b"0"), event.time):
+        if event.time <= self._unsure_until or not self._listeners.has(int(parts[activity.PPID] or b"0"), event.time):
             return
         session = _Session("", decode.text(number), decode.text(auid), decode.text(pid), event.time, event.serial)
         self._known[number] = self._bounded(session)

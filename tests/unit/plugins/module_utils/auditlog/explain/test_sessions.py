@@ -272,3 +272,23 @@ def test_what_is_remembered_is_bounded() -> None:
         log.login(ses=number, pid=number + 1)
     reader.read(log.text.encode())
     assert len(known.state()["sessions"]) == 1_000
+
+
+def test_a_record_that_comes_before_its_sign_in_counts_if_it_is_the_first() -> None:
+    def late(address: str, others: int = 0) -> Log:
+        """Return a log in which the records of the sign-in come after those that followed it."""
+        log = Log()
+        signed_in = log.login().text
+        log.text = ""
+        log.pam(address=address)
+        for number in range(others):
+            log.pam(ses=1_000 + number, pid=50_000 + number).wait(-1)
+        log.pam()
+        log.text += signed_in
+        return log.wait(1).executed()
+
+    assert explained(late("192.0.2.10"))
+    assert not explained(late("198.51.100.1"))
+    # So many sessions at once are somebody's who wants the first record to be forgotten.
+    assert not explained(late("198.51.100.1", 120))
+    assert not explained(late("192.0.2.10", 120))
