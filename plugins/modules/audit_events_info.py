@@ -41,6 +41,30 @@ options:
         C(auditd), are matched here.
     type: list
     elements: path
+  automation_users:
+    description:
+      - Accounts that automation signs in with, such as C(ansible). What happens in their sessions is explained, and
+        reported with the lower severity that a detection leaves for it, if the sign-in came from the controller.
+      - An account counts as signed in where the kernel and the host's own sshd say so, as long as the session lasts,
+        and for a day at most.
+    type: list
+    elements: str
+    default: []
+  automation_addresses:
+    description:
+      - Addresses or networks that automation signs in from, beside that of the connection that this task itself came
+        through, if it came with one of O(automation_users).
+    type: list
+    elements: str
+    default: []
+  automation_units:
+    description:
+      - Services of systemd that configure the host, such as C(puppet.service). What their main process does, and what
+        it starts, is explained while the service runs, if its unit and its program are unchanged files of packages.
+      - By default none. The role names those of Puppet, Chef, Salt, CFEngine and cloud-init.
+    type: list
+    elements: str
+    default: []
 notes:
   - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
     to the log shows that the log is written. It is not made for a log that is none of the host's.
@@ -63,6 +87,11 @@ EXAMPLES = r"""
     paths: [/srv/evidence/web1/audit.log]
     rule_paths: [/srv/sigma/rules/linux]
     own_rules: false
+
+- name: Tell apart what Ansible did itself, from one more controller, too
+  bulwark.servers.audit_events_info:
+    automation_users: [ansible]
+    automation_addresses: [192.0.2.10]
 
 - name: Show what was found
   ansible.builtin.debug:
@@ -98,6 +127,10 @@ audit_events:
       returned: success
     matches:
       description: How many times an event matched a rule.
+      type: int
+      returned: success
+    explained:
+      description: How many of them something explains, so that they are findings of their own.
       type: int
       returned: success
     commands:
@@ -145,6 +178,7 @@ audit_events:
   sample:
     events: 100323
     matches: 12
+    explained: 3
     commands: 22118
     damaged_lines: 0
     unknown_events: 0

@@ -26,6 +26,8 @@ from tests.fleet.engine import Engine
 from tests.support.fresh_root import FreshRoot
 
 ADMINISTRATOR = "carol"
+# Whom Ansible signs in as.
+AUTOMATION = "automation"
 _SECONDS = 300
 _START = r"""
 root=$1
@@ -50,11 +52,13 @@ ln -s /proc/self/fd "$root/dev/fd"
 # Nothing of the machine's Python or of the tests is there.
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /usr/sbin/sshd -D -e
 """
-_PREPARE = """
+_ACCOUNT = """
 useradd --create-home --shell /bin/bash --uid {uid} {name}
 echo '{name} ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/{name}
 chmod 0440 /etc/sudoers.d/{name}
 install -d -m 0700 -o {name} -g {name} /home/{name}/.ssh
+"""
+_PREPARE = """
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 printf '%s\n' 'Port {port}' 'ListenAddress 127.0.0.1' > /etc/ssh/sshd_config.d/test.conf
 # Packages must not start services on ports of this machine.
@@ -78,7 +82,7 @@ class AdministeredHost:
         host = {
             "ansible_host": "127.0.0.1",
             "ansible_port": port,
-            "ansible_user": ADMINISTRATOR,
+            "ansible_user": AUTOMATION,
             "ansible_ssh_private_key_file": str(self.key),
             "ansible_ssh_common_args": options,
             "ansible_python_interpreter": "/usr/bin/python3",
@@ -112,8 +116,8 @@ class AdministeredHost:
 
 
 @contextlib.contextmanager
-def running(engine: Engine, directory: pathlib.Path, uid: int) -> t.Iterator[AdministeredHost]:
-    """Start a new host. directory: of the test. uid: of its administrator."""
+def running(engine: Engine, directory: pathlib.Path, uid: int, automation: int) -> t.Iterator[AdministeredHost]:
+    """Start a new host. directory: of the test. uid: of its administrator. automation: of whom Ansible is."""
     root = directory / "host"
     root.mkdir()
     try:
@@ -122,11 +126,14 @@ def running(engine: Engine, directory: pathlib.Path, uid: int) -> t.Iterator[Adm
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         host = AdministeredHost(directory, root, port)
-        FreshRoot(root).run(_PREPARE.format(name=ADMINISTRATOR, uid=uid, port=port))
+        accounts = {ADMINISTRATOR: uid, AUTOMATION: automation}
+        made = "".join(_ACCOUNT.format(name=name, uid=number) for name, number in accounts.items())
+        FreshRoot(root).run(made + _PREPARE.format(port=port))
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(host.key)], check=True)
-        keys = root / "home" / ADMINISTRATOR / ".ssh" / "authorized_keys"
-        keys.write_bytes(host.key.with_suffix(".pub").read_bytes())
-        os.chown(keys, uid, uid)
+        for name, number in accounts.items():
+            keys = root / "home" / name / ".ssh" / "authorized_keys"
+            keys.write_bytes(host.key.with_suffix(".pub").read_bytes())
+            os.chown(keys, number, number)
         command = ["unshare", "--mount", "/bin/sh", "-euc", _START, "sh", str(root)]
         with (directory / "sshd.out").open("wb") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people do, recorded by a real audit daemon, and what detections say of it.
 
-All of it belongs to one login user, by which its events are told from those of whatever else the machine does. What
-runs in containers has no login user; it is told by its descent from what the engine starts for those containers.
+All of it belongs to two login users, a person and automation, by which its events are told from those of whatever else
+the machine does. What runs in containers has no login user; it is told by its descent from what the engine starts for
+those containers.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from tests.support import audit
 
 # No account has it. The kernel's rules about people begin at 1000.
 LOGIN_USER = 54321
+# Of whom Ansible signs in as.
+AUTOMATION_USER = 54322
 _AS_PERSON = f'echo {LOGIN_USER} > /proc/self/loginuid && exec "$@"'
 _ENGINE = (b"/dockerd", b"/containerd")
 _EVENT = re.compile(rb"^type=\w+ msg=audit\(([^)]+)\)", re.MULTILINE)
@@ -73,10 +76,11 @@ class Recording:
     def script(self, name: str, script: str) -> None:
         self.run(name, "/bin/bash", "-euc", script)
 
-    def seen(self, containers: t.Iterable[str] = (), sign_ins: str = "") -> Seen:
+    def seen(self, containers: t.Iterable[str] = (), sign_ins: str = "", **options: t.Any) -> Seen:
         """Return what the detections find in the events up to now, each with its severity.
 
-        containers: ids of those that belong to it. sign_ins: a log of sign-ins to look at, too.
+        containers: ids of those that belong to it. sign_ins: a log of sign-ins to look at, too. options: of the module
+        that looks at events.
         """
         self._daemon.settle()
         log = self._directory / f"selected-{len(list(self._directory.iterdir()))}.log"
@@ -91,7 +95,7 @@ class Recording:
             "_advance": False,
             "_content": detections.load().payload,
         }
-        found = look.look({**common, "paths": [str(log)]}, check_mode=True)
+        found = look.look({**common, "paths": [str(log)], **options}, check_mode=True)
         nothing = str(self._directory / "nothing")
         places = Places([sign_ins or nothing], [str(log)], "never", *(5 * [nothing]))
         options = {**common, "paths": None, "audit_paths": None, "first_days": 30}
@@ -105,8 +109,9 @@ class Recording:
 
 
 def selected(log: bytes, containers: t.Iterable[str]) -> bytes:
-    """Return the records of events that belong to the login user, to the container engine or to these containers."""
-    wanted = {record.group(1) for record in _records(log, b" auid=%d " % LOGIN_USER)}
+    """Return the records of events that belong to the login users, to the container engine or to these containers."""
+    people = (b" auid=%d " % number for number in (LOGIN_USER, AUTOMATION_USER))
+    wanted = {record.group(1) for text in people for record in _records(log, text)}
     of_containers = {record.group(1) for each in containers for record in _records(log, each.encode())}
     family: set[bytes] = set()
     for call in _CALL.finditer(log):

@@ -22,7 +22,7 @@ from tests.fleet import images
 from tests.fleet.engine import Engine
 from tests.integration import _administered_host, _administration_hour
 from tests.integration._administered_host import AdministeredHost
-from tests.integration._administration import ATTACK, LOGIN_USER, Recording, Seen
+from tests.integration._administration import ATTACK, AUTOMATION_USER, LOGIN_USER, Recording, Seen
 from tests.support import audit, postgresql
 from tests.support.controllers import Controller, controller
 
@@ -35,6 +35,7 @@ pytestmark = [
 
 MOST_ALERTS = 2
 LEAST_EVENTS = 4_000
+AUTOMATED = "(explained by automation)"
 # It was recorded: an upgrade, a service, a dump, a playbook, and what was started in a container, by nobody who had
 # signed in.
 HAPPENED = (
@@ -108,13 +109,20 @@ class Hour:
         self.recording.run("ansible", "/usr/bin/env", "LC_ALL=C.UTF-8", *program)
 
     def seen(self, containers: t.Iterable[str]) -> Seen:
-        return self.recording.seen(containers, str(self.host.root / "var" / "log" / "auth.log"))
+        """Return what a scan says: of the host's files, by a controller that comes from this machine."""
+        return self.recording.seen(
+            containers,
+            str(self.host.root / "var" / "log" / "auth.log"),
+            automation_users=[_administered_host.AUTOMATION],
+            automation_addresses=["127.0.0.1"],
+            _root=str(self.host.root),
+        )
 
 
 @pytest.fixture
 def hour(docker_engine: Engine, tmp_path: pathlib.Path) -> t.Iterator[Hour]:
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(_administered_host.running(docker_engine, tmp_path, LOGIN_USER))
+        host = stack.enter_context(_administered_host.running(docker_engine, tmp_path, LOGIN_USER, AUTOMATION_USER))
         database = stack.enter_context(postgresql.running()).empty_database()
         kernel = stack.enter_context(audit.locked())
         daemon = stack.enter_context(audit.daemon(tmp_path, kernel, max_log_file=500))
@@ -152,6 +160,10 @@ def test_an_hour_of_administration_raises_next_to_nothing(hour: Hour, tmp_path: 
         assert re.search(happened, seen.log), happened
     dpkg = "".join(log.read_text() for log in (hour.host.root / "var" / "log").glob("dpkg.log*"))
     assert " upgrade hello:" in dpkg
+    # What Ansible did is shown, with what explains it.
+    explained = {one["alert"]: one["message"] for one in seen.findings if one["subject"].endswith(AUTOMATED)}
+    assert {"account_created", "cron_job_written"} <= explained.keys()
+    assert all(" of automation, signed in from 127.0.0.1 at " in message for message in explained.values())
     assert len(loud(seen.findings)) <= MOST_ALERTS, loud(seen.findings)
 
     # What is quiet isn't deaf.

@@ -120,6 +120,11 @@ def test_each_part_says_for_itself_what_it_could_not_look_at(site: Site) -> None
         ({"audit_backlog_limit": -1}, "deployed_rules", "audit_backlog_limit is -1; use 0 or more"),
         ({"audit_max_findings": 0}, "events", "audit_max_findings is 0; use 1 or more"),
         ({"audit_log_paths": ["audit.log"]}, "events", "audit_log_paths: 'audit.log' is relative"),
+        (
+            {"audit_automation_users": ["ansible"], "audit_automation_addresses": ["web"]},
+            "events",
+            "audit_automation_addresses: 'web' does not appear to be",
+        ),
         ({"audit_sign_in_paths": ["auth.log"]}, "sign_ins", "audit_sign_in_paths: 'auth.log' is relative"),
         ({"audit_extra_grups": ["denied"]}, "audit", "audit_extra_groups is probably meant"),
     ],

@@ -30,7 +30,7 @@ from tests.support import commands
 NEEDS = ("root", "command:sshd", "command:ssh", "command:rsyslogd", "command:unshare", "command:openssl")
 ACCOUNT = "alice"
 PASSWORD = "right"
-_UID = 4321
+UID = 4321
 _SECONDS = 20.0
 
 _START = r"""
@@ -92,6 +92,11 @@ class Server:
         identity = f"IdentityFile={self._directory / name}"
         return self._connect(user, "PreferredAuthentications=publickey", "BatchMode=yes", identity)
 
+    def run(self, user: str, command: str) -> bool:
+        """Sign in with the right key and run a command; return whether it worked."""
+        identity = f"IdentityFile={self._directory / 'right'}"
+        return self._connect(user, "PreferredAuthentications=publickey", "BatchMode=yes", identity, command=command)
+
     def greet(self, text: bytes) -> None:
         """Connect, say something that is no SSH, and hang up."""
         with socket.create_connection(("127.0.0.1", self.port), _SECONDS, (self.client, 0)) as connection:
@@ -105,18 +110,20 @@ class Server:
                 if error.errno not in (errno.ENOTCONN, errno.ECONNRESET):
                     raise
 
-    def _connect(self, user: str, *options: str, environment: t.Mapping[str, str] | None = None) -> bool:
+    def _connect(
+        self, user: str, *options: str, environment: t.Mapping[str, str] | None = None, command: str = "true"
+    ) -> bool:
         always = (
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
         )
-        command = ["ssh", "-F", "none", "-q", "-b", self.client, "-p", str(self.port), "-l", user]
+        program = ["ssh", "-F", "none", "-q", "-b", self.client, "-p", str(self.port), "-l", user]
         for option in (*always, *options):
-            command += ["-o", option]
+            program += ["-o", option]
         answer = subprocess.run(
-            [*command, "127.0.0.1", "true"],
+            [*program, "127.0.0.1", command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -133,11 +140,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(directory: pathlib.Path, **options: str) -> t.Iterator[Server]:
-    """Run a server below ``directory`` while the block runs. options: of sshd_config."""
+def server(directory: pathlib.Path, pam: t.Sequence[str] = (), **options: str) -> t.Iterator[Server]:
+    """Run a server below ``directory`` while the block runs. pam: more lines for PAM. options: of sshd_config."""
     directory.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     _prepare(directory, port, options)
+    with (directory / "pam").open("a") as stream:
+        stream.writelines(f"{line}\n" for line in pam)
     path = commands.find("sshd")
     assert path is not None
     process = subprocess.Popen(
@@ -171,7 +180,7 @@ def _prepare(directory: pathlib.Path, port: int, options: t.Mapping[str, str]) -
         ["openssl", "passwd", "-6", PASSWORD], check=True, capture_output=True, text=True
     ).stdout.strip()
     (directory / "passwd").write_text(
-        pathlib.Path("/etc/passwd").read_text() + f"{ACCOUNT}:x:{_UID}:{_UID}::/home/{ACCOUNT}:/bin/sh\n"
+        pathlib.Path("/etc/passwd").read_text() + f"{ACCOUNT}:x:{UID}:{UID}::/home/{ACCOUNT}:/bin/sh\n"
     )
     (directory / "shadow").touch(mode=0o600)
     (directory / "shadow").write_text(f"root:*:19000::::::\n{ACCOUNT}:{hashed}:19000:0:99999:7:::\n")
@@ -202,7 +211,7 @@ def _prepare(directory: pathlib.Path, port: int, options: t.Mapping[str, str]) -
     (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
     # The account reads its own keys; the directory of the test is not for everybody.
     for path in (home, home / ".ssh", home / ".ssh" / "authorized_keys"):
-        os.chown(path, _UID, _UID)
+        os.chown(path, UID, UID)
 
 
 def _penalties() -> bool:

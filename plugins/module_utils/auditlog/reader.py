@@ -118,6 +118,11 @@ class Reader:
         """How many different commands were looked at, as far as that was remembered."""
         return self._verdicts.commands + self._executions.commands + self._others_commands
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what could not be explained, and why."""
+        return self._explainers.notes()
+
     def read(self, chunk: bytes) -> None:
         """Look at the events in a chunk of whole lines."""
         self._take(self._look_at_hosts(chunk))

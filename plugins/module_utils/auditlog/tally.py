@@ -1,18 +1,26 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings of many events: one for each alert and subject, with the first and the last events, and their number."""
+"""Findings of many events: one for each alert and subject, with the first and the last events, and their number.
+
+What something explains becomes a finding beside: never the same as what nothing explains.
+"""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
 
-# A host that is attacked has tens, one whose log is forged as many as somebody wants.
+# Of what nothing explains, and as many of what something does. A host that is attacked has tens, one whose log is
+# forged as many as somebody wants.
 _MOST_GROUPS = 2_000
+# Of the sentences that explain the events of a finding, the newest.
+_MOST_SENTENCES = 3
 # Of so many events at the end evidence is shown.
 LAST = 2
+_ENDINGS = tuple(" (explained by %s)" % kind for kind in EXPLANATIONS)
 
 Shown = t.Callable[[], t.Dict[str, t.Any]]
 
@@ -21,19 +29,22 @@ class _Group:
     __slots__ = (
         "alert",
         "count",
+        "explained_by",
         "first",
         "first_time",
         "last",
         "last_time",
         "message",
+        "sentences",
         "severity",
         "subject",
         "techniques",
         "techniques_of_last",
     )
 
-    def __init__(self, alert: str, subject: str) -> None:
-        self.alert, self.subject = alert, subject
+    def __init__(self, alert: str, subject: str, explained_by: str) -> None:
+        self.alert, self.subject, self.explained_by = alert, subject, explained_by
+        self.sentences: dict[str, None] = {}
         self.count = 0
         self.first_time = float("inf")
         self.last_time = float("-inf")
@@ -46,13 +57,16 @@ class _Group:
 
 
 class Tally:
-    """Counts what was found. dropped: events of alerts and subjects beyond what is kept."""
+    """Counts what was found. dropped: events of alerts and subjects beyond what is kept. explained: of all events."""
 
     def __init__(self, scope: str) -> None:
         self._scope = scope
+        # Apart, so that what is explained fills no place of what is not.
         self._groups: dict[tuple[str, str], _Group] = {}
+        self._explained: dict[tuple[str, str, str], _Group] = {}
         self.dropped = 0
         self.events = 0
+        self.explained = 0
 
     def add(
         self,
@@ -65,15 +79,23 @@ class Tally:
         severity: str | None = None,
         techniques: t.Sequence[str] = (),
         message: str | None = None,
+        explanation: Explanation | None = None,
     ) -> None:
         """Count events. evidence: OCSF evidence, or a function that makes it when it is to be shown."""
         self.events += count
-        group = self._groups.get((alert, subject))
+        groups: dict[t.Any, _Group] = self._groups
+        key: tuple[str, ...] = (alert, subject)
+        kind = ""
+        if explanation is not None:
+            self.explained += count
+            kind = explanation.kind
+            groups, key = self._explained, (alert, subject, kind)
+        group = groups.get(key)
         if group is None:
-            if len(self._groups) >= _MOST_GROUPS:
+            if len(groups) >= _MOST_GROUPS:
                 self.dropped += count
                 return
-            group = self._groups[alert, subject] = _Group(alert, subject)
+            group = groups[key] = _Group(alert, subject, kind)
             group.first = evidence
             group.severity = severity
         else:
@@ -92,11 +114,17 @@ class Tally:
             group.techniques_of_last = techniques
             group.techniques.update(dict.fromkeys(techniques))
         group.message = message or group.message
+        if explanation is not None:
+            group.sentences.pop(explanation.sentence, None)
+            group.sentences[explanation.sentence] = None
+            if len(group.sentences) > _MOST_SENTENCES:
+                del group.sentences[next(iter(group.sentences))]
 
     def detections(self, most: int) -> tuple[list[dict[str, t.Any]], int]:
         """Return the detections, the most severe and then the newest first, and how many are left out."""
         ordered = sorted(
-            self._groups.values(), key=lambda group: (-_rank(group.severity), -group.last_time, group.alert)
+            (*self._groups.values(), *self._explained.values()),
+            key=lambda group: (-_rank(group.severity), bool(group.explained_by), -group.last_time, group.alert),
         )
         return [self._detection(group) for group in ordered[:most]], max(0, len(ordered) - most)
 
@@ -104,16 +132,41 @@ class Tally:
         evidences = [item() if callable(item) else item for item in (group.first, *group.last) if item is not None]
         return _finding.detection(
             group.alert,
-            group.subject,
+            _subject(group),
             self._scope,
             evidences,
             severity=group.severity,
             first_time=None if group.first_time == float("inf") else group.first_time,
             last_time=None if group.last_time == float("-inf") else group.last_time,
             count=group.count,
-            message=group.message,
+            message=_message(group),
             techniques=list(group.techniques),
         )
+
+
+def _subject(group: _Group) -> str:
+    """Return the subject of a finding, which only something with the same explanation can have.
+
+    A file or a command may be named like an explained subject. In the subject of what nothing explains, the bracket is
+    shown as an escape then, which ``printable`` never writes for it.
+    """
+    if group.explained_by:
+        return "%s (explained by %s)" % (group.subject, group.explained_by)
+    if group.subject.endswith(_ENDINGS):
+        return group.subject[:-1] + "\\x29"
+    return group.subject
+
+
+def _message(group: _Group) -> str | None:
+    """Return the sentence of a finding, and what explains it."""
+    if not group.sentences:
+        return group.message
+    explained = "Explained: %s." % "; ".join(group.sentences)
+    return explained if group.message is None else "%s %s" % (_ended(group.message), explained)
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else sentence + "."
 
 
 def _rank(severity: str | None) -> int:

@@ -11,13 +11,18 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import tally
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import About, Looked, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
+    About,
+    Explained,
+    Looked,
+    Verdict,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Rule
 
 # The number of an event, its time, and what the rules say of it.
 Judged = t.Tuple[int, float, Looked]
 # The same for another process.
-Told = t.Tuple[int, float, Verdict, t.Optional[About]]
+Told = t.Tuple[int, float, Verdict, Explained, t.Optional[About]]
 
 
 def tell(judged: t.Sequence[Judged], rule: t.Callable[[int], Rule], wanted: t.Callable[[int], bool]) -> list[Told]:
@@ -27,7 +32,13 @@ def tell(judged: t.Sequence[Judged], rule: t.Callable[[int], Rule], wanted: t.Ca
     """
     shown = _shown(judged, rule, wanted)
     return [
-        (number, time, looked.hits, looked.views.about if looked.views is not None and place in shown else None)
+        (
+            number,
+            time,
+            looked.hits,
+            looked.explained,
+            looked.views.about if looked.views is not None and place in shown else None,
+        )
         for place, (number, time, looked) in enumerate(judged)
     ]
 
@@ -35,14 +46,15 @@ def tell(judged: t.Sequence[Judged], rule: t.Callable[[int], Rule], wanted: t.Ca
 def _shown(judged: t.Sequence[Judged], rule: t.Callable[[int], Rule], wanted: t.Callable[[int], bool]) -> set[int]:
     """Return the places of what may be asked for: of each finding, as ``Tally`` does, the first and the last."""
     shown: set[int] = set()
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, str, str], list[int]] = {}
     for place, (_number, _time, looked) in enumerate(judged):
-        for hit in looked.hits:
+        for hit, explanation in looked.each():
             one = rule(hit.rule)
             if wanted(hit.rule):
                 shown.add(place)
             if not one.component:
-                groups.setdefault((one.alert, hit.subject), []).append(place)
+                kind = explanation.kind if explanation is not None and explanation.kind in one.explained_by else ""
+                groups.setdefault((one.alert, hit.subject, kind), []).append(place)
     for places in groups.values():
         shown.update(places[:1], places[-tally.LAST :])
     return shown

@@ -12,6 +12,7 @@ the verdict is exactly what the rules would say, and a command that is repeated 
 from __future__ import annotations
 
 import functools
+import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import (
@@ -32,6 +33,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.records i
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS, fields_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 
 # Of one generation; when it is full, the one before it is forgotten.
 _MOST_KEYS = 20_000
@@ -100,11 +102,19 @@ class Views:
         return self._made[0] if view.source == "auditd" and self._made[0].source else view
 
 
+Explained = t.Tuple[t.Optional[Explanation], ...]
+
+
 class Looked(t.NamedTuple):
-    """What the rules say of an event."""
+    """What the rules say of an event. explained: what explains each hit, () where nothing does."""
 
     hits: Verdict
     views: Views | None
+    explained: Explained = ()
+
+    def each(self) -> t.Iterator[tuple[Hit, Explanation | None]]:
+        """Return each hit with what explains it."""
+        return zip(self.hits, self.explained or itertools.repeat(None))
 
     def on(self, node: str) -> Looked:
         """Return the same of an event on another host than the log's own."""

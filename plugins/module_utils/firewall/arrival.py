@@ -27,16 +27,35 @@ _MOST_ANCESTORS = 64
 _GRAIN = 0.02
 
 
+class Connection(t.NamedTuple):
+    """pid, started: of the process that has it; in seconds since boot. ends: the addresses here and there."""
+
+    pid: int
+    started: float
+    ends: t.Sequence[tuple[t.Any, t.Any]]
+
+    @property
+    def is_local(self) -> bool:
+        return any(there.is_loopback or there == here for here, there in self.ends)
+
+
 def how(since: float, process: int | None = None) -> str:
     """Return how the connection came in. since: when the rules were proposed, in seconds since boot."""
+    found = next(connections(process), None)
+    if found is None:
+        return UNKNOWN
+    if found.is_local:
+        return LOCAL
+    return NEW if found.started >= since - _GRAIN else OLD
+
+
+def connections(process: int | None = None) -> t.Iterator[Connection]:
+    """Yield the connections of a process, this one if none is named, and of its ancestors: its own come first."""
     sockets = _established()
     for started, pid in _ancestors(os.getpid() if process is None else process):
         ends = [sockets[inode] for inode in _sockets(pid) if inode in sockets]
         if ends:
-            if any(there.is_loopback or there == here for here, there in ends):
-                return LOCAL
-            return NEW if started >= since - _GRAIN else OLD
-    return UNKNOWN
+            yield Connection(pid, started, ends)
 
 
 def _ancestors(pid: int) -> t.Iterator[tuple[float, int]]:

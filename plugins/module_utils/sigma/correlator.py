@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma import windows
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled, View, rules_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled, Explanation, View, rules_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.windows import Condition, Entry
 
 STATE_VERSION = 1
@@ -41,7 +41,8 @@ class Match(t.NamedTuple):
     rule: its number, for ``RuleSet.rule``. group: the fields that it groups by, with their values. view: those, and
     what is known of the last event, to make a subject and a message of. events: how many make it up, or where it was
     true before and still is (``continued``), how many came since; the sum is exact. values: distinct values that
-    were counted, at most 20. evidences: of the first and the last events.
+    were counted, at most 20. evidences: of the first and the last events. explained: what explains
+    the last event, where the correlation allows that kind; all its events are explained by that kind then.
     """
 
     rule: int
@@ -53,6 +54,7 @@ class Match(t.NamedTuple):
     continued: bool
     values: tuple[str, ...]
     evidences: tuple[t.Any, ...]
+    explained: Explanation | None = None
 
 
 class _Group:
@@ -87,8 +89,16 @@ class _Correlation:
             int(entry.get("count", 1)),
             entry.get("expression"),
         )
-        self.groups: collections.OrderedDict[tuple[str, ...], _Group] = collections.OrderedDict()
+        self.explained_by: t.Collection[str] = entry.get("explained_by", ())
+        # By what explains their events, "" for nothing: groups of one kind never push out those of another.
+        self.groups: dict[str, collections.OrderedDict[tuple[str, ...], _Group]] = {
+            kind: collections.OrderedDict() for kind in ("", *self.explained_by)
+        }
         self.forgotten = 0
+
+    def state_key(self, kind: str) -> str:
+        """Return the name under which the state has the groups of a kind of explanation."""
+        return "%s %s" % (self.key, kind) if kind else self.key
 
 
 class Correlator:
@@ -113,25 +123,44 @@ class Correlator:
         """Return whether a rule is part of a correlation, so that its matches have to be fed."""
         return number in self._by_rule
 
-    def feed(self, number: int, time: float, view: View, evidence: t.Any = None) -> list[Match]:
+    def kinds(self, number: int) -> frozenset[str]:
+        """Return the kinds of explanations that matter to the correlations of which a rule is a part."""
+        return frozenset(
+            kind for correlation, _part in self._by_rule.get(number, ()) for kind in correlation.explained_by
+        )
+
+    def feed(
+        self, number: int, time: float, view: View, evidence: t.Any = None, explained: Explanation | None = None
+    ) -> list[Match]:
         """Take in that a rule matched, and return the correlations that are true with it.
 
-        evidence: what findings show of the event, as JSON; some fields of the view where there is none.
+        evidence: what findings show of the event, as JSON; some fields of the view where there is none. explained:
+        what explains the event. Such events count in groups of their own, never with others.
         """
         found = []
         for correlation, part in self._by_rule.get(number, ()):
-            match = self._feed(correlation, part, time, view, evidence)
+            match = self._feed(correlation, part, time, view, evidence, explained)
             if match is None:
                 continue
             if not correlation.component:
                 found.append(match)
-            found += self.feed(correlation.number, time, match.view, match.evidences[-1])
+            found += self.feed(correlation.number, time, match.view, match.evidences[-1], match.explained)
         return found
 
-    def _feed(self, correlation: _Correlation, part: int, time: float, view: View, evidence: t.Any) -> Match | None:
+    def _feed(
+        self,
+        correlation: _Correlation,
+        part: int,
+        time: float,
+        view: View,
+        evidence: t.Any,
+        explained: Explanation | None,
+    ) -> Match | None:
+        if explained is not None and explained.kind not in correlation.explained_by:
+            explained = None
         shown = _shown(correlation, view) if evidence is None else evidence
         key = tuple([_text(view, field) for field in correlation.fields[part]])
-        group = self._group(correlation, key, shown)
+        group = self._group(correlation, "" if explained is None else explained.kind, key, shown)
         value = "\0".join([_text(view, field) for field in correlation.values]) if correlation.values else ""
         entry = Entry(time, part, value, 1)
         correlation.forgotten += windows.add(group.entries, entry, correlation.condition)
@@ -152,19 +181,21 @@ class Correlator:
             continued=continued,
             values=tuple(values)[:_MOST_VALUES],
             evidences=(group.first, *group.recent) if group.recent else (group.first,),
+            explained=explained,
         )
 
-    def _group(self, correlation: _Correlation, key: tuple[str, ...], shown: t.Any) -> _Group:
+    def _group(self, correlation: _Correlation, kind: str, key: tuple[str, ...], shown: t.Any) -> _Group:
         """Return the group of an event with the event's evidence in it, as the one that was fed last."""
-        group = correlation.groups.get(key)
+        groups = correlation.groups[kind]
+        group = groups.get(key)
         if group is None:
-            group = correlation.groups[key] = _Group([], None, shown, ())
-            if len(correlation.groups) > MOST_GROUPS:
-                correlation.groups.popitem(last=False)
+            group = groups[key] = _Group([], None, shown, ())
+            if len(groups) > MOST_GROUPS:
+                groups.popitem(last=False)
                 correlation.forgotten += 1
         else:
             group.recent.append(shown)
-            correlation.groups.move_to_end(key)
+            groups.move_to_end(key)
         return group
 
     def problems(self) -> list[str]:
@@ -181,13 +212,10 @@ class Correlator:
         kept = {}
         for correlation in self._correlations:
             oldest = now - 2 * correlation.condition.span
-            groups = [
-                [list(key), group.fired, group.first, list(group.recent), [list(entry) for entry in group.entries]]
-                for key, group in correlation.groups.items()
-                if group.entries and group.entries[-1].time >= oldest
-            ]
-            if groups:
-                kept[correlation.key] = groups
+            for kind, of_kind in correlation.groups.items():
+                groups = _groups_state(of_kind, oldest)
+                if groups:
+                    kept[correlation.state_key(kind)] = groups
         return {"version": STATE_VERSION, "correlations": kept}
 
     def _restore(self, state: t.Mapping[str, t.Any]) -> None:
@@ -196,11 +224,20 @@ class Correlator:
         try:
             for correlation in self._correlations:
                 # Of a correlation that was changed since, nothing is there: its key is another one.
-                for key, fired, first, recent, entries in state["correlations"].get(correlation.key, ()):
-                    group = _Group([Entry(*entry) for entry in entries], fired, first, recent)
-                    correlation.groups[tuple(key)] = group
+                for kind, of_kind in correlation.groups.items():
+                    groups = state["correlations"].get(correlation.state_key(kind), ())
+                    for key, fired, first, recent, entries in groups:
+                        of_kind[tuple(key)] = _Group([Entry(*entry) for entry in entries], fired, first, recent)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError("the state of correlations is damaged: %s" % error) from error
+
+
+def _groups_state(groups: t.Mapping[tuple[str, ...], _Group], oldest: float) -> list[t.Any]:
+    return [
+        [list(key), group.fired, group.first, list(group.recent), [list(entry) for entry in group.entries]]
+        for key, group in groups.items()
+        if group.entries and group.entries[-1].time >= oldest
+    ]
 
 
 class _MatchView(t.Mapping[str, t.Any]):

@@ -31,12 +31,24 @@ import typing as t
 FORMAT_VERSION = 1
 # What a rule raises that names no alert of the catalogue: one of the user's.
 USER_ALERT = "audit_sigma_match"
+# The kinds of explanations that a rule may name in ``explained_by``.
+EXPLANATIONS = ("automation", "package")
 
 # One event as rules see it: text as the host has it (not printable(), with surrogateescape for what is no UTF-8),
 # numbers, or lists of texts. What is not known has no key.
 View = t.Mapping[str, t.Any]
 Node = t.List[t.Any]
 Compiled = t.Mapping[str, t.Any]
+
+
+class Explanation(t.NamedTuple):
+    """What explains an event. sentence: safe to show, without a full stop, as in "Session 42 of ansible, ...".
+
+    kind: one of ``EXPLANATIONS``.
+    """
+
+    kind: str
+    sentence: str
 
 
 class Rule(t.NamedTuple):
@@ -56,6 +68,8 @@ class Rule(t.NamedTuple):
     source: str
     component: bool
     correlation: bool
+    # Which kinds of explanations count, each with the severity that remains (``auditlog.explain``).
+    explained_by: t.Mapping[str, str]
 
 
 def rules_of(compiled: Compiled) -> list[Rule]:
@@ -80,4 +94,5 @@ def _rule(entry: t.Mapping[str, t.Any], correlation: bool) -> Rule:
         source=entry.get("source", ""),
         component=bool(entry.get("component")),
         correlation=correlation,
+        explained_by=entry.get("explained_by", {}),
     )

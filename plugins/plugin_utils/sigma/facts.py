@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import USER_ALERT
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, USER_ALERT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
@@ -50,8 +51,9 @@ def facts(rule: t.Any, document: Document, known: Known, component: bool) -> dic
         "subject": _subject(own),
         "message": _message(own),
         "component": component,
+        "explained_by": _explained_by(own, rule),
     }
-    return {name: value for name, value in found.items() if value not in (None, [], False)}
+    return {name: value for name, value in found.items() if value not in (None, [], False, {})}
 
 
 def _techniques(rule: t.Any, document: Document, known: t.Collection[str]) -> list[str]:
@@ -98,6 +100,23 @@ def _step(own: t.Mapping[str, t.Any]) -> bool:
     if not isinstance(step, bool):
         raise UnusableError(f"{OWN_KEY}: step is true or false", f"{OWN_KEY}.step")
     return step
+
+
+def _explained_by(own: t.Mapping[str, t.Any], rule: t.Any) -> dict[str, str]:
+    """Return the kinds that may explain a match, each with the severity that remains."""
+    explained = own.get("explained_by", {})
+    part = f"{OWN_KEY}.explained_by"
+    if not isinstance(explained, dict):
+        raise UnusableError(f"{OWN_KEY}: explained_by is a mapping of kinds to severities", part)
+    for kind, severity in explained.items():
+        if kind not in EXPLANATIONS:
+            raise UnusableError(f"{OWN_KEY}: explained_by: '{kind}' is none of {', '.join(EXPLANATIONS)}", part)
+        if severity not in SEVERITIES:
+            raise UnusableError(f"{OWN_KEY}: explained_by: '{severity}' is none of {', '.join(SEVERITIES)}", part)
+        level = rule.level.name.lower() if rule.level is not None else None
+        if level is not None and SEVERITIES.index(severity) > SEVERITIES.index(level):
+            raise UnusableError(f"{OWN_KEY}: explained_by: an explanation can't raise {level} to {severity}", part)
+    return explained
 
 
 def _message(own: t.Mapping[str, t.Any]) -> str | None:

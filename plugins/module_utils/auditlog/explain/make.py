@@ -1,0 +1,36 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The explainers that a run of audit_events_info asks."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, units
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.units import Units
+
+
+def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
+    """Return the explainers of a run with the options of the module, in the order in which they are asked.
+
+    Raises UsageError for an option that can't be used.
+    """
+    # Only tests name another root.
+    root = params.get("_root") or ""
+    found: list[Explainer] = []
+    accounts = params.get("automation_users") or ()
+    if accounts:
+        try:
+            networks = controller.networks(params.get("automation_addresses") or (), accounts)
+        except ValueError as error:
+            raise UsageError("automation_addresses: %s" % error) from error
+        found.append(Sessions(accounts, networks, listeners.running(root)))
+    names = params.get("automation_units") or ()
+    if names:
+        found.append(Units(functools.partial(units.running, names)))
+    return found

@@ -1,0 +1,110 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where automation comes from, and which daemons open its sessions."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, make
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.listeners import Listener, Listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import arrival
+
+_HERE, _THERE = ipaddress.ip_address("192.0.2.1"), ipaddress.ip_address("192.0.2.10")
+
+
+def own(
+    monkeypatch: pytest.MonkeyPatch,
+    connections: t.Sequence[arrival.Connection],
+    account: str = "ansible",
+    programs: t.Collection[int] = (5,),
+) -> list[str]:
+    monkeypatch.setattr(arrival, "connections", lambda: iter(connections))
+    monkeypatch.setattr(controller, "_account", lambda: account)
+    monkeypatch.setattr(controller, "_is_sshd", lambda pid: pid in programs)
+    return [str(network) for network in controller.own(["ansible"])]
+
+
+def test_the_controllers_address_is_the_other_end_of_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = arrival.Connection(5, 1.0, [(_HERE, _THERE)])
+    assert own(monkeypatch, [real]) == ["192.0.2.10/32"]
+    # sudo asks a directory service.
+    assert own(monkeypatch, [arrival.Connection(4, 1.0, [(_HERE, _HERE)]), real]) == ["192.0.2.10/32"]
+    assert own(monkeypatch, [real], account="carol") == []
+    assert own(monkeypatch, [real], programs=()) == []
+    assert own(monkeypatch, []) == []
+    assert own(monkeypatch, [arrival.Connection(5, 1.0, [(_HERE, _HERE)])]) == []
+    assert own(monkeypatch, [arrival.Connection(5, 1.0, [(_HERE, _THERE), (_HERE, _HERE + 5)])]) == []
+
+
+def test_addresses_are_given_besides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "own", lambda _accounts: [])
+    found = controller.networks(["192.0.2.0/28", "2001:db8::1", "192.0.2.77/24"], ["ansible"])
+    assert [str(network) for network in found] == ["192.0.2.0/28", "2001:db8::1/128", "192.0.2.0/24"]
+
+
+def test_an_address_that_is_none_is_an_error_of_the_option() -> None:
+    with pytest.raises(UsageError, match=r"automation_addresses: 'controller' does not appear to be"):
+        make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["controller"]})
+
+
+def test_without_an_address_the_coverage_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "own", lambda _accounts: [])
+    (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"]})
+    (note,) = explainer.notes()
+    assert "automation_addresses names no address" in note
+    (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
+    assert explainer.notes() == []
+
+
+@pytest.mark.requires("root", "command:sshd")
+def test_a_copy_with_the_name_of_sshd_is_no_daemon(tmp_path: pathlib.Path) -> None:
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    copy = tmp_path / "usr" / "sbin" / "sshd"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(os.path.realpath(sleep), copy)
+    # As init starts it, whoever runs the test.
+    script = 'echo 4294967295 > /proc/self/loginuid; exec "$@"'
+    process = subprocess.Popen(["/bin/sh", "-c", script, "sh", copy, "60"])
+    try:
+        deadline = time.monotonic() + 10
+        while os.readlink(f"/proc/{process.pid}/exe") != str(copy) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not listeners.running().has(process.pid, 2e9)
+        # It is the one of a host whose files are there.
+        there = listeners.running(str(tmp_path))
+        assert there.has(process.pid, 2e9)
+        (known,) = [begun for pid, begun, _until in there.state(2e9) if pid == process.pid]
+        assert not there.has(process.pid, known - 5)
+        subprocess.run(["cp", "--remove-destination", sleep, copy], check=True)
+        assert not listeners.running(str(tmp_path)).has(process.pid, 2e9)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_daemon_that_is_gone_counts_until_the_next_one_began() -> None:
+    later = Listeners([Listener(9, 200.0, None)], 0.0)
+    later.load([[7, 100.0, None], [9, 200.5, None], [8, 250.0, None]])
+    assert later.has(7, 150.0)
+    assert not later.has(7, 90.0)
+    assert not later.has(7, 201.0)
+    assert later.has(9, 300.0)
+    # Nobody knows until when.
+    assert not later.has(8, 260.0)
+    assert len(later.state(300.0)) == 2
+    assert later.state(200.0 + 8 * 86_400) == [[9, 200.0, None]]
+    booted = Listeners([], 150.0)
+    booted.load([[7, 100.0, None]])
+    assert booted.has(7, 120.0)
+    assert not booted.has(7, 160.0)
