@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib"}
 
@@ -34,9 +34,9 @@ class Root:
         (path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nmessagebus:x:100:101::/:/bin/false\n")
         (path / "etc/group").write_text("root:x:0:\nmessagebus:x:101:\n")
 
-    def databases(self) -> packages.PackageDatabases:
+    def databases(self) -> databases.PackageDatabases:
         """Return the databases as they are now; nothing is kept between calls."""
-        return packages.load_packages(os.fsencode(self.path))
+        return databases.load_packages(os.fsencode(self.path))
 
     def file(self, name: str) -> pathlib.Path:
         return self.path / name.lstrip("/")

@@ -16,10 +16,9 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg as dpkg
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_rpm as rpm
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg, rpm
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     SEPARATOR,
     AccountIds,
     Database,
