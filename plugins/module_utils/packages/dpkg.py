@@ -66,6 +66,10 @@ class DpkgDatabase:
                 removed = ordinal
         return None if removed is None else self._owned(removed, names)
 
+    def installed(self, name: str) -> list[Package]:
+        pairs = zip(self._stanzas, self._packages)
+        return [package for stanza, package in pairs if stanza.complete and package.name == name]
+
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         complete = [group for group, stanza in enumerate(self._stanzas) if stanza.complete]
         for ordinal in self._digests.paths_with(bytes.fromhex(digests.get("md5", "")), complete):

@@ -61,6 +61,9 @@ class RpmDatabase:
                     return self._owned(ordinal)
         return None
 
+    def installed(self, name: str) -> list[Package]:
+        return [package for package in self._packages if package.name == name]
+
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         # Configuration that is a copy of a packaged file is Debian's, ucf(1); rpm's packages ship theirs in place.
         return iter(())

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import PackageExplainer
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
     """Return the explainers of a run with the options of the module, in the order in which they are asked."""
-    return []
+    # Only tests name another root.
+    return [PackageExplainer(os.fsencode(params.get("_root") or "/"))]
