@@ -87,8 +87,11 @@ class DebianRoot(Root):
         for name in ("status", "available"):
             (path / "var/lib/dpkg" / name).touch()
 
-    def install(self, *debs: Deb) -> None:
-        self.dpkg("--force-confold", "--install", *(str(deb.build(self._built)) for deb in debs))
+    def install(self, *debs: Deb) -> list[pathlib.Path]:
+        """Install packages and return their archives."""
+        built = [deb.build(self._built) for deb in debs]
+        self.dpkg("--force-confold", "--install", *map(str, built))
+        return built
 
     def reinstall(self, name: str) -> None:
         (package,) = self._built.glob(f"{name}_*.deb")

@@ -94,7 +94,9 @@ class Explainers:
         for explainer in self._noting.get(event.first, ()):
             explainer.note(event)
 
-    def explain(self, kinds: t.Container[str], about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+    def explain(
+        self, kinds: t.Container[str], about: About, view: t.Mapping[str, t.Any]
+    ) -> Explanation | None:
         """Return the first explanation of a hit that is of one of these kinds."""
         for explainer in self._all:
             if explainer.kind in kinds:
