@@ -85,16 +85,21 @@ def process(*levels: t.Sequence[str]) -> Process | None:
 
 
 def explained(
-    root: Root, path: str, *levels: t.Sequence[str], inode: int | None = None, timestamp: float | None = None
+    root: Root,
+    path: str,
+    *levels: t.Sequence[str],
+    inode: int | None = None,
+    timestamp: float | None = None,
+    action: str = "create",
 ) -> Explanation | None:
-    """Ask what explains that the first of these processes wrote a file, which is there now."""
+    """Ask what explains that the first of these processes wrote a file, which is there now, or deleted one."""
     actor = process(*levels)
     assert actor is not None
     inode = os.lstat(root.path / path.lstrip("/")).st_ino if inode is None else inode
     raw = f'type=PATH msg=audit(1:1): item=1 name="{path}" inode={inode} dev=fe:00 mode=0100644 nametype=CREATE\n'
     when = time.time() if timestamp is None else timestamp
     event = Event(int(when), 0, 1, b"SYSCALL", raw.encode())
-    view = {"TargetFilename": path, "Action": "create", "Image": actor.exe.decode().strip('"')}
+    view = {"TargetFilename": path, "Action": action, "Image": actor.exe.decode().strip('"')}
     about = About(event, "call", actor, actor.parent, {})
     return PackageExplainer(os.fsencode(root.path)).explain(about, view)
 

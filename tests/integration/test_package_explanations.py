@@ -235,6 +235,27 @@ def test_links_to_what_a_package_ships(debian: DebianRoot, repository: Repositor
     assert explained(debian, "/etc/profile.d/tool.sh", *levels) is None
 
 
+def test_a_kernel_is_removed_while_another_remains(debian: DebianRoot, repository: Repository) -> None:
+    image = Deb("linux-image", files={"/boot/vmlinuz-6.12.2": b"kernel"})
+    repository.add(debian.install(image)[0])
+    levels = [("/usr/bin/dpkg", "--purge", "linux-image-6.12.1"), ("/usr/bin/apt-get", "autoremove", "-y")]
+    removed = "/boot/vmlinuz-6.12.1"
+
+    def asked(path: str = removed, processes: t.Sequence[t.Sequence[str]] = levels) -> bool:
+        return explained(debian, path, *processes, inode=1, action="delete") is not None
+
+    assert not asked()  # It has no RAM disk.
+    ram_disk = debian.path / "boot/initrd.img-6.12.2"
+    ram_disk.write_bytes(b"x")
+    assert asked()
+    assert asked("/boot/initrd.img-6.12.1", [("/usr/bin/rm", "-f"), ("/usr/sbin/update-initramfs", "-d"), *levels])
+    assert not asked("/boot/vmlinuz-6.12.2")
+    assert not asked("/boot/grub/grub.cfg")
+    assert not asked(processes=[("/usr/bin/rm", "-rf", "/boot"), ("/usr/bin/bash",)])
+    (debian.path / "boot/vmlinuz-6.12.2").write_bytes(b"")
+    assert not asked()
+
+
 class TestCommands:
     """Commands below a maintainer script."""
 

@@ -72,6 +72,10 @@ class PackageProof:
         """Return the package that ships a file as it is now, None where nothing proves that one does."""
         return self._timed(lambda: self._shipped(deed, manager, has_frontend))
 
+    def genuine(self, path: bytes, timestamp: float, manager: str) -> Owned | None:
+        """Return the package that ships a file as it is now, whoever put it there and whenever."""
+        return self._timed(lambda: self._regular(path, timestamp, manager, True))
+
     def package(self, name: str, timestamp: float, has_frontend: bool) -> Owned | None:
         """Return an installed dpkg package of a name that a signed index has in this version."""
 

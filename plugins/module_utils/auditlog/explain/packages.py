@@ -5,7 +5,8 @@
 
 Being below dpkg or rpm explains nothing. What explains is a proof (``package_proof``): a signed repository has the
 package in this version, and the file that the event names is now as the package ships it. Of commands those of the
-package's own script are explained that left a system account, or a service of the package that runs again.
+package's own script are explained that left a system account, or a service of the package that runs again. The removal
+of a kernel is explained while another one that a package brought can be started.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.m
     Explanation,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.package_commands import proved_command
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.package_kernels import (
+    kernel_that_remains,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.package_proof import Deed, PackageProof
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import About
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Owned
@@ -48,6 +52,8 @@ class PackageExplainer(Explainer):
             return None
         target = view.get("TargetFilename")
         if isinstance(target, str) and target.startswith("/"):
+            if view.get("Action") == "delete":
+                return self._of_removal(about, os.fsencode(target), chain)
             return self._of_file(about, os.fsencode(target), chain)
         if about.kind == "execution" and chain.package is not None:
             return self._of_command(about, view, chain)
@@ -58,6 +64,10 @@ class PackageExplainer(Explainer):
         deed = Deed(path, inodes, about.event.time)
         owned = self._proof.shipped(deed, chain.manager, chain.has_frontend)
         return None if owned is None else _explanation(owned, "brings %s" % _finding.printable(path))
+
+    def _of_removal(self, about: About, path: bytes, chain: package_chain.Chain) -> Explanation | None:
+        owned = kernel_that_remains(path, about.event.time, chain.manager, self._proof)
+        return None if owned is None else _explanation(owned, "brings a kernel that is still there")
 
     def _of_command(self, about: About, view: t.Mapping[str, t.Any], chain: package_chain.Chain) -> Explanation | None:
         timestamp = about.event.time
