@@ -31,12 +31,20 @@ class Key:
 
     def __init__(self, directory: pathlib.Path) -> None:
         directory.mkdir(mode=0o700)
+        self._directory = directory
         self._gpg = ["gpg", "--homedir", str(directory), "--batch", "--quiet"]
-        self._run("--passphrase", "", "--quick-gen-key", "test@example.com", "ed25519", "sign", "never")
+        self._run("--passphrase", "", "--quick-gen-key", "test@example.com", "rsa2048", "sign", "never")
         self.public = self._run("--export")
 
     def sign(self, text: bytes) -> bytes:
         return self._run("--clearsign", "--output", "-", given=text)
+
+    def sign_rpm(self, package: pathlib.Path) -> None:
+        command = ["rpmsign", "--define", "_gpg_name test@example.com", "--addsign", str(package)]
+        subprocess.run(command, env={**os.environ, "GNUPGHOME": str(self._directory)}, capture_output=True, check=True)
+
+    def armoured(self) -> bytes:
+        return self._run("--armor", "--export")
 
     def _run(self, *arguments: str, given: bytes = b"") -> bytes:
         return subprocess.run([*self._gpg, *arguments], input=given, capture_output=True, check=True).stdout

@@ -101,7 +101,7 @@ class DebianRoot(Root):
         self.dpkg("--unpack", str(deb.build(self._built)))
 
     def dpkg(self, *arguments: str) -> None:
-        _run("dpkg", f"--root={self.path}", "--force-not-root,bad-path", "--log=/dev/null", *arguments)
+        _run("dpkg", f"--root={self.path}", "--force-not-root,bad-path,unsafe-io", "--log=/dev/null", *arguments)
 
     def divert(self, *arguments: str) -> None:
         _run("dpkg-divert", "--root", self.path, *arguments)

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import rpm_signature
 
 from tests.integration._signed_repository import (
     APT,
@@ -22,7 +23,7 @@ from tests.integration._signed_repository import (
     explained,
     explained_command,
 )
-from tests.integration.package_roots import Deb, DebianRoot
+from tests.integration.package_roots import Deb, DebianRoot, Rpm, RpmRoot
 
 PAM = "/etc/pam.d/common-auth"
 UNIT = "/usr/lib/systemd/system/tool.service"
@@ -31,7 +32,7 @@ PRERM = ("/var/lib/dpkg/info/tool.prerm", "upgrade")
 DPKG = (*UNPACK, "/var/cache/apt/archives/tool_1.0-1_all.deb")
 ADDUSER = ("/usr/sbin/useradd", "--system", "_tool")
 
-pytestmark = pytest.mark.requires("root", "command:dpkg-deb", "command:gpg")
+pytestmark = pytest.mark.requires("root", "command:dpkg-deb", "command:gpg", "command:rpmsign")
 
 
 @pytest.fixture(scope="module")
@@ -327,3 +328,53 @@ class TestCommands:
     )
     def test_below_anything_else(self, levels: t.Sequence[t.Sequence[str]]) -> None:
         assert explained_command(self.root, ADDUSER, *levels) is None
+
+
+class TestRpm:
+    """Packages of RPM, whose headers are signed."""
+
+    DNF = (("/usr/bin/rpm", "-U", "x.rpm"), ("/usr/bin/bash",))
+    JOB = "/etc/cron.d/tool"
+
+    @pytest.fixture
+    def redhat(self, tmp_path: pathlib.Path) -> RpmRoot:
+        return RpmRoot(tmp_path / "redhat")
+
+    def installed(self, redhat: RpmRoot, key: Key | None, imported: bool = True) -> None:
+        job = Rpm(
+            "tool",
+            install="mkdir -p %{buildroot}/etc/cron.d; echo x > %{buildroot}/etc/cron.d/tool",
+            files="%attr(0644,root,root) /etc/cron.d/tool",
+        )
+        package = job.build(redhat.path.parent)
+        if key is not None:
+            key.sign_rpm(package)
+            public = redhat.path.parent / "key.asc"
+            public.write_bytes(key.armoured())
+            if imported:
+                redhat.rpm("--import", str(public))
+        redhat.rpm("--nodeps", "-i", str(package))
+
+    def test_a_signed_one(self, redhat: RpmRoot, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.installed(redhat, key)
+        # The key came just now.
+        assert explained(redhat, self.JOB, *self.DNF) is None
+        monkeypatch.setattr(rpm_signature, "KEY_AGE", 0.0)
+        timestamp = time.time() + 1
+        explanation = explained(redhat, self.JOB, *self.DNF, timestamp=timestamp)
+        assert explanation is not None
+        assert explanation.sentence == f"The package tool 1.0-1 brings {self.JOB}"
+        assert explained(redhat, self.JOB, ("/usr/bin/cp", "x"), ("/usr/bin/bash",), timestamp=timestamp) is None
+        (redhat.path / self.JOB[1:]).chmod(0o666)
+        assert explained(redhat, self.JOB, *self.DNF, timestamp=timestamp) is None
+        (redhat.path / self.JOB[1:]).chmod(0o644)
+        (redhat.path / self.JOB[1:]).write_text("evil\n")
+        assert explained(redhat, self.JOB, *self.DNF, timestamp=timestamp) is None
+
+    @pytest.mark.parametrize("is_signed", [False, True])
+    def test_one_that_no_key_of_the_host_signed(
+        self, redhat: RpmRoot, key: Key, monkeypatch: pytest.MonkeyPatch, is_signed: bool
+    ) -> None:
+        monkeypatch.setattr(rpm_signature, "KEY_AGE", 0.0)
+        self.installed(redhat, key if is_signed else None, imported=False)
+        assert explained(redhat, self.JOB, *self.DNF, timestamp=time.time() + 1) is None

@@ -150,6 +150,12 @@ def test_a_list_of_packages() -> None:
         rpm_query.parse_packages(answer.replace(b"\n2 ", b"\nx "))
 
 
+def test_a_key_that_was_imported_has_no_architecture() -> None:
+    answer = b"1 (none) 0 'gpg-pubkey' '4e491a50' '6b0b1331' (none)\n2 8 0 'tool' '1.0' '1' 'noarch'\n"
+    rows = rpm_query.parse_packages(answer)
+    assert [(row.name, row.arch) for row in rows] == [("gpg-pubkey", ""), ("tool", "noarch")]
+
+
 def test_merged_directories_of_a_chain_of_links(tmp_path: pathlib.Path) -> None:
     (tmp_path / "usr/bin").mkdir(parents=True)
     (tmp_path / "etc/rc.d/init.d").mkdir(parents=True)
