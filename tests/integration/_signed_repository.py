@@ -115,6 +115,12 @@ def explained(
 def explained_command(root: Root, command: t.Sequence[str], *levels: t.Sequence[str]) -> Explanation | None:
     """Ask what explains a command below these processes."""
     event = Event(int(time.time()) + 1, 0, 1, b"SYSCALL", b"")
-    view = {"Image": command[0], "OriginalImage": command[0], "Argv": tuple(command), "CommandLine": " ".join(command)}
+    view = {
+        "Syscall": "execve",
+        "Image": command[0],
+        "OriginalImage": command[0],
+        "Argv": tuple(command),
+        "CommandLine": " ".join(command),
+    }
     about = About(event, "execution", None, process(*levels), {})
     return PackageExplainer(os.fsencode(root.path)).explain(about, view)

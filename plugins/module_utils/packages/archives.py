@@ -34,6 +34,7 @@ class Shipped(t.NamedTuple):
 
     sha256: str | None
     mode: int
+    owner: str
     target: bytes | None
 
 
@@ -87,7 +88,7 @@ def _files(archive: tarfile.TarFile) -> dict[bytes, Shipped]:
         body = archive.extractfile(member) if member.isfile() else None
         digest = hashlib.sha256(body.read()).hexdigest() if body is not None else None
         target = os.fsencode(member.linkname) if member.issym() else None
-        files[path] = Shipped(digest, stat.S_IMODE(member.mode), target)
+        files[path] = Shipped(digest, stat.S_IMODE(member.mode), member.uname or "#%d" % member.uid, target)
     return files
 
 

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.model imp
 _ACCOUNT_TOOLS = frozenset(("adduser", "useradd", "usermod", "luseradd"))
 _SERVICE_TOOLS = frozenset(("systemctl", "deb-systemd-invoke", "service", "invoke-rc.d"))
 _STOPS = frozenset(("stop", "restart", "try-restart", "force-stop", "reload-or-restart"))
-_ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z")
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
 _UNIT = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 _NO_SHELLS = frozenset((b"/usr/sbin/nologin", b"/sbin/nologin", b"/usr/bin/nologin", b"/bin/false", b"/usr/bin/false"))
 # Whoever is in one of these groups is next to root.

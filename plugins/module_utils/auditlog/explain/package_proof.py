@@ -20,7 +20,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import PackageDatabases
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Owned
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import AccountIds, Owned
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_index import SignedIndexes
 
 # After an event, its file may be changed by the same run of the package manager; later changes are others'.
@@ -42,6 +42,11 @@ _LINKS = re.compile(
     rb"|/etc/alternatives/[^/]+\Z"
 )
 _LINK_STEPS = 3
+# What packages give /etc a copy of, mostly by ucf(1).
+_TEMPLATE = re.compile(rb"/usr/(?:share|lib)/(?!doc/)(?!.*/examples?/)")
+_PROGRAMS = (b"/usr/bin", b"/usr/sbin", b"/bin", b"/sbin", b"/usr/lib", b"/usr/libexec")
+_NESTED = (b"/usr/lib", b"/usr/libexec")
+_MOST_PROGRAMS = 50_000
 
 _T = t.TypeVar("_T")
 
@@ -60,17 +65,29 @@ class PackageProof:
     def __init__(self, root: bytes = b"/") -> None:
         self._root = root
         self._databases = PackageDatabases(root)
+        self._accounts = AccountIds(root)
         self._indexes = SignedIndexes(root, self._is_packaged)
         self._archives: collections.OrderedDict[tuple[str, str, str], archives.Archive | bool | None] = (
             collections.OrderedDict()
         )
         self._signed_rpms: dict[tuple[str, str], float | None] = {}
         self._proved: dict[t.Any, Owned | None] = {}
+        self._programs: dict[int, bytes] | None = None
         self._seconds = 0.0
 
     def shipped(self, deed: Deed, manager: str, has_frontend: bool) -> Owned | None:
         """Return the package that ships a file as it is now, None where nothing proves that one does."""
         return self._timed(lambda: self._shipped(deed, manager, has_frontend))
+
+    def program(self, inodes: t.Collection[int]) -> bytes | None:
+        """Return the path of a program by its inode, for a call that has no name; of where packages have programs."""
+        if self._programs is None:
+            self._programs = self._timed(self._find_programs) or {}
+        return next((self._programs[inode] for inode in inodes if inode in self._programs), None)
+
+    def copied(self, deed: Deed, package: str, has_frontend: bool) -> Owned | None:
+        """Return the package whose script installed a configuration: a copy of what it ships by that name."""
+        return self._timed(lambda: self._copied(deed, package, has_frontend))
 
     def genuine(self, path: bytes, timestamp: float, manager: str) -> Owned | None:
         """Return the package that ships a file as it is now, whoever put it there and whenever."""
@@ -119,9 +136,42 @@ class PackageProof:
             return None
         key = base, status.st_ino, status.st_ctime_ns, manager, has_frontend
         if key not in self._proved:
-            prove = self._linked if stat.S_ISLNK(status.st_mode) else self._regular
+            kind = stat.S_IFMT(status.st_mode)
+            prove = {stat.S_IFLNK: self._linked, stat.S_IFDIR: self._directory}.get(kind, self._regular)
             self._proved[key] = prove(base, deed.time, manager, has_frontend)
         return self._proved[key]
+
+    def _copied(self, deed: Deed, package: str, has_frontend: bool) -> Owned | None:
+        status = self._status(deed.path)
+        if status is None or status.st_ino not in deed.inodes or not deed.path.startswith(b"/etc/"):
+            return None
+        if not deed.time - SETTLING <= status.st_ctime <= deed.time + SETTLING or stat.S_IMODE(status.st_mode) & 0o6022:
+            return None
+        status, digest = self._digest(deed.path, "md5")
+        for path, owned in self._databases.shipping({"md5": digest}):
+            is_named = os.path.basename(path) == os.path.basename(deed.path) and _TEMPLATE.match(path)
+            is_its = is_named and owned.package == package and not status.st_uid
+            if is_its and self._regular(path, deed.time, "dpkg", has_frontend) is not None:
+                return owned
+        return None
+
+    def _find_programs(self) -> dict[int, bytes]:
+        programs: dict[int, bytes] = {}
+        directories = list(_PROGRAMS)
+        for directory in directories:
+            if len(programs) > _MOST_PROGRAMS:
+                break
+            try:
+                with os.scandir(self.place(directory)) as entries:
+                    for entry in entries:
+                        path = directory + b"/" + os.fsencode(entry.name)
+                        if entry.is_dir(follow_symlinks=False) and directory in _NESTED:
+                            directories.append(path)
+                        elif entry.is_file(follow_symlinks=False):
+                            programs.setdefault(entry.inode(), path)
+            except OSError:
+                continue
+        return programs
 
     def _left_alone(self, deed: Deed, manager: str, has_frontend: bool) -> Owned | None:
         """Return the package of a file of which dpkg unpacked a new version, and that stayed as it was."""
@@ -157,9 +207,11 @@ class PackageProof:
         if shipped is None or shipped.sha256 is None:
             return False
         status, digest = self._digest(path, "sha256")
-        if digest != shipped.sha256 or status.st_uid != (owned.uid or 0):
+        owner = self._accounts.uid(shipped.owner) if owned.uid is None else owned.uid
+        if digest != shipped.sha256 or status.st_uid != owner:
             return False
-        return stat.S_IMODE(status.st_mode) == (shipped.mode if owned.mode is None else owned.mode)
+        # Scripts of packages take rights away (sudo's 0440), and statoverrides give them.
+        return not stat.S_IMODE(status.st_mode) & ~(shipped.mode if owned.mode is None else owned.mode)
 
     def _has_mode(self, status: os.stat_result, owned: Owned) -> bool:
         """Say whether a mode is the package's; dpkg's database has none, so that nobody else may gain by it there."""
@@ -180,8 +232,24 @@ class PackageProof:
                     return gid < _FIRST_PERSON and os.fsdecode(fields[0]) not in _STRONG_GROUPS
         return False
 
+    def _directory(self, path: bytes, timestamp: float, manager: str, has_frontend: bool) -> Owned | None:
+        """Return a package that has a directory in which not everybody can do as he likes."""
+        status = self._status(path)
+        owned = self._databases.owner(path)
+        if status is None or owned is None or owned.manager != manager:
+            return None
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            return None
+        return owned if self._provenance(owned, timestamp, has_frontend) is not None else None
+
     def _linked(self, path: bytes, timestamp: float, manager: str, has_frontend: bool) -> Owned | None:
-        """Return the package that ships what a link leads to, where packages have such links."""
+        """Return the package that ships a link, or what it leads to where packages have such links."""
+        of_link = self._databases.owner(path)
+        if of_link is not None and of_link.manager == manager:
+            provenance = self._provenance(of_link, timestamp, has_frontend)
+            if isinstance(provenance, archives.Archive):
+                shipped = [provenance.files[name] for name in self._databases.names(path) if name in provenance.files]
+                return of_link if shipped and shipped[0].target == os.readlink(self.place(path)) else None
         target = path
         for _step in range(_LINK_STEPS):
             text = os.readlink(self.place(target))
@@ -193,7 +261,6 @@ class PackageProof:
                 owned = self._regular(self._databases.names(target)[0], timestamp, manager, has_frontend)
                 if owned is None or _LINKS.match(path):
                     return owned
-                of_link = self._databases.owner(path)
                 return owned if of_link is not None and of_link.key == owned.key else None
         return None
 

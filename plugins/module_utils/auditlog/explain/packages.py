@@ -50,19 +50,26 @@ class PackageExplainer(Explainer):
         chain = package_chain.read_chain(_actor(about, view), views.ancestors(about.parent))
         if chain is None:
             return None
-        target = view.get("TargetFilename")
-        if isinstance(target, str) and target.startswith("/"):
-            if view.get("Action") == "delete":
-                return self._of_removal(about, os.fsencode(target), chain)
-            return self._of_file(about, os.fsencode(target), chain)
-        if about.kind == "execution" and chain.package is not None:
+        if view.get("Action"):
+            path = os.fsencode(str(view.get("TargetFilename") or ""))
+            return self._of_file(about, path, str(view["Action"]), chain)
+        if view.get("Syscall") in views.EXECUTES and chain.package is not None:
             return self._of_command(about, view, chain)
         return None
 
-    def _of_file(self, about: About, path: bytes, chain: package_chain.Chain) -> Explanation | None:
+    def _of_file(self, about: About, path: bytes, action: str, chain: package_chain.Chain) -> Explanation | None:
+        if action == "delete":
+            return self._of_removal(about, path, chain)
         inodes = {int(number) for number in _INODE.findall(about.event.raw)}
+        if not path and action == "chmod":
+            # dpkg gives a program its mode before it has its name.
+            path = self._proof.program(inodes) or b""
+        if not path.startswith(b"/"):
+            return None
         deed = Deed(path, inodes, about.event.time)
         owned = self._proof.shipped(deed, chain.manager, chain.has_frontend)
+        if owned is None and chain.package is not None and chain.script in _COMPARED:
+            owned = self._proof.copied(deed, chain.package, chain.has_frontend)
         return None if owned is None else _explanation(owned, "brings %s" % _finding.printable(path))
 
     def _of_removal(self, about: About, path: bytes, chain: package_chain.Chain) -> Explanation | None:
@@ -87,7 +94,7 @@ class PackageExplainer(Explainer):
 def _actor(about: About, view: t.Mapping[str, t.Any]) -> package_chain.Link:
     """Return who acts: of an execution the program that was executed."""
     image = str(view.get("Image") or "")
-    if about.kind == "execution":
+    if view.get("Syscall") in views.EXECUTES:
         return package_chain.Link(image, str(view.get("OriginalImage") or ""), tuple(view.get("Argv") or ()))
     if about.process is not None and activity.process_image(about.process) == image:
         return package_chain.link(about.process)
