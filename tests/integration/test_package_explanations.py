@@ -236,6 +236,43 @@ def test_links_to_what_a_package_ships(debian: DebianRoot, repository: Repositor
     assert explained(debian, "/etc/profile.d/tool.sh", *levels) is None
 
 
+def test_directories_and_masked_units(debian: DebianRoot, repository: Repository) -> None:
+    mask = "usr/lib/systemd/system/hwclock.service"
+    deb = Deb("tool", files={UNIT: b"", "/etc/cron.hourly/.placeholder": b"", PAM: b"x"}, links={mask: "/dev/null"})
+    repository.add(debian.install(deb)[0])
+    assert explained(debian, f"/{mask}", DPKG, APT) is not None
+    assert explained(debian, "/etc/cron.hourly", DPKG, APT) is not None
+    (debian.path / "etc/cron.hourly").chmod(0o777)
+    assert explained(debian, "/etc/cron.hourly", DPKG, APT) is None
+    (debian.path / UNIT[1:]).unlink()
+    (debian.path / UNIT[1:]).symlink_to("/dev/null")
+    assert explained(debian, UNIT, DPKG, APT) is None
+
+
+@pytest.mark.parametrize("template", ["/usr/share/tool/job", "/usr/share/doc/tool/examples/job"])
+def test_a_copy_of_a_template(debian: DebianRoot, repository: Repository, template: str) -> None:
+    repository.add(debian.install(Deb("tool", files={template: b"* * * * * root tool\n"}))[0])
+    for name in ("job", "other"):
+        (debian.path / "etc/cron.d").mkdir(exist_ok=True)
+        (debian.path / "etc/cron.d" / name).write_text("* * * * * root tool\n")
+    levels = [("/usr/bin/cp", "x"), ("/usr/bin/ucf", "x"), POSTINST, CONFIGURE, APT]
+    assert (explained(debian, "/etc/cron.d/job", *levels) is not None) == ("doc" not in template)
+    assert explained(debian, "/etc/cron.d/other", *levels) is None
+    assert explained(debian, "/etc/cron.d/job", DPKG, APT) is None
+
+
+def test_the_mode_of_a_program_that_has_no_name_yet(debian: DebianRoot, repository: Repository) -> None:
+    offered(debian, repository)
+    tool = debian.path / "usr/bin/tool"
+    os.chown(tool, 0, 101)
+    (debian.path / "etc/group").write_text("root:x:0:\ntool:x:101:\n")
+    tool.chmod(0o2755)
+    inode = tool.stat().st_ino
+    assert explained(debian, "", DPKG, APT, inode=inode, action="chmod") is not None
+    assert explained(debian, "", DPKG, APT, inode=1, action="chmod") is None
+    assert explained(debian, "", DPKG, APT, inode=inode) is None
+
+
 def test_a_kernel_is_removed_while_another_remains(debian: DebianRoot, repository: Repository) -> None:
     image = Deb("linux-image", files={"/boot/vmlinuz-6.12.2": b"kernel"})
     repository.add(debian.install(image)[0])

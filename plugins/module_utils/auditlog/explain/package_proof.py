@@ -42,6 +42,7 @@ _LINKS = re.compile(
     rb"|/etc/alternatives/[^/]+\Z"
 )
 _LINK_STEPS = 3
+_NOTHING = b"/dev/null"
 # What packages give /etc a copy of, mostly by ucf(1).
 _TEMPLATE = re.compile(rb"/usr/(?:share|lib)/(?!doc/)(?!.*/examples?/)")
 _PROGRAMS = (b"/usr/bin", b"/usr/sbin", b"/bin", b"/sbin", b"/usr/lib", b"/usr/libexec")
@@ -250,6 +251,8 @@ class PackageProof:
             if isinstance(provenance, archives.Archive):
                 shipped = [provenance.files[name] for name in self._databases.names(path) if name in provenance.files]
                 return of_link if shipped and shipped[0].target == os.readlink(self.place(path)) else None
+            if os.readlink(self.place(path)) == _NOTHING and not of_link.digests and not of_link.conffile:
+                return of_link if provenance is not None and self._has_digests(of_link) else None
         target = path
         for _step in range(_LINK_STEPS):
             text = os.readlink(self.place(target))
@@ -263,6 +266,14 @@ class PackageProof:
                     return owned
                 return owned if of_link is not None and of_link.key == owned.key else None
         return None
+
+    def _has_digests(self, owned: Owned) -> bool:
+        """Say whether dpkg has the digests of a package's files, so that what has none is a link."""
+        for stem in (owned.package, "%s:%s" % (owned.package, owned.arch)):
+            status = self._status(b"/var/lib/dpkg/info/" + os.fsencode(stem) + b".md5sums")
+            if status is not None and status.st_size:
+                return True
+        return False
 
     def _provenance(self, owned: Owned, timestamp: float, has_frontend: bool) -> archives.Archive | bool | None:
         """Return the archive of a package, True where it is signed otherwise, None where nothing vouches for it.
