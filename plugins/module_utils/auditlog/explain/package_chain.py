@@ -56,6 +56,8 @@ _APT_OPERAND = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:[=/][\w.+~:-]
 _TARGETS = frozenset(("-t", "--target-release", "--default-release"))
 # So many bytes of arguments are kept (``processes``); the last that fits may be cut.
 _LONGEST = 2_048
+# Of a frontend that forks: unattended-upgrade does once, its library another time.
+_MOST_COPIES = 4
 
 
 class Link(t.NamedTuple):
@@ -97,8 +99,7 @@ def read_chain(actor: Link, ancestors: t.Iterable[Process]) -> Chain | None:
         if current.exe == _DPKG:
             if not _is_plain_dpkg(current):
                 return None
-            above = links[number + 1] if number + 1 < len(links) else None
-            return Chain(DPKG, package, script, above is not None and _is_plain_frontend(above))
+            return Chain(DPKG, package, script, _has_frontend(links[number + 1 :]))
         if current.exe in _RPM_PROGRAMS or current.original in _RPM_PROGRAMS:
             return Chain(RPM, None, None, False)
         if not _is_of_system(current):
@@ -122,6 +123,14 @@ def _is_plain_dpkg(current: Link) -> bool:
         (_DPKG_OPTION if argument.startswith("-") else _DPKG_OPERAND).match(argument)
         for argument in current.arguments[1:]
     )
+
+
+def _has_frontend(above: t.Sequence[Link]) -> bool:
+    """Say whether a frontend started dpkg, itself or by a copy of itself, which is known without what it executed."""
+    for number, current in enumerate(above[:_MOST_COPIES]):
+        if current.original or number + 1 >= len(above) or above[number + 1].exe != current.exe:
+            return _is_plain_frontend(current)
+    return False
 
 
 def _is_plain_frontend(current: Link) -> bool:
