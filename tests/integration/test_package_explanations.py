@@ -163,6 +163,16 @@ def test_a_file_that_somebody_gains_by(debian: DebianRoot, repository: Repositor
     assert explained(debian, "/usr/bin/tool", DPKG, APT) is None
 
 
+@pytest.mark.parametrize(("name", "is_explained"), [("passwd", True), ("tool", False)])
+def test_a_setuid_program_without_its_archive(
+    debian: DebianRoot, repository: Repository, name: str, is_explained: bool
+) -> None:
+    path = f"/usr/bin/{name}"
+    repository.add(debian.install(Deb("tool", files={path: b"program"}))[0])
+    (debian.path / path[1:]).chmod(0o4755)
+    assert (explained(debian, path, DPKG, APT) is not None) == is_explained
+
+
 @pytest.mark.parametrize("path", ["/etc/pam.d/evil", "/etc/pam.d/evil.dpkg-new", "/etc/cron.d/x"])
 def test_a_file_of_nobody(debian: DebianRoot, repository: Repository, path: str) -> None:
     offered(debian, repository, keep=True)
@@ -175,7 +185,12 @@ def test_a_file_of_nobody(debian: DebianRoot, repository: Repository, path: str)
 def test_another_file_of_the_same_name(debian: DebianRoot, repository: Repository) -> None:
     """Such as one below another root, or one that was there before the package's."""
     offered(debian, repository, keep=True)
-    assert explained(debian, PAM, DPKG, APT, inode=12) is None
+    helper = ("/usr/bin/install", "x", PAM)
+    assert explained(debian, PAM, helper, DPKG, APT) is not None
+    assert explained(debian, PAM, helper, DPKG, APT, inode=12) is None
+    assert explained(debian, PAM, DPKG, APT, inode=12, timestamp=time.time() - 3600) is None
+    # dpkg replaced it twice.
+    assert explained(debian, PAM, DPKG, APT, inode=12) is not None
 
 
 def test_a_file_that_changed_later(debian: DebianRoot, repository: Repository) -> None:

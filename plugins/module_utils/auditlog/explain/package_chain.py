@@ -73,12 +73,14 @@ class Chain(t.NamedTuple):
 
     package, script: whose maintainer script acts, and which one; None where the manager or a helper of it does.
     has_frontend: apt started it, with arguments that say nothing but which packages of its repositories it shall take.
+    is_itself: it is the manager that acts, and no program that it started.
     """
 
     manager: str
     package: str | None
     script: str | None
     has_frontend: bool
+    is_itself: bool
 
 
 def link(process: Process) -> Link:
@@ -99,9 +101,9 @@ def read_chain(actor: Link, ancestors: t.Iterable[Process]) -> Chain | None:
         if current.exe == _DPKG:
             if not _is_plain_dpkg(current):
                 return None
-            return Chain(DPKG, package, script, _has_frontend(links[number + 1 :]))
+            return Chain(DPKG, package, script, _has_frontend(links[number + 1 :]), not number)
         if current.exe in _RPM_PROGRAMS or current.original in _RPM_PROGRAMS:
-            return Chain(RPM, None, None, False)
+            return Chain(RPM, None, None, False, not number)
         if not _is_of_system(current):
             return None
         found = _SCRIPT.match(current.original)

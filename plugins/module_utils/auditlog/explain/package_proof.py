@@ -41,6 +41,11 @@ _LINKS = re.compile(
     rb"/etc/systemd/(?:system|user)/(?:[\w@.\\:-]+\.(?:wants|requires)/)?[\w@.\\:-]+\Z|/etc/rc[0-6S]\.d/[SK]\d\d[\w.-]+\Z"
     rb"|/etc/alternatives/[^/]+\Z"
 )
+# What distributions ship setuid to root, made for it. The archive proves it of others.
+_SETUID_PROGRAMS = re.compile(
+    rb"/s?bin/(?:sudo|su|passwd|chsh|chfn|gpasswd|chage|expiry|newgrp|mount|umount|fusermount3?|pkexec|ping|exim4"
+    rb"|newuidmap|newgidmap|unix_chkpwd)\Z|/(?:ssh-keysign|dbus-daemon-launch-helper|polkit-agent-helper-1)\Z"
+)
 _LINK_STEPS = 3
 _NOTHING = b"/dev/null"
 # What packages give /etc a copy of, mostly by ucf(1).
@@ -53,11 +58,15 @@ _T = t.TypeVar("_T")
 
 
 class Deed(t.NamedTuple):
-    """What happened to a file. path: absolute. inodes: those that the event's records have. time: of the event."""
+    """What happened to a file. path: absolute. inodes: those that the event's records have. time: of the event.
+
+    is_managers: the package manager itself did it.
+    """
 
     path: bytes
     inodes: t.Collection[int]
     time: float
+    is_managers: bool
 
 
 class PackageProof:
@@ -131,9 +140,13 @@ class PackageProof:
     def _shipped(self, deed: Deed, manager: str, has_frontend: bool) -> Owned | None:
         base = _TEMPORARY.sub(b"", deed.path)
         status = self._status(base)
+        is_recent = status is not None and deed.time - SETTLING <= status.st_ctime <= deed.time + SETTLING
         if status is None or status.st_ino not in deed.inodes:
-            return self._left_alone(deed, manager, has_frontend)
-        if not deed.time - SETTLING <= status.st_ctime <= deed.time + SETTLING:
+            alone = self._left_alone(deed, manager, has_frontend)
+            # Where the manager has replaced it once more, the file is another one.
+            if alone is not None or status is None or not deed.is_managers:
+                return alone
+        if not is_recent:
             return None
         key = base, status.st_ino, status.st_ctime_ns, manager, has_frontend
         if key not in self._proved:
@@ -198,7 +211,7 @@ class PackageProof:
         if algorithm is None:
             return None
         status, digest = self._digest(path, algorithm)
-        if digest != owned.digests[algorithm] or not self._has_mode(status, owned):
+        if digest != owned.digests[algorithm] or not self._has_mode(status, owned, bool(_SETUID_PROGRAMS.search(path))):
             return None
         return owned
 
@@ -214,7 +227,7 @@ class PackageProof:
         # Scripts of packages take rights away (sudo's 0440), and statoverrides give them.
         return not stat.S_IMODE(status.st_mode) & ~(shipped.mode if owned.mode is None else owned.mode)
 
-    def _has_mode(self, status: os.stat_result, owned: Owned) -> bool:
+    def _has_mode(self, status: os.stat_result, owned: Owned, is_setuid_program: bool) -> bool:
         """Say whether a mode is the package's; dpkg's database has none, so that nobody else may gain by it there."""
         mode = stat.S_IMODE(status.st_mode)
         if owned.manager == "rpm":
@@ -222,7 +235,7 @@ class PackageProof:
         if mode & 0o022 or (status.st_uid and not mode & stat.S_ISUID):
             return False
         if mode & stat.S_ISUID and not 0 < status.st_uid < _FIRST_PERSON:
-            return False
+            return is_setuid_program
         return not mode & stat.S_ISGID or self._is_weak_group(status.st_gid)
 
     def _is_weak_group(self, gid: int) -> bool:

@@ -66,7 +66,7 @@ class PackageExplainer(Explainer):
             path = self._proof.program(inodes) or b""
         if not path.startswith(b"/"):
             return None
-        deed = Deed(path, inodes, about.event.time)
+        deed = Deed(path, inodes, about.event.time, chain.is_itself)
         owned = self._proof.shipped(deed, chain.manager, chain.has_frontend)
         if owned is None and chain.package is not None and chain.script in _COMPARED:
             owned = self._proof.copied(deed, chain.package, chain.has_frontend)

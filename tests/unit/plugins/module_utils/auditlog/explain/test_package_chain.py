@@ -58,12 +58,12 @@ OTHER = ("/usr/bin/python3.13", "/tmp/unattended-upgrade", UPGRADE)
     ],
 )
 def test_who_started_dpkg(above: t.Sequence[tuple[str, str, str | None]], has_frontend: bool) -> None:
-    assert chain(DPKG, *above) == Chain("dpkg", None, None, has_frontend)
+    assert chain(DPKG, *above) == Chain("dpkg", None, None, has_frontend, True)
 
 
 def test_the_package_whose_script_acts() -> None:
     script = ("/usr/bin/dash", "/var/lib/dpkg/info/libc6:amd64.postinst", "/bin/sh x configure")
-    assert chain(("/usr/bin/cp", "/usr/bin/cp", "cp"), script, DPKG) == Chain("dpkg", "libc6", "postinst", False)
+    assert chain(("/usr/bin/cp", "/usr/bin/cp", "cp"), script, DPKG) == Chain("dpkg", "libc6", "postinst", False, False)
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_what_is_not_understood(levels: t.Sequence[tuple[str, str, str | None]])
 
 def test_rpm_by_its_frontends() -> None:
     dnf = ("/usr/bin/python3.12", "/usr/bin/dnf", "/usr/bin/python3.12 /usr/bin/dnf upgrade")
-    assert chain(dnf) == Chain("rpm", None, None, False)
+    assert chain(dnf) == Chain("rpm", None, None, False, True)
