@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib"}
 
@@ -34,9 +34,9 @@ class Root:
         (path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nmessagebus:x:100:101::/:/bin/false\n")
         (path / "etc/group").write_text("root:x:0:\nmessagebus:x:101:\n")
 
-    def databases(self) -> packages.PackageDatabases:
+    def databases(self) -> databases.PackageDatabases:
         """Return the databases as they are now; nothing is kept between calls."""
-        return packages.load_packages(os.fsencode(self.path))
+        return databases.load_packages(os.fsencode(self.path))
 
     def file(self, name: str) -> pathlib.Path:
         return self.path / name.lstrip("/")
@@ -87,8 +87,11 @@ class DebianRoot(Root):
         for name in ("status", "available"):
             (path / "var/lib/dpkg" / name).touch()
 
-    def install(self, *debs: Deb) -> None:
-        self.dpkg("--force-confold", "--install", *(str(deb.build(self._built)) for deb in debs))
+    def install(self, *debs: Deb) -> list[pathlib.Path]:
+        """Install packages and return their archives."""
+        built = [deb.build(self._built) for deb in debs]
+        self.dpkg("--force-confold", "--install", *map(str, built))
+        return built
 
     def reinstall(self, name: str) -> None:
         (package,) = self._built.glob(f"{name}_*.deb")
@@ -98,7 +101,7 @@ class DebianRoot(Root):
         self.dpkg("--unpack", str(deb.build(self._built)))
 
     def dpkg(self, *arguments: str) -> None:
-        _run("dpkg", f"--root={self.path}", "--force-not-root,bad-path", "--log=/dev/null", *arguments)
+        _run("dpkg", f"--root={self.path}", "--force-not-root,bad-path,unsafe-io", "--log=/dev/null", *arguments)
 
     def divert(self, *arguments: str) -> None:
         _run("dpkg-divert", "--root", self.path, *arguments)

@@ -12,7 +12,8 @@ import sqlite3
 import subprocess
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, packages
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases as reading
 
 from tests.integration.package_roots import Deb, DebianRoot, Rpm, RpmRoot
 
@@ -139,7 +140,7 @@ def test_a_statoverride_gives_mode_and_owner(debian: DebianRoot) -> None:
     assert (owned.mode, owned.uid, owned.gid) == (0o4754, 0, 101)
     after = databases.snapshot()
     assert {key for key in after if after[key] != before[key]} == {"dpkg:statoverride"}
-    assert packages.edited_packages(before, after) == []
+    assert reading.edited_packages(before, after) == []
 
 
 def test_a_package_that_is_installed_for_two_architectures(debian: DebianRoot) -> None:
@@ -172,7 +173,7 @@ def test_a_package_that_waits_for_its_configuration(debian: DebianRoot) -> None:
     debian.dpkg("--configure", "tool")
     configured = debian.databases().snapshot()
     assert unpacked["dpkg:tool:all"] != configured["dpkg:tool:all"]
-    assert packages.edited_packages(unpacked, configured) == packages.edited_packages(configured, unpacked) == []
+    assert reading.edited_packages(unpacked, configured) == reading.edited_packages(configured, unpacked) == []
     merged = header.merged_packages
     assert merged(unpacked, configured) == merged(configured, unpacked) == configured
 
@@ -222,8 +223,8 @@ def test_digests_that_are_missing_are_noted_and_seen(debian: DebianRoot) -> None
     assert databases.coverage_notes() == [
         ("tool", "the package came without digests (md5sums); its files can't be verified")
     ]
-    assert packages.edited_packages(before, databases.snapshot()) == [
-        packages.PackageEdit("dpkg:tool:all", "tool", "1.0-1")
+    assert reading.edited_packages(before, databases.snapshot()) == [
+        reading.PackageEdit("dpkg:tool:all", "tool", "1.0-1")
     ]
 
 
@@ -241,18 +242,18 @@ def test_an_edit_of_the_metadata_is_told_from_reinstalling_and_upgrading(debian:
     debian.install(tool)
     before = debian.databases().snapshot()
     debian.reinstall("tool")
-    assert packages.edited_packages(before, debian.databases().snapshot()) == []
+    assert reading.edited_packages(before, debian.databases().snapshot()) == []
     sums = debian.database("info/tool.md5sums")
     good = sums.read_text()
     sums.write_text(good.replace(md5(b"good")["md5"], md5(b"evil")["md5"]))
-    assert [edit.name for edit in packages.edited_packages(before, debian.databases().snapshot())] == ["tool"]
+    assert [edit.name for edit in reading.edited_packages(before, debian.databases().snapshot())] == ["tool"]
     sums.write_text(good)
-    assert packages.edited_packages(before, debian.databases().snapshot()) == []
+    assert reading.edited_packages(before, debian.databases().snapshot()) == []
     status = debian.database("status")
     status.write_text(status.read_text().replace(md5(b"c")["md5"], md5(b"evil")["md5"]))
-    assert [edit.name for edit in packages.edited_packages(before, debian.databases().snapshot())] == ["tool"]
+    assert [edit.name for edit in reading.edited_packages(before, debian.databases().snapshot())] == ["tool"]
     debian.install(Deb("tool", "1.0-2", files={"usr/bin/tool": b"better"}))
-    assert packages.edited_packages(before, debian.databases().snapshot()) == []
+    assert reading.edited_packages(before, debian.databases().snapshot()) == []
 
 
 def test_the_journal_of_a_killed_dpkg_counts(debian: DebianRoot) -> None:
@@ -277,7 +278,7 @@ def test_a_fifo_in_place_of_a_database_is_no_trap(debian: DebianRoot) -> None:
 
 
 def test_what_this_machine_has_installed_agrees_with_dpkg() -> None:
-    databases = packages.load_packages()
+    databases = reading.load_packages()
     listed = subprocess.run(["dpkg-query", "--listfiles", "dpkg"], capture_output=True, text=True, check=True).stdout
     for path in listed.split("\n"):
         if path and path != "/.":
@@ -400,7 +401,7 @@ def test_a_host_with_both_and_a_host_with_neither(debian: DebianRoot, tmp_path: 
     assert databases.owner(b"/usr/bin/tool") is not None
     empty = tmp_path / "empty"
     empty.mkdir()
-    databases = packages.load_packages(os.fsencode(empty))
+    databases = reading.load_packages(os.fsencode(empty))
     assert databases.owner(b"/usr/bin/tool") is None
     assert databases.snapshot() == {}
     assert databases.coverage_notes() == [

@@ -10,12 +10,12 @@ import posixpath
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_dpkg import STATOVERRIDE_KEY
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import metadata_edited
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.dpkg import STATOVERRIDE_KEY
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     INCOMPLETE_KEY,
     is_package,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.packages import metadata_edited
 
 # What a watch's category says of its files; see content/file_integrity/watches.yml.
 PROGRAM = "program"

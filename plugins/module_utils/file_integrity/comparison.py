@@ -33,12 +33,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.sur
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import Trust
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.packages import (
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance, Review
+    from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import (
         PackageDatabases,
         PackageEdit,
     )
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance, Review
+    from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Snapshot
 
 # On the host every module is compiled anew by each run. What the workers don't need is imported where it is used: once
 # they are busy, or where something changed.
@@ -239,19 +239,19 @@ class Comparison:
 
     def _prepare_review(self) -> None:
         """Do what nothing needs before the first report of a worker arrives."""
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Review
+        from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
         self._whole = self._reader.has_all_blocks()
         self.review = Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
         self.tally.add_packages(self._packages)
-        self._edited = packages.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
+        self._edited = databases.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
 
     @functools.cached_property
     def _packages(self) -> PackageDatabases:
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+        from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
-        return self._given_packages or packages.load_packages()
+        return self._given_packages or databases.load_packages()
 
     @functools.cached_property
     def _context(self) -> Context:

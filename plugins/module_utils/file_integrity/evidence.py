@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import SEAL_SCOPE
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+    from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 # type_id of the OCSF file object.
 _TYPE_IDS = {
@@ -79,7 +79,7 @@ def seal_detection(
     return _finding.detection(alert, printable(path), SEAL_SCOPE, [{"data": data}], message=message)
 
 
-def package_detection(edit: packages.PackageEdit, scope: str) -> dict[str, t.Any]:
+def package_detection(edit: databases.PackageEdit, scope: str) -> dict[str, t.Any]:
     """Return the detection of a package whose metadata was edited on the host."""
     data = {"package": edit.key, "version": edit.version}
     message = "The metadata of package %s %s is not what it was when the baseline was made, yet its version is" % (

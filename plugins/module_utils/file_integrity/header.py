@@ -10,9 +10,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import SEPARATOR, Snapshot
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import SEPARATOR, Snapshot
 
 # The oldest events leave a history that is longer.
 _LONGEST_HISTORY = 500

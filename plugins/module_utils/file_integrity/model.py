@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_model
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
 
 # The records are named tuples: making a data class takes several times as long, and the host does it in each run.
 
@@ -148,7 +148,7 @@ class Watch(t.NamedTuple):
 
 
 # What a package database says of one path.
-Owned = _packages_model.Owned
+Owned = packages_model.Owned
 
 
 class Packages(t.Protocol):

@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, packages
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     Change,
@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.rev
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, survey
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 
 class RecordingRun:
@@ -35,7 +36,7 @@ class RecordingRun:
         options: Options,
         deadline: _run.Deadline,
         watches: t.Sequence[Watch],
-        databases: packages.PackageDatabases,
+        databases: databases.PackageDatabases,
         sealed: dict[str, dict[str, str]] | None,
     ) -> None:
         self._options = options

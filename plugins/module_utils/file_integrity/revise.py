@@ -13,8 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages, show, watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import Snapshot
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import show, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
@@ -34,6 +33,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tru
     watched_mounts,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording, rewrite
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Snapshot
 
 _KEPT_PATHS = 100
 
@@ -60,7 +61,7 @@ class Revision:
         self._deadline = deadline
         self._account = account
         self._now = now
-        self._packages = packages.load_packages()
+        self._packages = databases.load_packages()
 
     @property
     def needed(self) -> bool:

@@ -10,7 +10,7 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 _CHUNK = 1 << 20
 # The largest executables are browsers and language models' runtimes of some hundred megabytes.
@@ -21,7 +21,7 @@ class Files:
     """Answers each question once. Nothing is read before the first one."""
 
     def __init__(self) -> None:
-        self._packages: packages.PackageDatabases | None = None
+        self._packages: databases.PackageDatabases | None = None
         self._owners: dict[bytes, str | None] = {}
         self._digests: dict[tuple[t.Any, ...], dict[str, str] | None] = {}
 
@@ -63,9 +63,9 @@ class Files:
         """Return (subject, reason) of what can't be told by packages, if they were asked at all."""
         return self._packages.coverage_notes() if self._packages is not None else []
 
-    def _databases(self) -> packages.PackageDatabases:
+    def _databases(self) -> databases.PackageDatabases:
         if self._packages is None:
-            self._packages = packages.load_packages()
+            self._packages = databases.load_packages()
         return self._packages
 
 

@@ -10,6 +10,7 @@ another, Image. ``source`` is the rule's unless given. An event of several is ``
 ``times`` times, one ``every`` so many seconds; ``{n}`` in its texts is the number of the repetition.
 
 ``also``: alerts that are raised beside the rule's own. ``becomes``: alerts that are raised instead; none without it.
+``explained``: of what is raised, what may explain it on a host, where that is proved; exactly the rule's kinds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, 
 CASES = pathlib.Path(__file__).parent / "cases"
 DETECTIONS = catalogue.CONTENT / detections.CAPABILITY / "detections"
 
-_WORDS = {"why", "cmd", "image", "source", "at", "times", "every", "also", "becomes", "events"}
+_WORDS = {"why", "cmd", "image", "source", "at", "times", "every", "also", "becomes", "events", "explained"}
 _USUAL: dict[str, dict[str, t.Any]] = {
     "process_creation": {
         "User": "root",
@@ -66,6 +67,7 @@ class Case:
     events: tuple[Event, ...]
     alerts: frozenset[str]
     raised: bool
+    explained: frozenset[str] | None = None
 
 
 class Raised(t.NamedTuple):
@@ -145,6 +147,7 @@ def _case(rule: str, fields: t.Mapping[str, t.Any], raised: bool) -> Case:
         events=tuple(sorted(events, key=lambda event: event.time)),
         alerts=frozenset(own if raised else fields.get("becomes", ())),
         raised=raised,
+        explained=frozenset(fields["explained"]) if "explained" in fields else None,
     )
 
 

@@ -19,6 +19,8 @@ def test_a_case(case: harness.Case) -> None:
     assert {raised.alert for raised in found} == case.alerts, found
     identity = harness.sources()[case.rule]["id"]
     assert (identity in {raised.rule for raised in found}) == case.raised, found
+    if case.explained is not None:
+        assert set(harness.sources()[case.rule]["bulwark"].get("explained_by", {})) == case.explained
 
 
 def test_every_rule_can_be_used() -> None:

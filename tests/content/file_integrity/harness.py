@@ -24,7 +24,6 @@ import typing as t
 
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
-    _packages_model,
     classify,
     classify_derived,
     differ,
@@ -32,6 +31,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
     plan,
     watches,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
 from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -61,7 +61,7 @@ class Packages:
     """The packages that a case says the host has."""
 
     def __init__(self, packages: t.Sequence[t.Mapping[str, t.Any]], overrides_changed: bool) -> None:
-        self._owned: dict[bytes, _packages_model.Owned] = {}
+        self._owned: dict[bytes, packages_model.Owned] = {}
         overrides = "changed" if overrides_changed else "same"
         self.now: dict[str, dict[str, str]] = {"dpkg:base:all": {"1": "same"}, "dpkg:statoverride": {"": overrides}}
         self.baseline: dict[str, dict[str, str]] = {
@@ -86,17 +86,17 @@ class Packages:
             if "mode" in fields:
                 fields["mode"] = int(fields["mode"], 8)
             algorithm = "md5" if manager == "dpkg" else "sha256"
-            self._owned[path.encode()] = _packages_model.Owned(
+            self._owned[path.encode()] = packages_model.Owned(
                 *(key, name, version, "amd64", manager),
                 digests={} if content is None else {algorithm: hashes(content)[algorithm]},
                 link_target=None if link is None else link.encode(),
                 **fields,
             )
 
-    def owner(self, path: bytes) -> _packages_model.Owned | None:
+    def owner(self, path: bytes) -> packages_model.Owned | None:
         return self._owned.get(path)
 
-    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, _packages_model.Owned]]:
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, packages_model.Owned]]:
         for path, owned in self._owned.items():
             if owned.digests and owned.digests.items() <= digests.items():
                 yield path, owned

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, units
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import PackageExplainer
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.units import Units
 
@@ -33,4 +35,5 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
     names = params.get("automation_units") or ()
     if names:
         found.append(Units(functools.partial(units.running, names)))
+    found.append(PackageExplainer(os.fsencode(root or "/")))
     return found

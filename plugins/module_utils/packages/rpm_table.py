@@ -10,7 +10,7 @@ import bisect
 import typing as t
 from array import array
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_rpm_query import FileRow
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.rpm_query import FileRow
 
 # rpmfileAttrs of rpm's rpmfiles.h.
 _CONFIG = 1 << 0

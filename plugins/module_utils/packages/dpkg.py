@@ -15,11 +15,10 @@ import hashlib
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg_files as files
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_dpkg_digests import DpkgDigests
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg_files as files
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.dpkg_digests import DpkgDigests
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     SEPARATOR,
     AccountIds,
     Owned,
@@ -27,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._pa
     Snapshot,
     read_state,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.path_index import PathIndex
 
 DIRECTORY = b"var/lib/dpkg"
 # Where the administrator's modes and owners are in a snapshot: they can be edited like any other metadata.
@@ -65,6 +65,10 @@ class DpkgDatabase:
                 # A package of which only the configuration is left comes after one that is installed.
                 removed = ordinal
         return None if removed is None else self._owned(removed, names)
+
+    def installed(self, name: str) -> list[Package]:
+        pairs = zip(self._stanzas, self._packages)
+        return [package for stanza, package in pairs if stanza.complete and package.name == name]
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         complete = [group for group, stanza in enumerate(self._stanzas) if stanza.complete]

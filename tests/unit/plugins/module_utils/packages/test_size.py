@@ -19,13 +19,13 @@ PATHS = 100
 
 MEASURE = """
 import json, os, resource, sys, time
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import packages
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 def memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 before, start = memory(), time.process_time()
-databases = packages.load_packages(os.fsencode(sys.argv[1]))
+databases = databases.load_packages(os.fsencode(sys.argv[1]))
 assert databases.owner(b"/nothing") is None
 loaded = time.process_time() - start
 for number in range(0, 3000, 3):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg_files as files
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import read_state
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg_files as files
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.path_index import PathIndex
 
 _SIZE = 16
 _UNKNOWN = bytes(_SIZE)

@@ -22,7 +22,15 @@ PACKAGES_FORMAT = (
     "%{ARCH:shescape}\\n"
 )
 _PACKAGE = re.compile(
-    rb"(\d+) (\d+|\(none\)) (\d+) " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb" " + _QUOTED + rb"\n"
+    rb"(\d+) (\d+|\(none\)) (\d+) "
+    + _QUOTED
+    + rb" "
+    + _QUOTED
+    + rb" "
+    + _QUOTED
+    + rb" (?:"
+    + _QUOTED
+    + rb"|\(none\))\n"
 )
 
 # The state comes last: it belongs to the host (another package replaced the file), the rest to the package.
@@ -91,7 +99,8 @@ def parse_packages(output: bytes) -> list[PackageRow]:
                 algorithm=_ALGORITHMS.get(int(algorithm)) if algorithm.isdigit() else "md5",
                 name=_text(name),
                 version="%d:%s" % (int(epoch), full) if int(epoch) else full,
-                arch=_text(arch),
+                # A key that was imported is listed as a package, gpg-pubkey, and has none.
+                arch=_text(arch or b""),
             )
         )
         position = match.end()

@@ -14,16 +14,16 @@ import hashlib
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_rpm_query as query
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_index import PathIndex
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import rpm_query as query
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     INCOMPLETE_KEY,
     AccountIds,
     Owned,
     Package,
     Snapshot,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_rpm_table import FileTable
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.path_index import PathIndex
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.rpm_table import FileTable
 
 # Where a database is, and the file that each of rpm's backends keeps there. Where distributions moved it, /var/lib/rpm
 # is a link to the second; the third is rpm-ostree's.
@@ -60,6 +60,9 @@ class RpmDatabase:
                 if self._files.installed(ordinal):
                     return self._owned(ordinal)
         return None
+
+    def installed(self, name: str) -> list[Package]:
+        return [package for package in self._packages if package.name == name]
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         # Configuration that is a copy of a packaged file is Debian's, ucf(1); rpm's packages ship theirs in place.

@@ -72,6 +72,9 @@ class Database(t.Protocol):
     def owner(self, names: t.Sequence[bytes]) -> Owned | None:
         """Return the record of one file, given every name that it can be listed under."""
 
+    def installed(self, name: str) -> list[Package]:
+        """Return the installed packages of a name."""
+
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of files that a package ships with exactly this content."""
 

@@ -7,12 +7,8 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
-    _packages_dpkg_files,
-    _packages_index,
-    _packages_rpm_query,
-)
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg_files, path_index, rpm_query
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.aliases import MergedDirectories
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,12 +30,12 @@ DIGEST = bytes.fromhex(MD5)
     ],
 )
 def test_a_line_of_md5sums(line: str, path: bytes) -> None:
-    assert _packages_dpkg_files.parse_md5sums(f"{line}\n".encode()) == {path: DIGEST}
+    assert dpkg_files.parse_md5sums(f"{line}\n".encode()) == {path: DIGEST}
 
 
 @pytest.mark.parametrize("line", ["", MD5, f"{MD5}  ", f"{MD5[:-1]}  usr/bin/tool", "# comment", f"{MD5}usr/bin/tool"])
 def test_what_is_no_line_of_md5sums(line: str) -> None:
-    assert _packages_dpkg_files.parse_md5sums(f"{line}\n".encode()) == {}
+    assert dpkg_files.parse_md5sums(f"{line}\n".encode()) == {}
 
 
 STATUS = f"""\
@@ -69,7 +65,7 @@ Version: 3
 
 
 def test_a_status_file() -> None:
-    found = _packages_dpkg_files.parse_status(STATUS.encode())
+    found = dpkg_files.parse_status(STATUS.encode())
     assert list(found) == [("tool", "amd64"), ("gone", "all"), ("half", "all")]
     tool = found["tool", "amd64"]
     assert (tool.version, tool.state, tool.complete, tool.settled) == ("1:2.0-1", "installed", True, True)
@@ -83,12 +79,12 @@ def test_a_status_file() -> None:
 
 
 def test_diversions_and_overrides() -> None:
-    assert _packages_dpkg_files.parse_diversions(b"/bin/sh\n/bin/sh.distrib\ndash\n/bin/a\n/bin/a.local\n:\n") == [
-        _packages_dpkg_files.Diversion(b"/bin/sh", b"/bin/sh.distrib", "dash"),
-        _packages_dpkg_files.Diversion(b"/bin/a", b"/bin/a.local", None),
+    assert dpkg_files.parse_diversions(b"/bin/sh\n/bin/sh.distrib\ndash\n/bin/a\n/bin/a.local\n:\n") == [
+        dpkg_files.Diversion(b"/bin/sh", b"/bin/sh.distrib", "dash"),
+        dpkg_files.Diversion(b"/bin/a", b"/bin/a.local", None),
     ]
-    assert _packages_dpkg_files.parse_statoverrides(b"root #104 4754 /usr/lib/a b\nbroken\n") == {
-        b"/usr/lib/a b": _packages_dpkg_files.StatOverride("root", "#104", 0o4754)
+    assert dpkg_files.parse_statoverrides(b"root #104 4754 /usr/lib/a b\nbroken\n") == {
+        b"/usr/lib/a b": dpkg_files.StatOverride("root", "#104", 0o4754)
     }
 
 
@@ -97,7 +93,7 @@ PATHS = st.lists(st.lists(st.binary(min_size=1, max_size=4), max_size=6), max_si
 
 @given(PATHS, st.binary(max_size=4))
 def test_the_index_finds_exactly_what_it_was_given(groups: list[list[bytes]], other: bytes) -> None:
-    index = _packages_index.PathIndex(groups)
+    index = path_index.PathIndex(groups)
     everything = [(number, path) for number, group in enumerate(groups) for path in group]
     assert len(index) == len(everything)
     for path in {other, *(path for _number, path in everything)}:
@@ -110,7 +106,7 @@ def test_the_index_finds_exactly_what_it_was_given(groups: list[list[bytes]], ot
 
 def test_the_index_tells_directories_from_what_only_begins_alike() -> None:
     groups = [[b"/a", b"/a/b", b"/a/b2", b"/x/a/b/c"], [b"/a/b/c"], []]
-    index = _packages_index.PathIndex(groups)
+    index = path_index.PathIndex(groups)
     leading = [index.path(ordinal) for ordinal in index.members(0) if index.leads_on(ordinal, 0)]
     assert leading == [b"/a"]
     assert not index.leads_on(4, 1)
@@ -128,7 +124,7 @@ def test_no_name_breaks_the_answer_of_rpm(names: list[tuple[bytes, bytes, bytes]
     answer = b"P 7\n"
     for name, link, user in names:
         answer += b"F %s %s %s 'root' '' .00ff 33188 1 4294967295 0\n" % (quoted(name), quoted(link), quoted(user))
-    ((number, rows),) = list(_packages_rpm_query.parse_files(answer))
+    ((number, rows),) = list(rpm_query.parse_files(answer))
     assert number == 7
     assert [(row.name, row.link_target, os.fsencode(row.user)) for row in rows] == names
     assert all(row.installed and row.digest == b"00ff" and row.mode == 33188 for row in rows)
@@ -136,22 +132,28 @@ def test_no_name_breaks_the_answer_of_rpm(names: list[tuple[bytes, bytes, bytes]
 
 @pytest.mark.parametrize("answer", [b"(contains no files)\n", b"P 1\nF 'x\n", b"P x\n", b"P 1\nP 2\nrubbish"])
 def test_an_answer_that_is_none_is_refused(answer: bytes) -> None:
-    with pytest.raises(_packages_rpm_query.AnswerError, match="not understood at byte"):
-        list(_packages_rpm_query.parse_files(answer))
+    with pytest.raises(rpm_query.AnswerError, match="not understood at byte"):
+        list(rpm_query.parse_files(answer))
 
 
 def test_a_list_of_packages() -> None:
     answer = (
         b"1 8 0 'bash' '5.2' '1.el9' 'x86_64'\n2 (none) 2 'it'\\''s' '1' '1' '(none)'\n3 99 0 'new' '1' '1' 'noarch'\n"
     )
-    rows = _packages_rpm_query.parse_packages(answer)
+    rows = rpm_query.parse_packages(answer)
     assert [(row.algorithm, row.name, row.version) for row in rows] == [
         ("sha256", "bash", "5.2-1.el9"),
         ("md5", "it's", "2:1-1"),
         (None, "new", "1-1"),
     ]
-    with pytest.raises(_packages_rpm_query.AnswerError, match="not understood at byte 36"):
-        _packages_rpm_query.parse_packages(answer.replace(b"\n2 ", b"\nx "))
+    with pytest.raises(rpm_query.AnswerError, match="not understood at byte 36"):
+        rpm_query.parse_packages(answer.replace(b"\n2 ", b"\nx "))
+
+
+def test_a_key_that_was_imported_has_no_architecture() -> None:
+    answer = b"1 (none) 0 'gpg-pubkey' '4e491a50' '6b0b1331' (none)\n2 8 0 'tool' '1.0' '1' 'noarch'\n"
+    rows = rpm_query.parse_packages(answer)
+    assert [(row.name, row.arch) for row in rows] == [("gpg-pubkey", ""), ("tool", "noarch")]
 
 
 def test_merged_directories_of_a_chain_of_links(tmp_path: pathlib.Path) -> None:

@@ -16,14 +16,14 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_dpkg as dpkg
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _packages_rpm as rpm
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_aliases import MergedDirectories
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._packages_model import (
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg, rpm, rpm_signature
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.aliases import MergedDirectories
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     SEPARATOR,
     AccountIds,
     Database,
     Owned,
+    Package,
     Snapshot,
     SnapshotView,
     is_package,
@@ -32,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._pa
 # No PATH lookup: what is run as root to say whether files are genuine is the distribution's own.
 _RPM_PROGRAMS = ("/usr/bin/rpm", "/bin/rpm")
 _RPM_TIMEOUT = 120.0
+_RPM_SIGNATURE_TIMEOUT = 10.0
 _RPM_OUTPUT_LIMIT = 64 * 1024 * 1024
 _RPM_SAID_LIMIT = 500
 
@@ -65,6 +66,19 @@ class PackageDatabases:
             if owned is not None:
                 return owned
         return None
+
+    def names(self, path: bytes) -> list[bytes]:
+        """Return every name that the file at ``path`` can be listed under, its real one first."""
+        return self._merged.names(path)
+
+    def installed(self, name: str) -> list[Package]:
+        """Return the installed packages of a name, one for each architecture; for dpkg only."""
+        return [package for database in self._databases() for package in database.installed(name)]
+
+    def signed_since(self, package: Owned) -> float | None:
+        """Return from which time on the key that signed an RPM package vouches for it; None without a signature."""
+        directory = rpm.directory(self._root)
+        return None if directory is None else rpm_signature.signed_since(_rpm_verbose(self._root, directory), package)
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of packaged files with exactly this content (hex digests by algorithm).
@@ -147,16 +161,30 @@ def metadata_edited(baseline: SnapshotView, now: SnapshotView, key: str, version
     return any(one and other and one != other for one, other in zip(before, after))
 
 
-def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:
+def _rpm_command(root: bytes, directory: bytes) -> list[str]:
+    """Return how rpm is called for the database of a root; OSError where there is no rpm."""
     program = next((name for name in _RPM_PROGRAMS if os.access(name, os.X_OK)), None)
+    if program is None:
+        raise OSError("rpm is not installed")
     where = ["--dbpath", os.fsdecode(directory)]
-    if root != b"/":
-        where += ["--root", os.fsdecode(root)]
+    return [program, *where, *([] if root == b"/" else ["--root", os.fsdecode(root)])]
 
+
+def _rpm_verbose(root: bytes, directory: bytes) -> rpm_signature.Verbose:
+    def run(arguments: t.Sequence[str]) -> tuple[bytes, bytes]:
+        command = [*_rpm_command(root, directory), *arguments]
+        completed = _command.run(command, timeout=_RPM_SIGNATURE_TIMEOUT, max_output=_RPM_OUTPUT_LIMIT)
+        if completed.returncode:
+            raise OSError("rpm ended with status %d" % completed.returncode)
+        return completed.stdout, completed.stderr
+
+    return run
+
+
+def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:
     def run(arguments: t.Sequence[str]) -> tuple[bytes, str | None]:
-        if program is None:
-            raise OSError("rpm is not installed")
-        done = _command.run([program, *where, *arguments], timeout=_RPM_TIMEOUT, max_output=_RPM_OUTPUT_LIMIT)
+        command = [*_rpm_command(root, directory), *arguments]
+        done = _command.run(command, timeout=_RPM_TIMEOUT, max_output=_RPM_OUTPUT_LIMIT)
         # A header that fails its own digest is left out with a message only; the status stays 0.
         if not done.returncode and b"error:" not in done.stderr:
             return done.stdout, None

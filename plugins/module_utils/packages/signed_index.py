@@ -1,0 +1,233 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What signed repositories say of packages: the indexes that apt keeps, believed as far as a key signed them.
+
+An index counts when the InRelease file beside it names its SHA-256 digest and a key of the host signed that file
+(https://wiki.debian.org/DebianRepository/Format). A key counts when its file belongs to a package, or has not changed
+since a day before what it vouches for: who brings a repository of his own brings its key, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import re
+import stat
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import openpgp
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
+
+_LISTS = b"var/lib/apt/lists"
+_KEYS = (b"usr/share/keyrings", b"etc/apt/trusted.gpg.d", b"etc/apt/keyrings")
+_KEY_NAMES = (b".gpg", b".pgp", b".asc")
+_HELPER = "/usr/lib/apt/apt-helper"
+_PACKED = (b".lz4", b".xz", b".gz", b".bz2", b".zst")
+
+KEY_AGE = 86_400.0
+_MOST_KEYS = 60
+_MOST_INDEXES = 200
+_MOST_INDEX = 512 * 1024 * 1024
+_MOST_PACKED = 192 * 1024 * 1024
+_HELPER_SECONDS = 20.0
+_CHUNK = 1 << 20
+_FIELD = re.compile(rb"^(Version|Architecture|SHA256):[ \t]*(\S+)[ \t]*$", re.MULTILINE)
+_HEX = re.compile(rb"[0-9a-f]{64}")
+_DIGEST = re.compile(rb"^ ([0-9a-f]{64})[ \t]+(\d+)[ \t]+(\S+)[ \t]*$", re.MULTILINE)
+_SECTION = re.compile(rb"^SHA256:[^\n]*\n((?: [^\n]*\n?)+)", re.MULTILINE)
+
+
+class Entry(t.NamedTuple):
+    """A package of a signed index. sha256: of its archive. since: the time from which the key vouches for anything."""
+
+    sha256: str
+    since: float
+
+
+class _Key(t.NamedTuple):
+    keys: bytes
+    since: float
+
+
+class _Release(t.NamedTuple):
+    """A signed list of indexes: SHA-256 digests by their paths."""
+
+    digests: t.Mapping[bytes, bytes]
+    since: float
+
+
+class SignedIndexes:
+    """The indexes of one root, each verified once, when a package is in it."""
+
+    def __init__(self, root: bytes, packaged: t.Callable[[bytes, bytes], bool]) -> None:
+        """packaged: says whether a path with this content is a package's file, as the package brought it."""
+        self._root = root
+        self._lists = os.path.join(root, _LISTS)
+        self._packaged = packaged
+        self._keys: list[_Key] | None = None
+        self._releases: dict[bytes, _Release | None] = {}
+        self._contents: dict[bytes, t.Any] = {}
+        self._digests: dict[bytes, bytes] = {}
+        self._entries: dict[tuple[str, str, str], Entry | None] = {}
+
+    def entry(self, package: str, version: str, architecture: str) -> Entry | None:
+        """Return what signed indexes say of a version of a package; None where none has it, or two differ on it."""
+        key = package, version, architecture
+        if key not in self._entries:
+            try:
+                self._entries[key] = self._entry(*(os.fsencode(part) for part in key))
+            except (OSError, ValueError):
+                self._entries[key] = None
+        return self._entries[key]
+
+    def _entry(self, package: bytes, version: bytes, architecture: bytes) -> Entry | None:
+        signed: list[Entry] = []
+        archives: set[bytes] = set()
+        for name in self._indexes():
+            for archive in _archives(self._content(name), package, version, architecture):
+                # An index that nobody signed can't add a package, but it can make one doubtful.
+                archives.add(archive)
+                release = self._release(name)
+                if release is not None and self._is_named(name, release):
+                    signed.append(Entry(archive.decode("ascii"), release.since))
+        if not signed or len(archives) > 1:
+            return None
+        return min(signed, key=lambda entry: entry.since)
+
+    def _indexes(self) -> list[bytes]:
+        try:
+            names = sorted(os.listdir(self._lists))
+        except OSError:
+            return []
+        names = [name for name in names if _plain(name).endswith(b"_Packages")]
+        return names[:_MOST_INDEXES]
+
+    def _content(self, name: bytes) -> t.Any:
+        """Return an index as something that can be searched."""
+        if name not in self._contents:
+            path = os.path.join(self._lists, name)
+            self._contents[name] = _unpacked(path) if _plain(name) != name else _mapped(path)
+        return self._contents[name]
+
+    def _is_named(self, name: bytes, release: _Release) -> bool:
+        """Say whether a signed release names an index with the digest that it has."""
+        plain = _plain(name)
+        if name not in self._digests:
+            content = self._content(name)
+            digest = hashlib.sha256()
+            for start in range(0, len(content), _CHUNK):
+                digest.update(content[start : start + _CHUNK])
+            self._digests[name] = digest.hexdigest().encode("ascii")
+        prefix = self._prefix(name)
+        path = plain[len(prefix or b"") :].replace(b"_", b"/").replace(b"%5f", b"_")
+        return release.digests.get(path) == self._digests[name]
+
+    def _prefix(self, name: bytes) -> bytes | None:
+        """Return how the names of a repository's files begin: as that of its release, the longest that fits."""
+        plain = _plain(name)
+        ends = [position + 1 for position, letter in enumerate(plain) if letter == ord("_")]
+        for end in reversed(ends):
+            if os.path.lexists(os.path.join(self._lists, plain[:end] + b"InRelease")):
+                return plain[:end]
+        return None
+
+    def _release(self, name: bytes) -> _Release | None:
+        prefix = self._prefix(name)
+        if prefix is None:
+            return None
+        if prefix not in self._releases:
+            self._releases[prefix] = self._verified(read_state(os.path.join(self._lists, prefix + b"InRelease")))
+        return self._releases[prefix]
+
+    def _verified(self, message: bytes) -> _Release | None:
+        for key in self._host_keys():
+            text = openpgp.signed_text(message, key.keys)
+            if text is not None:
+                sections = _SECTION.findall(text)
+                digests = {path: digest for part in sections for digest, _size, path in _DIGEST.findall(part)}
+                return _Release(digests, key.since)
+        return None
+
+    def _host_keys(self) -> list[_Key]:
+        """Return the keys of the host: those of packages as one, then the others, the oldest first."""
+        if self._keys is None:
+            others: list[_Key] = []
+            packaged = bytearray()
+            for path in self._key_files():
+                try:
+                    changed, content = _key_file(os.path.join(self._root, path))
+                    keys = openpgp.binary_keys(content)
+                except (OSError, ValueError):
+                    continue
+                if self._packaged(b"/" + path, content):
+                    packaged += keys
+                else:
+                    others.append(_Key(keys, changed + KEY_AGE))
+            of_packages = [_Key(bytes(packaged), float("-inf"))] if packaged else []
+            self._keys = [*of_packages, *sorted(others, key=lambda key: key.since)[:_MOST_KEYS]]
+        return self._keys
+
+    def _key_files(self) -> t.Iterator[bytes]:
+        for directory in _KEYS:
+            try:
+                names = sorted(os.listdir(os.path.join(self._root, directory)))
+            except OSError:
+                continue
+            for name in names[:_MOST_INDEXES]:
+                if name.endswith(_KEY_NAMES):
+                    yield os.path.join(directory, name)
+
+
+def _plain(name: bytes) -> bytes:
+    """Return the name of an index without the ending of what packed it."""
+    base, ending = os.path.splitext(name)
+    return base if ending in _PACKED else name
+
+
+def _key_file(path: bytes) -> tuple[float, bytes]:
+    """Return when a key's file was changed, and its content; OSError where others than root can write it."""
+    status = os.lstat(path)
+    if stat.S_ISREG(status.st_mode) and (status.st_uid or status.st_mode & 0o022):
+        raise OSError("others than root can write it")
+    return max(status.st_ctime, os.stat(path).st_ctime), read_state(path)
+
+
+def _mapped(path: bytes) -> t.Any:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _MOST_INDEX:
+            return b""
+        return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+    finally:
+        os.close(descriptor)
+
+
+def _unpacked(path: bytes) -> bytes:
+    try:
+        command = [_HELPER, "cat-file", os.fsdecode(path)]
+        completed = _command.run(command, timeout=_HELPER_SECONDS, max_output=_MOST_PACKED)
+    except OSError:
+        return b""
+    return b"" if completed.returncode else completed.stdout
+
+
+def _archives(content: t.Any, package: bytes, version: bytes, architecture: bytes) -> t.Iterator[bytes]:
+    """Yield the SHA-256 digests of the archives that an index has of a version of a package."""
+    line = b"Package: " + package + b"\n"
+    position = content.find(line)
+    while position >= 0:
+        if position == 0 or content[position - 1 : position] == b"\n":
+            # The order of fields is free, so the stanza may have begun before.
+            start = content.rfind(b"\n\n", max(0, position - _CHUNK), position)
+            end = content.find(b"\n\n", position)
+            stanza = content[max(start, 0) : end if end >= 0 else len(content)][:_CHUNK]
+            fields = dict(_FIELD.findall(stanza))
+            archive = fields.get(b"SHA256", b"")
+            is_it = fields.get(b"Version") == version and fields.get(b"Architecture") in (architecture, b"all")
+            if is_it and _HEX.fullmatch(archive):
+                yield archive
+        position = content.find(line, position + len(line))
