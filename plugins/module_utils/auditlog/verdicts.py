@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, rawfields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, callers, rawfields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
@@ -214,8 +214,17 @@ class Verdicts:
         if event.first == b"SYSCALL":
             return (looked,) if looked.hits else ()
         # What the kernel says by itself, such as CONFIG_CHANGE or LOGIN, comes before the call that caused it.
-        said = self._message(event._replace(raw=event.raw[: found.start()]))
+        records = event.raw[: found.start()]
+        if event.first == callers.CHANGE:
+            records = callers.with_caller(records, self._subject(event, found.groups()))
+        said = self._message(event._replace(raw=records))
         return [one for one in (said, looked) if one.hits]
+
+    def _subject(self, event: Event, parts: tuple[t.Any, ...]) -> Activity:
+        processes = self._processes
+        return Activity(
+            event, parts, processes.get(parts[activity.PID]), processes.get(parts[activity.PPID] or b"")
+        )
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw
