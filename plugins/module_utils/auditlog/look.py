@@ -21,7 +21,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import (
+    daemon_log,
+    evidences,
+    missing,
+    sentence_of,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
 
@@ -50,7 +55,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     gc.set_threshold(_COLLECT_AFTER)
     try:
         run.read(paths, Deadline(params["time_budget"]))
-        run.count_missing(params["since"])
+        run.count_missing(params["since"], params["paths"] is not None)
         if checkpoint.problem:
             scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
             run.reader.tally.add(
@@ -144,13 +149,14 @@ class _Run:
             message=reason + ".",
         )
 
-    def count_missing(self, since: float | None) -> None:
-        """Say which events are not in the log, where that is one host's."""
+    def count_missing(self, since: float | None, is_chosen: bool) -> None:
+        """Say which events are not in the log, where that is one host's. is_chosen: whether somebody named the paths."""
         # Those of several logs are numbered each for itself.
         if len(self.follower.current) != 1:
             return
         (path,) = map(printable, self.follower.current)
-        found = missing(self.reader.lost, self.reader.events, since)
+        is_chosen = is_chosen and path not in (*DEFAULT_PATHS, printable(daemon_log()))
+        found = missing(self.reader.lost, self.reader.events, since, is_chosen)
         for sentence in found.sentences:
             self._scope.skip(path, sentence)
         for place, evidence in enumerate(evidences(found.alert)):
