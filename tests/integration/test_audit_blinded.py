@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whoever blinds the audit system of a real kernel is seen by what the kernel recorded of it, whatever program it was."""
+"""Whoever blinds the audit system of a real kernel is seen by what the kernel recorded, whatever program it was."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_whoever_blinds_the_audit_system_is_seen(tmp_path: pathlib.Path) -> None
 
 
 def test_a_daemon_that_was_killed_is_no_restart(tmp_path: pathlib.Path) -> None:
-    """SIGKILL from a service leaves no record of the signal: what it did in between is missing, and that is an alert."""
+    """SIGKILL from a service leaves no record of the signal: what is missing since is an alert."""
     with audit.locked() as system, netlink.connected() as kernel:
         kernel.set("backlog_limit", 16_384)
         _load(kernel)

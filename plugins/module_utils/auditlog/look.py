@@ -150,7 +150,7 @@ class _Run:
         )
 
     def count_missing(self, since: float | None, is_chosen: bool) -> None:
-        """Say which events are not in the log, where that is one host's. is_chosen: whether somebody named the paths."""
+        """Say which events are not in the log, where that is one host's. is_chosen: whether its path was given."""
         # Those of several logs are numbered each for itself.
         if len(self.follower.current) != 1:
             return

@@ -47,7 +47,9 @@ def missing(holes: t.Sequence[Hole], events: int, since: float | None, is_chosen
     others = [hole for hole in holes if not (hole.restarted and hole.orderly)]
     sentences = []
     if others:
-        sentences.append("%s: auditd was too slow, was killed or did not run, or somebody cut them out" % sentence_of(others))
+        sentences.append(
+            "%s: auditd was too slow, was killed or did not run, or somebody cut them out" % sentence_of(others)
+        )
     if restarted:
         sentences.append("%s, when auditd was started anew" % sentence_of(restarted))
     return Missing(sentences, others)

@@ -222,9 +222,7 @@ class Verdicts:
 
     def _subject(self, event: Event, parts: tuple[t.Any, ...]) -> Activity:
         processes = self._processes
-        return Activity(
-            event, parts, processes.get(parts[activity.PID]), processes.get(parts[activity.PPID] or b"")
-        )
+        return Activity(event, parts, processes.get(parts[activity.PID]), processes.get(parts[activity.PPID] or b""))
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw

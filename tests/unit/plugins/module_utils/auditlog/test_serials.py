@@ -194,7 +194,8 @@ def hole(first: int, last: int, restarted: bool = False, at: int = _START) -> Ho
 
 _BETWEEN = "between 2023-11-14T22:13:20Z and 2023-11-14T22:13:22Z"
 _CUT = (
-    f"4 events that the kernel recorded are missing from {_BETWEEN}: auditd was too slow, was killed or did not run, or somebody "
+    f"4 events that the kernel recorded are missing from {_BETWEEN}: auditd was too slow, was killed or did not run, "
+    "or somebody "
 )
 _RESTARTED = f"1 event that the kernel recorded is missing from {_BETWEEN}, when auditd was started anew"
 _PART = "the log has only a part of what was recorded: 30 events that the kernel recorded are missing all over it"
