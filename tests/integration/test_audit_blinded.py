@@ -46,6 +46,7 @@ with netlink.connected() as kernel:
             kernel.set(word, int(value))
 """
 _EXCLUDE = "-a always,exclude -F msgtype=EXECVE"
+_UNCHANGED = "-a always,exclude -F msgtype=CONFIG_CHANGE"
 _NEVER = "-a never,exit -F arch=b64 -S execve -F auid=1234"
 
 
@@ -65,6 +66,11 @@ def _acts(pid: int, exec_rule: str, backlog: int) -> dict[str, tuple[list[str], 
     undone = ["-d", "always,exclude", "-F", "msgtype=EXECVE"]
     return {
         "a kind of record is dropped": (_own(f"add {_EXCLUDE}", f"delete {_EXCLUDE}"), *high),
+        "changes are dropped first": (
+            _own(f"add {_UNCHANGED}", "enabled 0", f"delete {_UNCHANGED}", "enabled 1"),
+            "audit_system_reached",
+            "low" if os.path.realpath(sys.executable).startswith("/usr/") else "medium",
+        ),
         "the same with auditctl": (["sh", "-c", f"auditctl {_EXCLUDE}; auditctl {' '.join(undone)}"], *high),
         "an account is left out": (_own(f"add {_NEVER}"), *medium),
         "a rule is removed": (_own(f"delete {_NEVER}"), *high),
