@@ -212,6 +212,9 @@ def test_a_rule_of_somebody_else_that_is_wanted_stays_theirs(site: Site) -> None
         ("-a always,exclude -F msgtype=EXECVE", "audit_rules_conflict"),
         ("-a never,exit -F arch=b64 -S execve", "audit_rules_conflict"),
         ("-a never,user", "audit_rules_conflict"),
+        ("-a never,exit -F arch=b64 -S execve -F auid=4711", "audit_rules_conflict"),
+        ("-a never,exit -F arch=b64 -F exe=/usr/bin/true", "audit_rules_conflict"),
+        ("-a always,exclude -F uid=4711", "audit_rules_conflict"),
     ],
 )
 def test_a_rule_of_somebody_else_that_hides_events_is_named(site: Site, line: str, alert: str) -> None:
@@ -226,6 +229,15 @@ def test_a_rule_of_somebody_else_that_hides_events_is_named(site: Site, line: st
 def test_a_narrow_exception_of_somebody_else_is_no_conflict(site: Site) -> None:
     site.kernel.add("-a never,exit -F arch=b64 -S adjtimex -F exe=/usr/bin/true", "-a always,exclude -F msgtype=BPF")
     assert site.keep(groups=["exec", "time"])["conflicts"] == []
+
+
+def test_a_rule_that_hides_events_under_a_key_of_ours_is_named(site: Site) -> None:
+    site.keep(groups=["exec"])
+    line = "-a never,exit -F arch=b64 -S execve -F auid=4711 -F key=bulwark-exec"
+    site.kernel.add(line)
+    assert [subject for name, subject in site.compare(groups=["exec"]) if name == "audit_rules_conflict"] == [line]
+    site.keep(groups=["exec"])
+    assert "audit_rules_conflict" not in {name for name, _subject in site.compare(groups=["exec"])}
 
 
 def test_auditing_that_is_switched_off_is_an_alert(site: Site) -> None:

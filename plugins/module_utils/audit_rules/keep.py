@@ -115,7 +115,10 @@ def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Ho
         lines = files.rule_file(selection.wanted, machine, settings) if present else None
     except RuleError as error:
         raise UsageError("rules: %s" % error) from None
-    conflicts = conflicts_of(plan.foreign, selection.rules) if present else []
+    # Whoever wants a rule overlooked gives it a key of this collection.
+    known = frozenset(note.rules if note else ())
+    impostors = [rule for rule in plan.delete if note is not None and rule not in known]
+    conflicts = conflicts_of([*plan.foreign, *impostors], selection.rules) if present else []
     differs = (file.possible or lines is None) and file.read() != lines
     return Host(
         kernel, machine, status, tuple(loaded), note, selection, plan, tuple(conflicts), settings, file, lines, differs

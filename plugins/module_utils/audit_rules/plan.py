@@ -18,6 +18,10 @@ _NEEDED = """
     DEL_USER ADD_GROUP DEL_GROUP USER_CMD GRP_MGMT SERVICE_START SERVICE_STOP SYSCALL PATH SOCKADDR CWD EXECVE OBJ_PID
     CONFIG_CHANGE PROCTITLE KERN_MODULE ANOM_PROMISCUOUS ANOM_ABEND AVC SYSTEM_BOOT SYSTEM_SHUTDOWN NETFILTER_CFG
 """
+# As many system calls one program may be kept from recording for its own good, such as a daemon that sets the clock.
+_FEW_CALLS = 3
+# Conditions that choose accounts, sessions and programs: pid, uid to fsgid, auid, ppid, sessionid, exe.
+_WHO = frozenset((*range(10), 18, 25, words.EXE))
 _HIDES_ALL = "it keeps the kernel from recording the system calls of every program that is started"
 
 
@@ -108,6 +112,8 @@ def conflicts_of(foreign: t.Sequence[Rule], wanted: t.Sequence[Rule]) -> list[Co
 def _conflict(rule: Rule, calls: int) -> t.Iterator[Conflict]:
     narrow = [field for field in rule.fields if field.number not in (words.ARCH, words.KEY, words.MSGTYPE)]
     if narrow:
+        if all(field.number in _WHO for field in narrow) and _hides(rule, calls):
+            yield Conflict(rule, "it hides what some accounts or programs do", False)
         return
     if rule.filter == words.TASK and rule.action == words.NEVER:
         yield Conflict(rule, _HIDES_ALL, True)
@@ -121,3 +127,15 @@ def _conflict(rule: Rule, calls: int) -> t.Iterator[Conflict]:
         equal = any(field.operator == words.EQUAL for field in rule.fields if field.number == words.MSGTYPE)
         if name in _NEEDED.split() or not equal:
             yield Conflict(rule, "it drops records of the kind %s, which detections need" % (name or "unknown"), False)
+
+
+def _hides(rule: Rule, calls: int) -> bool:
+    """Say whether a rule keeps something out of the log."""
+    if rule.filter == words.EXCLUDE:
+        return True
+    if rule.action != words.NEVER or rule.filter != words.EXIT:
+        return rule.action == words.NEVER
+    hidden = rule.mask & calls
+    if rule.value(words.EXE) is None or hidden == calls:
+        return bool(hidden)
+    return bin(hidden).count("1") > _FEW_CALLS

@@ -199,6 +199,13 @@ class Activity:
                 return decode.body_fields(body).get(field, "")
         return ""
 
+    def every(self, kind: str, field: str) -> str | tuple[str, ...]:
+        """Return a field of all records of a kind that seldom comes with a call: a text where there is one at most."""
+        values = tuple(
+            decode.body_fields(body).get(field, "") for found, body in self.event.records() if found == kind.encode()
+        )
+        return values if len(values) > 1 else "".join(values)
+
     @once
     def container(self) -> str:
         found = _CONTAINER.search(self.event.raw)

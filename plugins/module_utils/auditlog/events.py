@@ -196,6 +196,8 @@ class Joiner:
                     numbers.booted |= first == b"SYSTEM_BOOT"
                 elif first == b"DAEMON_START":
                     numbers.starts.append((len(numbers.serials), int(seconds)))
+                elif first == b"DAEMON_END":
+                    numbers.ends.append((len(numbers.serials), int(seconds)))
             if seconds != newest:
                 newest = seconds
                 now = int(seconds)

@@ -27,7 +27,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import al
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.alive import Proof
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import (
+    daemon_log,
+    evidences,
+    missing,
+    sentence_of,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Amounts
@@ -62,7 +67,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         # Before the files are opened, so that what this makes is read, too.
         run.prove(paths)
         run.read(paths, Deadline(params["time_budget"]))
-        run.count_missing(params["since"])
+        run.count_missing(params["since"], params["paths"] is not None)
         if checkpoint.problem:
             scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
             run.reader.tally.add(
@@ -185,17 +190,18 @@ class _Run:
             message=reason + ".",
         )
 
-    def count_missing(self, since: float | None) -> None:
-        """Say which events are not in the log, where that is one host's."""
+    def count_missing(self, since: float | None, is_chosen: bool) -> None:
+        """Say which events are not in the log, where that is one host's. is_chosen: whether its path was given."""
         # Those of several logs are numbered each for itself.
         if len(self.follower.current) != 1:
             return
         (path,) = map(printable, self.follower.current)
+        is_chosen = is_chosen and path not in (*DEFAULT_PATHS, printable(daemon_log()))
         for host in self.reader.hosts:
-            self._count_missing_of(host, subject_on(path, host.name), since)
+            self._count_missing_of(host, subject_on(path, host.name), since, is_chosen)
 
-    def _count_missing_of(self, host: Host, subject: str, since: float | None) -> None:
-        found = missing(host.joiner.serials.lost, host.events, since)
+    def _count_missing_of(self, host: Host, subject: str, since: float | None, is_chosen: bool) -> None:
+        found = missing(host.joiner.serials.lost, host.events, since, is_chosen)
         for sentence in found.sentences:
             self._scope.skip(subject, sentence)
         for place, evidence in enumerate(evidences(found.alert)):

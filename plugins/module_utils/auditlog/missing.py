@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Hole
 
 _SHOWN = 3
-# A log in which events are missing all over is a part of one that somebody chose, and nobody cut anything out of it.
+# A file in which events are missing all over, and which no daemon writes, is a part of a log that somebody chose.
 _EXCERPT = 10
 _FEW = 20
+_CONFIGURATION = "/etc/audit/auditd.conf"
+_LONGEST_CONFIGURATION = 65_536
+_LOG_FILE = re.compile(rb"(?mi)^[ \t]*log_file[ \t]*=[ \t]*(/[^\s#]{1,4096})")
 
 
 class Missing(t.NamedTuple):
@@ -27,20 +33,43 @@ class Missing(t.NamedTuple):
         return sum(hole.events for hole in self.alert)
 
 
-def missing(holes: t.Sequence[Hole], events: int, since: float | None) -> Missing:
-    """Return what to say. events: how many were read. since: what is before is of no interest."""
+def missing(holes: t.Sequence[Hole], events: int, since: float | None, is_chosen: bool = False) -> Missing:
+    """Return what to say. events: how many were read. since: what is before is of no interest.
+
+    is_chosen: whether somebody named the file, which is not the one that the host's own daemon writes. Only such a file
+    can be an excerpt: whoever makes holes all over the log of a host must not be silent for it.
+    """
     holes = [hole for hole in holes if since is None or hole.before >= since]
-    if len(holes) > max(_FEW, events // _EXCERPT):
+    if is_chosen and len(holes) > max(_FEW, events // _EXCERPT):
         sentence = "the log has only a part of what was recorded: %s all over it" % _many(holes)
         return Missing([sentence], [])
-    restarted = [hole for hole in holes if hole.restarted]
-    others = [hole for hole in holes if not hole.restarted]
+    restarted = [hole for hole in holes if hole.restarted and hole.orderly]
+    others = [hole for hole in holes if not (hole.restarted and hole.orderly)]
     sentences = []
     if others:
-        sentences.append("%s: auditd was too slow or did not run, or somebody cut them out" % sentence_of(others))
+        sentences.append(
+            "%s: auditd was too slow, was killed or did not run, or somebody cut them out" % sentence_of(others)
+        )
     if restarted:
         sentences.append("%s, when auditd was started anew" % sentence_of(restarted))
     return Missing(sentences, others)
+
+
+def daemon_log(configuration: str = _CONFIGURATION) -> str:
+    """Return the path of the log that this host's audit daemon writes, "" where it isn't known (auditd.conf(5))."""
+    try:
+        descriptor = os.open(configuration, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        match = _LOG_FILE.search(os.read(descriptor, _LONGEST_CONFIGURATION))
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+    return os.fsdecode(match.group(1)) if match else ""
 
 
 def sentence_of(holes: t.Sequence[Hole]) -> str:

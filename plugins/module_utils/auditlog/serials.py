@@ -29,6 +29,8 @@ _WAIT = 5
 _WAIT_FOR_BOOT = 120
 # How long after the record of the daemon's start the kernel may have begun to hand events over to it.
 _STARTING = 2
+# Within how many seconds after it ended a daemon that is only restarted, as with an upgrade, runs again.
+_RESTART = 60
 # Who falls back further than any disorder counts anew: a boot of which nothing else is in the log.
 _RENUMBERED = 65_536
 _HIGHEST = 2**32 - 1
@@ -41,19 +43,21 @@ class Numbers:
     """What a part of a log says, in its order.
 
     serials: of each event. times: at which place a second of the clock began. starts: at which places the daemon began
-    to write, and when. booted: whether a boot is recorded.
+    to write, and when. ends: the same of where it ended as it was asked to. booted: whether a boot is recorded.
     """
 
     serials: list[bytes] = dataclasses.field(default_factory=list)
     times: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     starts: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    ends: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     booted: bool = False
 
 
 class Hole(t.NamedTuple):
     """Numbers that are missing. after, before: the time of what is around them, in seconds since the epoch.
 
-    restarted: whether the audit daemon began to write in between, or just after.
+    restarted: whether the audit daemon began to write in between, or just after. orderly: whether it had ended as it
+    was asked to, less than a minute before: not where it was killed, or did not run for a time.
     """
 
     first: int
@@ -61,6 +65,7 @@ class Hole(t.NamedTuple):
     after: int
     before: int
     restarted: bool
+    orderly: bool = True
 
     @property
     def events(self) -> int:
@@ -78,6 +83,8 @@ class Serials:
         self._time: int = state.get("time", 0)
         self._started: bool = state.get("started", False)
         self._start: int = state.get("start", 0)
+        self._end: int = state.get("end", 0)
+        self._orderly: bool = state.get("orderly", True)
         self._holes = [Hole(*hole) for hole in state.get("holes", ())]
 
     def state(self) -> dict[str, t.Any]:
@@ -86,25 +93,39 @@ class Serials:
             "time": self._time,
             "started": self._started,
             "start": self._start,
+            "end": self._end,
+            "orderly": self._orderly,
             "holes": self._holes,
         }
 
     def copy(self) -> tuple[t.Any, ...]:
-        return list(self.lost), self._newest, self._time, self._started, self._start, list(self._holes)
+        daemon = self._started, self._start, self._end, self._orderly
+        return list(self.lost), self._newest, self._time, daemon, list(self._holes)
 
     def restore(self, copied: tuple[t.Any, ...]) -> None:
         """Let everything be as it was when it was copied."""
-        self.lost, self._newest, self._time, self._started, self._start, self._holes = copied
+        self.lost, self._newest, self._time, daemon, self._holes = copied
+        self._started, self._start, self._end, self._orderly = daemon
 
     def take(self, numbers: Numbers) -> None:
         """Note the numbers of the next part of the log."""
         begin = 0
+        ends = iter([*numbers.ends, (len(numbers.serials) + 1, 0)])
+        next_end = next(ends)
         for place, time in numbers.starts:
+            # Each line has its place: an end at the same place as a start came before it.
+            while next_end[0] <= place:
+                self._end = next_end[1]
+                next_end = next(ends)
             self._parts(numbers, begin, place)
             # What was missing before a boot is not filled by what comes after it.
             self.settle(time)
             self._started, self._start = True, time
+            self._orderly = bool(self._end) and time - self._end <= _RESTART
+            self._end = 0
             begin = place
+        if next_end[1]:
+            self._end = numbers.ends[-1][1]
         self._parts(numbers, begin, len(numbers.serials))
         if not self._started:
             # Its event is there by now. Not by the time alone: a clock that was ahead at the start may be set back.
@@ -195,7 +216,8 @@ class Serials:
             time = latest[bisect.bisect_right(numbers.times, (places[number], float("inf")))]
             if number != before + 1:
                 restarted = (self._started and before == newest) or time <= self._start + _STARTING
-                self._holes.append(Hole(before + 1, number - 1, after or time, time, restarted))
+                orderly = not restarted or self._orderly
+                self._holes.append(Hole(before + 1, number - 1, after or time, time, restarted, orderly))
             before, after = number, time
 
     def _lose(self, holes: t.Sequence[Hole]) -> None:

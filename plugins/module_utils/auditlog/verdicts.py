@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import (
     activity,
     architectures,
+    callers,
     rawfields,
     relaxed,
     views,
@@ -262,7 +263,10 @@ class Verdicts:
         if event.first == b"SYSCALL":
             return (looked,) if looked.hits else ()
         # What the kernel says by itself, such as CONFIG_CHANGE or LOGIN, comes before the call that caused it.
-        said = self._message(event._replace(raw=event.raw[: found.start()]))
+        records = event.raw[: found.start()]
+        if event.first == callers.CHANGE:
+            records = callers.with_caller(records, self._subject(event, found.groups()))
+        said = self._message(event._replace(raw=records))
         return [one for one in (said, looked) if one.hits]
 
     def _parsed(self, event: Event) -> tuple[Event, t.Match[bytes] | None]:
@@ -281,6 +285,10 @@ class Verdicts:
             self._unread.event(relaxed.call_line(event.raw), _UNREADABLE)
             return event, found
         return event._replace(raw=raw), rewritten
+
+    def _subject(self, event: Event, parts: tuple[t.Any, ...]) -> Activity:
+        processes = self._processes
+        return Activity(event, parts, processes.get(parts[activity.PID]), processes.get(parts[activity.PPID] or b""))
 
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
         raw = event.raw

@@ -66,6 +66,8 @@ _ACTIONS = {
     "utimes": "utime",
     "utimensat": "utime",
     "futimesat": "utime",
+    "mount": "mount",
+    "move_mount": "mount",
 }
 _OPENS = {"open": activity.A1, "openat": activity.A2, "open_by_handle_at": activity.A2}
 # O_WRONLY, O_RDWR, O_CREAT and O_TRUNC (asm-generic/fcntl.h); the same on every architecture that Linux servers have.
@@ -170,8 +172,9 @@ _CALL: dict[str, Maker] = {
     "Paths": lambda a: tuple(a.resolved(path.name) for path in a.paths if path.kind != "PARENT"),
     # Of a kernel module that is loaded or unloaded, and of a process that is traced or signalled.
     "Module": lambda a: a.beside("KERN_MODULE", "name"),
-    "TargetProcessId": lambda a: a.beside("OBJ_PID", "opid"),
-    "TargetComm": lambda a: a.beside("OBJ_PID", "ocomm"),
+    # A signal to a group, or to all processes, has many.
+    "TargetProcessId": lambda a: a.every("OBJ_PID", "opid"),
+    "TargetComm": lambda a: a.every("OBJ_PID", "ocomm"),
 }
 
 
@@ -275,6 +278,9 @@ def _changes(subject: Activity, call: str) -> list[dict[str, str]]:
         return _moves(subject, items, "NORMAL", action)
     if action == "symlink":
         return _links(subject, items)
+    if call == "mount":
+        # The kernel looks up where to mount first, and then what a bind mount shows there.
+        items = items[:1]
     if action == "write" and not any(path.kind == "CREATE" for path in items) and not _writes(subject, call):
         return []
     changes = []

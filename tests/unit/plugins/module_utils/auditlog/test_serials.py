@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import typing as t
 
 import hypothesis
@@ -193,7 +194,8 @@ def hole(first: int, last: int, restarted: bool = False, at: int = _START) -> Ho
 
 _BETWEEN = "between 2023-11-14T22:13:20Z and 2023-11-14T22:13:22Z"
 _CUT = (
-    f"4 events that the kernel recorded are missing from {_BETWEEN}: auditd was too slow or did not run, or somebody "
+    f"4 events that the kernel recorded are missing from {_BETWEEN}: auditd was too slow, was killed or did not run, "
+    "or somebody "
 )
 _RESTARTED = f"1 event that the kernel recorded is missing from {_BETWEEN}, when auditd was started anew"
 _PART = "the log has only a part of what was recorded: 30 events that the kernel recorded are missing all over it"
@@ -206,13 +208,67 @@ _PART = "the log has only a part of what was recorded: 30 events that the kernel
         ([hole(5, 8)], [_CUT + "cut them out"], 4),
         ([hole(5, 5, restarted=True)], [_RESTARTED], 0),
         ([hole(5, 5, restarted=True), hole(7, 10)], [_CUT + "cut them out", _RESTARTED], 4),
+        ([hole(5, 8, restarted=True)._replace(orderly=False)], [_CUT + "cut them out"], 4),
         ([hole(number, number) for number in range(0, 60, 2)], [_PART], 0),
     ],
 )
 def test_what_is_said(holes: list[Hole], sentences: list[str], alert: int) -> None:
-    found = missing.missing(holes, 100, None)
+    found = missing.missing(holes, 100, None, is_chosen=True)
     assert found.sentences == sentences
     assert found.events == alert
+
+
+def test_holes_all_over_the_log_of_the_daemon_are_no_excerpt() -> None:
+    """Whoever cuts events out of everywhere, or slows the daemon down, is not silent for it."""
+    holes = [hole(number, number) for number in range(0, 60, 2)]
+    found = missing.missing(holes, 100, None)
+    assert found.events == 30
+    assert "missing" in found.sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("# log_file = /x\nlocal_events = yes\nlog_file = /srv/audit.log\n", "/srv/audit.log"),
+        ("LOG_FILE=/srv/audit.log", "/srv/audit.log"),
+        ("log_format = RAW\n", ""),
+        ("log_file = relative\n", ""),
+    ],
+)
+def test_the_log_that_the_daemon_writes(tmp_path: pathlib.Path, text: str, path: str) -> None:
+    file = tmp_path / "auditd.conf"
+    file.write_text(text)
+    assert missing.daemon_log(str(file)) == path
+
+
+def test_a_configuration_that_cannot_be_read_names_no_log(tmp_path: pathlib.Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("/etc/hostname")
+    assert [missing.daemon_log(str(path)) for path in (tmp_path, link, tmp_path / "none")] == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("ended", "started", "orderly"),
+    [(10, 12, True), (10, 69, True), (10, 600, False), (None, 12, False)],
+)
+def test_only_a_short_stop_that_was_asked_for_explains_a_hole(ended: int | None, started: int, orderly: bool) -> None:
+    """A daemon that was killed wrote no end, and one that was off for long is no upgrade."""
+    end = b"" if ended is None else line(70, ended, "DAEMON_END")
+    before, after = line(1) + line(2, 9) + end, line(71, started, "DAEMON_START") + line(9, started + 5)
+    first = read(before)
+    known = Serials(json.loads(json.dumps(first.state())))
+    for found in (
+        read(before, after, now=started + 600),
+        read(before + after, now=started + 600),
+        read(after, now=started + 600, known=known),
+    ):
+        assert [(hole.first, hole.restarted, hole.orderly) for hole in found.lost] == [(3, True, orderly)]
+
+
+def test_an_end_explains_one_start_only() -> None:
+    log = line(1) + line(70, 5, "DAEMON_END") + line(71, 6, "DAEMON_START") + line(2, 7)
+    again = log + line(72, 8, "DAEMON_START") + line(9, 20)
+    assert [(hole.first, hole.orderly) for hole in read(again, now=600).lost] == [(3, False)]
 
 
 def test_what_is_before_the_time_that_is_asked_for_is_left_out() -> None:
