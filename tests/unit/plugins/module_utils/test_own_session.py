@@ -65,7 +65,7 @@ def test_the_start_of_a_process_is_now() -> None:
         process.wait()
 
 
-@pytest.mark.requires("busybox")
+@pytest.mark.requires("command:busybox")
 def test_an_applet_is_the_program_that_it_is_called_by(tmp_path: pathlib.Path) -> None:
     busybox = shutil.which("busybox")
     assert busybox is not None
