@@ -133,12 +133,12 @@ def read(line: str, clock: Clock) -> tuple[float | None, int] | None:
     The moment is None for a date that no year has.
     """
     matched = _TRADITIONAL.match(line)
-    if matched and matched.group(1) in _ENGLISH:
+    if matched:
         month, day, year, hour, minute, second = matched.groups()
-        moment = clock.moment(
-            _ENGLISH[month], int(day), int(hour), int(minute), int(second), int(year) if year else None
-        )
-        return moment, matched.end()
+        number = _ENGLISH.get(month)
+        if number is not None:
+            moment = clock.moment(number, int(day), int(hour), int(minute), int(second), int(year) if year else None)
+            return moment, matched.end()
     matched = _STAMP.match(line)
     if matched:
         return clock.stamp(matched), matched.end()

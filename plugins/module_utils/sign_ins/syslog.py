@@ -32,7 +32,8 @@ _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]$", re.DOTA
 _STRUCTURED = re.compile(r'(?:-|(?:\[[^\] ]+(?: [^= ]+="(?:[^"\\]|\\.)*")*\])+)(?: |$)')
 _TOLD_AGAIN = re.compile(r"last message repeated (\d{1,9}) times?")
 # What a log daemon, or journalctl, puts in between.
-_FRONTS = frozenset("{\0\ufeff")
+_FRONTS = frozenset("<{\0\ufeff")
+_RFC5424_TIMES = frozenset("-0123456789")
 _MARK = re.compile(r"\s*(?:-- (?:.{0,100} --|No entries.{0,20}))?\s*\Z")
 
 
@@ -41,24 +42,29 @@ def parse(line: str, clock: Clock) -> Line | None:
 
     A line that names no program has an empty one.
     """
-    if line.endswith("\r"):
+    if line[-1:] == "\r":
         line = line[:-1]
     if line[:1] in _FRONTS:
-        # Zeros are what a crash leaves in a file.
-        line = line.lstrip("\0\ufeff")
-        if line.startswith("{"):
-            return _json(line, clock)
-    if line[:1] == "<" or line[:1].isdigit():
-        priority = _PRIORITY.match(line)
-        if priority is not None:
-            line = line[priority.end() :].lstrip(" ")
-        if line.startswith("1 ") and line[2:3] in "-0123456789":
-            return _rfc5424(line[2:], clock)
+        return _fronted(line, clock)
     stamp = stamps.read(line, clock)
-    if stamp is None:
-        return None
-    moment, end = stamp
-    return _tagged(line[end:], moment, clock)
+    if stamp is not None:
+        return _tagged(line[stamp[1] :], stamp[0], clock)
+    return _fronted(line, clock) if line[:1].isdigit() else None
+
+
+def _fronted(line: str, clock: Clock) -> Line | None:
+    """Read a line that begins with something else than its time."""
+    # Zeros are what a crash leaves in a file.
+    line = line.lstrip("\0\ufeff")
+    if line.startswith("{"):
+        return _json(line, clock)
+    priority = _PRIORITY.match(line)
+    if priority is not None:
+        line = line[priority.end() :].lstrip(" ")
+    if line.startswith("1 ") and line[2:3] in _RFC5424_TIMES:
+        return _rfc5424(line[2:], clock)
+    stamp = stamps.read(line, clock)
+    return _tagged(line[stamp[1] :], stamp[0], clock) if stamp else None
 
 
 def is_mark(text: str) -> bool:
@@ -71,10 +77,13 @@ def _tagged(rest: str, moment: float | None, clock: Clock) -> Line | None:
     matched = _TAG.match(rest)
     if matched is None or not _is_tag(matched, rest):
         # Not a tag yet, so this was the host, or a priority, or both.
-        rest = _behind_host(rest, clock)
+        front, rest = rest, rest.partition(" ")[2]
         matched = _TAG.match(rest)
         if matched is None or not _is_tag(matched, rest):
-            return _without_tag(rest, moment)
+            rest = _behind_host(front, clock)
+            matched = _TAG.match(rest)
+            if matched is None or not _is_tag(matched, rest):
+                return _without_tag(rest, moment)
     program, module, pid, _colon = matched.groups()
     message = rest[matched.end() :]
     if message.startswith("[ID "):
@@ -100,9 +109,10 @@ def _behind_host(rest: str, clock: Clock) -> str:
 
 
 def _is_tag(matched: re.Match[str], rest: str) -> bool:
-    if "." in matched.group(1) and _FACILITY.match(rest):
+    program, _module, pid, colon = matched.groups()
+    if not pid and not colon and rest[:1] != "[":
         return False
-    return bool(matched.group(3) or matched.group(4) or rest.startswith("["))
+    return "." not in program or _FACILITY.match(rest) is None
 
 
 def _without_tag(rest: str, moment: float | None) -> Line | None:
