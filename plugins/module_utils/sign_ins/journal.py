@@ -18,10 +18,16 @@ import select
 import subprocess
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import syslog
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import liveness, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, Understanding
 
-_DIRECTORIES = ("/var/log/journal", "/run/log/journal")
+DIRECTORIES = ("/var/log/journal", "/run/log/journal")
+_SHOWN = 1_024
+_PROOF_ENTRIES = 20
+_PROOF_SECONDS = 10.0
 _FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_COMM,_EXE"
 # auth and authpriv of syslog(3); messages of cron are among the latter in some distributions.
 _FACILITIES = ("SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10")
@@ -39,7 +45,7 @@ _GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear)\Z")
 
 def exists(directory: str | None = None) -> bool:
     """Say whether there is a journal. directory: where it is, None for the system's places."""
-    for place in (directory,) if directory else _DIRECTORIES:
+    for place in (directory,) if directory else DIRECTORIES:
         if glob.glob(os.path.join(glob.escape(place), "*.journal")) or glob.glob(os.path.join(place, "*", "*.journal")):
             return True
     return False
@@ -63,12 +69,37 @@ class Journal:
         self.cursor = cursor
         self.problem: str | None = None
         self.lines_read = 0
+        self.understanding = Understanding()
         self.forged = 0
         self._command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", "--output-fields=" + _FIELDS]
         if directory:
             self._command.append("--directory=" + directory)
         self._matches = () if everything else matches
         self._believed = _is_daemon if proven else _believed
+
+    def holds(self, events: t.Sequence[Event]) -> bool:
+        """Say whether the journal has an entry of something that this scan caused, from the process that caused it."""
+        pids = [pid for event in events for pid in event.pids]
+        since = min(event.started for event in events) - liveness.GRACE
+        command = [*self._command, "--since=@%d" % max(0, since), "--reverse", "--lines=%d" % _PROOF_ENTRIES]
+        matches: list[str] = []
+        for pid in pids:
+            matches += [*(["+"] if matches else []), "_PID=%d" % pid]
+        try:
+            output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * _ENTRY_LIMIT).stdout
+        except _command.CommandError:
+            return False
+        for raw in output.splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(raw.decode("utf-8", "surrogateescape"))
+                moment, pid = int(entry["__REALTIME_TIMESTAMP"]) / 1e6, int(_text(entry.get("_PID")))
+                program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
+                if any(
+                    pid in event.pids and liveness.is_at(moment, event) and program.startswith(event.program)
+                    for event in events
+                ):
+                    return True
+        return False
 
     def lines(self, passed: t.Callable[[], bool], since: float) -> t.Iterator[Line]:
         """Return each new message. passed: says when to stop. since: where to begin when there is no cursor."""
@@ -112,8 +143,11 @@ class Journal:
             moment = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
             self.cursor = str(entry["__CURSOR"])
         except (ValueError, KeyError, TypeError):
+            self.understanding.entries += 1
+            self.understanding.miss(raw[:_SHOWN].decode("utf-8", "surrogateescape"), FORM)
             return None
         self.lines_read += 1
+        self.understanding.entries += 1
         message = _text(entry.get("MESSAGE"))
         program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
         if not message or not program:

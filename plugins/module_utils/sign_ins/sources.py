@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import binaries, journal
+from ansible_collections.bulwark.servers.plugins.module_utils import _own_session
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import binaries, journal, liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts import OnLine, Reading, TextLog
 
@@ -24,7 +25,10 @@ AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 
 class Places(t.NamedTuple):
-    """Where to look. paths: None for the usual ones. journal_directory: None for the system's."""
+    """Where to look. paths: None for the usual ones. journal_directory: None for the system's.
+
+    events, written: what shows that a log is alive (see ``_own_session``).
+    """
 
     paths: t.Sequence[str] | None = None
     audit_paths: t.Sequence[str] | None = None
@@ -35,6 +39,8 @@ class Places(t.NamedTuple):
     lastlog: str = binaries.LASTLOG
     wtmpdb: str = binaries.WTMPDB
     lastlog2: str = binaries.LASTLOG2
+    events: t.Callable[[], t.Sequence[_own_session.Event]] = _own_session.events
+    written: liveness.Written = _own_session.is_written
 
 
 class Sources:
@@ -44,6 +50,7 @@ class Sources:
         """saved: as ``state`` returned it; KeyError, TypeError, ValueError, AttributeError for anything else."""
         self._reading = reading
         self._on_line = on_line
+        self._places = places
         self._saved = dict(saved)
         texts = saved.get("texts", {})
         usual = places.paths is None
@@ -94,6 +101,24 @@ class Sources:
         found.append(self.last.sign_ins())
         return found
 
+    def dead(self) -> list[tuple[str, str]]:
+        """Return the logs that nothing is written to any more, each with what shows it.
+
+        Files of syslogd and the journal hold the same: one of them is enough. The audit log takes their place where
+        there are none.
+        """
+        alike = [liveness.of_text(log.path) for log in self.logs if log.found]
+        if self.journal is not None and self.journal.problem is None:
+            where = self._places.journal_directory
+            directories = (where,) if where else journal.DIRECTORIES
+            alike.append(liveness.of_journal(directories, self.journal.holds))
+        if not alike:
+            alike = [liveness.of_audit(log.path) for log in self.audits if log.found]
+        if not alike:
+            return []
+        problem = liveness.problem(alike, self._places.events(), self._places.written, self._reading.now)
+        return [(source.name, problem) for source in alike] if problem else []
+
     def read_lines(self) -> None:
         """Tell the lines of the logs that are not read for sign-ins."""
         if self._on_line is not None:
@@ -114,9 +139,11 @@ class Sources:
             if self._on_line is not None:
                 self._on_line(line, moment)
             fact = programs.parse(line)
-            if fact is not None:
-                for one in attempts.feed(moment, line.pid, line.repeated, fact):
-                    yield one._replace(family="journal")
+            if fact is None:
+                source.understanding.check(line)
+                continue
+            for one in attempts.feed(moment, line.pid, line.repeated, fact):
+                yield one._replace(family="journal")
         if not reading.cut_short:
             for one in attempts.settle(reading.now):
                 yield one._replace(family="journal")

@@ -31,6 +31,8 @@ _SOLARIS = re.compile(r"\[ID \d+ [\w.]+\] ")
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]$", re.DOTALL)
 _STRUCTURED = re.compile(r'(?:-|(?:\[[^\] ]+(?: [^= ]+="(?:[^"\\]|\\.)*")*\])+)(?: |$)')
 _TOLD_AGAIN = re.compile(r"last message repeated (\d{1,9}) times?")
+# As the login of some systems calls itself: "login -- root[2421]: ".
+_LOGIN = re.compile(r"(?:login)? ?-- \S{1,64}\[(\d{1,10})\]: ")
 # What a log daemon, or journalctl, puts in between.
 _FRONTS = frozenset("<{\0\ufeff")
 _RFC5424_TIMES = frozenset("-0123456789")
@@ -116,9 +118,12 @@ def _is_tag(matched: re.Match[str], rest: str) -> bool:
 
 
 def _without_tag(rest: str, moment: float | None) -> Line | None:
-    # Old daemons name no program: "last message repeated 3 times".
     if not rest:
         return None
+    login = _LOGIN.match(rest)
+    if login:
+        return Line(moment, "login", int(login.group(1)), rest[login.end() :])
+    # Old daemons name no program: "last message repeated 3 times".
     matched = _TOLD_AGAIN.match(rest)
     return Line(moment, "", 0, "" if matched else rest, _bounded(int(matched.group(1))) if matched else 1)
 

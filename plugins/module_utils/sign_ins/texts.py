@@ -17,9 +17,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     LogFile,
     damage,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, stamps, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, Understanding
 
 _DAY = 86_400.0
 _MOST_NAMES = 1_000
@@ -67,7 +68,7 @@ class TextLog:
         self.rewritten: list[str] = []
         self.lost = [printable(name) for name in self._follower.lost]
         self.lines = 0
-        self.unknown = 0
+        self.understanding = Understanding()
         self.oldest: float | None = None
 
     @property
@@ -94,9 +95,11 @@ class TextLog:
             if on_line is not None:
                 on_line(line, moment)
             fact = programs.parse(line)
-            if fact is not None:
-                for one in self._attempts.feed(moment, line.pid, line.repeated, fact):
-                    yield from self._counted(one, "log")
+            if fact is None:
+                self.understanding.check(line)
+                continue
+            for one in self._attempts.feed(moment, line.pid, line.repeated, fact):
+                yield from self._counted(one, "log")
         yield from self._settled("log")
 
     def only_lines(self, on_line: OnLine) -> None:
@@ -111,6 +114,7 @@ class TextLog:
             if self.oldest is None:
                 first = audit.TIME.search(chunk)
                 self.oldest = float(first.group(1)) if first else None
+            self._take_records(chunk)
             for record in audit.WANTED.finditer(chunk):
                 self.lines += 1
                 told = audit.parse(record.group())
@@ -125,18 +129,28 @@ class TextLog:
                     yield from self._counted(one, "audit")
         yield from self._settled("audit")
 
+    def _take_records(self, chunk: bytes) -> None:
+        """Count the records of an audit log; the lines that are none are looked for only when there are any."""
+        entries, understanding = chunk.count(b"\n"), self.understanding
+        understanding.entries += entries
+        if entries != chunk.count(audit.RECORD):
+            for line in chunk.split(b"\n"):
+                if line.strip() and audit.RECORD not in line:
+                    understanding.miss(line[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), FORM)
+
     def _lines(self) -> t.Iterator[tuple[Line, float]]:
         for chunk, file in self._chunks():
             # Of a file that was written anew, what was read of the old one is known.
             known_until = self._known_until if file.rewritten else 0.0
-            clock = syslog.Clock(min(file.modified, self._reading.now))
+            clock = stamps.Clock(min(file.modified, self._reading.now))
             for raw in chunk.split(b"\n"):
                 if not raw:
                     continue
                 self.lines += 1
-                line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
+                text = raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape")
+                line = syslog.parse(text, clock)
+                self.understanding.take(text, line)
                 if line is None:
-                    self.unknown += 1
                     continue
                 moment = self._reading.moment(line.time, file.modified)
                 if moment <= known_until or moment < self._reading.since:

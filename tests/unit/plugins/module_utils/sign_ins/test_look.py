@@ -39,6 +39,9 @@ class Host:
             paths=[str(self.log)],
             audit_paths=[str(directory / "audit.log")],
             journal="never",
+            # A local connection, and a log daemon that has the files open.
+            events=list,
+            written=bool,
             **{name: str(directory / name) for name in ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")},
         )
 

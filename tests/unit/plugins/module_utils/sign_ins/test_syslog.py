@@ -9,7 +9,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, stamps, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +29,7 @@ def at(*fields: int) -> int:
 
 
 def parsed(text: str, reference: float = 1_780_000_000) -> Line:
-    line = syslog.parse(text, syslog.Clock(reference))
+    line = syslog.parse(text, stamps.Clock(reference))
     assert line is not None
     return line
 
@@ -62,7 +62,7 @@ def test_forms(text: str, expected: tuple[str, int, str]) -> None:
     ["", "x", "Dec 10 06:55:46", "Dec 10 06:55:46 host", "<38>", "<38>1 ", "2015-04-16 host sshd: x", "no log at all"],
 )
 def test_no_line(text: str) -> None:
-    assert syslog.parse(text, syslog.Clock(0)) is None
+    assert syslog.parse(text, stamps.Clock(0)) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_no_line(text: str) -> None:
     ],
 )
 def test_times(text: str, reference: int, expected: int | None) -> None:
-    line = syslog.parse(text, syslog.Clock(reference))
+    line = syslog.parse(text, stamps.Clock(reference))
     assert line is not None
     assert line.time == expected
 
@@ -208,7 +208,7 @@ def test_every_form_that_daemons_write_is_read(text: str) -> None:
     ],
 )
 def test_what_is_not_understood_is_no_line(text: str) -> None:
-    assert syslog.parse(text, syslog.Clock(_MOMENT)) is None
+    assert syslog.parse(text, stamps.Clock(_MOMENT)) is None
 
 
 @pytest.mark.parametrize(
@@ -236,11 +236,11 @@ def test_any_line_is_read(text: str) -> None:
         "2015-04-16T18:02:50Z ",
         "Dec 10 06:55:46 h sshd[1]: message repeated ",
     ):
-        syslog.parse(start + text, syslog.Clock(1_780_000_000))
+        syslog.parse(start + text, stamps.Clock(1_780_000_000))
 
 
 def test_a_line_of_megabytes_is_read_in_time() -> None:
     start = time.monotonic()
     for part in ("a" * (1 << 20), " from " * (1 << 17), "[" * (1 << 20), "\\" * (1 << 20)):
-        syslog.parse("Dec 10 06:55:46 h sshd[1]: Failed password for invalid user " + part, syslog.Clock(0))
+        syslog.parse("Dec 10 06:55:46 h sshd[1]: Failed password for invalid user " + part, stamps.Clock(0))
     assert time.monotonic() - start < 5
