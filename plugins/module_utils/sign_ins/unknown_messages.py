@@ -26,7 +26,7 @@ _INNER_TAG = re.compile(r"(?:^|[^\w./-])(?:sshd(?:-session|-auth)?|su|sudo|doas|
 _INNER_PLACE = 80
 _QUOTERS = frozenset(("kernel", "fail2ban-server", "fail2ban"))
 
-_LEVEL = re.compile(r"(?:error: |fatal: |debug[123]: )+")
+_LEVEL = re.compile(r"(?:error: |fatal: )+")
 _PAM_MODULE = re.compile(r"pam_\w+\([\w.@+-]+(?::\w+)?\): |pam_\w+: |PAM[- ]")
 # What PAM says of a sign-in by itself; a program that is known says the rest.
 _PAM_CONCERNS = re.compile(r"authentication failure|session opened|more authentication failure")
@@ -77,6 +77,8 @@ def is_unknown(program: str, message: str) -> bool:
     if harmless is None:
         return _is_unknown_of_others(program, text)
     text = text[_end(_LEVEL, text) :]
+    if text.startswith("debug"):
+        return False
     module = _PAM_MODULE.match(text)
     if module:
         return _is_unknown_of_pam(text)
