@@ -12,7 +12,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal
+from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal, liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look as looking
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.options import look_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Places
@@ -77,7 +78,7 @@ class Host:
         none = {
             name: str(self._directory / "none" / name) for name in ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")
         }
-        where = Places([], [none["wtmp"]], "auto", str(self._journal), **none)
+        where = Places([], [none["wtmp"]], "auto", str(self._journal), events=list, written=bool, **none)
         result = looking.look(params, False, where._replace(**places))
         self.token = result["checkpoint"]["token"]
         return result
@@ -157,6 +158,26 @@ def test_a_log_file_that_nothing_is_written_to_any_more(host: Host, tmp_path: pa
     users = host.look(paths=[str(log)])["sign_ins"]["users"]
     assert {one["user"]: one["failures"] for one in users} == {"bob": 1, "root": 1}
     assert host.look(paths=[str(log)])["sign_ins"]["failures"] == 0
+
+
+def test_a_journal_is_alive_while_it_holds_the_own_sign_in(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "_PATIENCE", 0.0)
+    own = Event("sshd", (7, 8), time.time() - 5, "7-1")
+    host.at(time.time())
+    host.write(refused("root", 1), {**refused("root", 7), "_PID": "9"})
+    dead = host.look(events=lambda: [own])["coverage"][0]
+    assert dead["status"] == "partial"
+    assert dead["skipped"][0]["subject"] == "journal"
+    assert "this scan's own sign-in by SSH" in dead["skipped"][0]["reason"]
+    host.write({"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"})
+    assert host.look(events=lambda: [own])["coverage"][0]["status"] == "checked"
+
+
+def test_messages_that_are_not_understood(host: Host) -> None:
+    host.write(refused("root", 1), {"MESSAGE": "Login succeeded for root via 192.0.2.1"})
+    coverage = host.look()["coverage"][0]
+    assert coverage["status"] == "partial"
+    assert "1 of 2 messages were not understood" in coverage["skipped"][0]["reason"]
 
 
 def test_a_journal_without_entries_is_no_problem(host: Host) -> None:

@@ -89,17 +89,20 @@ class Journal:
             output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * _ENTRY_LIMIT).stdout
         except _command.CommandError:
             return False
-        for raw in output.splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                entry = json.loads(raw.decode("utf-8", "surrogateescape"))
-                moment, pid = int(entry["__REALTIME_TIMESTAMP"]) / 1e6, int(_text(entry.get("_PID")))
-                program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
-                if any(
-                    pid in event.pids and liveness.is_at(moment, event) and program.startswith(event.program)
-                    for event in events
-                ):
-                    return True
-        return False
+        return any(self._is_of(raw, events) for raw in output.splitlines())
+
+    def _is_of(self, raw: bytes, events: t.Sequence[Event]) -> bool:
+        try:
+            entry = json.loads(raw.decode("utf-8", "surrogateescape"))
+            moment, pid = int(entry["__REALTIME_TIMESTAMP"]) / 1e6, int(_text(entry.get("_PID")))
+        except (ValueError, KeyError, TypeError):
+            return False
+        program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
+        line = Line(moment, program, pid, _text(entry.get("MESSAGE"))[: syslog.LINE_LIMIT])
+        return liveness.is_sign_in(line) and any(
+            pid in event.pids and liveness.is_at(moment, event) and program.startswith(event.program)
+            for event in events
+        )
 
     def lines(self, passed: t.Callable[[], bool], since: float) -> t.Iterator[Line]:
         """Return each new message. passed: says when to stop. since: where to begin when there is no cursor."""

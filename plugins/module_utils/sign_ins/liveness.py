@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs, stamps, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 
 # What is older proves that a log was alive then, and not that it is now.
@@ -38,6 +38,8 @@ _AUDIT = re.compile(
     rb"type=(?:USER_(?:AUTH|ACCT|START|LOGIN|CMD)|CRED_(?:ACQ|REFR)|CRYPTO_SESSION) msg=audit"
     rb"\((\d{1,12})\.[^)]{0,40}\): ?pid=(\d{1,10}) "
 )
+
+_SIGN_INS = (model.ACCEPTED, model.SESSION)
 
 Written = t.Callable[[t.Collection[t.Tuple[int, int]]], bool]
 Holds = t.Callable[[t.Sequence[Event]], bool]
@@ -132,11 +134,17 @@ def _text_holds(path: str, events: t.Sequence[Event]) -> bool:
 
 def _is_of(line: Line, event: Event) -> bool:
     """Say whether a program of this scan's own has logged a line: by its process, or at its time if it names none."""
-    if not line.program.startswith(event.program):
+    if not is_sign_in(line) or not line.program.startswith(event.program):
         return False
     if line.pid:
         return line.pid in event.pids and is_at(line.time, event)
     return line.time is not None and event.started - _SOONER <= line.time <= time.time() + _LATER
+
+
+def is_sign_in(line: Line) -> bool:
+    """Say whether somebody has signed in: a daemon that listens logs other things with its own number."""
+    fact = programs.parse(line)
+    return "session opened for user" in line.message or (fact is not None and fact.kind in _SIGN_INS)
 
 
 def is_at(moment: float | None, event: Event) -> bool:

@@ -225,6 +225,7 @@ def test_a_log_that_ended_days_ago_is_not_simply_checked(host: Host) -> None:
         (_accepted(4_321), 9, True),
         (_accepted(4_322), 9, False),  # somebody else's
         (_accepted(4_321), 86_400, False),  # of a process that had the same number
+        ("{stamp} vm sshd[1]: Server listening on 0.0.0.0 port 22.", 9, False),
         ("{stamp} vm sudo[4322]: ops : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh", 9, False),
     ],
 )
