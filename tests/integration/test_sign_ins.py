@@ -110,7 +110,7 @@ def attempts(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, di
     return directory, dict(happened)
 
 
-@pytest.mark.parametrize("name", ["auth.log", "traditional.log"])
+@pytest.mark.parametrize("name", ["auth.log", "traditional.log", *sshd.FORMS])
 def test_each_attempt_counts_as_what_it_was(
     attempts: tuple[pathlib.Path, dict[tuple[str, str, str], int]], name: str
 ) -> None:

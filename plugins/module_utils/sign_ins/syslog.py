@@ -162,6 +162,8 @@ def _pid(text: str) -> int:
 
 def unfolded(moment: float | None, program: str, pid: int, message: str) -> Line:
     """Return a line whose message rsyslog may have counted instead of repeating it."""
+    if message[:1] == " ":
+        message = message.lstrip(" ")
     if message.startswith("message repeated "):
         found = _REPEATED.match(message)
         if found:

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, stamps, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, Understanding
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, UNENDED, Understanding
 
 _DAY = 86_400.0
 _MOST_NAMES = 1_000
@@ -169,8 +169,17 @@ class TextLog:
                     yield chunk, file
                     if self._reading.over():
                         return
+                self._take_unended(file)
             except UNREADABLE as error:
                 self.problems.append((printable(file.path), said(damage(error))))
+
+    def _take_unended(self, file: LogFile) -> None:
+        """Count what has no line end: a daemon is about to write it, but not at the very beginning, and not so much."""
+        left = 0 if file.compressed else file.size - file.offset
+        if left > syslog.LINE_LIMIT or (left > 0 and not file.offset):
+            self.understanding.entries += 1
+            beginning = "" if file.offset else file.head.decode("utf-8", "surrogateescape")
+            self.understanding.miss(beginning, UNENDED)
 
     def _settled(self, family: str) -> t.Iterator[SignIn]:
         if not self._reading.cut_short:

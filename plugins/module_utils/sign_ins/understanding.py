@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model imp
 
 FORM = "its form is not known"
 TIME = "its time cannot be read"
+UNENDED = "it has no end"
 MESSAGE = "it looks like a sign-in and its text is not known"
 
 _SHOWN = 160

@@ -16,11 +16,14 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import sshd
 
 _LOOKED_AT = 1_024
-_CONCERNS = re.compile(
-    r"fail|accept|invalid|illegal|incorrect|denied|refus|reject|not allowed|\blogin|\blog(?:ged|ging)?[ -]?(?:in|on)\b"
-    r"|\bsign(?:ed)?[ -]?in|authenti|password|publickey|hostbased|gssapi|session opened|\buser\b|\bsu\b",
-    re.IGNORECASE,
+_SUBJECT = (
+    r"authenti|password|publickey|keyboard-interactive|hostbased|gssapi|\blogin|\blog(?:ged|ging)?[ -]?(?:in|on)\b"
+    r"|\bsign(?:ed)?[ -]?in|session opened|\baccount\b|\buser\b|\bsu\b"
 )
+_OUTCOME = r"fail|accept|invalid|illegal|incorrect|denied|refus|reject|not allowed|granted"
+_CONCERNS = re.compile("%s|%s" % (_SUBJECT, _OUTCOME), re.IGNORECASE)
+# sshd says of much else, as ports that it forwards, that it failed.
+_SSHD_CONCERNS = re.compile(r"%s|(?:%s).*\bfrom\b" % (_SUBJECT, _OUTCOME), re.IGNORECASE | re.DOTALL)
 # The tag of a program within a message: what was taken for the program was something else.
 _INNER_TAG = re.compile(r"(?:^|[^\w./-])(?:sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear)(?:\[\d{1,10}\])?: ")
 _INNER_PLACE = 80
@@ -50,7 +53,9 @@ _SSHD_HARMLESS = re.compile(
     r"|drop connection |beginning MaxStartups|exited MaxStartups|srclimit_|ssh-agent|hostkeys_|kex_|no hostkeys"
     # The configuration.
     r"|(?:rexec|\S+) line \d+: |Deprecated option|Unsupported option|Bad configuration option|Privilege separation"
-    r"|Missing privilege separation|Warning: |Attempt to write login records|Read error from remote|Connection from "
+    r"|Missing privilege separation|X11 |xauth|channel[ _]|connect_to |Bind to |Received request to |setting "
+    r"|refused (?:local|remote|streamlocal|udp) |open failed|Warning: |Attempt to write login records"
+    r"|Read error from remote|Connection from "
 )
 _HARMLESS: t.Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(sshd.PROGRAMS, _SSHD_HARMLESS),
@@ -82,7 +87,8 @@ def is_unknown(program: str, message: str) -> bool:
     module = _PAM_MODULE.match(text)
     if module:
         return _is_unknown_of_pam(text)
-    return _CONCERNS.search(text) is not None and harmless.match(text) is None
+    words = _SSHD_CONCERNS if program in sshd.PROGRAMS else _CONCERNS
+    return words.search(text) is not None and harmless.match(text) is None
 
 
 def concerns(text: str) -> bool:

@@ -147,6 +147,8 @@ _MOMENT = at(2026, 11, 28, 12, 0, 50)
         # RFC 5424.
         "<38>1 2026-11-28T12:00:50.003Z vm sshd 7 - - " + _SSHD[2],
         '<38>1 2026-11-28T12:00:50Z vm sshd 7 ID47 [a@1 b="x\\]y" c="]"][d e="f"] \ufeff' + _SSHD[2],
+        # rsyslog has a blank more in front of the message.
+        "<38>1 2026-11-28T12:00:50.986950+00:00 vm sshd 7 - -  " + _SSHD[2],
         "1 2026-11-28T12:00:50Z vm sshd 7 - - " + _SSHD[2],
         "120 <38>1 2026-11-28T12:00:50Z vm sshd 7 - - " + _SSHD[2],
         # A file that came from elsewhere, or through a crash.

@@ -119,6 +119,23 @@ def test_what_log_daemons_put_in_between_is_understood(host: Host, line: str) ->
     assert host.coverage() == ("checked", "")
 
 
+def test_lines_without_an_end_are_not_understood(host: Host) -> None:
+    # RSYSLOG_ForwardFormat is for the network.
+    host.log.write_text(
+        "<38>2026-11-28T12:00:50+00:00 vm sshd[5]: Failed password for root from 192.0.2.1 port 5 ssh2" * 9
+    )
+    status, reasons = host.coverage()
+    assert status == "not_checked"
+    assert "it has no end" in reasons
+
+
+def test_a_line_that_is_being_written_is_no_problem(host: Host) -> None:
+    host.write("{stamp} vm " + _REFUSED)
+    with host.log.open("a") as stream:
+        stream.write("Nov 28 12:00:50 vm ss")
+    assert host.coverage() == ("checked", "")
+
+
 def test_an_indented_sign_in_is_no_second_line(host: Host) -> None:
     host.write("{stamp} vm " + _REFUSED, " Smarch 28 vm " + _REFUSED)
     assert host.coverage()[0] == "partial"
@@ -181,6 +198,22 @@ def test_a_message_that_looks_like_a_sign_in_is_not_understood(host: Host, progr
         ("sshd-session", "error: PAM: pam_setcred(): Failure setting user credentials"),
         ("sshd-session", "syslogin_perform_logout: logout() returned an error"),
         ("sshd", "PAM service(sshd) ignoring max retries; 6 > 3"),
+        ("sshd", "error: Bind to port 22 on 0.0.0.0 failed: Address already in use."),
+        ("sshd", "error: connect_to localhost port 80: failed."),
+        ("sshd", "refused local port forward: originator 127.0.0.1 port 5, target localhost port 80"),
+        ("sshd", "X11 connection rejected because of wrong authentication."),
+        ("sshd", "subsystem request for sftp by user alice"),
+        ("sshd", "Privilege separation user sshd does not exist"),
+        (
+            "dropbear",
+            "Exit before auth from <192.0.2.1:5>: (user 'root', 3 fails): Max auth tries reached - user 'root'",
+        ),
+        ("login", "pam_unix(login:session): session closed for user root"),
+        ("", "syslogd started: BusyBox v1.37.0"),
+        ("", "-- MARK --"),
+        ("udhcpc", "sending select for 192.0.2.7, server 192.0.2.1"),
+        ("", "starting pid 2101, tty '/dev/tty1': '/sbin/getty 38400 tty1'"),
+        ("gdm-password", "gkr-pam: unlocked login keyring"),
         ("sudo", "  alice : (command continued) --user x"),
         ("sudo", "pam_unix(sudo:session): session opened for user root(uid=0) by alice(uid=1000)"),
         ("sudo", "pam_unix(sudo:auth): auth could not identify password for [alice]"),
