@@ -39,13 +39,26 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     journalled = sources.journal.lines_read if sources.journal is not None else 0
     scope.examined = lines + records + journalled
     told = any(log.found for log in texts) or (sources.journal is not None and not sources.journal.problem)
+    proof = ""
     if told:
         _describe_understanding(scope, sources)
-        for subject, reason in sources.dead():
-            scope.skip(subject, reason)
+        proof = _describe_liveness(scope, sources)
     else:
         _describe_without(scope, sources, records, problems)
-    scope.note = _note(sources, records)
+    scope.note = _note(sources, records) + proof
+
+
+def _describe_liveness(scope: ScopeCoverage, sources: Sources) -> str:
+    """Name the logs that nothing is written to any more; return what shows that one is alive, for the note."""
+    result = sources.liveness()
+    if result is None:
+        return ""
+    names, verdict = result
+    if verdict.is_alive:
+        return " " + verdict.reason
+    for name in names:
+        scope.skip(name, verdict.reason)
+    return ""
 
 
 def _describe_understanding(scope: ScopeCoverage, sources: Sources) -> None:

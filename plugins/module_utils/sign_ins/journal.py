@@ -36,11 +36,11 @@ _ENTRY_LIMIT = 1 << 20
 _SYSTEM = ("/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/nix/store/", "/run/current-system/")
 # What may sign as which program without being root.
 _SPEAKERS = re.compile(
-    r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear|[\w-]*pam[\w-]*|gdm[\w-]*|sddm[\w-]*|lightdm)\Z"
+    r"(sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear|[\w-]*pam[\w-]*|gdm[\w-]*|sddm[\w-]*|lightdm)\Z"
 )
 # What a sign-in is believed from; root's, and only these.
 _DAEMON = re.compile(r"sshd(?:-session|-auth)?\Z")
-_GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear)\Z")
+_GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear)\Z")
 
 
 def exists(directory: str | None = None) -> bool:

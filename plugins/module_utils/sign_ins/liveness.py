@@ -54,21 +54,29 @@ class Source:
         self.holds = holds
 
 
-def problem(sources: t.Sequence[Source], events: t.Sequence[Event], written: Written, now: float) -> str | None:
-    """Return what speaks against all of the sources, in one sentence; None where one of them is alive.
+class Verdict(t.NamedTuple):
+    """Whether one of the sources is alive, and what shows it, in one sentence."""
+
+    is_alive: bool
+    reason: str
+
+
+def judge(sources: t.Sequence[Source], events: t.Sequence[Event], written: Written, now: float) -> Verdict:
+    """Say whether one of the sources is alive.
 
     sources: logs that hold the same. events: what this scan caused, the newest first.
     """
     fresh = [event for event in events if now - event.started < FRESH]
     if fresh:
         if _any_holds(sources, fresh):
-            return None
-        return "it does not hold this scan's own %s: nothing is logged there now" % _named(fresh)
+            return Verdict(True, "This scan's own %s is in the logs." % _named(fresh))
+        return Verdict(False, "it does not hold this scan's own %s: nothing is logged there now" % _named(fresh))
     if written(_identities(sources)):
-        return None
-    return (
+        return Verdict(True, "This scan caused no sign-in; instead, a running process has the log open for writing.")
+    return Verdict(
+        False,
         "no running process has it open for writing, and this scan caused no entry that would show that it is alive:"
-        " nothing is logged there now"
+        " nothing is logged there now",
     )
 
 

@@ -101,8 +101,8 @@ class Sources:
         found.append(self.last.sign_ins())
         return found
 
-    def dead(self) -> list[tuple[str, str]]:
-        """Return the logs that nothing is written to any more, each with what shows it.
+    def liveness(self) -> tuple[list[str], liveness.Verdict] | None:
+        """Return the logs that sign-ins should come to, and whether they do; None where there is no log.
 
         Files of syslogd and the journal hold the same: one of them is enough. The audit log takes their place where
         there are none.
@@ -115,9 +115,9 @@ class Sources:
         if not alike:
             alike = [liveness.of_audit(log.path) for log in self.audits if log.found]
         if not alike:
-            return []
-        problem = liveness.problem(alike, self._places.events(), self._places.written, self._reading.now)
-        return [(source.name, problem) for source in alike] if problem else []
+            return None
+        verdict = liveness.judge(alike, self._places.events(), self._places.written, self._reading.now)
+        return [source.name for source in alike], verdict
 
     def read_lines(self) -> None:
         """Tell the lines of the logs that are not read for sign-ins."""

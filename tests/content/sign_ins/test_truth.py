@@ -16,7 +16,13 @@ import typing as t
 import zoneinfo
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs, stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import (
+    model,
+    programs,
+    stamps,
+    syslog,
+    unknown_messages,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
@@ -140,6 +146,19 @@ def log(name: str) -> list[Line]:
     lines = [syslog.parse(text, clock) for text in path.read_text(encoding="utf-8").splitlines()]
     assert lines.count(None) <= 10  # "syslogd 1.4.1: restart." and the like
     return [line for line in lines if line is not None]
+
+
+@pytest.mark.requires("data:loghub", "data:fail2ban")
+def test_all_lines_of_others_are_understood() -> None:
+    lines = log("OpenSSH") + log("Linux") + [case.line for name in ("sshd", "sshd-journal") for case in cases(name)]
+    unknown = [
+        line.message
+        for line in lines
+        if programs.parse(line) is None and unknown_messages.is_unknown(line.program, line.message)
+    ]
+    # Messages in which the kernel's log is quoted, as fail2ban allows.
+    assert len(unknown) == 3
+    assert all(message.startswith("kernel:") for message in unknown)
 
 
 def by_source(found: t.Iterable[SignIn], outcome: str) -> collections.Counter[str]:

@@ -292,6 +292,7 @@ def test_a_quiet_log_is_checked_while_a_daemon_has_it_open(host: Host, content: 
     if content:
         host.write(content, age=3 * 86_400)
     assert host.coverage() == ("checked", "")
+    assert "a running process has the log open for writing" in host.look()["coverage"][0]["note"]
     host.is_open = False
     status, reasons = host.coverage()
     assert status == "partial"
