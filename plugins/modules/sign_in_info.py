@@ -40,7 +40,8 @@ options:
     elements: path
   journal:
     description:
-      - V(auto) reads systemd's journal where no log file is there, or none was written to in the last day.
+      - V(auto) reads systemd's journal where no log file is there, none was written to in the last day, or none holds
+        what this scan has just caused itself.
     type: str
     choices: [auto, always, never]
     default: auto

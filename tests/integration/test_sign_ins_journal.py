@@ -89,7 +89,8 @@ def refused(user: str, port: int, **fields: str | bytes) -> dict[str, str | byte
 
 
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> Host:
+def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(liveness, "_PATIENCE", 0.0)
     return Host(tmp_path)
 
 
@@ -160,8 +161,7 @@ def test_a_log_file_that_nothing_is_written_to_any_more(host: Host, tmp_path: pa
     assert host.look(paths=[str(log)])["sign_ins"]["failures"] == 0
 
 
-def test_a_journal_is_alive_while_it_holds_the_own_sign_in(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness, "_PATIENCE", 0.0)
+def test_a_journal_is_alive_while_it_holds_the_own_sign_in(host: Host) -> None:
     own = Event("sshd", (7, 8), time.time() - 5, "7-1")
     host.at(time.time())
     host.write(refused("root", 1), {**refused("root", 7), "_PID": "9"})
@@ -171,6 +171,30 @@ def test_a_journal_is_alive_while_it_holds_the_own_sign_in(host: Host, monkeypat
     assert "this scan's own sign-in by SSH" in dead["skipped"][0]["reason"]
     host.write({"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"})
     assert host.look(events=lambda: [own])["coverage"][0]["status"] == "checked"
+
+
+def test_the_journal_is_read_where_the_log_daemon_was_stopped(host: Host, tmp_path: pathlib.Path) -> None:
+    """The file was written a minute ago, and does not hold the own sign-in: what happened since is in the journal."""
+    own = Event("sshd", (7, 8), time.time() - 5, "7-1")
+    log = tmp_path / "auth.log"
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - 60))
+    log.write_text(f"{stamp} h sshd[5]: {_REFUSED.format(user='bob', port=5)}\n")
+    os.utime(log, (time.time() - 60, time.time() - 60))
+    host.at(time.time() - 5)
+    accepted = {"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"}
+    host.write(refused("root", 1), accepted)
+    result = host.look(paths=[str(log)], events=lambda: [own])
+    assert {one["user"]: one["failures"] for one in result["sign_ins"]["users"]} == {"bob": 1, "root": 1, "ops": 0}
+    coverage = result["coverage"][0]
+    assert coverage["status"] == "partial"
+    assert [one["subject"] for one in coverage["skipped"]] == [str(log)]
+    # The daemon runs again: what the journal has is in the file, too.
+    with log.open("a") as stream:
+        for entry in (refused("root", 1), accepted):
+            stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S+00:00', time.gmtime())} h sshd[7]: {entry['MESSAGE']}\n")
+    again = host.look(paths=[str(log)], events=lambda: [own])
+    assert again["coverage"][0]["status"] == "checked"
+    assert again["sign_ins"]["failures"] == 0
 
 
 def test_messages_that_are_not_understood(host: Host) -> None:

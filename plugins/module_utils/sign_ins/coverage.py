@@ -50,15 +50,13 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
 
 def _describe_liveness(scope: ScopeCoverage, sources: Sources) -> str:
     """Name the logs that nothing is written to any more; return what shows that one is alive, for the note."""
-    result = sources.liveness()
-    if result is None:
-        return ""
-    names, verdict = result
-    if verdict.is_alive:
-        return " " + verdict.reason
-    for name in names:
-        scope.skip(name, verdict.reason)
-    return ""
+    proofs: dict[str, None] = {}
+    for name, verdict in sources.liveness():
+        if verdict.is_alive:
+            proofs[" " + verdict.reason] = None
+        else:
+            scope.skip(name, verdict.reason)
+    return "".join(proofs)
 
 
 def _describe_understanding(scope: ScopeCoverage, sources: Sources) -> None:

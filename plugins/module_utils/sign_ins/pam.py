@@ -15,6 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import mo
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, address
 
 RANK = 2
+# pam_syslog(3) cuts off what is longer.
+_LONGEST = 4_096
 
 # Sessions that no sign-in began, and those whose program names the sign-in itself.
 _NO_SIGN_INS = frozenset(
@@ -41,13 +43,13 @@ _MODULE = re.compile(r"(pam_\w+)\(([\w.@+-]+)(?::(\w+))?\): ")
 # The account is the last thing, and may be whatever the client sent (with pam_unix it exists, with others not).
 _FAILURE = re.compile(
     r"authentication failure; logname=(\S*) uid=(\d+) euid=\d+ tty=(\S*) ruser=(.*?) rhost=(\S*)"
-    r"(?:\s+user=(.*?))?\s*\Z",
+    r"(?:\s+user=(.*))?\Z",
     re.DOTALL,
 )
-_LAST = re.compile(r".* rhost=(\S*)(?:\s+user=(\S+))?\s*\Z", re.DOTALL)
+_LAST = re.compile(r".* rhost=(\S*)(?:\s+user=(\S+))?\Z", re.DOTALL)
 _MORE = re.compile(
     r"(?:PAM )?(\d{1,6}) more authentication failures?; logname=\S* uid=\d+ euid=\d+ tty=(\S*) ruser=.*? rhost=(\S*)"
-    r"(?:\s+user=(.*?))?\s*\Z",
+    r"(?:\s+user=(.*))?\Z",
     re.DOTALL,
 )
 _SESSION = re.compile(r"session opened for user (\S+?)(?:\(uid=\d+\))? by (\S*?)\(uid=(\d+)\)")
@@ -55,6 +57,9 @@ _SESSION = re.compile(r"session opened for user (\S+?)(?:\(uid=\d+\))? by (\S*?)
 
 def parse(program: str, message: str) -> Fact | None:
     """Return what a message of a PAM module says, None when it is of no module or says nothing about a sign-in."""
+    if len(message) > _LONGEST:
+        return None
+    message = message.rstrip()
     if message.startswith("PAM ") and " more authentication failure" in message:
         return _more(service(program), message)
     found = _MODULE.match(message)

@@ -16,12 +16,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, pam, sshd
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, Line, address
 
-_SU = re.compile(r"(FAILED SU )?\(to (\S+)\) (\S+) on (\S+)\Z")
-_SHADOW_SU = re.compile(r"(FAILED|Successful) su for (\S+) by (\S+)\Z")
+_SU = re.compile(r"(FAILED SU )?\(to (\S.{0,255})\) (\S.{0,255}) on (\S+)\Z")
+_SHADOW_SU = re.compile(r"(FAILED|Successful) su for (\S.{0,255}) by (\S.{0,255})\Z")
 _SU_SYSLOG = re.compile(r"([+-]) (\S+) (\S+):(\S+)\Z")
 _DOAS = re.compile(r"(\S+) ran command (.*) as (\S+) from (.*)\Z", re.DOTALL)
 _DOAS_REFUSED = re.compile(r"(?:(failed auth)|command not permitted) for (\S+?)(?::.*)?\Z", re.DOTALL)
-_SUDO = re.compile(r"\s*(\S+) : (?:([^;=]+) ; )?((?:HOST|TTY)=.*)\Z", re.DOTALL)
+_SUDO = re.compile(r"\s*(\S.{0,255}?) : (?:([^;=]{1,512}) ; )?((?:HOST|TTY)=.*)\Z", re.DOTALL)
 _SUDO_ATTEMPTS = re.compile(r"(\d{1,3}) incorrect password attempts?")
 _SUDO_TARGET = re.compile(r" ; USER=(\S+) ; ")
 _SUDO_TERMINAL = re.compile(r"(?:HOST=\S+ ; )?TTY=(\S+) ; ")

@@ -51,6 +51,8 @@ class Sources:
         self._reading = reading
         self._on_line = on_line
         self._places = places
+        self._events = places.events()
+        self._texts_verdict: liveness.Verdict | None = None
         self._saved = dict(saved)
         texts = saved.get("texts", {})
         usual = places.paths is None
@@ -79,13 +81,20 @@ class Sources:
         self._closing += [*self.only_lines, *self.audits, *self.records]
 
     def _open_journal(self, places: Places, cursor: str | None) -> journal.Journal | None:
-        wanted = places.journal == ALWAYS
-        if places.journal == AUTO:
-            newest = max((log.modified for log in self.logs), default=0.0)
-            wanted = newest < self._reading.now - _STALE
-        if not wanted or not journal.exists(places.journal_directory):
+        if places.journal == NEVER or not journal.exists(places.journal_directory):
+            return None
+        if places.journal == AUTO and self._are_written(max((log.modified for log in self.logs), default=0.0)):
             return None
         return journal.Journal(cursor, everything=self._on_line is not None, directory=places.journal_directory)
+
+    def _are_written(self, newest: float) -> bool:
+        """Say whether the files of syslogd are where sign-ins are logged. newest: when one was last written."""
+        if newest < self._reading.now - _STALE:
+            return False
+        texts = [liveness.of_text(log.path) for log in self.logs if log.found]
+        verdict = liveness.judge(texts, self._events, self._places.written, self._reading.now)
+        self._texts_verdict = verdict
+        return verdict.is_alive
 
     def close(self) -> None:
         for source in self._closing:
@@ -101,23 +110,27 @@ class Sources:
         found.append(self.last.sign_ins())
         return found
 
-    def liveness(self) -> tuple[list[str], liveness.Verdict] | None:
-        """Return the logs that sign-ins should come to, and whether they do; None where there is no log.
+    def liveness(self) -> list[tuple[str, liveness.Verdict]]:
+        """Return the logs that sign-ins should come to, each with whether they do; nothing where there is no log.
 
-        Files of syslogd and the journal hold the same: one of them is enough. The audit log takes their place where
-        there are none.
+        Files of syslogd and the journal hold the same: where files are old, the journal is enough. The audit log takes
+        their place where there is neither.
         """
-        alike = [liveness.of_text(log.path) for log in self.logs if log.found]
+        texts = [liveness.of_text(log.path) for log in self.logs if log.found]
+        verdicts: list[tuple[str, liveness.Verdict]] = []
+        if self._texts_verdict is not None:
+            verdicts = [(source.name, self._texts_verdict) for source in texts]
+            texts = []
         if self.journal is not None and self.journal.problem is None:
             where = self._places.journal_directory
             directories = (where,) if where else journal.DIRECTORIES
-            alike.append(liveness.of_journal(directories, self.journal.holds))
-        if not alike:
-            alike = [liveness.of_audit(log.path) for log in self.audits if log.found]
-        if not alike:
-            return None
-        verdict = liveness.judge(alike, self._places.events(), self._places.written, self._reading.now)
-        return [source.name for source in alike], verdict
+            texts.append(liveness.of_journal(directories, self.journal.holds))
+        if not texts and not verdicts:
+            texts = [liveness.of_audit(log.path) for log in self.audits if log.found]
+        if texts:
+            verdict = liveness.judge(texts, self._events, self._places.written, self._reading.now)
+            verdicts += [(source.name, verdict) for source in texts]
+        return verdicts
 
     def read_lines(self) -> None:
         """Tell the lines of the logs that are not read for sign-ins."""
@@ -157,6 +170,7 @@ class Sources:
             "texts": {**self._saved.get("texts", {}), **texts},
             "records": {"wtmp": self.records[0].state(), "btmp": self.records[1].state()},
             "last": self.last.state(),
-            "journal": self.journal.cursor if self.journal is not None else self._saved.get("journal"),
-            "journal_attempts": attempts.saved() if attempts is not None else self._saved.get("journal_attempts", []),
+            # A journal that was not needed this time begins where the files end when it is needed again.
+            "journal": self.journal.cursor if self.journal is not None else None,
+            "journal_attempts": attempts.saved() if attempts is not None else [],
         }

@@ -50,7 +50,7 @@ _MAPPED = (
     re.compile(r"Nasty PTR record .* is set up for %s, ignoring" % _HOST),
 )
 _PARENTHESES = re.compile(r"\(%s\)\Z" % _HOST)
-_NOT_ALLOWED = re.compile(r"(\S+) (?:from %s )?not allowed because (.*)\Z" % _HOST, re.DOTALL)
+_NOT_ALLOWED = re.compile(r"(\S.*?) (?:from %s )?not allowed because (.*)\Z" % _HOST, re.DOTALL)
 _DENIED = re.compile(r"denied for user (.*) by PAM account configuration\Z", re.DOTALL)
 _REMOTE = re.compile(r"Server;Ltype: \w+;Remote: %s-(\d+);" % _HOST)
 
@@ -311,6 +311,8 @@ def _dispatch(_rest: str, message: str) -> Fact | None:
     rest = message[place + len("Connection from ") :]
     if rest.startswith(("authenticating user ", "invalid user ")):
         return _ended_telling(rest)
+    if rest.startswith("user "):
+        return _left(rest)
     return _probe("no protocol that could be agreed on", at_end=False)(rest, message)
 
 

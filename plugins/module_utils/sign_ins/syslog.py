@@ -26,7 +26,7 @@ _FACILITY = re.compile(
     r"|local[0-7]|\d{1,2})\.(?:emerg|panic|alert|crit|err|error|warning|warn|notice|info|debug|\d)>?:? "
 )
 # program[pid]: as openlog(3) writes it; old PAM modules put their name between the two, some daemons have no colon.
-_TAG = re.compile(r"[\[(]?([A-Za-z_][\w./@+-]{0,63})[\])]?(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?(:)?(?: |$)")
+_TAG = re.compile(r"[\[(]?([A-Za-z_/][\w./@+-]{0,63})[\])]?(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?(:)?(?: |$)")
 _SOLARIS = re.compile(r"\[ID \d+ [\w.]+\] ")
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]$", re.DOTALL)
 _STRUCTURED = re.compile(r'(?:-|(?:\[[^\] ]+(?: [^= ]+="(?:[^"\\]|\\.)*")*\])+)(?: |$)')
@@ -69,6 +69,11 @@ def _fronted(line: str, clock: Clock) -> Line | None:
     return _tagged(line[stamp[1] :], stamp[0], clock) if stamp else None
 
 
+def tells_again(line: Line) -> bool:
+    """Say whether a line counts how often the one before it was repeated ("last message repeated 3 times")."""
+    return not line.program and not line.message
+
+
 def is_mark(text: str) -> bool:
     """Say whether a line is one that a log daemon puts in between, or empty: it says nothing of a program."""
     return _MARK.match(text) is not None
@@ -88,6 +93,8 @@ def _tagged(rest: str, moment: float | None, clock: Clock) -> Line | None:
                 return _without_tag(rest, moment)
     program, module, pid, _colon = matched.groups()
     message = rest[matched.end() :]
+    if program[0] == "/":
+        program = program.rpartition("/")[2] or program
     if message.startswith("[ID "):
         message = _SOLARIS.sub("", message, count=1)
     if module and "pam" in module:

@@ -91,9 +91,15 @@ class TextLog:
 
     def sign_ins(self, on_line: OnLine | None) -> t.Iterator[SignIn]:
         """Return the sign-ins that lines of a system log tell. on_line: is told each line."""
+        previous: Line | None = None
         for line, moment in self._lines():
             if on_line is not None:
                 on_line(line, moment)
+            if syslog.tells_again(line):
+                if previous is None:
+                    continue
+                line = previous._replace(repeated=line.repeated)
+            previous = line
             fact = programs.parse(line)
             if fact is None:
                 self.understanding.check(line)

@@ -27,6 +27,9 @@ _SSHD_CONCERNS = re.compile(r"%s|(?:%s).*\bfrom\b" % (_SUBJECT, _OUTCOME), re.IG
 # The tag of a program within a message: what was taken for the program was something else.
 _INNER_TAG = re.compile(r"(?:^|[^\w./-])(?:sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear)(?:\[\d{1,10}\])?: ")
 _INNER_PLACE = 80
+# What only sshd says, in the name of something that is not known: its tag was written in another way.
+_SAID_BY_SSHD = ("Accepted ", "Failed ", "Invalid user ")
+_OF_SSHD = re.compile(r"(?:(?:Accepted|Failed) \S{1,64} for|Invalid user) .{0,400} from \S{1,64} port \d", re.DOTALL)
 _QUOTERS = frozenset(("kernel", "fail2ban-server", "fail2ban"))
 
 _LEVEL = re.compile(r"(?:error: |fatal: )+")
@@ -49,6 +52,9 @@ _SSHD_HARMLESS = re.compile(
     r"|Could not |could not |Unable to |unable to |Cannot |cannot |Failed to |No supported |Error "
     r"|(?:Write|Read) (?:from socket )?failed|PAM service\(|PAM: (?:pam_|pass(?:word)? change|num PAM|reinit)"
     r"|(?:sys)?login_\w+: |lastlog_\w+: |record_login|syslogin_|session_\w+: |do_\w+: |exec(?:ve)?: |fork: |chroot"
+    # Connections that ended, of somebody who was signed in or is not named.
+    r"|Received disconnect from |Connection (?:closed|reset) by |Disconnected from |Timeout, client not responding "
+    r"|packet_\w+: |client_loop|\w+: Connection (?:to|from) "
     # Connections that were dropped before anybody was named.
     r"|drop connection |beginning MaxStartups|exited MaxStartups|srclimit_|ssh-agent|hostkeys_|kex_|no hostkeys"
     # The configuration.
@@ -101,8 +107,12 @@ def _is_unknown_of_others(program: str, text: str) -> bool:
         return _is_unknown_of_pam(text)
     if not program:
         return _CONCERNS.search(text) is not None
+    if program in _QUOTERS:
+        return False
+    if text.startswith(_SAID_BY_SSHD):
+        return _OF_SSHD.match(text) is not None
     start = text[:_INNER_PLACE]
-    return ": " in start and program not in _QUOTERS and _INNER_TAG.search(start) is not None
+    return ": " in start and _INNER_TAG.search(start) is not None
 
 
 def _is_unknown_of_pam(text: str) -> bool:

@@ -99,6 +99,7 @@ _MOMENT = at(2026, 11, 28, 12, 0, 50)
         "Nov 28 12:00:50 vm auth.info " + _TOLD,
         "Nov 28 12:00:50 auth.info " + _TOLD,
         "Nov 28 12:00:50 " + _TOLD,
+        "Nov 28 12:00:50 vm /usr/sbin/" + _TOLD,
         "Nov 28 12:00:50 <auth.info> vm " + _TOLD,
         "Nov 28 12:00:50 <4.6> vm " + _TOLD,
         "2026-11-28_12:00:50.00000 auth.info: " + _TOLD,

@@ -147,6 +147,12 @@ def test_a_line_without_a_time_is_read_and_counted(host: Host) -> None:
     assert "its time cannot be read" in host.coverage()[1]
 
 
+def test_a_line_that_counts_the_one_before_it(host: Host) -> None:
+    host.write("{stamp} vm " + _REFUSED, "{stamp} vm last message repeated 3 times", "{stamp} vm " + _ACCEPTED)
+    result = host.look()["sign_ins"]
+    assert (result["failures"], result["successes"]) == (4, 1)
+
+
 # Unknown messages.
 
 
@@ -164,6 +170,8 @@ def test_a_line_without_a_time_is_read_and_counted(host: Host) -> None:
         ("vsftpd", "pam_unix(vsftpd:auth): authentication failure of root"),
         # The tag is somewhere else than a template has it.
         ("", "sshd Failed password for root from 192.0.2.1 port 5 ssh2"),
+        ("sshd2", "Accepted password for root from 192.0.2.1 port 5 ssh2"),
+        ("SSHD", "Invalid user x from 192.0.2.1 port 5"),
         ("auth", "info: sshd[5]: Failed password for root from 192.0.2.1 port 5 ssh2"),
     ],
 )
@@ -198,6 +206,9 @@ def test_a_message_that_looks_like_a_sign_in_is_not_understood(host: Host, progr
         ("sshd-session", "error: PAM: pam_setcred(): Failure setting user credentials"),
         ("sshd-session", "syslogin_perform_logout: logout() returned an error"),
         ("sshd", "PAM service(sshd) ignoring max retries; 6 > 3"),
+        ("sshd", "Timeout, client not responding from user alice 192.0.2.1 port 5"),
+        ("sshd", "packet_write_wait: Connection to user alice 192.0.2.1 port 5: Broken pipe"),
+        ("sshd", "Received disconnect from UNKNOWN: 11: disconnected by user"),
         ("sshd", "error: Bind to port 22 on 0.0.0.0 failed: Address already in use."),
         ("sshd", "error: connect_to localhost port 80: failed."),
         ("sshd", "refused local port forward: originator 127.0.0.1 port 5, target localhost port 80"),
