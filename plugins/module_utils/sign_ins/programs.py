@@ -34,7 +34,7 @@ _LOGIN = re.compile(
     r"(?:LOGIN ON (\S+) BY (\S+)|(ROOT) LOGIN  ?[Oo][Nn] '?([^' ]+)'?)(?:(?: FROM | from )'?([^' ]+)'?)?\Z"
 )
 _BUSYBOX_LOGIN = re.compile(
-    r"(?:(root) login|invalid password for '(.*)')(?: on '([^' ]*)')?(?: from '([^' ]*)')?\Z", re.DOTALL
+    r"(?:(root) login|invalid password for '([^']*)')(?: on '([^' ]*)')?(?: from '([^' ]*)')?\Z"
 )
 _DROPBEAR = re.compile(r"(.*) from <?([0-9a-fA-F.:%\w\[\]]+?):(\d+)>?\Z", re.DOTALL)
 _SU_SYSLOG_ORIGIN = "su_syslog"
@@ -153,8 +153,9 @@ def _login(message: str) -> Fact | None:
     if found:
         root, user, terminal, source = found.groups()
         kind = model.ACCEPTED if root else model.FAILED
-        source = address(source or "")
-        return Fact(kind, "login", root or user, source, method="password", terminal=terminal or "")
+        known = "no" if user == "UNKNOWN" else "yes"
+        name = root or ("" if user == "UNKNOWN" else user)
+        return Fact(kind, "login", name, address(source or ""), method="password", known=known, terminal=terminal or "")
     found = _LOGIN.match(message)
     if found is None:
         return None
