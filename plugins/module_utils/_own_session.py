@@ -5,8 +5,7 @@
 
 A scan comes over SSH and becomes root with sudo: each of these programs is an ancestor of this process, and each logs
 what it did. The kernel says which they are (``/proc/PID/exe``), and when each was started. A scan without any such
-ancestor (a local connection, ``docker exec``, cron) causes no sign-in. The proof in its place is that a running process
-has the log open for writing.
+ancestor (a local connection, ``docker exec``, cron) causes no sign-in.
 """
 
 from __future__ import annotations

@@ -93,8 +93,9 @@ coverage:
     - One entry, of the scope V(sign_ins). C(examined) is how many lines and records were read. What could not be read
       or was not understood is named with the reason, and where no log of sign-ins could be read or nothing in it was
       understood nothing counts as checked.
-    - A log that does not hold what this scan has just caused itself (its sign-in by SSH, its sudo), or that no running
-      process has open for writing where it caused nothing, is checked partly.
+    - A log that does not hold what this scan has just caused itself (its sign-in by SSH, its sudo) is checked partly.
+      Where the scan caused nothing, as over a local connection, it sends a message to the log daemon, which has to come
+      to the log.
   type: list
   elements: dict
   returned: success

@@ -48,6 +48,7 @@ def places(directory: pathlib.Path, log: pathlib.Path) -> Places:
         str(directory / "wtmp"),
         str(directory / "btmp"),
         events=list,
+        send=lambda: "sshd",
         written=bool,
         **nowhere,
     )

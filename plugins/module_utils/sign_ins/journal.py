@@ -16,6 +16,7 @@ import os
 import re
 import select
 import subprocess
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
@@ -77,10 +78,10 @@ class Journal:
         self._matches = () if everything else matches
         self._believed = _is_daemon if proven else _believed
 
-    def holds(self, events: t.Sequence[Event]) -> bool:
+    def holds(self, sought: liveness.Sought) -> bool:
         """Say whether the journal has an entry of something that this scan caused, from the process that caused it."""
-        pids = [pid for event in events for pid in event.pids]
-        since = min(event.started for event in events) - liveness.GRACE
+        pids = [pid for event in sought.events for pid in event.pids] or [os.getpid()]
+        since = min((event.started for event in sought.events), default=time.time()) - liveness.GRACE
         command = [*self._command, "--since=@%d" % max(0, since), "--reverse", "--lines=%d" % _PROOF_ENTRIES]
         matches: list[str] = []
         for pid in pids:
@@ -89,6 +90,9 @@ class Journal:
             output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * _ENTRY_LIMIT).stdout
         except _command.CommandError:
             return False
+        if sought.mark:
+            return sought.mark.encode() in output
+        events = sought.events
         return any(self._is_of(raw, events) for raw in output.splitlines())
 
     def _is_of(self, raw: bytes, events: t.Sequence[Event]) -> bool:

@@ -4,14 +4,16 @@
 """Tell a log that sign-ins still come to from one that nobody writes to any more.
 
 A scan that came over SSH, or became root, within the last hour has to be in the logs itself. A connection that is older
-(ControlPersist), or a local one, causes no entry: the log has to be open for writing in a running process then.
+(ControlPersist), or a local one, causes no entry. Then the scan sends a message to the log daemon, with the facility
+that sign-ins have, and a random number that tells it from any before; it has to come to the log. No such message comes
+to the audit log, which has to be open for writing in a running process.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 import re
+import socket
 import time
 import typing as t
 
@@ -31,7 +33,10 @@ _TAIL = 8 * 1024 * 1024
 _CHUNK = 256 * 1024
 # Log daemons write with delay.
 _PATIENCE = 2.5
-_STEP = 0.25
+_STEP = 0.1
+_SOCKET = "/dev/log"
+# authpriv.info of syslog(3), as PAM uses it.
+_MARK = "<86>%s bulwark[%d]: op=bulwark-log-check mark=%s"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _AUDIT = re.compile(
@@ -42,16 +47,45 @@ _AUDIT = re.compile(
 _SIGN_INS = (model.ACCEPTED, model.SESSION)
 
 Written = t.Callable[[t.Collection[t.Tuple[int, int]]], bool]
-Holds = t.Callable[[t.Sequence[Event]], bool]
+Send = t.Callable[[], t.Optional[str]]
+
+
+class Sought(t.NamedTuple):
+    """What one of a source's entries has to be: of one of the events, or with the mark in it where there is one."""
+
+    events: t.Sequence[Event]
+    mark: str
+
+
+Holds = t.Callable[[Sought], bool]
 
 
 class Source:
-    """A log that has to be alive. files: those that are written now; holds: says whether it has one of the events."""
+    """A log that has to be alive. holds: says whether it has what is sought.
 
-    def __init__(self, name: str, files: t.Sequence[str], holds: Holds) -> None:
+    files: those that are written now, of a log to which no message of a scan comes; else None.
+    """
+
+    def __init__(self, name: str, holds: Holds, files: t.Sequence[str] | None = None) -> None:
         self.name = name
-        self.files = files
         self.holds = holds
+        self.files = files
+
+
+class Own:
+    """What this scan causes, or has caused. events: the newest first; send: sends a message and returns its mark."""
+
+    def __init__(self, events: t.Sequence[Event], send: Send, written: Written) -> None:
+        self.events = events
+        self.written = written
+        self._send: Send | None = send
+        self._mark: str | None = None
+
+    def mark(self) -> str | None:
+        """Return what is in the message that was sent, None where nobody takes one; it is sent once."""
+        if self._send is not None:
+            self._mark, self._send = self._send(), None
+        return self._mark
 
 
 class Verdict(t.NamedTuple):
@@ -61,29 +95,54 @@ class Verdict(t.NamedTuple):
     reason: str
 
 
-def judge(sources: t.Sequence[Source], events: t.Sequence[Event], written: Written, now: float) -> Verdict:
-    """Say whether one of the sources is alive.
-
-    sources: logs that hold the same. events: what this scan caused, the newest first.
-    """
-    fresh = [event for event in events if now - event.started < FRESH]
+def judge(sources: t.Sequence[Source], own: Own, now: float) -> Verdict:
+    """Say whether one of the sources is alive. sources: logs that hold the same."""
+    fresh = [event for event in own.events if now - event.started < FRESH]
     if fresh:
-        if _any_holds(sources, fresh):
+        if _any_holds(sources, Sought(fresh, "")):
             return Verdict(True, "This scan's own %s is in the logs." % _named(fresh))
         return Verdict(False, "it does not hold this scan's own %s: nothing is logged there now" % _named(fresh))
-    if written(_identities(sources)):
-        return Verdict(True, "This scan caused no sign-in; instead, a running process has the log open for writing.")
+    files = [path for source in sources for path in source.files or ()]
+    if files:
+        if own.written(_identities(files)):
+            return Verdict(
+                True, "This scan caused no sign-in; instead, a running process has the log open for writing."
+            )
+        return Verdict(False, "no running process has it open for writing: nothing is logged there now")
+    mark = own.mark()
+    if mark is None:
+        return Verdict(False, "no log daemon listens at %s: nothing is logged there now" % _SOCKET)
+    if _any_holds(sources, Sought((), mark)):
+        return Verdict(True, "This scan caused no sign-in; instead, a message that it sent came to the logs.")
     return Verdict(
-        False,
-        "no running process has it open for writing, and this scan caused no entry that would show that it is alive:"
-        " nothing is logged there now",
+        False, "a message that this scan sent to the log daemon did not come to it: nothing is logged there now"
     )
 
 
-def _any_holds(sources: t.Sequence[Source], events: t.Sequence[Event]) -> bool:
+def send_mark() -> str | None:
+    """Send a message to the log daemon; return what tells it from others, None where no daemon takes it."""
+    mark = os.urandom(12).hex()
+    stamp = time.strftime("%b %e %H:%M:%S", time.localtime())
+    message = (_MARK % (stamp, os.getpid(), mark)).encode("ascii")
+    sent = _send(socket.SOCK_DGRAM, message) or _send(socket.SOCK_STREAM, message + b"\0")
+    return mark if sent else None
+
+
+def _send(kind: socket.SocketKind, message: bytes) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, kind) as daemon:
+            daemon.settimeout(_PATIENCE)
+            daemon.connect(_SOCKET)
+            daemon.sendall(message)
+    except OSError:
+        return False
+    return True
+
+
+def _any_holds(sources: t.Sequence[Source], sought: Sought) -> bool:
     end = time.monotonic() + _PATIENCE
     while True:
-        if any(source.holds(events) for source in sources):
+        if any(source.holds(sought) for source in sources):
             return True
         if time.monotonic() >= end:
             return False
@@ -95,48 +154,44 @@ def _named(events: t.Sequence[Event]) -> str:
     return " or ".join(names)
 
 
-def _identities(sources: t.Sequence[Source]) -> set[tuple[int, int]]:
+def _identities(files: t.Sequence[str]) -> set[tuple[int, int]]:
     identities = set()
-    for source in sources:
-        for path in source.files:
-            try:
-                status = os.stat(path)
-            except OSError:
-                continue
-            identities.add((status.st_dev, status.st_ino))
+    for path in files:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        identities.add((status.st_dev, status.st_ino))
     return identities
 
 
-def of_text(path: str) -> Source:
-    """Return a log of syslogd."""
-    return Source(path, [path], lambda events: _text_holds(path, events))
+def of_text(name: str, paths: t.Sequence[str]) -> Source:
+    """Return a log of syslogd. paths: of the files that are written now."""
+    return Source(name, lambda sought: any(_text_holds(path, sought) for path in paths))
 
 
-def of_audit(path: str) -> Source:
+def of_audit(name: str, paths: t.Sequence[str]) -> Source:
     """Return an audit log."""
-    return Source(path, [path], lambda events: _audit_holds(path, events))
+    return Source(name, lambda sought: any(_audit_holds(path, sought.events) for path in paths), paths)
 
 
-def of_journal(directories: t.Iterable[str], holds: Holds) -> Source:
-    """Return the journal. directories: where its files are."""
-    files = [
-        path
-        for directory in directories
-        for pattern in ("*.journal", os.path.join("*", "*.journal"))
-        for path in glob.glob(os.path.join(glob.escape(directory), pattern))
-        if "@" not in os.path.basename(path)  # which is closed
-    ]
-    return Source("journal", files, holds)
+def of_journal(holds: Holds) -> Source:
+    """Return the journal."""
+    return Source("journal", holds)
 
 
-def _text_holds(path: str, events: t.Sequence[Event]) -> bool:
+def _text_holds(path: str, sought: Sought) -> bool:
+    words = [sought.mark.encode()] if sought.mark else [event.program.encode() for event in sought.events]
     for content, modified in _tails(path):
         clock = stamps.Clock(modified)
         for raw in content.split(b"\n"):
-            if any(event.program.encode() in raw for event in events):
-                line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
-                if line is not None and any(_is_of(line, event) for event in events):
-                    return True
+            if not any(word in raw for word in words):
+                continue
+            if sought.mark:
+                return True
+            line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
+            if line is not None and any(_is_of(line, event) for event in sought.events):
+                return True
     return False
 
 

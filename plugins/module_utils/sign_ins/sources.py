@@ -27,7 +27,7 @@ AUTO, ALWAYS, NEVER = "auto", "always", "never"
 class Places(t.NamedTuple):
     """Where to look. paths: None for the usual ones. journal_directory: None for the system's.
 
-    events, written: what shows that a log is alive (see ``_own_session``).
+    events, send, written: what shows that a log is alive (see ``liveness``).
     """
 
     paths: t.Sequence[str] | None = None
@@ -40,6 +40,7 @@ class Places(t.NamedTuple):
     wtmpdb: str = binaries.WTMPDB
     lastlog2: str = binaries.LASTLOG2
     events: t.Callable[[], t.Sequence[_own_session.Event]] = _own_session.events
+    send: liveness.Send = liveness.send_mark
     written: liveness.Written = _own_session.is_written
 
 
@@ -50,8 +51,7 @@ class Sources:
         """saved: as ``state`` returned it; KeyError, TypeError, ValueError, AttributeError for anything else."""
         self._reading = reading
         self._on_line = on_line
-        self._places = places
-        self._events = places.events()
+        self._own = liveness.Own(places.events(), places.send, places.written)
         self._texts_verdict: liveness.Verdict | None = None
         self._saved = dict(saved)
         texts = saved.get("texts", {})
@@ -91,8 +91,8 @@ class Sources:
         """Say whether the files of syslogd are where sign-ins are logged. newest: when one was last written."""
         if newest < self._reading.now - _STALE:
             return False
-        texts = [liveness.of_text(log.path) for log in self.logs if log.found]
-        verdict = liveness.judge(texts, self._events, self._places.written, self._reading.now)
+        texts = [liveness.of_text(log.path, log.current) for log in self.logs if log.found]
+        verdict = liveness.judge(texts, self._own, self._reading.now)
         self._texts_verdict = verdict
         return verdict.is_alive
 
@@ -116,19 +116,17 @@ class Sources:
         Files of syslogd and the journal hold the same: where files are old, the journal is enough. The audit log takes
         their place where there is neither.
         """
-        texts = [liveness.of_text(log.path) for log in self.logs if log.found]
+        texts = [liveness.of_text(log.path, log.current) for log in self.logs if log.found]
         verdicts: list[tuple[str, liveness.Verdict]] = []
         if self._texts_verdict is not None:
             verdicts = [(source.name, self._texts_verdict) for source in texts]
             texts = []
         if self.journal is not None and self.journal.problem is None:
-            where = self._places.journal_directory
-            directories = (where,) if where else journal.DIRECTORIES
-            texts.append(liveness.of_journal(directories, self.journal.holds))
+            texts.append(liveness.of_journal(self.journal.holds))
         if not texts and not verdicts:
-            texts = [liveness.of_audit(log.path) for log in self.audits if log.found]
+            texts = [liveness.of_audit(log.path, log.current) for log in self.audits if log.found]
         if texts:
-            verdict = liveness.judge(texts, self._events, self._places.written, self._reading.now)
+            verdict = liveness.judge(texts, self._own, self._reading.now)
             verdicts += [(source.name, verdict) for source in texts]
         return verdicts
 

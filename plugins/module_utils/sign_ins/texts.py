@@ -76,6 +76,11 @@ class TextLog:
         return bool(self._files)
 
     @property
+    def current(self) -> list[str]:
+        """The paths of the files that are written now."""
+        return sorted(self._follower.current)
+
+    @property
     def modified(self) -> float:
         return max((file.modified for file in self._files), default=0.0)
 

@@ -22,14 +22,14 @@ _ACCEPTED = "sshd[{pid}]: Accepted password for root from 192.0.2.1 port {pid} s
 
 
 class Host:
-    """A host with one log of sign-ins. events: what the scan causes; is_open: whether a daemon has the log open."""
+    """A host with one log of sign-ins. events: what the scan causes; daemon: whether one runs, and logs what comes."""
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
         self.log = directory / "auth.log"
         self.audit = directory / "audit.log"
         self.events: list[Event] = []
-        self.is_open = True
+        self.daemon: t.Literal["logs", "logs elsewhere", "is gone"] = "logs"
 
     def write(self, *lines: str, age: float = 60) -> None:
         """Write lines, of which ``{iso}`` and ``{stamp}`` are times and ``{pid}`` is the number of the line."""
@@ -43,6 +43,14 @@ class Host:
                     + "\n"
                 )
 
+    def send(self) -> str | None:
+        """Do what the log daemon does with the message that a scan sends."""
+        if self.daemon == "is gone":
+            return None
+        if self.daemon == "logs" and self.log.exists():
+            self.write("{stamp} vm bulwark[5]: op=bulwark-log-check mark=6d61726b", age=0)
+        return "6d61726b"
+
     def look(self) -> dict[str, t.Any]:
         params = {name: option.get("default") for name, option in look_spec().items()}
         params.update(
@@ -53,7 +61,8 @@ class Host:
             audit_paths=[str(self.audit)],
             journal="never",
             events=lambda: self.events,
-            written=lambda _files: self.is_open,
+            send=self.send,
+            written=lambda _files: self.daemon == "logs",
             **{name: str(self.directory / name) for name in ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")},
         )
         return looking.look(params, False, places)
@@ -296,18 +305,36 @@ def test_what_was_rotated_a_moment_ago_counts(host: Host) -> None:
 
 @pytest.mark.parametrize("content", ["", "{stamp} vm cron[5]: x"])
 @pytest.mark.parametrize("events", [[], [_own(age=2 * 3_600)]])
-def test_a_quiet_log_is_checked_while_a_daemon_has_it_open(host: Host, content: str, events: list[Event]) -> None:
+@pytest.mark.parametrize(
+    ("daemon", "reason"),
+    [
+        ("logs elsewhere", "a message that this scan sent to the log daemon did not come to it"),
+        ("is gone", "no log daemon listens at /dev/log"),
+    ],
+)
+def test_a_quiet_log_is_checked_while_messages_come_to_it(
+    host: Host, content: str, events: list[Event], daemon: t.Any, reason: str
+) -> None:
     """A local connection, and one that was kept open: neither causes an entry now."""
     host.events = events
     host.log.touch()
     if content:
         host.write(content, age=3 * 86_400)
-    assert host.coverage() == ("checked", "")
-    assert "a running process has the log open for writing" in host.look()["coverage"][0]["note"]
-    host.is_open = False
+    host.daemon = daemon
     status, reasons = host.coverage()
-    assert status == "partial"
-    assert "no running process has it open for writing" in reasons
+    assert (status, reason in reasons) == ("partial", True), reasons
+    host.daemon = "logs"
+    assert host.coverage() == ("checked", "")
+    assert "a message that it sent came to the logs" in host.look()["coverage"][0]["note"]
+
+
+def test_a_pattern_names_several_logs(host: Host) -> None:
+    host.events = [_own()]
+    host.write(_accepted(4_321), age=9)
+    host.log.rename(host.directory / "host-b.log")
+    (host.directory / "host-a.log").touch()
+    host.log = host.directory / "host-*.log"
+    assert host.coverage() == ("checked", "")
 
 
 def test_the_audit_log_takes_the_place_of_other_logs(host: Host) -> None:
