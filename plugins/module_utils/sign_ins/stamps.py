@@ -132,7 +132,7 @@ def read(line: str, clock: Clock) -> tuple[float | None, int] | None:
 
     The moment is None for a date that no year has.
     """
-    matched = _TRADITIONAL.match(line)
+    matched = None if line[:1].isdigit() else _TRADITIONAL.match(line)
     if matched:
         month, day, year, hour, minute, second = matched.groups()
         number = _ENGLISH.get(month)

@@ -160,9 +160,12 @@ class TextLog:
                 self.lines += 1
                 text = raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape")
                 line = syslog.parse(text, clock)
-                self.understanding.take(text, line)
-                if line is None:
-                    continue
+                if line is None or line.time is None:
+                    self.understanding.take(text, line)
+                    if line is None:
+                        continue
+                else:
+                    self.understanding.entries += 1
                 moment = self._reading.moment(line.time, file.modified)
                 if moment <= known_until or moment < self._reading.since:
                     continue

@@ -26,7 +26,7 @@ class Understanding:
         self.unknown = 0
         self._first = ""
         self._reason = ""
-        self._previous = True
+        self._last_missed = -1  # the number of the entry
 
     @property
     def is_nothing(self) -> bool:
@@ -40,16 +40,16 @@ class Understanding:
             self._first, self._reason = masked(printable(entry[:_SHOWN])), reason
 
     def take(self, entry: str, line: Line | None) -> None:
-        """Count an entry of a system log. line: what was read of it, None where its form is not known."""
+        """Count an entry of a system log, of which the form or the time may not be known. line: what was read of it.
+
+        Who has a line with a time may add to ``entries`` instead.
+        """
         self.entries += 1
         if line is None:
-            if syslog.is_mark(entry) or self._continues(entry):
-                return
-            self._previous = False
-            self.miss(entry, FORM)
-            return
-        self._previous = True
-        if line.time is None:
+            if not syslog.is_mark(entry) and not self._continues(entry):
+                self._last_missed = self.entries
+                self.miss(entry, FORM)
+        elif line.time is None:
             self.miss(entry, TIME)
 
     def check(self, line: Line) -> None:
@@ -71,4 +71,6 @@ class Understanding:
 
     def _continues(self, entry: str) -> bool:
         """Say whether a line goes on with the one before: indented, as some daemons leave what has several lines."""
-        return self._previous and entry[:1] in (" ", "\t") and not unknown_messages.concerns(entry)
+        return (
+            self._last_missed != self.entries - 1 and entry[:1] in (" ", "\t") and not unknown_messages.concerns(entry)
+        )
