@@ -178,7 +178,11 @@ def test_a_journal_is_alive_while_it_holds_the_own_sign_in(host: Host) -> None:
     assert dead["status"] == "partial"
     assert dead["skipped"][0]["subject"] == "journal"
     assert "this scan's own sign-in by SSH" in dead["skipped"][0]["reason"]
-    host.write({"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"})
+    accepted = {"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"}
+    # Another facility is not read.
+    host.write({**accepted, "SYSLOG_FACILITY": "16"})
+    assert host.look(events=lambda: [own])["coverage"][0]["status"] == "partial"
+    host.write(accepted)
     assert host.look(events=lambda: [own])["coverage"][0]["status"] == "checked"
 
 

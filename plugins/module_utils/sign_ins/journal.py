@@ -83,9 +83,8 @@ class Journal:
         pids = [pid for event in sought.events for pid in event.pids] or [os.getpid()]
         since = min((event.started for event in sought.events), default=time.time()) - liveness.GRACE
         command = [*self._command, "--since=@%d" % max(0, since), "--reverse", "--lines=%d" % _PROOF_ENTRIES]
-        matches: list[str] = []
-        for pid in pids:
-            matches += [*(["+"] if matches else []), "_PID=%d" % pid]
+        # An entry that reading leaves out shows nothing.
+        matches = [*("_PID=%d" % pid for pid in pids), *self._matches]
         try:
             output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * _ENTRY_LIMIT).stdout
         except _command.CommandError:

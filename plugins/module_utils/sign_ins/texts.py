@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understan
 
 _DAY = 86_400.0
 _MOST_NAMES = 1_000
+_BEGINNINGS = (b"type=", b"node=")
 _OTHERWISE = "it is compressed with something other than gzip, which is not read"
 
 OnLine = t.Callable[[Line, float], None]
@@ -144,10 +145,12 @@ class TextLog:
         """Count the records of an audit log; the lines that are none are looked for only when there are any."""
         entries, understanding = chunk.count(b"\n"), self.understanding
         understanding.entries += entries
-        if entries != chunk.count(audit.RECORD):
-            for line in chunk.split(b"\n"):
-                if line.strip() and audit.RECORD not in line:
-                    understanding.miss(line[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), FORM)
+        begun = chunk.startswith(_BEGINNINGS) + sum(chunk.count(b"\n" + beginning) for beginning in _BEGINNINGS)
+        if entries == begun == chunk.count(audit.RECORD):
+            return
+        for line in chunk.split(b"\n"):
+            if line.strip() and not (line.startswith(_BEGINNINGS) and audit.RECORD in line):
+                understanding.miss(line[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), FORM)
 
     def _lines(self) -> t.Iterator[tuple[Line, float]]:
         for chunk, file in self._chunks():

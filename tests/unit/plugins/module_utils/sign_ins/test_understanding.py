@@ -349,8 +349,11 @@ def test_the_audit_log_takes_the_place_of_other_logs(host: Host) -> None:
     assert host.coverage()[0] == "partial"
 
 
-def test_records_that_are_none_are_counted(host: Host) -> None:
-    host.audit.write_text("x\n" * 3)
+@pytest.mark.parametrize(
+    "line", ["x", "Nov 28 12:00:50 vm audispd: type=USER_LOGIN msg=audit(1.0:5): pid=1", '{"a": 1}']
+)
+def test_records_that_are_none_are_counted(host: Host, line: str) -> None:
+    host.audit.write_text(f"{line}\n" * 3)
     assert host.coverage()[0] == "not_checked"
     host.write("{stamp} vm " + _REFUSED)
     status, reasons = host.coverage()
