@@ -39,19 +39,19 @@ _MONTHS = {name: number for number, names in _MONTH_NAMES.items() for name in na
 _ENGLISH = {name: number for number, name in enumerate(calendar.month_abbr) if name}
 
 _TRADITIONAL = re.compile(
-    r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,]\d{1,9})?:? "
+    r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,]\d{1,12})?:? "
     # That has the year or the zone behind the time, and is read below.
     r"(?!\d{4} |UTC |GMT |[+-]\d\d:?\d\d[ :])"
 )
 _STAMP = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt _](\d\d):(\d\d):(\d\d)([.,]\d{1,9})?"
+    r"(\d{4})-(\d\d)-(\d\d)[Tt _](\d\d):(\d\d):(\d\d)([.,]\d{1,12})?"
     r"(?: ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?(?=[\s:,])[:,]?\s+"
 )
 _COMPACT = re.compile(
-    r"(\d{4})[-/.]?(\d\d)[-/.]?(\d\d)[Tt _-]?(\d\d):?(\d\d):?(\d\d)([.,]\d{1,9})?"
+    r"(\d{4})[-/.]?(\d\d)[-/.]?(\d\d)[Tt _-]?(\d\d):?(\d\d):?(\d\d)([.,]\d{1,12})?"
     r"(?: ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?(?=[\s:,])[:,]?\s+"
 )
-_CLOCK_TIME = r"(\d{1,2}):(\d\d):(\d\d)(?:[.,]\d{1,9})?"
+_CLOCK_TIME = r"(\d{1,2}):(\d\d):(\d\d)(?:[.,]\d{1,12})?"
 _ZONE = r"(?: (UTC|GMT|[+-]\d\d(?::?\d\d)?)(?=[\s:]))?"
 _WEEKDAY = r"(?:[^\W\d_]{2,4}\.?,? )?"
 _MONTH = r"(\d{1,2}月|[^\W\d_]{3,9}\.?)"
@@ -69,7 +69,7 @@ _MONTH_FIRST = re.compile(
 _DAY_FIRST = re.compile(
     _WEEKDAY + r"(\d{1,2})[. /-]{1,2}" + _MONTH + r"(?:[ /-](\d{4}))?[ :]" + _CLOCK_TIME + _ZONE + r":?\s+"
 )
-_EPOCH = re.compile(r"(\d{10})(\d{3}|\d{6}|\d{9})?(?:[.,](\d{1,9}))?:?\s+")
+_EPOCH = re.compile(r"(\d{10})(\d{3}|\d{6}|\d{9})?(?:[.,](\d{1,12}))?:?\s+")
 _TAI64N = re.compile(r"@(4[0-9a-f]{15})([0-9a-f]{8})?\s+")
 _TAI_OFFSET = (1 << 62) + 10
 

@@ -34,6 +34,7 @@ _TOLD_AGAIN = re.compile(r"last message repeated (\d{1,9}) times?")
 # As the login of some systems calls itself: "login -- root[2421]: ".
 _LOGIN = re.compile(r"(?:login)? ?-- \S{1,64}\[(\d{1,10})\]: ")
 # What a log daemon, or journalctl, puts in between.
+_TABS_PLACE, _MOST_TABS = 256, 4
 _FRONTS = frozenset("<{\0\ufeff")
 _RFC5424_TIMES = frozenset("-0123456789")
 _MARK = re.compile(r"\s*(?:-- (?:.{0,100} --|No entries.{0,20}))?\s*\Z")
@@ -46,6 +47,14 @@ def parse(line: str, clock: Clock) -> Line | None:
     """
     if line[-1:] == "\r":
         line = line[:-1]
+    result = _parse(line, clock)
+    if (result is None or not result.program) and "\t" in line[:_TABS_PLACE]:
+        # As it is written for tables: time, host, tag, message.
+        return _parse(line.replace("\t", " ", _MOST_TABS), clock)
+    return result
+
+
+def _parse(line: str, clock: Clock) -> Line | None:
     if line[:1] in _FRONTS:
         return _fronted(line, clock)
     stamp = stamps.read(line, clock)
@@ -157,8 +166,10 @@ def _json(line: str, clock: Clock) -> Line | None:
     if not record.message or (not record.program and record.raw):
         return parse(record.raw, clock) if not record.raw.startswith("{") else None
     program, pid = record.program, record.pid
-    tag = _TAG.match(program)
-    if tag and tag.group(3):  # sshd[123]
+    tag = _TAG.match(program or record.message)
+    if not program and tag and _is_tag(tag, record.message):
+        return _tagged(record.message, record.time, clock)
+    if program and tag and tag.group(3):  # sshd[123]
         program, pid = tag.group(1), tag.group(3)
     return unfolded(record.time, program, _pid(pid), record.message)
 

@@ -140,6 +140,10 @@ _MOMENT = at(2026, 11, 28, 12, 0, 50)
         "20261128120050 vm " + _TOLD,
         "[2026-11-28T12:00:50Z] vm " + _TOLD,
         "[Nov 28 12:00:50] vm " + _TOLD,
+        "2026-11-28T12:00:50.0000000000Z vm " + _TOLD,
+        # With tabs.
+        "2026-11-28T12:00:50Z\tvm\t" + _TOLD.replace(": ", ":\t"),
+        "Nov 28 12:00:50\tvm\tsshd[7]:\t" + _SSHD[2],
         # Since the epoch.
         f"{_MOMENT} vm {_TOLD}",
         f"{_MOMENT}.000000 vm {_TOLD}",
@@ -188,6 +192,7 @@ _MOMENT = at(2026, 11, 28, 12, 0, 50)
                 "host": {"name": "vm"},
             }
         ),
+        json.dumps({"time": _MOMENT, "message": _TOLD}),
         json.dumps({"time": _MOMENT, "ident": "sshd", "pid": 7, "message": _SSHD[2]}),
     ],
 )
