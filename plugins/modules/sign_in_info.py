@@ -40,7 +40,8 @@ options:
     elements: path
   journal:
     description:
-      - V(auto) reads systemd's journal where no log file is there, or none was written to in the last day.
+      - V(auto) reads systemd's journal where no log file is there, none was written to in the last day, or none holds
+        what this scan has just caused itself.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -90,7 +91,11 @@ findings:
 coverage:
   description:
     - One entry, of the scope V(sign_ins). C(examined) is how many lines and records were read. What could not be read
-      is named with the reason, and where no log of sign-ins could be read nothing counts as checked.
+      or was not understood is named with the reason, and where no log of sign-ins could be read or nothing in it was
+      understood nothing counts as checked.
+    - A log that does not hold what this scan has just caused itself (its sign-in by SSH, its sudo) is checked partly.
+      Where the scan caused nothing, as over a local connection, it sends a message to the log daemon, which has to come
+      to the log.
   type: list
   elements: dict
   returned: success

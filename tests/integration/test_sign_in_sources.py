@@ -24,7 +24,7 @@ NAMES = ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")
 def _look(directory: pathlib.Path, **places: t.Any) -> dict[str, t.Any]:
     params = {name: option.get("default") for name, option in sources_spec().items()}
     none = {name: str(directory / "none" / name) for name in NAMES}
-    where = Places([], [none["wtmp"]], "auto", str(directory / "journal"), **none)
+    where = Places([], [none["wtmp"]], "auto", str(directory / "journal"), events=list, send=str, written=bool, **none)
     return accepted.look({**params, "priority": "normal"}, False, where._replace(**places))
 
 

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import collections
+import json
+import os
 import pathlib
+import signal
+import sys
 import time
 import typing as t
 
@@ -43,6 +47,9 @@ def places(directory: pathlib.Path, log: pathlib.Path) -> Places:
         None,
         str(directory / "wtmp"),
         str(directory / "btmp"),
+        events=list,
+        send=lambda: "sshd",
+        written=bool,
         **nowhere,
     )
 
@@ -104,13 +111,15 @@ def attempts(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, di
     return directory, dict(happened)
 
 
-@pytest.mark.parametrize("name", ["auth.log", "traditional.log"])
+@pytest.mark.parametrize("name", ["auth.log", "traditional.log", *sshd.FORMS])
 def test_each_attempt_counts_as_what_it_was(
     attempts: tuple[pathlib.Path, dict[tuple[str, str, str], int]], name: str
 ) -> None:
     directory, happened = attempts
     found = [one for one in sign_ins(directory, directory / name) if not _is_forged(one)]
     assert counted(found) == happened
+    coverage = look(directory, log=name)["coverage"][0]
+    assert (coverage["status"], coverage["skipped"]) == ("checked", [])
 
 
 def test_no_name_forges_anything(attempts: tuple[pathlib.Path, dict[tuple[str, str, str], int]]) -> None:
@@ -165,6 +174,42 @@ def test_one_mistyped_password_is_no_attack_and_many_are(tmp_path: pathlib.Path)
         finding = next(one for one in succeeded["detections"] if one["alert"] == "ssh_brute_force_succeeded")
         assert finding["subject"] == server.client
         assert any(shown["data"]["outcome"] == "success" for shown in finding["evidences"])
+
+
+_SCAN = """
+import json, pathlib, sys
+sys.path[:0] = {path!r}
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Places
+places = Places({places!r}, journal="never", audit_paths=["none"], wtmp="none", btmp="none", lastlog="none")
+pathlib.Path({result!r}).write_text(json.dumps(look.look({params!r}, True, places)["coverage"][0]))
+"""
+
+
+def test_a_scan_over_ssh_notices_that_its_sign_in_is_not_logged(tmp_path: pathlib.Path) -> None:
+    """Sign in as root, as a scan does, and look at the log: then stop the log daemon, and do it again."""
+    directory, result, script = tmp_path / "sshd", tmp_path / "result", tmp_path / "scan.py"
+    params = {option: value.get("default") for option, value in look_spec().items()}
+    params.update({"state_dir": str(tmp_path / "state"), "_token": "", "_advance": False, "_content": ""})
+    text = _SCAN.format(path=sys.path, places=[str(directory / "traditional.log")], result=str(result), params=params)
+    script.write_text(text)
+    options = {
+        "PermitRootLogin": "yes",
+        "AuthorizedKeysFile": str(directory / "right.pub"),
+        "ForceCommand": f"{sys.executable} {script}",
+    }
+    with sshd.server(directory, **options) as server:
+        assert server.key("root", "right")
+        coverage = json.loads(result.read_text())
+        assert (coverage["status"], coverage["skipped"]) == ("checked", [])
+        daemon = int((directory / "rsyslogd.pid").read_text())
+        os.kill(daemon, signal.SIGTERM)
+        while (directory / "rsyslog.pid").exists():
+            time.sleep(0.05)
+        assert server.key("root", "right")
+        coverage = json.loads(result.read_text())
+        assert coverage["status"] == "partial"
+        assert "this scan's own sign-in by SSH" in coverage["skipped"][0]["reason"]
 
 
 @pytest.mark.requires("data:loghub")

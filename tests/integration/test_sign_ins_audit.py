@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.requires(*sshd.NEEDS, "command:auditd"), pytest.mark.x
 
 def sign_ins(logs: list[pathlib.Path], audits: list[pathlib.Path]) -> list[SignIn]:
     nowhere = dict.fromkeys(("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2"), "/nonexistent")
-    places = Places([str(path) for path in logs], [str(path) for path in audits], "never", None, **nowhere)
+    names = [str(path) for path in logs], [str(path) for path in audits]
+    places = Places(*names, "never", None, events=list, send=str, written=bool, **nowhere)
     sources = Sources(places, {}, Reading(lambda: False, 0.0, time.time() + 1_000), None)
     try:
         return list(merge.Merged().merge(sources.streams()))

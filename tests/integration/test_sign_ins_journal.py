@@ -12,7 +12,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal
+from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal, liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import look as looking
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.options import look_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sources import Places
@@ -69,6 +70,13 @@ class Host:
         program = commands.find("systemd-journal-remote") or ""
         subprocess.run([program, f"--output={target}", str(export)], check=True, capture_output=True)
 
+    def send(self) -> str:
+        """Do what the journal does with the message that a scan sends."""
+        self.at(time.time())
+        fields = {"_PID": str(os.getpid()), "SYSLOG_IDENTIFIER": "bulwark", "SYSLOG_FACILITY": "10"}
+        self.write({"MESSAGE": "op=bulwark-log-check mark=6d61726b", **fields})
+        return "6d61726b"
+
     def look(self, **places: t.Any) -> dict[str, t.Any]:
         params = {name: option.get("default") for name, option in look_spec().items()}
         params.update(
@@ -77,7 +85,9 @@ class Host:
         none = {
             name: str(self._directory / "none" / name) for name in ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")
         }
-        where = Places([], [none["wtmp"]], "auto", str(self._journal), **none)
+        where = Places(
+            [], [none["wtmp"]], "auto", str(self._journal), events=list, send=self.send, written=bool, **none
+        )
         result = looking.look(params, False, where._replace(**places))
         self.token = result["checkpoint"]["token"]
         return result
@@ -88,7 +98,8 @@ def refused(user: str, port: int, **fields: str | bytes) -> dict[str, str | byte
 
 
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> Host:
+def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(liveness, "_PATIENCE", 0.0)
     return Host(tmp_path)
 
 
@@ -141,7 +152,7 @@ def test_a_log_file_that_is_written_to_is_enough(host: Host, tmp_path: pathlib.P
     log = tmp_path / "auth.log"
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
     log.write_text(f"{stamp} h sshd[5]: {_REFUSED.format(user='bob', port=5)}\n")
-    users = host.look(paths=[str(log)])["sign_ins"]["users"]
+    users = host.look(paths=[str(log)], send=lambda: "sshd")["sign_ins"]["users"]
     assert [one["user"] for one in users] == ["bob"]
 
 
@@ -157,6 +168,53 @@ def test_a_log_file_that_nothing_is_written_to_any_more(host: Host, tmp_path: pa
     users = host.look(paths=[str(log)])["sign_ins"]["users"]
     assert {one["user"]: one["failures"] for one in users} == {"bob": 1, "root": 1}
     assert host.look(paths=[str(log)])["sign_ins"]["failures"] == 0
+
+
+def test_a_journal_is_alive_while_it_holds_the_own_sign_in(host: Host) -> None:
+    own = Event("sshd", (7, 8), time.time() - 5, "7-1")
+    host.at(time.time())
+    host.write(refused("root", 1), {**refused("root", 7), "_PID": "9"})
+    dead = host.look(events=lambda: [own])["coverage"][0]
+    assert dead["status"] == "partial"
+    assert dead["skipped"][0]["subject"] == "journal"
+    assert "this scan's own sign-in by SSH" in dead["skipped"][0]["reason"]
+    accepted = {"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"}
+    # Another facility is not read.
+    host.write({**accepted, "SYSLOG_FACILITY": "16"})
+    assert host.look(events=lambda: [own])["coverage"][0]["status"] == "partial"
+    host.write(accepted)
+    assert host.look(events=lambda: [own])["coverage"][0]["status"] == "checked"
+
+
+def test_the_journal_is_read_where_the_log_daemon_was_stopped(host: Host, tmp_path: pathlib.Path) -> None:
+    """The file was written a minute ago, and does not hold the own sign-in: what happened since is in the journal."""
+    own = Event("sshd", (7, 8), time.time() - 5, "7-1")
+    log = tmp_path / "auth.log"
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - 60))
+    log.write_text(f"{stamp} h sshd[5]: {_REFUSED.format(user='bob', port=5)}\n")
+    os.utime(log, (time.time() - 60, time.time() - 60))
+    host.at(time.time() - 5)
+    accepted = {"MESSAGE": "Accepted publickey for ops from 192.0.2.9 port 5 ssh2", "_PID": "7"}
+    host.write(refused("root", 1), accepted)
+    result = host.look(paths=[str(log)], events=lambda: [own])
+    assert {one["user"]: one["failures"] for one in result["sign_ins"]["users"]} == {"bob": 1, "root": 1, "ops": 0}
+    coverage = result["coverage"][0]
+    assert coverage["status"] == "partial"
+    assert [one["subject"] for one in coverage["skipped"]] == [str(log)]
+    # The daemon runs again: what the journal has is in the file, too.
+    with log.open("a") as stream:
+        for entry in (refused("root", 1), accepted):
+            stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S+00:00', time.gmtime())} h sshd[7]: {entry['MESSAGE']}\n")
+    again = host.look(paths=[str(log)], events=lambda: [own])
+    assert again["coverage"][0]["status"] == "checked"
+    assert again["sign_ins"]["failures"] == 0
+
+
+def test_messages_that_are_not_understood(host: Host) -> None:
+    host.write(refused("root", 1), {"MESSAGE": "Login succeeded for root via 192.0.2.1"})
+    coverage = host.look()["coverage"][0]
+    assert coverage["status"] == "partial"
+    assert "1 of 2 messages were not understood" in coverage["skipped"][0]["reason"]
 
 
 def test_a_journal_without_entries_is_no_problem(host: Host) -> None:

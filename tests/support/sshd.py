@@ -8,7 +8,8 @@
         server.log.read_text()
 
 It runs in a mount namespace of its own: its /etc/passwd, /etc/shadow, PAM configuration, /dev/log and binary logs are
-files of the test. rsyslogd writes what it says to ``log`` and, in the traditional form, to ``traditional``.
+files of the test. rsyslogd writes what it says to ``log`` and, in the traditional form, to ``traditional``; beside them
+are ``FORMS``, which are other forms of the same.
 
 The test, or its file, says ``pytest.mark.requires(*sshd.NEEDS)``.
 """
@@ -28,6 +29,22 @@ import typing as t
 from tests.support import commands
 
 NEEDS = ("root", "command:sshd", "command:ssh", "command:rsyslogd", "command:unshare", "command:openssl")
+# Files with the same lines, and what rsyslogd writes them with.
+FORMS = {
+    "protocol.log": 'template="RSYSLOG_SyslogProtocol23Format"',
+    "message.json": 'template="whole_message"',
+    "fields.json": 'template="fields"',
+    "epoch.log": 'template="epoch"',
+}
+_TEMPLATES = r"""
+template(name="whole_message" type="string" string="%jsonmesg%\n")
+template(name="fields" type="list" option.jsonf="on") {
+    property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
+    property(outname="tag" name="syslogtag" format="jsonf")
+    property(outname="message" name="msg" format="jsonf")
+}
+template(name="epoch" type="string" string="%timereported:::date-unixtimestamp% %hostname% %syslogtag%%msg%\n")
+"""
 ACCOUNT = "alice"
 PASSWORD = "right"
 UID = 4321
@@ -192,6 +209,8 @@ def _prepare(directory: pathlib.Path, port: int, options: t.Mapping[str, str]) -
         'module(load="imuxsock")\n'
         f'action(type="omfile" file="{directory}/auth.log" template="RSYSLOG_FileFormat")\n'
         f'action(type="omfile" file="{directory}/traditional.log" template="RSYSLOG_TraditionalFileFormat")\n'
+        + _TEMPLATES
+        + "".join(f'action(type="omfile" file="{directory}/{name}" {form})\n' for name, form in FORMS.items())
     )
     settings = {
         "Port": str(port),

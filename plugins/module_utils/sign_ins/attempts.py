@@ -358,6 +358,7 @@ _HANDLERS: t.Mapping[str, _Handler] = {
     model.FAILED_KEY: Attempts.failed_key,
     model.HINT: Attempts.hint,
     model.MORE: Attempts.more,
+    model.PEER: Attempts.nothing,
     model.SESSION: Attempts.accepted,
     model.UNKNOWN_USER: Attempts.nothing,
 }

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sshd impo
 # The records that are looked at, so that the many others cost little.
 WANTED = re.compile(rb"^(?:node=\S+ )?type=USER_(?:AUTH|CMD|LOGIN|START) msg=audit\([^\n]*", re.MULTILINE)
 # Of any record.
+RECORD = b"msg=audit("
 TIME = re.compile(rb"msg=audit\((\d{1,12})\.")
 _RECORD = re.compile(rb"(?:node=\S+ )?type=(USER_\w+) msg=audit\((\d{1,12})\.(\d{1,9}):\d+\):? ?(.*)\Z", re.DOTALL)
 _NOBODY = frozenset(("?", "(unknown)", "(unknown user)", "(invalid user)", "unset", "4294967295"))

@@ -13,7 +13,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import U
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import utmp
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts import Reading, said
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, Understanding
 
+_SHOWN = 32
 WTMP = "/var/log/wtmp"
 BTMP = "/var/log/btmp"
 LASTLOG = "/var/log/lastlog"
@@ -28,6 +30,8 @@ class RecordLog:
         self, path: str, failed: bool, saved: t.Sequence[t.Any], reading: Reading, only_addresses: bool = False
     ) -> None:
         """only_addresses: leave out records that have a name, or nothing, in the place of the address."""
+        self.path = path
+        self.understanding = Understanding()
         self._failed = failed
         self._only_addresses = only_addresses
         self._reading = reading
@@ -57,6 +61,9 @@ class RecordLog:
                     for start in range(0, len(chunk) - form.size + 1, form.size):
                         self.records += 1
                         record = chunk[start : start + form.size]
+                        self.understanding.entries += 1
+                        if not utmp.is_record(record, form):
+                            self.understanding.miss(record[:_SHOWN].hex(), FORM)
                         if self._only_addresses and not utmp.has_address(record, form):
                             continue
                         one = utmp.parse(record, form, self._failed)

@@ -39,9 +39,42 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     journalled = sources.journal.lines_read if sources.journal is not None else 0
     scope.examined = lines + records + journalled
     told = any(log.found for log in texts) or (sources.journal is not None and not sources.journal.problem)
-    if not told:
+    proof = ""
+    if told:
+        _describe_understanding(scope, sources)
+        proof = _describe_liveness(scope, sources)
+    else:
         _describe_without(scope, sources, records, problems)
-    scope.note = _note(sources, records)
+    scope.note = _note(sources, records) + proof
+
+
+def _describe_liveness(scope: ScopeCoverage, sources: Sources) -> str:
+    """Name the logs that nothing is written to any more; return what shows that one is alive, for the note."""
+    proofs: dict[str, None] = {}
+    for name, verdict in sources.liveness():
+        if verdict.is_alive:
+            proofs[" " + verdict.reason] = None
+        else:
+            scope.skip(name, verdict.reason)
+    return "".join(proofs)
+
+
+def _describe_understanding(scope: ScopeCoverage, sources: Sources) -> None:
+    """Say what was not understood; where nothing was in any log that had something, nothing was checked."""
+    counts = [(log.path, "lines", log.understanding) for log in sources.logs]
+    counts += [(log.path, "records", log.understanding) for log in sources.audits]
+    counts += [(log.path, "records", log.understanding) for log in sources.records]
+    if sources.journal is not None:
+        counts.append(("journal", "messages", sources.journal.understanding))
+    missed = [(path, count.describe(unit)) for path, unit, count in counts]
+    for path, reason in missed:
+        if reason:
+            scope.skip(path, reason)
+    # wtmp and the like say little of failures, whatever they hold.
+    logs = [count for _path, unit, count in counts if unit != "records" and count.entries]
+    logs += [log.understanding for log in sources.audits if log.understanding.entries]
+    if logs and all(count.is_nothing for count in logs):
+        scope.fail("nothing in the logs of sign-ins was understood; %s: %s" % next(one for one in missed if one[1]))
 
 
 def _describe_without(

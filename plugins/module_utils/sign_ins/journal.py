@@ -16,12 +16,19 @@ import os
 import re
 import select
 import subprocess
+import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import syslog
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import liveness, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, Understanding
 
-_DIRECTORIES = ("/var/log/journal", "/run/log/journal")
+DIRECTORIES = ("/var/log/journal", "/run/log/journal")
+_SHOWN = 1_024
+_PROOF_ENTRIES = 20
+_PROOF_SECONDS = 10.0
 _FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_COMM,_EXE"
 # auth and authpriv of syslog(3); messages of cron are among the latter in some distributions.
 _FACILITIES = ("SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10")
@@ -30,16 +37,16 @@ _ENTRY_LIMIT = 1 << 20
 _SYSTEM = ("/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/nix/store/", "/run/current-system/")
 # What may sign as which program without being root.
 _SPEAKERS = re.compile(
-    r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear|[\w-]*pam[\w-]*|gdm[\w-]*|sddm[\w-]*|lightdm)\Z"
+    r"(sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear|[\w-]*pam[\w-]*|gdm[\w-]*|sddm[\w-]*|lightdm)\Z"
 )
 # What a sign-in is believed from; root's, and only these.
 _DAEMON = re.compile(r"sshd(?:-session|-auth)?\Z")
-_GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|login|dropbear)\Z")
+_GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear)\Z")
 
 
 def exists(directory: str | None = None) -> bool:
     """Say whether there is a journal. directory: where it is, None for the system's places."""
-    for place in (directory,) if directory else _DIRECTORIES:
+    for place in (directory,) if directory else DIRECTORIES:
         if glob.glob(os.path.join(glob.escape(place), "*.journal")) or glob.glob(os.path.join(place, "*", "*.journal")):
             return True
     return False
@@ -63,12 +70,42 @@ class Journal:
         self.cursor = cursor
         self.problem: str | None = None
         self.lines_read = 0
+        self.understanding = Understanding()
         self.forged = 0
         self._command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", "--output-fields=" + _FIELDS]
         if directory:
             self._command.append("--directory=" + directory)
         self._matches = () if everything else matches
         self._believed = _is_daemon if proven else _believed
+
+    def holds(self, sought: liveness.Sought) -> bool:
+        """Say whether the journal has an entry of something that this scan caused, from the process that caused it."""
+        pids = [pid for event in sought.events for pid in event.pids] or [os.getpid()]
+        since = min((event.started for event in sought.events), default=time.time()) - liveness.GRACE
+        command = [*self._command, "--since=@%d" % max(0, since), "--reverse", "--lines=%d" % _PROOF_ENTRIES]
+        # An entry that reading leaves out shows nothing.
+        matches = [*("_PID=%d" % pid for pid in pids), *self._matches]
+        try:
+            output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * _ENTRY_LIMIT).stdout
+        except _command.CommandError:
+            return False
+        if sought.mark:
+            return sought.mark.encode() in output
+        events = sought.events
+        return any(self._is_of(raw, events) for raw in output.splitlines())
+
+    def _is_of(self, raw: bytes, events: t.Sequence[Event]) -> bool:
+        try:
+            entry = json.loads(raw.decode("utf-8", "surrogateescape"))
+            moment, pid = int(entry["__REALTIME_TIMESTAMP"]) / 1e6, int(_text(entry.get("_PID")))
+        except (ValueError, KeyError, TypeError):
+            return False
+        program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
+        line = Line(moment, program, pid, _text(entry.get("MESSAGE"))[: syslog.LINE_LIMIT])
+        return liveness.is_sign_in(line) and any(
+            pid in event.pids and liveness.is_at(moment, event) and program.startswith(event.program)
+            for event in events
+        )
 
     def lines(self, passed: t.Callable[[], bool], since: float) -> t.Iterator[Line]:
         """Return each new message. passed: says when to stop. since: where to begin when there is no cursor."""
@@ -112,8 +149,11 @@ class Journal:
             moment = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
             self.cursor = str(entry["__CURSOR"])
         except (ValueError, KeyError, TypeError):
+            self.understanding.entries += 1
+            self.understanding.miss(raw[:_SHOWN].decode("utf-8", "surrogateescape"), FORM)
             return None
         self.lines_read += 1
+        self.understanding.entries += 1
         message = _text(entry.get("MESSAGE"))
         program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
         if not message or not program:

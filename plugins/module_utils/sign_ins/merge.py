@@ -23,7 +23,7 @@ WINDOW = 30.0
 _MOST_REMEMBERED = 20_000
 _MOST_SAVED = 4_000
 _RANKS = {family: rank for rank, family in enumerate(FAMILIES)}
-_CHANGES = ("su", "su-l", "sudo")
+_CHANGES = ("su", "su-l", "sudo", "doas")
 _CHANGE = "change"
 # Of one account or source within the window; more are an attack, of which one is as good as the other.
 _MOST_ALIKE = 256

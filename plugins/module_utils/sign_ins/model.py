@@ -24,6 +24,8 @@ MORE = "more"
 UNKNOWN_USER = "unknown_user"
 ENDPOINT = "endpoint"
 ENDED = "ended"
+# Who is at the other end, of a connection that this neither begins nor ends.
+PEER = "peer"
 
 # A repetition that is told in one line counts as often as it says, but not without end: anybody may write to a log.
 MOST_REPEATED = 100_000

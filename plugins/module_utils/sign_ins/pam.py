@@ -15,6 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import mo
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, address
 
 RANK = 2
+# pam_syslog(3) cuts off what is longer.
+_LONGEST = 4_096
 
 # Sessions that no sign-in began, and those whose program names the sign-in itself.
 _NO_SIGN_INS = frozenset(
@@ -34,15 +36,20 @@ _NO_SIGN_INS = frozenset(
 )
 CHANGES_USER = frozenset(("su", "su-l"))
 
+# Services whose ruser is empty, or an account of this host: a client has no say in what stands before its address.
+_OWN_NAMES = frozenset(("sshd", "su", "su-l", "sudo", "sudo-i", "login", "remote"))
+
 _MODULE = re.compile(r"(pam_\w+)\(([\w.@+-]+)(?::(\w+))?\): ")
-# The user exists, and is the last thing; what stands before the host may be what the client sent (ruser of vsftpd).
+# The account is the last thing, and may be whatever the client sent (with pam_unix it exists, with others not).
 _FAILURE = re.compile(
-    r"authentication failure; logname=(\S*) uid=(\d+) euid=\d+ tty=(\S*) ruser=(.*) rhost=(\S*)(?:\s+user=(\S+))?\s*\Z",
+    r"authentication failure; logname=(\S*) uid=(\d+) euid=\d+ tty=(\S*) ruser=(.*?) rhost=(\S*)"
+    r"(?:\s+user=(.*))?\Z",
     re.DOTALL,
 )
+_LAST = re.compile(r".* rhost=(\S*)(?:\s+user=(\S+))?\Z", re.DOTALL)
 _MORE = re.compile(
-    r"(?:PAM )?(\d{1,6}) more authentication failures?; logname=\S* uid=\d+ euid=\d+ tty=(\S*) ruser=.* rhost=(\S*)"
-    r"(?:\s+user=(\S+))?\s*\Z",
+    r"(?:PAM )?(\d{1,6}) more authentication failures?; logname=\S* uid=\d+ euid=\d+ tty=(\S*) ruser=.*? rhost=(\S*)"
+    r"(?:\s+user=(.*))?\Z",
     re.DOTALL,
 )
 _SESSION = re.compile(r"session opened for user (\S+?)(?:\(uid=\d+\))? by (\S*?)\(uid=(\d+)\)")
@@ -50,6 +57,9 @@ _SESSION = re.compile(r"session opened for user (\S+?)(?:\(uid=\d+\))? by (\S*?)
 
 def parse(program: str, message: str) -> Fact | None:
     """Return what a message of a PAM module says, None when it is of no module or says nothing about a sign-in."""
+    if len(message) > _LONGEST:
+        return None
+    message = message.rstrip()
     if message.startswith("PAM ") and " more authentication failure" in message:
         return _more(service(program), message)
     found = _MODULE.match(message)
@@ -79,6 +89,10 @@ def service(program: str) -> str:
 
 def _failure(module: str, name: str, found: re.Match[str]) -> Fact:
     logname, _uid, terminal, ruser, source, user = found.groups()
+    if name not in _OWN_NAMES and found.group().count(" rhost=") > 1:
+        # The client has a say in what stands before its address. pam_unix names only accounts that exist behind it.
+        last = _LAST.search(found.group()) if module == "pam_unix" else None
+        ruser, source, user = ("", last.group(1), last.group(2)) if last else ("", "", "")
     target = ""
     if name in CHANGES_USER:
         user, target = ruser or logname, user or ""

@@ -1,22 +1,27 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What su, sudo, login and dropbear say about sign-ins.
+"""What su, sudo, doas, login and dropbear say about sign-ins.
 
-See su-common.c and login.c of util-linux, su.c and login.c of shadow, logging.c of sudo, and svr-auth*.c of dropbear.
+See su-common.c and login.c of util-linux, su.c and login.c of shadow and of BusyBox, logging.c and eventlog.c of sudo,
+doas.c of OpenDoas, and svr-auth*.c of dropbear.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, pam, sshd
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, Line, address
 
-_SU = re.compile(r"(FAILED SU )?\(to (\S+)\) (\S+) on (\S+)\Z")
-_SHADOW_SU = re.compile(r"(FAILED|Successful) su for (\S+) by (\S+)\Z")
-_SUDO = re.compile(r"\s*(\S+) : (?:([^;=]+) ; )?((?:HOST|TTY)=.*)\Z", re.DOTALL)
+_SU = re.compile(r"(FAILED SU )?\(to (\S.{0,255})\) (\S.{0,255}) on (\S+)\Z")
+_SHADOW_SU = re.compile(r"(FAILED|Successful) su for (\S.{0,255}) by (\S.{0,255})\Z")
+_SU_SYSLOG = re.compile(r"([+-]) (\S+) (\S+):(\S+)\Z")
+_DOAS = re.compile(r"(\S+) ran command (.*) as (\S+) from (.*)\Z", re.DOTALL)
+_DOAS_REFUSED = re.compile(r"(?:(failed auth)|command not permitted) for (\S+?)(?::.*)?\Z", re.DOTALL)
+_SUDO = re.compile(r"\s*(\S.{0,255}?) : (?:([^;=]{1,512}) ; )?((?:HOST|TTY)=.*)\Z", re.DOTALL)
 _SUDO_ATTEMPTS = re.compile(r"(\d{1,3}) incorrect password attempts?")
 _SUDO_TARGET = re.compile(r" ; USER=(\S+) ; ")
 _SUDO_TERMINAL = re.compile(r"(?:HOST=\S+ ; )?TTY=(\S+) ; ")
@@ -28,9 +33,14 @@ _LOGIN_FAILED = re.compile(
 _LOGIN = re.compile(
     r"(?:LOGIN ON (\S+) BY (\S+)|(ROOT) LOGIN  ?[Oo][Nn] '?([^' ]+)'?)(?:(?: FROM | from )'?([^' ]+)'?)?\Z"
 )
+_BUSYBOX_LOGIN = re.compile(
+    r"(?:(root) login|invalid password for '([^']*)')(?: on '([^' ]*)')?(?: from '([^' ]*)')?\Z"
+)
 _DROPBEAR = re.compile(r"(.*) from <?([0-9a-fA-F.:%\w\[\]]+?):(\d+)>?\Z", re.DOTALL)
+_SU_SYSLOG_ORIGIN = "su_syslog"
 _DROPBEAR_SAID = re.compile(
-    r"(?:(Bad \w+ attempt|Login attempt|\w+ auth succeeded) (?:for|with) (?:nonexistent user|'(.*?)')(?: with .*)?)\Z",
+    r"(?:(Bad (?:PAM )?\w+ attempt|Login attempt|(?:PAM )?\w+ auth succeeded) (?:for|with)"
+    r" (?:nonexistent user|'(.*?)')(?: with .*)?)\Z",
     re.DOTALL,
 )
 
@@ -39,25 +49,50 @@ def parse(line: Line) -> Fact | None:
     """Return what a line of a system log says about a sign-in, None when it says nothing."""
     reader = _READERS.get(line.program)
     fact = reader(line.message) if reader else None
+    if fact and fact.origin == _SU_SYSLOG_ORIGIN and not line.pid:
+        # BusyBox has no better message, and no process number to tell two attempts by.
+        fact = fact._replace(kind=model.FAILED)
     return fact or pam.parse(line.program, line.message)
 
 
 def _su(message: str) -> Fact | None:
-    found = _SU.match(message)
-    if found:
-        failed, target, user, terminal = found.groups()
-    else:
-        found = _SHADOW_SU.match(message)
-        if found is None:
-            return None
-        failed, target, user = found.group(1) == "FAILED", found.group(2), found.group(3)
-        terminal = ""
+    matched = _SU.match(message)
+    if matched:
+        failed, target, user, terminal = matched.groups()
+        return _changed(bool(failed), "su", user, target, terminal)
+    matched = _SHADOW_SU.match(message)
+    if matched:
+        return _changed(matched.group(1) == "FAILED", "su", matched.group(3), matched.group(2))
+    matched = _SU_SYSLOG.match(message)
+    if matched is None:
+        return None
+    sign, terminal, user, target = matched.groups()
+    fact = _changed(sign == "-", "su", user, target, terminal)
+    # shadow says the same in words before it.
+    return fact._replace(kind=model.HINT, origin=_SU_SYSLOG_ORIGIN, rank=sshd.GAVE_UP) if sign == "-" else fact
+
+
+def _doas(message: str) -> Fact | None:
+    matched = _DOAS.match(message)
+    if matched:
+        return _changed(False, "doas", matched.group(1), matched.group(3))
+    matched = _DOAS_REFUSED.match(message)
+    if matched is None:
+        return None
+    why = "wrong password" if matched.group(1) else "command not allowed"
+    fact = _changed(True, "doas", matched.group(2), "")
+    return fact._replace(reason=why, method="password" if matched.group(1) else "none")
+
+
+def _changed(failed: bool, service: str, user: str, target: str, terminal: str = "") -> Fact:
     kind = model.FAILED if failed else model.ACCEPTED
     method = "none" if user == "root" else ""
-    return Fact(kind, "su", user, method=method, known="yes", target=target, terminal=terminal)
+    return Fact(kind, service, user, method=method, known="yes", target=target, terminal=terminal)
 
 
 def _sudo(message: str) -> Fact | None:
+    if message.startswith("@cee:"):
+        return _sudo_json(message[len("@cee:") :])
     found = _SUDO.match(message)
     if found is None:
         return None
@@ -82,6 +117,24 @@ def _sudo(message: str) -> Fact | None:
     return fact._replace(kind=model.FAILED, method="none", reason=why)
 
 
+def _sudo_json(text: str) -> Fact | None:
+    """Read what sudo writes with ``log_format=json``."""
+    try:
+        event = json.loads(text)["sudo"]
+        ((kind, details),) = event.items()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if kind not in ("accept", "reject", "alert") or not isinstance(details, dict):
+        return None
+    names = ("submituser", "runuser", "ttyname", "reason")
+    user, target, terminal, why = (str(details.get(name, "")) for name in names)
+    fact = _changed(kind != "accept", "sudo", user, target, terminal)
+    attempts = _SUDO_ATTEMPTS.match(why)
+    if kind == "accept" or not attempts:
+        return fact._replace(reason=why, method="none" if kind != "accept" else fact.method)
+    return fact._replace(method="password", reason=why, times=max(1, int(attempts.group(1))))
+
+
 def _login(message: str) -> Fact | None:
     found = _LOGIN_FAILED.match(message)
     if found:
@@ -96,6 +149,13 @@ def _login(message: str) -> Fact | None:
             reason=why,
             terminal=terminal or "",
         )
+    found = _BUSYBOX_LOGIN.match(message)
+    if found:
+        root, user, terminal, source = found.groups()
+        kind = model.ACCEPTED if root else model.FAILED
+        known = "no" if user == "UNKNOWN" else "yes"
+        name = root or ("" if user == "UNKNOWN" else user)
+        return Fact(kind, "login", name, address(source or ""), method="password", known=known, terminal=terminal or "")
     found = _LOGIN.match(message)
     if found is None:
         return None
@@ -129,6 +189,7 @@ def _sshd(message: str) -> Fact | None:
 
 _READERS: t.Mapping[str, t.Callable[[str], Fact | None]] = {
     **dict.fromkeys(sshd.PROGRAMS, _sshd),
+    "doas": _doas,
     "dropbear": _dropbear,
     "login": _login,
     "su": _su,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import binaries, journal
+from ansible_collections.bulwark.servers.plugins.module_utils import _own_session
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import binaries, journal, liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts import OnLine, Reading, TextLog
 
@@ -24,7 +25,10 @@ AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 
 class Places(t.NamedTuple):
-    """Where to look. paths: None for the usual ones. journal_directory: None for the system's."""
+    """Where to look. paths: None for the usual ones. journal_directory: None for the system's.
+
+    events, send, written: what shows that a log is alive (see ``liveness``).
+    """
 
     paths: t.Sequence[str] | None = None
     audit_paths: t.Sequence[str] | None = None
@@ -35,6 +39,9 @@ class Places(t.NamedTuple):
     lastlog: str = binaries.LASTLOG
     wtmpdb: str = binaries.WTMPDB
     lastlog2: str = binaries.LASTLOG2
+    events: t.Callable[[], t.Sequence[_own_session.Event]] = _own_session.events
+    send: liveness.Send = liveness.send_mark
+    written: liveness.Written = _own_session.is_written
 
 
 class Sources:
@@ -44,6 +51,8 @@ class Sources:
         """saved: as ``state`` returned it; KeyError, TypeError, ValueError, AttributeError for anything else."""
         self._reading = reading
         self._on_line = on_line
+        self._own = liveness.Own(places.events(), places.send, places.written)
+        self._texts_verdict: liveness.Verdict | None = None
         self._saved = dict(saved)
         texts = saved.get("texts", {})
         usual = places.paths is None
@@ -72,13 +81,20 @@ class Sources:
         self._closing += [*self.only_lines, *self.audits, *self.records]
 
     def _open_journal(self, places: Places, cursor: str | None) -> journal.Journal | None:
-        wanted = places.journal == ALWAYS
-        if places.journal == AUTO:
-            newest = max((log.modified for log in self.logs), default=0.0)
-            wanted = newest < self._reading.now - _STALE
-        if not wanted or not journal.exists(places.journal_directory):
+        if places.journal == NEVER or not journal.exists(places.journal_directory):
+            return None
+        if places.journal == AUTO and self._are_written(max((log.modified for log in self.logs), default=0.0)):
             return None
         return journal.Journal(cursor, everything=self._on_line is not None, directory=places.journal_directory)
+
+    def _are_written(self, newest: float) -> bool:
+        """Say whether the files of syslogd are where sign-ins are logged. newest: when one was last written."""
+        if newest < self._reading.now - _STALE:
+            return False
+        texts = [liveness.of_text(log.path, log.current) for log in self.logs if log.found]
+        verdict = liveness.judge(texts, self._own, self._reading.now)
+        self._texts_verdict = verdict
+        return verdict.is_alive
 
     def close(self) -> None:
         for source in self._closing:
@@ -93,6 +109,26 @@ class Sources:
         found += [log.sign_ins() for log in self.records]
         found.append(self.last.sign_ins())
         return found
+
+    def liveness(self) -> list[tuple[str, liveness.Verdict]]:
+        """Return the logs that sign-ins should come to, each with whether they do; nothing where there is no log.
+
+        Files of syslogd and the journal hold the same: where files are old, the journal is enough. The audit log takes
+        their place where there is neither.
+        """
+        texts = [liveness.of_text(log.path, log.current) for log in self.logs if log.found]
+        verdicts: list[tuple[str, liveness.Verdict]] = []
+        if self._texts_verdict is not None:
+            verdicts = [(source.name, self._texts_verdict) for source in texts]
+            texts = []
+        if self.journal is not None and self.journal.problem is None:
+            texts.append(liveness.of_journal(self.journal.holds))
+        if not texts and not verdicts:
+            texts = [liveness.of_audit(log.path, log.current) for log in self.audits if log.found]
+        if texts:
+            verdict = liveness.judge(texts, self._own, self._reading.now)
+            verdicts += [(source.name, verdict) for source in texts]
+        return verdicts
 
     def read_lines(self) -> None:
         """Tell the lines of the logs that are not read for sign-ins."""
@@ -114,9 +150,11 @@ class Sources:
             if self._on_line is not None:
                 self._on_line(line, moment)
             fact = programs.parse(line)
-            if fact is not None:
-                for one in attempts.feed(moment, line.pid, line.repeated, fact):
-                    yield one._replace(family="journal")
+            if fact is None:
+                source.understanding.check(line)
+                continue
+            for one in attempts.feed(moment, line.pid, line.repeated, fact):
+                yield one._replace(family="journal")
         if not reading.cut_short:
             for one in attempts.settle(reading.now):
                 yield one._replace(family="journal")
@@ -130,6 +168,7 @@ class Sources:
             "texts": {**self._saved.get("texts", {}), **texts},
             "records": {"wtmp": self.records[0].state(), "btmp": self.records[1].state()},
             "last": self.last.state(),
-            "journal": self.journal.cursor if self.journal is not None else self._saved.get("journal"),
-            "journal_attempts": attempts.saved() if attempts is not None else self._saved.get("journal_attempts", []),
+            # A journal that was not needed this time begins where the files end when it is needed again.
+            "journal": self.journal.cursor if self.journal is not None else None,
+            "journal_attempts": attempts.saved() if attempts is not None else [],
         }

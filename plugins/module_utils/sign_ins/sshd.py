@@ -41,9 +41,17 @@ _PAM = re.compile(
 _AT_END = re.compile(r"(.*) from %s(?: port (\d+))?\Z" % _HOST, re.DOTALL)
 _PEER = re.compile(r"%s(?: port (\d+))?(?=[:\s]|\Z)" % _HOST)
 _PEER_NAMED = re.compile(r"(authenticating|invalid) user (.*) %s port (\d+)\Z" % _HOST, re.DOTALL)
+_LEFT = re.compile(r"user (.*) %s port (\d+)\Z" % _HOST, re.DOTALL)
+_LEFT_TELLING = re.compile(r"user (.*?) %s port (\d+): " % _HOST, re.DOTALL)
 _PEER_NAMED_TELLING = re.compile(r"(.*?) %s port (\d+): " % _HOST, re.DOTALL)
+_MAPPED = (
+    re.compile(r"reverse mapping checking getaddrinfo for .* \[%s\] failed" % _HOST),
+    re.compile(r"Address %s maps to " % _HOST),
+    re.compile(r"Nasty PTR record .* is set up for %s, ignoring" % _HOST),
+)
 _PARENTHESES = re.compile(r"\(%s\)\Z" % _HOST)
-_NOT_ALLOWED = re.compile(r"(\S+) (?:from %s )?not allowed because (.*)\Z" % _HOST, re.DOTALL)
+_NOT_ALLOWED = re.compile(r"(\S.*?) (?:from %s )?not allowed because (.*)\Z" % _HOST, re.DOTALL)
+_DENIED = re.compile(r"denied for user (.*) by PAM account configuration\Z", re.DOTALL)
 _REMOTE = re.compile(r"Server;Ltype: \w+;Remote: %s-(\d+);" % _HOST)
 
 
@@ -162,6 +170,14 @@ def _pam(_rest: str, message: str) -> Fact | None:
     return None
 
 
+def _access(rest: str, _message: str) -> Fact | None:
+    matched = _DENIED.match(rest)
+    if matched is None:
+        return None
+    why = "refused by the account rules of PAM"
+    return _fact(model.HINT, matched.group(1), known="yes", reason=why, origin="account", rank=ATTEMPT)
+
+
 def _maximum(rest: str, _message: str) -> Fact | None:
     prefix = "authentication attempts exceeded for "
     if not rest.startswith(prefix):
@@ -177,7 +193,8 @@ def _received(rest: str, _message: str) -> Fact | None:
     if not rest.startswith("disconnect from "):
         return None
     fact = _ended(rest[len("disconnect from ") :])
-    if fact and rest.endswith("Auth fail"):  # which the client says only before it is signed in
+    if fact and fact.kind == model.ENDED and rest.endswith("Auth fail"):
+        # The client says it only before it is signed in.
         return fact._replace(rank=GAVE_UP, reason="ended before it succeeded")
     return fact
 
@@ -186,25 +203,52 @@ def _connection(rest: str, message: str) -> Fact | None:
     for words in ("closed by ", "reset by "):
         if rest.startswith(words):
             return _ended(rest[len(words) :])
-    found = _PEER.match(message, len("Connection from ")) if rest.startswith("from ") else None
-    return _fact(model.ENDPOINT, source=found.group(1), port=found.group(2)) if found else None
+    peer = _peer(message, len("Connection from ")) if rest.startswith("from ") else None
+    return _fact(model.ENDPOINT, source=peer[0], port=peer[1]) if peer else None
+
+
+def _peer(text: str, place: int = 0) -> tuple[str, str] | None:
+    """Return the source and the port that are there; None where a word is there that is no address and has no port."""
+    matched = _PEER.match(text, place)
+    if matched is None:
+        return None
+    source, port = matched.group(1), matched.group(2) or ""
+    return (source, port) if port or model.is_address(address(source)) else None
 
 
 def _disconnected(rest: str, _message: str) -> Fact | None:
-    if rest.startswith("from user "):  # somebody who was signed in
-        return None
     return _ended(rest[len("from ") :]) if rest.startswith("from ") else None
 
 
 def _disconnecting(rest: str, message: str) -> Fact | None:
     if rest.startswith(("authenticating user ", "invalid user ")):
         return _ended_telling(rest)
-    if message.startswith("Disconnecting: Too many authentication failures"):
-        found = re.search(r" for (\S+)\Z", message)
-        return _fact(model.ENDED, found.group(1) if found else "", reason="too many attempts", rank=GAVE_UP)
-    if message.startswith("Disconnecting: Change of username"):
+    if rest.startswith("user "):
+        return _left(rest)
+    if not message.startswith("Disconnecting:"):
+        return _ended(rest)
+    # Before OpenSSH 7.5 what follows is the reason, and names nobody but in one case.
+    if rest.startswith("Too many authentication failures"):
+        user = rest[len("Too many authentication failures for ") :]
+        return _fact(model.ENDED, user, reason="too many attempts", rank=GAVE_UP)
+    if rest.startswith("Change of username"):
         return _fact(model.ENDED, reason="the account was changed while signing in", rank=GAVE_UP)
-    return _ended(rest)
+    return _fact(model.ENDED, reason="closed", rank=PROBE)
+
+
+def _left(rest: str) -> Fact | None:
+    """Read ``user USER SOURCE port PORT`` with or without a reason: somebody who was signed in has left."""
+    matched = _LEFT.match(rest) or _LEFT_TELLING.match(rest)
+    return _fact(model.PEER, matched.group(1), matched.group(2), matched.group(3), known="yes") if matched else None
+
+
+def _mapped(_rest: str, message: str) -> Fact | None:
+    """Read a warning about the name of an address, which is whatever its owner says."""
+    for pattern in _MAPPED:
+        matched = pattern.match(message)
+        if matched:
+            return _fact(model.PEER, source=matched.group(1))
+    return None
 
 
 def _ended_telling(rest: str) -> Fact:
@@ -218,17 +262,15 @@ def _ended_telling(rest: str) -> Fact:
 
 
 def _ended(rest: str) -> Fact | None:
-    found = _PEER_NAMED.match(rest)
-    if found:
-        kind, user, source, port = found.groups()
+    matched = _PEER_NAMED.match(rest)
+    if matched:
+        kind, user, source, port = matched.groups()
         known = "yes" if kind == "authenticating" else "no"
         return _fact(model.ENDED, user, source, port, known=known, reason="ended before it succeeded", rank=GAVE_UP)
     if rest.startswith("user "):
-        return None
-    found = _PEER.match(rest)
-    return (
-        _fact(model.ENDED, source=found.group(1), port=found.group(2), reason="closed", rank=PROBE) if found else None
-    )
+        return _left(rest)
+    peer = _peer(rest)
+    return _fact(model.ENDED, source=peer[0], port=peer[1], reason="closed", rank=PROBE) if peer else None
 
 
 def _probe(reason: str, at_end: bool = True) -> t.Callable[[str, str], Fact | None]:
@@ -238,8 +280,8 @@ def _probe(reason: str, at_end: bool = True) -> t.Callable[[str, str], Fact | No
             source, port = (found.group(2), found.group(3)) if found else ("", "")
         else:
             place = re.search(r"(?:from|with|for|connection from) (?=%s)" % _HOST, message)
-            peer = _PEER.match(message, place.end()) if place else None
-            source, port = (peer.group(1), peer.group(2)) if peer else ("", "")
+            peer = _peer(message, place.end()) if place else None
+            source, port = peer or ("", "")
         return _fact(model.HINT, source=source, port=port, reason=reason, origin="probe", rank=PROBE)
 
     return read
@@ -258,12 +300,10 @@ def _timeout(rest: str, message: str) -> Fact | None:
     place = message.index(" for ") + 5
     if message.startswith("connection from ", place):
         place += len("connection from ")
-    found = _PEER.match(message, place)
-    return (
-        _fact(model.HINT, source=found.group(1), port=found.group(2), reason="timed out", origin="probe", rank=PROBE)
-        if found
-        else None
-    )
+    peer = _peer(message, place)
+    if peer is None:
+        return None
+    return _fact(model.HINT, source=peer[0], port=peer[1], reason="timed out", origin="probe", rank=PROBE)
 
 
 def _dispatch(_rest: str, message: str) -> Fact | None:
@@ -271,6 +311,8 @@ def _dispatch(_rest: str, message: str) -> Fact | None:
     rest = message[place + len("Connection from ") :]
     if rest.startswith(("authenticating user ", "invalid user ")):
         return _ended_telling(rest)
+    if rest.startswith("user "):
+        return _left(rest)
     return _probe("no protocol that could be agreed on", at_end=False)(rest, message)
 
 
@@ -299,6 +341,8 @@ def _remote(rest: str, _message: str) -> Fact | None:
 
 _READERS: t.Mapping[str, t.Callable[[str, str], Fact | None]] = {
     "Accepted": _accepted,
+    "Access": _access,
+    "Address": _mapped,
     "Bad": _probe("no SSH client"),
     "Connection": _connection,
     "Did": _probe("no SSH client"),
@@ -308,6 +352,7 @@ _READERS: t.Mapping[str, t.Callable[[str, str], Fact | None]] = {
     "Failed": _failed,
     "Illegal": _invalid,
     "Invalid": _invalid,
+    "Nasty": _mapped,
     "PAM:": _pam,
     "ROOT": _root,
     "Read": _read,
@@ -323,5 +368,6 @@ _READERS: t.Mapping[str, t.Callable[[str, str], Fact | None]] = {
     "maximum": _maximum,
     "no": _no,
     "refused": _refused,
+    "reverse": _mapped,
     "ssh_dispatch_run_fatal:": _dispatch,
 }

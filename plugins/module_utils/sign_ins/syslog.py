@@ -1,141 +1,109 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-r"""Lines of a system log: what syslogd, rsyslog, syslog-ng and journalctl write to files.
+r"""Lines of a system log: what syslogd, rsyslog, syslog-ng, BusyBox, socklog and journalctl write to files.
 
-Known are the forms of RFC 3164 (``Dec 10 06:55:46 host sshd[24200]: ...``), RFC 5424, and the one with a time of
-RFC 3339 that rsyslog writes by default, each with or without a priority in front. The name of the host is not used.
+Known are the forms of RFC 3164 (``Dec 10 06:55:46 host sshd[24200]: ...``), RFC 5424, the one with a time of RFC 3339
+that rsyslog writes by default, each with or without a priority in front or behind the host (``auth.info``), and JSON.
+``stamps`` has the forms of times. The name of the host is not used.
 """
 
 from __future__ import annotations
 
-import calendar
 import re
-import time
-import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import records, stamps
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import MOST_REPEATED, Line
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.stamps import Clock
 
 # Longer than any daemon writes a line that is about a sign-in; what comes after it is not looked at.
 LINE_LIMIT = 16_384
 
-_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
-_DAY = 86_400
-
-_PRIORITY = re.compile(r"<\d{1,3}>")
-_TRADITIONAL = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})? ")
-_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)? ")
+_PRIORITY = re.compile(r"(?:\d{1,6} )?<\d{1,3}>")
+# As BusyBox, FreeBSD (syslogd -v) and socklog write it.
+_FACILITY = re.compile(
+    r"<?(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|security|ftp|ntp|audit|alert|console|clock"
+    r"|local[0-7]|\d{1,2})\.(?:emerg|panic|alert|crit|err|error|warning|warn|notice|info|debug|\d)>?:? "
+)
 # program[pid]: as openlog(3) writes it; old PAM modules put their name between the two, some daemons have no colon.
-_TAG = re.compile(r"[\[(]?([A-Za-z_][\w./@+-]{0,63})[\])]?(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?(:)?(?: |$)")
+_TAG = re.compile(r"[\[(]?([A-Za-z_/][\w./@+-]{0,63})[\])]?(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?(:)?(?: |$)")
 _SOLARIS = re.compile(r"\[ID \d+ [\w.]+\] ")
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]$", re.DOTALL)
 _STRUCTURED = re.compile(r'(?:-|(?:\[[^\] ]+(?: [^= ]+="(?:[^"\\]|\\.)*")*\])+)(?: |$)')
-
-
-class Clock:
-    """Gives the times of traditional lines, which have no year and no zone, in the zone of this host.
-
-    reference: the latest moment that a line can be of (when its file was last written), in seconds since the epoch. A
-    line is of the latest year in which it is not in the future of that, a day of grace included.
-    """
-
-    def __init__(self, reference: float) -> None:
-        self._reference = reference
-        self._stamps: dict[tuple[str | t.Any, ...], float] = {}
-        self._minute: tuple[str, int, int, int, int | None] | None = None
-        self._base = 0.0
-
-    def moment(
-        self, month: str, day: int, hour: int, minute: int, second: int, year: int | None = None
-    ) -> float | None:
-        """Return seconds since the epoch, or None for a date that no year has."""
-        key = (month, day, hour, minute, year)
-        if key != self._minute:
-            number = _MONTHS.get(month)
-            base = self._year(number, day, hour, minute, year) if number else None
-            if base is None:
-                return None
-            self._minute, self._base = key, base
-        return self._base + second
-
-    def stamp(self, found: t.Match[str]) -> float | None:
-        """Return the moment of a time of RFC 3339, as ``_STAMP`` finds it; without a zone it is this host's."""
-        minute = found.group(1, 2, 3, 4, 5, 8)
-        base = self._stamps.get(minute)
-        if base is None:
-            base = _minute_of(*minute)
-            if base is None:
-                return None
-            self._stamps.clear()
-            self._stamps[minute] = base
-        return base + int(found.group(6)) + float(found.group(7) or 0)
-
-    def _year(self, month: int, day: int, hour: int, minute: int, year: int | None) -> float | None:
-        last = time.localtime(self._reference + _DAY).tm_year if year is None else year
-        # 29 February may be eight years back, as around 1900 or 2100.
-        for candidate in range(last, last - 9 if year is None else last - 1, -1):
-            if day < 1 or day > _days(candidate, month) or hour > 23 or minute > 59:
-                continue
-            try:
-                found = time.mktime((candidate, month, day, hour, minute, 0, 0, 0, -1))
-            except (OverflowError, ValueError):
-                return None
-            if year is not None or found <= self._reference + _DAY:
-                return found
-        return None
-
-
-def _days(year: int, month: int) -> int:
-    return calendar.monthrange(year, month)[1] if 1 <= year <= 9999 else 0
+_TOLD_AGAIN = re.compile(r"last message repeated (\d{1,9}) times?")
+# As the login of some systems calls itself: "login -- root[2421]: ".
+_LOGIN = re.compile(r"(?:login)? ?-- \S{1,64}\[(\d{1,10})\]: ")
+# What a log daemon, or journalctl, puts in between.
+_TABS_PLACE, _MOST_TABS = 256, 4
+_FRONTS = frozenset("<{\0\ufeff")
+_RFC5424_TIMES = frozenset("-0123456789")
+_MARK = re.compile(r"\s*(?:-- (?:.{0,100} --|No entries.{0,20}))?\s*\Z")
 
 
 def parse(line: str, clock: Clock) -> Line | None:
-    """Return one line's parts, None when it is no line of a system log; the message is not looked into."""
-    if line.startswith("<"):
-        priority = _PRIORITY.match(line)
-        if priority is None:
-            return None
-        line = line[priority.end() :]
-        if line.startswith("1 "):
-            return _rfc5424(line[2:], clock)
-    found = _TRADITIONAL.match(line)
-    if found:
-        month, day, year, hour, minute, second = found.groups()
-        moment = clock.moment(month, int(day), int(hour), int(minute), int(second), int(year) if year else None)
-        return _tagged(line[found.end() :], moment)
-    found = _STAMP.match(line)
-    return _tagged(line[found.end() :], clock.stamp(found)) if found else None
+    """Return one line's parts, None when it is no line of a system log; the message is not looked into.
+
+    A line that names no program has an empty one.
+    """
+    if line[-1:] == "\r":
+        line = line[:-1]
+    result = _parse(line, clock)
+    if (result is None or not result.program) and "\t" in line[:_TABS_PLACE]:
+        # As it is written for tables: time, host, tag, message.
+        return _parse(line.replace("\t", " ", _MOST_TABS), clock)
+    return result
 
 
-def _minute_of(year: str, month: str, day: str, hour: str, minute: str, zone: str | None) -> float | None:
-    """Return the moment when a minute began, None where there is no such date."""
-    if int(year) < 1970 or not 1 <= int(month) <= 12 or not 1 <= int(day) <= _days(int(year), int(month)):
-        return None
-    fields = (int(year), int(month), int(day), int(hour), int(minute), 0)
-    if zone is None:
-        try:
-            return time.mktime((*fields, 0, 0, -1))
-        except (OverflowError, ValueError):
-            return None
-    offset = 0
-    if zone != "Z":
-        offset = (int(zone[1:3]) * 60 + int(zone[-2:])) * (-60 if zone[0] == "-" else 60)
-    return float(calendar.timegm((*fields, 0, 0, 0)) - offset)
+def _parse(line: str, clock: Clock) -> Line | None:
+    if line[:1] in _FRONTS:
+        return _fronted(line, clock)
+    stamp = stamps.read(line, clock)
+    if stamp is not None:
+        return _tagged(line[stamp[1] :], stamp[0], clock)
+    return _fronted(line, clock) if line[:1].isdigit() else None
 
 
-def _tagged(rest: str, moment: float | None) -> Line | None:
+def _fronted(line: str, clock: Clock) -> Line | None:
+    """Read a line that begins with something else than its time."""
+    # Zeros are what a crash leaves in a file.
+    line = line.lstrip("\0\ufeff")
+    if line.startswith("{"):
+        return _json(line, clock)
+    priority = _PRIORITY.match(line)
+    if priority is not None:
+        line = line[priority.end() :].lstrip(" ")
+    if line.startswith("1 ") and line[2:3] in _RFC5424_TIMES:
+        return _rfc5424(line[2:], clock)
+    stamp = stamps.read(line, clock)
+    return _tagged(line[stamp[1] :], stamp[0], clock) if stamp else None
+
+
+def tells_again(line: Line) -> bool:
+    """Say whether a line counts how often the one before it was repeated ("last message repeated 3 times")."""
+    return not line.program and not line.message
+
+
+def is_mark(text: str) -> bool:
+    """Say whether a line is one that a log daemon puts in between, or empty: it says nothing of a program."""
+    return _MARK.match(text) is not None
+
+
+def _tagged(rest: str, moment: float | None, clock: Clock) -> Line | None:
     """Return the line whose time is already read off: with the host's name before the tag, or without."""
-    found = _TAG.match(rest)
-    if found is None or not (found.group(3) or found.group(4) or rest.startswith("[")):
-        # Not a tag yet, so this was the host.
-        host, _blank, rest = rest.partition(" ")
-        found = _TAG.match(rest) if host else None
-        if found is None:
-            return None
-        if not (found.group(3) or found.group(4) or rest.startswith("[")):
-            return _told_again(rest, moment)
-    program, module, pid, _colon = found.groups()
-    message = rest[found.end() :]
+    matched = _TAG.match(rest)
+    if matched is None or not _is_tag(matched, rest):
+        # Not a tag yet, so this was the host, or a priority, or both.
+        front, rest = rest, rest.partition(" ")[2]
+        matched = _TAG.match(rest)
+        if matched is None or not _is_tag(matched, rest):
+            rest = _behind_host(front, clock)
+            matched = _TAG.match(rest)
+            if matched is None or not _is_tag(matched, rest):
+                return _without_tag(rest, moment)
+    program, module, pid, _colon = matched.groups()
+    message = rest[matched.end() :]
+    if program[0] == "/":
+        program = program.rpartition("/")[2] or program
     if message.startswith("[ID "):
         message = _SOLARIS.sub("", message, count=1)
     if module and "pam" in module:
@@ -143,26 +111,77 @@ def _tagged(rest: str, moment: float | None) -> Line | None:
     return unfolded(moment, program, int(pid or 0), message)
 
 
-def _told_again(rest: str, moment: float | None) -> Line | None:
+def _behind_host(rest: str, clock: Clock) -> str:
+    """Leave out a host, a priority or both; socklog has the sender's time behind the priority."""
+    priority = _FACILITY.match(rest)
+    if priority is not None:
+        rest = rest[priority.end() :]
+        stamp = stamps.read(rest, clock)
+        rest = rest[stamp[1] :] if stamp else rest
+        matched = _TAG.match(rest)
+        if matched is not None and _is_tag(matched, rest):
+            return rest
+    rest = rest.partition(" ")[2]
+    priority = _FACILITY.match(rest)
+    return rest[priority.end() :] if priority is not None else rest
+
+
+def _is_tag(matched: re.Match[str], rest: str) -> bool:
+    program, _module, pid, colon = matched.groups()
+    if not pid and not colon and rest[:1] != "[":
+        return False
+    return "." not in program or _FACILITY.match(rest) is None
+
+
+def _without_tag(rest: str, moment: float | None) -> Line | None:
+    if not rest:
+        return None
+    login = _LOGIN.match(rest)
+    if login:
+        return Line(moment, "login", int(login.group(1)), rest[login.end() :])
     # Old daemons name no program: "last message repeated 3 times".
-    found = re.match(r"last message repeated (\d{1,9}) times?", rest)
-    return Line(moment, "", 0, "", _bounded(int(found.group(1)))) if found else None
+    matched = _TOLD_AGAIN.match(rest)
+    return Line(moment, "", 0, "" if matched else rest, _bounded(int(matched.group(1))) if matched else 1)
 
 
 def _rfc5424(rest: str, clock: Clock) -> Line | None:
     parts = rest.split(" ", 5)
-    stamp = _STAMP.match(parts[0] + " ")
-    if len(parts) < 6 or stamp is None:
+    if len(parts) < 6:
         return None
+    stamp = None if parts[0] == "-" else stamps.read(parts[0] + " ", clock)
     data = _STRUCTURED.match(parts[5])
-    if data is None:
+    if data is None or (stamp is None and parts[0] != "-"):
         return None
-    pid = int(parts[3]) if parts[3].isdigit() and len(parts[3]) <= 10 else 0
-    return unfolded(clock.stamp(stamp), parts[2], pid, parts[5][data.end() :].lstrip("\ufeff"))
+    program = "" if parts[2] == "-" else parts[2]
+    return unfolded(stamp[0] if stamp else None, program, _pid(parts[3]), parts[5][data.end() :].lstrip("\ufeff"))
+
+
+def _json(line: str, clock: Clock) -> Line | None:
+    record = records.parse(line, clock)
+    if record is None:
+        return None
+    if not record.program and record.tag:
+        tagged = _tagged("%s %s" % (record.tag.strip(), record.message), record.time, clock)
+        return tagged if tagged and tagged.program else None
+    if not record.message or (not record.program and record.raw):
+        return parse(record.raw, clock) if not record.raw.startswith("{") else None
+    program, pid = record.program, record.pid
+    tag = _TAG.match(program or record.message)
+    if not program and tag and _is_tag(tag, record.message):
+        return _tagged(record.message, record.time, clock)
+    if program and tag and tag.group(3):  # sshd[123]
+        program, pid = tag.group(1), tag.group(3)
+    return unfolded(record.time, program, _pid(pid), record.message)
+
+
+def _pid(text: str) -> int:
+    return int(text) if text.isdigit() and text.isascii() and len(text) <= 10 else 0
 
 
 def unfolded(moment: float | None, program: str, pid: int, message: str) -> Line:
     """Return a line whose message rsyslog may have counted instead of repeating it."""
+    if message[:1] == " ":
+        message = message.lstrip(" ")
     if message.startswith("message repeated "):
         found = _REPEATED.match(message)
         if found:

@@ -17,12 +17,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     LogFile,
     damage,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import audit, programs, stamps, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.understanding import FORM, UNENDED, Understanding
 
 _DAY = 86_400.0
 _MOST_NAMES = 1_000
+_BEGINNINGS = (b"type=", b"node=")
 _OTHERWISE = "it is compressed with something other than gzip, which is not read"
 
 OnLine = t.Callable[[Line, float], None]
@@ -67,12 +69,17 @@ class TextLog:
         self.rewritten: list[str] = []
         self.lost = [printable(name) for name in self._follower.lost]
         self.lines = 0
-        self.unknown = 0
+        self.understanding = Understanding()
         self.oldest: float | None = None
 
     @property
     def found(self) -> bool:
         return bool(self._files)
+
+    @property
+    def current(self) -> list[str]:
+        """The paths of the files that are written now."""
+        return sorted(self._follower.current)
 
     @property
     def modified(self) -> float:
@@ -90,13 +97,21 @@ class TextLog:
 
     def sign_ins(self, on_line: OnLine | None) -> t.Iterator[SignIn]:
         """Return the sign-ins that lines of a system log tell. on_line: is told each line."""
+        previous: Line | None = None
         for line, moment in self._lines():
             if on_line is not None:
                 on_line(line, moment)
+            if syslog.tells_again(line):
+                if previous is None:
+                    continue
+                line = previous._replace(repeated=line.repeated)
+            previous = line
             fact = programs.parse(line)
-            if fact is not None:
-                for one in self._attempts.feed(moment, line.pid, line.repeated, fact):
-                    yield from self._counted(one, "log")
+            if fact is None:
+                self.understanding.check(line)
+                continue
+            for one in self._attempts.feed(moment, line.pid, line.repeated, fact):
+                yield from self._counted(one, "log")
         yield from self._settled("log")
 
     def only_lines(self, on_line: OnLine) -> None:
@@ -111,6 +126,7 @@ class TextLog:
             if self.oldest is None:
                 first = audit.TIME.search(chunk)
                 self.oldest = float(first.group(1)) if first else None
+            self._take_records(chunk)
             for record in audit.WANTED.finditer(chunk):
                 self.lines += 1
                 told = audit.parse(record.group())
@@ -125,19 +141,34 @@ class TextLog:
                     yield from self._counted(one, "audit")
         yield from self._settled("audit")
 
+    def _take_records(self, chunk: bytes) -> None:
+        """Count the records of an audit log; the lines that are none are looked for only when there are any."""
+        entries, understanding = chunk.count(b"\n"), self.understanding
+        understanding.entries += entries
+        begun = chunk.startswith(_BEGINNINGS) + sum(chunk.count(b"\n" + beginning) for beginning in _BEGINNINGS)
+        if entries == begun == chunk.count(audit.RECORD):
+            return
+        for line in chunk.split(b"\n"):
+            if line.strip() and not (line.startswith(_BEGINNINGS) and audit.RECORD in line):
+                understanding.miss(line[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), FORM)
+
     def _lines(self) -> t.Iterator[tuple[Line, float]]:
         for chunk, file in self._chunks():
             # Of a file that was written anew, what was read of the old one is known.
             known_until = self._known_until if file.rewritten else 0.0
-            clock = syslog.Clock(min(file.modified, self._reading.now))
+            clock = stamps.Clock(min(file.modified, self._reading.now))
             for raw in chunk.split(b"\n"):
                 if not raw:
                     continue
                 self.lines += 1
-                line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
-                if line is None:
-                    self.unknown += 1
-                    continue
+                text = raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape")
+                line = syslog.parse(text, clock)
+                if line is None or line.time is None:
+                    self.understanding.take(text, line)
+                    if line is None:
+                        continue
+                else:
+                    self.understanding.entries += 1
                 moment = self._reading.moment(line.time, file.modified)
                 if moment <= known_until or moment < self._reading.since:
                     continue
@@ -155,8 +186,17 @@ class TextLog:
                     yield chunk, file
                     if self._reading.over():
                         return
+                self._take_unended(file)
             except UNREADABLE as error:
                 self.problems.append((printable(file.path), said(damage(error))))
+
+    def _take_unended(self, file: LogFile) -> None:
+        """Count what has no line end: a daemon is about to write it, but not at the very beginning, and not so much."""
+        left = 0 if file.compressed else file.size - file.offset
+        if left > syslog.LINE_LIMIT or (left > 0 and not file.offset):
+            self.understanding.entries += 1
+            beginning = "" if file.offset else file.head.decode("utf-8", "surrogateescape")
+            self.understanding.miss(beginning, UNENDED)
 
     def _settled(self, family: str) -> t.Iterator[SignIn]:
         if not self._reading.cut_short:

@@ -25,6 +25,7 @@ _LASTLOG_NATIVE = struct.Struct("=q32s256s")
 _WITHOUT_COMPATIBILITY = ("aarch64", "riscv64", "loongarch64", "alpha", "ia64")
 _USER_PROCESS = 7
 _LOGIN_PROCESS = 6
+_LAST_TYPE = 9
 
 _MOST_ACCOUNTS = 20_000
 
@@ -32,6 +33,12 @@ _MOST_ACCOUNTS = 20_000
 def layout(machine: str | None = None) -> struct.Struct:
     """Return how this machine lays out a record. machine: as uname(2) has it."""
     return _NATIVE if (machine or platform.machine()).startswith(_WITHOUT_COMPATIBILITY) else _COMPATIBLE
+
+
+def is_record(record: bytes, form: struct.Struct) -> bool:
+    """Say whether a record is of a type that utmp(5) knows, and has a time."""
+    fields = form.unpack(record)
+    return bool(0 <= fields[0] <= _LAST_TYPE and fields[9] >= 0)
 
 
 def has_address(record: bytes, form: struct.Struct) -> bool:

@@ -16,7 +16,13 @@ import typing as t
 import zoneinfo
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import (
+    model,
+    programs,
+    stamps,
+    syslog,
+    unknown_messages,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.attempts import Attempts
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
@@ -68,7 +74,7 @@ class Case:
 def cases(name: str) -> list[Case]:
     found = []
     normal, said = True, None
-    clock = syslog.Clock(1_118_000_000 + 60 * 86_400)  # fail2ban's tests take place in 2005
+    clock = stamps.Clock(1_118_000_000 + 60 * 86_400)  # fail2ban's tests take place in 2005
     for number, text in enumerate((paths.data("fail2ban") / name).read_text(encoding="utf-8").splitlines(), 1):
         if text.startswith("# filterOptions"):
             normal = "{}" in text or "mode" not in text
@@ -136,10 +142,23 @@ def test_fail2ban_times() -> None:
 
 def log(name: str) -> list[Line]:
     path = pathlib.Path(paths.data("loghub") / name / f"{name}_2k.log")
-    clock = syslog.Clock(path.stat().st_mtime)
+    clock = stamps.Clock(path.stat().st_mtime)
     lines = [syslog.parse(text, clock) for text in path.read_text(encoding="utf-8").splitlines()]
     assert lines.count(None) <= 10  # "syslogd 1.4.1: restart." and the like
     return [line for line in lines if line is not None]
+
+
+@pytest.mark.requires("data:loghub", "data:fail2ban")
+def test_all_lines_of_others_are_understood() -> None:
+    lines = log("OpenSSH") + log("Linux") + [case.line for name in ("sshd", "sshd-journal") for case in cases(name)]
+    unknown = [
+        line.message
+        for line in lines
+        if programs.parse(line) is None and unknown_messages.is_unknown(line.program, line.message)
+    ]
+    # Messages in which the kernel's log is quoted, as fail2ban allows.
+    assert len(unknown) == 3
+    assert all(message.startswith("kernel:") for message in unknown)
 
 
 def by_source(found: t.Iterable[SignIn], outcome: str) -> collections.Counter[str]:

@@ -22,7 +22,8 @@ FORM = utmp.layout()
 def look(directory: pathlib.Path, **places: t.Any) -> dict[str, t.Any]:
     params = {name: option.get("default") for name, option in sources_spec().items()}
     names = ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")
-    where = Places([], [str(directory / "audit.log")], "never", **{name: str(directory / name) for name in names})
+    none = {name: str(directory / name) for name in names}
+    where = Places([], [str(directory / "audit.log")], "never", events=list, send=str, written=bool, **none)
     return accepted.look({**params, "priority": "normal"}, False, where._replace(**places))
 
 

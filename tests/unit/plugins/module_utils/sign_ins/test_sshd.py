@@ -67,6 +67,56 @@ def parsed(message: str) -> Fact:
             "Received disconnect from 192.0.2.9 port 4:11: from 9.9.9.9 port 22:11: Bye [preauth]",
             {"kind": model.ENDED, "source": "192.0.2.9", "port": "4"},
         ),
+        # Somebody who was signed in: no attempt, but who and from where.
+        (
+            "Disconnected from user alice 192.0.2.1 port 5",
+            {"kind": model.PEER, "user": "alice", "source": "192.0.2.1", "port": "5", "known": "yes"},
+        ),
+        (
+            "Disconnected from user EXAMPLE\\john doe 2001:db8::1 port 5",
+            {"kind": model.PEER, "user": "EXAMPLE\\john doe", "source": "2001:db8::1", "port": "5"},
+        ),
+        (
+            "Connection reset by user alice 192.0.2.1 port 5",
+            {"kind": model.PEER, "user": "alice", "source": "192.0.2.1", "port": "5"},
+        ),
+        (
+            "Disconnecting user alice 192.0.2.1 port 5: timeout from 9.9.9.9 port 6: x",
+            {"kind": model.PEER, "user": "alice", "source": "192.0.2.1", "port": "5"},
+        ),
+        # The name of an address is whatever its owner says.
+        (
+            "reverse mapping checking getaddrinfo for x [9.9.9.9] failed [192.0.2.1] failed - POSSIBLE BREAK-IN!",
+            {"kind": model.PEER, "source": "192.0.2.1", "port": ""},
+        ),
+        (
+            "Address 192.0.2.1 maps to 9.9.9.9, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT!",
+            {"kind": model.PEER, "source": "192.0.2.1"},
+        ),
+        (
+            'Nasty PTR record "9.9.9.9" is set up for 192.0.2.1, ignoring',
+            {"kind": model.PEER, "source": "192.0.2.1"},
+        ),
+        # A reason is no source.
+        ("Disconnecting: bad client public DH value [preauth]", {"kind": model.ENDED, "source": "", "user": ""}),
+        ("Disconnecting: Packet corrupt [preauth]", {"kind": model.ENDED, "source": "", "user": ""}),
+        ("Disconnecting: 9.9.9.9 port 22: x", {"kind": model.ENDED, "source": ""}),
+        (
+            "Disconnecting 192.0.2.1 port 5: Packet corrupt [preauth]",
+            {"kind": model.ENDED, "source": "192.0.2.1", "port": "5"},
+        ),
+        (
+            "Disconnecting: Too many authentication failures for root from x [preauth]",
+            {"kind": model.ENDED, "user": "root from x", "source": ""},
+        ),
+        (
+            "Disconnecting invalid user admin 192.0.2.1 port 5: Too many authentication failures [preauth]",
+            {"kind": model.ENDED, "user": "admin", "source": "192.0.2.1", "port": "5", "known": "no"},
+        ),
+        (
+            "fatal: Access denied for user carol by PAM account configuration [preauth]",
+            {"kind": model.HINT, "user": "carol", "known": "yes", "reason": "refused by the account rules of PAM"},
+        ),
         (
             "User carol from 192.0.2.9 not allowed because not in any group",
             {"kind": model.HINT, "user": "carol", "known": "yes", "reason": "not in any group"},
@@ -92,10 +142,8 @@ def test_messages(message: str, expected: t.Mapping[str, t.Any]) -> None:
     "message",
     [
         "Server listening on 0.0.0.0 port 22.",
-        "Disconnected from user alice 192.0.2.1 port 5",
         "Postponed publickey for git from 192.0.2.1 port 57904 ssh2 [preauth]",
         "Partial publickey for git from 192.0.2.1 port 57904 ssh2: RSA SHA256:abc",
-        "Address 192.0.2.1 maps to example.com, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT",
         "",
         "Failed",
         "Failed password for",
