@@ -54,6 +54,11 @@ class Listeners:
         self._earlier: list[Listener] = []
         self.booted = booted
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a daemon runs now."""
+        return bool(self._now)
+
     def has(self, pid: int, time: float) -> bool:
         """Return whether a process was a daemon of the host at a time."""
         return any(

@@ -46,6 +46,9 @@ _UNSET = decode.UNSET_ID.encode()
 _LONGEST_SESSION = 86_400
 _MOST_SESSIONS = 1_000
 _MOST_EARLY = 100
+_NO_DAEMON = (
+    "No new session of automation explains anything: no daemon of this host's own sshd that init started can be seen."
+)
 _NO_ADDRESS = (
     "No session of automation explains anything: this scan did not sign in with one of automation_users over SSH, and"
     " automation_addresses names no address."
@@ -137,7 +140,8 @@ class Sessions(Explainer):
         )
 
     def notes(self) -> list[str]:
-        return [] if self._networks else [_NO_ADDRESS]
+        notes = [] if self._networks else [_NO_ADDRESS]
+        return notes if self._listeners.is_running else [*notes, _NO_DAEMON]
 
     def load(self, state: t.Any) -> None:
         self._listeners.load(state["listeners"])

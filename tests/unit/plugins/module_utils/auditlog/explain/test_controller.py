@@ -59,11 +59,17 @@ def test_an_address_that_is_none_is_an_error_of_the_option() -> None:
 
 def test_without_an_address_the_coverage_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controller, "own", lambda _accounts: [])
+    daemons = Listeners([Listener(9, 200.0, None)], 0.0)
+    monkeypatch.setattr(listeners, "running", lambda _root: daemons)
     (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"]})
     (note,) = explainer.notes()
     assert "automation_addresses names no address" in note
     (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
     assert explainer.notes() == []
+    monkeypatch.setattr(listeners, "running", lambda _root: Listeners([], 0.0))
+    (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
+    (note,) = explainer.notes()
+    assert "no daemon of this host's own sshd" in note
 
 
 @pytest.mark.requires("root", "command:sshd")
