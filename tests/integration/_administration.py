@@ -73,11 +73,10 @@ class Recording:
     def script(self, name: str, script: str) -> None:
         self.run(name, "/bin/bash", "-euc", script)
 
-    def seen(self, containers: t.Iterable[str] = (), sign_ins: str = "", root: str = "/") -> Seen:
+    def seen(self, containers: t.Iterable[str] = (), sign_ins: str = "") -> Seen:
         """Return what the detections find in the events up to now, each with its severity.
 
-        containers: ids of those that belong to it. sign_ins: a log of sign-ins to look at, too. root: of the host
-        whose packages explain what they do.
+        containers: ids of those that belong to it. sign_ins: a log of sign-ins to look at, too.
         """
         self._daemon.settle()
         log = self._directory / f"selected-{len(list(self._directory.iterdir()))}.log"
@@ -92,7 +91,7 @@ class Recording:
             "_advance": False,
             "_content": detections.load().payload,
         }
-        found = look.look({**common, "paths": [str(log)], "_root": root}, check_mode=True)
+        found = look.look({**common, "paths": [str(log)]}, check_mode=True)
         nothing = str(self._directory / "nothing")
         places = Places([sign_ins or nothing], [str(log)], "never", *(5 * [nothing]))
         options = {**common, "paths": None, "audit_paths": None, "first_days": 30}

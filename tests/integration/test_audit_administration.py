@@ -108,7 +108,7 @@ class Hour:
         self.recording.run("ansible", "/usr/bin/env", "LC_ALL=C.UTF-8", *program)
 
     def seen(self, containers: t.Iterable[str]) -> Seen:
-        return self.recording.seen(containers, str(self.host.root / "var" / "log" / "auth.log"), str(self.host.root))
+        return self.recording.seen(containers, str(self.host.root / "var" / "log" / "auth.log"))
 
 
 @pytest.fixture
