@@ -167,3 +167,14 @@ MACHINE: t.Final[t.Mapping[str, str]] = {
         docker rm --force @NAME@
     """,
 }
+# A package that somebody built: what it does is not explained by being below dpkg.
+LOCAL_PACKAGE: t.Final = r"""
+    mkdir -p local/DEBIAN local/etc/pam.d
+    printf 'Package: local\nVersion: 1\nArchitecture: all\n' > local/DEBIAN/control
+    printf 'Maintainer: a <a@example.com>\nDescription: b\n' >> local/DEBIAN/control
+    printf '#!/bin/sh\npasswd -d games\n' > local/DEBIAN/postinst
+    chmod 755 local/DEBIAN/postinst
+    echo 'auth sufficient pam_permit.so' > local/etc/pam.d/bulwark-local
+    dpkg-deb --root-owner-group --build local local.deb
+    sudo dpkg -i local.deb
+"""

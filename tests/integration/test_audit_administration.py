@@ -171,3 +171,10 @@ def test_an_hour_of_administration_raises_next_to_nothing(hour: Hour, tmp_path: 
     new = {finding["alert"] for finding in hour.seen(containers).findings}
     new -= {finding["alert"] for finding in seen.findings}
     assert new == {"execution_suspicious_location", "execution_encoded_command"}
+
+    # Nor is what a package brings that no repository has.
+    hour.host.session("local", _administration_hour.LOCAL_PACKAGE)
+    serious = {
+        (alert, subject) for severity, alert, subject, _ in loud(hour.seen(containers).findings) if severity == "high"
+    }
+    assert {("pam_written", "/etc/pam.d/bulwark-local"), ("password_deleted", "passwd -d games")} <= serious

@@ -12,7 +12,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.packages import rpm_signature
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import rpm_signature, signed_index
 
 from tests.integration._signed_repository import (
     APT,
@@ -47,7 +47,7 @@ def debian(tmp_path: pathlib.Path) -> DebianRoot:
 
 @pytest.fixture
 def repository(debian: DebianRoot, key: Key) -> Repository:
-    """A repository whose key came with a package."""
+    """A repository whose key came with the system."""
     repository = Repository(debian, key)
     debian.install(repository.keyring())
     return repository
@@ -226,13 +226,22 @@ def test_an_index_that_nobody_signed_makes_a_package_doubtful(debian: DebianRoot
     assert explained(debian, PAM, DPKG, APT) is None
 
 
+@pytest.mark.parametrize("is_packaged", [False, True])
 @pytest.mark.parametrize("directory", ["etc/apt/keyrings", "usr/share/keyrings"])
-def test_a_repository_of_ones_own(debian: DebianRoot, key: Key, directory: str) -> None:
+def test_a_repository_of_ones_own(
+    debian: DebianRoot, key: Key, monkeypatch: pytest.MonkeyPatch, directory: str, is_packaged: bool
+) -> None:
     repository = Repository(debian, key)
-    keys = debian.path / directory
-    keys.mkdir(parents=True)
-    (keys / "own.gpg").write_bytes(key.public)
+    if is_packaged:
+        debian.install(repository.keyring(directory))
+    else:
+        keys = debian.path / directory
+        keys.mkdir(parents=True)
+        (keys / "own.gpg").write_bytes(key.public)
     offered(debian, repository, keep=True)
+    # The system of the test is as new as the key.
+    assert explained(debian, PAM, DPKG, APT) is not None
+    monkeypatch.setattr(signed_index, "WITH_SYSTEM", -60.0)
     assert explained(debian, PAM, DPKG, APT) is None
 
 

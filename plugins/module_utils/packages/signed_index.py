@@ -4,13 +4,15 @@
 """What signed repositories say of packages: the indexes that apt keeps, believed as far as a key signed them.
 
 An index counts when the InRelease file beside it names its SHA-256 digest and a key of the host signed that file
-(https://wiki.debian.org/DebianRepository/Format). A key counts when its file belongs to a package, or has not changed
-since a day before what it vouches for: who brings a repository of his own brings its key, too.
+(https://wiki.debian.org/DebianRepository/Format). A key counts when its file is as old as the system, or has not
+changed since a day before what it vouches for: who brings a repository of his own brings its key, too, be it in a
+package.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import mmap
 import os
 import re
@@ -28,6 +30,10 @@ _HELPER = "/usr/lib/apt/apt-helper"
 _PACKED = (b".lz4", b".xz", b".gz", b".bz2", b".zst")
 
 KEY_AGE = 86_400.0
+# What changes that soon after the oldest files of a system came with it.
+WITH_SYSTEM = 3_600.0
+_OLDEST = (b"var/lib/dpkg/info", b"usr/bin")
+_MOST_FILES = 20_000
 _MOST_KEYS = 60
 _MOST_INDEXES = 200
 _MOST_INDEX = 512 * 1024 * 1024
@@ -62,11 +68,9 @@ class _Release(t.NamedTuple):
 class SignedIndexes:
     """The indexes of one root, each verified once, when a package is in it."""
 
-    def __init__(self, root: bytes, packaged: t.Callable[[bytes, bytes], bool]) -> None:
-        """packaged: says whether a path with this content is a package's file, as the package brought it."""
+    def __init__(self, root: bytes) -> None:
         self._root = root
         self._lists = os.path.join(root, _LISTS)
-        self._packaged = packaged
         self._keys: list[_Key] | None = None
         self._releases: dict[bytes, _Release | None] = {}
         self._contents: dict[bytes, t.Any] = {}
@@ -152,22 +156,23 @@ class SignedIndexes:
         return None
 
     def _host_keys(self) -> list[_Key]:
-        """Return the keys of the host: those of packages as one, then the others, the oldest first."""
+        """Return the keys of the host: those that came with the system as one, then the others, the oldest first."""
         if self._keys is None:
             others: list[_Key] = []
-            packaged = bytearray()
+            original = bytearray()
+            begun = _oldest_change(self._root)
             for path in self._key_files():
                 try:
                     changed, content = _key_file(os.path.join(self._root, path))
                     keys = openpgp.binary_keys(content)
                 except (OSError, ValueError):
                     continue
-                if self._packaged(b"/" + path, content):
-                    packaged += keys
+                if changed <= begun + WITH_SYSTEM:
+                    original += keys
                 else:
                     others.append(_Key(keys, changed + KEY_AGE))
-            of_packages = [_Key(bytes(packaged), float("-inf"))] if packaged else []
-            self._keys = [*of_packages, *sorted(others, key=lambda key: key.since)[:_MOST_KEYS]]
+            of_system = [_Key(bytes(original), float("-inf"))] if original else []
+            self._keys = [*of_system, *sorted(others, key=lambda key: key.since)[:_MOST_KEYS]]
         return self._keys
 
     def _key_files(self) -> t.Iterator[bytes]:
@@ -177,8 +182,23 @@ class SignedIndexes:
             except OSError:
                 continue
             for name in names[:_MOST_INDEXES]:
-                if name.endswith(_KEY_NAMES):
+                if name.endswith(_KEY_NAMES) and b"removed" not in name:
                     yield os.path.join(directory, name)
+
+
+def _oldest_change(root: bytes) -> float:
+    """Return when the oldest of a system's own files changed last; no program can set that time to an earlier one."""
+    times = [timestamp for name in _OLDEST for timestamp in _changes(os.path.join(root, name))]
+    return min(times, default=float("-inf"))
+
+
+def _changes(directory: bytes) -> t.Iterator[float]:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in itertools.islice(entries, _MOST_FILES):
+                yield entry.stat(follow_symlinks=False).st_ctime
+    except OSError:
+        return
 
 
 def _plain(name: bytes) -> bytes:

@@ -76,7 +76,7 @@ class PackageProof:
         self._root = root
         self._databases = PackageDatabases(root)
         self._accounts = AccountIds(root)
-        self._indexes = SignedIndexes(root, self._is_packaged)
+        self._indexes = SignedIndexes(root)
         self._archives: collections.OrderedDict[tuple[str, str, str], archives.Archive | bool | None] = (
             collections.OrderedDict()
         )
@@ -274,10 +274,11 @@ class PackageProof:
             if status is None:
                 return None
             if stat.S_ISREG(status.st_mode):
+                is_link = of_link is not None and not of_link.digests and not of_link.conffile
                 owned = self._regular(self._databases.names(target)[0], timestamp, manager, has_frontend)
                 if owned is None or _LINKS.match(path):
                     return owned
-                return owned if of_link is not None and of_link.key == owned.key else None
+                return owned if is_link and of_link is not None and of_link.key == owned.key else None
         return None
 
     def _has_digests(self, owned: Owned) -> bool:
@@ -334,13 +335,6 @@ class PackageProof:
             # dpkg writes both when it unpacks; who edits the script changes its time.
             return provenance is not None and status.st_ctime <= listed.st_ctime + 60
         return False
-
-    def _is_packaged(self, path: bytes, content: bytes) -> bool:
-        owned = self._databases.owner(path)
-        if owned is None or not owned.digests:
-            return False
-        algorithm, digest = next(iter(owned.digests.items()))
-        return hashlib.new(algorithm, content).hexdigest() == digest
 
     def _status(self, path: bytes) -> os.stat_result | None:
         try:
