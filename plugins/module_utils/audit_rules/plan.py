@@ -50,23 +50,29 @@ def is_ours(rule: Rule, known: t.AbstractSet[Rule]) -> bool:
     return rule in known or any(key.startswith(KEY_PREFIX) for key in rule.keys)
 
 
-def make(wanted: t.Sequence[Rule], loaded: t.Sequence[Rule], known: t.AbstractSet[Rule]) -> Plan:
+def make(
+    wanted: t.Sequence[Rule],
+    loaded: t.Sequence[Rule],
+    known: t.AbstractSet[Rule],
+    stale: t.AbstractSet[Rule] = frozenset(),
+) -> Plan:
     """Return what leads from the loaded rules to the wanted ones; others' are left alone.
 
     The kernel adds at the end, asks in order, and shows its lists one after the other. Where the order matters, ours
     are loaded anew from the first one that differs on; until that is done, they don't record. A wanted rule that
-    somebody else has loaded is there, and stays theirs.
+    somebody else has loaded is there, and stays theirs. stale: rules that have to be loaded anew, as they are tied to
+    what is elsewhere now.
     """
     ours = [rule for rule in loaded if is_ours(rule, known)]
     foreign = [rule for rule in loaded if not is_ours(rule, known)]
     theirs = set(foreign)
     aim = sorted((rule for rule in wanted if rule not in theirs), key=_list)
-    have, want = set(ours), set(aim)
-    kept = [rule for rule in ours if rule in want]
+    have, want = set(ours) - stale, set(aim)
+    kept = [rule for rule in ours if rule in want and rule in have]
     new = [rule for rule in aim if rule not in have]
     if not _means_the_same(sorted(kept + new, key=_list), aim):
         same = 0
-        while same < min(len(ours), len(aim)) and ours[same] == aim[same]:
+        while same < min(len(ours), len(aim)) and ours[same] == aim[same] and ours[same] in have:
             same += 1
         kept, new = ours[:same], aim[same:]
     staying = set(kept)

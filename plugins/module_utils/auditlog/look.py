@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import unrecorded
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
@@ -51,6 +52,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     try:
         run.read(paths, Deadline(params["time_budget"]))
         run.count_missing(params["since"])
+        run.judge_unrecorded(params)
         if checkpoint.problem:
             scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
             run.reader.tally.add(
@@ -100,6 +102,7 @@ class _Run:
         self._bytes = 0
         self._files = 0
         self._pairs = Pairs(self.reader, 0)
+        self._unrecorded: unrecorded.State = kept.get("unrecorded", {})
 
     def read(self, paths: t.Sequence[str], deadline: Deadline) -> None:
         # What comes while the files are read is not in them.
@@ -164,6 +167,16 @@ class _Run:
                 message="%s." % sentence_of(found.alert),
             )
 
+    def judge_unrecorded(self, params: t.Mapping[str, t.Any]) -> None:
+        """Judge what was made where no audit rule records it."""
+        now = time.time()
+        look, gaps, problem = unrecorded.begin(params["state_dir"], self._unrecorded, params["since"])
+        if problem:
+            self._scope.skip("files where no audit rule was", problem)
+        if gaps is not None:
+            look.judge(gaps, self.reader.rule_set, self.reader.tally, self._scope)
+            self._unrecorded = look.state(now)
+
     def close(self) -> None:
         self._pairs.close()
         self.follower.close()
@@ -201,7 +214,12 @@ class _Run:
         scope.note = " ".join(notes) or None
 
     def state(self) -> dict[str, t.Any]:
-        return {"version": _VERSION, "files": self.follower.state(), "reader": self.reader.state()}
+        return {
+            "version": _VERSION,
+            "files": self.follower.state(),
+            "reader": self.reader.state(),
+            "unrecorded": self._unrecorded,
+        }
 
     def figures(self, seconds: float) -> dict[str, t.Any]:
         reader = self.reader

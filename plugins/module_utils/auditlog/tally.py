@@ -93,6 +93,10 @@ class Tally:
             group.techniques.update(dict.fromkeys(techniques))
         group.message = message or group.message
 
+    def has(self, alert: str, subject: str) -> bool:
+        """Say whether events of an alert about a subject were counted."""
+        return (alert, subject) in self._groups
+
     def detections(self, most: int) -> tuple[list[dict[str, t.Any]], int]:
         """Return the detections, the most severe and then the newest first, and how many are left out."""
         ordered = sorted(
