@@ -68,12 +68,13 @@ def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
             len(missing),
             len(note.rules) if note else 0,
         )
+        gone = " All of them watched directories that were removed in the meantime." if by_itself else ""
         yield _found(
             "audit_rules_missing",
             "audit rules",
-            message + (" All of them watch directories that were removed in the meantime." if by_itself else ""),
+            message + gone + _told_of(seen.came),
             severity="low" if by_itself else None,
-            data={"missing": _lines(missing, seen.machine)},
+            data={"missing": _lines(missing, seen.machine), **_came(seen.came)},
         )
     elif seen.plan.changes:
         yield _not_deployed(seen)
@@ -104,13 +105,13 @@ def _not_deployed(seen: Seen) -> dict[str, t.Any]:
     message += _told_of(seen.came)
     if seen.status.immutable:
         message += " The rules are immutable: they change when the host is booted."
-    data = {
-        "not_deployed": _lines([rule for rule in seen.plan.add if rule not in seen.plan.delete], seen.machine),
-        **{
-            name: list(map(printable, paths[:_SHOWN])) for name, paths in dataclasses.asdict(seen.came).items() if paths
-        },
-    }
+    added = [rule for rule in seen.plan.add if rule not in seen.plan.delete]
+    data = {"not_deployed": _lines(added, seen.machine), **_came(seen.came)}
     return _found("audit_rules_not_deployed", "audit rules", message, severity=_severity(seen), data=data)
+
+
+def _came(came: Came) -> dict[str, list[str]]:
+    return {name: list(map(printable, paths[:_SHOWN])) for name, paths in dataclasses.asdict(came).items() if paths}
 
 
 def _told_of(came: Came) -> str:

@@ -121,6 +121,9 @@ class Look:
             for path, numbers in state.get("seen", {}).items()
         }
         self._seen: dict[str, Identity] = {}
+        # Those that were changed in the last moments before the look, so that they are not new for the next.
+        self._told_before = {str(path): float(changed) for path, changed in state.get("told", {}).items()}
+        self._told: dict[str, float] = {}
         self._foreign: dict[bytes, str] = {}
         self._homes: t.Sequence[str] = ()
         self._files = 0
@@ -128,7 +131,11 @@ class Look:
 
     def state(self, now: float) -> State:
         """Return what the next look goes on from. now: when this one began, in seconds since the epoch."""
-        return {"until": now, "seen": {path: list(numbers) for path, numbers in self._seen.items()}}
+        return {
+            "until": now,
+            "seen": {path: list(numbers) for path, numbers in self._seen.items()},
+            "told": {path: changed for path, changed in self._told.items() if changed >= now - _GRAIN},
+        }
 
     def judge(self, found: Gaps, rules: RuleSet, tally: Tally, scope: ScopeCoverage) -> None:
         """Ask the rules about what is new, and say in the coverage what was not recorded."""
@@ -151,7 +158,8 @@ class Look:
         """Ask the rules about what came to a path before it was watched; return how much that is."""
         count = 0
         for made in self._new(path):
-            if made.changed > watched + _GRAIN:
+            self._told[made.path] = made.changed
+            if made.changed > watched + _GRAIN or self._told_before.get(made.path) == made.changed:
                 continue
             count += 1
             view = LazyView(_SOURCE, _MAKERS, made)
