@@ -154,12 +154,14 @@ def test_what_is_removed_again_before_the_scan_is_seen(host: Host) -> None:
     host.run("mkdir .ssh; echo key > .ssh/authorized_keys; rm -r .ssh")
     host.run("mkdir x; echo key > x/authorized_keys; mv x .ssh; rm -r .ssh")
     host.run("mkdir -p .config/systemd/user; echo unit > .config/systemd/user/x.service; rm -r .config")
+    host.run("mkdir .ssh; ln -s .ssh other; echo key > other/authorized_keys; rm -r .ssh")
     # The rule for a tree goes with its directory, that for its name doesn't.
     host.run("rm -r .local/share/systemd; mkdir -p .local/share/systemd/user; rm -r .local/share/systemd")
-    result = host.scan()
-    assert set(host.alerts(result)) == {
+    shell = os.path.realpath("/bin/sh")
+    assert set(host.alerts(host.scan())) == {
         ("ssh_key_added", f"{host.home}/.ssh/authorized_keys"),
         ("ssh_key_added", f"{host.home}/.ssh"),
+        ("watched_place_changed_indirectly", f"{host.home}/other/authorized_keys {shell}"),
         ("user_unit_written", f"{host.home}/.config/systemd"),
         ("user_unit_written", f"{host.home}/.local/share/systemd"),
         ("user_unit_written", f"{host.home}/.local/share/systemd/user"),

@@ -85,8 +85,9 @@ class Wanted:
 class Selection:
     """The rules for a host in their order, and what was left out: (what, why).
 
-    awaited: paths that are missing, and the first name on the way to each that is. names: what is watched by its name.
-    homes: those of accounts that people log in with. in_homes: what is watched in each.
+    awaited: paths that are missing, and the first name on the way to each that is. names: what is watched by its name,
+    with the groups that watch just that with all that is in it. homes: those of accounts that people log in with.
+    in_homes: what is watched in each.
     """
 
     wanted: list[Wanted] = dataclasses.field(default_factory=list)
@@ -94,7 +95,7 @@ class Selection:
     absent: int = 0
     known: set[Rule] = dataclasses.field(default_factory=set)
     awaited: dict[str, str] = dataclasses.field(default_factory=dict)
-    names: dict[str, None] = dataclasses.field(default_factory=dict)
+    names: dict[str, dict[str, None]] = dataclasses.field(default_factory=dict)
     homes: t.Sequence[str] = ()
     in_homes: dict[str, None] = dataclasses.field(default_factory=dict)
 
@@ -140,16 +141,17 @@ def select(wish: Wish, host: text.Host, modern: bool, homes: t.Sequence[str] | N
 def _watch_names(found: Selection, host: text.Host) -> None:
     """Add the rules for names that are awaited, and for those that homes are made in."""
     if found.in_homes:
-        found.names.update(dict.fromkeys(_parents_of_homes()))
-    names = list(found.names)
+        for parent in _parents_of_homes():
+            found.names.setdefault(parent, {})
+    names = list(found.names.items())
     if len(names) > _MOST_NAMES:
         found.left_out.append(
             ("missing paths", "there are %d, the first %d names are awaited" % (len(names), _MOST_NAMES))
         )
-    for name in names[:_MOST_NAMES]:
+    for name, groups in names[:_MOST_NAMES]:
         conditions = [("path", "=", name), ("perm", "=", "wa")]
         for parts in _for_architectures(text.Parts(place="always,exit", conditions=conditions), host):
-            parts.keys = [KEY_PREFIX + APPEARING]
+            parts.keys = [KEY_PREFIX + group for group in (APPEARING, *groups)]
             _add(found, text.build(parts, host, name), APPEARING)
 
 
@@ -235,14 +237,14 @@ def _automation(found: Selection, name: str, host: text.Host) -> None:
 
 
 def _group_line(found: Selection, group: str, line: str, host: text.Host, homes: t.Sequence[str]) -> None:
-    for placed in _placed(found, text.split(line), homes):
+    for placed in _placed(found, group, text.split(line), homes):
         for parts in _for_architectures(placed, host):
             if not parts.keys and (parts.syscalls or parts.watch):
                 parts.keys = [KEY_PREFIX + group]
             _add(found, text.build(parts, host, line), group)
 
 
-def _placed(found: Selection, parts: text.Parts, homes: t.Sequence[str]) -> t.Iterator[text.Parts]:
+def _placed(found: Selection, group: str, parts: text.Parts, homes: t.Sequence[str]) -> t.Iterator[text.Parts]:
     """Give the words once for each path on the host that they are about; as they are where they name none."""
     for position, (name, operator, operand) in enumerate(parts.conditions):
         if name == "exe" and not os.path.lexists(operand):
@@ -252,7 +254,7 @@ def _placed(found: Selection, parts: text.Parts, homes: t.Sequence[str]) -> t.It
             paths = [path for path in _paths(operand, name == "dir", homes) if _usable(path, name == "dir")]
             found.absent += not paths
             if not parts.syscalls and _records_changes(parts):
-                _await(found, operand, paths, homes, name == "dir")
+                _await(found, group if name == "dir" else None, operand, paths, homes)
             for path in paths[:_MOST_MATCHES]:
                 conditions = [*parts.conditions]
                 conditions[position] = (name, operator, path)
@@ -268,13 +270,17 @@ def _records_changes(parts: text.Parts) -> bool:
     return not set(access).isdisjoint("wa")
 
 
-def _await(found: Selection, operand: str, paths: t.Sequence[str], homes: t.Sequence[str], is_directory: bool) -> None:
-    """Note which of the paths that a rule is about are missing, and the names to watch for that."""
+def _await(found: Selection, tree: str | None, operand: str, paths: t.Sequence[str], homes: t.Sequence[str]) -> None:
+    """Note which of the paths that a rule is about are missing, and the names to watch for that.
+
+    tree: the group of a rule for a directory with all that is in it. In a home, the rule for its name has the key of
+    that, too: its owner can lead there by other names, which detections tell from the key.
+    """
     in_home = operand.startswith("~/")
     if in_home:
         found.in_homes[operand[1:]] = None
-        if is_directory:
-            found.names.update(dict.fromkeys(paths))
+        for path in paths if tree else ():
+            _watch_name(found, path, tree)
     elif glob.has_magic(operand) or operand.startswith(("/proc/", "/sys/")):
         return
     there = set(paths)
@@ -282,10 +288,16 @@ def _await(found: Selection, operand: str, paths: t.Sequence[str], homes: t.Sequ
         missing = None if path in there or (paths and not in_home) else places.first_missing(path, not in_home)
         if missing is not None:
             found.awaited[path] = missing
-            found.names[missing] = None
+            _watch_name(found, missing, tree if in_home and missing == path else None)
             if in_home and os.path.islink(missing):
                 left_out = (missing, "it is a link, and what it leads to is not watched")
                 found.left_out += [left_out] if left_out not in found.left_out else []
+
+
+def _watch_name(found: Selection, name: str, tree: str | None) -> None:
+    groups = found.names.setdefault(name, {})
+    if tree:
+        groups[tree] = None
 
 
 def _paths(operand: str, is_directory: bool, homes: t.Sequence[str]) -> list[str]:

@@ -133,7 +133,8 @@ def _told_of(came: Came) -> str:
 def _severity(seen: Seen) -> str:
     """Return the severity of rules that are wanted by now: an account that was made since is an alert of its own."""
     homes = tuple("%s/" % home for home in seen.came.homes)
-    changes = [*seen.plan.add, *seen.plan.delete]
+    # Those in both are only loaded anew.
+    changes = set(seen.plan.add) ^ set(seen.plan.delete)
     paths = [places.tree_of(rule) or places.name_of(rule) for rule in changes]
     of_homes = bool(homes) and not (seen.came.paths or seen.came.replaced)
     of_homes = of_homes and all(path is not None and (path + "/").startswith(homes) for path in paths)

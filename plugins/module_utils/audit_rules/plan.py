@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import words
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import KEY_PREFIX
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import APPEARING, KEY_PREFIX
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule
 
 # Records that detections are made of; whoever drops them drops detections.
@@ -68,6 +68,9 @@ def make(
     theirs = set(foreign)
     aim = sorted((rule for rule in wanted if rule not in theirs), key=_list)
     have, want = set(ours) - stale, set(aim)
+    if any(rule not in have and not _is_for_name(rule) for rule in aim):
+        # An event carries the key of the rule that was loaded first: those for names say less.
+        have = {rule for rule in have if not _is_for_name(rule)}
     kept = [rule for rule in ours if rule in want and rule in have]
     new = [rule for rule in aim if rule not in have]
     if not _means_the_same(sorted(kept + new, key=_list), aim):
@@ -80,6 +83,10 @@ def make(
     return Plan(tuple(delete), tuple(new), tuple(kept), tuple(foreign))
 
 
+def _is_for_name(rule: Rule) -> bool:
+    return KEY_PREFIX + APPEARING in rule.keys
+
+
 def _list(rule: Rule) -> int:
     return rule.filter
 
@@ -87,8 +94,8 @@ def _list(rule: Rule) -> int:
 def _means_the_same(one: t.Sequence[Rule], two: t.Sequence[Rule]) -> bool:
     """Say whether the same rules in two orders record the same with the same keys.
 
-    Among the collection's own rules that record something, the order is of no matter: which of their keys an event
-    carries says nothing.
+    Among the collection's own rules that record something, the order is of no matter, those for names aside: which of
+    their keys an event carries says nothing.
     """
     return _before_special(one) == _before_special(two)
 

@@ -87,6 +87,19 @@ def test_rules_for_certain_system_calls_and_for_what_the_kernel_makes_await_noth
     assert selected(lines, tmp_path).rules == []
 
 
+def test_rules_for_names_come_last_so_that_events_carry_the_key_of_what_is_watched(tmp_path: pathlib.Path) -> None:
+    lines = ["-a always,exit -F dir=~/.ssh -F perm=wa"]
+    before = selected(lines, tmp_path).rules
+    assert [rule.keys for rule in before] == [["bulwark-appearing", "bulwark-mine"]] * 2
+    (tmp_path / ".ssh").mkdir()
+    after = selected(lines, tmp_path).rules
+    made = plan.make(after, before, frozenset(before))
+    assert (made.add, made.delete, made.ours) == (tuple(after), tuple(before), ())
+    assert [bool(places.tree_of(rule)) for rule in made.add] == [True, True, False, False]
+    again = plan.make(after, after, frozenset(after))
+    assert not again.changes
+
+
 def described(
     rules: t.Sequence[Rule], awaited: t.Sequence[str] = (), before: Places | None = None, now: float = 1.0
 ) -> Places:
