@@ -149,11 +149,13 @@ def test_what_is_made_first_in_paths_that_were_missing_is_seen(host: Host) -> No
 
 def test_what_is_removed_again_before_the_scan_is_seen(host: Host) -> None:
     (host.home / ".local/share/systemd/user").mkdir(parents=True)
+    (host.home / ".config/systemd/user").mkdir(parents=True)
     host.protect()
     host.scan()
     host.run("mkdir .ssh; echo key > .ssh/authorized_keys; rm -r .ssh")
     host.run("mkdir x; echo key > x/authorized_keys; mv x .ssh; rm -r .ssh")
-    host.run("mkdir -p .config/systemd/user; echo unit > .config/systemd/user/x.service; rm -r .config")
+    # Who moves away what is above takes the rules for what is below along.
+    host.run("mv .config old; mkdir -p .config/systemd/user; echo unit > .config/systemd/user/x.service; rm -r .config")
     host.run("mkdir .ssh; ln -s .ssh other; echo key > other/authorized_keys; rm -r .ssh")
     # The rule for a tree goes with its directory, that for its name doesn't.
     host.run("rm -r .local/share/systemd; mkdir -p .local/share/systemd/user; rm -r .local/share/systemd")

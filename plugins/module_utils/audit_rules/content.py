@@ -14,8 +14,8 @@ A rule of a group is written as for auditctl, with four liberties:
 
 A path that is missing, and whose changes are to be recorded, is awaited: a rule for the first missing name on the way
 to it, with the key ``bulwark-appearing``, records that it is made, and what is made directly in it. Each directory that
-is watched in a home has such a rule, too: its owner can put another in its place, which the rule for the tree does not
-watch.
+is watched in a home has such a rule, too, as have those above it: their owner can put others in their place, which the
+rule for the tree does not watch.
 """
 
 from __future__ import annotations
@@ -281,6 +281,8 @@ def _await(found: Selection, tree: str | None, operand: str, paths: t.Sequence[s
         found.in_homes[operand[1:]] = None
         for path in paths if tree else ():
             _watch_name(found, path, tree)
+        for name in [name for home in homes if tree for name in _between(home, operand[1:])]:
+            _watch_name(found, name, None)
     elif glob.has_magic(operand) or operand.startswith(("/proc/", "/sys/")):
         return
     there = set(paths)
@@ -292,6 +294,16 @@ def _await(found: Selection, tree: str | None, operand: str, paths: t.Sequence[s
             if in_home and os.path.islink(missing):
                 left_out = (missing, "it is a link, and what it leads to is not watched")
                 found.left_out += [left_out] if left_out not in found.left_out else []
+
+
+def _between(home: str, rest: str) -> t.Iterator[str]:
+    """Yield the directories between a home and what is watched in it: who moves one away takes the rules along."""
+    name = home
+    for part in rest.strip("/").split("/")[:-1]:
+        name = "%s/%s" % (name, part)
+        if not os.path.isdir(name) or os.path.islink(name):
+            return
+        yield name
 
 
 def _watch_name(found: Selection, name: str, tree: str | None) -> None:

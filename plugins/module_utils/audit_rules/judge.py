@@ -20,7 +20,7 @@ _SHOWN = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Came:
+class Arrivals:
     """What came after the rules were deployed, so that they don't watch it.
 
     paths: that were missing. replaced: directories in whose place others are. homes: of accounts.
@@ -43,7 +43,7 @@ class Seen:
     note: Note | None
     file: str
     file_right: bool
-    came: Came = Came()
+    arrivals: Arrivals = Arrivals()
 
 
 def detections(seen: Seen) -> list[dict[str, t.Any]]:
@@ -72,9 +72,9 @@ def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
         yield _found(
             "audit_rules_missing",
             "audit rules",
-            message + gone + _told_of(seen.came),
+            message + gone + _describe_arrivals(seen.arrivals),
             severity="low" if by_itself else None,
-            data={"missing": _lines(missing, seen.machine), **_came(seen.came)},
+            data={"missing": _lines(missing, seen.machine), **_list_arrivals(seen.arrivals)},
         )
     elif seen.plan.changes:
         yield _not_deployed(seen)
@@ -100,28 +100,28 @@ def _not_deployed(seen: Seen) -> dict[str, t.Any]:
     )
     if not absent and len(seen.plan.delete) == len(seen.plan.add):
         message = "The audit rules are deployed in another order than asked for."
-        if seen.came.replaced:
+        if seen.arrivals.replaced:
             message = "Some audit rules watch directories in whose place others are by now."
-    message += _told_of(seen.came)
+    message += _describe_arrivals(seen.arrivals)
     if seen.status.immutable:
         message += " The rules are immutable: they change when the host is booted."
     added = [rule for rule in seen.plan.add if rule not in seen.plan.delete]
-    data = {"not_deployed": _lines(added, seen.machine), **_came(seen.came)}
+    data = {"not_deployed": _lines(added, seen.machine), **_list_arrivals(seen.arrivals)}
     return _found("audit_rules_not_deployed", "audit rules", message, severity=_severity(seen), data=data)
 
 
-def _came(came: Came) -> dict[str, list[str]]:
-    return {name: list(map(printable, paths[:_SHOWN])) for name, paths in dataclasses.asdict(came).items() if paths}
+def _list_arrivals(arrivals: Arrivals) -> dict[str, list[str]]:
+    return {name: list(map(printable, paths[:_SHOWN])) for name, paths in dataclasses.asdict(arrivals).items() if paths}
 
 
-def _told_of(came: Came) -> str:
+def _describe_arrivals(arrivals: Arrivals) -> str:
     """Return a sentence on what came after the rules were deployed, with a blank before it; empty when nothing did."""
     parts = [
         "%d that %s (%s)" % (len(paths), what, ", ".join(map(printable, paths[:3])) + (" ..." if paths[3:] else ""))
         for paths, what in (
-            (came.paths, "were missing"),
-            (came.replaced, "were put in the place of others"),
-            (came.homes, "are homes of new accounts"),
+            (arrivals.paths, "were missing"),
+            (arrivals.replaced, "were put in the place of others"),
+            (arrivals.homes, "are homes of new accounts"),
         )
         if paths
     ]
@@ -132,11 +132,11 @@ def _told_of(came: Came) -> str:
 
 def _severity(seen: Seen) -> str:
     """Return the severity of rules that are wanted by now: an account that was made since is an alert of its own."""
-    homes = tuple("%s/" % home for home in seen.came.homes)
+    homes = tuple("%s/" % home for home in seen.arrivals.homes)
     # Those in both are only loaded anew.
     changes = set(seen.plan.add) ^ set(seen.plan.delete)
     paths = [places.tree_of(rule) or places.name_of(rule) for rule in changes]
-    of_homes = bool(homes) and not (seen.came.paths or seen.came.replaced)
+    of_homes = bool(homes) and not (seen.arrivals.paths or seen.arrivals.replaced)
     of_homes = of_homes and all(path is not None and (path + "/").startswith(homes) for path in paths)
     return "informational" if of_homes else "low"
 

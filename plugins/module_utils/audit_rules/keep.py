@@ -297,9 +297,9 @@ def _result(host: Host, now: Host, present: bool) -> dict[str, t.Any]:
     }
     if present:
         right = now.note is None or now.note.digest is None or files.digest(now.file.read() or b"") == now.note.digest
-        came = _came(now)
+        arrivals = _arrivals(now)
         seen = judge.Seen(
-            machine, now.status, now.loaded, now.plan, now.conflicts, now.note, now.file.path, right, came
+            machine, now.status, now.loaded, now.plan, now.conflicts, now.note, now.file.path, right, arrivals
         )
         result["detections"] = judge.detections(seen)
         result["coverage"] = [_coverage(now)]
@@ -309,16 +309,16 @@ def _result(host: Host, now: Host, present: bool) -> dict[str, t.Any]:
     return result
 
 
-def _came(now: Host) -> judge.Came:
+def _arrivals(now: Host) -> judge.Arrivals:
     """Return what is there and was not when the rules were deployed."""
     noted = now.note.places if now.note else None
     if noted is None:
-        return judge.Came()
+        return judge.Arrivals()
     known = set(noted.homes)
     homes = [home for home in now.selection.homes if home not in known]
     replaced = places.replaced(noted)
     paths = [path for path in noted.awaited if path not in now.selection.awaited and os.path.lexists(path)]
-    return judge.Came(tuple(paths), tuple(replaced), tuple(homes))
+    return judge.Arrivals(tuple(paths), tuple(replaced), tuple(homes))
 
 
 def _coverage(now: Host) -> dict[str, t.Any]:

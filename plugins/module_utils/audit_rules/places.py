@@ -171,8 +171,8 @@ def describe(
     missing, there = tuple(awaited), tuple(homes)
     appeared = dict(before.appeared) if before else {}
     if before is not None:
-        came = unrecorded(before, there)
-        appeared.update((path, now) for path in came if path not in missing and os.path.lexists(path))
+        unwatched = unrecorded(before, there)
+        appeared.update((path, now) for path in unwatched if path not in missing and os.path.lexists(path))
     newest = sorted(appeared.items(), key=lambda item: -item[1])[:_MOST_APPEARED]
     return Places(now, boot_id(), missing, there, tuple(in_homes), trees, parents, dict(newest))
 

@@ -52,7 +52,9 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     try:
         run.read(paths, Deadline(params["time_budget"]))
         run.count_missing(params["since"])
-        run.judge_unrecorded(params)
+        # A log that is named, and not of a recorded run, may be of another host.
+        if params["paths"] is None or params["_advance"]:
+            run.judge_unrecorded(params)
         if checkpoint.problem:
             scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
             run.reader.tally.add(
@@ -170,7 +172,7 @@ class _Run:
     def judge_unrecorded(self, params: t.Mapping[str, t.Any]) -> None:
         """Judge what was made where no audit rule records it."""
         now = time.time()
-        look, gaps, problem = unrecorded.begin(params["state_dir"], self._unrecorded, params["since"])
+        look, gaps, problem = unrecorded.start_look(params["state_dir"], self._unrecorded, params["since"])
         if problem:
             self._scope.skip("files where no audit rule was", problem)
         if gaps is not None:

@@ -37,15 +37,21 @@ State = t.Dict[str, t.Any]
 
 _CAPABILITY = "audit"
 _SOURCE = "file_event"
-_MOST_FILES = 5_000
-_MOST_DEPTH = 12
-_MOST_SEEN = 5_000
+# Below one path, so that nobody hides what is below another; and in all.
+_MOST_FILES = 20_000
+_MOST_IN_ALL = 100_000
+_MOST_DEPTH = 40
+_MOST_SEEN = 10_000
 # The clock of a file system goes in steps.
 _GRAIN = 2.0
 _NEVER = float("inf")
 _WHY = (
     "there was no audit rule for it when it came, so that what is done there is not recorded; %s: run"
     " bulwark.servers.protect"
+)
+_HOME = (
+    "it is a home without audit rules, as its account is new, or there are too many; files that were made in it are"
+    " judged by their names and owners: run bulwark.servers.protect"
 )
 
 
@@ -74,7 +80,7 @@ _MAKERS: dict[str, Maker] = {
 class Gaps:
     """Paths that are not watched as they should be.
 
-    closed: those that are watched since a time after the look before. homes: all of them. new_homes: of new accounts.
+    closed: those that are watched since a time after the look before. homes: all of them. new_homes: without rules.
     """
 
     open: list[str]
@@ -83,7 +89,7 @@ class Gaps:
     new_homes: list[str]
 
 
-def gaps(state_directory: str | None, until: float) -> Gaps | None:
+def find_gaps(state_directory: str | None, until: float) -> Gaps | None:
     """Return where changes were not recorded, None where no rules are deployed. until: the time of the look before.
 
     Raises StateError for a note of the deployment that can't be used.
@@ -122,51 +128,71 @@ class Look:
         }
         self._seen: dict[str, Identity] = {}
         # Those that were changed in the last moments before the look, so that they are not new for the next.
-        self._told_before = {str(path): float(changed) for path, changed in state.get("told", {}).items()}
-        self._told: dict[str, float] = {}
-        self._foreign: dict[bytes, str] = {}
+        self._reported_before = {str(path): float(changed) for path, changed in state.get("reported", {}).items()}
+        self._reported: dict[str, float] = {}
+        self._mounts: dict[bytes, str] = {}
         self._homes: t.Sequence[str] = ()
+        self._own: set[tuple[str, str]] = set()
         self._files = 0
-        self.too_many = False
+        self._in_all = 0
+        # What to say where not everything was looked at.
+        self._remainder = ""
 
     def state(self, now: float) -> State:
         """Return what the next look goes on from. now: when this one began, in seconds since the epoch."""
         return {
             "until": now,
             "seen": {path: list(numbers) for path, numbers in self._seen.items()},
-            "told": {path: changed for path, changed in self._told.items() if changed >= now - _GRAIN},
+            "reported": {path: changed for path, changed in self._reported.items() if changed >= now - _GRAIN},
         }
 
-    def judge(self, found: Gaps, rules: RuleSet, tally: Tally, scope: ScopeCoverage) -> None:
+    def judge(self, gaps: Gaps, rules: RuleSet, tally: Tally, scope: ScopeCoverage) -> None:
         """Ask the rules about what is new, and say in the coverage what was not recorded."""
-        self._foreign = _foreign_mounts()
-        self._homes = found.homes
-        for path in found.open:
+        self._mounts = _mounts()
+        self._homes = gaps.homes
+        for path in gaps.open:
             count = self._judge(path, rules, tally, _NEVER)
-            scope.skip(printable(path), _WHY % ("%d new files there were judged by their names and owners" % count))
-        for path, when in found.closed.items():
-            self._judge(path, rules, tally, when)
-        for home in found.new_homes:
-            scope.skip(
-                printable(home), "it is the home of a new account: " + _WHY % "nor is what it does in other files"
-            )
-        if self.too_many:
-            reason = "there are more than %d files where no audit rule was; not all were judged" % _MOST_FILES
-            scope.skip("files", reason)
+            scope.skip(printable(path), _WHY % (_describe_count(count) + self._remainder))
+        for path, when in gaps.closed.items():
+            count = self._judge(path, rules, tally, when)
+            if count is None or self._remainder:
+                reason = (
+                    "there was no audit rule for it before the last deployment; "
+                    + _describe_count(count)
+                    + self._remainder
+                )
+                scope.skip(printable(path), reason)
+        for home in gaps.new_homes:
+            scope.skip(printable(home), _HOME)
 
-    def _judge(self, path: str, rules: RuleSet, tally: Tally, watched: float) -> int:
-        """Ask the rules about what came to a path before it was watched; return how much that is."""
+    def _judge(self, path: str, rules: RuleSet, tally: Tally, watched: float) -> int | None:
+        """Ask the rules about what came to a path before it was watched; return how much that is.
+
+        None where it isn't looked at: on a file system of another machine, and where a link leads to it.
+        """
+        self._files, self._remainder = 0, ""
+        above = self._open_parent(path)
+        if above is None:
+            return None
+        try:
+            return self._judge_each(self._walk(above, path, False, 0), rules, tally, watched)
+        finally:
+            os.close(above)
+
+    def _judge_each(self, new: t.Iterable[Made], rules: RuleSet, tally: Tally, watched: float) -> int:
         count = 0
-        for made in self._new(path):
-            self._told[made.path] = made.changed
-            if made.changed > watched + _GRAIN or self._told_before.get(made.path) == made.changed:
+        for made in new:
+            self._reported[made.path] = made.changed
+            if made.changed > watched + _GRAIN or self._reported_before.get(made.path) == made.changed:
                 continue
             count += 1
             view = LazyView(_SOURCE, _MAKERS, made)
             for number in rules.match(_SOURCE, view):
                 rule, subject = rules.rule(number), rules.subject(number, view)
+                key = rule.alert, subject
                 # What was recorded says who did it, and may be explained.
-                if not rule.component and not tally.has(rule.alert, subject):
+                if not rule.component and (key in self._own or not tally.has(*key)):
+                    self._own.add(key)
                     tally.add(
                         rule.alert,
                         subject,
@@ -178,26 +204,37 @@ class Look:
                     )
         return count
 
-    def _new(self, path: str) -> t.Iterator[Made]:
-        """Yield what is new of a path, and below it; what vanishes meanwhile is left out."""
+    def _open_parent(self, path: str) -> int | None:
+        """Open the directory that a path is in."""
         parent = os.path.dirname(path)
         home = next((home for home in self._homes if path.startswith(home + "/")), None)
         # Links in a home are its owner's, those above it are not.
         real = os.path.realpath(parent) if home is None else os.path.realpath(home) + parent[len(home) :]
+        if _safe_fs.is_foreign(self._file_system(os.path.join(real, os.path.basename(path)))):
+            return None
         try:
-            above = _safe_fs.open_directory(os.fsencode(real))
+            return _safe_fs.open_directory(os.fsencode(real))
         except OSError:
-            return
-        try:
-            yield from self._child(above, path, False, 0)
-        finally:
-            os.close(above)
+            return None
 
-    def _child(self, above: int, path: str, all_new: bool, depth: int) -> t.Iterator[Made]:
+    def _file_system(self, path: str) -> str:
+        """Return the type of the file system that a path is on, empty where that isn't known."""
+        while os.fsencode(path) not in self._mounts and path != "/":
+            path = os.path.dirname(path)
+        return self._mounts.get(os.fsencode(path), "")
+
+    def _is_too_much(self, depth: int) -> bool:
         self._files += 1
-        self.too_many = self.too_many or self._files > _MOST_FILES
+        self._in_all += 1
+        if self._files > _MOST_FILES or self._in_all > _MOST_IN_ALL or depth > _MOST_DEPTH:
+            self._remainder = ", and not all that are there"
+            return True
+        return False
+
+    def _walk(self, above: int, path: str, all_new: bool, depth: int) -> t.Iterator[Made]:
+        """Yield what is new of a path, and below it; what vanishes meanwhile is left out."""
         name = os.path.basename(path)
-        if self.too_many or os.fsencode(path) in self._foreign:
+        if self._is_too_much(depth) or (depth and _safe_fs.is_foreign(self._mounts.get(os.fsencode(path), ""))):
             return
         try:
             status = os.stat(name, dir_fd=above, follow_symlinks=False)
@@ -205,41 +242,47 @@ class Look:
         except OSError:
             return
         is_new = all_new or status.st_ctime >= self.until - _GRAIN
-        if stat.S_ISDIR(status.st_mode) and depth < _MOST_DEPTH:
+        if stat.S_ISDIR(status.st_mode):
             # Where a time is asked for, only what was changed since then is new.
-            came = self._came(path) and self._since is None
-            yield from self._below(above, path, all_new or came, depth)
+            is_new_directory = self._note_directory(path) and self._since is None
+            yield from self._walk_directory(above, path, all_new or is_new_directory, depth)
         elif is_new:
-            yield _made(path, status, source)
+            yield _describe(path, status, source)
 
-    def _came(self, path: str) -> bool:
+    def _note_directory(self, path: str) -> bool:
         """Say whether a directory was not there at the look before, and note it for the next."""
         identity = places.identity(path)
         if identity is not None and len(self._seen) < _MOST_SEEN:
             self._seen[path] = identity
         return identity is None or self._before.get(path) != identity
 
-    def _below(self, above: int, path: str, all_new: bool, depth: int) -> t.Iterator[Made]:
+    def _walk_directory(self, above: int, path: str, all_new: bool, depth: int) -> t.Iterator[Made]:
         try:
             directory = _safe_fs.open_child(os.fsencode(os.path.basename(path)), above)
         except OSError:
             return
         try:
             for name in sorted(_safe_fs.listed(directory)):
-                yield from self._child(directory, os.path.join(path, os.fsdecode(name)), all_new, depth + 1)
+                yield from self._walk(directory, os.path.join(path, os.fsdecode(name)), all_new, depth + 1)
         except OSError:
             return
         finally:
             os.close(directory)
 
 
-def _made(path: str, status: os.stat_result, source: str) -> Made:
+def _describe(path: str, status: os.stat_result, source: str) -> Made:
     return Made(path, "symlink" if source else "create", source, status.st_uid, status.st_mode, status.st_ctime)
 
 
-def _foreign_mounts() -> dict[bytes, str]:
+def _describe_count(new: int | None) -> str:
+    if new is None:
+        return "it is on a file system of another machine, or a link leads to it, and nothing there was judged"
+    return "%d new files there were judged by their names and owners" % new
+
+
+def _mounts() -> dict[bytes, str]:
     try:
-        return {path: kind for path, kind in _safe_fs.mounts().items() if _safe_fs.is_foreign(kind)}
+        return _safe_fs.mounts()
     except OSError:
         return {}
 
@@ -260,7 +303,7 @@ def _evidence(made: Made) -> dict[str, t.Any]:
     }
 
 
-def begin(
+def start_look(
     state_directory: str | None, state: t.Mapping[str, t.Any], since: float | None
 ) -> tuple[Look, Gaps | None, str | None]:
     """Return a look, where it has to look, and a sentence where that is not known."""
@@ -271,6 +314,6 @@ def begin(
         problem = "what was remembered of files where no audit rule was could not be used (%s)" % error
         look = Look({}, since)
     try:
-        return look, gaps(state_directory, look.until), problem
+        return look, find_gaps(state_directory, look.until), problem
     except StateError as error:
         return look, None, str(error)

@@ -51,9 +51,8 @@ def test_what_is_missing_is_awaited_by_its_first_name_and_once(tmp_path: pathlib
         )
     ]
     selection = selected(lines, tmp_path)
-    assert names(selection) == [
-        f"{tmp_path}/{name}" for name in (".ssh", ".config/systemd", ".config/gcloud", ".local")
-    ]
+    expected = (".ssh", ".config", ".config/systemd", ".config/gcloud", ".local")
+    assert names(selection) == [f"{tmp_path}/{name}" for name in expected]
     assert len(selection.awaited) == 5
     assert {places.tree_of(rule) for rule in selection.rules} == {None}
 
@@ -189,16 +188,16 @@ def test_a_name_is_dropped_with_the_directory_above_it(tmp_path: pathlib.Path) -
     assert missing(known, rule) == "low"
 
 
-def wanted_by_now(came: judge.Came, *lines: str) -> tuple[str, str]:
+def wanted_by_now(arrivals: judge.Arrivals, *lines: str) -> tuple[str, str]:
     rules = [text.parse(line, HOST) for line in lines]
-    seen = judge.Seen("x86_64", STATUS, (), plan.make(rules, (), frozenset()), (), Note(()), "", True, came)
+    seen = judge.Seen("x86_64", STATUS, (), plan.make(rules, (), frozenset()), (), Note(()), "", True, arrivals)
     (found,) = judge.detections(seen)
     return found["severity"], found["message"]
 
 
 def test_a_new_account_is_no_alert_by_itself_and_everything_else_that_came_is() -> None:
     home = "-a always,exit -F path=/home/eve/.bashrc -F perm=wa"
-    eve = judge.Came(homes=("/home/eve",))
+    eve = judge.Arrivals(homes=("/home/eve",))
     severity, message = wanted_by_now(eve, home)
     assert severity == "informational"
     assert message.endswith(
@@ -206,4 +205,4 @@ def test_a_new_account_is_no_alert_by_itself_and_everything_else_that_came_is() 
         " What is done there is not recorded until the next."
     )
     assert wanted_by_now(eve, home, "-a always,exit -F dir=/var/www -F perm=wa")[0] == "low"
-    assert wanted_by_now(judge.Came(("/home/eve/.ssh",), (), ("/home/eve",)), home)[0] == "low"
+    assert wanted_by_now(judge.Arrivals(("/home/eve/.ssh",), (), ("/home/eve",)), home)[0] == "low"

@@ -152,25 +152,36 @@ def test_a_time_that_is_asked_for_is_kept_to(host: Host) -> None:
 
 def test_a_home_of_a_new_account_is_named(host: Host) -> None:
     host.look_at(unrecorded.Gaps([], {}, [str(host.home)], [str(host.home)]))
-    assert host.entry["skipped"][0]["reason"].startswith("it is the home of a new account: there was no audit rule")
+    assert host.entry["skipped"][0]["reason"].startswith("it is a home without audit rules, as its account is new")
 
 
 def test_somebody_who_makes_thousands_of_files_stops_nothing_and_is_said(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unrecorded, "_MOST_FILES", 20)
+    key = host.make(".ssh/authorized_keys")
     for number in range(40):
         host.make(f".config/systemd/user/{number}.service")
-    assert len(host.look(".config/systemd")) < 20
-    assert host.entry["skipped"][-1] == {
-        "subject": "files",
-        "reason": "there are more than 20 files where no audit rule was; not all were judged",
-    }
+    found = host.look(".config/systemd", ".ssh")
+    assert len(found) < 20
+    assert ("ssh_key_added", key) in found
+    assert "names and owners, and not all that are there: run" in host.entry["skipped"][0]["reason"]
+    assert "not all" not in host.entry["skipped"][1]["reason"]
+
+
+def test_a_file_system_of_another_machine_is_left_alone_and_that_is_said(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.make(".ssh/authorized_keys")
+    monkeypatch.setattr(unrecorded._safe_fs, "mounts", lambda: {b"/": "ext4", os.fsencode(host.home.parent): "nfs4"})
+    assert host.look(".ssh") == []
+    words = "it is on a file system of another machine, or a link leads to it, and nothing there was judged"
+    assert words in host.entry["skipped"][0]["reason"]
 
 
 @pytest.mark.parametrize("state", [{"until": "soon"}, {"seen": {"/x": [1]}}, {"seen": 5}, []])
 def test_a_state_that_is_damaged_is_said_and_all_is_judged_anew(state: t.Any, tmp_path: pathlib.Path) -> None:
-    look, gaps, problem = unrecorded.begin(str(tmp_path / "state"), state, None)
+    look, gaps, problem = unrecorded.start_look(str(tmp_path / "state"), state, None)
     assert look.until == 0.0
     assert gaps is None
     assert problem is not None
