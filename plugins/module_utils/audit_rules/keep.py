@@ -193,6 +193,7 @@ def _change(host: Host, directory: StateDirectory, present: bool) -> None:
     union = tuple(dict.fromkeys([*old.rules, *host.plan.delete, *kept]))
     note = Note(union, old.digest, before, dict(host.settings), complete=False, places=old.places)
     files.write_note(directory, note)
+    tied = _places(host, old.places)
     try:
         _apply(host)
     except HostError:
@@ -209,7 +210,7 @@ def _change(host: Host, directory: StateDirectory, present: bool) -> None:
     waiting = host.status.immutable and host.plan.changes
     rules = union if waiting else kept
     # What rules that wait for the next boot will watch is not watched yet.
-    there = old.places if waiting else _places(host, old.places)
+    there = old.places if waiting else tied.loaded(time.time())
     files.write_note(
         directory, dataclasses.replace(note, rules=rules, digest=digest, complete=not waiting, places=there)
     )

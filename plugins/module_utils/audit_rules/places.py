@@ -74,6 +74,11 @@ class Places:
         appeared = {str(path): float(when) for path, when in content["appeared"].items()}
         return cls(float(content["time"]), str(content["boot"]), awaited, homes, in_homes, trees, parents, appeared)
 
+    def loaded(self, now: float) -> Places:
+        """Return the same with the time at which the rules were loaded, after this was looked at."""
+        appeared = {path: now if when == self.time else when for path, when in self.appeared.items()}
+        return dataclasses.replace(self, time=now, appeared=appeared)
+
     def same_but_for_time(self, other: Places | None) -> bool:
         return other is not None and dataclasses.replace(other, time=self.time) == self
 
@@ -162,7 +167,10 @@ def describe(
     before: Places | None,
     now: float,
 ) -> Places:
-    """Return what a deployment that loads these rules now can watch, and what it can't."""
+    """Return what a deployment that loads these rules now can watch, and what it can't.
+
+    It is to be called before they are loaded: who puts another directory in a place meanwhile is noticed then.
+    """
     rules = list(rules)
     trees, parents = (
         {path: number for path in dict.fromkeys(map(place, rules)) if path for number in [identity(path)] if number}

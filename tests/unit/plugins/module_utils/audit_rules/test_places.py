@@ -206,3 +206,14 @@ def test_a_new_account_is_no_alert_by_itself_and_everything_else_that_came_is() 
     )
     assert wanted_by_now(eve, home, "-a always,exit -F dir=/var/www -F perm=wa")[0] == "low"
     assert wanted_by_now(judge.Arrivals(("/home/eve/.ssh",), (), ("/home/eve",)), home)[0] == "low"
+
+
+def test_the_time_of_a_deployment_is_when_its_rules_were_loaded(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "www"
+    first = described([], [str(path)])
+    path.mkdir()
+    looked_at = described([tree(path)], (), described([], ["/elsewhere"], first, 3.0), 5.0)
+    loaded = looked_at.loaded(6.0)
+    assert (loaded.time, dict(loaded.appeared)) == (6.0, {str(path): 3.0})
+    again = described([tree(path)], (), first, 5.0).loaded(6.0)
+    assert dict(again.appeared) == {str(path): 6.0}
