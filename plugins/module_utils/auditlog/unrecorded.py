@@ -37,9 +37,10 @@ State = t.Dict[str, t.Any]
 
 _CAPABILITY = "audit"
 _SOURCE = "file_event"
-# Below one path, so that nobody hides what is below another; and in all.
-_MOST_FILES = 20_000
-_MOST_IN_ALL = 100_000
+# Each path has a share of its own, so that nobody hides what is below another.
+_MOST_FILES = 100_000
+_MOST_IN_PATH = 20_000
+_LEAST_IN_PATH = 200
 _MOST_DEPTH = 40
 _MOST_SEEN = 10_000
 # The clock of a file system goes in steps.
@@ -134,7 +135,7 @@ class Look:
         self._homes: t.Sequence[str] = ()
         self._own: set[tuple[str, str]] = set()
         self._files = 0
-        self._in_all = 0
+        self._share = _LEAST_IN_PATH
         # What to say where not everything was looked at.
         self._remainder = ""
 
@@ -150,6 +151,8 @@ class Look:
         """Ask the rules about what is new, and say in the coverage what was not recorded."""
         self._mounts = _mounts()
         self._homes = gaps.homes
+        share = _MOST_FILES // max(1, len(gaps.open) + len(gaps.closed))
+        self._share = max(_LEAST_IN_PATH, min(_MOST_IN_PATH, share))
         for path in gaps.open:
             count = self._judge(path, rules, tally, _NEVER)
             scope.skip(printable(path), _WHY % (_describe_count(count) + self._remainder))
@@ -225,8 +228,7 @@ class Look:
 
     def _is_too_much(self, depth: int) -> bool:
         self._files += 1
-        self._in_all += 1
-        if self._files > _MOST_FILES or self._in_all > _MOST_IN_ALL or depth > _MOST_DEPTH:
+        if self._files > self._share or depth > _MOST_DEPTH:
             self._remainder = ", and not all that are there"
             return True
         return False
@@ -262,8 +264,11 @@ class Look:
         except OSError:
             return
         try:
-            for name in sorted(_safe_fs.listed(directory)):
-                yield from self._walk(directory, os.path.join(path, os.fsdecode(name)), all_new, depth + 1)
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    yield from self._walk(directory, os.path.join(path, entry.name), all_new, depth + 1)
+                    if self._files > self._share:
+                        return
         except OSError:
             return
         finally:

@@ -158,7 +158,8 @@ def test_a_home_of_a_new_account_is_named(host: Host) -> None:
 def test_somebody_who_makes_thousands_of_files_stops_nothing_and_is_said(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unrecorded, "_MOST_FILES", 20)
+    monkeypatch.setattr(unrecorded, "_MOST_IN_PATH", 20)
+    monkeypatch.setattr(unrecorded, "_LEAST_IN_PATH", 20)
     key = host.make(".ssh/authorized_keys")
     for number in range(40):
         host.make(f".config/systemd/user/{number}.service")
