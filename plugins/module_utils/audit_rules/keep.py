@@ -111,7 +111,8 @@ def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Ho
         wish = Wish(groups, params["rules"], params["automation_users"], params["exclude_programs"])
         selection = content.select(wish, text.Host(machine), files.is_modern(platform.release()))
     status, loaded = kernel.status(), kernel.rules()
-    stale = frozenset(rule for rule in loaded if places.tree_of(rule) in _replaced(note))
+    replaced = _replaced(note)
+    stale = frozenset(rule for rule in loaded if places.tree_of(rule) in replaced)
     plan = make(selection.rules, loaded, frozenset(note.rules if note else ()), stale)
     settings = _settings(params, status, note) if present else _settings_before(status, note)
     file = RuleFile(params["rules_file"])
@@ -126,8 +127,8 @@ def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Ho
     )
 
 
-def _replaced(note: Note | None) -> list[str]:
-    return places.replaced(note.places) if note and note.places else []
+def _replaced(note: Note | None) -> frozenset[str]:
+    return frozenset(places.replaced(note.places) if note and note.places else ())
 
 
 def _settings(params: t.Mapping[str, t.Any], status: Status, note: Note | None) -> dict[str, int]:
