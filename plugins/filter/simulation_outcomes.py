@@ -15,15 +15,21 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 
-def simulation_outcomes(simulated: t.Any, findings: t.Any, alerts: t.Any = None) -> dict[str, t.Any]:
+def simulation_outcomes(
+    simulated: t.Any, findings: t.Any, alerts: t.Any = None, unwatched: t.Any = None
+) -> dict[str, t.Any]:
     """Return rows, lines and whether all is good; raise AnsibleFilterError for what is no result of the simulation."""
     if not isinstance(simulated, dict) or not isinstance(simulated.get("simulations"), list):
         raise AnsibleFilterError("simulation_outcomes: the input is no result of bulwark.servers.attack_simulation")
     if not isinstance(findings, list):
         raise AnsibleFilterError("simulation_outcomes: findings is no list of findings")
+    if not isinstance(unwatched or [], list):
+        raise AnsibleFilterError("simulation_outcomes: unwatched is no list of paths")
     try:
         chosen = simulations.chosen(alerts)
-        rows = simulation_results.outcomes(chosen, simulated["simulations"], findings)
+        rows = simulation_results.outcomes(
+            chosen, simulated["simulations"], findings, [str(path) for path in unwatched or []]
+        )
     except ContentError as error:
         raise AnsibleFilterError(f"simulation_outcomes: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -33,8 +39,19 @@ def simulation_outcomes(simulated: t.Any, findings: t.Any, alerts: t.Any = None)
         "lines": [visible(line, len(line) * 10) for line in simulation_results.lines(rows)],
         "good": all(row.good for row in rows),
         "bad": [row.alert for row in rows if not row.good],
+        "hints": _hints(rows),
     }
     return t.cast("dict[str, t.Any]", wrap_var(answer))
+
+
+def _hints(rows: t.Sequence[simulation_results.Outcome]) -> list[str]:
+    """Return a sentence for each reason why alerts are missing, with these."""
+    alerts: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == simulation_results.MISSING and row.reason:
+            alerts.setdefault(row.reason, []).append(row.alert)
+    sentences = (f"{', '.join(missing)}: {reason}." for reason, missing in alerts.items())
+    return [visible(sentence, len(sentence) * 10) for sentence in sentences]
 
 
 class FilterModule:

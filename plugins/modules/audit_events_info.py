@@ -20,6 +20,10 @@ description:
     it, and in check mode, what is new since the last recorded run is read and read again the next time.
   - The audit system records what rules tell it to. M(bulwark.servers.audit_rules) deploys those that the detections
     need.
+  - Where a rule could not be loaded, because its directory came later or was replaced, the names, owners and times of
+    the files that are there now are read, and the detections judge new ones as if it had been recorded that they were
+    made. The coverage names these paths. This is left out when O(paths) is given without O(run), as such logs may be
+    those of another host.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module

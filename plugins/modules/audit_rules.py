@@ -16,6 +16,8 @@ description:
   - The rules come in named groups, chosen per host, with rules of your own beside them. They are compiled on the host,
     for its architectures, paths and kernel, and loaded all or none. When the kernel refuses one, everything is as it
     was.
+  - The kernel takes no rule for a directory that is missing. There is one for the first missing name on the way to it
+    instead, with the key C(bulwark-appearing), and the next run loads the rule itself when the directory is there.
   - The same rules are written to O(rules_file), where the audit daemon's C(augenrules) finds them at the next boot.
   - Rules of others are never changed or removed. Those that hide what detections need are named in RV(conflicts).
   - In check mode it only looks. What is missing, was changed or hides events is in RV(findings), which is what a scan
@@ -194,6 +196,13 @@ left_out:
       description: Why.
       type: str
       returned: success
+awaited:
+  description:
+    - Paths that rules are about and that are missing on the host, at most 1000. That they are made is recorded, and
+      what is made directly in the first directory on the way to them; the rest is when the module has run again.
+  type: list
+  elements: str
+  returned: success
 reboot_required:
   description: Whether the rules are immutable, so that they change when the host is booted.
   type: bool

@@ -49,18 +49,25 @@ def outcomes(
     simulations: t.Sequence[Simulation],
     simulated: t.Sequence[t.Mapping[str, t.Any]],
     findings: t.Sequence[t.Mapping[str, t.Any]],
+    unwatched: t.Sequence[str] = (),
 ) -> list[Outcome]:
     """Return one row for each simulation, in their order.
 
     simulated: what the module said it did. findings: OCSF events of what was seen since it began. A finding belongs to
-    a simulation when it is of the same time, and names something that only that simulation had.
+    a simulation when it is of the same time, and names something that only that simulation had. unwatched: paths that
+    are missing on the host, so that what is made in them is not recorded.
     """
     seen = [_finding(finding) for finding in findings]
     done = {str(entry.get("alert")): entry for entry in simulated}
-    return [_outcome(simulation, done.get(simulation.alert), seen) for simulation in simulations]
+    return [_outcome(simulation, done.get(simulation.alert), seen, unwatched) for simulation in simulations]
 
 
-def _outcome(simulation: Simulation, entry: t.Mapping[str, t.Any] | None, seen: t.Sequence[Finding]) -> Outcome:
+def _outcome(
+    simulation: Simulation,
+    entry: t.Mapping[str, t.Any] | None,
+    seen: t.Sequence[Finding],
+    unwatched: t.Sequence[str],
+) -> Outcome:
     alert = simulation.alert
     if simulation.none is not None:
         return Outcome(alert, NONE, 0, (), (), simulation.none)
@@ -82,8 +89,22 @@ def _outcome(simulation: Simulation, entry: t.Mapping[str, t.Any] | None, seen: 
         sum(finding.times for finding in expected),
         tuple(sorted(others)),
         left + missing,
-        None,
+        None if expected else _unwatched(simulation, unwatched),
     )
+
+
+def _unwatched(simulation: Simulation, unwatched: t.Sequence[str]) -> str | None:
+    """Return why what was done can't have been recorded, None where that isn't known."""
+    runs = simulation.steps.get("runs") or ()
+    fields = [field for run in runs for call in run.get("calls") or () for field in call.values()]
+    paths = [f"{field[name]}/" for field in fields for name in ("path", "to") if name in field]
+    for missing in unwatched:
+        if any(path.startswith(f"{missing}/") for path in paths):
+            return (
+                f"the host has no {missing}, so that no audit rule watches it: make it, run bulwark.servers.protect,"
+                " and simulate again"
+            )
+    return None
 
 
 def _missing(simulation: Simulation, expected: t.Sequence[Finding]) -> t.Iterator[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -27,6 +28,9 @@ ALERTS = (
     "network_irc_connection",
     "threat_list_address",
 )
+
+# What rules watch for the units of root.
+UNITS = "/root/.config/systemd"
 
 
 class Site:
@@ -91,6 +95,17 @@ def test_a_user_learns_that_rules_are_missing_deploys_them_and_sees_every_alert(
         assert [alert for alert in ALERTS if f'"{alert} ' not in said] == []
         assert "5 seen, 0 missing, 0 failed, 0 skipped, 0 without a simulation; 0 with other alerts" in said
         assert "lacks" not in said
+
+        # Their directories are made by the simulation: of the one the name is watched, of the other what is above it.
+        code, said = site.simulate(bulwark_simulate=True, bulwark_alerts="ssh_key_added,user_unit_written")
+        assert '"ssh_key_added seen ' in said
+        if os.path.isdir(UNITS):
+            assert code == 0, said
+        else:
+            hint = f"user_unit_written: the host has no {UNITS}, so that no audit rule watches it: make it, run"
+            assert code == 2
+            assert "1 seen, 1 missing, 0 failed" in said
+            assert f"Not as expected: user_unit_written; the matrix says what came. {hint} bulwark.servers.pro" in said
 
 
 def test_nothing_is_done_without_the_opt_in(site: Site) -> None:

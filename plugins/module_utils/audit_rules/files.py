@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import text
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import Wanted
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.places import Places
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule, RuleError, unpack
 
 NOTE = "rules.json"
@@ -39,7 +40,8 @@ class Note:
     """What was deployed: the rules, the digest of the file, and the settings as they were before and are since.
 
     complete: false from the moment in which a deployment begins until it is through, so that a note that one left
-    which was cut off proves nothing; then the rules are those from before together with the new ones.
+    which was cut off proves nothing; then the rules are those from before together with the new ones. places: what the
+    rules could be tied to; None in the note of an earlier version.
     """
 
     rules: tuple[Rule, ...]
@@ -47,6 +49,7 @@ class Note:
     before: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     since: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     complete: bool = True
+    places: Places | None = None
 
     def dump(self) -> bytes:
         content = {
@@ -56,6 +59,7 @@ class Note:
             "before": dict(self.before),
             "since": dict(self.since),
             "complete": self.complete,
+            "places": self.places and self.places.dump(),
         }
         return json.dumps(content, indent=1).encode("ascii")
 
@@ -77,7 +81,9 @@ def read_note(directory: StateDirectory | None) -> Note | None:
         before, since = (
             {str(name): int(value) for name, value in content[part].items()} for part in ("before", "since")
         )
-        return Note(rules, content["digest"] and str(content["digest"]), before, since, bool(content["complete"]))
+        digest_noted = content["digest"] and str(content["digest"])
+        places = Places.load(content["places"]) if content.get("places") else None
+        return Note(rules, digest_noted, before, since, bool(content["complete"]), places)
     except (ValueError, TypeError, KeyError, AttributeError, RuleError) as error:
         raise DamagedError(
             "%s is damaged, so it isn't known which audit rules were deployed; look into it, remove it and deploy again"

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection, printable
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import text, words
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import places, text
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.files import Note
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.netlink import Status
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.plan import Conflict, Plan
@@ -17,6 +17,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule i
 
 SCOPE = "deployed_rules"
 _SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrivals:
+    """What came after the rules were deployed, so that they don't watch it.
+
+    paths: that were missing. replaced: directories in whose place others are. homes: of accounts.
+    """
+
+    paths: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    homes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +43,7 @@ class Seen:
     note: Note | None
     file: str
     file_right: bool
+    arrivals: Arrivals = Arrivals()
 
 
 def detections(seen: Seen) -> list[dict[str, t.Any]]:
@@ -48,18 +61,20 @@ def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
     note, loaded = seen.note, set(seen.loaded)
     missing = [rule for rule in note.rules if rule not in loaded] if note and note.complete else []
     if missing:
-        # The kernel itself drops the watch of a directory that is removed, as with a package.
-        by_itself = all(rule.value(words.DIR) is not None for rule in missing)
+        # The kernel itself drops the watch of a directory that is removed, as with a package. That it was is looked at:
+        # who deletes rules must not choose those for which nobody asks.
+        by_itself = all(places.is_tied_to_what_is_gone(rule, note.places if note else None) for rule in missing)
         message = "%d of the %d audit rules that were deployed are not in the kernel." % (
             len(missing),
             len(note.rules) if note else 0,
         )
+        gone = " All of them watched directories that were removed in the meantime." if by_itself else ""
         yield _found(
             "audit_rules_missing",
             "audit rules",
-            message + (" All of them watch directories that were removed in the meantime." if by_itself else ""),
+            message + gone + _describe_arrivals(seen.arrivals),
             severity="low" if by_itself else None,
-            data={"missing": _lines(missing, seen.machine)},
+            data={"missing": _lines(missing, seen.machine), **_list_arrivals(seen.arrivals)},
         )
     elif seen.plan.changes:
         yield _not_deployed(seen)
@@ -85,10 +100,45 @@ def _not_deployed(seen: Seen) -> dict[str, t.Any]:
     )
     if not absent and len(seen.plan.delete) == len(seen.plan.add):
         message = "The audit rules are deployed in another order than asked for."
+        if seen.arrivals.replaced:
+            message = "Some audit rules watch directories in whose place others are by now."
+    message += _describe_arrivals(seen.arrivals)
     if seen.status.immutable:
         message += " The rules are immutable: they change when the host is booted."
-    data = {"not_deployed": _lines([rule for rule in seen.plan.add if rule not in seen.plan.delete], seen.machine)}
-    return _found("audit_rules_not_deployed", "audit rules", message, severity="low", data=data)
+    added = [rule for rule in seen.plan.add if rule not in seen.plan.delete]
+    data = {"not_deployed": _lines(added, seen.machine), **_list_arrivals(seen.arrivals)}
+    return _found("audit_rules_not_deployed", "audit rules", message, severity=_severity(seen), data=data)
+
+
+def _list_arrivals(arrivals: Arrivals) -> dict[str, list[str]]:
+    return {name: list(map(printable, paths[:_SHOWN])) for name, paths in dataclasses.asdict(arrivals).items() if paths}
+
+
+def _describe_arrivals(arrivals: Arrivals) -> str:
+    """Return a sentence on what came after the rules were deployed, with a blank before it; empty when nothing did."""
+    parts = [
+        "%d that %s (%s)" % (len(paths), what, ", ".join(map(printable, paths[:3])) + (" ..." if paths[3:] else ""))
+        for paths, what in (
+            (arrivals.paths, "were missing"),
+            (arrivals.replaced, "were put in the place of others"),
+            (arrivals.homes, "are homes of new accounts"),
+        )
+        if paths
+    ]
+    if not parts:
+        return ""
+    return " Paths came after the deployment: %s. What is done there is not recorded until the next." % ", ".join(parts)
+
+
+def _severity(seen: Seen) -> str:
+    """Return the severity of rules that are wanted by now: an account that was made since is an alert of its own."""
+    homes = tuple("%s/" % home for home in seen.arrivals.homes)
+    # Those in both are only loaded anew.
+    changes = set(seen.plan.add) ^ set(seen.plan.delete)
+    paths = [places.tree_of(rule) or places.name_of(rule) for rule in changes]
+    of_homes = bool(homes) and not (seen.arrivals.paths or seen.arrivals.replaced)
+    of_homes = of_homes and all(path is not None and (path + "/").startswith(homes) for path in paths)
+    return "informational" if of_homes else "low"
 
 
 def _switched_off(seen: Seen) -> t.Iterator[dict[str, t.Any]]:

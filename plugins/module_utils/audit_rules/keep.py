@@ -10,6 +10,7 @@ import dataclasses
 import errno
 import os
 import platform
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
@@ -22,12 +23,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
     judge,
     load,
     netlink,
+    places,
     text,
     words,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import Selection, Wish
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.files import Note, RuleFile
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.netlink import Kernel, KernelError, Status
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.places import Places
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.plan import Conflict, Plan, conflicts_of, make
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule, RuleError
 
@@ -108,7 +111,9 @@ def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Ho
         wish = Wish(groups, params["rules"], params["automation_users"], params["exclude_programs"])
         selection = content.select(wish, text.Host(machine), files.is_modern(platform.release()))
     status, loaded = kernel.status(), kernel.rules()
-    plan = make(selection.rules, loaded, frozenset(note.rules if note else ()))
+    replaced = _replaced(note)
+    stale = frozenset(rule for rule in loaded if places.tree_of(rule) in replaced)
+    plan = make(selection.rules, loaded, frozenset(note.rules if note else ()), stale)
     settings = _settings(params, status, note) if present else _settings_before(status, note)
     file = RuleFile(params["rules_file"])
     try:
@@ -123,6 +128,10 @@ def look(params: t.Mapping[str, t.Any], kernel: Kernel, note: Note | None) -> Ho
     return Host(
         kernel, machine, status, tuple(loaded), note, selection, plan, tuple(conflicts), settings, file, lines, differs
     )
+
+
+def _replaced(note: Note | None) -> frozenset[str]:
+    return frozenset(places.replaced(note.places) if note and note.places else ())
 
 
 def _settings(params: t.Mapping[str, t.Any], status: Status, note: Note | None) -> dict[str, int]:
@@ -181,12 +190,14 @@ def _change(host: Host, directory: StateDirectory, present: bool) -> None:
     kept = host.plan.ours + host.plan.add
     old = host.note or Note(())
     if not _changes(host) and host.note is not None and host.note.rules == kept and host.note.complete:
+        _note_places(host, directory, host.note)
         return
     # What was there before the first deployment, not before the last.
     before = {**{name: getattr(host.status, name) for name in host.settings}, **old.before}
     union = tuple(dict.fromkeys([*old.rules, *host.plan.delete, *kept]))
-    note = Note(union, old.digest, before, dict(host.settings), complete=False)
+    note = Note(union, old.digest, before, dict(host.settings), complete=False, places=old.places)
     files.write_note(directory, note)
+    tied = _places(host, old.places)
     try:
         _apply(host)
     except HostError:
@@ -202,7 +213,24 @@ def _change(host: Host, directory: StateDirectory, present: bool) -> None:
     # While the rules are immutable, those of before stay until the host is booted.
     waiting = host.status.immutable and host.plan.changes
     rules = union if waiting else kept
-    files.write_note(directory, dataclasses.replace(note, rules=rules, digest=digest, complete=not waiting))
+    # What rules that wait for the next boot will watch is not watched yet.
+    there = old.places if waiting else tied.loaded(time.time())
+    files.write_note(
+        directory, dataclasses.replace(note, rules=rules, digest=digest, complete=not waiting, places=there)
+    )
+
+
+def _places(host: Host, before: Places | None) -> Places:
+    selection = host.selection
+    rules = host.plan.ours + host.plan.add
+    return places.describe(rules, selection.awaited, selection.homes, selection.in_homes, before, time.time())
+
+
+def _note_places(host: Host, directory: StateDirectory, note: Note) -> None:
+    """Note what changed of what the rules are tied to, where the rules themselves are as they were."""
+    now = _places(host, note.places)
+    if not now.same_but_for_time(note.places):
+        files.write_note(directory, dataclasses.replace(note, places=now))
 
 
 def _apply(host: Host) -> None:
@@ -265,6 +293,7 @@ def _result(host: Host, now: Host, present: bool) -> dict[str, t.Any]:
             for conflict in host.conflicts
         ],
         "left_out": [{"subject": printable(what), "reason": why} for what, why in host.selection.left_out],
+        "awaited": [printable(path) for path in list(host.selection.awaited)[:_LISTED]],
         "status": dataclasses.asdict(now.status),
         "diff": _diff(host),
         "warnings": _warnings(host, waiting, present),
@@ -273,13 +302,28 @@ def _result(host: Host, now: Host, present: bool) -> dict[str, t.Any]:
     }
     if present:
         right = now.note is None or now.note.digest is None or files.digest(now.file.read() or b"") == now.note.digest
-        seen = judge.Seen(machine, now.status, now.loaded, now.plan, now.conflicts, now.note, now.file.path, right)
+        arrivals = _arrivals(now)
+        seen = judge.Seen(
+            machine, now.status, now.loaded, now.plan, now.conflicts, now.note, now.file.path, right, arrivals
+        )
         result["detections"] = judge.detections(seen)
         result["coverage"] = [_coverage(now)]
     else:
         reason = "There are no audit rules of this collection, as asked for with state=absent."
         result["coverage"] = [not_checked(judge.SCOPE, reason)]
     return result
+
+
+def _arrivals(now: Host) -> judge.Arrivals:
+    """Return what is there and was not when the rules were deployed."""
+    noted = now.note.places if now.note else None
+    if noted is None:
+        return judge.Arrivals()
+    known = set(noted.homes)
+    homes = [home for home in now.selection.homes if home not in known]
+    replaced = places.replaced(noted)
+    paths = [path for path in noted.awaited if path not in now.selection.awaited and os.path.lexists(path)]
+    return judge.Arrivals(tuple(paths), tuple(replaced), tuple(homes))
 
 
 def _coverage(now: Host) -> dict[str, t.Any]:

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import words
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import KEY_PREFIX
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.content import APPEARING, KEY_PREFIX
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule
 
 # Records that detections are made of; whoever drops them drops detections.
@@ -54,28 +54,41 @@ def is_ours(rule: Rule, known: t.AbstractSet[Rule]) -> bool:
     return rule in known or any(key.startswith(KEY_PREFIX) for key in rule.keys)
 
 
-def make(wanted: t.Sequence[Rule], loaded: t.Sequence[Rule], known: t.AbstractSet[Rule]) -> Plan:
+def make(
+    wanted: t.Sequence[Rule],
+    loaded: t.Sequence[Rule],
+    known: t.AbstractSet[Rule],
+    stale: t.AbstractSet[Rule] = frozenset(),
+) -> Plan:
     """Return what leads from the loaded rules to the wanted ones; others' are left alone.
 
     The kernel adds at the end, asks in order, and shows its lists one after the other. Where the order matters, ours
     are loaded anew from the first one that differs on; until that is done, they don't record. A wanted rule that
-    somebody else has loaded is there, and stays theirs.
+    somebody else has loaded is there, and stays theirs. stale: rules that have to be loaded anew, as they are tied to
+    what is elsewhere now.
     """
     ours = [rule for rule in loaded if is_ours(rule, known)]
     foreign = [rule for rule in loaded if not is_ours(rule, known)]
     theirs = set(foreign)
     aim = sorted((rule for rule in wanted if rule not in theirs), key=_list)
-    have, want = set(ours), set(aim)
-    kept = [rule for rule in ours if rule in want]
+    have, want = set(ours) - stale, set(aim)
+    if any(rule not in have and not _is_for_name(rule) for rule in aim):
+        # An event carries the key of the rule that was loaded first: those for names say less.
+        have = {rule for rule in have if not _is_for_name(rule)}
+    kept = [rule for rule in ours if rule in want and rule in have]
     new = [rule for rule in aim if rule not in have]
     if not _means_the_same(sorted(kept + new, key=_list), aim):
         same = 0
-        while same < min(len(ours), len(aim)) and ours[same] == aim[same]:
+        while same < min(len(ours), len(aim)) and ours[same] == aim[same] and ours[same] in have:
             same += 1
         kept, new = ours[:same], aim[same:]
     staying = set(kept)
     delete = [rule for rule in ours if rule not in staying]
     return Plan(tuple(delete), tuple(new), tuple(kept), tuple(foreign))
+
+
+def _is_for_name(rule: Rule) -> bool:
+    return KEY_PREFIX + APPEARING in rule.keys
 
 
 def _list(rule: Rule) -> int:
@@ -85,8 +98,8 @@ def _list(rule: Rule) -> int:
 def _means_the_same(one: t.Sequence[Rule], two: t.Sequence[Rule]) -> bool:
     """Say whether the same rules in two orders record the same with the same keys.
 
-    Among the collection's own rules that record something, the order is of no matter: which of their keys an event
-    carries says nothing.
+    Among the collection's own rules that record something, the order is of no matter, those for names aside: which of
+    their keys an event carries says nothing.
     """
     return _before_special(one) == _before_special(two)
 

@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, unrecorded
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.alive import Proof
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host
@@ -68,6 +68,9 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         run.prove(paths)
         run.read(paths, Deadline(params["time_budget"]))
         run.count_missing(params["since"], params["paths"] is not None)
+        # A log that is named, and not of a recorded run, may be of another host.
+        if params["paths"] is None or params["_advance"]:
+            run.judge_unrecorded(params)
         if checkpoint.problem:
             scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
             run.reader.tally.add(
@@ -122,6 +125,7 @@ class _Run:
         self._is_empty = True
         self._first_reason = ""
         self._pairs = Pairs(self.reader, 0)
+        self._unrecorded: unrecorded.State = kept.get("unrecorded", {})
 
     def prove(self, paths: t.Sequence[str]) -> None:
         """Find out whether the log is written now."""
@@ -215,6 +219,16 @@ class _Run:
                 message="%s." % sentence_of(found.alert),
             )
 
+    def judge_unrecorded(self, params: t.Mapping[str, t.Any]) -> None:
+        """Judge what was made where no audit rule records it."""
+        now = time.time()
+        look, gaps, problem = unrecorded.start_look(params["state_dir"], self._unrecorded, params["since"])
+        if problem:
+            self._scope.skip("files where no audit rule was", problem)
+        if gaps is not None:
+            look.judge(gaps, self.reader.rule_set, self.reader.tally, self._scope)
+            self._unrecorded = look.state(now)
+
     def close(self) -> None:
         self._pairs.close()
         self.follower.close()
@@ -274,6 +288,7 @@ class _Run:
             "files": self.follower.state(),
             "reader": self.reader.state(),
             "live": self._live,
+            "unrecorded": self._unrecorded,
         }
 
     def figures(self, seconds: float) -> dict[str, t.Any]:

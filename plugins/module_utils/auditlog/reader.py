@@ -100,6 +100,10 @@ class Reader:
         return len(self._rules)
 
     @property
+    def rule_set(self) -> RuleSet:
+        return self._rules
+
+    @property
     def damaged(self) -> int:
         """How many lines were not understood."""
         return self.unread.lines

@@ -120,6 +120,11 @@ class Tally:
             if len(group.sentences) > _MOST_SENTENCES:
                 del group.sentences[next(iter(group.sentences))]
 
+    def has(self, alert: str, subject: str) -> bool:
+        """Return whether events of an alert about a subject were counted, explained or not."""
+        key = (alert, subject)
+        return key in self._groups or any((*key, kind) in self._explained for kind in EXPLANATIONS)
+
     def detections(self, most: int) -> tuple[list[dict[str, t.Any]], int]:
         """Return the detections, the most severe and then the newest first, and how many are left out."""
         ordered = sorted(

@@ -42,3 +42,27 @@ def test_lines_are_safe_to_show() -> None:
 def test_what_makes_no_sense_is_named(simulated: t.Any, findings: t.Any, alerts: t.Any, words: str) -> None:
     with pytest.raises(AnsibleFilterError, match=f"^simulation_outcomes: .*{words}"):
         simulation_outcomes(simulated, findings, alerts)
+
+
+def test_an_alert_that_is_missing_for_a_path_that_is_says_so_and_what_to_do() -> None:
+    entry = {**ENTRY, "alert": "user_unit_written"}
+    reason = (
+        "the host has no /root/.config/systemd, so that no audit rule watches it: make it, run bulwark.servers.protect,"
+        " and simulate again"
+    )
+    unwatched = ["/root/.config/systemd"]
+    answer = simulation_outcomes(
+        {"simulations": [entry, ENTRY]}, [], ["user_unit_written", "cron_job_written"], unwatched
+    )
+    rows = {row["alert"]: row["reason"] for row in answer["rows"]}
+    assert rows == {"user_unit_written": reason, "cron_job_written": None}
+    assert answer["hints"] == [f"user_unit_written: {reason}."]
+    assert any(line.endswith(reason) for line in answer["lines"])
+    # Another path that begins the same is another path.
+    other = simulation_outcomes({"simulations": [entry]}, [], ["user_unit_written"], ["/root/.config/systemd-x", "/ro"])
+    assert other["hints"] == []
+
+
+def test_paths_that_are_no_list_are_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="unwatched is no list of paths"):
+        simulation_outcomes({"simulations": []}, [], None, "/root")

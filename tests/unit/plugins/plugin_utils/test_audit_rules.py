@@ -53,10 +53,14 @@ def test_what_others_than_root_could_lead_elsewhere_is_not_followed(tmp_path: pa
     (home / ".config").mkdir(parents=True)
     (home / ".ssh").symlink_to("/etc")
     found = selecting.Wish([("ssh", ["-a always,exit -F dir=~/.ssh -F perm=wa"])], [], [], [])
-    assert selecting.select(found, text.Host("x86_64"), True, [str(home)]).rules == []
+    linked = selecting.select(found, text.Host("x86_64"), True, [str(home)])
+    assert not [rule for rule in linked.rules if rule.value(words.DIR)]
+    assert linked.left_out == [(f"{home}/.ssh", "it is a link, and what it leads to is not watched")]
     (home / ".ssh").unlink()
     (home / ".ssh").mkdir()
-    assert len(selecting.select(found, text.Host("x86_64"), True, [str(home)]).rules) == 2
+    there = selecting.select(found, text.Host("x86_64"), True, [str(home)])
+    assert len([rule for rule in there.rules if rule.value(words.DIR)]) == 2
+    assert there.left_out == []
 
 
 def test_the_groups_that_are_chosen_come_in_their_order() -> None:
