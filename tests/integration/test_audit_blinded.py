@@ -88,12 +88,12 @@ def _acts(pid: int, exec_rule: str, backlog: int) -> dict[str, tuple[list[str], 
         "a log is emptied": (["truncate", "-s", "0", str(LOG)], "log_edited", "high"),
         "a process is hidden": (
             ["unshare", "--mount", "sh", "-c", "mount --bind / /proc/$PPID"],
-            "place_covered_by_mount",
+            "rootkit_suspected",
             "high",
         ),
         "other rules are shown to the daemon": (
             ["unshare", "--mount", "sh", "-c", "mount --bind / /etc/audit"],
-            "place_covered_by_mount",
+            "watched_place_changed_indirectly",
             "medium",
         ),
     }

@@ -26,6 +26,7 @@ HARMLESS: t.Mapping[str, tuple[Argument, ...]] = {
     "process_vm_readv": (_NOBODY, 0, 0, 0, 0, 0),  # ESRCH
     "process_vm_writev": (_NOBODY, 0, 0, 0, 0, 0),  # ESRCH
     "memfd_create": (b"bulwark-simulation", 0),
+    "socket": (16, 3, 9),  # AF_NETLINK, SOCK_RAW, NETLINK_AUDIT; nothing is sent
     "mount": (b"none", _NOWHERE, b"tmpfs", 0, 0),  # ENOENT
     "umount2": (_NOWHERE, 0),  # ENOENT
     "pivot_root": (_NOWHERE, _NOWHERE),  # ENOENT
