@@ -54,14 +54,18 @@ _PATTERNS = tuple(
         (r"((?:^|[\s\"'])[\w.-]{1,60}[/\\][\w.$-]{1,60}:)[^\s/:@]+(?=@[\w.-])", 0),
         # (echo|printf) X | sudo -S, or su
         (
-            r"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\"']?)[^\s\"'|]+(?=[^|]{0,40}\|\s{0,4}(?:/usr/bin/)?"
-            + r"(?:sudo\s(?:-\w{1,8}\s){0,4}(?:-\w{0,6}S|--stdin)|su\s))",
+            (
+                r"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\"']?)[^\s\"'|]+(?=[^|]{0,40}\|\s{0,4}(?:/usr/bin/)?"
+                r"(?:sudo\s(?:-\w{1,8}\s){0,4}(?:-\w{0,6}S|--stdin)|su\s))"
+            ),
             0,
         ),
         # of tools that try accounts on Windows services, and of others whose options don't say what they are
         (
-            r"(\b(?:smb|winrm|mssql|wmi|rdp|evil-winrm|ldapdomaindump|netexec|nxc|crackmapexec)\s(?:.{0,200}\s)?-p\s?)"
-            + r"(?![\s-])\S+",
+            (
+                r"(\b(?:smb|winrm|mssql|wmi|rdp|evil-winrm|ldapdomaindump|netexec|nxc|crackmapexec)\s(?:.{0,200}\s)?"
+                r"-p\s?)(?![\s-])\S+"
+            ),
             0,
         ),
         (r"(\b(?:ccencrypt|ccrypt|zip)\s(?:.{0,200}\s)?-[KP]\s?)(?![\s-])\S+", 0),
