@@ -83,8 +83,8 @@ RECORD_TYPES: t.Mapping[str, int] = {
     "ANOM_MOD_ACCT": 2116,
     "ANOM_ROOT_TRANS": 2117,
     "RESP_ACCT_LOCK": 2207,
-    "ACCT_LOCK": 1134,
-    "ACCT_UNLOCK": 1135,
+    "ACCT_LOCK": 1135,
+    "ACCT_UNLOCK": 1136,
 }
 
 
