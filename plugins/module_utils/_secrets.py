@@ -39,6 +39,39 @@ _PATTERNS = tuple(
         (r"(--(?:auth[=\s][^\s:]{1,100}:|tls-psk[=\s]))\S+", 0),
         # keys that begin with whose they are
         (r"(\b(?:gh[opsu]|github_pat|glpat|hvs|xox[abprs]|[sr]k_live|dckr_pat|npm|pypi)[-_.])[\w-]{16,}", 0),
+        (r"(\bSG\.)[\w-]{16,}\.[\w-]{16,}", 0),
+        (r"(\b(?:AIza|dop_v1_|shpat_|sk-ant-|AGE-SECRET-KEY-1))[\w-]{16,}", 0),
+        (r"(\b(?:AKIA|ASIA))[A-Z0-9]{16}\b", 0),
+        (r"(\beyJ[\w-]{8,200}\.)[\w-]{8,}\.[\w-]{8,}", 0),
+        # addresses of web hooks, which are keys by themselves
+        (r"(\bhooks\.slack\.com/\w{1,20}/\w{1,20}/\w{1,20}/)\w{8,}", 0),
+        (r"(\b(?:discord|discordapp)\.com/api/webhooks/\d{1,30}/)[\w-]{8,}", 0),
+        (r"(\bapi\.telegram\.org/bot\d{1,20}:)[\w-]{16,}", 0),
+        # hashes that are as good as passwords: LM:NT, NT after its option, keys of Kerberos
+        (r"(?<![0-9A-Fa-f])((?:[0-9A-Fa-f]{32})?:)[0-9A-Fa-f]{32}(?![0-9A-Fa-f])", 0),
+        (r"((?:\s-H|\s-{1,2}hash(?:es)?|\s--ntlm|/pth|\s-aesKey)[\s=:][\"']?:?)[0-9A-Fa-f]{32,64}\b", re.IGNORECASE),
+        # DOMAIN/account:X@host, as Impacket takes it
+        (r"((?:^|[\s\"'])[\w.-]{1,60}[/\\][\w.$-]{1,60}:)[^\s/:@]+(?=@[\w.-])", 0),
+        # (echo|printf) X | sudo -S, or su
+        (
+            (
+                r"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\"']?)[^\s\"'|]+(?=[^|]{0,40}\|\s{0,4}(?:/usr/bin/)?"
+                r"(?:sudo\s(?:-\w{1,8}\s){0,4}(?:-\w{0,6}S|--stdin)|su\s))"
+            ),
+            0,
+        ),
+        # of tools that try accounts on Windows services, and of others whose options don't say what they are
+        (
+            (
+                r"(\b(?:smb|winrm|mssql|wmi|rdp|evil-winrm|ldapdomaindump|netexec|nxc|crackmapexec)\s(?:.{0,200}\s)?"
+                r"-p\s?)(?![\s-])\S+"
+            ),
+            0,
+        ),
+        (r"(\b(?:ccencrypt|ccrypt|zip)\s(?:.{0,200}\s)?-[KP]\s?)(?![\s-])\S+", 0),
+        (r"(\b(?:7z[ar]?|rar)\s(?:.{0,200}\s)?-h?p)(?![\s-])\S+", 0),
+        # a private key itself
+        (r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----).*", re.DOTALL),
         # hashes of crypt(5)
         (r"(\$(?:1|2[abxy]|5|6|7|y|gy|sha1)\$)[./A-Za-z0-9$=,*-]{8,}", 0),
     )
@@ -47,7 +80,9 @@ _PATTERNS = tuple(
 _ANY = re.compile(
     r"pass|pwd|secret|token|key|credential|://|authorization|bearer|useradd|usermod|adduser|ldap|mysql|mariadb|xfreerdp"
     r"|plink|curl|wget|http|redis-cli|htpasswd|\$[\dgsy]|login|mongo|rdesktop|xmrig|sqlcmd|bcp|ipmitool|mosquitto|smb|rpcclient"
-    r"|\bnet\s|openssl|--auth|--tls-psk|gh[opsu]_|_pat|glpat|hvs|xox|k_live|npm|pypi",
+    r"|\bnet\s|openssl|--auth|--tls-psk|gh[opsu]_|_pat|glpat|hvs|xox|k_live|npm|pypi|AIza|dop_v1|shpat|sk-ant|AKIA|ASIA"
+    r"|eyJ|SG\.|hooks\.|webhooks|telegram|:[0-9a-f]{32}|-H\s|-hash|ntlm|/pth|aesKey|[/\\][\w.$-]{1,60}:[^\s/:@]+@|sudo|\bsu\s"
+    r"|smb|winrm|wmi|rdp|netexec|nxc|crackmapexec|ccrypt|ccencrypt|\bzip\s|7z|\brar\s|BEGIN",
     re.IGNORECASE,
 )
 

@@ -42,6 +42,22 @@ from ansible_collections.bulwark.servers.plugins.module_utils._secrets import MA
         "chisel client --auth bob:hunter2 h 80",
         "app --tls-psk hunter2",
         "git push https://ghp_hunter2hunter2hunter2@git.example/x.git",
+        "y.py corp/admin:hunter2@192.0.2.9 whoami",
+        "y.py corp\\admin:hunter2@192.0.2.9",
+        "sh -c echo hunter2 | sudo -S id",
+        "sh -c printf 'hunter2' | sudo -n -S id",
+        "sh -c echo hunter2 | su - root -c id",
+        "nxc smb 192.0.2.0/24 -u admin -p hunter2",
+        "evil-winrm -i 192.0.2.9 -u admin -p hunter2",
+        "ldapdomaindump -u corp/bob -p hunter2 192.0.2.1",
+        "ccencrypt -T -K hunter2 x",
+        "7z a -phunter2 x.7z x",
+        "zip -r -P hunter2 x.zip x",
+        "curl https://hooks.slack.com/services/T00/B00/hunter2hunter2",
+        "curl https://api.telegram.org/bot123:hunter2hunter2hunter2/sendMessage",
+        "sh -c echo -----BEGIN OPENSSH PRIVATE KEY----- hunter2 > k",
+        "curl -H X-Key: sk-ant-hunter2hunter2hunter2",
+        "jwt eyJhbGciOiJIUzI1NiJ9.hunter2hunter2.hunter2hunter2",
     ],
 )
 def test_what_is_secret_is_masked_and_the_rest_stays(line: str) -> None:
@@ -96,3 +112,26 @@ def test_no_line_takes_long(unit: str) -> None:
     start = time.process_time()
     masked(unit * (4_096 // len(unit)))
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            "y.py corp/a@h -hashes aad3b435b51404eeaad3b435b51404ee:31d6cfe0d16ae931b73c59d7e0c089c0",
+            "y.py corp/a@h -hashes ***:***",
+        ),
+        ("y.py corp/a@h -hashes :31d6cfe0d16ae931b73c59d7e0c089c0", "y.py corp/a@h -hashes :***"),
+        ("nxc smb h -u a -H 31d6cfe0d16ae931b73c59d7e0c089c0", "nxc smb h -u a -H ***"),
+        ("y.py -k -aesKey 31d6cfe0d16ae931b73c59d7e0c089c0 a@h", "y.py -k -aesKey *** a@h"),
+        ("aws configure set aws_access_key_id AKIAIOSFODNN7EXAMPLE", "aws configure set aws_access_key_id AKIA***"),
+        ("x AKIAIOSFODNN7EXAMPLE", "x AKIA***"),
+        ("md5sum 31d6cfe0d16ae931b73c59d7e0c089c0", "md5sum 31d6cfe0d16ae931b73c59d7e0c089c0"),
+        ("docker pull r/app:1.0", "docker pull r/app:1.0"),
+        ("git clone git@example.org:team/app.git", "git clone git@example.org:team/app.git"),
+        ("curl -H Accept: text/html http://h/", "curl -H Accept: text/html http://h/"),
+        ("sh -c echo x | sudo tee /srv/x", "sh -c echo x | sudo tee /srv/x"),
+    ],
+)
+def test_what_stands_for_a_password_is_masked_by_its_form(line: str, shown: str) -> None:
+    assert masked(line) == shown
