@@ -24,9 +24,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import evidences, missing, sentence_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running, running
 
 NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
+# What is not below it may have been brought here from another host.
+_OWN_LOGS = "/var/log/"
 _VERSION = 1
 _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
 # What is made of events has no cycles: to look for them in all that is remembered takes a tenth of the time.
@@ -88,7 +91,7 @@ class _Run:
         compiled = _compiled(params)
         kept = state if state.get("version") == _VERSION else {}
         try:
-            self.reader = Reader(compiled, kept.get("reader", {}), params["since"])
+            self.reader = Reader(compiled, kept.get("reader", {}), params["since"], _running(params["paths"]))
             self.follower = Follower(kept.get("files", ()))
         except _DAMAGED as error:
             if not kept:
@@ -217,6 +220,13 @@ class _Run:
             "last_time": reader.last_time or None,
             "seconds": round(seconds, 3),
         }
+
+
+def _running(paths: t.Sequence[str] | None) -> t.Sequence[Running]:
+    """Return what runs now, where the logs are this host's: those elsewhere may be others', whose process ids differ."""
+    if all(path.startswith(_OWN_LOGS) for path in paths or ()):
+        return running()
+    return ()
 
 
 def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.evidence 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.executions import Executions
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.serials import Hole, Serials
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
@@ -43,9 +44,16 @@ class Reader:
     """Takes chunks of logs in their order. ``state`` is what the next run goes on from."""
 
     def __init__(
-        self, compiled: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], since: float | None = None
+        self,
+        compiled: t.Mapping[str, t.Any],
+        state: t.Mapping[str, t.Any],
+        since: float | None = None,
+        running: t.Sequence[Running] = (),
     ) -> None:
-        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules."""
+        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
+
+        running: the processes of the host that the log is from, if that is this one.
+        """
         self._rules = RuleSet(compiled)
         self._since = since
         self.problems: list[str] = []
@@ -58,6 +66,7 @@ class Reader:
         self._joiner = Joiner(kept.get("pending", ()), Serials(kept.get("serials")))
         processes = Processes(kept.get("processes", ()))
         self._processes = processes
+        self._running = running
         self._verdicts = Verdicts(self._rules, compiled, processes)
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
@@ -202,6 +211,10 @@ class Reader:
             return False
         if self.first_time is None:
             self.first_time = event.time
+            # In a first look, a process that is younger than the log may have the id that another had before it. Later
+            # looks go on from what the one before knew, and most of what only forked since is still there.
+            resumed = bool(self.last_time)
+            self._processes.run(one.process for one in self._running if resumed or one.started <= event.time)
         return True
 
     def _at(self, last: Event | t.Match[bytes] | None) -> None:

@@ -5,8 +5,10 @@
 
 Fields of all of them: Image, OriginalImage (the script that Image interprets), CommandLine, Argv, Comm,
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
-ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Key, Container, Syscall, Success, Exit,
-Architecture, SecurityContext.
+ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Listener (the nearest program above that
+listens on a port, in the same login session), ParentListens ("yes" where that is the parent), Service (Listener; where
+there is none, but an account other than root that nobody signed in to, its name after "account "), Key, Container,
+Syscall, Success, Exit, Architecture, SecurityContext.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, recordrules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity, PathItem
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, Maker, RecordView
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, listener
 
 EXECUTES = frozenset(("execve", "execveat"))
 _CONNECTS = frozenset(("connect", "accept", "accept4", "sendto", "sendmsg"))
@@ -116,6 +118,28 @@ def _programs(process: _Parents) -> t.Iterator[str]:
             yield original
 
 
+def _listener(subject: Activity) -> _Parents:
+    return listener(subject.parent, subject.parts[activity.SES] or b"")
+
+
+def _parent_listens(subject: Activity) -> str:
+    parent = subject.parent
+    return "yes" if parent is not None and _listener(subject) is parent else ""
+
+
+def _service(subject: Activity) -> str:
+    listening = _listener(subject)
+    if listening is not None:
+        return activity.process_image(listening)
+    parts = subject.parts
+    is_signed_in = parts[activity.AUID] not in _UNSET or parts[activity.TTY] not in _NO_TERMINAL
+    return "" if is_signed_in or parts[activity.UID] == b"0" else "account " + subject.user("uid")
+
+
+# Of a process that no sign-in is above, and that has no terminal: as the kernel writes it.
+_UNSET = (b"4294967295", b"-1")
+_NO_TERMINAL = (None, b"(none)")
+
 _PROCESS: dict[str, Maker] = {
     "Image": lambda a: a.exe,
     "CommandLine": lambda a: a.command_line,
@@ -136,6 +160,9 @@ _PROCESS: dict[str, Maker] = {
     "GrandparentImage": lambda a: _image(_grandparent(a)),
     "AncestorImages": lambda a: tuple(_programs(a.parent)),
     "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
+    "Listener": lambda a: _image(_listener(a)),
+    "ParentListens": _parent_listens,
+    "Service": _service,
     "Key": lambda a: a.keys,
     "Container": lambda a: a.container,
     "Syscall": lambda a: a.syscall,

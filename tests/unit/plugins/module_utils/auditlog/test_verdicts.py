@@ -93,7 +93,10 @@ def known_processes() -> Processes:
         process = Process(
             str(900 + place).encode(), f'"{image}"'.encode(), f'argc=1 a0="{image}"'.encode(), b"", None, 0
         )
-        processes.executed(process.pid, b"900", process.exe, process.arguments, process.original)
+        parent = processes.get(b"900")
+        processes.executed(process.pid, parent, process.exe, process.arguments, process.original, b"4294967295")
+        if place % 2:
+            processes.listens(process.pid)
     return processes
 
 
