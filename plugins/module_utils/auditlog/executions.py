@@ -79,6 +79,8 @@ class Executions:
             rules &= candidates.unmixed | shape.mixed | command[1] | paths.mixed | directory[1] | above[1]
         if not rules:
             return NOTHING
+        if parent is None:
+            parent = processes.unknown(ppid, ses)
         return self._judge.judge(Execution(found, shape, arguments, paths, parent), rules)
 
     def note(self, found: Match) -> None:

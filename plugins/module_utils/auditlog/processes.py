@@ -25,6 +25,7 @@ _FORMER_PARTS = 4
 # Listening processes are forgotten after all others. So many programs listen on no server, and an intruder's don't
 # push out those that do: what listens now is known without the log.
 _MOST_LISTENING = 1_000
+_MOST_SESSIONS = 2_000
 # It starts everything, and holds the sockets of what it starts when a connection comes.
 _INIT = b"1"
 # Of ancestors. Each keeps the one above it in memory, and an attacker may start programs from each other for hours.
@@ -36,11 +37,12 @@ class Process:
 
     original: the name that was executed, for a script the script's; as in a PATH record, absolute if that is known.
     session: its login session's number as in the log, b"" where the log has none. listens: whether it has a port.
+    likely: of an unknown one (``unknown``), whom it was probably forked from; never more than an explanation.
     facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None
     where nobody asked yet.
     """
 
-    __slots__ = ("above", "arguments", "depth", "exe", "facts", "listens", "original", "parent", "pid", "session")
+    __slots__ = ("above", "arguments", "depth", "exe", "facts", "likely", "listens", "original", "parent", "pid", "session")
 
     def __init__(
         self,
@@ -61,23 +63,22 @@ class Process:
         self.depth = depth
         self.session = session
         self.listens = listens
+        self.likely: Process | None = None
         self.facts: t.Any = None
         self.above: int | None = None
 
     def __reduce__(self) -> tuple[t.Any, ...]:
-        return Process, (
-            self.pid,
-            self.exe,
-            self.arguments,
-            self.original,
-            self.parent,
-            self.depth,
-            self.session,
-            self.listens,
-        )
+        parts = (self.pid, self.exe, self.arguments, self.original, self.parent, self.depth, self.session, self.listens)
+        return _process, (*parts, self.likely)
 
     def without_ancestors(self) -> Process:
         return Process(self.pid, self.exe, self.arguments, self.original, None, 0, self.session, self.listens)
+
+
+def _process(*parts: t.Any) -> Process:
+    process = Process(*parts[:-1])
+    process.likely = parts[-1]
+    return process
 
 
 def listener(parent: Process | None, session: bytes) -> Process | None:
@@ -102,6 +103,8 @@ class Processes:
         self.get: t.Callable[[bytes], Process | None] = self._known.get
         self._listening: dict[bytes, Process] = {}
         self._running: dict[bytes, bytes] = {}
+        # By session: who executed something last, of those whose parent is known.
+        self._latest: dict[bytes, Process] = {}
         for entry in kept:
             process = _restored(entry)
             if process is not None:
@@ -121,6 +124,7 @@ class Processes:
         self._listening.update(listening)
         self._known.clear()
         self._known.update(known)
+        self._latest.clear()
 
     def state(self) -> list[t.Any]:
         recent = dict(list(self._known.items())[-_MOST_KEPT:])
@@ -149,6 +153,15 @@ class Processes:
         before = self._known.get(pid)
         return before if before is not None and before.listens else self._known.get(ppid)
 
+    def unknown(self, ppid: bytes, session: bytes) -> Process:
+        """Return a parent that is in no record, as it only forked, such as a shell that runs a pipe in parentheses.
+
+        It is of the same session, and mostly a fork of what started programs there just before.
+        """
+        process = Process(ppid, b"", b"", b"", None, 0, session)
+        process.likely = self._latest.get(session)
+        return process
+
     def executed(
         self, pid: bytes, parent: Process | None, exe: bytes, arguments: bytes, original: bytes, session: bytes
     ) -> None:
@@ -165,6 +178,10 @@ class Processes:
                 parent = parent.without_ancestors()
                 depth = 1
         known[pid] = process = Process(pid, exe, arguments[:_MOST_BYTES], original, parent, depth, session)
+        if depth:
+            if len(self._latest) >= _MOST_SESSIONS:
+                self._latest.clear()
+            self._latest[session] = process
         if pid in self._listening:
             del self._listening[pid]
         if self._running.get(pid) == exe:

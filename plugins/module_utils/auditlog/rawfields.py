@@ -124,6 +124,11 @@ def _ancestor_images(raw: Raw) -> t.Any:
     return tuple(found)
 
 
+def _likely(raw: Raw) -> t.Any:
+    parent = raw.parent
+    return None if parent is None or parent.likely is None else _ancestor_images(raw._replace(parent=parent.likely))
+
+
 def _listener(raw: Raw) -> t.Any:
     process = listener(raw.parent, raw.parts[activity.SES] or b"")
     return None if process is None else (process.exe, process is raw.parent)
@@ -151,6 +156,7 @@ CALL: t.Mapping[str, Getter] = {
     "GrandparentImage": _grandparent_image,
     "AncestorImages": _ancestor_images,
     "GrandparentCommandLine": _grandparent_line,
+    "LikelyAncestorImages": _likely,
     "Listener": _listener,
     "ParentListens": _listener,
     "Service": _service,

@@ -228,6 +228,8 @@ class Verdicts:
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
         parent = processes.starter(pid, ppid) if shape.executes else processes.get(ppid)
+        if parent is None and shape.executes:
+            parent = processes.unknown(ppid, parts[activity.SES] or b"")
         paths = tuple(rawfields.PATHS.findall(raw))
         # Few are different: in keys is their number, so that not each keeps its own.
         unit = parts[0], parts[1], parts[2], parts[15], parts[16], parts[18]

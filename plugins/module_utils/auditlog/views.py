@@ -7,7 +7,8 @@ Fields of all of them: Image, OriginalImage (the script that Image interprets), 
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
 ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Listener (the nearest program above that
 listens on a port, in the same login session), ParentListens ("yes" where that is the parent), Service (Listener; where
-there is none, but an account other than root that nobody signed in to, its name after "account "), Key, Container,
+there is none, but an account other than root that nobody signed in to, its name after "account "),
+LikelyAncestorImages (of a parent that only forked, who that probably was; for explanations only), Key, Container,
 Syscall, Success, Exit, Architecture, SecurityContext.
 """
 
@@ -99,7 +100,7 @@ def _image(process: _Parents) -> str:
 
 
 def _line(process: _Parents) -> str:
-    return " ".join(activity.process_arguments(process)) if process is not None else ""
+    return " ".join(activity.process_arguments(process)) if process is not None and process.exe else ""
 
 
 def ancestors(process: _Parents) -> t.Iterator[Process]:
@@ -113,7 +114,8 @@ def _programs(process: _Parents) -> t.Iterator[str]:
     """Return the programs of a process and those above it, of scripts the interpreter and the script."""
     for each in ancestors(process):
         image, original = activity.process_image(each), activity.process_original(each)
-        yield image
+        if image:
+            yield image
         if original and original != image:
             yield original
 
@@ -160,6 +162,7 @@ _PROCESS: dict[str, Maker] = {
     "GrandparentImage": lambda a: _image(_grandparent(a)),
     "AncestorImages": lambda a: tuple(_programs(a.parent)),
     "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
+    "LikelyAncestorImages": lambda a: tuple(_programs(a.parent.likely if a.parent is not None else None)),
     "Listener": lambda a: _image(_listener(a)),
     "ParentListens": _parent_listens,
     "Service": _service,

@@ -30,6 +30,7 @@ _FIELD_EFFORT = {
     **dict.fromkeys(("User", "AuditUser", "EffectiveUser", "CurrentDirectory", "LogonId", "Terminal"), 40),
     **dict.fromkeys(("ParentImage", "ParentCommandLine", "ParentProcessId"), 60),
     **dict.fromkeys(("GrandparentImage", "GrandparentCommandLine", "AncestorImages", "ProcessId"), 150),
+    "LikelyAncestorImages": 150,
     **dict.fromkeys(("Listener", "ParentListens", "Service"), 50),
 }
 _SELDOM_DECIDES = 4

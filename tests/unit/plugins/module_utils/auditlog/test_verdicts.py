@@ -136,10 +136,10 @@ def test_an_account_is_called_what_its_record_calls_it() -> None:
 def test_remembered_verdicts_are_those_of_the_rules(seed: int) -> None:
     rules = RuleSet(compiled())
     remembering = Verdicts(rules, compiled(), known_processes())
-    fresh = Verdicts(rules, compiled(), remembering._processes)
+    fresh = Verdicts(rules, compiled(), known_processes())
     matching = 0
     for event in [*events(seed, 900), *events(seed + 100, 900)]:
-        # Both change the process table in the same way.
+        # Each changes its process table in the same way.
         forget(fresh)
         expected = said(fresh, event)
         assert said(remembering, event) == expected, event.raw.decode()
