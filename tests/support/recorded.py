@@ -9,6 +9,7 @@ import typing as t
 
 _UNSET = 4294967295
 _CALLS = {"execve": 59, "bind": 49, "openat": 257}
+_IDS = ("uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid")
 
 
 class Recorder:
@@ -16,14 +17,16 @@ class Recorder:
 
     init = 1
 
-    def __init__(self, user: str = "app", uid: int | None = None, signed_in: int | None = None, tty: str = "(none)"):
-        """uid: 0 for root, another number for others unless given. signed_in: the account and session, none if not."""
+    began = 1_780_000_000.0
+
+    def __init__(self, user: str = "app", tty: str = "(none)") -> None:
+        """Nobody signed in until ``sign_in``."""
         self._user = user
-        self._uid = (0 if user == "root" else 990) if uid is None else uid
-        self._signed_in = _UNSET if signed_in is None else signed_in
+        self._uid = 0 if user == "root" else 990
+        self._signed_in = self._session = _UNSET
         self._tty = tty
         self._serial = 0
-        self._time = 1_780_000_000.0
+        self._time = self.began
         self._next = 3_000
         self._parents: dict[int, int] = {}
         self._images: dict[int, str] = {}
@@ -34,6 +37,10 @@ class Recorder:
 
     def wait(self, seconds: float) -> None:
         self._time += seconds
+
+    def sign_in(self, account: int, session: int, tty: str) -> None:
+        """Let all that follows be of a session."""
+        self._signed_in, self._session, self._tty = account, session, tty
 
     def fork(self, parent: int) -> int:
         """Return a new process, of which there is no record."""
@@ -54,8 +61,8 @@ class Recorder:
             "execve",
             f"type=EXECVE msg=STAMP argc={len(argv)} {arguments}",
             'type=CWD msg=STAMP cwd="/srv/app"',
-            f'type=PATH msg=STAMP item=0 name={_value(script or image)} inode=4711 dev=fe:00 mode=0100755 ouid=0 ogid=0 '
-            "rdev=00:00 nametype=NORMAL cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0",
+            f"type=PATH msg=STAMP item=0 name={_value(script or image)} inode=4711 dev=fe:00 mode=0100755 ouid=0 "
+            "ogid=0 rdev=00:00 nametype=NORMAL cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0",
         )
         return pid
 
@@ -77,16 +84,17 @@ class Recorder:
         self._serial += 1
         self._time += 0.01
         stamp = f"audit({self._time:.3f}:{self._serial}):"
-        uid, auid, image = self._uid, self._signed_in, self._images[pid]
-        comm = image.rpartition("/")[2][:15]
+        uid, image = self._uid, self._images.get(pid, "/usr/bin/unknown")
+        comm = _value(image.rpartition("/")[2][:15])
+        ids = " ".join(f"{name}={uid}" for name in _IDS)
+        process = f"ppid={self._parents.get(pid, 1)} pid={pid} auid={self._signed_in} {ids} tty={self._tty}"
+        more = f'ses={self._session} comm={comm} exe={_value(image)} subj=unconfined key="bulwark-exec"'
         names = f'\x1dARCH=x86_64 SYSCALL={call} AUID="unset" UID="{self._user}" EUID="{self._user}"'
+        done = f"arch=c000003e syscall={_CALLS[call]} success=yes exit=0 a0=5 a1=7f a2=10 a3=0 items=1"
         lines = [
-            f"type=SYSCALL msg=STAMP arch=c000003e syscall={_CALLS[call]} success=yes exit=0 a0=5 a1=7f a2=10 a3=0 "
-            f"items=1 ppid={self._parents.get(pid, 1)} pid={pid} auid={auid} uid={uid} gid={uid} euid={uid} "
-            f"suid={uid} fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty={self._tty} ses={auid} comm={_value(comm)} "
-            f'exe={_value(image)} subj=unconfined key="bulwark-exec"{names}',
+            f"type=SYSCALL msg=STAMP {done} {process} {more}{names}",
             *records,
-            f"type=PROCTITLE msg=STAMP proctitle={_value(comm)}",
+            f"type=PROCTITLE msg=STAMP proctitle={comm}",
         ]
         self._lines += [line.replace("STAMP", stamp, 1) + "\n" for line in lines]
 

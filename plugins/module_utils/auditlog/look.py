@@ -223,7 +223,7 @@ class _Run:
 
 
 def _running(paths: t.Sequence[str] | None) -> t.Sequence[Running]:
-    """Return what runs now, where the logs are this host's: those elsewhere may be others', whose process ids differ."""
+    """Return what runs now, where the logs are this host's: others' process ids are other ones."""
     if all(path.startswith(_OWN_LOGS) for path in paths or ()):
         return running()
     return ()

@@ -42,7 +42,19 @@ class Process:
     where nobody asked yet.
     """
 
-    __slots__ = ("above", "arguments", "depth", "exe", "facts", "likely", "listens", "original", "parent", "pid", "session")
+    __slots__ = (
+        "above",
+        "arguments",
+        "depth",
+        "exe",
+        "facts",
+        "likely",
+        "listens",
+        "original",
+        "parent",
+        "pid",
+        "session",
+    )
 
     def __init__(
         self,

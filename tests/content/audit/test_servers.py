@@ -77,9 +77,7 @@ def _start(log: Recorder, worker: int, command: t.Mapping[str, t.Any], becomes: 
         argv = shlex.split(command["script"])
         log.execute(_path(argv[0]), argv, script)
     else:
-        shell = log.execute(
-            "/usr/bin/dash", ["sh", "-c", command["line"]], worker, pid=worker if becomes else None
-        )
+        shell = log.execute("/usr/bin/dash", ["sh", "-c", command["line"]], worker, pid=worker if becomes else None)
         parts = [part.strip(" ()") for part in re.split(r"\|\||&&|[|;&]", command["line"])]
         for part in parts:
             words = re.sub(r"\d?>+\s*\S*", "", part).replace("''", "").split()
