@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, recordrules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, listener
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.lines import WITHIN, Lines
@@ -32,6 +32,7 @@ SHAPE_FIELDS = frozenset(
         "Exit",
         "Architecture",
         "SecurityContext",
+        "ServiceAccount",
     )
 )
 _GROUPS = {
@@ -42,6 +43,7 @@ _GROUPS = {
     **dict.fromkeys(
         ("ParentImage", "ParentCommandLine", "GrandparentImage", "GrandparentCommandLine", "AncestorImages"), "parent"
     ),
+    **dict.fromkeys(("Listener", "ParentListens"), "parent"),
 }
 _MOST_KEPT = 5_000
 _LONGEST_KEPT = 4_096
@@ -107,14 +109,23 @@ class Candidates:
         own, parent, grandparent = found
         return Command(*self._command.facts(own), parent, grandparent)
 
-    def parent(self, process: Process) -> Facts:
-        """Return what follows from who started a program, and keep it with that."""
-        bits = self._ancestors(process) | self._image("ParentImage", process.exe) | self._of(process).parent
+    def parent(self, process: Process, epoch: int) -> Facts:
+        """Return what follows from who started a program, and keep it with that. epoch: of the processes."""
+        bits = self._listening(process) | self._ancestors(process) | self._image("ParentImage", process.exe) | self._of(process).parent
         above = process.parent
         if above is not None:
             bits |= self._image("GrandparentImage", above.exe) | self._of(above).grandparent
         process.facts = facts = self._parent.facts(bits)
+        process.epoch = epoch
         return facts
+
+    def _listening(self, process: Process) -> int:
+        """Return what is for the program that listens above a process of the same session; there is none for others."""
+        listening = listener(process, process.session)
+        if listening is None:
+            return 0
+        bits = self._image("Listener", listening.exe)
+        return bits | self._parent.table("ParentListens").found("yes") if listening is process else bits
 
     def _of(self, process: Process) -> Command:
         return self.commands.get(process.arguments) or self.command(process.arguments)

@@ -72,7 +72,11 @@ class Executions:
         command = candidates.commands.newer.get(arguments) or self._command(arguments)
         directory = self._directories.get(cwd) or self._directory(cwd, found)
         parent = processes.starter(pid, ppid)
-        above = candidates.orphan if parent is None else parent.facts or candidates.parent(parent)
+        epoch = processes.epoch
+        if parent is None:
+            above = candidates.orphan
+        else:
+            above = parent.facts if parent.epoch == epoch else candidates.parent(parent, epoch)
         processes.executed(pid, parent, shape.exe, arguments, paths.original, ses)
         rules: int = shape.rules & command[0] & paths.rules & directory[0] & above[0]
         if rules:

@@ -39,13 +39,14 @@ class Process:
     session: its login session's number as in the log, b"" where the log has none. listens: whether it has a port.
     likely: of an unknown one (``unknown``), whom it was probably forked from; never more than an explanation.
     facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None
-    where nobody asked yet.
+    where nobody asked yet. epoch: of the table, when facts were made.
     """
 
     __slots__ = (
         "above",
         "arguments",
         "depth",
+        "epoch",
         "exe",
         "facts",
         "likely",
@@ -77,6 +78,7 @@ class Process:
         self.listens = listens
         self.likely: Process | None = None
         self.facts: t.Any = None
+        self.epoch = -1
         self.above: int | None = None
 
     def __reduce__(self) -> tuple[t.Any, ...]:
@@ -113,6 +115,8 @@ class Processes:
         self._known: dict[bytes, Process] = {}
         # Asked for with each event, so without a step between.
         self.get: t.Callable[[bytes], Process | None] = self._known.get
+        # Another one when what follows from the ancestors of a process may be something else.
+        self.epoch = 0
         self._listening: dict[bytes, Process] = {}
         self._running: dict[bytes, bytes] = {}
         # By session: who executed something last, of those whose parent is known.
@@ -130,6 +134,7 @@ class Processes:
     def restore(self, copied: tuple[t.Mapping[bytes, Process], t.Mapping[bytes, Process]]) -> None:
         """Let the table be as it was when it was copied."""
         known, listening = copied
+        self.epoch += 1
         for pid, process in self._listening.items():
             process.listens = listening.get(pid) is process
         self._listening.clear()
@@ -151,6 +156,7 @@ class Processes:
             if known is None:
                 self._known[process.pid] = process
             elif process.listens and known.exe == process.exe:
+                self.epoch += 1
                 known.listens = True
             else:
                 continue
@@ -213,6 +219,7 @@ class Processes:
         """Note that a process has a port."""
         process = self._known.get(pid)
         if process is not None and not process.listens:
+            self.epoch += 1
             self._listen(process)
 
     def _listen(self, process: Process) -> None:

@@ -134,8 +134,12 @@ def _listener(raw: Raw) -> t.Any:
     return None if process is None else (process.exe, process is raw.parent)
 
 
+def _service_account(raw: Raw) -> t.Any:
+    return raw.parts[activity.AUID], raw.parts[activity.UID], raw.parts[activity.TTY]
+
+
 def _service(raw: Raw) -> t.Any:
-    return _listener(raw), raw.parts[activity.AUID], raw.parts[activity.UID], raw.parts[activity.TTY]
+    return _listener(raw), _service_account(raw)
 
 
 # Fields of a call's views that are not in its key, and what they are made of. Names of accounts follow from numbers.
@@ -160,6 +164,7 @@ CALL: t.Mapping[str, Getter] = {
     "Listener": _listener,
     "ParentListens": _listener,
     "Service": _service,
+    "ServiceAccount": _service_account,
     "Exit": activity.EXIT,
     "SecurityContext": activity.SUBJ,
     "A0": activity.A0,

@@ -6,8 +6,8 @@
 Fields of all of them: Image, OriginalImage (the script that Image interprets), CommandLine, Argv, Comm,
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
 ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Listener (the nearest program above that
-listens on a port, in the same login session), ParentListens ("yes" where that is the parent), Service (Listener; where
-there is none, but an account other than root that nobody signed in to, its name after "account "),
+listens on a port, in the same login session), ParentListens ("yes" where that is the parent), ServiceAccount (of an
+account other than root that nobody signed in to, its name after "account "), Service (Listener, or else ServiceAccount),
 LikelyAncestorImages (of a parent that only forked, who that probably was; for explanations only), Key, Container,
 Syscall, Success, Exit, Architecture, SecurityContext.
 """
@@ -130,9 +130,10 @@ def _parent_listens(subject: Activity) -> str:
 
 
 def _service(subject: Activity) -> str:
-    listening = _listener(subject)
-    if listening is not None:
-        return activity.process_image(listening)
+    return _image(_listener(subject)) or _service_account(subject)
+
+
+def _service_account(subject: Activity) -> str:
     parts = subject.parts
     is_signed_in = parts[activity.AUID] not in _UNSET or parts[activity.TTY] not in _NO_TERMINAL
     return "" if is_signed_in or parts[activity.UID] == b"0" else "account " + subject.user("uid")
@@ -166,6 +167,7 @@ _PROCESS: dict[str, Maker] = {
     "Listener": lambda a: _image(_listener(a)),
     "ParentListens": _parent_listens,
     "Service": _service,
+    "ServiceAccount": _service_account,
     "Key": lambda a: a.keys,
     "Container": lambda a: a.container,
     "Syscall": lambda a: a.syscall,

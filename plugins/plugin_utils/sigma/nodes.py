@@ -31,7 +31,7 @@ _FIELD_EFFORT = {
     **dict.fromkeys(("ParentImage", "ParentCommandLine", "ParentProcessId"), 60),
     **dict.fromkeys(("GrandparentImage", "GrandparentCommandLine", "AncestorImages", "ProcessId"), 150),
     "LikelyAncestorImages": 150,
-    **dict.fromkeys(("Listener", "ParentListens", "Service"), 50),
+    **dict.fromkeys(("Listener", "ParentListens", "Service", "ServiceAccount"), 50),
 }
 _SELDOM_DECIDES = 4
 _FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
