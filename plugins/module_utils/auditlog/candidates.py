@@ -35,6 +35,8 @@ SHAPE_FIELDS = frozenset(
         "ServiceAccount",
     )
 )
+# Only of a parent that is not known, so that it is in question for each of those.
+_LIKELY = "LikelyAncestorImages"
 _GROUPS = {
     **dict.fromkeys(SHAPE_FIELDS, "shape"),
     **dict.fromkeys(("CommandLine", "Argv"), "command"),
@@ -43,7 +45,7 @@ _GROUPS = {
     **dict.fromkeys(
         ("ParentImage", "ParentCommandLine", "GrandparentImage", "GrandparentCommandLine", "AncestorImages"), "parent"
     ),
-    **dict.fromkeys(("Listener", "ParentListens"), "parent"),
+    **dict.fromkeys(("Listener", "ParentListens", _LIKELY), "parent"),
 }
 _MOST_KEPT = 5_000
 _LONGEST_KEPT = 4_096
@@ -87,7 +89,12 @@ class Candidates:
         self.commands: Kept[bytes, Command] = Kept(_MOST_COMMANDS, _MOST_BYTES)
         self._memo: dict[tuple[str, bytes], int] = {}
         self._numbers: dict[int, tuple[Numbers, Numbers]] = {}
-        self.orphan: Facts = self._parent.facts(0)
+        likely = 0
+        for _kind, field, texts in (test for wanted in clauses.values() for clause in wanted for test in clause):
+            if field == _LIKELY:
+                for text in texts:
+                    likely |= self._parent.table(_LIKELY).found(text[1] if isinstance(text, (list, tuple)) else text)
+        self.orphan: Facts = self._parent.facts(likely)
 
     def shape(self, view: LazyView) -> Facts:
         return self._shape.facts(_bits(self._shape, view))
