@@ -118,7 +118,12 @@ class Candidates:
 
     def parent(self, process: Process, epoch: int) -> Facts:
         """Return what follows from who started a program, and keep it with that. epoch: of the processes."""
-        bits = self._listening(process) | self._ancestors(process) | self._image("ParentImage", process.exe) | self._of(process).parent
+        bits = (
+            self._listening(process)
+            | self._ancestors(process)
+            | self._image("ParentImage", process.exe)
+            | self._of(process).parent
+        )
         above = process.parent
         if above is not None:
             bits |= self._image("GrandparentImage", above.exe) | self._of(above).grandparent
