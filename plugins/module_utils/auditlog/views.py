@@ -7,9 +7,9 @@ Fields of all of them: Image, OriginalImage (the script that Image interprets), 
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
 ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Listener (the nearest program above that
 listens on a port, in the same login session), ParentListens ("yes" where that is the parent), ServiceAccount (of an
-account other than root that nobody signed in to, its name after "account "), Service (Listener, or else ServiceAccount),
-LikelyAncestorImages (of a parent that only forked, who that probably was; for explanations only), Key, Container,
-Syscall, Success, Exit, Architecture, SecurityContext.
+account other than root that nobody signed in to, its name after "account "), Service (Listener, or else
+ServiceAccount), LikelyAncestorImages (of a parent that only forked, who that probably was; for explanations only), Key,
+Container, Syscall, Success, Exit, Architecture, SecurityContext.
 """
 
 from __future__ import annotations
