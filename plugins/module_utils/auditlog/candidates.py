@@ -137,7 +137,7 @@ class Candidates:
         if listening is None:
             return 0
         bits = self._image("Listener", listening.exe)
-        return bits | self._parent.table("ParentListens").found("yes") if listening is process else bits
+        return bits | self._parent.table("ParentListens").found("yes" if listening is process else "no")
 
     def _of(self, process: Process) -> Command:
         return self.commands.get(process.arguments) or self.command(process.arguments)

@@ -5,11 +5,11 @@
 
 Fields of all of them: Image, OriginalImage (the script that Image interprets), CommandLine, Argv, Comm,
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
-ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Listener (the nearest program above that
-listens on a port, in the same login session), ParentListens ("yes" where that is the parent), ServiceAccount (of an
-account other than root that nobody signed in to, its name after "account "), Service (Listener, or else
-ServiceAccount), LikelyAncestorImages (of a parent that only forked, who that probably was; for explanations only), Key,
-Container, Syscall, Success, Exit, Architecture, SecurityContext.
+ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Key, Container, Syscall, Success, Exit,
+Architecture, SecurityContext. Of servers: Listener (the nearest program above that listens on a port, in the same login
+session), ParentListens ("yes" where that is the parent, "no" where it is further above), ServiceAccount (of an account
+other than root that nobody signed in to, its name after "account "), Service (Listener, or else ServiceAccount). For
+explanations only: LikelyAncestorImages (of a parent that only forked, who that probably was).
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def _listener(subject: Activity) -> _Parents:
 
 
 def _parent_listens(subject: Activity) -> str:
-    parent = subject.parent
-    return "yes" if parent is not None and _listener(subject) is parent else ""
+    listening = _listener(subject)
+    return "" if listening is None else "yes" if listening is subject.parent else "no"
 
 
 def _service(subject: Activity) -> str:

@@ -98,7 +98,7 @@ def test_a_program_further_below_is_below_it_and_its_parent_is_not_it() -> None:
     # The server may come to listen after it started its workers.
     log.bind(server, 8000)
     shell(log, worker)
-    assert said(log) == ["/usr/bin/python3 /usr/bin/node /usr/bin/node"]
+    assert said(log) == ["/usr/bin/python3 /usr/bin/node no /usr/bin/node"]
 
 
 def test_a_listener_that_executes_a_shell_itself_has_started_it() -> None:
