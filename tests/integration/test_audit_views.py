@@ -105,7 +105,8 @@ def seen(text: bytes) -> list[dict[str, t.Any]]:
             name = activity.PATH.search(event.raw)
             assert body is not None
             assert name is not None
-            processes.executed(pid, ppid, parts[activity.EXE], body.group(1), name.group(2))
+            parent = processes.starter(pid, ppid)
+            processes.executed(pid, parent, parts[activity.EXE], body.group(1), name.group(2), parts[activity.SES])
     assert joiner.damaged == 0
     return found
 

@@ -65,7 +65,7 @@ _PLACES = tuple(_VARYING)
 _VALUES = tuple(_GROUPS[name] for name in _VARYING.values())
 _PARTS = tuple(
     _GROUPS[name]
-    for name in ("c_head", "c_ids", "c_rest", "c_ppid", "c_pid", "saddr", "c_cwd")
+    for name in ("c_head", "c_ids", "c_rest", "c_ppid", "c_pid", "c_ses", "saddr", "c_cwd")
     + ("c_path0", "c_path1", "c_path2", "c_path3")
 )
 _TITLE = _GROUPS["title"]
@@ -88,12 +88,19 @@ class _Shape:
     """What is the same in many calls: which call of which program, by whom.
 
     kind: what is done to the paths of a call follows from this and from argument, the group that decides it.
+    listens: the call, if it is one by which a process may come to listen.
     """
 
-    __slots__ = ("argument", "asked", "exe", "kind", "mixed", "number", "parts", "rules")
+    __slots__ = ("argument", "asked", "exe", "kind", "listens", "mixed", "number", "parts", "rules")
 
     def __init__(
-        self, number: int, parts: t.Sequence[t.Any], argument: int | None, asked: t.Iterable[Asked], facts: Facts
+        self,
+        number: int,
+        parts: t.Sequence[t.Any],
+        argument: int | None,
+        asked: t.Iterable[Asked],
+        facts: Facts,
+        listens: str | None,
     ) -> None:
         self.number = number
         self.parts = parts
@@ -103,6 +110,7 @@ class _Shape:
         # What rules for the SYSCALL record ask of its arguments, by their groups.
         self.asked = [(_GROUPS[_VARYING[one.argument]], one) for one in asked]
         self.rules, self.mixed = facts
+        self.listens = listens
 
 
 class _Part(t.NamedTuple):
@@ -156,7 +164,7 @@ class Calls:
 
     def look(self, found: Match) -> t.Sequence[Looked]:
         """Return what the rules say of a call that ``wholes.NEXT`` found."""
-        head, ids, rest, ppid, pid, saddr, cwd, path0, path1, path2, path3 = found.group(*_PARTS)
+        head, ids, rest, ppid, pid, ses, saddr, cwd, path0, path1, path2, path3 = found.group(*_PARTS)
         try:
             shape = self._shapes[head, ids, rest]
         except KeyError:
@@ -178,11 +186,15 @@ class Calls:
         process = processes.get(pid)
         if not rules:
             if process is None:
-                processes.seen(pid, ppid, shape.exe, found.group(_TITLE))
+                processes.seen(pid, ppid, shape.exe, found.group(_TITLE), ses)
+            if shape.listens is not None and rawfields.has_port(shape.listens, saddr):
+                processes.listens(pid)
             return ()
         around = _Around(found, shape, process, processes.get(ppid))
         if process is None:
-            processes.seen(pid, ppid, shape.exe, found.group(_TITLE))
+            processes.seen(pid, ppid, shape.exe, found.group(_TITLE), ses)
+        if shape.listens is not None and rawfields.has_port(shape.listens, saddr):
+            processes.listens(pid)
         numbers = (shape.number, paths.number, address.number)
         asked = self._asked.get(numbers)
         verdict = None if asked is None else self._said.get((numbers, asked, around.values(asked)))
@@ -190,12 +202,15 @@ class Calls:
 
     def note(self, found: Match) -> None:
         """Keep the process table up to date with a call that somebody else looks at."""
-        head, ids, rest, ppid, pid = found.group(*_PARTS[:5])
+        head, ids, rest, ppid, pid, ses, saddr = found.group(*_PARTS[:7])
         shape = self._shapes.get((head, ids, rest))
         if shape is None:
             self._verdicts.note(event_of(found))
-        elif self._processes.get(pid) is None:
-            self._processes.seen(pid, ppid, shape.exe, found.group(_TITLE))
+            return
+        if self._processes.get(pid) is None:
+            self._processes.seen(pid, ppid, shape.exe, found.group(_TITLE), ses)
+        if shape.listens is not None and rawfields.has_port(shape.listens, saddr):
+            self._processes.listens(pid)
 
     def _judge(self, key: _Numbers, rules: int, around: _Around) -> t.Sequence[Looked]:
         """Try rules, and keep what they say."""
@@ -232,7 +247,8 @@ class Calls:
                 facts = self._facts.shape(subject, parts[activity.SUCCESS] == b"no")
                 asked = self._facts.asked(subject, facts)
                 if asked is not None:
-                    shape = _Shape(self._next(), parts, argument, asked, self._facts.without_records(facts))
+                    listens = rawfields.listening(subject.syscall, parts[activity.SUCCESS])
+                    shape = _Shape(self._next(), parts, argument, asked, self._facts.without_records(facts), listens)
         if sum(map(len, key)) <= _LONGEST:
             if len(self._shapes) >= _MOST_KEPT:
                 self._shapes.clear()

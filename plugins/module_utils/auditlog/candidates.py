@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, recordrules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, listener
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.lines import WITHIN, Lines
@@ -32,8 +32,11 @@ SHAPE_FIELDS = frozenset(
         "Exit",
         "Architecture",
         "SecurityContext",
+        "ServiceAccount",
     )
 )
+# Only of a parent that is not known, so that it is in question for each of those.
+_LIKELY = "LikelyAncestorImages"
 _GROUPS = {
     **dict.fromkeys(SHAPE_FIELDS, "shape"),
     **dict.fromkeys(("CommandLine", "Argv"), "command"),
@@ -42,6 +45,7 @@ _GROUPS = {
     **dict.fromkeys(
         ("ParentImage", "ParentCommandLine", "GrandparentImage", "GrandparentCommandLine", "AncestorImages"), "parent"
     ),
+    **dict.fromkeys(("Listener", "ParentListens", _LIKELY), "parent"),
 }
 _MOST_KEPT = 5_000
 _LONGEST_KEPT = 4_096
@@ -85,7 +89,12 @@ class Candidates:
         self.commands: Kept[bytes, Command] = Kept(_MOST_COMMANDS, _MOST_BYTES)
         self._memo: dict[tuple[str, bytes], int] = {}
         self._numbers: dict[int, tuple[Numbers, Numbers]] = {}
-        self.orphan: Facts = self._parent.facts(0)
+        likely = 0
+        for _kind, field, texts in (test for wanted in clauses.values() for clause in wanted for test in clause):
+            if field == _LIKELY:
+                for text in texts:
+                    likely |= self._parent.table(_LIKELY).found(text[1] if isinstance(text, (list, tuple)) else text)
+        self.orphan: Facts = self._parent.facts(likely)
 
     def shape(self, view: LazyView) -> Facts:
         return self._shape.facts(_bits(self._shape, view))
@@ -107,14 +116,28 @@ class Candidates:
         own, parent, grandparent = found
         return Command(*self._command.facts(own), parent, grandparent)
 
-    def parent(self, process: Process) -> Facts:
-        """Return what follows from who started a program, and keep it with that."""
-        bits = self._ancestors(process) | self._image("ParentImage", process.exe) | self._of(process).parent
+    def parent(self, process: Process, epoch: int) -> Facts:
+        """Return what follows from who started a program, and keep it with that. epoch: of the processes."""
+        bits = (
+            self._listening(process)
+            | self._ancestors(process)
+            | self._image("ParentImage", process.exe)
+            | self._of(process).parent
+        )
         above = process.parent
         if above is not None:
             bits |= self._image("GrandparentImage", above.exe) | self._of(above).grandparent
         process.facts = facts = self._parent.facts(bits)
+        process.epoch = epoch
         return facts
+
+    def _listening(self, process: Process) -> int:
+        """Return what is for the program that listens above a process of the same session; there is none for others."""
+        listening = listener(process, process.session)
+        if listening is None:
+            return 0
+        bits = self._image("Listener", listening.exe)
+        return bits | self._parent.table("ParentListens").found("yes" if listening is process else "no")
 
     def _of(self, process: Process) -> Command:
         return self.commands.get(process.arguments) or self.command(process.arguments)

@@ -28,7 +28,7 @@ _MOST_KEPT = 4_000
 # Names are slower.
 _PARTS = tuple(
     NEXT.groupindex[name]
-    for name in ("head", "ppid", "pid", "ids", "rest", "arguments", "cwd", "path0", "path1", "path2")
+    for name in ("head", "ppid", "pid", "ids", "ses", "rest", "arguments", "cwd", "path0", "path1", "path2")
 )
 
 Match = t.Match[bytes]
@@ -61,7 +61,7 @@ class Executions:
 
     def look(self, found: Match) -> Looked | None:
         """Return what the rules say of an execution that ``wholes.NEXT`` found; None where the slow way has to be."""
-        head, ppid, pid, ids, rest, arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
+        head, ppid, pid, ids, ses, rest, arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
         try:
             shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
         except KeyError:
@@ -71,19 +71,25 @@ class Executions:
         candidates, processes = self._candidates, self._processes
         command = candidates.commands.newer.get(arguments) or self._command(arguments)
         directory = self._directories.get(cwd) or self._directory(cwd, found)
-        parent = processes.get(ppid)
-        above = candidates.orphan if parent is None else parent.facts or candidates.parent(parent)
-        processes.executed(pid, ppid, shape.exe, arguments, paths.original)
+        parent = processes.starter(pid, ppid)
+        epoch = processes.epoch
+        if parent is None:
+            above = candidates.orphan
+        else:
+            above = parent.facts if parent.epoch == epoch else candidates.parent(parent, epoch)
+        processes.executed(pid, parent, shape.exe, arguments, paths.original, ses)
         rules: int = shape.rules & command[0] & paths.rules & directory[0] & above[0]
         if rules:
             rules &= candidates.unmixed | shape.mixed | command[1] | paths.mixed | directory[1] | above[1]
         if not rules:
             return NOTHING
+        if parent is None:
+            parent = processes.unknown(ppid, ses)
         return self._judge.judge(Execution(found, shape, arguments, paths, parent), rules)
 
     def note(self, found: Match) -> None:
         """Keep the process table up to date with an execution that somebody else looks at."""
-        head, ppid, pid, ids, rest, arguments, _cwd, path0, path1, path2 = found.group(*_PARTS)
+        head, ppid, pid, ids, ses, rest, arguments, _cwd, path0, path1, path2 = found.group(*_PARTS)
         try:
             shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
         except KeyError:
@@ -91,10 +97,12 @@ class Executions:
         if shape is None or paths is None:
             self._verdicts.note(event_of(found))
         else:
-            self._processes.executed(pid, ppid, shape.exe, arguments, paths.original)
+            processes = self._processes
+            parent = processes.starter(pid, ppid)
+            processes.executed(pid, parent, shape.exe, arguments, paths.original, ses)
 
     def _new(self, found: Match) -> tuple[Shape | None, _Paths | None]:
-        head, _ppid, _pid, ids, rest, _arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
+        head, _ppid, _pid, ids, _ses, rest, _arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
         shape = (
             self._shapes[head, ids, rest]
             if (head, ids, rest) in self._shapes

@@ -35,11 +35,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing i
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running, running
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Amounts
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import subject_on
 
 NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
+# What is not below it may have been brought here from another host.
+_OWN_LOGS = "/var/log/"
 _VERSION = 1
 # Logs; a host has one.
 _MOST_LIVE = 20
@@ -111,7 +114,9 @@ class _Run:
         self._live: list[str] = list(kept.get("live", ()))
         self._proof = Proof(False, None)
         try:
-            self.reader = Reader(compiled, kept.get("reader", {}), params["since"], explainers_of(params))
+            self.reader = Reader(
+                compiled, kept.get("reader", {}), params["since"], explainers_of(params), running=_running(params["paths"])
+            )
             self.follower = Follower(kept.get("files", ()))
         except _DAMAGED as error:
             if not kept:
@@ -324,6 +329,13 @@ def _sentences(amounts: Amounts, noun: str, others: str) -> list[str]:
         )
         for reason, amount in amounts.items()
     ]
+
+
+def _running(paths: t.Sequence[str] | None) -> t.Sequence[Running]:
+    """Return what runs now, where the logs are this host's: others' process ids are other ones."""
+    if all(path.startswith(_OWN_LOGS) for path in paths or ()):
+        return running()
+    return ()
 
 
 def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

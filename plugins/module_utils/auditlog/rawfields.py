@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, recordrules
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, listener
 
 # What paths mean; a name with a blank in it is hexadecimal.
 PATHS = re.compile(
@@ -21,6 +21,8 @@ PATHS = re.compile(
 _ADDRESS = re.compile(rb"\n(?:node=\S+ )?type=SOCKADDR msg=\S+ +saddr=(\w+)")
 _DIRECTORY = re.compile(rb"\n(?:node=\S+ )?type=CWD msg=\S+ +cwd=(\S+)")
 _TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ +proctitle=(\S+)")
+_LISTENS = frozenset(("bind", "listen", "accept", "accept4"))
+_INTERNET = frozenset((b"0200", b"0A00", b"0002", b"000A"))
 _VARYING = re.compile(rb"\b(?:inode|item|pid|ppid)=\d+ ?")
 
 
@@ -45,6 +47,22 @@ def value(getter: Getter, raw: Raw) -> t.Any:
 def address(text: bytes) -> bytes | None:
     found = _ADDRESS.search(text)
     return found.group(1) if found else None
+
+
+def listening(call: str, success: bytes | None) -> str | None:
+    """Return a call by which a process may come to listen, None for all others."""
+    return call if call in _LISTENS and success != b"no" else None
+
+
+def has_port(call: str, saddr: bytes | None) -> bool:
+    """Return whether a process has a port by a call of ``listening``. saddr: the address in its SOCKADDR record.
+
+    Programs that connect bind to port 0, and the kernel chooses one (ip(7)).
+    """
+    if call != "bind":
+        return True
+    # AF_INET and AF_INET6, which the kernel writes in its own order, and a port in that of the network.
+    return saddr is not None and saddr[:4] in _INTERNET and saddr[4:8] not in (b"", b"0000")
 
 
 def directory(text: bytes) -> bytes | None:
@@ -106,6 +124,24 @@ def _ancestor_images(raw: Raw) -> t.Any:
     return tuple(found)
 
 
+def _likely(raw: Raw) -> t.Any:
+    parent = raw.parent
+    return None if parent is None or parent.likely is None else _ancestor_images(raw._replace(parent=parent.likely))
+
+
+def _listener(raw: Raw) -> t.Any:
+    process = listener(raw.parent, raw.parts[activity.SES] or b"")
+    return None if process is None else (process.exe, process is raw.parent)
+
+
+def _service_account(raw: Raw) -> t.Any:
+    return raw.parts[activity.AUID], raw.parts[activity.UID], raw.parts[activity.TTY]
+
+
+def _service(raw: Raw) -> t.Any:
+    return _listener(raw), _service_account(raw)
+
+
 # Fields of a call's views that are not in its key, and what they are made of. Names of accounts follow from numbers.
 CALL: t.Mapping[str, Getter] = {
     "CommandLine": _command,
@@ -124,6 +160,11 @@ CALL: t.Mapping[str, Getter] = {
     "GrandparentImage": _grandparent_image,
     "AncestorImages": _ancestor_images,
     "GrandparentCommandLine": _grandparent_line,
+    "LikelyAncestorImages": _likely,
+    "Listener": _listener,
+    "ParentListens": _listener,
+    "Service": _service,
+    "ServiceAccount": _service_account,
     "Exit": activity.EXIT,
     "SecurityContext": activity.SUBJ,
     "A0": activity.A0,

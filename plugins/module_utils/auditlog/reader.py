@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts imp
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lineforms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.telling import Judged, Told
@@ -60,11 +61,13 @@ class Reader:
         since: float | None = None,
         explainers: t.Sequence[Explainer] = (),
         names: t.Collection[str] | None = None,
+        running: t.Sequence[Running] = (),
     ) -> None:
         """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
 
         explainers: what is asked for each hit of a rule that can be explained, on the host that the log is of.
         names: how that host may be called in it; without, this host is that.
+        running: the processes of that host, if it is this one.
         """
         self._compiled = compiled
         self._rules = RuleSet(compiled)
@@ -82,6 +85,7 @@ class Reader:
         self._processes = processes
         processes.become(self._host.processes)
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
+        self._running = running
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
         self._explainers = Explainers(explainers, kept.get("explainers"))
@@ -309,6 +313,11 @@ class Reader:
             return False
         if self.first_time is None:
             self.first_time = event.time
+            # In a first look, a process that is younger than the log may have the id that another had before it. Later
+            # looks go on from what the one before knew, and most of what only forked since is still there.
+            resumed = bool(self.last_time)
+            own = self.hosts.own.processes
+            own.run(one.process for one in self._running if resumed or one.started <= event.time)
         return True
 
     def _at(self, last: Event | t.Match[bytes] | None) -> None:

@@ -158,10 +158,12 @@ class _Beside(t.NamedTuple):
 class _Shape(t.NamedTuple):
     """What has to be known of a system call. argument: the one that decides what the event is, part of the key.
 
+    listens: the call, if it is one by which a process may come to listen.
     unknown: why it is not known what the call does, None where it is.
     """
 
     executes: bool
+    listens: str | None
     argument: int | None
     beside: tuple[_Beside, ...]
     cached: bool
@@ -298,7 +300,9 @@ class Verdicts:
         processes = self._processes
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
-        parent = processes.get(ppid)
+        parent = processes.starter(pid, ppid) if shape.executes else processes.get(ppid)
+        if parent is None and shape.executes:
+            parent = processes.unknown(ppid, parts[activity.SES] or b"")
         paths = tuple(rawfields.PATHS.findall(raw))
         # Few are different: in keys is their number, so that not each keeps its own.
         unit = parts[0], parts[1], parts[2], parts[15], parts[16], parts[18]
@@ -532,13 +536,17 @@ class Verdicts:
         self._note(shape, parts, event.raw, paths, bodies)
 
     def _note(self, shape: _Shape, parts: t.Sequence[t.Any], raw: bytes, paths: t.Any, bodies: t.Any) -> None:
-        pid, ppid, exe = parts[9], parts[8] or b"", parts[16]
+        pid, ppid, exe, session = parts[9], parts[8] or b"", parts[16], parts[activity.SES] or b""
+        processes = self._processes
         if not shape.executes:
-            if self._processes.get(pid) is None:
-                self._processes.seen(pid, ppid, exe, rawfields.title(raw))
+            if processes.get(pid) is None:
+                processes.seen(pid, ppid, exe, rawfields.title(raw), session)
+            if shape.listens is not None and rawfields.has_port(shape.listens, rawfields.address(raw)):
+                processes.listens(pid)
         elif parts[2] != b"no":
             original = rawfields.original(raw, paths[0][0]) if paths else b""
-            self._processes.executed(pid, ppid, exe, bodies[0] if bodies else b"", original)
+            parent = processes.starter(pid, ppid)
+            processes.executed(pid, parent, exe, bodies[0] if bodies else b"", original, session)
 
     def views(self, subject: Activity) -> list[LazyView]:
         """Return the views of a call again, at the places that its verdict names."""
@@ -650,7 +658,8 @@ class Verdicts:
                 memo = self._memos.setdefault((source, name), {})
                 beside.append(_Beside(source, name, getters[name], memo))
         unknown = architectures.unknown(architecture, number)
-        shape = _Shape(call in views.EXECUTES, views.deciding_argument(call), tuple(beside), cached, unknown)
+        listens = rawfields.listening(call, success)
+        shape = _Shape(call in views.EXECUTES, listens, views.deciding_argument(call), tuple(beside), cached, unknown)
         if len(self._shapes) < _MOST_VALUES:
             self._shapes[architecture, number, success] = shape
         return shape

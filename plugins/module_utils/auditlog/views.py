@@ -6,7 +6,10 @@
 Fields of all of them: Image, OriginalImage (the script that Image interprets), CommandLine, Argv, Comm,
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
 ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Key, Container, Syscall, Success, Exit,
-Architecture, SecurityContext.
+Architecture, SecurityContext. Of servers: Listener (the nearest program above that listens on a port, in the same login
+session), ParentListens ("yes" where that is the parent, "no" where it is further above), ServiceAccount (of an account
+other than root that nobody signed in to, its name after "account "), Service (Listener, or else ServiceAccount). For
+explanations only: LikelyAncestorImages (of a parent that only forked, who that probably was).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, decode, recordrules
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity, PathItem
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, Maker, RecordView
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, listener
 
 EXECUTES = frozenset(("execve", "execveat"))
 _CONNECTS = frozenset(("connect", "accept", "accept4", "sendto", "sendmsg"))
@@ -99,7 +102,7 @@ def _image(process: _Parents) -> str:
 
 
 def _line(process: _Parents) -> str:
-    return " ".join(activity.process_arguments(process)) if process is not None else ""
+    return " ".join(activity.process_arguments(process)) if process is not None and process.exe else ""
 
 
 def ancestors(process: _Parents) -> t.Iterator[Process]:
@@ -113,10 +116,34 @@ def _programs(process: _Parents) -> t.Iterator[str]:
     """Return the programs of a process and those above it, of scripts the interpreter and the script."""
     for each in ancestors(process):
         image, original = activity.process_image(each), activity.process_original(each)
-        yield image
+        if image:
+            yield image
         if original and original != image:
             yield original
 
+
+def _listener(subject: Activity) -> _Parents:
+    return listener(subject.parent, subject.parts[activity.SES] or b"")
+
+
+def _parent_listens(subject: Activity) -> str:
+    listening = _listener(subject)
+    return "" if listening is None else "yes" if listening is subject.parent else "no"
+
+
+def _service(subject: Activity) -> str:
+    return _image(_listener(subject)) or _service_account(subject)
+
+
+def _service_account(subject: Activity) -> str:
+    parts = subject.parts
+    is_signed_in = parts[activity.AUID] not in _UNSET or parts[activity.TTY] not in _NO_TERMINAL
+    return "" if is_signed_in or parts[activity.UID] == b"0" else "account " + subject.user("uid")
+
+
+# Of a process that no sign-in is above, and that has no terminal: as the kernel writes it.
+_UNSET = (b"4294967295", b"-1")
+_NO_TERMINAL = (None, b"(none)")
 
 _PROCESS: dict[str, Maker] = {
     "Image": lambda a: a.exe,
@@ -138,6 +165,11 @@ _PROCESS: dict[str, Maker] = {
     "GrandparentImage": lambda a: _image(_grandparent(a)),
     "AncestorImages": lambda a: tuple(_programs(a.parent)),
     "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
+    "LikelyAncestorImages": lambda a: tuple(_programs(a.parent.likely if a.parent is not None else None)),
+    "Listener": lambda a: _image(_listener(a)),
+    "ParentListens": _parent_listens,
+    "Service": _service,
+    "ServiceAccount": _service_account,
     "Key": lambda a: a.keys,
     "Container": lambda a: a.container,
     "Syscall": lambda a: a.syscall,

@@ -30,6 +30,8 @@ _FIELD_EFFORT = {
     **dict.fromkeys(("User", "AuditUser", "EffectiveUser", "CurrentDirectory", "LogonId", "Terminal"), 40),
     **dict.fromkeys(("ParentImage", "ParentCommandLine", "ParentProcessId"), 60),
     **dict.fromkeys(("GrandparentImage", "GrandparentCommandLine", "AncestorImages", "ProcessId"), 150),
+    "LikelyAncestorImages": 150,
+    **dict.fromkeys(("Listener", "ParentListens", "Service", "ServiceAccount"), 50),
 }
 _SELDOM_DECIDES = 4
 _FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}

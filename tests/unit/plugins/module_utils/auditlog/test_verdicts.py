@@ -93,7 +93,10 @@ def known_processes() -> Processes:
         process = Process(
             str(900 + place).encode(), f'"{image}"'.encode(), f'argc=1 a0="{image}"'.encode(), b"", None, 0
         )
-        processes.executed(process.pid, b"900", process.exe, process.arguments, process.original)
+        parent = processes.get(b"900")
+        processes.executed(process.pid, parent, process.exe, process.arguments, process.original, b"4294967295")
+        if place % 2:
+            processes.listens(process.pid)
     return processes
 
 
@@ -133,10 +136,10 @@ def test_an_account_is_called_what_its_record_calls_it() -> None:
 def test_remembered_verdicts_are_those_of_the_rules(seed: int) -> None:
     rules = RuleSet(compiled())
     remembering = Verdicts(rules, compiled(), known_processes())
-    fresh = Verdicts(rules, compiled(), remembering._processes)
+    fresh = Verdicts(rules, compiled(), known_processes())
     matching = 0
     for event in [*events(seed, 900), *events(seed + 100, 900)]:
-        # Both change the process table in the same way.
+        # Each changes its process table in the same way.
         forget(fresh)
         expected = said(fresh, event)
         assert said(remembering, event) == expected, event.raw.decode()
