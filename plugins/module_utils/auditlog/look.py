@@ -115,7 +115,11 @@ class _Run:
         self._proof = Proof(False, None)
         try:
             self.reader = Reader(
-                compiled, kept.get("reader", {}), params["since"], explainers_of(params), running=_running(params["paths"])
+                compiled,
+                kept.get("reader", {}),
+                params["since"],
+                explainers_of(params),
+                running=_running(params["paths"]),
             )
             self.follower = Follower(kept.get("files", ()))
         except _DAMAGED as error:

@@ -292,7 +292,7 @@ class Verdicts:
         processes = self._processes
         return Activity(event, parts, processes.get(parts[activity.PID]), processes.get(parts[activity.PPID] or b""))
 
-    def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:
+    def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:  # noqa: C901 - it is what takes the time
         raw = event.raw
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
         if shape.unknown:

@@ -20,6 +20,13 @@ _KEPT = (
 # What is written into a file of settings is compared with what is wanted, and what it does when it is loaded is seen by
 # other rules.
 _SETTINGS = "file_event"
+# What the playbook protect and scans do themselves; each scan compares the rules that are left with those that are wanted.
+_OWN_DOING = {
+    "audit_rules_added",
+    "audit_rules_of_ours_removed",
+    "audit_socket_opened",
+    "audit_socket_opened_by_interpreter",
+}
 _LINES = (
     "/bin/sh -c echo BECOME-SUCCESS-abcdefgh ; /usr/bin/python3 /root/.ansible/tmp/ansible-tmp-1/AnsiballZ_user.py",
     "/bin/sh -c /usr/bin/python3 && sleep 0",
@@ -102,7 +109,8 @@ def test_what_disables_protection_or_destroys_data_keeps_its_severity() -> None:
         techniques = [reference.technique for reference in known.alert(alert).attack] if alert else []
         tags = [str(tag)[len("attack.") :].upper() for tag in rule.get("tags", ())]
         kept = [one for one in (*techniques, *tags) if one.startswith(_KEPT)]
-        if kept and "automation" in kinds and rule.get("logsource", {}).get("category") != _SETTINGS:
+        is_exempt = name in _OWN_DOING or rule.get("logsource", {}).get("category") == _SETTINGS
+        if kept and "automation" in kinds and not is_exempt:
             lowered.append((name, sorted(set(kept))))
     assert lowered == []
 
