@@ -127,7 +127,9 @@ class _Run:
                 raise UsageError("_content: the rules can't be used: %s" % error) from error
             # It was written by this module; whatever it is now, reading anew is what can be done.
             scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
-            self.reader = Reader(compiled, {}, params["since"], explainers_of(params))
+            self.reader = Reader(
+                compiled, {}, params["since"], explainers_of(params), running=_running(params["paths"])
+            )
             self.follower = Follower()
         self._bytes = 0
         self._files = 0

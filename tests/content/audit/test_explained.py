@@ -20,7 +20,7 @@ _KEPT = (
 # What is written into a file of settings is compared with what is wanted, and what it does when it is loaded is seen by
 # other rules.
 _SETTINGS = "file_event"
-# What the playbook protect and scans do themselves; each scan compares the rules that are left with those that are wanted.
+# What protect and scans do themselves; each scan compares the rules that are left with those that are wanted.
 _OWN_DOING = {
     "audit_rules_added",
     "audit_rules_of_ours_removed",
