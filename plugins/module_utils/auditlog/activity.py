@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import architectures, decode
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import MOST_EVENT_BYTES, Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
 
 # The line of a SYSCALL record, as linux/kernel/auditsc.c writes it: audit_log_exit().
@@ -40,8 +40,9 @@ _TITLE = re.compile(rb"\n(?:node=\S+ )?type=PROCTITLE msg=\S+ +proctitle=(\"[^\"
 _CONTAINER = re.compile(rb"\n(?:node=\S+ )?type=CONTAINER_ID msg=\S+ [^\n]*?contid=(\S+)")
 _ID = re.compile(rb"(\w+)=(\d+)")
 
-# Of a command line; the kernel takes up to 2 MB.
-_MOST_ARGUMENTS = 131_072
+# Of a command line: all that an event may have. What is left out hides what it is for, as many programs do what their
+# last arguments say, and a shell ignores any number of blanks.
+_MOST_ARGUMENTS = MOST_EVENT_BYTES
 
 
 _T = t.TypeVar("_T")

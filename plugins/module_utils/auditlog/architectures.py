@@ -61,6 +61,14 @@ _MORE: t.Mapping[str, t.Mapping[int, str]] = {
 }
 # The x86-64 kernel marks calls of its 32-bit ABI with 64-bit registers so.
 _X32 = 0x40000000
+# Those that have numbers of their own there, from 512 on (arch/x86/entry/syscalls/syscall_64.tbl).
+_X32_NAMES = """
+    rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve ptrace rt_sigpending rt_sigtimedwait
+    rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load waitid set_robust_list get_robust_list vmsplice
+    move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg sendmmsg process_vm_readv process_vm_writev setsockopt
+    getsockopt io_setup io_submit execveat preadv2 pwritev2
+"""
+_X32_OWN = dict(enumerate(_X32_NAMES.split(), 512))
 
 
 def name_of(number: bytes) -> str:
@@ -92,6 +100,8 @@ def call_name(architecture: bytes, number: bytes) -> str | None:
     code = int(number)
     if name == "x86_64" and code & _X32:
         code ^= _X32
+        if code in _X32_OWN:
+            return _X32_OWN[code]
     try:
         return _calls(name).get(code)
     except KeyError:

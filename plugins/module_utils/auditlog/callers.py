@@ -1,10 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who changed the audit system: the program of the call that caused a record of the kernel.
+"""Who changed the audit system, or got the number of a sign-in: the program of the call behind a record of the kernel.
 
-A ``CONFIG_CHANGE`` record says what was changed, and the ``SYSCALL`` record of the same event which program asked for
-it. The kernel attests the program's path; its arguments are those of its last ``EXECVE`` record.
+A ``CONFIG_CHANGE`` or ``LOGIN`` record says what was changed, and the ``SYSCALL`` record of the same event which
+program asked for it. The kernel attests the program's path; its arguments are those of its last ``EXECVE`` record.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import binascii
 
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
 
-CHANGE = b"CONFIG_CHANGE"
+# What the kernel says of a change to auditing, and of a process that gets the number of a sign-in.
+KINDS = frozenset((b"CONFIG_CHANGE", b"LOGIN"))
 _SEPARATOR = b"\x1d"
 
 

@@ -241,6 +241,7 @@ class Joiner:
         parts = self._pending.setdefault(identity, [])
         if sum(map(len, parts)) + len(raw) > MOST_EVENT_BYTES:
             self.cut += 1
+            self.unread.line(raw, lineforms.TOO_LONG)
             return
         parts.append(raw)
         self._pending_bytes += len(raw)

@@ -55,6 +55,7 @@ JSON = "JSON: read the log that auditd writes, or turn what laurel wrote back wi
 JOURNAL = "as the journal shows audit records, without time and number: read the log that auditd writes"
 TIMESTAMP = "audit records with an unknown timestamp"
 NOT_THE_DAEMON = "audit records that neither the audit daemon nor the kernel wrote to syslog"
+TOO_LONG = "records of events that are longer than the kernel writes them"
 HOSTS = "records of more hosts than are told apart"
 
 # In the order of their numbers; a number says where a gap ends.

@@ -86,7 +86,13 @@ class Process:
         return _process, (*parts, self.likely)
 
     def without_ancestors(self) -> Process:
-        return Process(self.pid, self.exe, self.arguments, self.original, None, 0, self.session, self.listens)
+        """Return the same without those above it, but for the nearest that listens: nobody hides a server by depth."""
+        above = None if self.listens else listener(self.parent, self.session)
+        kept = None if above is None else above._with(None, 0)
+        return self._with(kept, 0 if kept is None else 1)
+
+    def _with(self, parent: Process | None, depth: int) -> Process:
+        return Process(self.pid, self.exe, self.arguments, self.original, parent, depth, self.session, self.listens)
 
 
 def _process(*parts: t.Any) -> Process:
@@ -201,7 +207,7 @@ class Processes:
             depth = parent.depth + 1
             if depth >= _MOST_DEPTH:
                 parent = parent.without_ancestors()
-                depth = 1
+                depth = parent.depth + 1
         known[pid] = process = Process(pid, exe, arguments[:_MOST_BYTES], original, parent, depth, session)
         if depth:
             if len(self._latest) >= _MOST_SESSIONS:
@@ -246,13 +252,22 @@ class Processes:
                 known[oldest] = process
 
 
-def _kept(process: Process | None) -> list[t.Any]:
-    levels: list[t.Any] = []
-    while process is not None and len(levels) < _LEVELS:
-        parts = (process.pid, process.exe, process.arguments, process.original, process.session)
-        levels.append([*(part.decode("latin-1") for part in parts), process.listens])
+def _kept(process: Process) -> list[t.Any]:
+    levels = list(itertools.islice(_upwards(process), _LEVELS))
+    last = levels[-1]
+    above = None if any(level.listens for level in levels) else listener(last.parent, last.session)
+    return [_level(level) for level in (*levels, *([] if above is None else [above]))]
+
+
+def _upwards(process: Process | None) -> t.Iterator[Process]:
+    while process is not None:
+        yield process
         process = process.parent
-    return levels
+
+
+def _level(process: Process) -> list[t.Any]:
+    parts = (process.pid, process.exe, process.arguments, process.original, process.session)
+    return [*(part.decode("latin-1") for part in parts), process.listens]
 
 
 def _restored(entry: t.Sequence[t.Any]) -> Process | None:

@@ -266,7 +266,7 @@ class Verdicts:
             return (looked,) if looked.hits else ()
         # What the kernel says by itself, such as CONFIG_CHANGE or LOGIN, comes before the call that caused it.
         records = event.raw[: found.start()]
-        if event.first == callers.CHANGE:
+        if event.first in callers.KINDS:
             records = callers.with_caller(records, self._subject(event, found.groups()))
         said = self._message(event._replace(raw=records))
         return [one for one in (said, looked) if one.hits]

@@ -88,3 +88,37 @@ def test_a_name_with_blanks_adds_no_fields() -> None:
     name = b"/opt/x exe=/usr/sbin/auditctl".hex().upper()
     log = change(5, _HIDES, "@").replace('exe="@"', f"exe={name}")
     assert [alert for alert, _subject in alerts(log)] == ["audit_disabled"]
+
+
+def sign_in(program: str, uid: int, number: int = 5) -> str:
+    stamp = f"msg=audit(1780000000.300:{number})"
+    return (
+        f"type=LOGIN {stamp}: pid=900 uid={uid} old-auid=4294967295 auid=1000 tty=(none) "
+        "old-ses=4294967295 ses=7 res=1\n"
+        f"type=SYSCALL {stamp}: arch=c000003e syscall=1 success=yes exit=4 a0=8 a1=7f a2=4 a3=0 items=0 ppid=1 pid=900 "
+        f"auid=1000 uid={uid} gid=0 euid={uid} suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=7 "
+        f'comm="x" exe="{program}" key=(null)\n'
+        f"type=PROCTITLE {stamp}: proctitle=78\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "uid"),
+    [
+        ("/opt/app/server", 990),
+        ("/usr/sbin/php-fpm8.4", 33),
+        ("/usr/bin/dash", 0),
+        ("/usr/lib/jvm/java-21/bin/java", 0),
+    ],
+)
+def test_a_service_that_pretends_a_sign_in_is_noticed(program: str, uid: int) -> None:
+    ((alert, subject),) = alerts(sign_in(program, uid))
+    assert alert == "audit_system_reached"
+    assert subject.endswith(" " + program)
+
+
+@pytest.mark.parametrize(
+    "program", ["/usr/lib/openssh/sshd-session", "/usr/sbin/cron", "/usr/lib/systemd/systemd-executor"]
+)
+def test_programs_that_let_people_in_are_not(program: str) -> None:
+    assert alerts(sign_in(program, 0)) == []

@@ -259,3 +259,31 @@ def test_what_runs_is_read_from_proc() -> None:
     assert own.exe == b'"%s"' % os.path.realpath(sys.executable).encode()
     assert code.encode().hex().upper().encode() in worker.arguments
     assert running("/nowhere") == []
+
+
+def nested(log: Recorder, levels: int) -> int:
+    """Start a server that starts itself so many times below each other; return the last."""
+    process = log.execute("/opt/api/server", ["server"], log.init)
+    log.bind(process, 8080)
+    for level in range(levels):
+        process = log.execute("/opt/api/worker", ["worker", str(level)], process)
+    return process
+
+
+def test_no_depth_hides_a_listener() -> None:
+    log = Recorder(user="root")
+    shell(log, nested(log, 40))
+    assert said(log) == ["/opt/api/worker /opt/api/server no /opt/api/server"]
+
+
+def test_no_depth_hides_a_listener_from_the_next_run() -> None:
+    log = Recorder(user="root")
+    reader = Reader(RULES, {})
+    last = nested(log, 12)
+    reader.read(log.text())
+    state = json.loads(json.dumps(reader.state()))
+    later = Recorder(user="root")
+    for _ in range(20):
+        later.fork(later.init)
+    shell(later, last)
+    assert quickly(later, state=state) == ["/opt/api/worker /opt/api/server no /opt/api/server"]
