@@ -66,6 +66,12 @@ def test_an_ordinary_hour_raises_few_alerts(hour: str) -> None:
     assert len(found) <= HOURS[hour], [(detection["alert"], detection["subject"]) for detection in found]
 
 
+def test_the_scripts_of_all_packages_of_an_upgrade_are_one_finding() -> None:
+    (upgrade,) = [sequence for sequence in PROGRAMS if sequence.title == "dnf upgrade"]
+    alerts = [detection["alert"] for detection in raised([life.play([upgrade])])]
+    assert sorted(alerts) == sorted(upgrade.alerts)
+
+
 def test_an_hour_is_not_quiet_because_nothing_is_seen() -> None:
     """Below a server of such an hour, and in such a session, what intruders do is raised."""
     server = life.Sequence(
