@@ -24,6 +24,7 @@ class Recorder:
         self._user = user
         self._uid = 0 if user == "root" else 990
         self._signed_in = self._session = _UNSET
+        self._signed_in_name = "unset"
         self._tty = tty
         self._serial = 0
         self._time = self.began
@@ -38,8 +39,13 @@ class Recorder:
     def wait(self, seconds: float) -> None:
         self._time += seconds
 
-    def sign_in(self, account: int, session: int, tty: str) -> None:
-        """Let all that follows be of a session."""
+    def become(self, user: str, number: int) -> None:
+        """Let all that follows be done by another account, as after sudo."""
+        self._user, self._uid = user, number
+
+    def sign_in(self, account: int, session: int, tty: str, name: str = "unset") -> None:
+        """Let all that follows be of a session; name: of the account, as the daemon writes it."""
+        self._signed_in_name = name
         self._signed_in, self._session, self._tty = account, session, tty
 
     def fork(self, parent: int) -> int:
@@ -80,7 +86,18 @@ class Recorder:
             "rdev=00:00 nametype=NORMAL",
         )
 
-    def _write(self, pid: int, call: str, *records: str) -> None:
+    def writes(self, pid: int, path: str) -> None:
+        """Write that a process made a file, or opened it to be emptied and written."""
+        self._write(
+            pid,
+            "openat",
+            'type=CWD msg=STAMP cwd="/"',
+            f"type=PATH msg=STAMP item=0 name={_value(path)} inode=4713 dev=fe:00 mode=0100644 ouid={self._uid} "
+            f"ogid={self._uid} rdev=00:00 nametype=CREATE",
+            arguments="a0=ffffff9c a1=7f a2=241 a3=1b6",
+        )
+
+    def _write(self, pid: int, call: str, *records: str, arguments: str = "a0=5 a1=7f a2=10 a3=0") -> None:
         self._serial += 1
         self._time += 0.01
         stamp = f"audit({self._time:.3f}:{self._serial}):"
@@ -89,8 +106,8 @@ class Recorder:
         ids = " ".join(f"{name}={uid}" for name in _IDS)
         process = f"ppid={self._parents.get(pid, 1)} pid={pid} auid={self._signed_in} {ids} tty={self._tty}"
         more = f'ses={self._session} comm={comm} exe={_value(image)} subj=unconfined key="bulwark-exec"'
-        names = f'\x1dARCH=x86_64 SYSCALL={call} AUID="unset" UID="{self._user}" EUID="{self._user}"'
-        done = f"arch=c000003e syscall={_CALLS[call]} success=yes exit=0 a0=5 a1=7f a2=10 a3=0 items=1"
+        names = f'\x1dARCH=x86_64 SYSCALL={call} AUID="{self._signed_in_name}" UID="{self._user}" EUID="{self._user}"'
+        done = f"arch=c000003e syscall={_CALLS[call]} success=yes exit=0 {arguments} items=1"
         lines = [
             f"type=SYSCALL msg=STAMP {done} {process} {more}{names}",
             *records,
