@@ -35,8 +35,10 @@ _CHUNK = 256 * 1024
 _PATIENCE = 2.5
 _STEP = 0.1
 _SOCKET = "/dev/log"
-# authpriv.info of syslog(3), as PAM uses it.
-_MARK = "<86>%s bulwark[%d]: op=bulwark-log-check mark=%s"
+# authpriv.info of syslog(3), as PAM uses it, and in the name of the program whose sign-ins are looked for: a rule of the
+# log daemon that drops what that says has to drop this, too.
+_MARK_PROGRAM = "sshd"
+_MARK = "<86>%%s %s[%%d]: op=bulwark-log-check mark=%%s" % _MARK_PROGRAM
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _AUDIT = re.compile(
@@ -187,10 +189,11 @@ def _text_holds(path: str, sought: Sought) -> bool:
         for raw in content.split(b"\n"):
             if not any(word in raw for word in words):
                 continue
-            if sought.mark:
-                return True
             line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
-            if line is not None and any(_is_of(line, event) for event in sought.events):
+            if line is None:
+                continue
+            # A mark in a line whose form is not understood proves nothing of the others.
+            if line.program == _MARK_PROGRAM if sought.mark else any(_is_of(line, event) for event in sought.events):
                 return True
     return False
 
