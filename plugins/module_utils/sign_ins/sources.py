@@ -41,7 +41,7 @@ class Places(t.NamedTuple):
     lastlog2: str = binaries.LASTLOG2
     events: t.Callable[[], t.Sequence[_own_session.Event]] = _own_session.events
     send: liveness.Send = liveness.send_mark
-    written: liveness.Written = _own_session.is_written
+    written: liveness.Written = liveness.is_audited
 
 
 class Sources:

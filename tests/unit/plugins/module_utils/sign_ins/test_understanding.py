@@ -146,7 +146,9 @@ def test_a_form_in_which_the_program_is_not_read_proves_nothing(host: Host, form
 
 def test_the_message_of_a_scan_has_the_name_of_the_program_that_it_is_about() -> None:
     # A rule of the log daemon that drops all of that would drop it, too.
-    assert (liveness._MARK % ("Nov 28 12:00:50", 5, "6d")).startswith("<86>Nov 28 12:00:50 sshd[5]: op=bulwark-log-check")
+    assert (liveness._MARK % ("Nov 28 12:00:50", 5, "6d")).startswith(
+        "<86>Nov 28 12:00:50 sshd[5]: op=bulwark-log-check"
+    )
 
 
 def test_lines_without_an_end_are_not_understood(host: Host) -> None:
