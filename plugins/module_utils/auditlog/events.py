@@ -24,6 +24,7 @@ RUN = re.compile(rb"type=(\S{1,64}) msg=(audit\((\d{1,10})\.(\d{1,6}):(\d{1,20})
 Match = t.Match[bytes]
 _LINE = re.compile(rb"type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
 # What a crash leaves in a log: between two records, or in the middle of one.
+_SIGNED_IN = re.compile(rb"pid=\d{1,10} uid=\d{1,10} auid=(?!4294967295 )\d{1,10} ")
 _HOLE = re.compile(rb"\0+")
 _TIME = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
 _ANY = tuple(NEXT.groupindex[name] for name in ("first", "any", "any_s", "any_ms", "any_n"))
@@ -193,7 +194,8 @@ class Joiner:
                 first, identity, seconds, milliseconds, serial = found.group(*_ANY)
                 if not first.startswith(b"DAEMON_"):
                     number(serial)
-                    numbers.booted |= first == b"SYSTEM_BOOT"
+                    # Nobody has signed in to what systemd starts at a boot; the kernel says so itself.
+                    numbers.booted |= first == b"SYSTEM_BOOT" and _SIGNED_IN.search(chunk, start, end) is None
                 elif first == b"DAEMON_START":
                     numbers.starts.append((len(numbers.serials), int(seconds)))
                 elif first == b"DAEMON_END":
