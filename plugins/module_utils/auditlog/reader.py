@@ -313,6 +313,8 @@ class Reader:
             return False
         if self.first_time is None:
             self.first_time = event.time
+            if not self.last_time:
+                self._verdicts.beginning = event.time
             # In a first look, a process that is younger than the log may have the id that another had before it. Later
             # looks go on from what the one before knew, and most of what only forked since is still there.
             resumed = bool(self.last_time)

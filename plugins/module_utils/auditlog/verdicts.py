@@ -24,7 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import (
     views,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import NEVER_FIRST, Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.messages import Messages
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
@@ -46,6 +46,14 @@ _LONGEST_VALUE = 256
 _CALL = 8
 
 _UNREADABLE = "system calls whose record is cut off, or in an unknown form"
+
+# Records that a rule leaves out, or that somebody cut out: what is left has the number of the event, so that none is
+# missing.
+_WITHOUT_CALL = "parts of events, whose first record is not in the log"
+_WITHOUT_ARGUMENTS = "executions whose EXECVE record is not in the log"
+_WITHOUT_PATHS = "system calls whose PATH records are not in the log"
+# The kernel hands a daemon that was just started the last records of an event that began before.
+_STARTING = 2
 
 _ACCOUNTS = frozenset((activity.UID, activity.AUID, activity.IDS))
 
@@ -184,6 +192,8 @@ class Verdicts:
         self._rules = rules
         self._unread = unread or Unread()
         self._node = ""
+        # Where an event may be there in part, as the log or the daemon began to write then.
+        self.beginning = 0.0
         self.record_rules = RecordRules(rules, compiled)
         self._messages = Messages(rules, compiled, self.record_rules)
         # Whether of the records that most calls have only the paths can matter.
@@ -259,6 +269,7 @@ class Verdicts:
         """Return what the rules say of the next event, nothing where none matches."""
         event, found = self._parsed(event)
         if found is None:
+            self._count_parts(event)
             looked = self._message(event)
             return (looked,) if looked.hits else ()
         looked = self._call(event, found.groups())
@@ -270,6 +281,23 @@ class Verdicts:
             records = callers.with_caller(records, self._subject(event, found.groups()))
         said = self._message(event._replace(raw=records))
         return [one for one in (said, looked) if one.hits]
+
+    def _count_parts(self, event: Event) -> None:
+        """Note where a log or the daemon begins, and count an event of which the beginning is missing elsewhere."""
+        if event.first == b"DAEMON_START":
+            self.beginning = event.time
+        elif event.first in NEVER_FIRST and not self._node and event.time > self.beginning + _STARTING:
+            self._unread.event(event.raw, _WITHOUT_CALL)
+
+    def _missing(self, shape: _Shape, success: bytes | None, raw: bytes) -> str | None:
+        """Return why it is not known what a call did, None where all is there that its first record promises."""
+        if shape.unknown:
+            return shape.unknown
+        if shape.executes and success == b"yes" and b"\ntype=EXECVE " not in raw:
+            return _WITHOUT_ARGUMENTS
+        if b"\ntype=PATH " not in raw and b" items=0 " not in raw:
+            return _WITHOUT_PATHS
+        return None
 
     def _parsed(self, event: Event) -> tuple[Event, t.Match[bytes] | None]:
         """Return an event, as the kernel would write it where it is not, and the parts of its system call if any."""
@@ -295,8 +323,9 @@ class Verdicts:
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:  # noqa: C901 - it is what takes the time
         raw = event.raw
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
-        if shape.unknown:
-            self._unread.event(relaxed.call_line(raw), shape.unknown)
+        missing = self._missing(shape, parts[activity.SUCCESS], raw)
+        if missing:
+            self._unread.event(relaxed.call_line(raw), missing)
         processes = self._processes
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
@@ -526,11 +555,13 @@ class Verdicts:
         """Keep the process table up to date with an event that somebody else looks at."""
         event, found = self._parsed(event)
         if found is None:
+            self._count_parts(event)
             return
         parts = found.groups()
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
-        if shape.unknown:
-            self._unread.event(relaxed.call_line(event.raw), shape.unknown)
+        missing = self._missing(shape, parts[activity.SUCCESS], event.raw)
+        if missing:
+            self._unread.event(relaxed.call_line(event.raw), missing)
         paths = rawfields.PATHS.findall(event.raw) if shape.executes else ()
         bodies = activity.EXECVE.findall(event.raw) if shape.executes else ()
         self._note(shape, parts, event.raw, paths, bodies)
