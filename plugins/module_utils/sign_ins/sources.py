@@ -83,7 +83,12 @@ class Sources:
     def _open_journal(self, places: Places, cursor: str | None) -> journal.Journal | None:
         if places.journal == NEVER or not journal.exists(places.journal_directory):
             return None
-        if places.journal == AUTO and self._are_written(max((log.modified for log in self.logs), default=0.0)):
+        is_all_in_files = not journal.has_namespaces(places.journal_directory)
+        if (
+            places.journal == AUTO
+            and is_all_in_files
+            and self._are_written(max((log.modified for log in self.logs), default=0.0))
+        ):
             return None
         return journal.Journal(cursor, everything=self._on_line is not None, directory=places.journal_directory)
 
