@@ -52,6 +52,11 @@ _UNREADABLE = "system calls whose record is cut off, or in an unknown form"
 _WITHOUT_CALL = "parts of events, whose first record is not in the log"
 _WITHOUT_ARGUMENTS = "executions whose EXECVE record is not in the log"
 _WITHOUT_PATHS = "system calls whose PATH records are not in the log"
+# Calls after which the kernel writes paths as a process sees them, below a directory that may be anywhere. What systemd
+# makes for a service that it confines is the host's own.
+REROOTS = frozenset(("chroot", "pivot_root"))
+_SYSTEMD = frozenset((b'"/usr/lib/systemd/systemd"', b'"/usr/lib/systemd/systemd-executor"', b'"/lib/systemd/systemd"'))
+_MOST_REROOTED = 1_000
 # The kernel hands a daemon that was just started the last records of an event that began before.
 _STARTING = 2
 
@@ -167,11 +172,13 @@ class _Shape(t.NamedTuple):
     """What has to be known of a system call. argument: the one that decides what the event is, part of the key.
 
     listens: the call, if it is one by which a process may come to listen.
+    reroots: whether it changes where the paths of a process begin.
     unknown: why it is not known what the call does, None where it is.
     """
 
     executes: bool
     listens: str | None
+    reroots: bool
     argument: int | None
     beside: tuple[_Beside, ...]
     cached: bool
@@ -194,6 +201,8 @@ class Verdicts:
         self._node = ""
         # Where an event may be there in part, as the log or the daemon began to write then.
         self.beginning = 0.0
+        # The ids of processes with a root directory of their own, of this host, the latest last.
+        self.rerooted: dict[bytes, None] = {}
         self.record_rules = RecordRules(rules, compiled)
         self._messages = Messages(rules, compiled, self.record_rules)
         # Whether of the records that most calls have only the paths can matter.
@@ -278,9 +287,21 @@ class Verdicts:
         # What the kernel says by itself, such as CONFIG_CHANGE or LOGIN, comes before the call that caused it.
         records = event.raw[: found.start()]
         if event.first == callers.CHANGE:
-            records = callers.with_caller(records, self._subject(event, found.groups()))
+            subject = self._subject(event, found.groups())
+            records = callers.with_caller(records, subject, self._is_rerooted(subject))
         said = self._message(event._replace(raw=records))
         return [one for one in (said, looked) if one.hits]
+
+    def _is_rerooted(self, subject: Activity) -> bool:
+        """Return whether a process, or one that it comes from, has changed its root directory."""
+        if self._node or not self.rerooted:
+            return False
+        ids = {subject.parts[activity.PID], subject.parts[activity.PPID]}
+        process = subject.process or subject.parent
+        while process is not None:
+            ids.add(process.pid)
+            process = process.parent
+        return not ids.isdisjoint(self.rerooted)
 
     def _count_parts(self, event: Event) -> None:
         """Note where a log or the daemon begins, and count an event of which the beginning is missing elsewhere."""
@@ -570,6 +591,11 @@ class Verdicts:
         pid, ppid, exe, session = parts[9], parts[8] or b"", parts[16], parts[activity.SES] or b""
         processes = self._processes
         if not shape.executes:
+            if shape.reroots and parts[2] != b"no" and exe not in _SYSTEMD and not self._node:
+                self.rerooted.pop(pid, None)
+                self.rerooted[pid] = None
+                if len(self.rerooted) > _MOST_REROOTED:
+                    del self.rerooted[next(iter(self.rerooted))]
             if processes.get(pid) is None:
                 processes.seen(pid, ppid, exe, rawfields.title(raw), session)
             if shape.listens is not None and rawfields.has_port(shape.listens, rawfields.address(raw)):
@@ -690,7 +716,15 @@ class Verdicts:
                 beside.append(_Beside(source, name, getters[name], memo))
         unknown = architectures.unknown(architecture, number)
         listens = rawfields.listening(call, success)
-        shape = _Shape(call in views.EXECUTES, listens, views.deciding_argument(call), tuple(beside), cached, unknown)
+        shape = _Shape(
+            call in views.EXECUTES,
+            listens,
+            call in REROOTS,
+            views.deciding_argument(call),
+            tuple(beside),
+            cached,
+            unknown,
+        )
         if len(self._shapes) < _MOST_VALUES:
             self._shapes[architecture, number, success] = shape
         return shape
