@@ -29,7 +29,7 @@ def test_all_journals_are_read_where_there_are_several(tmp_path: pathlib.Path, m
     assert "--namespace=*" in journal.Journal(None, everything=False)._command
 
 
-def test_files_that_are_written_are_not_enough_then(tmp_path: pathlib.Path) -> None:
+def test_files_that_are_written_are_not_enough_then(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, directory = tmp_path / "auth.log", tmp_path / "journal"
     log.write_text("")
     places = Places([str(log)], journal_directory=str(directory), send=lambda: None, events=list)
@@ -37,6 +37,6 @@ def test_files_that_are_written_are_not_enough_then(tmp_path: pathlib.Path) -> N
         _make(directory, name)
         reading = Reading(lambda: False, 0.0, log.stat().st_mtime)
         sources = Sources(places, {}, reading, None)
-        sources._are_written = lambda _newest: True  # type: ignore[method-assign]
+        monkeypatch.setattr(sources, "_are_written", lambda _newest: True)
         assert (sources._open_journal(places, None) is not None) is is_read
         sources.close()
