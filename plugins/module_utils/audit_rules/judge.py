@@ -17,6 +17,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule i
 
 SCOPE = "deployed_rules"
 _SHOWN = 20
+# The kernel's own default.
+_LEAST_BACKLOG = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +150,12 @@ def _switched_off(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
         yield _found("audit_switched_off", "kernel", "The kernel's auditing is disabled (auditctl -s: enabled 0).")
     elif not seen.status.pid:
         yield _found("audit_switched_off", "audit daemon", "No audit daemon takes what the kernel records.")
+    if seen.status.rate_limit:
+        message = "The kernel drops all but %d records a second (auditctl -s: rate_limit)." % seen.status.rate_limit
+        yield _found("audit_switched_off", "kernel's rate limit", message)
+    if 0 < seen.status.backlog_limit < _LEAST_BACKLOG:
+        message = "The kernel keeps %d records for the audit daemon and drops others (auditctl -s: backlog_limit)."
+        yield _found("audit_switched_off", "kernel's backlog limit", message % seen.status.backlog_limit)
     for conflict in seen.conflicts:
         if conflict.total:
             yield _conflict(seen, conflict, "audit_switched_off")

@@ -22,6 +22,11 @@ _NEEDED = """
 _FEW_CALLS = 3
 # Conditions that choose accounts, sessions and programs: pid, uid to fsgid, auid, ppid, sessionid, exe.
 _WHO = frozenset((*range(10), 18, 25, words.EXE))
+# Conditions that choose what the security context of a program is: subj_user to subj_clr.
+_CONTEXT = frozenset(range(13, 18))
+_HIDES_PATHS = "it hides the paths of a file system, so that no rule for a path there records"
+# File systems that the kernel makes itself, whose many files are why there are such rules: tracefs, debugfs.
+_OF_KERNEL = frozenset((0x74726163, 0x64626720))
 _HIDES_ALL = "it keeps the kernel from recording the system calls of every program that is started"
 
 
@@ -114,18 +119,32 @@ def _before_special(rules: t.Sequence[Rule]) -> dict[Rule, frozenset[Rule]]:
 
 def conflicts_of(foreign: t.Sequence[Rule], wanted: t.Sequence[Rule]) -> list[Conflict]:
     """Return those of others' rules that hide what ours are for, the worst first."""
-    calls = 0
+    calls = everywhere = 0
+    watched = set()
     for rule in wanted:
         if rule.filter == words.EXIT and rule.action == words.ALWAYS:
             calls |= rule.mask
+            path = rule.value(words.DIR) or rule.value(words.WATCH)
+            if isinstance(path, bytes):
+                watched.add(path)
+            else:
+                everywhere |= rule.mask
     found = [conflict for rule in foreign for conflict in _conflict(rule, calls)]
+    partly = {conflict.rule for conflict in found}
+    found += [
+        Conflict(rule, "it hides some of the system calls that detections need", False)
+        for rule in foreign
+        if rule not in partly and _hides_some(rule, calls, everywhere, watched)
+    ]
     return sorted(found, key=lambda conflict: not conflict.total)
 
 
 def _conflict(rule: Rule, calls: int) -> t.Iterator[Conflict]:
     narrow = [field for field in rule.fields if field.number not in (words.ARCH, words.KEY, words.MSGTYPE)]
     if narrow:
-        if all(field.number in _WHO for field in narrow) and _hides(rule, calls):
+        if rule.filter == words.FILESYSTEM and rule.action == words.NEVER and not _is_of_kernel(rule):
+            yield Conflict(rule, _HIDES_PATHS, False)
+        elif all(field.number in _WHO for field in narrow) and _hides(rule, calls):
             yield Conflict(rule, "it hides what some accounts or programs do", False)
         return
     if rule.filter == words.TASK and rule.action == words.NEVER:
@@ -140,6 +159,32 @@ def _conflict(rule: Rule, calls: int) -> t.Iterator[Conflict]:
         equal = any(field.operator == words.EQUAL for field in rule.fields if field.number == words.MSGTYPE)
         if name in _NEEDED.split() or not equal:
             yield Conflict(rule, "it drops records of the kind %s, which detections need" % (name or "unknown"), False)
+
+
+def _is_of_kernel(rule: Rule) -> bool:
+    fields = [field for field in rule.fields if field.number == words.FSTYPE]
+    return any(field.operator == words.EQUAL and field.value in _OF_KERNEL for field in fields)
+
+
+def _hides_some(rule: Rule, calls: int, everywhere: int, watched: t.AbstractSet[bytes]) -> bool:
+    """Say whether a rule with conditions on what is done keeps something out of the log that ours are for.
+
+    watched: paths that ours are for; everywhere: system calls that ours record wherever they are about.
+    """
+    if rule.action != words.NEVER or rule.filter != words.EXIT or not rule.mask & calls:
+        return False
+    conditions = {field.number for field in rule.fields} - {words.ARCH, words.KEY}
+    if conditions <= _WHO:
+        return False
+    if conditions & _CONTEXT:
+        return bin(rule.mask & calls).count("1") > _FEW_CALLS
+    path = rule.value(words.DIR) or rule.value(words.WATCH)
+    if not isinstance(path, bytes):
+        return True
+    if rule.mask & everywhere and rule.value(words.PERM) is None:
+        return True
+    below = path.rstrip(b"/") + b"/"
+    return any((own + b"/").startswith(below) or below.startswith(own.rstrip(b"/") + b"/") for own in watched)
 
 
 def _hides(rule: Rule, calls: int) -> bool:

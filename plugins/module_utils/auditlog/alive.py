@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import time
 import typing as t
@@ -29,6 +30,10 @@ _MOST_CONFIGURATION = 65_536
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_OPEN = 4_096
 _CHUNK = 1024 * 1024
+# Where distributions have the audit daemon. Another program that takes the records may write what it likes of them.
+_DAEMONS = ("/usr/sbin/auditd", "/sbin/auditd", "/usr/bin/auditd")
+_STORE = re.compile(r"/nix/store/[\w.+-]{1,200}/s?bin/auditd\Z")
+_REPLACED = " (deleted)"
 _TEXT = "op=bulwark-log-check mark=%s res=success"
 
 _Identity = t.Tuple[int, int]
@@ -104,6 +109,11 @@ def _prove(kernel: netlink.Kernel, paths: t.Sequence[str], expected: bool) -> Pr
         return Proof(True, "nothing comes to it: the kernel's auditing is switched off (auditctl -s: enabled 0)")
     if not status.pid:
         return Proof(True, "nothing comes to it: no audit daemon takes what the kernel records; start auditd")
+    stranger = _other_program(status.pid)
+    if stranger is not None:
+        return Proof(
+            True, "not the audit daemon takes what the kernel records, but process %d (%s)" % (status.pid, stranger)
+        )
     tails = [_Tail(path) for path in paths]
     try:
         number = os.urandom(16).hex()
@@ -142,6 +152,36 @@ def _why(pid: int, written: t.Mapping[_Identity, str], is_open: bool) -> str:
     else:
         condition = "does not write to it"
     return "a record that this scan made did not come to it: the audit daemon (process %d) %s" % (pid, condition)
+
+
+def _other_program(pid: int) -> str | None:
+    """Return what program a process runs, safe to show; None for the audit daemon, and one whose file was upgraded.
+
+    In a mount namespace of its own another file may have the daemon's name.
+    """
+    link = "/proc/%d/exe" % pid
+    try:
+        path = os.readlink(link)
+        running = os.stat(link)
+    except OSError:
+        return "its program is not known"
+    name = path[: -len(_REPLACED)] if path.endswith(_REPLACED) else path
+    if (name in _DAEMONS or _STORE.match(name)) and (
+        (running.st_dev, running.st_ino) == _identity(name) or (path != name and not running.st_nlink)
+    ):
+        return None
+    return printable(path)
+
+
+def daemon_writes(files: t.Collection[_Identity]) -> bool | None:
+    """Return whether the audit daemon has one of the files open for writing; None where the kernel tells nobody."""
+    try:
+        with netlink.connected() as kernel:
+            pid = kernel.status().pid
+    except (netlink.KernelError, HostError):
+        return None
+    is_daemon = bool(pid) and _other_program(pid) is None and not _is_stopped(pid)
+    return is_daemon and not _written_by(pid).keys().isdisjoint(files)
 
 
 def _is_stopped(pid: int) -> bool:

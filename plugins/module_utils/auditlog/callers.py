@@ -16,15 +16,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity 
 # What the kernel says of a change to auditing, and of a process that gets the number of a sign-in.
 KINDS = frozenset((b"CONFIG_CHANGE", b"LOGIN"))
 _SEPARATOR = b"\x1d"
+_ELSEWHERE = " (in another root directory)"
 
 
-def with_caller(records: bytes, subject: Activity) -> bytes:
+def with_caller(records: bytes, subject: Activity, is_rerooted: bool = False) -> bytes:
     """Return records with the program, its arguments and the account added to each as fields of the daemon.
 
+    is_rerooted: whether its path begins at a root directory of its own, where anything can have the name of a program.
     records: lines, each with its end. They stay as they are before the separator, so that ``Message`` is the kernel's.
     """
     line = subject.command_line.encode("utf-8", "surrogateescape")
-    added = b" exe=%s cmd=%s uid=%s" % (_encoded(subject.exe), _hex(line), subject.ids.get("uid", b""))
+    exe = subject.exe + _ELSEWHERE if is_rerooted else subject.exe
+    added = b" exe=%s cmd=%s uid=%s" % (_encoded(exe), _hex(line), subject.ids.get("uid", b""))
     lines = records.split(b"\n")
     return b"\n".join(
         part + (b"" if _SEPARATOR in part else _SEPARATOR) + added if part.startswith(b"type=") else part

@@ -33,6 +33,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept impo
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.rawfields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import (
+    REROOTS,
     About,
     Hit,
     Looked,
@@ -242,7 +243,7 @@ class Calls:
             subject = Activity(event_of(found), parts, None, None)
             # The slow way counts the calls that are not known.
             known = architectures.unknown(parts[activity.ARCH], parts[activity.NUMBER]) is None
-            if known and subject.syscall not in views.EXECUTES:
+            if known and subject.syscall not in views.EXECUTES | REROOTS:
                 argument = views.deciding_argument(subject.syscall)
                 facts = self._facts.shape(subject, parts[activity.SUCCESS] == b"no")
                 asked = self._facts.asked(subject, facts)

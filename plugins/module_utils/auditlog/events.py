@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.wholes im
 RUN = re.compile(rb"type=(\S{1,64}) msg=(audit\((\d{1,10})\.(\d{1,6}):(\d{1,20})\):?)(.*)\n(?:type=\S+ msg=\2.*\n)*")
 Match = t.Match[bytes]
 _LINE = re.compile(rb"type=(\S+) msg=audit\((\d+)\.(\d+):(\d+)\):? ?(.*)\Z", re.DOTALL)
+_SIGNED_IN = re.compile(rb"pid=\d{1,10} uid=\d{1,10} auid=(?!4294967295 )\d{1,10} ")
 # What a crash leaves in a log: between two records, or in the middle of one.
 _HOLE = re.compile(rb"\0+")
 _TIME = tuple(NEXT.groupindex[name] for name in ("s", "ms", "n"))
@@ -31,7 +32,7 @@ _SECONDS, _SERIAL = _TIME[0], _TIME[2]
 _LAST = (b"type=PROCTITLE ", b"type=EOE ")
 
 # Where one of these comes first, the log is out of order, and the call is still to come.
-_NEVER_FIRST = frozenset((b"PROCTITLE", b"EOE", b"PATH", b"CWD", b"EXECVE"))
+NEVER_FIRST = frozenset((b"PROCTITLE", b"EOE", b"PATH", b"CWD", b"EXECVE"))
 
 # All others come before them.
 _PLACES = {kind: place for place, kind in enumerate((b"SOCKADDR", b"EXECVE", b"CWD", b"PATH", b"PROCTITLE", b"EOE"), 1)}
@@ -193,7 +194,8 @@ class Joiner:
                 first, identity, seconds, milliseconds, serial = found.group(*_ANY)
                 if not first.startswith(b"DAEMON_"):
                     number(serial)
-                    numbers.booted |= first == b"SYSTEM_BOOT"
+                    # Nobody has signed in to what systemd starts at a boot; the kernel says so itself.
+                    numbers.booted |= first == b"SYSTEM_BOOT" and _SIGNED_IN.search(chunk, start, end) is None
                 elif first == b"DAEMON_START":
                     numbers.starts.append((len(numbers.serials), int(seconds)))
                 elif first == b"DAEMON_END":
@@ -214,7 +216,7 @@ class Joiner:
             elif whole:
                 yield found
             elif is_multiple(first) is None or (
-                first not in _NEVER_FIRST and chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start)
+                first not in NEVER_FIRST and chunk.startswith(_LAST, chunk.rfind(b"\n", start, end - 1) + 1 or start)
             ):
                 yield Event(int(seconds), _milliseconds(milliseconds), int(serial), first, chunk[start:end])
             else:
@@ -251,7 +253,7 @@ class Joiner:
         raw = b"".join(parts)
         self._pending_bytes -= len(raw)
         found = RUN.match(raw)
-        if found is not None and found.group(1) in _NEVER_FIRST:
+        if found is not None and found.group(1) in NEVER_FIRST:
             raw = _ordered(raw)
             found = RUN.match(raw)
         if found is None:

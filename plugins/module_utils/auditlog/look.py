@@ -211,7 +211,9 @@ class _Run:
         if len(self.follower.current) != 1:
             return
         (path,) = map(printable, self.follower.current)
-        is_chosen = is_chosen and path not in (*DEFAULT_PATHS, printable(daemon_log()))
+        # Whoever changes the configuration of the daemon does not make its log somebody's excerpt.
+        is_own = self._proof.live or path in map(printable, self._live)
+        is_chosen = is_chosen and not is_own and path not in (*DEFAULT_PATHS, printable(daemon_log()))
         for host in self.reader.hosts:
             self._count_missing_of(host, subject_on(path, host.name), since, is_chosen)
 

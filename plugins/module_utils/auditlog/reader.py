@@ -85,6 +85,7 @@ class Reader:
         self._processes = processes
         processes.become(self._host.processes)
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
+        self._verdicts.rerooted.update((pid.encode(), None) for pid in kept.get("rerooted", ()))
         self._running = running
         self._calls = Calls(compiled, processes, self._verdicts)
         self._executions = Executions(self._rules, compiled, processes, self._verdicts)
@@ -215,7 +216,8 @@ class Reader:
             if host.name in self._correlators:
                 kept["correlations"] = _made(self._correlators[host.name].state(host.last_time))
         state["explainers"] = self._explainers.state()
-        return {**state, "version": _STATE_VERSION, "last_time": self.last_time}
+        rerooted = [pid.decode() for pid in self._verdicts.rerooted]
+        return {**state, "version": _STATE_VERSION, "last_time": self.last_time, "rerooted": rerooted}
 
     def _correlator_from(self, state: t.Any) -> Correlator:
         try:
@@ -313,6 +315,8 @@ class Reader:
             return False
         if self.first_time is None:
             self.first_time = event.time
+            if not self.last_time:
+                self._verdicts.beginning = event.time
             # In a first look, a process that is younger than the log may have the id that another had before it. Later
             # looks go on from what the one before knew, and most of what only forked since is still there.
             resumed = bool(self.last_time)

@@ -131,7 +131,8 @@ class Serials:
             # Its event is there by now. Not by the time alone: a clock that was ahead at the start may be set back.
             self._start = 0
         if numbers.booted:
-            self._holes = [hole for hole in self._holes if not hole.restarted]
+            # Any program of root can have such a record made; after a boot the numbers are low.
+            self._holes = [hole for hole in self._holes if not hole.restarted or hole.last > _RENUMBERED]
         self.settle(max((time for _place, time in numbers.times), default=0))
 
     def finish(self, now: float) -> None:

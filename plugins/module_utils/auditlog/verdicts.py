@@ -24,7 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import (
     views,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.activity import Activity
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import NEVER_FIRST, Event
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, RecordView
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.messages import Messages
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
@@ -46,6 +46,19 @@ _LONGEST_VALUE = 256
 _CALL = 8
 
 _UNREADABLE = "system calls whose record is cut off, or in an unknown form"
+
+# Records that a rule leaves out, or that somebody cut out: what is left has the number of the event, so that none is
+# missing.
+_WITHOUT_CALL = "parts of events, whose first record is not in the log"
+_WITHOUT_ARGUMENTS = "executions whose EXECVE record is not in the log"
+_WITHOUT_PATHS = "system calls whose PATH records are not in the log"
+# Calls after which the kernel writes paths as a process sees them, below a directory that may be anywhere. What systemd
+# makes for a service that it confines is the host's own.
+REROOTS = frozenset(("chroot", "pivot_root"))
+_SYSTEMD = frozenset((b'"/usr/lib/systemd/systemd"', b'"/usr/lib/systemd/systemd-executor"', b'"/lib/systemd/systemd"'))
+_MOST_REROOTED = 1_000
+# The kernel hands a daemon that was just started the last records of an event that began before.
+_STARTING = 2
 
 _ACCOUNTS = frozenset((activity.UID, activity.AUID, activity.IDS))
 
@@ -159,11 +172,13 @@ class _Shape(t.NamedTuple):
     """What has to be known of a system call. argument: the one that decides what the event is, part of the key.
 
     listens: the call, if it is one by which a process may come to listen.
+    reroots: whether it changes where the paths of a process begin.
     unknown: why it is not known what the call does, None where it is.
     """
 
     executes: bool
     listens: str | None
+    reroots: bool
     argument: int | None
     beside: tuple[_Beside, ...]
     cached: bool
@@ -184,6 +199,10 @@ class Verdicts:
         self._rules = rules
         self._unread = unread or Unread()
         self._node = ""
+        # Where an event may be there in part, as the log or the daemon began to write then.
+        self.beginning = 0.0
+        # The ids of processes with a root directory of their own, of this host, the latest last.
+        self.rerooted: dict[bytes, None] = {}
         self.record_rules = RecordRules(rules, compiled)
         self._messages = Messages(rules, compiled, self.record_rules)
         # Whether of the records that most calls have only the paths can matter.
@@ -259,6 +278,7 @@ class Verdicts:
         """Return what the rules say of the next event, nothing where none matches."""
         event, found = self._parsed(event)
         if found is None:
+            self._count_parts(event)
             looked = self._message(event)
             return (looked,) if looked.hits else ()
         looked = self._call(event, found.groups())
@@ -267,9 +287,38 @@ class Verdicts:
         # What the kernel says by itself, such as CONFIG_CHANGE or LOGIN, comes before the call that caused it.
         records = event.raw[: found.start()]
         if event.first in callers.KINDS:
-            records = callers.with_caller(records, self._subject(event, found.groups()))
+            subject = self._subject(event, found.groups())
+            records = callers.with_caller(records, subject, self._is_rerooted(subject))
         said = self._message(event._replace(raw=records))
         return [one for one in (said, looked) if one.hits]
+
+    def _is_rerooted(self, subject: Activity) -> bool:
+        """Return whether a process, or one that it comes from, has changed its root directory."""
+        if self._node or not self.rerooted:
+            return False
+        ids = {subject.parts[activity.PID], subject.parts[activity.PPID]}
+        process = subject.process or subject.parent
+        while process is not None:
+            ids.add(process.pid)
+            process = process.parent
+        return not ids.isdisjoint(self.rerooted)
+
+    def _count_parts(self, event: Event) -> None:
+        """Note where a log or the daemon begins, and count an event of which the beginning is missing elsewhere."""
+        if event.first == b"DAEMON_START":
+            self.beginning = event.time
+        elif event.first in NEVER_FIRST and not self._node and event.time > self.beginning + _STARTING:
+            self._unread.event(event.raw, _WITHOUT_CALL)
+
+    def _missing(self, shape: _Shape, success: bytes | None, raw: bytes) -> str | None:
+        """Return why it is not known what a call did, None where all is there that its first record promises."""
+        if shape.unknown:
+            return shape.unknown
+        if shape.executes and success == b"yes" and b"\ntype=EXECVE " not in raw:
+            return _WITHOUT_ARGUMENTS
+        if b"\ntype=PATH " not in raw and b" items=0 " not in raw:
+            return _WITHOUT_PATHS
+        return None
 
     def _parsed(self, event: Event) -> tuple[Event, t.Match[bytes] | None]:
         """Return an event, as the kernel would write it where it is not, and the parts of its system call if any."""
@@ -295,8 +344,9 @@ class Verdicts:
     def _call(self, event: Event, parts: tuple[t.Any, ...]) -> Looked:  # noqa: C901 - it is what takes the time
         raw = event.raw
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
-        if shape.unknown:
-            self._unread.event(relaxed.call_line(raw), shape.unknown)
+        missing = self._missing(shape, parts[activity.SUCCESS], raw)
+        if missing:
+            self._unread.event(relaxed.call_line(raw), missing)
         processes = self._processes
         pid, ppid = parts[9], parts[8] or b""
         process = processes.get(pid)
@@ -526,11 +576,13 @@ class Verdicts:
         """Keep the process table up to date with an event that somebody else looks at."""
         event, found = self._parsed(event)
         if found is None:
+            self._count_parts(event)
             return
         parts = found.groups()
         shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
-        if shape.unknown:
-            self._unread.event(relaxed.call_line(event.raw), shape.unknown)
+        missing = self._missing(shape, parts[activity.SUCCESS], event.raw)
+        if missing:
+            self._unread.event(relaxed.call_line(event.raw), missing)
         paths = rawfields.PATHS.findall(event.raw) if shape.executes else ()
         bodies = activity.EXECVE.findall(event.raw) if shape.executes else ()
         self._note(shape, parts, event.raw, paths, bodies)
@@ -539,6 +591,11 @@ class Verdicts:
         pid, ppid, exe, session = parts[9], parts[8] or b"", parts[16], parts[activity.SES] or b""
         processes = self._processes
         if not shape.executes:
+            if shape.reroots and parts[2] != b"no" and exe not in _SYSTEMD and not self._node:
+                self.rerooted.pop(pid, None)
+                self.rerooted[pid] = None
+                if len(self.rerooted) > _MOST_REROOTED:
+                    del self.rerooted[next(iter(self.rerooted))]
             if processes.get(pid) is None:
                 processes.seen(pid, ppid, exe, rawfields.title(raw), session)
             if shape.listens is not None and rawfields.has_port(shape.listens, rawfields.address(raw)):
@@ -659,7 +716,15 @@ class Verdicts:
                 beside.append(_Beside(source, name, getters[name], memo))
         unknown = architectures.unknown(architecture, number)
         listens = rawfields.listening(call, success)
-        shape = _Shape(call in views.EXECUTES, listens, views.deciding_argument(call), tuple(beside), cached, unknown)
+        shape = _Shape(
+            call in views.EXECUTES,
+            listens,
+            call in REROOTS,
+            views.deciding_argument(call),
+            tuple(beside),
+            cached,
+            unknown,
+        )
         if len(self._shapes) < _MOST_VALUES:
             self._shapes[architecture, number, success] = shape
         return shape

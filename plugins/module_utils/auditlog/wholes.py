@@ -33,7 +33,7 @@ def _named(name: bytes, pattern: bytes) -> bytes:
 _CALL = (
     rb"type=SYSCALL msg=(?P<whole>audit\((?P<s>\d{1,10})\.(?P<ms>\d{1,6}):(?P<n>\d{1,20})\):) "
     rb"(?P<head>(?P<c_head>arch=\w+ syscall=\d+ success=(?:yes(?P<done>(?= exit=\w))|\w+)) exit=(?P<exit>-?\w+))"
-    rb" a0=(?P<a0>\w+) a1=(?P<a1>\w+) a2=(?P<a2>\w+) a3=(?P<a3>\w+) items=\d+ ppid="
+    rb" a0=(?P<a0>\w+) a1=(?P<a1>\w+) a2=(?P<a2>\w+) a3=(?P<a3>\w+) items=(?:(?P<pathless>0(?= ))|\d+) ppid="
     + _named(rb"ppid", rb"\d+") + rb" pid=" + _named(rb"pid", rb"\d+") + rb" "
     # What it can be is before what it may be: that takes twice as long.
     + _named(rb"ids", rb"auid=\d+ uid=\d+(?:"
@@ -59,6 +59,8 @@ _OTHER = (
     + _maybe(_record(rb"PATH", rb"(?P<c_path1>.*)"))
     + _maybe(_record(rb"PATH", rb"(?P<c_path2>.*)"))
     + _maybe(_record(rb"PATH", rb"(?P<c_path3>.*)"))
+    # Paths that were left out are missed the slow way.
+    + rb"(?(c_path0)|(?(pathless)|(?!)))"
     + _record(rb"PROCTITLE", rb"proctitle=(?P<title>\S+).*")
 )
 _NO_MORE = rb"(?!type=\S+ msg=(?P=whole))"

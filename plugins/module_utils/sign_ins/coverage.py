@@ -27,6 +27,8 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
     doubts += [doubt for records_of in sources.records for doubt in records_of.doubts]
     for subject, reason in [*sorted(set(problems)), *sorted(set(doubts))]:
         scope.skip(subject, reason)
+    if sources.silence is not None:
+        scope.skip(*sources.silence)
     for log in texts:
         for path in log.lost:
             scope.skip(path, "it was removed after it was read; what came to it in between was not seen")

@@ -52,6 +52,14 @@ def exists(directory: str | None = None) -> bool:
     return False
 
 
+def has_namespaces(directory: str | None = None) -> bool:
+    """Say whether some units log to a journal of their own (LogNamespace= of systemd.exec(5))."""
+    return any(
+        glob.glob(os.path.join(glob.escape(place), "[0-9a-f]" * 32 + ".*", "*.journal"))
+        for place in ((directory,) if directory else DIRECTORIES)
+    )
+
+
 class Journal:
     """The journal's messages. After ``lines``: ``cursor``, the last that was read; ``problem``, a sentence or None."""
 
@@ -75,6 +83,9 @@ class Journal:
         self._command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", "--output-fields=" + _FIELDS]
         if directory:
             self._command.append("--directory=" + directory)
+        elif has_namespaces():
+            # Whoever configures sshd's unit chooses in which journal it logs.
+            self._command.append("--namespace=*")
         self._matches = () if everything else matches
         self._believed = _is_daemon if proven else _believed
 

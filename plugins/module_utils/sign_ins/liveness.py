@@ -6,7 +6,7 @@
 A scan that came over SSH, or became root, within the last hour has to be in the logs itself. A connection that is older
 (ControlPersist), or a local one, causes no entry. Then the scan sends a message to the log daemon, with the facility
 that sign-ins have, and a random number that tells it from any before; it has to come to the log. No such message comes
-to the audit log, which has to be open for writing in a running process.
+to the audit log, which the audit daemon has to have open for writing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import socket
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _own_session
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs, stamps, syslog
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 
@@ -35,8 +37,10 @@ _CHUNK = 256 * 1024
 _PATIENCE = 2.5
 _STEP = 0.1
 _SOCKET = "/dev/log"
-# authpriv.info of syslog(3), as PAM uses it.
-_MARK = "<86>%s bulwark[%d]: op=bulwark-log-check mark=%s"
+# authpriv.info of syslog(3), as PAM uses it, and in the name of the program whose sign-ins are looked for: a rule that
+# drops what that says has to drop this, too.
+_MARK_PROGRAM = "sshd"
+_MARK = "<86>%%s %s[%%d]: op=bulwark-log-check mark=%%s" % _MARK_PROGRAM
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _AUDIT = re.compile(
@@ -105,10 +109,8 @@ def judge(sources: t.Sequence[Source], own: Own, now: float) -> Verdict:
     files = [path for source in sources for path in source.files or ()]
     if files:
         if own.written(_identities(files)):
-            return Verdict(
-                True, "This scan caused no sign-in; instead, a running process has the log open for writing."
-            )
-        return Verdict(False, "no running process has it open for writing: nothing is logged there now")
+            return Verdict(True, "This scan caused no sign-in; instead, the audit daemon has the log open for writing.")
+        return Verdict(False, "no running audit daemon has it open for writing: nothing is logged there now")
     mark = own.mark()
     if mark is None:
         return Verdict(False, "no log daemon listens at %s: nothing is logged there now" % _SOCKET)
@@ -117,6 +119,16 @@ def judge(sources: t.Sequence[Source], own: Own, now: float) -> Verdict:
     return Verdict(
         False, "a message that this scan sent to the log daemon did not come to it: nothing is logged there now"
     )
+
+
+def is_audited(files: t.Collection[tuple[int, int]]) -> bool:
+    """Say whether the audit daemon writes to one of the files. files: device and inode of each.
+
+    Anybody may have a file open. A container that has the daemon's log does not reach the kernel's audit system; there,
+    any process counts.
+    """
+    by_daemon = alive.daemon_writes(files)
+    return _own_session.is_written(files) if by_daemon is None else by_daemon
 
 
 def send_mark() -> str | None:
@@ -187,10 +199,11 @@ def _text_holds(path: str, sought: Sought) -> bool:
         for raw in content.split(b"\n"):
             if not any(word in raw for word in words):
                 continue
-            if sought.mark:
-                return True
             line = syslog.parse(raw[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), clock)
-            if line is not None and any(_is_of(line, event) for event in sought.events):
+            if line is None:
+                continue
+            # A mark in a line whose form is not understood proves nothing of the others.
+            if line.program == _MARK_PROGRAM if sought.mark else any(_is_of(line, event) for event in sought.events):
                 return True
     return False
 

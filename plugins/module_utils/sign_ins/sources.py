@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _own_session
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import binaries, journal, liveness
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import binaries, journal, liveness, sshd_config
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts import OnLine, Reading, TextLog
 
@@ -39,9 +39,10 @@ class Places(t.NamedTuple):
     lastlog: str = binaries.LASTLOG
     wtmpdb: str = binaries.WTMPDB
     lastlog2: str = binaries.LASTLOG2
+    sshd_config: str = sshd_config.FILE
     events: t.Callable[[], t.Sequence[_own_session.Event]] = _own_session.events
     send: liveness.Send = liveness.send_mark
-    written: liveness.Written = _own_session.is_written
+    written: liveness.Written = liveness.is_audited
 
 
 class Sources:
@@ -52,6 +53,7 @@ class Sources:
         self._reading = reading
         self._on_line = on_line
         self._own = liveness.Own(places.events(), places.send, places.written)
+        self.silence = sshd_config.silence(places.sshd_config)
         self._texts_verdict: liveness.Verdict | None = None
         self._saved = dict(saved)
         texts = saved.get("texts", {})
@@ -83,7 +85,12 @@ class Sources:
     def _open_journal(self, places: Places, cursor: str | None) -> journal.Journal | None:
         if places.journal == NEVER or not journal.exists(places.journal_directory):
             return None
-        if places.journal == AUTO and self._are_written(max((log.modified for log in self.logs), default=0.0)):
+        is_all_in_files = not journal.has_namespaces(places.journal_directory)
+        if (
+            places.journal == AUTO
+            and is_all_in_files
+            and self._are_written(max((log.modified for log in self.logs), default=0.0))
+        ):
             return None
         return journal.Journal(cursor, everything=self._on_line is not None, directory=places.journal_directory)
 

@@ -37,7 +37,12 @@ _LOGIN = re.compile(r"(?:login)? ?-- \S{1,64}\[(\d{1,10})\]: ")
 _TABS_PLACE, _MOST_TABS = 256, 4
 _FRONTS = frozenset("<{\0\ufeff")
 _RFC5424_TIMES = frozenset("-0123456789")
-_MARK = re.compile(r"\s*(?:-- (?:.{0,100} --|No entries.{0,20}))?\s*\Z")
+# Only what they are known to put there: a template can put dashes around whatever is logged.
+_STAMP = r"[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z0-9+-]{1,8}"
+_MARK = re.compile(
+    r"\s*(?:-- (?:(?:MARK|Reboot|Boot [0-9a-f]{8,32}|(?:Logs|Journal) begins? at %s[,;] ends? at %s)\.? --"
+    r"|No entries.{0,20}))?\s*\Z" % (_STAMP, _STAMP)
+)
 
 
 def parse(line: str, clock: Clock) -> Line | None:

@@ -153,6 +153,9 @@ class TextLog:
                 understanding.miss(line[: syslog.LINE_LIMIT].decode("utf-8", "surrogateescape"), FORM)
 
     def _lines(self) -> t.Iterator[tuple[Line, float]]:
+        since, now = self._reading.since, self._reading.now
+        # What comes to a log after a line that counts is newer than it, whatever the clock was set to then.
+        has_begun = self._known_until >= since > 0
         for chunk, file in self._chunks():
             # Of a file that was written anew, what was read of the old one is known.
             known_until = self._known_until if file.rewritten else 0.0
@@ -170,8 +173,14 @@ class TextLog:
                 else:
                     self.understanding.entries += 1
                 moment = self._reading.moment(line.time, file.modified)
-                if moment <= known_until or moment < self._reading.since:
+                if moment <= known_until:
                     continue
+                if moment < since:
+                    if not has_begun:
+                        continue
+                    moment = since
+                elif line.time is not None and line.time <= now:
+                    has_begun = True
                 self._latest = max(self._latest, moment)
                 yield line, moment
 

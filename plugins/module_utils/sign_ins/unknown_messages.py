@@ -107,10 +107,11 @@ def _is_unknown_of_others(program: str, text: str) -> bool:
         return _is_unknown_of_pam(text)
     if not program:
         return _CONCERNS.search(text) is not None
-    if program in _QUOTERS:
-        return False
+    # Also in the name of one that quotes others: none of them begins with it, and sshd logs with the name of its file.
     if text.startswith(_SAID_BY_SSHD):
         return _OF_SSHD.match(text) is not None
+    if program in _QUOTERS:
+        return False
     start = text[:_INNER_PLACE]
     return ": " in start and _INNER_TAG.search(start) is not None
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import sys
 import types
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import liveness
 
 
 class Kernel:
@@ -46,6 +48,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, kernel: Kernel | Exception) -> None
 
     monkeypatch.setattr(alive.netlink, "connected", connected)
     monkeypatch.setattr(alive, "SECONDS", 0.1)
+    monkeypatch.setattr(alive, "_DAEMONS", (os.path.realpath(sys.executable),))
 
 
 def appended(path: pathlib.Path) -> t.Callable[[str], None]:
@@ -106,6 +109,42 @@ def test_a_log_that_the_daemon_has_open_is_expected_to_be_written(
         proof = alive.prove([str(log)], False)
     assert proof.live
     assert "is far behind or has suspended logging, or a rule" in str(proof.reason)
+
+
+def test_another_program_in_the_place_of_the_daemon_proves_nothing(
+    log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, Kernel(appended(log)))
+    assert alive.prove([str(log)], True).alive
+    # It hands on what a scan makes, and keeps the rest.
+    monkeypatch.setattr(alive, "_DAEMONS", ("/usr/sbin/auditd",))
+    proof = alive.prove([str(log)], True)
+    assert not proof.alive
+    assert os.path.realpath(sys.executable) in str(proof.reason)
+
+
+def test_a_file_that_only_has_the_name_of_the_daemon_is_another(
+    log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a mount namespace of its own: the link has the name, and another file is there.
+    connect(monkeypatch, Kernel(appended(log)))
+    monkeypatch.setattr(alive, "_identity", lambda _path: (1, 1))
+    assert not alive.prove([str(log)], True).alive
+
+
+def test_the_log_of_sign_ins_is_not_alive_because_anybody_has_it_open(
+    log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, Kernel(appended(log)))
+    status = log.stat()
+    files = {(status.st_dev, status.st_ino)}
+    assert not liveness.is_audited(files)
+    with log.open("ab"):
+        assert liveness.is_audited(files)
+        monkeypatch.setattr(alive, "_DAEMONS", ())
+        assert not liveness.is_audited(files)
+        connect(monkeypatch, HostError("This is a container."))
+        assert not liveness.is_audited(files)  # this process itself never counts
 
 
 def test_the_name_of_the_host_is_as_the_daemon_writes_it(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -122,3 +123,40 @@ def test_a_service_that_pretends_a_sign_in_is_noticed(program: str, uid: int) ->
 )
 def test_programs_that_let_people_in_are_not(program: str) -> None:
     assert alerts(sign_in(program, 0)) == []
+
+
+def rerooting(number: int, program: str, pid: int, success: str = "yes") -> str:
+    stamp = f"msg=audit(1780000000.050:{number})"
+    return (
+        f"type=SYSCALL {stamp}: arch=c000003e syscall=161 success={success} exit=0 a0=1 a1=0 a2=0 a3=0 items=1 ppid=1 "
+        f"pid={pid} auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=3 "
+        f'comm="x" exe="{program}" key="bulwark-mount"\n'
+        f'type=CWD {stamp}: cwd="/"\n'
+        f'type=PATH {stamp}: item=0 name="/tmp/r" inode=5 dev=fe:00 mode=040755 ouid=0 ogid=0 rdev=00:00 '
+        "nametype=NORMAL\n"
+        f"type=PROCTITLE {stamp}: proctitle=78\n"
+    )
+
+
+@pytest.mark.parametrize("what", [_REMOVED, _HIDES])
+def test_a_program_below_another_root_directory_is_not_the_one_of_its_name(what: str) -> None:
+    """The kernel writes paths as a process sees them: there, anything is called /usr/sbin/auditctl."""
+    reload = execution(2, "/usr/sbin/auditctl", *_RELOAD) + change(3, what, "/usr/sbin/auditctl")
+    assert alerts(reload) == alerts(rerooting(1, "/usr/bin/python3", 900, "no") + reload) == []
+    ((alert, subject),) = alerts(rerooting(1, "/usr/bin/python3", 900) + reload)
+    assert alert == "audit_disabled"
+    assert "/usr/sbin/auditctl (in another root directory)" in subject
+    # Also of whom it comes from, and in another look.
+    assert len(alerts(rerooting(1, "/usr/bin/python3", 1) + reload)) == 1
+    first = Reader(harness.rules().payload, {})
+    first.read((rerooting(0, "/usr/bin/python3", 7) + rerooting(1, "/usr/bin/python3", 900)).encode())
+    first.finish(1_780_000_100)
+    second = Reader(harness.rules().payload, json.loads(json.dumps(first.state())))
+    second.read(reload.encode())
+    second.finish(1_780_001_000)
+    assert "high" in [found["severity"] for found in second.tally.detections(100)[0]]
+
+
+def test_what_systemd_confines_is_below_the_host_s_own_root() -> None:
+    reload = execution(2, "/usr/sbin/auditctl", *_RELOAD) + change(3, _REMOVED, "/usr/sbin/auditctl")
+    assert alerts(rerooting(1, "/usr/lib/systemd/systemd-executor", 900) + reload) == []

@@ -201,3 +201,15 @@ def test_a_log_that_was_written_once_has_to_be_for_ever(
     proofs.append(alive.Proof(False, None))
     assert look(other, _token=token, _advance=True)["coverage"][0]["status"] == "checked"
     assert expected == [False, True, True, False]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_the_log_that_the_daemon_writes_is_no_excerpt(
+    is_live: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names another log in the daemon's configuration does not turn its own into somebody's choice."""
+    log = tmp_path / "audit.log"
+    log.write_text("".join(f"type=USER msg=audit(1700000000.1:{number}): pid=1\n" for number in range(1, 200, 3)))
+    monkeypatch.setattr(looking.alive, "prove", lambda _paths, _expected: alive.Proof(is_live, None))
+    alerts = [found["alert"] for found in look(log)["detections"]]
+    assert ("audit_events_missing" in alerts) is is_live

@@ -90,6 +90,16 @@ def test_a_call_that_began_long_ago_leaves_as_much_time_as_others() -> None:
     assert hole == Hole(2, 2, _START + 500, _START + 500, False)
 
 
+@pytest.mark.parametrize(
+    ("first", "text"), [(70_000, b"pid=1 uid=0 auid=4294967295 ses=4294967295"), (10, b"pid=9 uid=0 auid=1000 ses=3")]
+)
+def test_a_record_of_a_boot_that_anybody_could_make_forgives_nothing(first: int, text: bytes) -> None:
+    start = b"type=DAEMON_START msg=audit(%d.000:1): op=start\n" % (_START + 8)
+    booted = line(first + 6, 9, "SYSTEM_BOOT").replace(b"pid=1", text)
+    found = read(line(first), start + line(first + 5, 8) + booted, now=600)
+    assert lost(found) == [(first + 1, first + 4)]
+
+
 def test_a_boot_begins_the_numbers_anew() -> None:
     log = line(5_000) + line(5_001) + line(7, 60, "DAEMON_START") + line(3, 61) + line(4, 62) + line(6, 63)
     assert lost(read(log, now=600)) == [(5, 5)]

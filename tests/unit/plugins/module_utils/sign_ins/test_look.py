@@ -393,6 +393,23 @@ def test_an_old_log_is_not_news(host: Host) -> None:
     assert host.failures() == 0
 
 
+@pytest.mark.parametrize("years", [-3, -30])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_clock_that_was_set_back_hides_nothing(host: Host, is_known: bool, years: int) -> None:
+    host.time -= 90 * 86_400
+    host.fail(5)
+    host.time = time.time() - 3600
+    host.fail(2)
+    if is_known:
+        assert host.failures() == 2
+    host.time += years * 365 * 86_400
+    host.fail(4)
+    host.time = time.time() - 60
+    host.fail(1)
+    assert host.failures() == (5 if is_known else 7)
+    assert host.failures() == 0
+
+
 def test_lastlog_counts_what_no_other_log_has(host: Host) -> None:
     form = struct.Struct("=q32s256s" if utmp.layout().size == 400 else "=I32s256s")
     (host.directory / "lastlog").write_bytes(form.pack(int(time.time()) - 60, b"pts/1", b"192.0.2.7"))

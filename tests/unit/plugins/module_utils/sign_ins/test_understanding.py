@@ -30,6 +30,7 @@ class Host:
         self.audit = directory / "audit.log"
         self.events: list[Event] = []
         self.daemon: t.Literal["logs", "logs elsewhere", "is gone"] = "logs"
+        self.form = "{stamp} vm %s"
 
     def write(self, *lines: str, age: float = 60) -> None:
         """Write lines, of which ``{iso}`` and ``{stamp}`` are times and ``{pid}`` is the number of the line."""
@@ -48,7 +49,12 @@ class Host:
         if self.daemon == "is gone":
             return None
         if self.daemon == "logs" and self.log.exists():
-            self.write("{stamp} vm bulwark[5]: op=bulwark-log-check mark=6d61726b", age=0)
+            # A daemon ends a line before it begins the next: what is half there came later.
+            whole, end, half = self.log.read_text(encoding="utf-8", errors="surrogateescape").rpartition("\n")
+            self.log.write_text(whole + end, encoding="utf-8", errors="surrogateescape")
+            self.write(self.form % "sshd[5]: op=bulwark-log-check mark=6d61726b", age=0)
+            with self.log.open("a", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(half)
         return "6d61726b"
 
     def look(self) -> dict[str, t.Any]:
@@ -126,6 +132,23 @@ def test_a_share_that_is_not_understood_is_counted_and_shown(host: Host) -> None
 def test_what_log_daemons_put_in_between_is_understood(host: Host, line: str) -> None:
     host.write("{stamp} vm " + _REFUSED, line)
     assert host.coverage() == ("checked", "")
+
+
+@pytest.mark.parametrize("form", ["-- {stamp} vm %s --", "-- Logs begin at {stamp} %s --", "{stamp} vm x %s"])
+def test_a_form_in_which_the_program_is_not_read_proves_nothing(host: Host, form: str) -> None:
+    # Whoever may configure the log daemon chooses the form of all its lines.
+    host.form = form
+    host.write(*[form % _ACCEPTED] * 3)
+    status, reasons = host.coverage()
+    assert status != "checked"
+    assert "a message that this scan sent to the log daemon did not come to it" in reasons
+
+
+def test_the_message_of_a_scan_has_the_name_of_the_program_that_it_is_about() -> None:
+    # A rule of the log daemon that drops all of that would drop it, too.
+    assert (liveness._MARK % ("Nov 28 12:00:50", 5, "6d")).startswith(
+        "<86>Nov 28 12:00:50 sshd[5]: op=bulwark-log-check"
+    )
 
 
 def test_lines_without_an_end_are_not_understood(host: Host) -> None:
@@ -249,6 +272,12 @@ def test_a_message_that_looks_like_a_sign_in_is_not_understood(host: Host, progr
 )
 def test_what_a_host_logs_on_an_ordinary_day_is_understood(program: str, message: str) -> None:
     assert not unknown_messages.is_unknown(program, message)
+
+
+@pytest.mark.parametrize("program", ["kernel", "fail2ban", "fail2ban-server"])
+def test_a_server_that_is_called_like_who_quotes_it_is_noticed(program: str) -> None:
+    # sshd logs with the name of its file.
+    assert unknown_messages.is_unknown(program, "Accepted password for root from 192.0.2.1 port 22 ssh2")
 
 
 # Life.
