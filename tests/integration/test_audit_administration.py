@@ -170,7 +170,7 @@ def test_an_hour_of_administration_raises_next_to_nothing(hour: Hour, tmp_path: 
     hour.recording.script("attack", ATTACK)
     new = {finding["alert"] for finding in hour.seen(containers).findings}
     new -= {finding["alert"] for finding in seen.findings}
-    assert new == {"execution_suspicious_location", "execution_encoded_command"}
+    assert new == {"execution_suspicious_location", "execution_encoded_command", "execution_masquerading"}
 
     # Nor is what a package brings that no repository has.
     hour.host.session("local", _administration_hour.LOCAL_PACKAGE)

@@ -164,4 +164,5 @@ def test_a_daemon_that_was_killed_is_no_restart(tmp_path: pathlib.Path) -> None:
     reader = Reader(harness.rules().payload, {})
     reader.read(log.encode("utf-8", "surrogateescape"))
     reader.finish(time.time() + 600)
-    assert missing(reader.lost, reader.events, None).events > 0, reader.lost
+    lost = reader.hosts.own.joiner.serials.lost
+    assert missing(lost, reader.events, None).events > 0, lost
