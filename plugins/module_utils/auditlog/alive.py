@@ -24,8 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 # The daemon writes within milliseconds; behind a flood of events it may take longer.
 SECONDS = 5.0
 _PAUSE = 0.01
-_CONFIGURATION = "/etc/audit/auditd.conf"
-_MOST_CONFIGURATION = 65_536
+_MOST_STATUS = 4_096
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_OPEN = 4_096
 _CHUNK = 1024 * 1024
@@ -48,30 +47,6 @@ class Proof(t.NamedTuple):
     @property
     def alive(self) -> bool:
         return self.live and self.reason is None
-
-
-def configuration() -> dict[str, str]:
-    """Return the settings of the audit daemon (auditd.conf(5)), in lower case but for values; empty without any."""
-    try:
-        descriptor = os.open(_CONFIGURATION, _OPEN)
-    except OSError:
-        return {}
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return {}
-        text = stream.read(_MOST_CONFIGURATION).decode("utf-8", "replace")
-    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return {name.strip().lower(): value.strip() for name, equals, value in pairs if equals}
-
-
-def own_names() -> set[str]:
-    """Return how this host may be called in its own log (``name_format`` of the audit daemon)."""
-    names = {os.uname().nodename.lower()}
-    names |= {name.split(".")[0] for name in names}
-    settings = configuration()
-    if settings.get("name_format", "").lower() == "user" and settings.get("name"):
-        names.add(settings["name"].lower())
-    return names
 
 
 def prove(paths: t.Sequence[str], expected: bool) -> Proof:
@@ -148,7 +123,7 @@ def _is_stopped(pid: int) -> bool:
     """Return whether a process was stopped (SIGSTOP, or by who traces it)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stream:
-            state = stream.read(_MOST_CONFIGURATION).rpartition(b") ")[2][:1]
+            state = stream.read(_MOST_STATUS).rpartition(b") ")[2][:1]
     except OSError:
         return False
     return state in (b"T", b"t")

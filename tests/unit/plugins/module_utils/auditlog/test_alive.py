@@ -106,20 +106,3 @@ def test_a_log_that_the_daemon_has_open_is_expected_to_be_written(
         proof = alive.prove([str(log)], False)
     assert proof.live
     assert "is far behind or has suspended logging, or a rule" in str(proof.reason)
-
-
-def test_the_name_of_the_host_is_as_the_daemon_writes_it(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "auditd.conf"
-    monkeypatch.setattr(alive, "_CONFIGURATION", str(file))
-    usual = alive.own_names()
-    assert os.uname().nodename.lower() in usual
-    file.write_text("# a comment = x\nLog_File = /data/audit.log\nname_format = USER\nname = Web One\n")
-    assert alive.own_names() == usual | {"web one"}
-    assert alive.configuration()["log_file"] == "/data/audit.log"
-    file.write_text("name_format = hostname\nname = other\n")
-    assert alive.own_names() == usual
-    file.unlink()
-    file.symlink_to("/etc/passwd")
-    assert alive.configuration() == {}
