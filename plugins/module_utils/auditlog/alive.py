@@ -17,6 +17,7 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import netlink
@@ -24,9 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 # The daemon writes within milliseconds; behind a flood of events it may take longer.
 SECONDS = 5.0
 _PAUSE = 0.01
-_MOST_STATUS = 4_096
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_MOST_OPEN = 4_096
 _CHUNK = 1024 * 1024
 _TEXT = "op=bulwark-log-check mark=%s res=success"
 
@@ -121,26 +120,16 @@ def _why(pid: int, written: t.Mapping[_Identity, str], is_open: bool) -> str:
 
 def _is_stopped(pid: int) -> bool:
     """Return whether a process was stopped (SIGSTOP, or by who traces it)."""
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            state = stream.read(_MOST_STATUS).rpartition(b") ")[2][:1]
-    except OSError:
-        return False
-    return state in (b"T", b"t")
+    status = _process.stat(pid)
+    return status is not None and status.state in _process.STOPPED
 
 
 def _written_by(pid: int) -> dict[_Identity, str]:
-    """Return the regular files that a process has open for writing, with their paths."""
+    """Return the regular files that the audit daemon has open for writing, with their paths."""
     found: dict[_Identity, str] = {}
-    directory = "/proc/%d/fd" % pid
-    with contextlib.suppress(OSError):
-        for name in os.listdir(directory)[:_MOST_OPEN] if pid else ():
-            link = os.path.join(directory, name)
-            with contextlib.suppress(OSError):
-                status = os.stat(link)
-                is_writable = os.lstat(link).st_mode & stat.S_IWUSR
-                if stat.S_ISREG(status.st_mode) and is_writable:
-                    found[status.st_dev, status.st_ino] = os.readlink(link)
+    for identity, link in _process.written_files(pid) if pid else ():
+        with contextlib.suppress(OSError):
+            found[identity] = os.readlink(link)
     return found
 
 
