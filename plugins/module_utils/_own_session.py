@@ -19,10 +19,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _process
 
 # A chain is as long as people nest shells; more is a loop, or somebody's game.
 _MOST_ANCESTORS = 64
-# A host may have many processes, each with many files.
+# A host may have many processes.
 _MOST_PROCESSES = 20_000
-_MOST_FILES = 4_096
-_STOPPED = frozenset("TtZXx")
+_ENDED = frozenset("ZXx")
 # Executables that are a program by the name that they are called by.
 _SEVERAL_IN_ONE = frozenset(("busybox", "toybox"))
 
@@ -106,39 +105,19 @@ def is_written(files: t.Collection[tuple[int, int]]) -> bool:
     with contextlib.suppress(OSError):
         with os.scandir("/proc") as entries:
             numbers = [entry.name for entry in entries if entry.name.isdigit()]
-        return any(_writes(number, files) for number in numbers[:_MOST_PROCESSES])
+        return any(_writes(int(number), files) for number in numbers[:_MOST_PROCESSES])
     return False
 
 
-def _writes(number: str, files: t.Collection[tuple[int, int]]) -> bool:
-    if int(number) == os.getpid():
+def _writes(pid: int, files: t.Collection[tuple[int, int]]) -> bool:
+    if pid == os.getpid():
         return False
-    directory = "/proc/%s/fd" % number
-    try:
-        with os.scandir(directory) as entries:
-            for _count, entry in zip(range(_MOST_FILES), entries):
-                with contextlib.suppress(OSError):
-                    status = os.stat(entry.path)
-                    if (status.st_dev, status.st_ino) in files and _is_for_writing(number, entry.name):
-                        return _runs(int(number))
-    except OSError:  # it has ended, or it is not for us to look into
-        return False
-    return False
-
-
-def _is_for_writing(number: str, descriptor: str) -> bool:
-    """Say whether a descriptor of a process was opened for writing, as proc_pid_fdinfo(5) has it."""
-    with open("/proc/%s/fdinfo/%s" % (number, descriptor), "rb") as stream:
-        for line in stream.read(4096).splitlines():
-            name, _colon, value = line.partition(b":")
-            if name == b"flags":
-                return int(value, 8) & os.O_ACCMODE != os.O_RDONLY
-    return False
+    return any(identity in files for identity, _link in _process.written_files(pid)) and _runs(pid)
 
 
 def _runs(pid: int) -> bool:
     stat = _process.stat(pid)
-    return stat is not None and stat.state not in _STOPPED
+    return stat is not None and stat.state not in _process.STOPPED | _ENDED
 
 
 def _program(pid: int) -> str:

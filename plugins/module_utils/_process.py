@@ -1,7 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals to one process and no other: a process id is used again, so it takes the time of its start as well."""
+"""What the kernel says of a process, and signals to one process and no other.
+
+A process id is used again, so that a signal takes the time of the process's start as well.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ import contextlib
 import os
 import select
 import signal
+import stat as stat_module
 import time
 import typing as t
 
 # More than any: the name in it has at most 64 bytes.
 _STAT_LIMIT = 4096
 _STATE, _PARENT, _FLAGS, _STARTED = 3, 4, 9, 22
+# States of proc_pid_stat(5): stopped by a signal, or by who traces it.
+STOPPED = frozenset("Tt")
+_MOST_FILES = 4_096
 
 
 class Stat(t.NamedTuple):
@@ -39,6 +46,17 @@ def stat(pid: int) -> Stat | None:
         return Stat(state.decode("ascii"), int(parent), int(flags), int(started))
     except (IndexError, ValueError):
         return None
+
+
+def written_files(pid: int) -> t.Iterator[tuple[tuple[int, int], str]]:
+    """Yield the regular files that a process has open for writing: device and inode, and the link in /proc to each."""
+    with contextlib.suppress(OSError), os.scandir("/proc/%d/fd" % pid) as entries:
+        for _count, entry in zip(range(_MOST_FILES), entries):
+            with contextlib.suppress(OSError):
+                status = os.stat(entry.path)
+                # proc_pid_fd(5): the rights of the link are those that the file was opened with.
+                if stat_module.S_ISREG(status.st_mode) and os.lstat(entry.path).st_mode & stat_module.S_IWUSR:
+                    yield (status.st_dev, status.st_ino), entry.path
 
 
 def send(pid: int, started: int, number: int, wait: float = 0.0) -> bool:

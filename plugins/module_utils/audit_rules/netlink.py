@@ -33,6 +33,11 @@ _SETTINGS = {
     "backlog_limit": (5, 0x10),
     "backlog_wait_time": (9, 0x20),
 }
+_NO_ROOT = "The audit rules cannot be read: the kernel shows them to root only; become root."
+_NO_CAPABILITY = (
+    "The audit rules cannot be read: root has no CAP_AUDIT_CONTROL here, as in a container; protect and scan the"
+    " container's host."
+)
 _ABSENT = "The kernel has no audit system, or this is a container of one that has: only the host itself can be audited."
 IMMUTABLE = 2
 
@@ -164,5 +169,5 @@ def _refused(number: int) -> str:
     if number == errno.ECONNREFUSED:
         return _ABSENT
     if number in (errno.EPERM, errno.EACCES):
-        return "Audit rules can only be seen by root of the host itself, with CAP_AUDIT_CONTROL: become root there."
+        return _NO_ROOT if os.geteuid() else _NO_CAPABILITY
     return "The kernel's audit system does not answer: %s." % os.strerror(number)

@@ -18,6 +18,7 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import netlink
@@ -25,10 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 # The daemon writes within milliseconds; behind a flood of events it may take longer.
 SECONDS = 5.0
 _PAUSE = 0.01
-_CONFIGURATION = "/etc/audit/auditd.conf"
-_MOST_CONFIGURATION = 65_536
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_MOST_OPEN = 4_096
 _CHUNK = 1024 * 1024
 # Where distributions have the audit daemon. Another program that takes the records may write what it likes of them.
 _DAEMONS = ("/usr/sbin/auditd", "/sbin/auditd", "/usr/bin/auditd")
@@ -53,30 +51,6 @@ class Proof(t.NamedTuple):
     @property
     def alive(self) -> bool:
         return self.live and self.reason is None
-
-
-def configuration() -> dict[str, str]:
-    """Return the settings of the audit daemon (auditd.conf(5)), in lower case but for values; empty without any."""
-    try:
-        descriptor = os.open(_CONFIGURATION, _OPEN)
-    except OSError:
-        return {}
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return {}
-        text = stream.read(_MOST_CONFIGURATION).decode("utf-8", "replace")
-    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return {name.strip().lower(): value.strip() for name, equals, value in pairs if equals}
-
-
-def own_names() -> set[str]:
-    """Return how this host may be called in its own log (``name_format`` of the audit daemon)."""
-    names = {os.uname().nodename.lower()}
-    names |= {name.split(".")[0] for name in names}
-    settings = configuration()
-    if settings.get("name_format", "").lower() == "user" and settings.get("name"):
-        names.add(settings["name"].lower())
-    return names
 
 
 def prove(paths: t.Sequence[str], expected: bool) -> Proof:
@@ -186,26 +160,16 @@ def daemon_writes(files: t.Collection[_Identity]) -> bool | None:
 
 def _is_stopped(pid: int) -> bool:
     """Return whether a process was stopped (SIGSTOP, or by who traces it)."""
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            state = stream.read(_MOST_CONFIGURATION).rpartition(b") ")[2][:1]
-    except OSError:
-        return False
-    return state in (b"T", b"t")
+    status = _process.stat(pid)
+    return status is not None and status.state in _process.STOPPED
 
 
 def _written_by(pid: int) -> dict[_Identity, str]:
-    """Return the regular files that a process has open for writing, with their paths."""
+    """Return the regular files that the audit daemon has open for writing, with their paths."""
     found: dict[_Identity, str] = {}
-    directory = "/proc/%d/fd" % pid
-    with contextlib.suppress(OSError):
-        for name in os.listdir(directory)[:_MOST_OPEN] if pid else ():
-            link = os.path.join(directory, name)
-            with contextlib.suppress(OSError):
-                status = os.stat(link)
-                is_writable = os.lstat(link).st_mode & stat.S_IWUSR
-                if stat.S_ISREG(status.st_mode) and is_writable:
-                    found[status.st_dev, status.st_ino] = os.readlink(link)
+    for identity, link in _process.written_files(pid) if pid else ():
+        with contextlib.suppress(OSError):
+            found[identity] = os.readlink(link)
     return found
 
 

@@ -23,12 +23,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, unrecorded
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, daemon_settings, unrecorded
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.alive import Proof
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing import (
-    daemon_log,
     evidences,
     missing,
     sentence_of,
@@ -142,7 +141,7 @@ class _Run:
         """Find out whether the log is written now."""
         current = [path for path in current_paths(paths) if os.path.lexists(path)]
         if current:
-            own = {*DEFAULT_PATHS, alive.configuration().get("log_file"), *self._live}
+            own = {*DEFAULT_PATHS, daemon_settings.log_file(), *self._live}
             self._proof = alive.prove(current, not own.isdisjoint(current))
             if self._proof.path is not None and self._proof.path not in self._live:
                 self._live = [*self._live, self._proof.path][-_MOST_LIVE:]
@@ -213,7 +212,7 @@ class _Run:
         (path,) = map(printable, self.follower.current)
         # Whoever changes the configuration of the daemon does not make its log somebody's excerpt.
         is_own = self._proof.live or path in map(printable, self._live)
-        is_chosen = is_chosen and not is_own and path not in (*DEFAULT_PATHS, printable(daemon_log()))
+        is_chosen = is_chosen and not is_own and path not in (*DEFAULT_PATHS, printable(daemon_settings.log_file()))
         for host in self.reader.hosts:
             self._count_missing_of(host, subject_on(path, host.name), since, is_chosen)
 

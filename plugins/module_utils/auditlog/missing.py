@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 import time
 import typing as t
 
@@ -17,9 +14,6 @@ _SHOWN = 3
 # A file in which events are missing all over, and which no daemon writes, is a part of a log that somebody chose.
 _EXCERPT = 10
 _FEW = 20
-_CONFIGURATION = "/etc/audit/auditd.conf"
-_LONGEST_CONFIGURATION = 65_536
-_LOG_FILE = re.compile(rb"(?mi)^[ \t]*log_file[ \t]*=[ \t]*(/[^\s#]{1,4096})")
 
 
 class Missing(t.NamedTuple):
@@ -53,23 +47,6 @@ def missing(holes: t.Sequence[Hole], events: int, since: float | None, is_chosen
     if restarted:
         sentences.append("%s, when auditd was started anew" % sentence_of(restarted))
     return Missing(sentences, others)
-
-
-def daemon_log(configuration: str = _CONFIGURATION) -> str:
-    """Return the path of the log that this host's audit daemon writes, "" where it isn't known (auditd.conf(5))."""
-    try:
-        descriptor = os.open(configuration, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return ""
-        match = _LOG_FILE.search(os.read(descriptor, _LONGEST_CONFIGURATION))
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
-    return os.fsdecode(match.group(1)) if match else ""
 
 
 def sentence_of(holes: t.Sequence[Hole]) -> str:

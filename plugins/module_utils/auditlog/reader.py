@@ -8,11 +8,10 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, telling
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import daemon_settings, telling
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.calls import Calls
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import (
     Event,
-    Joiner,
     event_of,
     mended,
     sorted_out,
@@ -75,7 +74,7 @@ class Reader:
         self.problems: list[str] = []
         kept = state if state.get("version") == _STATE_VERSION else {}
         self.unread = Unread()
-        self.hosts = Hosts(kept, alive.own_names() if names is None else names, self.unread)
+        self.hosts = Hosts(kept, daemon_settings.own_names() if names is None else names, self.unread)
         nodes = {name: each.get("correlations") for name, each in kept.get("nodes", {}).items()}
         self._correlators = {
             name: self._correlator_from(each) for name, each in {"": kept.get("correlations"), **nodes}.items()
@@ -117,10 +116,6 @@ class Reader:
     def waits(self) -> bool:
         """Whether there are events that are not complete."""
         return any(host.joiner.waits for host in self.hosts)
-
-    @property
-    def _joiner(self) -> Joiner:
-        return self.hosts.own.joiner
 
     @property
     def commands(self) -> int:

@@ -35,10 +35,6 @@ def binary_keys(keyring: bytes) -> bytes:
         raise ValueError("the armour of a keyring is damaged: %s" % error) from error
 
 
-def can_verify() -> bool:
-    return any(os.access(program, os.X_OK) for program in (_GPGV, _SQV))
-
-
 def signed_text(message: bytes, keys: bytes) -> bytes | None:
     """Return what one of the keys signed in a clear-signed message, None where none of them did.
 

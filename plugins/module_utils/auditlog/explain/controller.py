@@ -21,8 +21,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import ar
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
+def is_network(text: str) -> bool:
+    """Return whether a text is an address or a network."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def networks(given: t.Iterable[str], accounts: t.Container[str]) -> list[Network]:
-    """Return the networks that automation comes from. Raises ValueError for what is no address or network."""
+    """Return the networks that automation comes from. given: addresses and networks."""
     return [ipaddress.ip_network(text, strict=False) for text in given] + own(accounts)
 
 

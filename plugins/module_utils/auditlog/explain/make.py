@@ -22,18 +22,36 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
 
     Raises UsageError for an option that can't be used.
     """
+    accounts = params.get("automation_users") or ()
+    addresses = params.get("automation_addresses") or ()
+    names = params.get("automation_units") or ()
+    _check(accounts, addresses, names)
     # Only tests name another root.
     root = params.get("_root") or ""
-    found: list[Explainer] = []
-    accounts = params.get("automation_users") or ()
-    if accounts:
-        try:
-            networks = controller.networks(params.get("automation_addresses") or (), accounts)
-        except ValueError as error:
-            raise UsageError("automation_addresses: %s" % error) from error
-        found.append(Sessions(accounts, networks, listeners.running(root)))
-    names = params.get("automation_units") or ()
+    explainers: list[Explainer] = []
+    if accounts or addresses:
+        explainers.append(Sessions(accounts, controller.networks(addresses, accounts), listeners.running(root)))
     if names:
-        found.append(Units(functools.partial(units.running, names)))
-    found.append(PackageExplainer(os.fsencode(root or "/")))
-    return found
+        explainers.append(Units(functools.partial(units.running, names)))
+    explainers.append(PackageExplainer(os.fsencode(root or "/")))
+    return explainers
+
+
+def _check(accounts: t.Sequence[str], addresses: t.Sequence[str], names: t.Sequence[str]) -> None:
+    """Raise UsageError for an option that can't be used."""
+    if not all(accounts):
+        raise UsageError("automation_users: '' is no account; give the name that automation signs in with")
+    for address in addresses:
+        if not controller.is_network(address):
+            raise UsageError(
+                "automation_addresses: '%s' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24"
+                % address
+            )
+    for name in names:
+        if not units.is_name(name):
+            raise UsageError(
+                "automation_units: '%s' is no service; give its name as systemctl shows it, such as puppet.service"
+                % name
+            )
+    if len(names) > units.MOST:
+        raise UsageError("automation_units: these are %d services; give at most %d" % (len(names), units.MOST))

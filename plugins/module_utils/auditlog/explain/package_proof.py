@@ -32,7 +32,6 @@ _MOST_ARCHIVES = 4
 # What dpkg and rpm call a file until it has its name.
 _TEMPORARY = re.compile(rb"\.dpkg-(?:new|tmp)\Z|;[0-9a-f]{8}\Z")
 _DPKG_TEMPORARY = re.compile(rb"\.dpkg-(?:new|tmp|old|dist)\Z")
-_SETID = 0o6000
 # Whoever is in one of these groups is next to root.
 _STRONG_GROUPS = ("root", "shadow", "disk", "kmem", "sudo", "wheel", "adm", "docker", "lxd")
 _FIRST_PERSON = 1000

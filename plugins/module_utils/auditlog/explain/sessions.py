@@ -49,6 +49,9 @@ _MOST_EARLY = 100
 _NO_DAEMON = (
     "No new session of automation explains anything: no daemon of this host's own sshd that init started can be seen."
 )
+_NO_ACCOUNT = (
+    "No session of automation explains anything: automation_addresses needs automation_users, which names no account."
+)
 _NO_ADDRESS = (
     "No session of automation explains anything: this scan did not sign in with one of automation_users over SSH, and"
     " automation_addresses names no address."
@@ -140,6 +143,8 @@ class Sessions(Explainer):
         )
 
     def notes(self) -> list[str]:
+        if not self._accounts:
+            return [_NO_ACCOUNT]
         notes = [] if self._networks else [_NO_ADDRESS]
         return notes if self._listeners.is_running else [*notes, _NO_DAEMON]
 

@@ -37,7 +37,7 @@ _PROPERTIES = "Id,MainPID,Type,FragmentPath,DropInPaths,ExecStart,ControlGroup,N
 _STARTS = re.compile(r"\bpath=(/[^ ;]+) ;")
 _SECONDS = 10.0
 _MOST_OUTPUT = 1 << 20
-_MOST_UNITS = 50
+MOST = 50
 # Seconds: the time of the boot is a whole second.
 _GRAIN = 2.0
 
@@ -87,9 +87,14 @@ class Units(Explainer):
         return None
 
 
+def is_name(name: str) -> bool:
+    """Return whether a service can have this name."""
+    return _NAME.match(name) is not None
+
+
 def running(names: t.Iterable[str], files: Files | None = None) -> list[Main]:
     """Return the main processes of units that run now and are verified. Nothing where systemd does not answer."""
-    wanted = [name for name in names if _NAME.match(name)][:_MOST_UNITS]
+    wanted = [name for name in names if is_name(name)][:MOST]
     if not wanted:
         return []
     command = ("systemctl", "show", "--property=" + _PROPERTIES, "--", *wanted)

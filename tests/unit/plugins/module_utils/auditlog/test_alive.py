@@ -145,20 +145,3 @@ def test_the_log_of_sign_ins_is_not_alive_because_anybody_has_it_open(
         assert not liveness.is_audited(files)
         connect(monkeypatch, HostError("This is a container."))
         assert not liveness.is_audited(files)  # this process itself never counts
-
-
-def test_the_name_of_the_host_is_as_the_daemon_writes_it(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "auditd.conf"
-    monkeypatch.setattr(alive, "_CONFIGURATION", str(file))
-    usual = alive.own_names()
-    assert os.uname().nodename.lower() in usual
-    file.write_text("# a comment = x\nLog_File = /data/audit.log\nname_format = USER\nname = Web One\n")
-    assert alive.own_names() == usual | {"web one"}
-    assert alive.configuration()["log_file"] == "/data/audit.log"
-    file.write_text("name_format = hostname\nname = other\n")
-    assert alive.own_names() == usual
-    file.unlink()
-    file.symlink_to("/etc/passwd")
-    assert alive.configuration() == {}

@@ -149,7 +149,7 @@ def quickly(rules: t.Mapping[str, t.Any], text: bytes) -> list[tuple[int, str]]:
     reader = Reader(rules, {})
     found: list[tuple[int, str]] = []
     for chunk in chunks(text, 50_000):
-        found += shown((event.serial, one) for event, one in reader._look_at(reader._joiner.found(chunk)))
+        found += shown((event.serial, one) for event, one in reader._look_at(reader.hosts.own.joiner.found(chunk)))
     return found
 
 

@@ -44,7 +44,7 @@ def quickly(
 ) -> list[str]:
     """Return what the reader says of each shell, its fields in a line."""
     reader = Reader(rules, state or {}, running=running_now)
-    looked = list(reader._look_at(reader._joiner.found(log.text())))
+    looked = list(reader._look_at(reader.hosts.own.joiner.found(log.text())))
     return [hit.subject for _event, one in looked for hit in one.hits]
 
 

@@ -46,7 +46,7 @@ def quickly(text: bytes, size: int) -> Said:
     reader = Reader(compiled(), {})
     found = []
     for chunk in chunks(text, size):
-        looked = list(reader._look_at(reader._joiner.found(chunk)))
+        looked = list(reader._look_at(reader.hosts.own.joiner.found(chunk)))
         for event, one in looked:
             assert one.views is not None
             shown = [(hit.rule, hit.subject, hit.message, one.views[hit.place].get("Image")) for hit in one.hits]

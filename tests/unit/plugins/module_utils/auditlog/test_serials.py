@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import typing as t
 
 import hypothesis
@@ -234,27 +233,6 @@ def test_holes_all_over_the_log_of_the_daemon_are_no_excerpt() -> None:
     found = missing.missing(holes, 100, None)
     assert found.events == 30
     assert "missing" in found.sentences[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("# log_file = /x\nlocal_events = yes\nlog_file = /srv/audit.log\n", "/srv/audit.log"),
-        ("LOG_FILE=/srv/audit.log", "/srv/audit.log"),
-        ("log_format = RAW\n", ""),
-        ("log_file = relative\n", ""),
-    ],
-)
-def test_the_log_that_the_daemon_writes(tmp_path: pathlib.Path, text: str, path: str) -> None:
-    file = tmp_path / "auditd.conf"
-    file.write_text(text)
-    assert missing.daemon_log(str(file)) == path
-
-
-def test_a_configuration_that_cannot_be_read_names_no_log(tmp_path: pathlib.Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to("/etc/hostname")
-    assert [missing.daemon_log(str(path)) for path in (tmp_path, link, tmp_path / "none")] == ["", "", ""]
 
 
 @pytest.mark.parametrize(

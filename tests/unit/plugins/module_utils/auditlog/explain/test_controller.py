@@ -52,9 +52,39 @@ def test_addresses_are_given_besides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(network) for network in found] == ["192.0.2.0/28", "2001:db8::1/128", "192.0.2.0/24"]
 
 
-def test_an_address_that_is_none_is_an_error_of_the_option() -> None:
-    with pytest.raises(UsageError, match=r"automation_addresses: 'controller' does not appear to be"):
-        make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["controller"]})
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"automation_users": [""]}, "automation_users: '' is no account; give the name that automation signs in with"),
+        (
+            {"automation_users": ["ansible"], "automation_addresses": ["controller"]},
+            "automation_addresses: 'controller' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24",
+        ),
+        # Whether or not there is an account that it would be used for.
+        (
+            {"automation_addresses": ["192.0.2.1", "192.0.2.300"]},
+            "automation_addresses: '192.0.2.300' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24",
+        ),
+        (
+            {"automation_units": ["puppet"]},
+            "automation_units: 'puppet' is no service; give its name as systemctl shows it, such as puppet.service",
+        ),
+        (
+            {"automation_units": [f"a{number}.service" for number in range(51)]},
+            "automation_units: these are 51 services; give at most 50",
+        ),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named_with_what_to_do(options: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        make.explainers_of(options)
+    assert str(error.value) == message
+
+
+def test_addresses_without_an_account_explain_nothing_and_the_coverage_says_so() -> None:
+    (explainer, *_others) = make.explainers_of({"automation_addresses": ["192.0.2.1"]})
+    (note,) = explainer.notes()
+    assert note.endswith("automation_addresses needs automation_users, which names no account.")
 
 
 def test_without_an_address_the_coverage_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
