@@ -240,7 +240,7 @@ class CallFacts:
 def _may(bound: Condition, values: Values) -> bool:
     try:
         return bound(values)
-    except TooLongError:
+    except (TooLongError, re.error):
         return True
 
 
