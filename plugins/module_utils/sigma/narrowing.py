@@ -51,10 +51,8 @@ class _Part:
             self.parts = tuple(_Part(part, field) for part in node[1])
         elif self.kind == "not":
             self.parts = (_Part(node[1], field),)
-        if len(self.parts) == 1:
-            self.fields = self.parts[0].fields
-        else:
-            self.fields = frozenset().union(*(part.fields for part in self.parts)) if self.parts else fields_of(node)
+        of_parts: list[frozenset[str]] = [part.fields for part in self.parts]
+        self.fields: frozenset[str] = frozenset().union(*of_parts) if of_parts else fields_of(node)
         self.alone = self.fields == {field}
         checks: list[Condition] = [part.check for part in self.parts]
         self.check: Condition = _joined(self.kind, checks) if checks else condition(node)

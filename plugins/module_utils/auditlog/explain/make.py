@@ -10,11 +10,14 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, units
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import PackageExplainer
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.units import Units
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import (
+    PACKAGE,
+    Explainer,
+    Explanation,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import About
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
@@ -26,7 +29,11 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
     root = params.get("_root") or ""
     found: list[Explainer] = []
     accounts = params.get("automation_users") or ()
+    # Each takes long to load, and most looks need none of them.
     if accounts:
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
+
         try:
             networks = controller.networks(params.get("automation_addresses") or (), accounts)
         except ValueError as error:
@@ -34,6 +41,28 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
         found.append(Sessions(accounts, networks, listeners.running(root)))
     names = params.get("automation_units") or ()
     if names:
-        found.append(Units(functools.partial(units.running, names)))
-    found.append(PackageExplainer(os.fsencode(root or "/")))
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import units
+
+        found.append(units.Units(functools.partial(units.running, names)))
+    found.append(_Packages(os.fsencode(root or "/")))
     return found
+
+
+class _Packages(Explainer):
+    """Explains hits by packages of the host; what that takes is loaded for the first one."""
+
+    name = "packages"
+    kind = PACKAGE
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._explainer: Explainer | None = None
+
+    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+        if self._explainer is None:
+            from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import (
+                PackageExplainer,
+            )
+
+            self._explainer = PackageExplainer(self._root)
+        return self._explainer.explain(about, view)
