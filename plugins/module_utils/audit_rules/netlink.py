@@ -16,7 +16,9 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule, unpack
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import Rule
 
 _NETLINK_AUDIT = 9
 _HEADER = struct.Struct("=IHHII")
@@ -92,6 +94,8 @@ class Kernel:
 
     def rules(self) -> list[Rule]:
         """Return all rules in the order in which they are asked."""
+        from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.rule import unpack
+
         return [unpack(data) for data in self._ask(_LIST, b"", _LIST)]
 
     def add(self, rule: Rule) -> None:

@@ -172,8 +172,7 @@ class Activity:
 
     @once
     def cwd(self) -> str:
-        found = _CWD.search(self.event.raw)
-        return known_text(found.group(1)) if found else ""
+        return directory_in(self.event.raw)
 
     @once
     def paths(self) -> tuple[PathItem, ...]:
@@ -258,6 +257,12 @@ _few_arguments = functools.lru_cache(maxsize=512)(arguments_of)
 def process_original(process: Process) -> str:
     """Return what was executed: of a script not the interpreter."""
     return known_text(process.original)
+
+
+def directory_in(raw: bytes) -> str:
+    """Return the directory that an event's process was in, empty where the event has none."""
+    found = _CWD.search(raw)
+    return known_text(found.group(1)) if found else ""
 
 
 def process_image(process: Process) -> str:

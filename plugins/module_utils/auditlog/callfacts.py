@@ -61,6 +61,8 @@ _PATH = b"PATH"
 _MOST_KEPT = 4_000
 _MOST_BYTES = 2 * 1024 * 1024
 _LONGEST = 256
+# Where the fields of a group did not rule out a rule so often one after another, they are not asked for it any more.
+_MOST_IN_VAIN = 200
 # About what an entry takes besides its text.
 _ENTRY = 200
 # Kinds of what clauses ask for; see ``sieve``.
@@ -113,6 +115,8 @@ class CallFacts:
         self._of_paths = sum(1 << number for number in clauses if number >= self._above)
         self._masks = masks
         self._shape, self._change, self._address = (sieve.groups[name] for name in ("shape", "change", "address"))
+        # How often the fields of a group were asked for a rule since they ruled it out.
+        self._in_vain: dict[tuple[int, int], int] = {}
         self._bounds = [
             _bounds(entries, clauses, fields)
             for fields in (SHAPE_FIELDS | _RECORD_FIELDS, CHANGE_FIELDS, ADDRESS_FIELDS)
@@ -225,6 +229,12 @@ class CallFacts:
             self._shared.clear()
         return self._shared.setdefault(rules, rules)
 
+    def _tell_nothing(self, group: int, number: int) -> bool:
+        """Say whether the fields of a group have not ruled out a rule for so long that they need not be asked again."""
+        times = self._in_vain.get((group, number), 0) + 1
+        self._in_vain[group, number] = times
+        return times >= _MOST_IN_VAIN
+
     def _without(self, rules: int, group: int, seen: t.Sequence[LazyView]) -> int:
         """Leave out the rules that are false for each view because of the fields of a group."""
         for source, (mask, bounds) in self._bounds[group].items():
@@ -234,13 +244,17 @@ class CallFacts:
                 for number in places(left):
                     if not any(_may(bounds[number], values) for values in several):
                         rules ^= 1 << number
+                        self._in_vain[group, number] = 0
+                    elif self._tell_nothing(group, number):
+                        mask ^= 1 << number
+                self._bounds[group][source] = mask, bounds
         return rules
 
 
 def _may(bound: Condition, values: Values) -> bool:
     try:
         return bound(values)
-    except TooLongError:
+    except (TooLongError, re.error):
         return True
 
 

@@ -251,6 +251,10 @@ class Later:
         return decode.text(raw[raw.rfind(name, 0, end) + len(name) : end])
 
     @property
+    def cwd(self) -> str:
+        return activity.directory_in(self._raw)
+
+    @property
     def command_line(self) -> str:
         if self._subject is None:
             arguments = activity.EXECVE.search(self._raw)

@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, daemon_settings, unrecorded
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import alive, daemon_settings
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.alive import Proof
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts import Host
@@ -34,9 +34,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.missing i
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running, running
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.unread import Amounts
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import subject_on
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running
 
 NAME = "audit_events"
 DEFAULT_PATHS = ("/var/log/audit/audit.log",)
@@ -61,10 +63,10 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         params["state_dir"], NAME, params["_token"], bool(params["_advance"]) and not check_mode
     )
     paths = params["paths"] if params["paths"] is not None else list(DEFAULT_PATHS)
+    gc.set_threshold(_COLLECT_AFTER)
     scope = ScopeCoverage(SCOPE)
     run = _Run(params, checkpoint.state, scope)
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
     try:
         # Before the files are opened, so that what this makes is read, too.
         run.prove(paths)
@@ -135,7 +137,7 @@ class _Run:
         self._is_empty = True
         self._first_reason = ""
         self._pairs = Pairs(self.reader, 0)
-        self._unrecorded: unrecorded.State = kept.get("unrecorded", {})
+        self._unrecorded: dict[str, t.Any] = kept.get("unrecorded", {})
 
     def prove(self, paths: t.Sequence[str]) -> None:
         """Find out whether the log is written now."""
@@ -233,6 +235,8 @@ class _Run:
 
     def judge_unrecorded(self, params: t.Mapping[str, t.Any]) -> None:
         """Judge what was made where no audit rule records it."""
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import unrecorded
+
         now = time.time()
         look, gaps, problem = unrecorded.start_look(params["state_dir"], self._unrecorded, params["since"])
         if problem:
@@ -341,6 +345,8 @@ def _sentences(amounts: Amounts, noun: str, others: str) -> list[str]:
 def _running(paths: t.Sequence[str] | None) -> t.Sequence[Running]:
     """Return what runs now, where the logs are this host's: others' process ids are other ones."""
     if all(path.startswith(_OWN_LOGS) for path in paths or ()):
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import running
+
         return running()
     return ()
 

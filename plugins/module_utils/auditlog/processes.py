@@ -39,7 +39,8 @@ class Process:
     session: its login session's number as in the log, b"" where the log has none. listens: whether it has a port.
     likely: of an unknown one (``unknown``), whom it was probably forked from; never more than an explanation.
     facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None
-    where nobody asked yet. epoch: of the table, when facts were made.
+    where nobody asked yet. epoch: of the table, when facts were made. programs: its own and those above it, as
+    ``views`` makes them; None where nobody asked yet.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Process:
         "original",
         "parent",
         "pid",
+        "programs",
         "session",
     )
 
@@ -80,6 +82,7 @@ class Process:
         self.facts: t.Any = None
         self.epoch = -1
         self.above: int | None = None
+        self.programs: tuple[str, ...] | None = None
 
     def __reduce__(self) -> tuple[t.Any, ...]:
         parts = (self.pid, self.exe, self.arguments, self.original, self.parent, self.depth, self.session, self.listens)

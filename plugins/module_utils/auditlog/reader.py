@@ -23,7 +23,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.hosts imp
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.judging import ExecutionViews
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lineforms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.telling import Judged, Told
@@ -41,6 +40,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.running import Running
 
 SCOPE = "events"
 _STATE_VERSION = 1

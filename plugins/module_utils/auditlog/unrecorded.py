@@ -26,12 +26,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateError,
     default_root,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import content, files, places
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.places import Identity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView, Maker
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.places import Identity
 
 State = t.Dict[str, t.Any]
 
@@ -99,6 +100,8 @@ def find_gaps(state_directory: str | None, until: float) -> Gaps | None:
     directory = StateDirectory.open(root, _CAPABILITY, create=False)
     if directory is None:
         return None
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import content, files, places
+
     try:
         note = files.read_note(directory)
     finally:
@@ -253,6 +256,8 @@ class Look:
 
     def _note_directory(self, path: str) -> bool:
         """Say whether a directory was not there at the look before, and note it for the next."""
+        from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import places
+
         identity = places.identity(path)
         if identity is not None and len(self._seen) < _MOST_SEEN:
             self._seen[path] = identity

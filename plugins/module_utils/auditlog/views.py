@@ -112,8 +112,16 @@ def ancestors(process: _Parents) -> t.Iterator[Process]:
         process = process.parent
 
 
-def _programs(process: _Parents) -> t.Iterator[str]:
+def _programs(process: _Parents) -> tuple[str, ...]:
     """Return the programs of a process and those above it, of scripts the interpreter and the script."""
+    if process is None:
+        return ()
+    if process.programs is None:
+        process.programs = tuple(_programs_of(process))
+    return process.programs
+
+
+def _programs_of(process: Process) -> t.Iterator[str]:
     for each in ancestors(process):
         image, original = activity.process_image(each), activity.process_original(each)
         if image:
@@ -123,7 +131,11 @@ def _programs(process: _Parents) -> t.Iterator[str]:
 
 
 def _listener(subject: Activity) -> _Parents:
-    return listener(subject.parent, subject.parts[activity.SES] or b"")
+    parent = subject.parent
+    # Mostly nothing above listens, and of many subjects the session would have to be found out first.
+    if not any(process.listens for process in ancestors(parent)):
+        return None
+    return listener(parent, subject.parts[activity.SES] or b"")
 
 
 def _parent_listens(subject: Activity) -> str:
@@ -163,9 +175,9 @@ _PROCESS: dict[str, Maker] = {
     "ParentImage": lambda a: _image(_parent(a)),
     "ParentCommandLine": lambda a: _line(_parent(a)),
     "GrandparentImage": lambda a: _image(_grandparent(a)),
-    "AncestorImages": lambda a: tuple(_programs(a.parent)),
+    "AncestorImages": lambda a: _programs(a.parent),
     "GrandparentCommandLine": lambda a: _line(_grandparent(a)),
-    "LikelyAncestorImages": lambda a: tuple(_programs(a.parent.likely if a.parent is not None else None)),
+    "LikelyAncestorImages": lambda a: _programs(a.parent.likely if a.parent is not None else None),
     "Listener": lambda a: _image(_listener(a)),
     "ParentListens": _parent_listens,
     "Service": _service,

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Node, View
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import SHORT, patient
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import SHORT, Search, patient
 
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
@@ -71,7 +71,10 @@ def texts_of(value: t.Any) -> tuple[str, ...]:
 
 
 def condition(node: Node) -> Condition:
-    """Return the function that says whether a view satisfies a node. Raises re.error, KeyError and ValueError."""
+    """Return the function that says whether a view satisfies a node. Raises re.error, KeyError and ValueError.
+
+    The function raises TooLongError, and re.error for a pattern that was not compiled before.
+    """
     return _BUILDERS[node[0]](*node[1:])
 
 
@@ -178,17 +181,41 @@ def _regex(field: str, patterns: t.Sequence[t.Sequence[str]]) -> Condition:
     return _one_of(field, found)
 
 
+def compiled(pattern: str, flags: str) -> t.Pattern[str]:
+    """Return a pattern of a rule, compiled. Raises re.error."""
+    return re.compile(_quick(pattern, flags), _flags(flags))
+
+
 def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
-    searches = tuple(re.compile(_quick(pattern, flags), _flags(flags)).search for pattern, flags in patterns)
-    patient_searches = tuple(map(patient, searches))
+    """Return the test that one of the patterns is found. Raises re.error for one that only some Pythons take.
+
+    The others are compiled when a text is first looked at: most are for programs that hardly any log has.
+    """
+    searches: tuple[Search, ...] = ()
+    patient_searches: tuple[Search, ...] = ()
+
+    def prepare() -> None:
+        nonlocal searches, patient_searches
+        searches = tuple(compiled(pattern, flags).search for pattern, flags in patterns)
+        patient_searches = tuple(map(patient, searches))
+
+    if any(_NOT_EVERYWHERE.search(pattern) for pattern, _flag_letters in patterns):
+        prepare()
 
     def found(text: str) -> bool:
+        if not searches:
+            prepare()
         for search in searches if len(text) <= SHORT else patient_searches:  # noqa: SIM110 - as above
             if search(text):
                 return True
         return False
 
     return found
+
+
+# What one Python takes and another does not, or may not: possessive repeats, groups and flags other than the usual
+# ones, and rare escapes. What it takes too many for is only compiled early.
+_NOT_EVERYWHERE = re.compile(r"[*+?}]\+|(?<!^)\(\?[a-zA-Z]|\(\?(?![:=!<i])|\(\?<[^=!]|\\[^\W_bBdDsSwWAZnrtx]")
 
 
 # A pattern that begins with the beginning, or one of some characters.

@@ -49,7 +49,7 @@ class RuleSet:
         self._fields: dict[str, frozenset[str]] = {}
         self._listed: dict[int, Listed] = {}
         self._narrowing = Narrowing(_COMMON_FIELD)
-        self._unusable: list[str] = []
+        self._unusable: dict[int, str] = {}
         # How often it took too long to find out whether a rule matches.
         self.given_up: dict[int, int] = {}
         lists = [ThreatList(entry) for entry in compiled.get("lists", ())]
@@ -70,11 +70,7 @@ class RuleSet:
         try:
             return self._narrowing.add(number, node)
         except re.error as error:
-            # The controller's Python took it; an older one on a host may not.
-            self._unusable.append(
-                "rule '%s' has a regular expression that the host's Python can't use: %s"
-                % (self._rules[number].title, error)
-            )
+            self._refuse(number, error)
             return never
 
     def __len__(self) -> int:
@@ -139,7 +135,7 @@ class RuleSet:
             if check is None:
                 try:
                     check = self._narrowing.narrow(number, values, conditions[number], known)
-                except TooLongError:
+                except (TooLongError, re.error):
                     check = conditions[number]
             if check is not never:
                 left.append((number, check))
@@ -154,10 +150,19 @@ class RuleSet:
                     found.append(number)
             except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
                 self._give_up(number)
+            except re.error as error:
+                self._refuse(number, error)
         return found
 
     def _give_up(self, number: int) -> None:
         self.given_up[number] = self.given_up.get(number, 0) + 1
+
+    def _refuse(self, number: int, error: re.error) -> None:
+        # The controller's Python took it; an older one on a host may not.
+        self._unusable[number] = "rule '%s' has a regular expression that the host's Python can't use: %s" % (
+            self._rules[number].title,
+            error,
+        )
 
     def _true(self, numbers: t.Collection[int], values: Values) -> tuple[int, ...]:
         found = []
@@ -172,13 +177,15 @@ class RuleSet:
                     found.append(number)
             except TooLongError:  # noqa: PERF203 - one rule's trouble is not another's
                 self._give_up(number)
+            except re.error as error:
+                self._refuse(number, error)
         found.sort()
         return tuple(found)
 
     @property
     def problems(self) -> list[str]:
         """A sentence for each rule that this host's Python can't use, or that took too long for some events."""
-        return self._unusable + [
+        return list(self._unusable.values()) + [
             "rule '%s' took too long for %d events, and was not matched with them: its regular expression is slow, or "
             "somebody attacked it" % (self._rules[number].title, count)
             for number, count in self.given_up.items()

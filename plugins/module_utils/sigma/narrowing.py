@@ -40,9 +40,9 @@ def _always(_values: Values) -> bool:
 
 
 class _Part:
-    """A node with its function. alone: it asks for nothing but the field that is known."""
+    """A node with its function and its fields. alone: it asks for nothing but the field that is known."""
 
-    __slots__ = ("alone", "check", "kind", "parts")
+    __slots__ = ("alone", "check", "fields", "kind", "parts")
 
     def __init__(self, node: Node, field: str) -> None:
         self.kind: str = node[0]
@@ -51,7 +51,9 @@ class _Part:
             self.parts = tuple(_Part(part, field) for part in node[1])
         elif self.kind == "not":
             self.parts = (_Part(node[1], field),)
-        self.alone = fields_of(node) == {field}
+        of_parts: list[frozenset[str]] = [part.fields for part in self.parts]
+        self.fields: frozenset[str] = frozenset().union(*of_parts) if of_parts else fields_of(node)
+        self.alone = self.fields == {field}
         checks: list[Condition] = [part.check for part in self.parts]
         self.check: Condition = _joined(self.kind, checks) if checks else condition(node)
 
@@ -95,7 +97,7 @@ class Narrowing:
     def add(self, number: int, node: Node) -> Condition:
         """Take a rule, and return its condition. Raises what ``conditions.condition`` does."""
         part = _Part(node, self._field)
-        if self._field in fields_of(node):
+        if self._field in part.fields:
             self._parts[number] = part
         return part.check
 

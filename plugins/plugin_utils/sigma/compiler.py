@@ -13,6 +13,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import compiled as built_pattern
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import condition as built
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.correlate import correlation
@@ -25,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import
     both,
     cheapest_first,
     either,
+    patterns_in,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.parsed import Parsed, parse_all
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import needed, prefilter
@@ -148,6 +150,8 @@ class _Compiler:
         node = cheapest_first(node)
         try:
             built(node)
+            for pattern, flags in patterns_in(node):
+                built_pattern(pattern, flags)
         except (ValueError, re.error, RecursionError) as error:
             raise UnusableError(f"the host could not use it: {error}", "detection") from error
         return node

@@ -147,6 +147,22 @@ def cheapest_first(node: Node) -> Node:
     return [kind, cheapest_first(node[1])] if kind == "not" else node
 
 
+def patterns_in(node: Node) -> t.Iterator[tuple[str, str]]:
+    """Yield the regular expressions of a node and of those in it, each with its flags."""
+    kind = node[0]
+    if kind in ("and", "or"):
+        for part in node[1]:
+            yield from patterns_in(part)
+    elif kind == "not":
+        yield from patterns_in(node[1])
+    elif kind in ("regex", "patterns"):
+        for pattern, flags in node[2]:
+            yield pattern, flags
+    elif kind in ("text", "words") and node[2].startswith("like"):
+        for pattern in node[3]:
+            yield pattern, "s"
+
+
 def _and_effort(node: Node) -> float:
     return _effort(node) * (_SELDOM_DECIDES if node[0] == "not" else 1)
 

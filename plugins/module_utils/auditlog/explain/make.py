@@ -10,11 +10,14 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, units
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explainer
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import PackageExplainer
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.units import Units
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import (
+    PACKAGE,
+    Explainer,
+    Explanation,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import About
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
@@ -29,11 +32,17 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:
     # Only tests name another root.
     root = params.get("_root") or ""
     explainers: list[Explainer] = []
+    # Each takes long to load, and most looks need none of them.
     if accounts or addresses:
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.sessions import Sessions
+
         explainers.append(Sessions(accounts, controller.networks(addresses, accounts), listeners.running(root)))
     if names:
-        explainers.append(Units(functools.partial(units.running, names)))
-    explainers.append(PackageExplainer(os.fsencode(root or "/")))
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import units
+
+        explainers.append(units.Units(functools.partial(units.running, names)))
+    explainers.append(_Packages(os.fsencode(root or "/")))
     return explainers
 
 
@@ -41,6 +50,10 @@ def _check(accounts: t.Sequence[str], addresses: t.Sequence[str], names: t.Seque
     """Raise UsageError for an option that can't be used."""
     if not all(accounts):
         raise UsageError("automation_users: '' is no account; give the name that automation signs in with")
+    if addresses:
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller
+    if names:
+        from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import units
     for address in addresses:
         if not controller.is_network(address):
             raise UsageError(
@@ -53,5 +66,25 @@ def _check(accounts: t.Sequence[str], addresses: t.Sequence[str], names: t.Seque
                 "automation_units: '%s' is no service; give its name as systemctl shows it, such as puppet.service"
                 % name
             )
-    if len(names) > units.MOST:
+    if names and len(names) > units.MOST:
         raise UsageError("automation_units: these are %d services; give at most %d" % (len(names), units.MOST))
+
+
+class _Packages(Explainer):
+    """Explains hits by packages of the host; what that takes is loaded for the first one."""
+
+    name = "packages"
+    kind = PACKAGE
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._explainer: Explainer | None = None
+
+    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+        if self._explainer is None:
+            from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import (
+                PackageExplainer,
+            )
+
+            self._explainer = PackageExplainer(self._root)
+        return self._explainer.explain(about, view)

@@ -12,6 +12,7 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import callfacts
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
@@ -169,6 +170,18 @@ def test_our_rules(seed: int) -> None:
     slow = slowly(rules, text)
     assert difference(slow, quickly(rules, text)) == []
     assert len({number for number, _said in slow}) > 40
+
+
+def test_what_rules_nothing_out_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, rules = made(1, 1_000), of_calls(compiled())
+    asked = []
+    may = callfacts._may
+    monkeypatch.setattr(callfacts, "_may", lambda bound, values: asked.append(bound) or may(bound, values))
+    with_all = quickly(rules, text)
+    before = len(asked)
+    monkeypatch.setattr(callfacts, "_MOST_IN_VAIN", 2)
+    assert difference(with_all, quickly(rules, text)) == []
+    assert len(asked) - before < before / 2
 
 
 def test_hardly_a_call_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:

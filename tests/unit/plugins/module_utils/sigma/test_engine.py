@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
+import re
 import signal
 import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma import conditions
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Lookup
 
@@ -309,6 +311,34 @@ def test_a_rule_that_only_an_older_python_refuses_is_named_there() -> None:
     assert engine.match("process_creation", {"Image": "x"}) == (1,)
     (problem,) = engine.problems
     assert problem.startswith("rule 'Odd' has a regular expression that the host's Python can't use: ")
+
+
+@pytest.mark.parametrize("pattern", ["x(?>y", "x*+(", "a|(?P<x", r"\p(", "x(?i:y"])
+def test_what_only_some_pythons_take_is_named_without_an_event(pattern: str) -> None:
+    payload = used(rule({"s": {"Image|re": "x"}, "condition": "s"}, title="Odd"))
+    payload["rules"][0]["condition"] = ["regex", "Image", [[pattern, ""]]]
+    (problem,) = RuleSet(payload).problems
+    assert problem.startswith("rule 'Odd' has a regular expression that the host's Python can't use: ")
+
+
+def test_a_regular_expression_is_compiled_for_the_first_text_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = used(
+        rule({"s": {"CommandLine|re": r"^(?:\S*/)?curl\s(?!-V)"}, "condition": "s"}),
+        rule({"s": {"CommandLine|contains": "x y", "Image|endswith": "/z"}, "condition": "s"}),
+    )
+    patterns = []
+
+    def compiled(pattern: str, _flags: str) -> re.Pattern[str]:
+        patterns.append(pattern)
+        return re.compile(pattern)
+
+    monkeypatch.setattr(conditions, "compiled", compiled)
+    engine = RuleSet(payload)
+    assert engine.match("process_creation", {"CommandLine": "x y", "Image": "/z"}) == (1,)
+    assert not patterns
+    assert engine.match("process_creation", {"CommandLine": "/bin/curl x"}) == (0,)
+    assert engine.match("process_creation", {"CommandLine": "/bin/curl y"}) == (0,)
+    assert len(patterns) == 1
 
 
 def test_another_version_s_form_is_refused() -> None:
