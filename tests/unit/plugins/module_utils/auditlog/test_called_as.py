@@ -24,7 +24,8 @@ type=PROCTITLE msg=audit(1780000000.001:7): proctitle="x"
 
 def called_as(exe: str, first: str) -> str | None:
     """Return the field for an execution of exe with a first argument."""
-    logged = '"%s"' % first if first and first.isprintable() and " " not in first else first.encode().hex().upper() or '""'
+    is_plain = first.isprintable() and " " not in first
+    logged = '"%s"' % first if is_plain else first.encode().hex().upper()
     (event,) = Joiner().events(_TEXT.format(exe=exe, first=logged).encode())
     view = LazyView("process_creation", views.EXECUTION, activity.activity_of(event, None, None))
     value = view.get("CalledAs")
