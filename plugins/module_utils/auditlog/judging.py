@@ -48,7 +48,7 @@ _MOST_ASKED_BYTES = 4 * 1024 * 1024
 _WORTH_IT = 3
 # What is another one in each execution; of the line as ``wholes`` knows it.
 _OWN = {activity.PPID: (b" ppid=", b" pid="), activity.PID: (b" pid=", b" auid="), activity.SES: (b" ses=", b" comm=")}
-_IN_KEY = SHAPE_FIELDS | {"CommandLine", "Argv", "OriginalImage", "Paths"}
+_IN_KEY = SHAPE_FIELDS | {"CommandLine", "Argv", "OriginalImage", "Paths", "CalledAs"}
 
 Match = t.Match[bytes]
 Verdict = t.Tuple[Hit, ...]

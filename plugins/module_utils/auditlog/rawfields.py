@@ -192,7 +192,7 @@ _CALL_NAMES = (
     "DestinationPort DestinationPath SourceIp SourcePort SourcePath Protocol Initiated Paths"
 )
 _CALL_KEY = frozenset(_CALL_NAMES.split())
-_EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage"}
+_EXECUTION_KEY = _CALL_KEY | {"CommandLine", "Argv", "OriginalImage", "CalledAs"}
 _FAILED_KEY = _CALL_KEY | {"OriginalImage"}
 MESSAGE_VARIES = frozenset(("ProcessId", "LogonId", "pid", "ses"))
 

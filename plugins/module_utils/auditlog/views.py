@@ -6,10 +6,11 @@
 Fields of all of them: Image, OriginalImage (the script that Image interprets), CommandLine, Argv, Comm,
 CurrentDirectory, User, EffectiveUser and AuditUser (names), LogonId, Terminal, ProcessId, ParentProcessId, ParentImage,
 ParentCommandLine, GrandparentImage, GrandparentCommandLine, AncestorImages, Key, Container, Syscall, Success, Exit,
-Architecture, SecurityContext. Of servers: Listener (the nearest program above that listens on a port, in the same login
-session), ParentListens ("yes" where that is the parent, "no" where it is further above), ServiceAccount (of an account
-other than root that nobody signed in to, its name after "account "), Service (Listener, or else ServiceAccount). For
-explanations only: LikelyAncestorImages (of a parent that only forked, who that probably was).
+Architecture, SecurityContext. CalledAs of executions: the first argument, where it names another program than Image.
+Of servers: Listener (the nearest program above that listens on a port, in the same login session), ParentListens
+("yes" where that is the parent, "no" where it is further above), ServiceAccount (of an account other than root that
+nobody signed in to, its name after "account "), Service (Listener, or else ServiceAccount). For explanations only:
+LikelyAncestorImages (of a parent that only forked, who that probably was).
 """
 
 from __future__ import annotations
@@ -192,6 +193,19 @@ _PROCESS: dict[str, Maker] = {
 }
 
 
+def _called_as(subject: Activity) -> str:
+    """Return the first argument where it is not the name of the program that runs; whoever starts that chooses it.
+
+    Login shells have a minus before their name. A blank in it would shift what follows in a command line.
+    """
+    first = subject.argv[0] if subject.argv else ""
+    if first == subject.exe:
+        return ""
+    name = first.rpartition("/")[2]
+    is_name = name[name.startswith("-") :] == subject.exe.rpartition("/")[2]
+    return "" if is_name and len(first.split()) == 1 else first or "nothing"
+
+
 def _original_image(subject: Activity) -> str:
     """Return the script that was executed, where the program is its interpreter."""
     first = next((path for path in subject.paths if path.item == 0), None)
@@ -203,6 +217,7 @@ def _original_image(subject: Activity) -> str:
 EXECUTION: dict[str, Maker] = {
     **_PROCESS,
     "OriginalImage": _original_image,
+    "CalledAs": _called_as,
     # Of a call that failed, exe is still the program that called.
     "Paths": lambda a: tuple(a.resolved(path.name) for path in a.paths if path.item == 0),
 }

@@ -23,6 +23,9 @@ PROGRAMS = frozenset(("sshd", "sshd-session", "sshd-auth"))
 
 # sshd writes at most 1,024 bytes (MSGBUFSIZ), and four for each that it escapes. What is longer is not its own.
 _LONGEST = 4096
+# A message of so many bytes was cut off.
+_CUT = 1023
+_ESCAPED = re.compile(r"\\[0-7]{3}")
 
 # Ranks of hints: the end of a connection says less than what happened in it.
 PROBE, GAVE_UP, ATTEMPT = 0, 1, 2
@@ -57,7 +60,7 @@ _REMOTE = re.compile(r"Server;Ltype: \w+;Remote: %s-(\d+);" % _HOST)
 
 def parse(message: str) -> Fact | None:
     """Return what a message of sshd says, None when it says nothing about a sign-in."""
-    if len(message) > _LONGEST:
+    if len(message) > _LONGEST or (len(message) >= _CUT and _is_cut(message)):
         return None
     message = message.rstrip(" \r\n")
     preauth = message.endswith(" [preauth]")
@@ -70,6 +73,11 @@ def parse(message: str) -> Fact | None:
     reader = _READERS.get(word)
     fact = reader(rest, message) if reader else None
     return fact._replace(preauth=True) if fact and preauth else fact
+
+
+def _is_cut(message: str) -> bool:
+    """Return whether sshd cut a message off: its last address is then what the client called itself."""
+    return len(_ESCAPED.sub("x", message).encode("utf-8", "surrogateescape")) >= _CUT
 
 
 def _fact(kind: str, user: str = "", source: str | None = "", port: str | None = "", **more: t.Any) -> Fact:

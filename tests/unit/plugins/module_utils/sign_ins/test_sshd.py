@@ -207,3 +207,15 @@ def test_any_message_is_read(message: str) -> None:
         "refused ",
     ):
         sshd.parse(word + message)
+
+
+@pytest.mark.parametrize("letter", ["a", "\\321"])
+@pytest.mark.parametrize("before", ["Failed password for invalid user ", "Invalid user "])
+def test_a_message_that_was_cut_off_names_no_source(before: str, letter: str) -> None:
+    chosen = " from 198.51.100.7 port 22"
+    cut = before + letter * (1023 - len(before) - len(chosen)) + chosen
+    assert sshd.parse(cut) is None
+    whole = before + letter * 900 + " from 203.0.113.7 port 22"
+    found = sshd.parse(whole)
+    assert found is not None
+    assert found.source == "203.0.113.7"

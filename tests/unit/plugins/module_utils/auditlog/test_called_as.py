@@ -1,0 +1,51 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first argument of an execution is compared with the program that the kernel recorded."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import activity, views
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.lazy import LazyView
+
+_TEXT = """\
+type=SYSCALL msg=audit(1780000000.001:7): arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=1 a2=1 a3=0 items=2 \
+ppid=1 pid=2 auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="x" exe="{exe}" \
+key=(null)
+type=EXECVE msg=audit(1780000000.001:7): argc=1 a0={first}
+type=CWD msg=audit(1780000000.001:7): cwd="/"
+type=PATH msg=audit(1780000000.001:7): item=0 name="{exe}" inode=1 dev=fe:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 \
+nametype=NORMAL
+type=PROCTITLE msg=audit(1780000000.001:7): proctitle="x"
+"""
+
+
+def called_as(exe: str, first: str) -> str | None:
+    """Return the field for an execution of exe with a first argument."""
+    is_plain = first.isprintable() and " " not in first
+    logged = '"%s"' % first if is_plain else first.encode().hex().upper()
+    (event,) = Joiner().events(_TEXT.format(exe=exe, first=logged).encode())
+    view = LazyView("process_creation", views.EXECUTION, activity.activity_of(event, None, None))
+    value = view.get("CalledAs")
+    assert value is None or isinstance(value, str)
+    return value
+
+
+@pytest.mark.parametrize("first", ["zpool", "/usr/sbin/zpool", "./zpool", "-zpool"])
+def test_a_program_has_its_own_name(first: str) -> None:
+    assert called_as("/usr/sbin/zpool", first) is None
+
+
+@pytest.mark.parametrize("first", ["x", "-bash", "--zpool", "x /zpool", "zpool ", "/zpool/", "zpool\t"])
+def test_a_program_has_another_name(first: str) -> None:
+    assert called_as("/usr/sbin/zpool", first) == first
+
+
+def test_a_program_has_no_name() -> None:
+    assert called_as("/usr/sbin/zpool", "") == "nothing"
+
+
+def test_a_program_in_a_directory_with_a_blank_has_its_own_name() -> None:
+    assert called_as("/opt/my app/run", "/opt/my app/run") is None
