@@ -52,22 +52,24 @@ def _check(accounts: t.Sequence[str], addresses: t.Sequence[str], names: t.Seque
         raise UsageError("automation_users: '' is no account; give the name that automation signs in with")
     if addresses:
         from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller
+
+        for address in addresses:
+            if not controller.is_network(address):
+                raise UsageError(
+                    "automation_addresses: '%s' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24"
+                    % address
+                )
     if names:
         from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import units
-    for address in addresses:
-        if not controller.is_network(address):
-            raise UsageError(
-                "automation_addresses: '%s' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24"
-                % address
-            )
-    for name in names:
-        if not units.is_name(name):
-            raise UsageError(
-                "automation_units: '%s' is no service; give its name as systemctl shows it, such as puppet.service"
-                % name
-            )
-    if names and len(names) > units.MOST:
-        raise UsageError("automation_units: these are %d services; give at most %d" % (len(names), units.MOST))
+
+        for name in names:
+            if not units.is_name(name):
+                raise UsageError(
+                    "automation_units: '%s' is no service; give its name as systemctl shows it, such as puppet.service"
+                    % name
+                )
+        if len(names) > units.MOST:
+            raise UsageError("automation_units: these are %d services; give at most %d" % (len(names), units.MOST))
 
 
 class _Packages(Explainer):
