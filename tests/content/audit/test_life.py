@@ -24,9 +24,9 @@ HOURS = {
     "hour_of_a_developer": 2,
     "hour_of_a_database_server": 1,
     "hour_of_a_web_server": 1,
-    "hour_of_a_kubernetes_node": 2,
-    "hour_of_a_mail_server": 2,
-    "hour_of_an_application_server": 2,
+    "hour_of_a_kubernetes_node": 0,
+    "hour_of_a_mail_server": 0,
+    "hour_of_an_application_server": 0,
 }
 
 
@@ -43,19 +43,21 @@ def raised(logs: t.Iterable[bytes]) -> list[dict[str, t.Any]]:
 
 @functools.lru_cache(maxsize=2)
 def raised_by_programs(busybox: bool = False) -> dict[int, set[str]]:
-    """Return the alerts of each sequence, which one reader reads as those of as many hosts: that takes two seconds."""
-    logs = (
+    """Return the alerts of each sequence, which a reader reads as those of as many hosts: that takes three seconds."""
+    logs = [
         b"".join(
             b"node=host%d %s" % (number, line)
             for line in life.play([sequence], busybox=busybox).splitlines(keepends=True)
         )
         for number, sequence in enumerate(PROGRAMS)
-    )
+    ]
     alerts: dict[int, set[str]] = {}
-    for detection in raised(logs):
-        node = re.search(r"\(node host(\d+)\)$", detection["subject"])
-        assert node, detection["subject"]
-        alerts.setdefault(int(node.group(1)), set()).add(detection["alert"])
+    # A reader knows a hundred hosts.
+    for start in range(0, len(logs), 80):
+        for detection in raised(logs[start : start + 80]):
+            node = re.search(r"\(node host(\d+)\)$", detection["subject"])
+            assert node, detection["subject"]
+            alerts.setdefault(int(node.group(1)), set()).add(detection["alert"])
     return alerts
 
 
