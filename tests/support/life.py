@@ -34,7 +34,7 @@ renice rm rmdir rmmod route run-parts sed setsid sh sha256sum shred sleep sort s
 swapon sync sysctl tac tail tar tee test timeout top touch tr traceroute truncate tty umount uname uniq unlink unzip
 uptime vi watch wc wget which who whoami xargs xxd zcat
 """
-_APPLETS = frozenset(_WORDS.split())
+APPLETS = frozenset(_WORDS.split())
 _SUDO = re.compile(r"sudo (?:-\w )*?(?:-u (\S+) )?")
 
 
@@ -126,7 +126,7 @@ class _Player:
         arguments = shlex.split(command if separator else text)
         if not separator:
             image = arguments[0] if arguments[0].startswith("/") else f"/usr/bin/{arguments[0]}"
-        if self._busybox and pathlib.PurePath(arguments[0]).name in _APPLETS:
+        if self._busybox and pathlib.PurePath(arguments[0]).name in APPLETS:
             image = "/bin/busybox"
         pid = log.execute(image, arguments, parent, script=script or None)
         sudo = _SUDO.match(text)
