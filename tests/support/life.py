@@ -7,8 +7,9 @@ A line that begins with ``@`` begins a sequence: who, how, and a title, separate
 ``session`` (signed in by SSH, on a terminal), ``cron``, ``unit`` (below init) or the program of a service, with
 ``listens`` behind it if it does. A fourth part names the alerts above informational that it raises. Each other line
 is a command as a shell takes it, indented by one space below what started it; ``PROGRAM:: COMMAND`` names the program
-where that is not ``/usr/bin/`` and the first word. ``> FILE`` is a file that the command above it makes, or opens to be
-written. What runs below ``sudo`` is root's, and ``sudo -u NAME`` is NAME's.
+where that is not ``/usr/bin/`` and the first word, ``PROGRAM SCRIPT:: COMMAND`` the script, too, that was executed.
+``> FILE`` is a file that the command above it makes, or opens to be written. What runs below ``sudo`` is root's, and
+``sudo -u NAME`` is NAME's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,18 @@ from tests.support.recorded import Recorder
 
 _ACCOUNTS = {"root": 0, "alice": 1000, "deploy": 1001}
 _SERVICE = 990
+# Of BusyBox's applets those that the sequences name.
+_WORDS = """
+adduser addgroup arp arping ash awk base64 basename blkid bunzip2 bzip2 cat chattr chgrp chmod chown chpasswd cmp cp
+cpio crontab cut date dd deluser delgroup df diff dirname dmesg du echo env expr fallocate fdisk find free fsck fstrim
+getent grep gunzip gzip halt head hostname hwclock id ifconfig insmod install ionice iostat ip kill killall last less
+ln logger losetup ls lsattr lsmod lsof md5sum mkdir mkfifo mknod mkswap mktemp modinfo modprobe more mount mountpoint
+mpstat mv nc netstat nice nohup nproc nslookup ntpd passwd pgrep ping pkill printenv ps pwd readlink realpath reboot
+renice rm rmdir rmmod route run-parts sed setsid sh sha256sum shred sleep sort split stat strings stty su swapoff
+swapon sync sysctl tac tail tar tee test timeout top touch tr traceroute truncate tty umount uname uniq unlink unzip
+uptime vi watch wc wget which who whoami xargs xxd zcat
+"""
+APPLETS = frozenset(_WORDS.split())
 _SUDO = re.compile(r"sudo (?:-\w )*?(?:-u (\S+) )?")
 
 
@@ -49,17 +62,21 @@ def load(path: pathlib.Path) -> list[Sequence]:
     ]
 
 
-def play(sequences: t.Iterable[Sequence], pause: float = 20) -> bytes:
-    """Return the log of sequences that follow each other on one host; pause: seconds between commands."""
+def play(sequences: t.Iterable[Sequence], pause: float = 20, busybox: bool = False) -> bytes:
+    """Return the log of sequences that follow each other on one host.
+
+    pause: seconds between commands. busybox: all that BusyBox can do is done by it, as on Alpine.
+    """
     log = Recorder(user="root")
     for number, sequence in enumerate(sequences, 1):
-        _Player(log, number, sequence, pause).play()
+        _Player(log, number, sequence, pause, busybox).play()
     return log.text()
 
 
 class _Player:
-    def __init__(self, log: Recorder, number: int, sequence: Sequence, pause: float) -> None:
+    def __init__(self, log: Recorder, number: int, sequence: Sequence, pause: float, busybox: bool) -> None:
         self._log, self._number, self._sequence, self._pause = log, number, sequence, pause
+        self._busybox = busybox
 
     def play(self) -> None:
         root = self._start()
@@ -104,11 +121,14 @@ class _Player:
         if text.startswith("> "):
             log.writes(parent, text[2:])
             return parent, account
-        image, separator, command = text.partition(":: ")
+        programs, separator, command = text.partition(":: ")
+        image, _space, script = programs.partition(" ")
         arguments = shlex.split(command if separator else text)
         if not separator:
             image = arguments[0] if arguments[0].startswith("/") else f"/usr/bin/{arguments[0]}"
-        pid = log.execute(image, arguments, parent)
+        if self._busybox and pathlib.PurePath(arguments[0]).name in APPLETS:
+            image = "/bin/busybox"
+        pid = log.execute(image, arguments, parent, script=script or None)
         sudo = _SUDO.match(text)
         if sudo:
             account = sudo.group(1) or "root"

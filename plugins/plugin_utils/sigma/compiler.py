@@ -118,7 +118,7 @@ class _Compiler:
         places: list[int] = []
         missing: list[str] = []
         for source in sources_of(logsource.category, logsource.product, logsource.service, fields):
-            node = self._condition(rule, source)
+            node = self._condition(rule, source, document)
             if source.name == "auditd":
                 _check_syscall_numbers(node)
             if lacking := never_set(node, source.name):
@@ -140,9 +140,9 @@ class _Compiler:
             raise UnusableError(missing[0], "detection")
         self._places[id(rule)] = places
 
-    def _condition(self, rule: t.Any, source: Source) -> Node:
+    def _condition(self, rule: t.Any, source: Source, document: Document) -> Node:
         names = _AUDITD_FIELDS if source.name == "auditd" else {}
-        translator = Translator(self._lists, source.word_fields, names)
+        translator = Translator(self._lists, source.word_fields, names, document.own)
         parsed = [translator.node(copy.copy(condition).parse()) for condition in rule.detection.parsed_condition]
         node = either(parsed)
         if source.extra is not None:

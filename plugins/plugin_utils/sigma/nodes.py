@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.applets import narrowed
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
 with contextlib.suppress(ImportError):  # detections.load says what is missing
@@ -38,23 +39,32 @@ _FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
 
 
 class Translator:
-    """Translates the conditions of one rule. fields: how a view calls what the rule calls otherwise."""
+    """Translates the conditions of one rule. fields: how a view calls what the rule calls otherwise.
 
-    def __init__(self, lists: Lists, word_fields: t.Sequence[str], fields: t.Mapping[str, str]) -> None:
+    own: whether the rule is the collection's own, of which a list of programs may have one that is many.
+    """
+
+    def __init__(
+        self, lists: Lists, word_fields: t.Sequence[str], fields: t.Mapping[str, str], own: bool = False
+    ) -> None:
         self._lists = lists
         self._word_fields = list(word_fields)
         self._fields = fields
+        self._own = own
 
     def node(self, condition: t.Any) -> Node:
         """Return the node of a condition that pySigma parsed. Raises UnusableError."""
         if isinstance(condition, sc.ConditionAND):
             return both([self.node(part) for part in condition.args])
         if isinstance(condition, sc.ConditionOR):
-            return either([self.node(part) for part in condition.args])
+            node = either([self.node(part) for part in condition.args])
+            is_list = all(isinstance(part, sc.ConditionFieldEqualsValueExpression) for part in condition.args)
+            return narrowed(node) if self._own and is_list else node
         if isinstance(condition, sc.ConditionNOT):
             return ["not", self.node(condition.args[0])]
         if isinstance(condition, sc.ConditionFieldEqualsValueExpression):
-            return self._field(self._fields.get(condition.field, condition.field), condition.value)
+            node = self._field(self._fields.get(condition.field, condition.field), condition.value)
+            return narrowed(node) if self._own else node
         if isinstance(condition, sc.ConditionValueExpression):
             return self._keyword(condition.value)
         raise UnusableError("the condition is empty", "detection.condition")
