@@ -16,6 +16,8 @@ SEEN, MISSING, SKIPPED, FAILED, NONE = "seen", "missing", "skipped", "failed", "
 # In check mode.
 FORESEEN = "foreseen"
 _BAD = (MISSING, FAILED)
+# Each simulation gives its process the number of a sign-in, as an intruder can: what it does is a person's then.
+_SIGN_IN = "audit_system_reached"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _outcome(
         return Outcome(alert, status, 0, (), left, str(entry.get("reason")))
     own = [finding for finding in seen if _belongs(finding, entry)]
     expected = [finding for finding in own if finding.alert == alert]
-    others = {finding.alert for finding in own} - {alert} - set(simulation.also)
+    others = {finding.alert for finding in own} - {alert, _SIGN_IN} - set(simulation.also)
     missing = tuple(_missing(simulation, expected)) if expected else ()
     return Outcome(
         alert,

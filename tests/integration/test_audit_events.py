@@ -32,6 +32,8 @@ def execution(serial: int, program: str = "/usr/bin/marker") -> str:
         f'comm="x" exe="{program}" key="exec"\n'
         f'type=EXECVE {stamp}: argc=2 a0="x" a1="{serial}"\n'
         f'type=CWD {stamp}: cwd="/"\n'
+        f'type=PATH {stamp}: item=0 name="{program}" inode=1 dev=08:01 mode=0100755 ouid=0 ogid=0 rdev=00:00 '
+        "nametype=NORMAL\n"
         f"type=PROCTITLE {stamp}: proctitle=78\n"
     )
 

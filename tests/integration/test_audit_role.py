@@ -123,7 +123,7 @@ def test_each_part_says_for_itself_what_it_could_not_look_at(site: Site) -> None
         (
             {"audit_automation_users": ["ansible"], "audit_automation_addresses": ["web"]},
             "events",
-            "audit_automation_addresses: 'web' does not appear to be",
+            "audit_automation_addresses: 'web' is no address or network",
         ),
         ({"audit_sign_in_paths": ["auth.log"]}, "sign_ins", "audit_sign_in_paths: 'auth.log' is relative"),
         ({"audit_extra_grups": ["denied"]}, "audit", "audit_extra_groups is probably meant"),
