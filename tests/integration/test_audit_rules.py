@@ -159,7 +159,10 @@ def test_rules_that_vanish_are_an_alert_and_are_deployed_again(site: Site) -> No
     assert site.compare() == {("audit_rules_not_deployed", "audit rules"): None}
     site.keep()
     site.kernel.clear()
-    assert site.compare() == {("audit_rules_missing", "audit rules"): None}
+    compared = site.compare()
+    # A machine that is busy loses records while all rules are loaded, and says so.
+    compared.pop(("audit_events_lost", "audit"), None)
+    assert compared == {("audit_rules_missing", "audit rules"): None}
     result = site.keep(check=True)
     assert "of the" in result["detections"][0]["message"]
     assert len(result["detections"][0]["evidences"][0]["data"]["missing"]) == 21

@@ -300,7 +300,7 @@ def test_the_mode_of_a_program_that_has_no_name_yet(debian: DebianRoot, reposito
 def test_a_kernel_is_removed_while_another_remains(debian: DebianRoot, repository: Repository) -> None:
     image = Deb("linux-image", files={"/boot/vmlinuz-6.12.2": b"kernel"})
     repository.add(debian.install(image)[0])
-    levels = [("/usr/bin/dpkg", "--purge", "linux-image-6.12.1"), ("/usr/bin/apt-get", "autoremove", "-y")]
+    levels = (("/usr/bin/dpkg", "--purge", "linux-image-6.12.1"), ("/usr/bin/apt-get", "autoremove", "-y"))
     removed = "/boot/vmlinuz-6.12.1"
 
     def asked(path: str = removed, processes: t.Sequence[t.Sequence[str]] = levels) -> bool:

@@ -58,14 +58,14 @@ def prove(paths: t.Sequence[str], expected: bool) -> Proof:
 
     expected: whether one of them is known to be this host's log. If not, it is one if the audit daemon has it open.
     """
+    unknown = "it is not known whether it is written now: "
     try:
         with netlink.connected() as kernel:
             return _prove(kernel, paths, expected)
     except netlink.KernelError as error:
-        reason = "the kernel takes no record of this scan (%s)" % error
+        return Proof(expected, "%sthe kernel takes no record of this scan (%s)" % (unknown, error))
     except HostError as error:
-        reason = str(error).rstrip(".")
-    return Proof(expected, "it is not known whether it is written now: %s" % reason)
+        return Proof(expected, unknown + str(error).rstrip("."))
 
 
 def ended(last: float) -> str:

@@ -171,7 +171,8 @@ class PackageProof:
     def _find_programs(self) -> dict[int, bytes]:
         programs: dict[int, bytes] = {}
         directories = list(_PROGRAMS)
-        for directory in directories:
+        while directories:
+            directory = directories.pop(0)
             if len(programs) > _MOST_PROGRAMS:
                 break
             try:

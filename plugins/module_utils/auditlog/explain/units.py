@@ -160,7 +160,7 @@ def _is_shipped(path: str, opened: str, files: Files) -> bool:
     except OSError:
         return False
     try:
-        return any(files.as_packaged(os.fsencode(name), descriptor) for name in {path, os.path.realpath(path)})
+        return any(files.as_packaged(os.fsencode(name), descriptor) for name in (path, os.path.realpath(path)))
     except OSError:
         return False
     finally:

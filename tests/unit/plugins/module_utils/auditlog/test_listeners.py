@@ -40,10 +40,10 @@ NOTHING = "root /usr/bin/sh"
 
 
 def quickly(
-    log: Recorder, running_now: t.Sequence[Running] = (), state: t.Any = None, rules: t.Any = RULES
+    log: Recorder, running_now: t.Sequence[Running] = (), state: t.Any = None, rules: t.Any = None
 ) -> list[str]:
     """Return what the reader says of each shell, its fields in a line."""
-    reader = Reader(rules, state or {}, running=running_now)
+    reader = Reader(rules or RULES, state or {}, running=running_now)
     looked = list(reader._look_at(reader.hosts.own.joiner.found(log.text())))
     return [hit.subject for _event, one in looked for hit in one.hits]
 
@@ -53,8 +53,9 @@ def slowly(log: Recorder, rules: t.Any) -> list[str]:
     return [hit.subject for event in Joiner().events(log.text()) for one in verdicts.look(event) for hit in one.hits]
 
 
-def said(log: Recorder, rules: t.Any = RULES) -> list[str]:
+def said(log: Recorder, rules: t.Any = None) -> list[str]:
     """Return what both ways say, which is the same."""
+    rules = rules or RULES
     quick = quickly(log, rules=rules)
     assert quick == slowly(log, rules)
     return quick
@@ -167,7 +168,7 @@ def test_what_listens_is_known_in_the_next_look_however_long_ago_it_was_started(
     first = Recorder(user="root")
     server = first.execute("/opt/api/server", ["server"], first.init)
     first.bind(server, 8080)
-    for _ in range(table._MOST_KEPT + 50):
+    for _again in range(table._MOST_KEPT + 50):
         first.execute("/usr/bin/true", ["true"], first.init)
     reader = Reader(RULES, {})
     reader.read(first.text())
@@ -283,7 +284,7 @@ def test_no_depth_hides_a_listener_from_the_next_run() -> None:
     reader.read(log.text())
     state = json.loads(json.dumps(reader.state()))
     later = Recorder(user="root")
-    for _ in range(20):
+    for _again in range(20):
         later.fork(later.init)
     shell(later, last)
     assert quickly(later, state=state) == ["/opt/api/worker /opt/api/server no /opt/api/server"]
