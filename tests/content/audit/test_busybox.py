@@ -36,7 +36,7 @@ _OTHERWISE = {"clock_set: not hwclock at boot"}
 
 
 def as_busybox(event: harness.Event) -> harness.Event:
-    image, name = str(event.view.get("Image", "")), str(event.view.get("CommandLine", "")).split(" ")[0]
+    image, name = str(event.view.get("Image", "")), str(event.view.get("CommandLine", "")).partition(" ")[0]
     if event.source != "process_creation" or name not in APPLETS or image != f"/usr/bin/{name}":
         return event
     return event._replace(view={**event.view, "Image": "/bin/busybox"})
