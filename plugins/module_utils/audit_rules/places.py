@@ -116,8 +116,8 @@ def _generation(path: str) -> int:
         return 0
     try:
         # The kernel writes an int although the request is defined with a long.
-        buffer: t.MutableSequence[int] = array.array("i", [0, 0])
-        fcntl.ioctl(descriptor, _FS_IOC_GETVERSION, buffer)  # type: ignore[call-overload]
+        buffer = array.array("i", [0, 0])
+        fcntl.ioctl(descriptor, _FS_IOC_GETVERSION, buffer)
         return buffer[0] & 0xFFFFFFFF
     except OSError:
         return 0

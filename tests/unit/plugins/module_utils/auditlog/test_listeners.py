@@ -13,7 +13,6 @@ import subprocess
 import sys
 import typing as t
 
-import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import processes as table
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process, Processes
@@ -244,7 +243,6 @@ def test_what_systemd_binds_for_a_program_is_known_by_its_number_and_program() -
     assert quickly(log, now) == ["/usr/bin/web /usr/bin/web yes /usr/bin/web"]
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs proc(5)")
 def test_what_runs_is_read_from_proc() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.set_inheritable(True)
