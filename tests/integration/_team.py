@@ -51,6 +51,8 @@ class Team:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=15s",
             "ANSIBLE_NOCOLOR": "1",
+            # Whoever runs the tests may have a store, in which none of this is.
+            "XDG_STATE_HOME": str(directory / "state_home"),
         }
 
     def prepare(self, tasks: t.Sequence[t.Mapping[str, t.Any]], **variables: t.Any) -> list[str]:
