@@ -243,11 +243,26 @@ def line_of(raw: bytes) -> str:
     return decode.text(b" ".join(raw_arguments(raw)))
 
 
+# Of a new command they are asked for again at once.
+@functools.lru_cache(maxsize=8)
 def raw_arguments(raw: bytes) -> t.Sequence[bytes]:
     """Return the same as ``arguments_of``, in UTF-8."""
     # The kernel writes no zero in quotes; in a log that was forged, it ends an argument.
     quoted = decode.quoted_arguments(raw) if b"\0" not in raw else None
     return quoted or [text.encode("utf-8", "surrogateescape") for text in arguments_of(raw)]
+
+
+def is_under_own_name(arguments: bytes, exe: bytes) -> bool:
+    """Return whether a program's first argument is its own name for sure. Both as they are in the log.
+
+    Then ``CalledAs`` of ``views`` has no value.
+    """
+    argument = arguments.find(b' a0="')
+    if argument < 0 or not arguments[len(b"argc=") : argument].isdigit():
+        return False
+    first = arguments[argument + 5 : arguments.find(b'"', argument + 5)]
+    name = first[first.rfind(b"/") + 1 :]
+    return name[name.startswith(b"-") :] == exe[exe.rfind(b"/") + 1 : -1] and len(first.split()) == 1
 
 
 # Few processes are the parents of most.

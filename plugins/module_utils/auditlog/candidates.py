@@ -47,6 +47,7 @@ _GROUPS = {
     ),
     **dict.fromkeys(("Listener", "ParentListens", _LIKELY), "parent"),
 }
+_OTHER_NAME: Clause = [("exists", "CalledAs", [""])]
 _MOST_KEPT = 5_000
 _LONGEST_KEPT = 4_096
 _MOST_COMMANDS = 12_000
@@ -80,6 +81,8 @@ class Candidates:
                 if [] not in argument_clauses:
                     clauses[number] = [clause for clause in argument_clauses if clause is not None]
         self._of_arguments = of_arguments
+        # Those for programs that were started under another name.
+        self.renamed = sum(1 << number for number, wanted in clauses.items() if _OTHER_NAME in wanted)
         sieve = Sieve(clauses, _GROUPS)
         self.unmixed = sieve.unmixed
         self._shape, self._command = sieve.groups["shape"], sieve.groups["command"]

@@ -78,7 +78,8 @@ class Event(t.NamedTuple):
 def event_of(whole: Match) -> Event:
     """Return the event that ``wholes`` took apart."""
     seconds, milliseconds, serial = whole.group(*_TIME)
-    return Event(int(seconds), _milliseconds(milliseconds), int(serial), b"SYSCALL", whole.group())
+    thousandths = int(milliseconds) if len(milliseconds) == 3 else _milliseconds(milliseconds)
+    return Event(int(seconds), thousandths, int(serial), b"SYSCALL", whole.group())
 
 
 def mended(chunk: bytes) -> bytes:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import posixpath
 import typing as t
@@ -151,7 +152,13 @@ def _data(view: View) -> Evidence:
 
 def _text(value: t.Any) -> str:
     text = " ".join(value) if isinstance(value, (list, tuple)) else str(value)
-    return printable(masked(text[:_LONGEST]))
+    return _shown(text[:_LONGEST])
+
+
+@functools.lru_cache(maxsize=512)
+def _shown(text: str) -> str:
+    """What events have in common, such as who started their programs, is in the evidence of each."""
+    return printable(masked(text))
 
 
 def _number(value: t.Any) -> int | None:

@@ -81,6 +81,8 @@ class Executions:
         rules: int = shape.rules & command[0] & paths.rules & directory[0] & above[0]
         if rules:
             rules &= candidates.unmixed | shape.mixed | command[1] | paths.mixed | directory[1] | above[1]
+        if rules & candidates.renamed and activity.is_under_own_name(arguments, shape.exe):
+            rules &= ~candidates.renamed
         if not rules:
             return NOTHING
         if parent is None:

@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.candidate
     SHAPE_FIELDS,
     SOURCE,
     Candidates,
+    Numbers,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.kept import Kept
@@ -31,7 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts 
     Verdicts,
     Views,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Values
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Condition, Values
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import Checks, RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Facts
 
@@ -43,6 +44,9 @@ _MOST_WAYS = 2_000
 _MOST_ASKED = 4_000
 # Rules of one set; hostile programs could be for sets of all of them.
 _ASKED_SIZE = 64
+# About what is left of a condition, with its parts.
+_REST_SIZE = 400
+_MOST_RESTS = 10_000
 _MOST_ASKED_BYTES = 4 * 1024 * 1024
 # It is worth it to find out what is left of rules for a program when there were so many events of it.
 _WORTH_IT = 3
@@ -116,6 +120,8 @@ class Judge:
         # A number: the rules that do not match, whatever else an event has.
         self._known: Kept[t.Any, _Known | int] = Kept(_MOST_VERDICTS, _MOST_BYTES)
         self._asked: Kept[tuple[Shape, int], _Asked] = Kept(_MOST_ASKED, _MOST_ASKED_BYTES)
+        # What is left of a rule's condition for a shape; () where that is false.
+        self._rests: Kept[tuple[Shape, int], Condition | tuple[()]] = Kept(_MOST_RESTS, _MOST_ASKED_BYTES)
 
     def judge(self, execution: Execution, rules: int) -> Looked:
         """Return what rules say, of which others are known not to match."""
@@ -169,14 +175,27 @@ class Judge:
             shape.tried += 1
             if shape.tried > _WORTH_IT:
                 numbers = candidates.numbers(shape.rules)[0]
-                left = {number for number, _check in ask.checks(numbers, values)}
+                left = {number for number, _check in self._left(shape, numbers, values)}
                 shape.rules = candidates.without(shape.rules, numbers - left)
         numbers, of_arguments = candidates.numbers(rules)
         if shape.tried <= _WORTH_IT:
             return _Asked(ask.checks(numbers), ask.checks(of_arguments))
-        asked = _Asked(ask.checks(numbers, values), ask.checks(of_arguments))
+        asked = _Asked(self._left(shape, numbers, values), ask.checks(of_arguments))
         self._asked.keep((shape, rules), asked, _ASKED_SIZE * (len(asked.process) + len(asked.arguments) + 1))
         return asked
+
+    def _left(self, shape: Shape, numbers: Numbers, values: Values) -> Checks:
+        """Return what is left of the conditions of rules for a shape, of those that it does not make false."""
+        rests = self._rests
+        left = []
+        for number in sorted(numbers):
+            check = rests.get((shape, number))
+            if check is None:
+                check = self._rules.rest(number, values, SHAPE_FIELDS) or ()
+                rests.keep((shape, number), check, _REST_SIZE)
+            if check:
+                left.append((number, check))
+        return tuple(left)
 
     def _keep(
         self,

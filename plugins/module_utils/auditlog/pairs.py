@@ -59,6 +59,7 @@ class Pairs:
         self._chunks: collections.deque[tuple[bytes, t.Any]] = collections.deque()
         self._bytes = 0
         self._own = _OWN
+        self._is_warm = False
 
     def read(self, chunk: bytes) -> None:
         """Look at a chunk of whole lines."""
@@ -106,6 +107,11 @@ class Pairs:
 
     def _read(self, chunk: bytes) -> None:
         reader = self._reader
+        if self._helper is None and not self._is_warm:
+            # What is found out of the first chunk - programs, paths, patterns - the second process then knows, too.
+            self._is_warm = True
+            reader.read(chunk)
+            return
         self._note(chunk)
         # Nothing is its own until it was done.
         self._waiting.append(_Waiting(0, [], {}))

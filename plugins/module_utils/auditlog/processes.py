@@ -161,7 +161,8 @@ class Processes:
 
     def state(self) -> list[t.Any]:
         recent = dict(list(self._known.items())[-self._most_kept :])
-        return [_kept(process) for process in {**self._listening, **recent}.values()]
+        levels: dict[Process, list[t.Any]] = {}
+        return [_kept(process, levels) for process in {**self._listening, **recent}.values()]
 
     def run(self, running: t.Iterable[Process]) -> None:
         """Take in the processes that run now, those whose programs were executed before the log begins among them."""
@@ -255,11 +256,17 @@ class Processes:
                 known[oldest] = process
 
 
-def _kept(process: Process) -> list[t.Any]:
-    levels = list(itertools.islice(_upwards(process), _LEVELS))
-    last = levels[-1]
-    above = None if any(level.listens for level in levels) else listener(last.parent, last.session)
-    return [_level(level) for level in (*levels, *([] if above is None else [above]))]
+def _kept(process: Process, known: dict[Process, list[t.Any]]) -> list[t.Any]:
+    """known: levels that were made before; most processes have those above them in common."""
+    kept = list(itertools.islice(_upwards(process), _LEVELS))
+    if not any(level.listens for level in kept):
+        above = listener(kept[-1].parent, kept[-1].session)
+        if above is not None:
+            kept.append(above)
+    for level in kept:
+        if level not in known:
+            known[level] = _level(level)
+    return [known[level] for level in kept]
 
 
 def _upwards(process: Process | None) -> t.Iterator[Process]:

@@ -120,26 +120,22 @@ class RuleSet:
         """Return which of these rules match, in ascending order."""
         return self._true(numbers, Values(view))
 
-    def checks(self, numbers: t.Iterable[int], values: Values | None = None) -> Checks:
-        """Return the conditions of rules, for ``matching``.
+    def checks(self, numbers: t.Iterable[int]) -> Checks:
+        """Return the conditions of rules, for ``matching``."""
+        return tuple((number, self._conditions[number]) for number in sorted(numbers))
 
-        values: of a view. Only what is left of them for views of the same program is returned, of those that match any.
+    def rest(self, number: int, values: Values, known: t.AbstractSet[str]) -> Condition | None:
+        """Return what is left of a rule's condition for views that have the same values in the known fields.
+
+        None where it is false for all of them.
         """
-        conditions = self._conditions
-        if values is None:
-            return tuple((number, conditions[number]) for number in sorted(numbers))
-        known = self._narrowing.kept(values)
-        left = []
-        for number in sorted(numbers):
-            check = known.get(number)
-            if check is None:
-                try:
-                    check = self._narrowing.narrow(number, values, conditions[number], known)
-                except (TooLongError, re.error):
-                    check = conditions[number]
-            if check is not never:
-                left.append((number, check))
-        return tuple(left)
+        if number in self._listed:
+            return self._conditions[number]
+        try:
+            left = self._narrowing.rest(number, values, known)
+        except (TooLongError, re.error):
+            return self._conditions[number]
+        return None if left is never else left
 
     def matching(self, checks: Checks, values: Values) -> list[int]:
         """Return the rules of which the conditions are that match, in their order."""

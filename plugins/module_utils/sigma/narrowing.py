@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left of conditions when one field's value is known: most events are of few programs.
+"""What is left of conditions when some fields' values are known: most events are of few programs, and few accounts.
 
 Of a rule for the shells, that it may be for any of twenty programs, there is nothing left for an event of gcc. So the
 tests of that field are made once for each value, and not for each event.
@@ -40,32 +40,31 @@ def _always(_values: Values) -> bool:
 
 
 class _Part:
-    """A node with its function and its fields. alone: it asks for nothing but the field that is known."""
+    """A node with its function and its fields."""
 
-    __slots__ = ("alone", "check", "fields", "kind", "parts")
+    __slots__ = ("check", "fields", "kind", "parts")
 
-    def __init__(self, node: Node, field: str) -> None:
+    def __init__(self, node: Node) -> None:
         self.kind: str = node[0]
         self.parts: tuple[_Part, ...] = ()
         if self.kind in ("and", "or"):
-            self.parts = tuple(_Part(part, field) for part in node[1])
+            self.parts = tuple(map(_Part, node[1]))
         elif self.kind == "not":
-            self.parts = (_Part(node[1], field),)
+            self.parts = (_Part(node[1]),)
         of_parts: list[frozenset[str]] = [part.fields for part in self.parts]
         self.fields: frozenset[str] = frozenset().union(*of_parts) if of_parts else fields_of(node)
-        self.alone = self.fields == {field}
         checks: list[Condition] = [part.check for part in self.parts]
         self.check: Condition = _joined(self.kind, checks) if checks else condition(node)
 
-    def rest(self, values: Values) -> Rest:
-        """Return what is left of it for events that have the same in the field."""
-        if self.alone:
+    def rest(self, values: Values, known: t.AbstractSet[str]) -> Rest:
+        """Return what is left of it for events that have the same in the known fields."""
+        if self.fields and self.fields <= known:
             return self.check(values)
-        if not self.parts:
+        if not self.parts or self.fields.isdisjoint(known):
             return self.check
         left: list[Condition] = []
         for part in self.parts:
-            rest = part.rest(values)
+            rest = part.rest(values, known)
             if rest is True or rest is False:
                 if self.kind == "not":
                     return not rest
@@ -88,7 +87,10 @@ class Narrowing:
     """The conditions of a rule set, by the value of one field."""
 
     def __init__(self, field: str) -> None:
+        """field: by whose values what is left is kept here."""
         self._field = field
+        self._fields = frozenset((field,))
+        self._all: dict[int, _Part] = {}
         self._parts: dict[int, _Part] = {}
         self._seen: dict[t.Any, int] = {}
         self._kept: dict[t.Any, dict[int, Condition]] = {}
@@ -96,7 +98,7 @@ class Narrowing:
 
     def add(self, number: int, node: Node) -> Condition:
         """Take a rule, and return its condition. Raises what ``conditions.condition`` does."""
-        part = _Part(node, self._field)
+        part = self._all[number] = _Part(node)
         if self._field in part.fields:
             self._parts[number] = part
         return part.check
@@ -113,24 +115,26 @@ class Narrowing:
         if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
         self._seen[value] = times
-        return self.kept(values) if times >= _WORTH_IT else None
-
-    def kept(self, values: Values) -> dict[int, Condition]:
-        """Return the same for a view whose value is worth it."""
-        value = values[self._field]
-        kept = self._kept.get(value)
-        if kept is None:
-            if self._size >= _MOST_KEPT:
-                self._kept.clear()
-                self._size = 0
-            kept = self._kept[value] = {}
+        if times < _WORTH_IT:
+            return None
+        if self._size >= _MOST_KEPT:
+            self._kept.clear()
+            self._size = 0
+        kept = self._kept[value] = {}
         return kept
 
     def narrow(self, number: int, values: Values, whole: Condition, kept: dict[int, Condition]) -> Condition:
         """Return what is left of a rule's condition for a view's value, and keep it. whole: all of the condition."""
         part = self._parts.get(number)
-        rest: Rest = whole if part is None else part.rest(values)
-        found = _always if rest is True else never if rest is False else rest
-        kept[number] = found
+        kept[number] = found = whole if part is None else _made(part.rest(values, self._fields))
         self._size += 1
         return found
+
+    def rest(self, number: int, values: Values, known: t.AbstractSet[str]) -> Condition:
+        """Return what is left of a rule's condition for views with the same in the known fields; nothing is kept."""
+        part = self._all.get(number)
+        return never if part is None else _made(part.rest(values, known))
+
+
+def _made(rest: Rest) -> Condition:
+    return _always if rest is True else never if rest is False else rest

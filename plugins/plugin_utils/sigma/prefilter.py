@@ -101,6 +101,9 @@ _AT_HAND = frozenset(
     + ("Outcome", "SourceIp", "Program", "Message", "type", "a0", "a1", "name", "exe", "syscall")
 )
 _OTHERS = 10
+# Fields that few events have, of which that alone is told quickly; beside others it tells nothing.
+_SELDOM_THERE = frozenset(("CalledAs",))
+_SELDOM = 0.9
 # Stands for all fields at once, as module_utils/sigma/fields.ALL_FIELDS.
 _ANY_FIELD = "*"
 _RARE = 0.0005
@@ -122,7 +125,8 @@ def needed(condition: Node) -> list[list[list[t.Any]]]:
     """Return all that such an event has, as exact as it is known: for each set of fields that is looked at, the rarest.
 
     Each is as what ``prefilter`` returns, but for ``gram``: its texts are pairs of the group and of the whole text. And
-    there is one more kind, ``word``: so many characters without a blank among them.
+    there are two more kinds: ``word`` (so many characters without a blank among them) and ``exists`` (the field has any
+    value; of ``_SELDOM_THERE``).
     """
     found = sorted(dict.fromkeys(_Finder(exact=True).clauses(condition)), key=_cost)
     by_fields: dict[frozenset[str], list[_Clause]] = {}
@@ -161,6 +165,8 @@ class _Finder:
             return [clause for part in node[1] for clause in self.clauses(part)]
         if kind == "or":
             return _either([self.clauses(part) for part in node[1]])
+        if self._exact and kind in ("text", "regex") and node[1] in _SELDOM_THERE:
+            return [_exists(node[1])]
         if kind == "text":
             return self._text(node[1], node[2].removesuffix("_cased"), node[3])
         if kind == "regex":
@@ -199,11 +205,19 @@ class _Finder:
         return found
 
 
+def _exists(field: str) -> _Clause:
+    return frozenset([("exists", field, "")])
+
+
+_EXISTS = frozenset(map(_exists, _SELDOM_THERE))
+
+
 def _either(branches: t.Sequence[list[_Clause]]) -> list[_Clause]:
     if not branches or not all(branches):
         return []
     cheapest: list[_Clause] = [min(branch, key=_cost) for branch in branches]
-    return [frozenset(key for clause in cheapest for key in clause)]
+    shared = frozenset.intersection(*map(frozenset, branches)) & _EXISTS
+    return [frozenset(key for clause in cheapest for key in clause), *sorted(shared)]
 
 
 def _grams(fields: t.Sequence[str], text: str) -> list[_Clause]:
@@ -231,6 +245,8 @@ def _key_cost(key: _Key) -> float:
     kind, field, text = key
     if kind == "word":
         return _word_cost(int(text))
+    if kind == "exists":
+        return _SELDOM
     return _text_cost(kind, field, text) * (1 if field in _AT_HAND else _OTHERS)
 
 

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.auditlog import views
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import (
     PACKAGE,
     Explainer,
@@ -83,6 +86,8 @@ class _Packages(Explainer):
         self._explainer: Explainer | None = None
 
     def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+        if not _names_manager(about):
+            return None
         if self._explainer is None:
             from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import (
                 PackageExplainer,
@@ -90,3 +95,15 @@ class _Packages(Explainer):
 
             self._explainer = PackageExplainer(self._root)
         return self._explainer.explain(about, view)
+
+
+# Part of the name of each program that ``package_chain`` takes for a package manager.
+_MANAGER = re.compile(rb"dpkg|rpm|dnf|yum")
+
+
+def _names_manager(about: About) -> bool:
+    """Return whether a package manager may be above an event, or be who acts; of most it is ruled out quickly."""
+    if _MANAGER.search(about.event.raw):
+        return True
+    processes = itertools.chain([about.process] if about.process else [], views.ancestors(about.parent))
+    return any(_MANAGER.search(process.exe) or _MANAGER.search(process.original) for process in processes)

@@ -33,6 +33,32 @@ def called_as(exe: str, first: str) -> str | None:
     return value
 
 
+_NAMES = [
+    "zpool",
+    "/usr/sbin/zpool",
+    "./zpool",
+    "-zpool",
+    "x",
+    "-bash",
+    "--zpool",
+    "x /zpool",
+    "zpool ",
+    "/zpool/",
+    "",
+    "/",
+]
+
+
+@pytest.mark.parametrize("first", [*_NAMES, "zpool\t", '"zpool', "zpool=", 'a0="zpool'])
+@pytest.mark.parametrize("exe", ["/usr/sbin/zpool", "/opt/my app/zpool", "/x"])
+def test_what_is_quickly_said_to_be_its_own_name_is(exe: str, first: str) -> None:
+    logged = '"%s"' % first if first.isprintable() and not set(first) & set(' "') else first.encode().hex().upper()
+    program = '"%s"' % exe if " " not in exe else exe.encode().hex().upper()
+    is_own = activity.is_under_own_name(b"argc=1 a0=" + logged.encode(), program.encode())
+    assert not (is_own and called_as(exe, first))
+    assert is_own or exe != "/usr/sbin/zpool" or first not in _NAMES[:4], "the rules for other names would be asked"
+
+
 @pytest.mark.parametrize("first", ["zpool", "/usr/sbin/zpool", "./zpool", "-zpool"])
 def test_a_program_has_its_own_name(first: str) -> None:
     assert called_as("/usr/sbin/zpool", first) is None

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Values
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses, unbroken
@@ -191,3 +192,14 @@ def test_rules_match_the_same_with_and_without_it(rules: list[t.Any], views: lis
     engine, plain = RuleSet(payload), unfiltered(payload)
     for view in views:
         assert engine.match("process_creation", view) == plain.match("process_creation", view)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_SEARCHES, _SEARCHES, _SEARCHES, _CONDITIONS, _VIEWS, st.sets(st.sampled_from(("Image", "CommandLine", "Argv"))))
+def test_what_is_left_of_a_rule_for_known_fields_says_the_same(
+    a: t.Any, b: t.Any, c: t.Any, condition: str, view: dict[str, t.Any], known: set[str]
+) -> None:
+    engine = RuleSet(used(rule({"a": a, "b": b, "c": c, "condition": condition})))
+    ((_number, whole),) = engine.checks([0])
+    left = engine.rest(0, Values(view), known)
+    assert (left is not None and left(Values(view))) == whole(Values(view))
