@@ -29,7 +29,7 @@ import pytest
 from tests.support import paths, require
 from tests.support.controllers import Controller
 
-VERSIONS = ["2.18", "2.19", "2.21"]
+VERSIONS = ["2.18", "2.21"]
 
 CAPABILITY = """
 import time

@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 from tests.support.controllers import controller
 from tests.unit.plugins.plugin_utils.report import stored
 
-VERSIONS = ["2.18", "2.19", "2.21"]
+VERSIONS = ["2.18", "2.21"]
 TEMPLATE = "/etc/{{ lookup('pipe', 'id') }}"
 MARKUP = "/usr/bin/<script>alert(1)</script>"
 

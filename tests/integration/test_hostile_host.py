@@ -30,7 +30,8 @@ pytestmark = pytest.mark.xdist_group("hostile_host")
 _AS_MAKE_DOES = {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
-_CORES = ["2.18", "2.19", "2.21"]
+# Before and after values knew where they came from, which ansible-core 2.19 brought.
+_CORES = ["2.18", "2.21"]
 
 # What no host may make: environment variables reach a template's shell, and file names have no slash.
 _MARKER = "BULWARK_TEST_MARKER"

@@ -32,7 +32,7 @@ ASK: dict[str, t.Any] = {
 }
 
 
-@pytest.fixture(scope="module", params=["2.18", "2.19", "2.21"])
+@pytest.fixture(scope="module", params=["2.18", "2.21"])
 def ansible(request: pytest.FixtureRequest) -> Controller:
     return controller(request.param)
 

@@ -38,7 +38,7 @@ def hosts(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> t.
         fleet.remove()
 
 
-@pytest.mark.parametrize("core", ["2.18", "2.19", "2.21"])
+@pytest.mark.parametrize("core", ["2.18", "2.21"])
 def test_a_controller_scans_every_python(
     hosts: Fleet, core: str, controller: t.Callable[[str], Controller], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

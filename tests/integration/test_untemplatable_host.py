@@ -23,7 +23,7 @@ all:
 """
 
 
-@pytest.mark.parametrize("version", ["2.18", "2.19", "2.21"])
+@pytest.mark.parametrize("version", ["2.18", "2.21"])
 def test_what_really_happened_is_in_the_coverage(
     version: str, tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]
 ) -> None:

@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import typing as t
 
 from tests.support import commands, get_pip
 from tests.support.controllers import Controller
@@ -25,14 +26,16 @@ _PIP_VERSION = (
 )
 
 
-def run(controller: Controller, collection: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Run all sanity tests but SKIPPED on a copy of the collection; return exit code and output.
+def run(
+    controller: Controller, collection: pathlib.Path, skipped: t.Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run all sanity tests but SKIPPED, and others, on a copy of the collection; return exit code and output.
 
     What ansible-test sets up for itself stays in ``~/.ansible/test``, so only the first run is slow.
     """
     _place_get_pip(controller)
     command = [controller.program("ansible-test"), "sanity", "--color", "no"]
-    for test in SKIPPED:
+    for test in (*SKIPPED, *skipped):
         command += ["--skip-test", test]
     variables = {**os.environ, "PATH": os.pathsep.join([str(_pythons(collection)), os.environ["PATH"]])}
     variables.pop("ANSIBLE_COLLECTIONS_PATH", None)
