@@ -22,13 +22,14 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Pages, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
+    auxv,
     details,
     maps,
     pagemap,
     processes,
     procfs,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts, file_type
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError, View
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -253,12 +254,55 @@ class ProcessView(View):
             parsed = maps.parse(text if complete else text[: text.rfind(b"\n") + 1])
             if parsed.cut or not complete:
                 self.skip("it has more than the %d mappings that are looked at" % len(parsed.mappings))
-                return parsed.mappings
+                break
             # Mappings that grew together while they were listed are read again.
             if not parsed.dropped:
-                return parsed.mappings
-        self.skip("%d of its mappings changed again and again while they were read" % parsed.dropped)
-        return parsed.mappings
+                break
+        else:
+            self.skip("%d of its mappings changed again and again while they were read" % parsed.dropped)
+        return self._typed(parsed.mappings)
+
+    def _typed(self, mappings: t.Sequence[Mapping]) -> list[Mapping]:
+        """Return mappings with what is behind them: a device can have any name, anywhere (mknod(2))."""
+        special: dict[tuple[t.Any, ...], bool] = {}
+        typed = []
+        for mapping in mappings:
+            if not mapping.anonymous:
+                key = (mapping.device, mapping.inode, mapping.path)
+                if key not in special:
+                    special[key] = self._is_special(mapping)
+                if special[key]:
+                    mapping = mapping._replace(special=True)  # noqa: PLW2901
+            typed.append(mapping)
+        return typed
+
+    def _is_special(self, mapping: Mapping) -> bool:
+        """Say whether neither a regular file nor a disk is behind a mapping; what can't be told in /dev is a device."""
+        kind = None
+        descriptor = self._quietly_pinned(mapping)
+        if descriptor is not None:
+            try:
+                kind = file_type(descriptor)
+            finally:
+                os.close(descriptor)
+        if kind is None:
+            return self._known_mounts().of_device(mapping.device) == "devtmpfs"
+        return kind not in (stat.S_IFREG, stat.S_IFBLK)
+
+    def _quietly_pinned(self, mapping: Mapping) -> int | None:
+        """Return a descriptor that stands for a mapping's file; None where that can't be had, whatever the reason."""
+        with contextlib.suppress(OSError):
+            return self._pin(mapping)
+        return self._by_name(mapping)
+
+    def entry(self, bits: int) -> int:
+        try:
+            return auxv.entry(procfs.once(b"auxv", self._directory()), bits)
+        except OSError as error:
+            if error.errno in details.ENDED:
+                raise GoneError from error
+            self.skip("its auxv: %s" % _safe_fs.reason(error))
+            return 0
 
     def pages(self, mapping: Mapping) -> Pages:
         if mapping.start >= _END or mapping.path.startswith(_SPECIAL):
@@ -276,17 +320,11 @@ class ProcessView(View):
 
     def _is_local(self, mapping: Mapping) -> bool:
         """Say whether pages of a mapping's file are in memory for good, and reading them does nothing."""
+        if mapping.special:
+            return False
         if mapping.anonymous:
             return True
         kind = self._known_mounts().of_device(mapping.device)
-        if kind == "devtmpfs":
-            descriptor = self._pinned(mapping)
-            if descriptor is None:
-                return False
-            try:
-                return stat.S_ISREG(os.fstat(descriptor).st_mode)
-            finally:
-                os.close(descriptor)
         return kind is not None and not _safe_fs.is_foreign(kind)
 
     def _without_file(self, mapping: Mapping, found: Pages) -> Pages:
@@ -407,9 +445,8 @@ class ProcessView(View):
         """Return a descriptor that stands for a mapping's file; None where there is none, or it may not be had."""
         if mapping.anonymous:
             return None
-        name = b"map_files/%x-%x" % (mapping.start, mapping.end)
         try:
-            return os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=self._directory())
+            return self._pin(mapping)
         except OSError as error:
             if error.errno in details.ENDED:
                 self._check()
@@ -421,6 +458,10 @@ class ProcessView(View):
                 self._refused.add(mapping.start)
             self.skip("the files that it has mapped: %s" % _safe_fs.reason(error))
             return None
+
+    def _pin(self, mapping: Mapping) -> int:
+        name = b"map_files/%x-%x" % (mapping.start, mapping.end)
+        return os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=self._directory())
 
     def _by_name(self, mapping: Mapping) -> int | None:
         """Return a descriptor of a mapping's file by a name that it has; None where that leads to none or another one.

@@ -95,6 +95,9 @@ class FakeView:
         self._files = files or {}
         self._refused = refused
 
+    def entry(self, _bits: int) -> int:
+        return 0
+
     def pages(self, mapping: model.Mapping) -> model.Pages:
         size = next((len(data) for one, data in self._memory if one == mapping), 0)
         end = mapping.start + -(-size // model.PAGE) * model.PAGE
