@@ -70,6 +70,10 @@ class Host(t.Protocol):
         """Return what the user asked for."""
 
     @property
+    def machine(self) -> str:
+        """Return for which machine the kernel is (uname(2))."""
+
+    @property
     def boot_time(self) -> float:
         """Return when ticks began, in seconds since the epoch."""
 

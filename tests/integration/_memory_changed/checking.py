@@ -43,6 +43,10 @@ class _Host(Host):
         return None
 
     @property
+    def machine(self) -> str:
+        return os.uname().machine
+
+    @property
     def boot_time(self) -> float:
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 

@@ -131,7 +131,7 @@ def _data(view: View, descriptor: int, start: int, end: int) -> t.Iterator[tuple
 def machine(view: View, host: Host) -> int:
     """Return for which machine a process's code is (e_machine of elf(5)), 0 if neither host nor files tell."""
     highest = max((mapping.end for mapping in view.maps if mapping.end < _KERNELS), default=0)
-    return processors.of_code(os.uname().machine, _declared(view, host), highest)
+    return processors.of_code(host.machine, _declared(view, host), highest)
 
 
 def _declared(view: View, host: Host) -> int:

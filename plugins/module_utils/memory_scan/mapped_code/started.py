@@ -10,12 +10,15 @@ program where it begins, and fills the page in which its data end with zeros.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, images
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
+
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 def contradiction(view: View, host: Host, found: t.Sequence[Mapping]) -> str | None:
@@ -43,7 +46,7 @@ def _end_of_data(image: elf.Image) -> int | None:
         return None
     last = max(written, key=lambda one: one.address + one.memory_size)
     end = last.address + last.file_size
-    return end if last.memory_size > last.file_size and end % PAGE else None
+    return end if last.memory_size > last.file_size and end % _PAGE_SIZE else None
 
 
 def _is_written(view: View, found: t.Sequence[Mapping], address: int) -> bool:
