@@ -278,22 +278,27 @@ class ProcessView(View):
 
     def _is_special(self, mapping: Mapping) -> bool:
         """Say whether neither a regular file nor a disk is behind a mapping; what can't be told in /dev is a device."""
-        kind = None
-        descriptor = self._quietly_pinned(mapping)
-        if descriptor is not None:
+        file_system = self._known_mounts().of_device(mapping.device)
+        kind = self._file_type(mapping, file_system)
+        return file_system == "devtmpfs" if kind is None else kind not in (stat.S_IFREG, stat.S_IFBLK)
+
+    def _file_type(self, mapping: Mapping, file_system: str | None) -> int | None:
+        """Return what is behind a mapping (S_IFMT of inode(7)); None where that can't be told, whatever the reason."""
+        with contextlib.suppress(OSError):
+            if details.not_asked(file_system) is None:
+                return stat.S_IFMT(os.stat(_map_file(mapping), dir_fd=self._directory()).st_mode)
+            descriptor = self._pin(mapping)
             try:
-                kind = file_type(descriptor)
+                return file_type(descriptor)
             finally:
                 os.close(descriptor)
-        if kind is None:
-            return self._known_mounts().of_device(mapping.device) == "devtmpfs"
-        return kind not in (stat.S_IFREG, stat.S_IFBLK)
-
-    def _quietly_pinned(self, mapping: Mapping) -> int | None:
-        """Return a descriptor that stands for a mapping's file; None where that can't be had, whatever the reason."""
-        with contextlib.suppress(OSError):
-            return self._pin(mapping)
-        return self._by_name(mapping)
+        named = self._by_name(mapping)
+        if named is None:
+            return None
+        try:
+            return stat.S_IFMT(os.fstat(named).st_mode)
+        finally:
+            os.close(named)
 
     def entry(self, bits: int) -> int:
         try:
@@ -460,8 +465,7 @@ class ProcessView(View):
             return None
 
     def _pin(self, mapping: Mapping) -> int:
-        name = b"map_files/%x-%x" % (mapping.start, mapping.end)
-        return os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=self._directory())
+        return os.open(_map_file(mapping), os.O_PATH | os.O_CLOEXEC, dir_fd=self._directory())
 
     def _by_name(self, mapping: Mapping) -> int | None:
         """Return a descriptor of a mapping's file by a name that it has; None where that leads to none or another one.
@@ -512,6 +516,11 @@ class ProcessView(View):
             return None
 
 
+def _map_file(mapping: Mapping) -> bytes:
+    """Return the link to a mapping's file, in the directory of its process (proc_pid_map_files(5))."""
+    return b"map_files/%x-%x" % (mapping.start, mapping.end)
+
+
 def _opened(pinned: int) -> int:
     """Open a pinned regular file for reading; without a trace where the kernel allows that."""
     path = _safe_fs.pinned_path(pinned)
@@ -537,10 +546,12 @@ def _can_scan(descriptor: int) -> bool:
 
 def _scanned(descriptor: int, start: int, end: int) -> t.Iterator[pagemap.Region]:
     """Yield what PAGEMAP_SCAN says of addresses; OSError as it comes."""
-    found = array.array("Q", bytes(_REGIONS * 24))
+    # Of most mappings there can't be many: no more than pages.
+    room = max(1, min(_REGIONS, (end - start) // PAGE_SIZE))
+    found = array.array("Q", bytes(room * 24))
     address, _length = found.buffer_info()
     while start < end:
-        request = bytearray(_SCAN.pack(_SCAN.size, 0, start, end, 0, address, _REGIONS, 0, 0, 0, _WANTED, _TOLD))
+        request = bytearray(_SCAN.pack(_SCAN.size, 0, start, end, 0, address, room, 0, 0, 0, _WANTED, _TOLD))
         count = fcntl.ioctl(descriptor, _PAGEMAP_SCAN, request, True)
         for place in range(0, count * 3, 3):
             yield pagemap.Region(found[place], found[place + 1], found[place + 2])
