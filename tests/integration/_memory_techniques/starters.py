@@ -311,6 +311,18 @@ def another_program_as_decoy(bench: Bench) -> Started:
     return _left(bench, "leave-static", "decoy")
 
 
+def another_program_as_forged_decoy(bench: Bench) -> Started:
+    return _left(bench, "leave-static", "forged")
+
+
+def program_of_another_link(bench: Bench) -> Started:
+    """Run on as before, with the same code of the same file by another name, under the name of another program."""
+    link = bench.programs / "update"
+    os.link(bench.programs / "leave-static", link)
+    bench.resources.callback(os.unlink, link)
+    return bench.run(bench.programs / "leave-static", link, "/usr/bin/sleep", "linked")
+
+
 def reflective_library(bench: Bench) -> Started:
     return bench.run(bench.programs / "reflective", "whole", bench.programs / "library.so")
 

@@ -270,7 +270,12 @@ def _another_executable(view: View, host: Host, found: t.Sequence[Mapping]) -> t
     if process.executable is None:
         return
     if not found:
-        yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+        other = started.instead(view)
+        if other is None:
+            yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+        else:
+            detail = "it was started in %s, and nothing of its executable is in its memory" % _named(other)
+            yield Sign("executable_never_started", detail, (facts.describe(view, other),))
     elif process.code_start > 1 and not found[0].start <= process.code_start < found[-1].end:
         detail = "its code began at %x, and its executable isn't mapped there" % process.code_start
         yield Sign("executable_not_mapped", detail)

@@ -39,6 +39,29 @@ def contradiction(view: View, host: Host, found: t.Sequence[Mapping]) -> str | N
     return None
 
 
+def instead(view: View) -> Mapping | None:
+    """Return the mapping of another file in which a program was started of whose executable nothing is mapped.
+
+    None where that is in memory without a file, as packers leave it, or in the executable by a new name.
+    """
+    entries = {view.entry(bits) for bits in (64, 32)}
+    for mapping in view.maps:
+        if mapping.executable and not mapping.anonymous and any(mapping.start <= at < mapping.end for at in entries):
+            numbers = _numbers(view.open_mapped(mapping))
+            return mapping if numbers is not None and numbers != _numbers(view.open_executable()) else None
+    return None
+
+
+def _numbers(descriptor: int | None) -> tuple[int, int] | None:
+    if descriptor is None:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        return status.st_dev, status.st_ino
+    finally:
+        os.close(descriptor)
+
+
 def _end_of_data(image: elf.Image) -> int | None:
     """Return the virtual address from which the kernel fills a page with zeros; None where it doesn't."""
     written = [one for one in image.loaded if one.flags & elf.PF_W and one.file_size]
