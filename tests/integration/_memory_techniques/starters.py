@@ -299,6 +299,15 @@ def shellcode_of_a_block_device(bench: Bench) -> Started:
     return _mapped(bench, device, "shared")
 
 
+def shellcode_of_a_users_file_system(bench: Bench) -> Started:
+    """Write the code into a file that a program serves (FUSE), for the process alone."""
+    place = bench.scratch / "served"
+    place.mkdir()
+    bench.run(PYTHON, bench.programs / "fuse_file.py", str(place))
+    bench.resources.callback(_unmount, place)
+    return _mapped(bench, str(place / "library"))
+
+
 def own_program_unmapped(bench: Bench) -> Started:
     return _left(bench, "leave")
 

@@ -344,6 +344,16 @@ TECHNIQUES = (
         signature="system_calls: ",
     ),
     Technique(
+        "shellcode_of_a_users_file_system",
+        "Code written into the mapped file of a file system that a program serves (FUSE)",
+        "T1620",
+        "technique",
+        ("shellcode_system_calls",),
+        memory=("address",),
+        signature="system_calls: ",
+        unread=True,
+    ),
+    Technique(
         "own_program_unmapped",
         "A program that took itself out of memory and passes for sleep",
         "T1055.012",
