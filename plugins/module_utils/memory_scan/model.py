@@ -20,7 +20,7 @@ class Mapping(t.NamedTuple):
 
     path: as the kernel has it, unescaped and without " (deleted)"; b"" for anonymous memory, b"[heap]" and the like for
     what the kernel names. inode: 0 where no file is behind it. deleted: the file has no name any more. special: what is
-    behind it is neither a regular file nor a disk, but a character device such as /dev/zero, or an object of the kernel.
+    behind it is neither a regular file nor a disk, but a device such as /dev/zero, or an object of the kernel.
     """
 
     start: int

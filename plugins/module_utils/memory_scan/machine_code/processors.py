@@ -15,11 +15,22 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
 )
 
 ARM = 40
-# By the machine of uname(2), what it runs, first its own (e_machine of elf(5)).
-_RUN: tuple[tuple[t.Pattern[str], tuple[int, ...]], ...] = (
-    (re.compile(r"x86_64|amd64"), (X86_64, I386)),
-    (re.compile(r"i[3-6]86"), (I386,)),
-    (re.compile(r"aarch64|arm64"), (ARM64, ARM)),
+
+
+class _Kernel(t.NamedTuple):
+    """What a kernel runs (e_machine of elf(5)). machine: of uname(2). usual: where nothing tells."""
+
+    machine: t.Pattern[str]
+    wide: int
+    narrow: int
+    usual: int
+
+
+# Under linux32 of setarch(8) the kernel says that it is of 32 bits.
+_KERNELS = (
+    _Kernel(re.compile(r"x86_64|amd64"), X86_64, I386, X86_64),
+    _Kernel(re.compile(r"i[3-6]86"), X86_64, I386, I386),
+    _Kernel(re.compile(r"aarch64|arm64"), ARM64, ARM, ARM64),
 )
 
 
@@ -30,8 +41,9 @@ def of_code(host: str, declared: int, highest: int) -> int:
     have any file there, so that it only chooses among what the host runs. highest: its last address; no process of 32
     bits has one above 4 GB.
     """
-    for pattern, machines in _RUN:
-        if pattern.fullmatch(host):
-            chosen = declared if declared in machines else machines[0]
-            return machines[0] if highest > 1 << 32 else chosen
+    for kernel in _KERNELS:
+        if kernel.machine.fullmatch(host):
+            if highest > 1 << 32:
+                return kernel.wide
+            return declared if declared in (kernel.wide, kernel.narrow) else kernel.usual
     return declared

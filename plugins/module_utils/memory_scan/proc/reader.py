@@ -272,7 +272,7 @@ class ProcessView(View):
                 if key not in special:
                     special[key] = self._is_special(mapping)
                 if special[key]:
-                    mapping = mapping._replace(special=True)  # noqa: PLW2901
+                    mapping = mapping._replace(special=True)
             typed.append(mapping)
         return typed
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serve a file system with one file of zeros in a directory, as fuse(4) and linux/fuse.h have it: "fuse_file DIRECTORY"."""
+"""Serve a file system with one file of zeros (fuse(4), linux/fuse.h): ``fuse_file.py DIRECTORY``."""
 
 import ctypes
 import errno
@@ -44,7 +44,7 @@ def main() -> None:
     options = b"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other" % device
     if ctypes.CDLL(None, use_errno=True).mount(b"own", os.fsencode(sys.argv[1]), b"fuse", 0, options):
         raise OSError(ctypes.get_errno(), "mount")
-    print("ready", flush=True)
+    os.write(1, b"ready\n")
     while True:
         try:
             request = os.read(device, 1 << 17)

@@ -145,7 +145,9 @@ def test_an_executable_that_is_mapped_for_show(
 def _program() -> bytes:
     """Return an ELF program of two pages, code and data, with variables behind the data."""
     segments = ((5, 0, 4096, 4096), (6, 4096, 100, 300))
-    headers = b"".join(struct.pack("<IIQQQQQQ", 1, flags, at, at, at, size, more, 4096) for flags, at, size, more in segments)
+    headers = b"".join(
+        struct.pack("<IIQQQQQQ", 1, flags, at, at, at, size, more, 4096) for flags, at, size, more in segments
+    )
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
     header = ident + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, _ENTRY, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
     return (header + headers).ljust(4096 + 100, b"\0")

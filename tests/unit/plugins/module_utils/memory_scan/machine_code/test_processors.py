@@ -30,6 +30,7 @@ _RISC_V = 243
         ("x86_64", _RISC_V, _HIGH, X86_64),
         ("x86_64", I386, _HIGH, X86_64),
         ("i686", 0, _LOW, I386),
+        ("i686", I386, _HIGH, X86_64),
         ("aarch64", 0, _HIGH, ARM64),
         ("aarch64", X86_64, _LOW, ARM64),
         ("aarch64", processors.ARM, _LOW, processors.ARM),
