@@ -57,6 +57,10 @@ class LinuxHost(Host):
     def boot_time(self) -> float:
         return self._boot
 
+    @property
+    def machine(self) -> str:
+        return os.uname().machine
+
     def started(self, process: Process) -> float:
         """Return when a process was started, in seconds since the epoch."""
         return self._boot + process.started / self._ticks

@@ -19,7 +19,8 @@ class Mapping(t.NamedTuple):
     """A line of proc_pid_maps(5).
 
     path: as the kernel has it, unescaped and without " (deleted)"; b"" for anonymous memory, b"[heap]" and the like for
-    what the kernel names. inode: 0 where no file is behind it. deleted: the file has no name any more.
+    what the kernel names. inode: 0 where no file is behind it. deleted: the file has no name any more. special: what is
+    behind it is neither a regular file nor a disk, but a device such as /dev/zero, or an object of the kernel.
     """
 
     start: int
@@ -33,6 +34,7 @@ class Mapping(t.NamedTuple):
     inode: int
     path: bytes
     deleted: bool
+    special: bool = False
 
     @property
     def size(self) -> int:
@@ -50,7 +52,12 @@ class Mapping(t.NamedTuple):
 
     @property
     def anonymous(self) -> bool:
-        """Whether no file is behind it: memory, also the heap, a stack, and memory with a name of the program's."""
+        """Whether no file is behind it: memory, also the heap, a stack, and memory with a name of the program's.
+
+        What a process writes into its own mapping of a device is such memory, too (MAP_PRIVATE of mmap(2), zero(4)).
+        """
+        if self.special:
+            return not self.shared
         return self.inode == 0 and self.device == (0, 0)
 
 

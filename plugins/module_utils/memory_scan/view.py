@@ -32,6 +32,9 @@ class View(t.Protocol):
     def maps(self) -> t.Sequence[Mapping]:
         """Return its mappings, read when first asked for; empty where they can't be read, which the coverage says."""
 
+    def entry(self, bits: int) -> int:
+        """Return the address at which its program was started, one of 32 or 64 bits; 0 where that isn't known."""
+
     def pages(self, mapping: Mapping) -> Pages:
         """Return what of a mapping is in memory."""
 
@@ -65,6 +68,10 @@ class Host(t.Protocol):
     @property
     def settings(self) -> Settings:
         """Return what the user asked for."""
+
+    @property
+    def machine(self) -> str:
+        """Return for which machine the kernel is (uname(2))."""
 
     @property
     def boot_time(self) -> float:

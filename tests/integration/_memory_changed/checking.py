@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -41,6 +42,10 @@ class _Host(Host):
     @property
     def content(self) -> t.Any:
         return None
+
+    @property
+    def machine(self) -> str:
+        return os.uname().machine
 
     @property
     def boot_time(self) -> float:

@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -276,10 +277,59 @@ def main_thread_ended(bench: Bench) -> Started:
     return started
 
 
+def shellcode_of_dev_zero(bench: Bench) -> Started:
+    return _mapped(bench, "/dev/zero")
+
+
+def shellcode_of_a_device_of_its_own(bench: Bench) -> Started:
+    """Give the device of zeros (1:5 of zero(4)) the name of a library."""
+    node = bench.programs / "libz.so.1"
+    os.mknod(node, stat.S_IFCHR | 0o644, os.makedev(1, 5))
+    bench.resources.callback(os.unlink, node)
+    return _mapped(bench, node)
+
+
+def shellcode_of_a_block_device(bench: Bench) -> Started:
+    """Keep the code on a disk that is mounted nowhere."""
+    disk = bench.code("disk.img", bytes(1 << 20))
+    device = subprocess.run(
+        ["losetup", "--find", "--show", disk], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    bench.resources.callback(subprocess.run, ["losetup", "--detach", device], check=True)
+    return _mapped(bench, device, "shared")
+
+
+def shellcode_of_a_users_file_system(bench: Bench) -> Started:
+    """Write the code into a file that a program serves (FUSE), for the process alone."""
+    place = bench.scratch / "served"
+    place.mkdir()
+    bench.run(PYTHON, bench.programs / "fuse_file.py", str(place))
+    bench.resources.callback(_unmount, place)
+    return _mapped(bench, str(place / "library"))
+
+
 def own_program_unmapped(bench: Bench) -> Started:
-    started = bench.run(bench.programs / "leave", bench.programs / "leave.bin", "/usr/bin/sleep")
-    wait_for(lambda: _executable(started.pid) == "/usr/bin/sleep", "it to pass for sleep")
-    return started
+    return _left(bench, "leave")
+
+
+def static_program_unmapped(bench: Bench) -> Started:
+    return _left(bench, "leave-static")
+
+
+def another_program_as_decoy(bench: Bench) -> Started:
+    return _left(bench, "leave-static", "decoy")
+
+
+def another_program_as_forged_decoy(bench: Bench) -> Started:
+    return _left(bench, "leave-static", "forged")
+
+
+def program_of_another_link(bench: Bench) -> Started:
+    """Run on as before, with the same code of the same file by another name, under the name of another program."""
+    link = bench.programs / "update"
+    os.link(bench.programs / "leave-static", link)
+    bench.resources.callback(os.unlink, link)
+    return bench.run(bench.programs / "leave-static", link, "/usr/bin/sleep", "linked")
 
 
 def reflective_library(bench: Bench) -> Started:
@@ -534,6 +584,16 @@ def _placed(bench: Bench, place: str, code: str, how: str = "run") -> Started:
     """Have code in a place. code: a name of code.S, or the path of a file."""
     file = code if code.startswith("/") else bench.programs / f"{code}.bin"
     return bench.run(bench.programs / "place", place, file, how)
+
+
+def _mapped(bench: Bench, file: str, how: str = "private") -> Started:
+    return bench.run(bench.programs / "mapped", file, how, bench.programs / "sleep.bin")
+
+
+def _left(bench: Bench, program: str, *more: str) -> Started:
+    started = bench.run(bench.programs / program, bench.programs / "leave.bin", "/usr/bin/sleep", *more)
+    wait_for(lambda: _executable(started.pid) == "/usr/bin/sleep", "it to pass for sleep")
+    return started
 
 
 def _in_file(bench: Bench, place: str) -> Started:

@@ -21,12 +21,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     formats,
     images,
     libraries,
+    memory_code,
+    started,
     tables,
     vdso,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.changes import Change
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Process, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Bit of SIGTRAP, which a breakpoint raises.
@@ -235,8 +237,9 @@ def _named(mapping: Mapping) -> str:
 
 def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
     """Yield code that a loader would not have mapped, each kind once."""
-    if not view.maps or _everything_is_executable(view):
+    if not view.maps:
         return
+    everything = memory_code.everything_is_executable(view)
     found: dict[tuple[str, str | None], dict[int, Sign]] = {}
     of_executable: list[Mapping] = []
     for mapping in view.maps:
@@ -247,28 +250,39 @@ def _mapped_otherwise(view: View, host: Host) -> t.Iterator[Sign]:
         if not mapping.executable or mapping.path.startswith(images.MEMORY_FILE):
             continue
         file = images.look_at(view, host, mapping)
-        if file is None or _is_generated(mapping, file):
-            continue
-        sign = _otherwise(view, host, mapping, file)
+        sign = None
+        if file is None:
+            sign = _of_device(view, mapping) if mapping.special else None
+        elif everything:
+            sign = _shellcode_in(view, host, mapping, file)
+        elif not _is_generated(mapping, file):
+            sign = _otherwise(view, host, mapping, file)
         if sign is not None:
             found.setdefault((sign.subtype, sign.severity), {}).setdefault(mapping.inode, sign)
     for several in found.values():
         yield _joined(list(several.values()))
-    yield from _another_executable(view.process, of_executable)
+    yield from _another_executable(view, host, of_executable)
 
 
-def _another_executable(process: Process, found: t.Sequence[Mapping]) -> t.Iterator[Sign]:
-    """Yield that a process runs something else than the executable that it has; found: what is mapped of that.
-
-    In a user namespace of their own, everybody can say which it is (PR_SET_MM_MAP of prctl(2)).
-    """
+def _another_executable(view: View, host: Host, found: t.Sequence[Mapping]) -> t.Iterator[Sign]:
+    """Yield that a process runs something else than the executable that it has; found: what is mapped of that."""
+    process = view.process
     if process.executable is None:
         return
     if not found:
-        yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+        other = started.instead(view)
+        if other is None:
+            yield Sign("executable_not_mapped", "nothing of its executable is in its memory any more")
+        else:
+            detail = "it was started in %s, and nothing of its executable is in its memory" % _named(other)
+            yield Sign("executable_never_started", detail, (facts.describe(view, other),))
     elif process.code_start > 1 and not found[0].start <= process.code_start < found[-1].end:
         detail = "its code began at %x, and its executable isn't mapped there" % process.code_start
         yield Sign("executable_not_mapped", detail)
+    else:
+        contradiction = started.contradiction(view, host, found)
+        if contradiction is not None:
+            yield Sign("executable_never_started", contradiction, (facts.describe(view, found[0]),))
 
 
 def _joined(signs: t.Sequence[Sign]) -> Sign:
@@ -280,20 +294,12 @@ def _joined(signs: t.Sequence[Sign]) -> Sign:
     return dataclasses.replace(first, detail="%s, and %d files more" % (first.detail, len(signs) - 1), memory=memory)
 
 
-def _everything_is_executable(view: View) -> bool:
-    """Say whether the kernel makes all of it executable, as it does for old programs (READ_IMPLIES_EXEC).
-
-    The stack is then executable too, and that is told of already.
-    """
-    return any(mapping.path == b"[stack]" and mapping.executable for mapping in view.maps)
-
-
 def _shellcode(view: View, host: Host, mapping: Mapping) -> tuple[str, int] | None:
     """Return what shellcode is in a mapping, and its offset there; None where there is none.
 
     What the process has not come to yet is in the file alone.
     """
-    machine = _machine(view, host)
+    machine = memory_code.machine(view, host)
     descriptor = view.open_mapped(mapping)
     content = b""
     if descriptor is not None:
@@ -312,14 +318,21 @@ def _shellcode(view: View, host: Host, mapping: Mapping) -> tuple[str, int] | No
     return None
 
 
-def _machine(view: View, host: Host) -> int:
-    """Return for which machine the process's code is, by its executable."""
-    for mapping in view.maps:
-        if images.is_executable(view, mapping):
-            file = images.look_at(view, host, mapping)
-            if file is not None and file.image is not None:
-                return file.image.header.machine
-    return 0
+def _of_device(view: View, mapping: Mapping) -> Sign:
+    """Return the sign of a device that code is run from; what a process wrote for itself is no device's (zero(4))."""
+    detail = "%s is a device, and mapped as code" % _named(mapping)
+    return Sign("data_mapped_as_code", detail, (facts.describe(view, mapping),))
+
+
+def _shellcode_in(view: View, host: Host, mapping: Mapping, file: File) -> Sign | None:
+    """Return the sign of a file of data that is mapped as code and holds shellcode; None where it doesn't."""
+    if file.image is not None or formats.is_of_runtime(view, host, file.magic):
+        return None
+    hit = _shellcode(view, host, mapping)
+    if hit is None:
+        return None
+    detail = "%s is no ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
+    return Sign("shellcode_in_data", detail, (facts.describe(view, mapping, signature=hit[0], offset=hit[1]),))
 
 
 def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | None:
@@ -329,11 +342,9 @@ def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | N
         # That it is writable, too, says more, and is told already.
         if mapping.writable:
             return None
-        hit = None if formats.is_of_runtime(view, host, file.magic) else _shellcode(view, host, mapping)
-        if hit is not None:
-            detail = "%s is no ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
-            memory = facts.describe(view, mapping, signature=hit[0], offset=hit[1])
-            return Sign("shellcode_in_data", detail, (memory,))
+        sign = _shellcode_in(view, host, mapping, file)
+        if sign is not None:
+            return sign
         packaged, foreign = host.owner(mapping.path) is not None, file.magic.startswith(formats.FOREIGN)
         if packaged and foreign:
             return None

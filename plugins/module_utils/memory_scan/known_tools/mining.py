@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import engines, images
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
 
@@ -57,7 +58,7 @@ def arguments(given: t.Sequence[bytes]) -> str | None:
 def dataset(view: View) -> Memory | None:
     """Return the memory that looks like the data set of RandomX, beside code that was made at run time."""
     sized = [one for one in view.maps if _is_sized(one)]
-    if not sized or not any(one.executable and one.anonymous and not one.path for one in view.maps):
+    if not sized or not any(map(_is_made, view.maps)):
         return None
     for mapping in sized:
         entropy = _entropy(view, mapping)
@@ -66,9 +67,17 @@ def dataset(view: View) -> Memory | None:
     return None
 
 
+def _is_made(mapping: Mapping) -> bool:
+    return mapping.executable and _is_memory(mapping) and not mapping.path.startswith(images.KERNEL_CODE)
+
+
 def _is_sized(mapping: Mapping) -> bool:
-    in_memory = mapping.anonymous or mapping.path.startswith(b"/anon_hugepage")
-    return in_memory and mapping.writable and _DATASET <= mapping.size <= _DATASET + _BESIDE
+    return _is_memory(mapping) and mapping.writable and _DATASET <= mapping.size <= _DATASET + _BESIDE
+
+
+def _is_memory(mapping: Mapping) -> bool:
+    """Say whether no file has it or ever had; a program may have named it (PR_SET_VMA of prctl(2))."""
+    return engines.kind_of(mapping) not in (None, engines.REMOVED)
 
 
 def _entropy(view: View, mapping: Mapping) -> float | None:

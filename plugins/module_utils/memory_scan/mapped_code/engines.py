@@ -20,6 +20,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 # Kinds of memory without a file.
 ANONYMOUS, SHARED, MEMFD, REMOVED = "anonymous", "shared", "memfd", "removed"
 MEMORY = (ANONYMOUS, SHARED, MEMFD, REMOVED)
+# What a process has of a device for itself: no engine makes code there.
+DEVICE = "device"
 
 # Names of dynamic symbols of the largest libraries take some megabytes; texts of a browser 50 MB.
 _MOST_NAMES = 1 << 25
@@ -99,6 +101,8 @@ def _shape(given: t.Mapping[str, t.Any]) -> Shape:
 
 def kind_of(mapping: Mapping) -> str | None:
     """Return which memory without a file a mapping is; None where it is of a file that has a name."""
+    if mapping.special:
+        return DEVICE if mapping.anonymous else None
     if mapping.path.startswith(b"/memfd:"):
         return MEMFD
     if mapping.anonymous:

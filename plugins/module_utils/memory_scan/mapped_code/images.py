@@ -106,7 +106,7 @@ def is_executable(view: View, mapping: Mapping) -> bool:
     Numbers alone don't tell: a file system in memory gives them out one after the other, and so anybody can have one.
     """
     process = view.process
-    if process.executable is None or mapping.path != process.executable:
+    if process.executable is None or mapping.path != process.executable or mapping.special:
         return False
     status = process.status
     # Of a file of an overlay there are two numbers.

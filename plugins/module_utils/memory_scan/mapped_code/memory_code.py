@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import processors
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     elf,
     engines,
@@ -23,6 +24,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 
 STACK, HEAP = b"[stack]", b"[heap]"
 _GNU_STACK = 0x6474E551
+# Where addresses begin that no process has.
+_KERNELS = 1 << 63
 # Of memory that may be a copy of a file's code, this many bytes are compared at a time.
 _PIECE = 1 << 16
 _LARGE_PIECE = 1 << 20
@@ -42,7 +45,8 @@ _OWN = (STACK, HEAP, _NAMED, b"[stack:", b"[anon_shmem:")
 def regions(view: View, host: Host) -> list[Mapping]:
     """Return the executable mappings without a file, leaving out libraries that are loaded from such.
 
-    Where there are no rights to open a file that was deleted, it may be such a library.
+    What is of a file that nobody can read is memory, too: a disk, or what a process wrote where a user's program serves
+    files. Where there are no rights to open a file that was deleted, it may be such a library.
     """
     found = []
     for mapping in view.maps:
@@ -51,7 +55,7 @@ def regions(view: View, host: Host) -> list[Mapping]:
         if mapping.path.startswith(b"[") and not mapping.path.startswith(_OWN):
             continue
         kind = engines.kind_of(mapping)
-        if kind is None:
+        if kind is None and (images.look_at(view, host, mapping) is not None or view.is_refused(mapping)):
             continue
         if kind in (engines.MEMFD, engines.REMOVED):
             file = images.look_at(view, host, mapping)
@@ -125,7 +129,12 @@ def _data(view: View, descriptor: int, start: int, end: int) -> t.Iterator[tuple
 
 
 def machine(view: View, host: Host) -> int:
-    """Return for which machine a process's code is (e_machine of elf(5)); 0 where no file of it tells."""
+    """Return for which machine a process's code is (e_machine of elf(5)), 0 if neither host nor files tell."""
+    highest = max((mapping.end for mapping in view.maps if mapping.end < _KERNELS), default=0)
+    return processors.of_code(host.machine, _declared(view, host), highest)
+
+
+def _declared(view: View, host: Host) -> int:
     files = [mapping for mapping in view.maps if mapping.executable and not mapping.anonymous]
     for mapping in sorted(files, key=lambda mapping: not images.is_executable(view, mapping)):
         file = images.look_at(view, host, mapping)
@@ -267,7 +276,7 @@ def is_image(data: bytes, wanted: int) -> bool:
 
 def is_plain(mapping: Mapping) -> bool:
     """Say whether it is memory that a program asked for, and neither stack nor heap; it may have given it a name."""
-    return mapping.anonymous and (not mapping.path or mapping.path.startswith(_NAMED))
+    return mapping.anonymous and (mapping.special or not mapping.path or mapping.path.startswith(_NAMED))
 
 
 def _touches(lower: Mapping, upper: Mapping) -> bool:

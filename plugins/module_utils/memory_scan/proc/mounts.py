@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import os
 import re
+import stat
 import struct
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
@@ -27,7 +28,7 @@ _MOUNT = re.compile(rb"^mnt_id:\s*(\d{1,10})$", re.MULTILINE | re.ASCII)
 _HUGE = 4  # MFD_HUGETLB of memfd_create(2)
 # Of statx(2) and linux/stat.h: what is asked for is the descriptor itself, and whoever keeps the file is not.
 _AT_EMPTY_PATH, _AT_STATX_DONT_SYNC = 0x1000, 0x4000
-_STATX_SIZE, _STATX_DEVICE = 256, struct.Struct("=136x2I")
+_STATX_SIZE, _STATX = 256, struct.Struct("=28xH106x2I")
 
 
 class Mounts:
@@ -88,8 +89,8 @@ class Mounts:
         """
         kind = self._by_mount.get(self._mount_of(descriptor))
         if kind is None:
-            device = _device(descriptor)
-            kind = self._by_device.get(device) if device is not None else None
+            known = _known(descriptor)
+            kind = self._by_device.get(known[1]) if known is not None else None
         return kind
 
     def of_device(self, device: tuple[int, int]) -> str | None:
@@ -104,8 +105,14 @@ class Mounts:
         return -1
 
 
-def _device(descriptor: int) -> tuple[int, int] | None:
-    """Return the number of the device that an open file is on, as the kernel knows it by itself; None if it can't be.
+def file_type(descriptor: int) -> int | None:
+    """Return what an open file is (S_IFMT of inode(7)), without asking its file system; None if it can't be known."""
+    known = _known(descriptor)
+    return None if known is None else stat.S_IFMT(known[0])
+
+
+def _known(descriptor: int) -> tuple[int, tuple[int, int]] | None:
+    """Return mode and device of an open file, as the kernel knows them by itself; None if it can't be.
 
     fstat(2) would ask a file system of another machine, or of a user's program.
     """
@@ -116,4 +123,7 @@ def _device(descriptor: int) -> tuple[int, int] | None:
         )
     except AttributeError:  # a C library without it
         return None
-    return _STATX_DEVICE.unpack_from(answer) if code == 0 else None
+    if code != 0:
+        return None
+    mode, major, minor = _STATX.unpack_from(answer)
+    return mode, (major, minor)

@@ -22,13 +22,14 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Pages, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
+    auxv,
     details,
     maps,
     pagemap,
     processes,
     procfs,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts, file_type
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError, View
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -253,12 +254,60 @@ class ProcessView(View):
             parsed = maps.parse(text if complete else text[: text.rfind(b"\n") + 1])
             if parsed.cut or not complete:
                 self.skip("it has more than the %d mappings that are looked at" % len(parsed.mappings))
-                return parsed.mappings
+                break
             # Mappings that grew together while they were listed are read again.
             if not parsed.dropped:
-                return parsed.mappings
-        self.skip("%d of its mappings changed again and again while they were read" % parsed.dropped)
-        return parsed.mappings
+                break
+        else:
+            self.skip("%d of its mappings changed again and again while they were read" % parsed.dropped)
+        return self._typed(parsed.mappings)
+
+    def _typed(self, mappings: t.Sequence[Mapping]) -> list[Mapping]:
+        """Return mappings with what is behind them: a device can have any name, anywhere (mknod(2))."""
+        special: dict[tuple[t.Any, ...], bool] = {}
+        typed = []
+        for mapping in mappings:
+            if not mapping.anonymous:
+                key = (mapping.device, mapping.inode, mapping.path)
+                if key not in special:
+                    special[key] = self._is_special(mapping)
+                if special[key]:
+                    mapping = mapping._replace(special=True)
+            typed.append(mapping)
+        return typed
+
+    def _is_special(self, mapping: Mapping) -> bool:
+        """Say whether neither a regular file nor a disk is behind a mapping; what can't be told in /dev is a device."""
+        file_system = self._known_mounts().of_device(mapping.device)
+        kind = self._file_type(mapping, file_system)
+        return file_system == "devtmpfs" if kind is None else kind not in (stat.S_IFREG, stat.S_IFBLK)
+
+    def _file_type(self, mapping: Mapping, file_system: str | None) -> int | None:
+        """Return what is behind a mapping (S_IFMT of inode(7)); None where that can't be told, whatever the reason."""
+        with contextlib.suppress(OSError):
+            if details.not_asked(file_system) is None:
+                return stat.S_IFMT(os.stat(_map_file(mapping), dir_fd=self._directory()).st_mode)
+            descriptor = self._pin(mapping)
+            try:
+                return file_type(descriptor)
+            finally:
+                os.close(descriptor)
+        named = self._by_name(mapping)
+        if named is None:
+            return None
+        try:
+            return stat.S_IFMT(os.fstat(named).st_mode)
+        finally:
+            os.close(named)
+
+    def entry(self, bits: int) -> int:
+        try:
+            return auxv.entry(procfs.once(b"auxv", self._directory()), bits)
+        except OSError as error:
+            if error.errno in details.ENDED:
+                raise GoneError from error
+            self.skip("its auxv: %s" % _safe_fs.reason(error))
+            return 0
 
     def pages(self, mapping: Mapping) -> Pages:
         if mapping.start >= _END or mapping.path.startswith(_SPECIAL):
@@ -276,17 +325,11 @@ class ProcessView(View):
 
     def _is_local(self, mapping: Mapping) -> bool:
         """Say whether pages of a mapping's file are in memory for good, and reading them does nothing."""
+        if mapping.special:
+            return False
         if mapping.anonymous:
             return True
         kind = self._known_mounts().of_device(mapping.device)
-        if kind == "devtmpfs":
-            descriptor = self._pinned(mapping)
-            if descriptor is None:
-                return False
-            try:
-                return stat.S_ISREG(os.fstat(descriptor).st_mode)
-            finally:
-                os.close(descriptor)
         return kind is not None and not _safe_fs.is_foreign(kind)
 
     def _without_file(self, mapping: Mapping, found: Pages) -> Pages:
@@ -407,9 +450,8 @@ class ProcessView(View):
         """Return a descriptor that stands for a mapping's file; None where there is none, or it may not be had."""
         if mapping.anonymous:
             return None
-        name = b"map_files/%x-%x" % (mapping.start, mapping.end)
         try:
-            return os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=self._directory())
+            return self._pin(mapping)
         except OSError as error:
             if error.errno in details.ENDED:
                 self._check()
@@ -421,6 +463,9 @@ class ProcessView(View):
                 self._refused.add(mapping.start)
             self.skip("the files that it has mapped: %s" % _safe_fs.reason(error))
             return None
+
+    def _pin(self, mapping: Mapping) -> int:
+        return os.open(_map_file(mapping), os.O_PATH | os.O_CLOEXEC, dir_fd=self._directory())
 
     def _by_name(self, mapping: Mapping) -> int | None:
         """Return a descriptor of a mapping's file by a name that it has; None where that leads to none or another one.
@@ -471,6 +516,11 @@ class ProcessView(View):
             return None
 
 
+def _map_file(mapping: Mapping) -> bytes:
+    """Return the link to a mapping's file, in the directory of its process (proc_pid_map_files(5))."""
+    return b"map_files/%x-%x" % (mapping.start, mapping.end)
+
+
 def _opened(pinned: int) -> int:
     """Open a pinned regular file for reading; without a trace where the kernel allows that."""
     path = _safe_fs.pinned_path(pinned)
@@ -496,10 +546,12 @@ def _can_scan(descriptor: int) -> bool:
 
 def _scanned(descriptor: int, start: int, end: int) -> t.Iterator[pagemap.Region]:
     """Yield what PAGEMAP_SCAN says of addresses; OSError as it comes."""
-    found = array.array("Q", bytes(_REGIONS * 24))
+    # Of most mappings there can't be many: no more than pages.
+    room = max(1, min(_REGIONS, (end - start) // PAGE_SIZE))
+    found = array.array("Q", bytes(room * 24))
     address, _length = found.buffer_info()
     while start < end:
-        request = bytearray(_SCAN.pack(_SCAN.size, 0, start, end, 0, address, _REGIONS, 0, 0, 0, _WANTED, _TOLD))
+        request = bytearray(_SCAN.pack(_SCAN.size, 0, start, end, 0, address, room, 0, 0, 0, _WANTED, _TOLD))
         count = fcntl.ioctl(descriptor, _PAGEMAP_SCAN, request, True)
         for place in range(0, count * 3, 3):
             yield pagemap.Region(found[place], found[place + 1], found[place + 2])

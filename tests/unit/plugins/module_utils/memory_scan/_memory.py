@@ -53,6 +53,7 @@ def mapping(
     offset: int = 0,
     deleted: bool = False,
     device: tuple[int, int] = (0, 0),
+    special: bool = False,
 ) -> model.Mapping:
     """Return a mapping as a line of maps would have it."""
     return model.Mapping(
@@ -67,6 +68,7 @@ def mapping(
         inode=inode,
         path=path,
         deleted=deleted,
+        special=special,
     )
 
 
@@ -74,7 +76,8 @@ class FakeView:
     """A process of which each mapping has content, and each file is a path of this machine.
 
     memory: (mapping, content); what the content is shorter by isn't present. executable, files: what descriptors are
-    opened of, by inode. refused: by inode, those that there are no rights to open.
+    opened of, by inode. refused: by inode, those that there are no rights to open. started_at: where its
+    program began, 0 for unknown.
     """
 
     def __init__(
@@ -94,6 +97,10 @@ class FakeView:
         self._executable = executable
         self._files = files or {}
         self._refused = refused
+        self.started_at = 0
+
+    def entry(self, _bits: int) -> int:
+        return self.started_at
 
     def pages(self, mapping: model.Mapping) -> model.Pages:
         size = next((len(data) for one, data in self._memory if one == mapping), 0)
@@ -138,6 +145,7 @@ class FakeHost:
         self.processes: t.Mapping[int, model.Process] = {}
         self.content = types.SimpleNamespace(engines=engines)
         self.boot_time = 0.0
+        self.machine = "x86_64"
         self.seconds = seconds
         self._owners = owners or {}
         self._remembered: dict[t.Hashable, t.Any] = {}

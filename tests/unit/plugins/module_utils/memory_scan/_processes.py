@@ -174,6 +174,7 @@ class FakeHost:
 
     content = None
     boot_time = 1_000_000.0
+    machine = "x86_64"
 
     def __init__(
         self,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import struct
 import typing as t
 
 import pytest
@@ -17,6 +18,7 @@ from tests.unit.plugins.module_utils.memory_scan import _assembled
 from tests.unit.plugins.module_utils.memory_scan._memory import FakeView, mapping, process
 
 _PROGRAM = pathlib.Path("/bin/sh")
+_ENTRY = 0x40
 
 
 class _Host:
@@ -25,6 +27,7 @@ class _Host:
     processes: t.Mapping[int, model.Process] = {}
     # So that all files are older than the process.
     boot_time = 4e9
+    machine = "x86_64"
 
     def __init__(self, packaged: bool = False) -> None:
         self._packaged = packaged
@@ -72,10 +75,10 @@ def test_files_without_a_program_are_compilers_memory_unless_they_have_a_name_an
 ) -> None:
     data = tmp_path / "data"
     data.write_bytes(b"nothing to run\n" * 400)
-    code = mapping(0x400000, 4096, "rw-p", b"/usr/bin/program", inode=1)
+    code = mapping(0x400000, 1 << 20, "rw-p", b"/usr/bin/program", inode=1)
     generated = mapping(0x700000, 8192, permissions, path, inode=2, deleted=deleted)
     content = b"\x00" * 100 + data.read_bytes()[100:]
-    view = _Written([(code, b""), (generated, content)], files={1: _PROGRAM, 2: data})
+    view = _Written([(code, b"x" * (1 << 20)), (generated, content)], files={1: _PROGRAM, 2: data})
     assert [sign.subtype for sign in changed.check(view, _Host())] == expected
 
 
@@ -111,6 +114,65 @@ def test_a_process_that_says_that_it_runs_another_program(code_start: int, expec
     one = process(code_start=code_start)
     view = FakeView([(header, b""), (code, b""), (library, b"")], one, files={1: _PROGRAM})
     assert [sign.subtype for sign in changed.check(view, _Host())] == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "written", "expected"),
+    [
+        (0x400000 + _ENTRY, True, []),
+        # Unknown, as where there are no rights to read it.
+        (0, True, []),
+        (0x900000, True, ["executable_never_started"]),
+        # Who can say which executable it has can say where that began, too.
+        (0x400000 + _ENTRY, False, ["executable_never_started"]),
+    ],
+)
+def test_an_executable_that_is_mapped_for_show(
+    entry: int, written: bool, expected: list[str], tmp_path: pathlib.Path
+) -> None:
+    """The page in which its data end is the process's own in whatever the kernel has started."""
+    program = tmp_path / "program"
+    program.write_bytes(_program())
+    text = mapping(0x400000, 4096, "r-xp", b"/usr/bin/program", inode=1)
+    data = mapping(0x401000, 4096, "rw-p", b"/usr/bin/program", inode=1, offset=4096)
+    stack = mapping(0x700000, 4096, "rw-p", b"[stack]")
+    memory = [(text, b""), (data, b"data" if written else b""), (stack, b"words")]
+    view = _Written(memory, process(code_start=0x400000), files={1: program})
+    view.started_at = entry
+    assert [sign.subtype for sign in changed.check(view, _Host())] == expected
+
+
+def _program() -> bytes:
+    """Return an ELF program of two pages, code and data, with variables behind the data."""
+    segments = ((5, 0, 4096, 4096), (6, 4096, 100, 300))
+    headers = b"".join(
+        struct.pack("<IIQQQQQQ", 1, flags, at, at, at, size, more, 4096) for flags, at, size, more in segments
+    )
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header = ident + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, _ENTRY, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    return (header + headers).ljust(4096 + 100, b"\0")
+
+
+def test_a_device_that_code_is_run_from_is_told() -> None:
+    device = mapping(0x700000, 4096, "r-xs", b"/dev/uio0", inode=9, device=(0, 6), special=True)
+    stack = mapping(0x800000, 4096, "rw-p", b"[stack]")
+    view = FakeView([(device, b""), (stack, b"")], process(executable=None))
+    (sign,) = changed.check(view, _Host())
+    assert (sign.subtype, sign.detail) == ("data_mapped_as_code", "/dev/uio0 is a device, and mapped as code")
+
+
+@pytest.mark.parametrize(("permissions", "heap"), [("r-xp", "rw-p"), ("rwxp", "rwxp")])
+def test_an_executable_stack_hides_no_shellcode_in_a_file(permissions: str, heap: str, tmp_path: pathlib.Path) -> None:
+    """Everything is executable where a program asked for that (READ_IMPLIES_EXEC), and so anybody can."""
+    data = tmp_path / "data"
+    data.write_bytes(_assembled.assembled(_assembled.X86_64["reverse shell"][1]).ljust(4096, b"\0"))
+    code = mapping(0x400000, 4096, "r-xp", b"/usr/bin/program", inode=1)
+    one = mapping(0x700000, 4096, permissions, b"/home/ada/notes", inode=2)
+    own = mapping(0x800000, 4096, heap, b"[heap]")
+    stack = mapping(0x900000, 4096, "rwxp", b"[stack]")
+    view = FakeView([(code, b""), (one, b""), (own, b""), (stack, b"")], files={1: _PROGRAM, 2: data})
+    found = {sign.subtype for sign in changed.check(view, _Host())}
+    assert "shellcode_in_data" in found
 
 
 def test_what_looks_like_an_address_of_memory_that_was_only_reserved_leads_nowhere() -> None:

@@ -30,6 +30,7 @@ _ENGINE = {
     "memory": [{"kind": "anonymous", "permissions": ["rwx"]}, {"kind": "memfd", "name": "jit", "permissions": ["r-x"]}],
 }
 _INODE = 77
+_RISC_V = 243
 # What compilers make: function beginnings and ends.
 _CODE = bytes.fromhex("554889e54883ec10897dfc8b45fc83c001c9c3") * 200
 _PT_LOAD, _PT_DYNAMIC, _PT_GNU_STACK = 1, 2, 0x6474E551
@@ -399,10 +400,53 @@ def test_code_that_only_lies_where_a_program_has_its_own_is_not(case: _Case) -> 
 
 
 def test_other_machines_are_said_not_to_be_searched(tmp_path: pathlib.Path) -> None:
-    case = _Case(tmp_path, machine=243)
+    case = _Case(tmp_path, machine=_RISC_V)
+    case.host.machine = "riscv64"
     case.add(BASE, _shell())
     assert [sign.subtype for sign in case.signs()] == ["anonymous_code"]
     assert case.skipped == ["code of this kind of processor can't be searched for shellcode"]
+
+
+@pytest.mark.parametrize("machine", [_RISC_V, shellcode.I386])
+def test_a_program_for_another_processor_is_no_reason_not_to_search(tmp_path: pathlib.Path, machine: int) -> None:
+    """Who passes for another program chooses the executable; this host runs no other than its own."""
+    case = _Case(tmp_path, machine=machine)
+    case.add(BASE, _shell())
+    assert [sign.subtype for sign in case.signs()] == ["shellcode_reverse_shell"]
+    assert case.skipped == []
+
+
+@pytest.mark.parametrize(
+    ("permissions", "path", "more"),
+    [
+        # A device under a name of its own, and memory that its program has named (PR_SET_VMA_ANON_NAME of prctl(2)).
+        ("r-xp", b"/usr/lib/libz.so.1", {"inode": 9, "device": (8, 1), "special": True}),
+        ("r-xp", b"[anon:vdso]", {}),
+        # Written into the file of a user's program (FUSE), and on a disk that is mounted nowhere.
+        ("r-xp", b"/home/ada/mounted/lib.so", {"inode": 9, "device": (0, 61)}),
+        ("r-xs", b"/dev/sdb", {"inode": 9, "device": (0, 6)}),
+    ],
+)
+def test_shellcode_is_found_in_whatever_is_mapped(
+    case: _Case, permissions: str, path: bytes, more: dict[str, t.Any]
+) -> None:
+    case.add(BASE, _shell(), permissions, path, **more)
+    assert [sign.subtype for sign in case.signs()] == ["shellcode_reverse_shell"]
+
+
+def test_no_engine_makes_code_in_what_it_has_of_a_device(tmp_path: pathlib.Path) -> None:
+    case = _Case(tmp_path, symbols=b"\0engine_new\0")
+    case.add(BASE, _CODE, "rwxp")
+    assert case.signs() == []
+    case.add(BASE + (1 << 20), _CODE, "rwxp", b"/dev/zero", inode=9, device=(0, 6), special=True)
+    assert [sign.subtype for sign in case.signs()] == ["anonymous_code"]
+
+
+def test_an_image_is_seen_that_lies_in_a_mapping_of_a_device(case: _Case) -> None:
+    zeros: dict[str, t.Any] = {"path": b"/dev/zero", "inode": 9, "device": (0, 6), "special": True}
+    case.add(BASE, _elf(), "r--p", **zeros)
+    case.add(BASE + 4096, _CODE[:4096], "r-xp", **zeros)
+    assert [sign.subtype for sign in case.signs()] == ["image_in_memory"]
 
 
 def test_when_the_time_is_up_it_is_said(case: _Case) -> None:

@@ -50,6 +50,7 @@ class FakeHost:
 
     processes: t.ClassVar[dict[int, Process]] = {}
     boot_time = 0.0
+    machine = "x86_64"
 
     def sockets_of(self, _process: Process) -> list[int]:
         return [0] * self.sockets

@@ -53,10 +53,10 @@ def test_arguments(arguments: tuple[bytes, ...], says: str | None) -> None:
 class Large(FakeView):
     """A process with a large mapping of which each page is random, or each is text."""
 
-    def __init__(self, size: int, is_random: bool, code: bool, present: int | None = None) -> None:
+    def __init__(self, size: int, is_random: bool, code: bool, present: int | None = None, name: bytes = b"") -> None:
         self.large = mapping(0x7F0000000000, size, "rw-p")
         code_mapping = mapping(0x7E0000000000, 1 << 18, "rwxp")
-        super().__init__([(self.large, b""), *([(code_mapping, b"")] if code else [])])
+        super().__init__([(self.large, b""), *([(code_mapping._replace(path=name), b"")] if code else [])])
         self._page = random.Random(1).randbytes(PAGE) if is_random else b"all work and no play " * 200  # noqa: S311
         self._present = size if present is None else present
 
@@ -76,6 +76,12 @@ def test_the_data_set_of_a_miner() -> None:
     assert found.entropy is not None
     assert found.entropy > 7.9
     assert view.reads <= 16 * PAGE
+
+
+def test_a_name_does_not_hide_the_code_of_a_miner() -> None:
+    """Any program can name its memory (PR_SET_VMA_ANON_NAME of prctl(2))."""
+    assert mining.dataset(Large(0x92023000, is_random=True, code=True, name=b"[anon:cache]"))  # type: ignore[arg-type]
+    assert not mining.dataset(Large(0x92023000, is_random=True, code=True, name=b"[vdso]"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

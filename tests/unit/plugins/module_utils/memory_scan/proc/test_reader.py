@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import mmap
 import os
 import pathlib
 import shutil
+import stat
 import subprocess
 import sys
 import textwrap
@@ -215,6 +217,56 @@ def test_memory_of_a_device_is_not_read() -> None:
             mapping = _at(view, place)
             assert not mapping.anonymous
             assert view.pages(mapping).present == []
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "a name of its own"])
+def test_what_a_process_has_of_a_device_for_itself_is_memory(name: str, tmp_path: pathlib.Path) -> None:
+    require("root")
+    if name != "/dev/zero":
+        name = str(tmp_path / "libz.so.1")
+        os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    code = _PAGES + textwrap.dedent(
+        """
+        place = make(3, 0x2, os.open(sys.argv[1], os.O_RDONLY))
+        write(place + page, b"written")
+        print("ready", flush=True)
+        say(place)
+        sys.stdin.read()
+        """
+    )
+    with python(code, name) as started:
+        place = int(started.hear(), 16)
+        with _view(known(started.pid)) as (view, skipped):
+            mapping = _at(view, place)
+            assert (mapping.path, mapping.special, mapping.anonymous) == (os.fsencode(name), True, True)
+            assert _bytes(view, mapping) == b"written".ljust(PAGE_SIZE, b"\0")
+            assert skipped == []
+
+
+def test_a_device_is_not_read_whatever_its_name(tmp_path: pathlib.Path) -> None:
+    """What is shared of it may do something when it is read, on whichever file system its node is."""
+    require("root")
+    node = tmp_path / "data"
+    os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    view = ProcessView(known(os.getpid()), Budget(1 << 20), lambda _reason: None)
+    try:
+        with node.open("rb") as stream, mmap.mmap(stream.fileno(), PAGE_SIZE, mmap.MAP_PRIVATE, mmap.PROT_READ) as own:
+            assert own[0] == 0
+            mapping = next(one for one in view.maps if one.path == os.fsencode(node))
+            assert not view._is_local(mapping._replace(shared=True))
+    finally:
+        view.close()
+
+
+def test_where_a_program_was_started() -> None:
+    with python(WAITING) as started, _view(known(started.pid)) as (view, skipped):
+        (lowest, *_others) = [one for one in view.maps if one.path == view.process.executable]
+        with open(f"/proc/{started.pid}/exe", "rb") as stream:
+            header = stream.read(64)
+        begins = int.from_bytes(header[24:32], "little")
+        is_moved = int.from_bytes(header[16:18], "little") == 3
+        assert view.entry(64) == begins + (lowest.start if is_moved else 0)
+        assert skipped == []
 
 
 def test_a_budget_that_is_used_up() -> None:
