@@ -98,6 +98,25 @@ def test_a_program_that_changes_itself(how: str, expected: dict[str, str], victi
     assert _seen(bench.run(victim, how)).severities == expected
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(("-pie", "-fPIE"), id="pie"),
+        pytest.param(("-pie", "-fPIE", "-Wl,-z,now,-z,pack-relative-relocs"), id="packed relocations"),
+        pytest.param(("-no-pie", "-fno-pie"), id="no pie"),
+    ],
+)
+def test_only_what_the_loader_or_the_linker_has_put_there_is_an_address(
+    flags: tuple[str, ...], programs: Programs, bench: Bench
+) -> None:
+    """Numbers beside the addresses look like those of code (found with .NET under Wine, and with GnuTLS)."""
+    program = _built(programs, "fixed", *flags)
+    assert _seen(bench.run(program, "constants")).severities == {}
+    seen = _seen(bench.run(program, "pointer"))
+    assert seen.severities == {"got_hijacked": "high"}
+    assert len(_data(seen, "got_hijacked")["entries"]) == 1
+
+
 def test_code_that_the_loader_relocates_is_not_changed(programs: Programs, bench: Bench) -> None:
     relocated = _built(programs, "relocated", "-DRELOCATED", "-Wl,-z,notext")
     assert _seen(bench.run(relocated, "nothing")).severities == {}
