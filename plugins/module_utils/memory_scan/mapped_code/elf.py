@@ -54,7 +54,12 @@ _TABLE_LIMIT = 1 << 22
 _ALL_RELOCATIONS_LIMIT = 1 << 26
 _NOTES_LIMIT = 1 << 14
 _NAME_LIMIT = 256
+_PATH_LIMIT = 4096
+_NEEDED_LIMIT = 1024
 
+_DT_NEEDED, _DT_SONAME, DT_DEBUG = 1, 14, 21
+# DT_DEPAUDIT, DT_AUDIT, DT_AUXILIARY and DT_FILTER: the loader brings these, too, because a file asks for them.
+_ASKED_FOR = frozenset((_DT_NEEDED, 0x6FFFFEFB, 0x6FFFFEFC, 0x7FFFFFFD, 0x7FFFFFFF))
 _DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ = 2, 5, 6, 7, 8
 _DT_RELRSZ, _DT_RELR = 35, 36
 _DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_TEXTREL, _DT_JMPREL, _DT_FLAGS = 17, 18, 20, 22, 23, 30
@@ -226,6 +231,31 @@ def read_dynamic(image: Image, read: Read) -> Dynamic:
                 break
             values[tag] = value
     return Dynamic(values)
+
+
+class Names(t.NamedTuple):
+    """What a library calls itself, None if nothing, and the names or paths of those it needs."""
+
+    own: bytes | None
+    needed: tuple[bytes, ...]
+
+
+def read_names(image: Image, read: Read) -> Names:
+    """Return the names in the dynamic section (DT_SONAME, DT_NEEDED and the like)."""
+    segment = image.first(PT_DYNAMIC)
+    data = read(segment.offset, min(segment.file_size, _DYNAMIC_LIMIT)) if segment is not None else b""
+    entries = list(_entries(image.header.order + _DYNAMIC[image.header.bits], data))
+    start = image.offset_of(next((value for tag, value in entries if tag == _DT_STRTAB), 0))
+    if start is None:
+        return Names(None, ())
+
+    def text(value: int) -> bytes:
+        return read(start + value, _PATH_LIMIT).partition(b"\0")[0]
+
+    own = next((text(value) for tag, value in entries if tag == _DT_SONAME), None)
+    asked = [text(value) for tag, value in entries if tag in _ASKED_FOR][:_NEEDED_LIMIT]
+    # Those of DT_AUDIT are a list.
+    return Names(own, tuple(name for one in asked for name in one.split(b":") if name))
 
 
 def relocations(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocation]:
