@@ -42,9 +42,20 @@ class Unneeded(t.NamedTuple):
 
 def find(view: View, host: Host, loaded: t.Sequence[Mapping]) -> Unneeded:
     """Find them. loaded: what is mapped beside the executable, a mapping of each file."""
-    program = [
-        mapping for mapping in view.maps if mapping.executable and images.is_executable(view, mapping)
-    ][:1]
+    program = [mapping for mapping in view.maps if mapping.executable and images.is_executable(view, mapping)][:1]
+    # The thousand workers of a program have the same libraries.
+    known = ("needs", "left", *map(_known_by, (*program, *loaded)), bool(program))
+    unpackaged, altered, first = host.remember(known, lambda: _left(view, host, program, loaded))
+    early = _early(link_map.read(view, host), first) if unpackaged else None
+    return Unneeded(
+        unpackaged, altered, frozenset() if early is None else frozenset(one for one in unpackaged if early(one))
+    )
+
+
+def _left(
+    view: View, host: Host, program: t.Sequence[Mapping], loaded: t.Sequence[Mapping]
+) -> tuple[frozenset[Key], frozenset[Key], set[Key]]:
+    """Return the unpackaged and the altered libraries that nothing needs, and what the program itself needs."""
     packaged = {key(mapping) for mapping in loaded if _package(view, host, mapping) is not None}
     needed, first = _needed(view, host, program, loaded, packaged)
     left = [mapping for mapping in loaded if key(mapping) not in needed and _names(view, host, mapping) is not None]
@@ -52,10 +63,7 @@ def find(view: View, host: Host, loaded: t.Sequence[Mapping]) -> Unneeded:
     altered = frozenset(
         key(mapping) for mapping in left if key(mapping) in packaged and _is_altered(view, host, mapping)
     )
-    early = _early(link_map.read(view, host), first) if unpackaged else None
-    return Unneeded(
-        unpackaged, altered, frozenset() if early is None else frozenset(one for one in unpackaged if early(one))
-    )
+    return unpackaged, altered, first
 
 
 def key(mapping: Mapping) -> Key:
