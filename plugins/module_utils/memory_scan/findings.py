@@ -136,8 +136,7 @@ def _message(members: t.Sequence[Seen], content: Content) -> str:
     if len(members) == 1:
         return _sentence(list(of_text))
     texts = [
-        text if len(some) == len(members) else "%s (%s)" % (text, _processes(some))
-        for text, some in of_text.items()
+        text if len(some) == len(members) else "%s (%s)" % (text, _processes(some)) for text, some in of_text.items()
     ]
     return "%s Seen of %s." % (_sentence(texts), _processes(members))
 

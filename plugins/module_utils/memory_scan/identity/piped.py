@@ -199,7 +199,9 @@ def _passes_on(end: End, process: Process, host: Host) -> bool:
     other = end.process
     if programs.is_versatile(other) and programs.language(other) is None:
         return True
-    return end.descriptor in (0, 1) and other.pid not in {one.pid for one in programs.ancestors(process, host.processes)}
+    return end.descriptor in (0, 1) and other.pid not in {
+        one.pid for one in programs.ancestors(process, host.processes)
+    }
 
 
 def _asks_who_is_there(process: Process, host: Host, around: Surroundings) -> bool:

@@ -25,7 +25,7 @@ _READS, _WRITES = 0, 1
 class End(t.NamedTuple):
     """A process that has a connection, at the end of some streams.
 
-    descriptor: by which it has the last stream. named: whether one of them is a FIFO with a name. peer: address and port.
+    descriptor: by which it has the last stream. named: whether one of them is a FIFO with a name. peer: address, port.
     """
 
     process: Process

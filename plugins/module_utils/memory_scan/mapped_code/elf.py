@@ -259,7 +259,7 @@ def read_names(image: Image, read: Read) -> Names:
 
 
 def relocations(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocation]:
-    """Yield what the loader relocates before the program starts, but for compact relative ones, which are no symbol's."""
+    """Yield what the loader relocates before the program starts, but for compact ones, which are of no symbol."""
     values = dynamic.values
     for layout, start, size in ((_REL, _DT_REL, _DT_RELSZ), (_RELA, _DT_RELA, _DT_RELASZ)):
         if start in values:
@@ -318,9 +318,7 @@ def _relocated(
     return found
 
 
-def _relocated_compactly(
-    image: Image, address: int, size: int, read: Read, wanted: t.AbstractSet[int]
-) -> set[int]:
+def _relocated_compactly(image: Image, address: int, size: int, read: Read, wanted: t.AbstractSet[int]) -> set[int]:
     """Return the wanted addresses that a table of relative relocations names (DT_RELR of the gABI).
 
     An even entry is an address, an odd one says which of the words behind the last one are relocated, too.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dynamic loader's own list of what it has loaded, in its order (struct r_debug and struct link_map of link.h).
 
-First the program, then what was preloaded, then what the program needs, then what was opened later (ld.so(8), dlopen(3)).
+First the program, then what was preloaded, what the program needs, and what was opened later (ld.so(8), dlopen(3)).
 Libraries of LD_AUDIT are in a list of their own. The list is in the process's memory and can be changed there, so that
 being in it explains nothing.
 """

@@ -76,7 +76,7 @@ def _early(listed: t.Sequence[Key], first: t.AbstractSet[Key]) -> t.Callable[[Ke
 
     first: these. None where nothing is known of the order.
     """
-    if not first.intersection(listed):
+    if first.isdisjoint(listed):
         return None
     before = set()
     for one in listed:

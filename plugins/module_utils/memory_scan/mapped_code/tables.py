@@ -74,7 +74,9 @@ def _of_addresses(view: View, mapping: Mapping, image: elf.Image, entries: t.Seq
         return []
     descriptor = view.open_mapped(mapping) if elf.has_known_relocations(image) else None
     if descriptor is None:
-        view.skip("a table of %s may lead astray: which of its words are addresses is not known" % printable(mapping.path))
+        view.skip(
+            "a table of %s may lead astray: which of its words are addresses is not known" % printable(mapping.path)
+        )
         return []
     try:
         read = images.reader(descriptor)

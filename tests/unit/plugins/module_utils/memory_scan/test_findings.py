@@ -98,7 +98,9 @@ def test_a_thousand_workers_are_one_detection_with_some_of_them(content: Content
 
 def test_a_finding_of_many_processes_says_which_and_stays_the_same_finding(content: Content) -> None:
     def scanned(first: int) -> dict[str, t.Any]:
-        workers = [seen(process("/usr/bin/worker", pid=first + at), Sign("executable_replaced", "x")) for at in range(40)]
+        workers = [
+            seen(process("/usr/bin/worker", pid=first + at), Sign("executable_replaced", "x")) for at in range(40)
+        ]
         odd = seen(process("/usr/bin/worker", pid=first + 77), Sign("executable_replaced", "odd"))
         (found,) = findings.of_processes([*workers, odd], content, "processes")
         return found
