@@ -280,6 +280,14 @@ def test_what_was_preloaded_is_seen_wherever_it_lies_when_the_environment_is_wip
         assert _seen(started).severities == _UNNAMED, program
 
 
+def test_what_was_preloaded_is_seen_when_it_empties_the_list_of_what_is_loaded(bench: Bench) -> None:
+    library = _library(bench, pathlib.Path("/usr/lib/libbulwark-probe.so.1"), "unlisting.so")
+    started = bench.run("/usr/bin/env", f"LD_PRELOAD={library}", bench.programs / "wait", speaks=False)
+    wait_for(lambda: os.path.samefile(f"/proc/{started.pid}/exe", bench.programs / "wait"), "wait")
+    time.sleep(0.2)
+    assert _seen(started).severities == _UNNAMED
+
+
 def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(bench: Bench) -> None:
     library = _library(bench, pathlib.Path("/usr/lib/libbulwark-probe.so.1"))
     listed, target = bench.scratch / "preload", pathlib.Path("/etc/ld.so.preload")

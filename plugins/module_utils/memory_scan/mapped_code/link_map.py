@@ -30,18 +30,28 @@ _LOOKS, _PAUSE = 3, 0.02
 Key = t.Tuple[t.Tuple[int, int], int]
 
 
-def read(view: View, host: Host) -> list[Key]:
-    """Return the files that the loader has loaded for the program, without that; empty where that can't be read."""
+class Listing(t.NamedTuple):
+    """The files that the loader has loaded for the program, without that. whole: whether they could be read to the end.
+
+    Whoever empties the list hides nothing: what is mapped and in no list is what somebody hides.
+    """
+
+    files: list[Key]
+    whole: bool
+
+
+def read(view: View, host: Host) -> Listing:
+    """Return what the loader lists for the program that a process runs."""
     for mapping in view.maps:
         if mapping.executable and images.is_executable(view, mapping):
             file = images.look_at(view, host, mapping)
             if file is not None and file.image is not None:
                 return _settled(view, file.image, mapping)
-    return []
+    return Listing([], whole=False)
 
 
-def _settled(view: View, image: elf.Image, mapping: Mapping) -> list[Key]:
-    found: list[Key] = []
+def _settled(view: View, image: elf.Image, mapping: Mapping) -> Listing:
+    found = Listing([], whole=False)
     for look in range(_LOOKS):
         if look:
             time.sleep(_PAUSE)
@@ -51,11 +61,11 @@ def _settled(view: View, image: elf.Image, mapping: Mapping) -> list[Key]:
     return found
 
 
-def _read(view: View, image: elf.Image, mapping: Mapping) -> tuple[list[Key], int]:
+def _read(view: View, image: elf.Image, mapping: Mapping) -> tuple[Listing, int]:
     start = _debug(view, image, mapping)
     words = _words(view, image, start, 4) if start else None
     if words is None:
-        return [], _CONSISTENT
+        return Listing([], start == 0), _CONSISTENT
     _version, entry, _function, state = words
     found: list[Key] = []
     seen: set[int] = set()
@@ -63,22 +73,25 @@ def _read(view: View, image: elf.Image, mapping: Mapping) -> tuple[list[Key], in
         seen.add(entry)
         words = _words(view, image, entry, 4)
         if words is None:
-            break
+            return Listing(found, whole=False), state & 0xFFFFFFFF
         _moved, _name, dynamic, entry = words
         of = _mapping_at(view, dynamic)
         if of is not None and not of.anonymous and not images.is_executable(view, of):
             found.append((of.device, of.inode))
-    return found, state & 0xFFFFFFFF
+    return Listing(found, whole=True), state & 0xFFFFFFFF
 
 
-def _debug(view: View, image: elf.Image, mapping: Mapping) -> int:
-    """Return where the loader's list begins, which it writes into the program's dynamic section; 0 if nowhere."""
+def _debug(view: View, image: elf.Image, mapping: Mapping) -> int | None:
+    """Return where the loader's list begins, which it writes into the program's dynamic section before anything else.
+
+    None where the program has no place for it, or that can't be read.
+    """
     segment, moved = image.first(elf.PT_DYNAMIC), images.bias(image, mapping)
     if segment is None or moved is None:
-        return 0
+        return None
     size = image.header.bits // 8
     words = _words(view, image, segment.address + moved, min(segment.memory_size, _DYNAMIC_LIMIT) // size) or ()
-    return next((value for tag, value in zip(words[::2], words[1::2]) if tag == elf.DT_DEBUG), 0)
+    return next((value for tag, value in zip(words[::2], words[1::2]) if tag == elf.DT_DEBUG), None)
 
 
 def _words(view: View, image: elf.Image, address: int, count: int) -> tuple[int, ...] | None:

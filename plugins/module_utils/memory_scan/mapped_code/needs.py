@@ -46,10 +46,8 @@ def find(view: View, host: Host, loaded: t.Sequence[Mapping]) -> Unneeded:
     # The thousand workers of a program have the same libraries.
     known = ("needs", "left", *map(_known_by, (*program, *loaded)), bool(program))
     unpackaged, altered, first = host.remember(known, lambda: _left(view, host, program, loaded))
-    early = _early(link_map.read(view, host), first) if unpackaged else None
-    return Unneeded(
-        unpackaged, altered, frozenset() if early is None else frozenset(one for one in unpackaged if early(one))
-    )
+    early = _early(view, host, unpackaged, first) if unpackaged and first else frozenset()
+    return Unneeded(unpackaged, altered, early)
 
 
 def _left(
@@ -71,19 +69,17 @@ def key(mapping: Mapping) -> Key:
     return mapping.device, mapping.inode
 
 
-def _early(listed: t.Sequence[Key], first: t.AbstractSet[Key]) -> t.Callable[[Key], bool] | None:
-    """Return what says whether a file came before those that the program itself needs, or isn't listed.
-
-    first: these. None where nothing is known of the order.
-    """
-    if first.isdisjoint(listed):
-        return None
-    before = set()
-    for one in listed:
+def _early(view: View, host: Host, files: t.AbstractSet[Key], first: t.AbstractSet[Key]) -> frozenset[Key]:
+    """Return which files came before those that the program itself needs (first), or aren't listed."""
+    listed = link_map.read(view, host)
+    if not listed.whole:
+        view.skip("the list of what its loader has loaded could not be read to the end")
+    before: set[Key] = set()
+    for one in listed.files if not first.isdisjoint(listed.files) else ():
         if one in first:
             break
         before.add(one)
-    return lambda one: one in before or one not in listed
+    return frozenset(one for one in files if one in before or (listed.whole and one not in listed.files))
 
 
 def _needed(

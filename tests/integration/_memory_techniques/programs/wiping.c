@@ -3,6 +3,10 @@
  */
 /* A library that removes what had it loaded from the environment, as far as others can see that. */
 
+#ifdef UNLISTING
+#include <link.h>
+#endif
+
 static int is_named(const char *variable, const char *name)
 {
     while (*name && *variable == *name) {
@@ -16,6 +20,10 @@ static __attribute__((constructor)) void wipe(int count, char **arguments, char 
 {
     (void)count;
     (void)arguments;
+#ifdef UNLISTING
+    /* The list of what is loaded, as debuggers see it. */
+    _r_debug.r_map = 0;
+#endif
     for (; *environment; environment++)
         if (is_named(*environment, "LD_PRELOAD=") || is_named(*environment, "LD_AUDIT="))
             for (char *place = *environment; *place; place++)
