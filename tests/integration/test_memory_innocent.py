@@ -31,6 +31,16 @@ __all__ = ["bench", "programs"]
 
 pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
 
+_LAYER = pathlib.Path("/usr/lib/x86_64-linux-gnu/libVkLayer_MESA_device_select.so")
+
+
+def _of_unpackaged_layer() -> tuple[str, ...]:
+    """Return what is told where an image has kept a plug-in of Vulkan that no package owns, which browsers open."""
+    if not _LAYER.exists() or not subprocess.run(["dpkg", "-S", _LAYER], capture_output=True, check=False).returncode:
+        return ()
+    return ("library_unpackaged",)
+
+
 # What is started, what it takes, and what is told of it as mere information.
 _ORDINARY: tuple[tuple[t.Callable[[Bench], Started], tuple[str, ...], tuple[str, ...]], ...] = (
     (innocents.sleep, (), ()),
@@ -47,7 +57,7 @@ _ORDINARY: tuple[tuple[t.Callable[[Bench], Started], tuple[str, ...], tuple[str,
     (innocents.php, ("command:php",), ()),
     (innocents.erlang, ("command:erl",), ()),
     (innocents.lisp, ("command:sbcl",), ("data_mapped_as_code", "writable_code_file")),
-    (innocents.chromium, ("chromium",), ()),
+    (innocents.chromium, ("chromium",), _of_unpackaged_layer()),
     (innocents.callbacks_of_python, (), ()),
     (innocents.regular_expression, (), ()),
     (innocents.regular_expression_of_git, ("command:git",), ()),

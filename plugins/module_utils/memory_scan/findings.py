@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _secrets
@@ -18,6 +19,8 @@ _MOST_SIGNS = 30
 _MOST_SOCKETS = 30
 # Of a thousand workers of the same program, these tell as much as all of them.
 _MOST_PROCESSES = 10
+# Of those, so many are named in the message.
+_MOST_NAMED = 3
 _MOST_ANCESTORS = 6
 _LONGEST_COMMAND = 2000
 _LONGEST_OF_A_PARENT = 300
@@ -67,7 +70,7 @@ def of_host(signs: t.Iterable[tuple[str, Sign]], content: Content, scope: str) -
                 scope,
                 [{"data": {"signs": [_sign(sign, content) for sign in members[:_MOST_SIGNS]]}}],
                 severity=content.worst(members),
-                message=_message(members, content),
+                message=_sentence(list(dict.fromkeys(_text(sign, content) for sign in ordered(members, content)))),
                 techniques=_techniques(members, content),
             )
         )
@@ -114,20 +117,52 @@ def _detection(kind: str, about: str, members: t.Sequence[Seen], content: Conten
         severity=content.worst(signs),
         first_time=min(one.started for one in members),
         count=len(members),
-        message=_message(signs, content),
+        message=_message(gravest, content),
         techniques=_techniques(signs, content),
     )
 
 
-def _message(signs: t.Sequence[Sign], content: Content) -> str:
-    """Return what was seen, the gravest first, each once."""
-    said = []
-    for sign in ordered(signs, content):
-        text = "%s: %s" % (content.subtypes[sign.subtype].title, sign.detail)
-        if text not in said:
-            said.append(text)
-    more = len(said) - _MOST_SIGNS
-    return "; ".join(said[:_MOST_SIGNS]) + ("; and %d more" % more if more > 0 else "") + "."
+def _message(members: t.Sequence[Seen], content: Content) -> str:
+    """Return what was seen, the gravest first, each once, and of which processes. members: the gravest first.
+
+    Pids come and go: they are in the message and the evidence, and never in what a finding is known by.
+    """
+    of_text: dict[str, list[Seen]] = {}
+    for sign in ordered([sign for one in members for sign in one.signs], content):
+        of_text.setdefault(_text(sign, content), [])
+    for one in members:
+        for text in dict.fromkeys(_text(sign, content) for sign in one.signs):
+            of_text[text].append(one)
+    if len(members) == 1:
+        return _sentence(list(of_text))
+    texts = [
+        text if len(some) == len(members) else "%s (%s)" % (text, _processes(some)) for text, some in of_text.items()
+    ]
+    return "%s Seen of %s." % (_sentence(texts), _processes(members))
+
+
+def _text(sign: Sign, content: Content) -> str:
+    return "%s: %s" % (content.subtypes[sign.subtype].title, sign.detail)
+
+
+def _sentence(texts: t.Sequence[str]) -> str:
+    more = len(texts) - _MOST_SIGNS
+    return "; ".join(texts[:_MOST_SIGNS]) + ("; and %d more" % more if more > 0 else "") + "."
+
+
+def _processes(some: t.Sequence[Seen]) -> str:
+    """Say how many processes there are, and name the first of them by pid and start, which together are of one only."""
+    named = [
+        "%d (%s)" % (one.process.pid, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one.started)))
+        for one in some[:_MOST_NAMED]
+    ]
+    more = len(some) - len(named)
+    return "%d process%s: %s%s" % (
+        len(some),
+        "" if len(some) == 1 else "es",
+        ", ".join(named),
+        " and %d more" % more if more else "",
+    )
 
 
 def ordered(signs: t.Sequence[Sign], content: Content) -> list[Sign]:

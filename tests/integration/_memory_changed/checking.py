@@ -60,6 +60,9 @@ class _Host(Host):
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         return self._files.as_packaged(path, descriptor)
 
+    def has_digests(self, path: bytes) -> bool:
+        return self._files.has_digests(path)
+
     def seconds_left(self) -> float:
         return float("inf")
 

@@ -59,6 +59,20 @@ static void redirect(void)
     forced(slot, &code, sizeof code);
 }
 
+/* Where a program has code that two small numbers in one word look like the address of. */
+#define FIXED_CODE 0x200000000
+
+static void *code_at(uintptr_t address)
+{
+    unsigned char *code = mmap((void *)address, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                               -1, 0);
+
+    fail_unless(code != MAP_FAILED, "mmap");
+    *code = 0xc3;
+    fail_unless(mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0, "mprotect");
+    return code;
+}
+
 #ifdef RELOCATED
 /* Between functions is the address of one, which only the loader knows. */
 __asm__(".text\n.globl relocated\nrelocated: .quad main\n.fill 64, 1, 0x90\n");
@@ -74,6 +88,12 @@ static __attribute__((noinline)) int own(int value)
     __asm__ volatile(".fill 16, 1, 0x90");
     return value;
 }
+
+/* Read-only once it is relocated: an address that the linker or the loader knows, and numbers that nobody relocates. */
+static struct {
+    int (*function)(int);
+    uintptr_t packed[2];
+} fixed __attribute__((used, section(".data.rel.ro"))) = {own, {(uintptr_t)FIXED_CODE + 0x10, (uintptr_t)FIXED_CODE + 0x20}};
 
 static void map_code(const char *path, off_t offset)
 {
@@ -104,6 +124,12 @@ int main(int count, char **arguments)
         forced(place, &breakpoint, 1);
     } else if (strcmp(how, "relro") == 0) {
         redirect();
+    } else if (strcmp(how, "constants") == 0) {
+        code_at(FIXED_CODE);
+    } else if (strcmp(how, "pointer") == 0) {
+        void *code = code_at(FIXED_CODE);
+
+        forced(&fixed.function, &code, sizeof code);
     } else if (strcmp(how, "loaded") == 0) {
         loaded(file, "quiet");
     } else if (strcmp(how, "touched") == 0) {

@@ -37,6 +37,7 @@ _PROGRAMS: t.Mapping[str, tuple[str, tuple[str, ...]]] = {
     "privilege": ("privilege.c", ()),
     "reflective": ("reflective.c", ()),
     "thread": ("thread.c", ("-pthread",)),
+    "unlisting.so": ("wiping.c", ("-shared", "-nostdlib", "-fPIC", "-DUNLISTING")),
     "wait": ("wait.c", ()),
     "wait-static": ("wait.c", ("-static",)),
     "wiping.so": ("wiping.c", ("-shared", "-nostdlib", "-fPIC")),

@@ -22,9 +22,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     images,
     libraries,
+    needs,
     preload_file,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.needs import Unneeded
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
@@ -54,6 +56,23 @@ _RUNTIME_LIBRARIES = re.compile(
 _LIMIT = 8
 
 
+class _About(t.NamedTuple):
+    """A library and what is known of it. preloaded: whether somebody says that it is to be loaded first.
+
+    runtime: whether the program is one that loads what came with its own programs.
+    """
+
+    mapping: Mapping
+    preloaded: bool
+    runtime: bool
+    unneeded: Unneeded
+
+    @property
+    def is_unneeded(self) -> bool:
+        key = needs.key(self.mapping)
+        return key in self.unneeded.unpackaged or key in self.unneeded.altered
+
+
 def check(view: View, host: Host) -> t.Iterator[Sign]:
     """Yield what was brought into a process, one sign of each kind."""
     traced = _traced(view, host)
@@ -65,6 +84,7 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     found: dict[tuple[str, str | None], list[Mapping]] = {}
     loaded = libraries.mapped(view)
     runtime = _is_runtime(process, loaded)
+    unneeded = needs.find(view, host, loaded)
     for mapping in loaded:
         file = images.look_at(view, host, mapping)
         unopened = file is None and not mapping.deleted and not view.is_refused(mapping)
@@ -72,9 +92,10 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
             found.setdefault(("library_detached", None), []).append(mapping)
         name = os.path.basename(mapping.path)
         preloaded = name in named or name in listed
-        if not preloaded and not mapping.deleted and mapping.path.startswith(_SYSTEM):
+        about = _About(mapping, preloaded, runtime, unneeded)
+        if mapping.path.startswith(_SYSTEM) and not (preloaded or mapping.deleted or about.is_unneeded):
             continue
-        judged = None if file is None or file.image is None else _judged(view, host, mapping, file, preloaded, runtime)
+        judged = None if file is None or file.image is None else _judged(view, host, file, about)
         if judged is not None:
             if judged[0] == "library_preloaded_unpackaged" and name in listed:
                 judged = ("library_preloaded", "medium")
@@ -110,40 +131,44 @@ def _named(process: Process) -> frozenset[bytes]:
     return frozenset(os.path.basename(path) for one in lists for path in _SEPARATORS.split(one) if path)
 
 
-def _judged(
-    view: View, host: Host, mapping: Mapping, file: File, preloaded: bool, runtime: bool
-) -> tuple[str, str | None] | None:
+def _judged(view: View, host: Host, file: File, about: _About) -> tuple[str, str | None] | None:
     """Return the subtype, and the severity where it isn't the subtype's; None where nothing is wrong with a file."""
+    mapping, runtime = about.mapping, about.runtime
     if mapping.path.startswith(images.MEMORY_FILE):
         return "library_in_memory", None
     if mapping.deleted:
         return _of_deleted(view, host, mapping, file, runtime)
+    if needs.key(mapping) in about.unneeded.altered:
+        return "library_altered", None
     if libraries.package_of(host, mapping.path, file.status) is not None:
         return None
     temporary = libraries.is_temporary(mapping.path)
-    if preloaded:
+    if about.preloaded:
         if temporary or libraries.is_loose(file) or libraries.is_foreign(view, file):
             return "library_preloaded", None
         bundled = view.process.container is not None or mapping.path.startswith(_BUNDLED)
         return "library_preloaded_unpackaged", "informational" if bundled else None
     if temporary:
         return _of_temporary(view, host, mapping, file, runtime)
+    if needs.key(mapping) in about.unneeded.early and os.path.basename(mapping.path) not in preload_file.of_host(host):
+        # Of what packages ship in a container nothing is known here.
+        return "library_preloaded_unnamed", None if libraries.is_hosts(host, mapping, file.status) else "low"
     if libraries.is_loose(file):
         return "library_of_others", "low"
     if libraries.is_foreign(view, file):
         return "library_of_others", None
-    return ("library_unpackaged", None) if _is_unexpected(view, host, mapping, runtime) else None
+    return ("library_unpackaged", None) if _is_unexpected(view, host, about) else None
 
 
-def _is_unexpected(view: View, host: Host, mapping: Mapping, runtime: bool) -> bool:
+def _is_unexpected(view: View, host: Host, about: _About) -> bool:
     """Say whether a package's program, of the system's accounts, has a library that came from somewhere else.
 
-    What was preloaded may have wiped that from the environment.
+    It may be one that was brought while it runs. Administrators install what programs need where no package does.
     """
     process = view.process
-    if runtime or process.container is not None or _ORDINARY_USERS <= process.users[1] != _NOBODY:
+    if about.runtime or process.container is not None or _ORDINARY_USERS <= process.users[1] != _NOBODY:
         return False
-    installed = mapping.path.startswith((*_INSTALLED, *_BUNDLED))
+    installed = about.mapping.path.startswith((*_INSTALLED, *_BUNDLED)) and not about.is_unneeded
     return not installed and libraries.package_of_executable(host, process) is not None
 
 

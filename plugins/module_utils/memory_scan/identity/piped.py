@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Interpreters whose program has no file: it came through a pipe or a connection, from memory, or from what is deleted.
 
+Named FIFOs are streams like pipes, and what is at the other end of streams is asked over any number of programs.
+
 Ordinary administration does much of this: "ssh HOST bash -s", Ansible's pipelining, jobs of CI, here-documents, and
 installers that are piped into a shell. So most of it is told for information only. ATT&CK T1059, T1105.
 """
@@ -15,8 +17,14 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places, programs, standing
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
+    places,
+    programs,
+    standing,
+    streams,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.programs import Task
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.streams import End, Streams
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import (
     Surroundings,
     UnknownError,
@@ -24,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
+_STREAMS = (b"pipe:[", b"/")
 _STREAM = re.compile(rb"(?:pipe|socket):\[\d+\]\Z")
 _DESCRIPTOR = re.compile(rb"/(?:dev|proc/(?:self|thread-self|(\d{1,10})))/fd/(\d{1,9})\Z")
 _MEMORY = re.compile(rb"/memfd:.* \(deleted\)\Z", re.DOTALL)
@@ -54,8 +63,9 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
     targets = _targets(process)
     found = (
         _on_a_connection(process, on_connection, targets, host)
+        or _over_streams(process, on_connection, host, around)
         or _from_a_descriptor(process, task, targets, host)
-        or _from_input(process, task, targets, host)
+        or _from_input(process, task, targets, host, around)
         or _deleted_script(process, task, targets, around)
     )
     if found is not None:
@@ -68,7 +78,8 @@ def _targets(process: Process) -> dict[int, bytes]:
 
 def _of_a_copy(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign]:
     """Yield that a copy of a shell, under whatever name, takes its commands from a connection."""
-    found = _on_a_connection(process, Task(programs.INPUT), _targets(process), host)
+    task = Task(programs.INPUT)
+    found = _on_a_connection(process, task, _targets(process), host) or _over_streams(process, task, host, around)
     if found is not None and _is_copy_of_a_shell(process, around):
         yield found
 
@@ -124,6 +135,85 @@ def _on_a_connection(process: Process, task: Task, targets: t.Mapping[int, bytes
     return Sign("shell_on_connection", detail)
 
 
+def _over_streams(process: Process, task: Task, host: Host, around: Surroundings) -> Sign | None:
+    """Return what a shell is that has its commands from a connection of another program, over pipes and FIFOs.
+
+    Automation, too, has a shell at both ends of its pipes. It doesn't do so over a FIFO with a name, as a filter beside
+    the shell, or by a program that does nothing but pass on.
+    """
+    between = streams.of(host, around)
+    files = {file.descriptor: file for file in process.files}
+    commands = files.get(_commands(process, task, between))
+    if commands is None or not commands.target.startswith(_STREAMS):
+        return None
+
+    def counting(ends: t.Iterable[End]) -> list[End]:
+        return [end for end in ends if end.named or _passes_on(end, process, host)]
+
+    def stops(other: Process) -> bool:
+        return _asks_who_is_there(other, host, around)
+
+    feeding = counting(between.feeding(process, commands, stops))
+    answers = [files[number] for number in (1, 2) if number in files and files[number].target.startswith(_STREAMS)]
+    fed = counting(end for one in answers for end in between.fed(process, one, stops))
+    named = any(end.named for end in (*feeding, *fed))
+    both = bool(feeding and fed)
+    if not both and (not named or task.kind == programs.COMMAND or not between.is_stream(process, commands)):
+        return None
+    if task.kind == programs.COMMAND and not named:
+        return None
+    end = (feeding or fed)[0]
+    detail = "%s %s process %d (%s), which has a connection with %s, port %d, over %s" % (
+        _name(process),
+        "takes its input from" if feeding else "gives its output to",
+        end.process.pid,
+        _name(end.process),
+        printable(end.peer[0]),
+        end.peer[1],
+        "a named FIFO" if named else "pipes",
+    )
+    if process.container and end.process.container != process.container:
+        # So do runtimes with what they run, and not all are a package's.
+        return Sign("piped_program_connected", detail, severity="low")
+    if both and task.kind != programs.COMMAND:
+        return Sign("shell_on_connection", detail)
+    return Sign("piped_program_connected", detail)
+
+
+def _commands(process: Process, task: Task, between: Streams) -> int:
+    """Return by which descriptor an interpreter has its commands: a script may be a FIFO."""
+    if task.kind != programs.SCRIPT:
+        return 0
+    named = _DESCRIPTOR.match(task.script)
+    if named and named.group(1) is None:
+        return int(named.group(2))
+    name = programs.base(task.script)
+    for file in process.files:
+        if programs.base(file.target.partition(_DELETED)[0]) == name and between.is_stream(process, file):
+            return file.descriptor
+    return -1
+
+
+def _passes_on(end: End, process: Process, host: Host) -> bool:
+    """Say whether a program has a stream where filters have them, and is none of those that the shell comes from."""
+    other = end.process
+    if programs.is_versatile(other) and programs.language(other) is None:
+        return True
+    return end.descriptor in (0, 1) and other.pid not in {
+        one.pid for one in programs.ancestors(process, host.processes)
+    }
+
+
+def _asks_who_is_there(process: Process, host: Host, around: Surroundings) -> bool:
+    """Say whether people or automation come in by a program, which is just as its package ships it."""
+    path = process.executable
+    if path is None or not programs.is_entrance_by_file(process) or programs.is_versatile(process):
+        return False
+    if standing.of(process, host, around).kind not in standing.TRUSTED:
+        return False
+    return not host.has_digests(path) or around.is_as_packaged(process, host)
+
+
 def _from_a_descriptor(process: Process, task: Task, targets: t.Mapping[int, bytes], host: Host) -> Sign | None:
     """Return what a script is that was given as a descriptor, or is held open as one."""
     target = targets.get(0, b"") if task.kind == programs.INPUT else None
@@ -145,16 +235,24 @@ def _from_a_descriptor(process: Process, task: Task, targets: t.Mapping[int, byt
     return None
 
 
-def _from_input(process: Process, task: Task, targets: t.Mapping[int, bytes], host: Host) -> Sign | None:
+def _from_input(
+    process: Process, task: Task, targets: t.Mapping[int, bytes], host: Host, around: Surroundings
+) -> Sign | None:
     target = targets.get(0, b"")
     if task.kind != programs.INPUT:
         return None
-    if _STREAM.match(target) or _HERE_DOCUMENT.match(target):
+    if _STREAM.match(target) or _HERE_DOCUMENT.match(target) or _is_fifo(process, host, around):
         return _piped(process, target, host, "from its input")
     if target.endswith(_DELETED) and places.is_temporary(target):
         detail = "%s runs a script from %s" % (_name(process), printable(target[:300]))
         return Sign("interpreter_deleted_script", detail)
     return None
+
+
+def _is_fifo(process: Process, host: Host, around: Surroundings) -> bool:
+    """Say whether the input is a FIFO with a name, which may be gone."""
+    between = streams.of(host, around)
+    return any(file.descriptor == 0 and between.is_stream(process, file) for file in process.files)
 
 
 def _piped(process: Process, pipe: bytes, host: Host, how: str) -> Sign | None:

@@ -64,7 +64,7 @@ _LANGUAGES = (
     (re.compile(rb"(?:tclsh|expect|wish)[\d.]*"), _TCL),
 )
 # With these, too, one can do anything.
-_VERSATILE = re.compile(rb"nc(?:\.\w+)?|ncat|socat|[mg]?awk|gdb|openssl|screen|tmux|cat|dd|xxd|sleep|tail|yes")
+_VERSATILE = re.compile(rb"nc(?:\.\w+)?|ncat|socat1?|[mg]?awk|gdb|openssl|screen|tmux|cat|dd|xxd|sleep|tail|yes")
 _LOADER = re.compile(rb"ld(?:64|-linux[\w-]*|-musl-[\w-]+|-\d[\d.]*|-[\w-]+)?\.so(?:\.\d)?")
 _LOADER_VALUES = frozenset(
     b"--" + name
@@ -247,7 +247,12 @@ def is_builder(process: Process) -> bool:
 
 def is_entrance(process: Process) -> bool:
     """Say whether people or their automation come in by it."""
-    return bool(_ENTRANCES.fullmatch(base(process.executable))) or bool(_ENTRANCES.fullmatch(process.name))
+    return is_entrance_by_file(process) or bool(_ENTRANCES.fullmatch(process.name))
+
+
+def is_entrance_by_file(process: Process) -> bool:
+    """Say the same of its file's name alone: the name of a process is whatever it calls itself."""
+    return bool(_ENTRANCES.fullmatch(base(process.executable)))
 
 
 def is_downloader(process: Process) -> bool:

@@ -13,7 +13,8 @@ import stat
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 _KEY = "surroundings"
@@ -68,6 +69,8 @@ class Surroundings:
             found.st_dev for found in map(_followed, (b"/", b"/usr", b"/usr/bin")) if found is not None
         )
         self._mounts: dict[int, dict[bytes, str]] = {}
+        # Of each other mount namespace, a process to see it through.
+        self._guides: dict[int, int] = {}
         self._set_user: dict[tuple[bytes, ...], bool] = {}
 
     def status(self, path: bytes, pid: int | None = None) -> os.stat_result | None:
@@ -94,6 +97,39 @@ class Surroundings:
             raise UnknownError(_safe_fs.reason(error)) from error
         finally:
             os.close(current)
+
+    def fifo(self, process: Process, file: OpenFile) -> tuple[int, int] | None:
+        """Return device and inode of the FIFO that a descriptor of a process is of; None where it is of none.
+
+        The descriptor itself is asked, as the name may be gone, unless its file system may never answer.
+        """
+        namespace = process.namespaces.get("mnt", self.mount_namespace)
+        guide = None if namespace == self.mount_namespace else self._guides.setdefault(namespace, process.pid)
+        try:
+            self._refuse_foreign(maps.unmarked(file.target)[0], guide)
+            found = os.stat(b"/proc/%d/fd/%d" % (process.pid, file.descriptor))
+        except (UnknownError, OSError):
+            return None
+        return (found.st_dev, found.st_ino) if stat.S_ISFIFO(found.st_mode) else None
+
+    def access(self, pid: int, descriptor: int) -> tuple[bool, bool]:
+        """Return whether a descriptor can be read and written: the mode of its link says it (proc_pid_fd(5))."""
+        try:
+            mode = os.lstat(b"/proc/%d/fd/%d" % (pid, descriptor)).st_mode
+        except OSError:
+            return True, True
+        return bool(mode & stat.S_IRUSR), bool(mode & stat.S_IWUSR)
+
+    def is_as_packaged(self, process: Process, host: Host) -> bool:
+        """Say whether the executable of a process, of which there is no view, has the content that a package ships."""
+        try:
+            descriptor = os.open(b"/proc/%d/exe" % process.pid, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return host.as_packaged(process.executable or b"", descriptor) is not None
+        finally:
+            os.close(descriptor)
 
     def same_file(self, path: bytes, device: int, inode: int) -> bool:
         """Say whether a path of the host, where only root puts programs, leads to a file, links followed."""

@@ -67,8 +67,17 @@ def package_of_executable(host: Host, process: Process) -> str | None:
 
 def _package_at(host: Host, path: bytes, device: int, inode: int) -> str | None:
     owner = host.owner(path)
-    here = _status_at(host, path) if owner is not None else None
-    return owner if here is not None and (here.st_dev, here.st_ino) == (device, inode) else None
+    return owner if owner is not None and _is_at(host, path, device, inode) else None
+
+
+def is_hosts(host: Host, mapping: Mapping, status: os.stat_result) -> bool:
+    """Say whether the file that is open is the one that has this name here, on the host."""
+    return _is_at(host, mapping.path, status.st_dev, status.st_ino)
+
+
+def _is_at(host: Host, path: bytes, device: int, inode: int) -> bool:
+    here = _status_at(host, path)
+    return here is not None and (here.st_dev, here.st_ino) == (device, inode)
 
 
 def was_replaced(view: View, host: Host, mapping: Mapping) -> bool:

@@ -56,6 +56,22 @@ def check(host: Host, path: bytes = PATH) -> t.Iterator[tuple[str, Sign]]:
                 os.close(descriptor)
 
 
+def of_host(host: Host) -> frozenset[bytes]:
+    """Return the names, without directories, that the file of this mount namespace lists now."""
+
+    def listed() -> frozenset[bytes]:
+        descriptor = _opened(PATH)
+        if descriptor is None:
+            return frozenset()
+        try:
+            return frozenset(map(os.path.basename, _names(descriptor)))
+        finally:
+            os.close(descriptor)
+
+    found: frozenset[bytes] = host.remember(("preload_file", "listed"), listed)
+    return found
+
+
 def of_namespace(host: Host, process: Process) -> frozenset[bytes]:
     """Return the names, without directories, that such a file of the process's own mount namespace lists.
 

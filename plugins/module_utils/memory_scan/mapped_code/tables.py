@@ -53,6 +53,7 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
         if host.seconds_left() <= 0:
             view.skip("the time budget ended before all of its libraries' tables of addresses were looked at")
             break
+        entries: list[_Entry] = []
         for number, table in enumerate(_tables(view, host, mapping, image)):
             left -= table.end - table.start
             if left < 0 or number >= _TABLES_LIMIT:
@@ -60,9 +61,30 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
                 break
             for found_in, address, leads_to, place in _led_astray(view, image.header, table, places):
                 if _is_there(view, targets[place], leads_to):
-                    found.append(_Entry(found_in, address, targets[place], leads_to))
+                    entries.append(_Entry(found_in, address, targets[place], leads_to))
+        found.extend(_of_addresses(view, mapping, image, entries))
     if found:
         yield _sign(view, found)
+
+
+def _of_addresses(view: View, mapping: Mapping, image: elf.Image, entries: t.Sequence[_Entry]) -> list[_Entry]:
+    """Return the entries that hold an address by what their file says: numbers beside them may look like one."""
+    moved = images.bias(image, mapping)
+    if not entries or moved is None:
+        return []
+    descriptor = view.open_mapped(mapping) if elf.has_known_relocations(image) else None
+    if descriptor is None:
+        view.skip(
+            "a table of %s may lead astray: which of its words are addresses is not known" % printable(mapping.path)
+        )
+        return []
+    try:
+        read = images.reader(descriptor)
+        wanted = {entry.address - moved for entry in entries}
+        known = elf.addresses_among(image, elf.read_dynamic(image, read), read, wanted)
+    finally:
+        os.close(descriptor)
+    return [entry for entry in entries if entry.address - moved in known]
 
 
 def _targets(view: View, host: Host) -> list[Mapping]:
@@ -148,7 +170,8 @@ def _filled(view: View, mapping: Mapping, image: elf.Image) -> list[tuple[int, i
 def filled(image: elf.Image, read: elf.Read) -> list[tuple[int, int]]:
     """Return what is filled by the loader and has reason to hold addresses of code, as (virtual address, size).
 
-    What becomes read-only once it is relocated (PT_GNU_RELRO) is that entirely. Slots that are filled later lie outside
+    What becomes read-only once it is relocated (PT_GNU_RELRO) is that entirely, and which of its words are addresses is
+    asked only of those that lead astray. Slots that are filled later lie outside
     of it, and everything does in files that were linked without.
     """
     dynamic = elf.read_dynamic(image, read)

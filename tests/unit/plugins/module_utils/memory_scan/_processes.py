@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
     Sign,
     Socket,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 
 MOUNTS, USERS = 100, 200
@@ -106,6 +107,7 @@ class FakeSurroundings(surroundings.Surroundings):
     """A host with the files that a test names. programs: what of them leads where. ways, doas: to root.
 
     inside: what another process sees, where that is something else. covered: paths that something is mounted over.
+    Paths that end in ".fifo" are of FIFOs.
     """
 
     def __init__(
@@ -129,6 +131,18 @@ class FakeSurroundings(surroundings.Surroundings):
         self.upgrading = upgrading
         self.inside = inside or {}
         self.covered = covered
+
+    def fifo(self, process: Process, file: OpenFile) -> tuple[int, int] | None:
+        """Return one for each name that ends like that, whatever follows the name."""
+        name = file.target.partition(b" ")[0]
+        return (DEVICE, number_of(name)) if name.endswith(b".fifo") else None
+
+    def access(self, pid: int, descriptor: int) -> tuple[bool, bool]:
+        """Say what descriptors are for by custom."""
+        return descriptor not in (1, 2), descriptor != 0
+
+    def is_as_packaged(self, process: Process, host: Host) -> bool:
+        return True
 
     def is_covered(self, path: bytes) -> bool:
         return path in self.covered

@@ -96,6 +96,29 @@ def test_a_thousand_workers_are_one_detection_with_some_of_them(content: Content
     assert len(found["message"]) < 200
 
 
+def test_a_finding_of_many_processes_says_which_and_stays_the_same_finding(content: Content) -> None:
+    def scanned(first: int) -> dict[str, t.Any]:
+        workers = [
+            seen(process("/usr/bin/worker", pid=first + at), Sign("executable_replaced", "x")) for at in range(40)
+        ]
+        odd = seen(process("/usr/bin/worker", pid=first + 77), Sign("executable_replaced", "odd"))
+        (found,) = findings.of_processes([*workers, odd], content, "processes")
+        return found
+
+    first, second = scanned(1000), scanned(5000)
+    started = "2023-11-14 22:13:20 UTC"
+    title = content.subtypes["executable_replaced"].title
+    assert first["message"] == (
+        f"{title}: x (40 processes: 1000 ({started}), 1001 ({started}), 1002 ({started}) and 37 more); "
+        f"{title}: odd (1 process: 1077 ({started})). "
+        f"Seen of 41 processes: 1000 ({started}), 1001 ({started}), 1002 ({started}) and 38 more."
+    )
+    assert first["message"] != second["message"]
+    assert [(one["alert"], one["subject"], one["scope"]) for one in (first, second)] == [
+        ("fileless_attack_behavior", "/usr/bin/worker", "processes")
+    ] * 2
+
+
 def test_the_gravest_of_many_workers_is_among_those_that_are_told(content: Content) -> None:
     workers = [seen(process("/bin/sh"), Sign("memfd_executable", "x", severity="low")) for _number in range(100)]
     grave = seen(process("/bin/sh", pid=77), Sign("memfd_executable", "grave"))

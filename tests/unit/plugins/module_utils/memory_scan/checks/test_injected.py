@@ -78,7 +78,8 @@ def test_a_library_that_the_loader_was_told_to_load(
         (b"/home/ada/one.so", 33, None, ["library_unpackaged"]),
         (b"/home/ada/one.so", 1000, None, []),
         (b"/home/ada/one.so", 0, "a" * 64, []),
-        (b"/opt/vendor/one.so", 0, None, []),
+        # Nothing needs it, so that it counts wherever administrators install what programs need.
+        (b"/opt/vendor/one.so", 0, None, ["library_unpackaged"]),
     ],
 )
 def test_a_library_that_came_with_nothing(

@@ -32,6 +32,7 @@ def _everything(data: bytes) -> None:
     for relocation in [*elf.relocations(image, dynamic, read), *elf.jump_slots(image, dynamic, read)][:100]:
         elf.is_global(image, relocation)
         image.offset_of(relocation.address)
+    elf.addresses_among(image, dynamic, read, {image.header.entry, 0, 8, 1 << 40})
     elf.build_id(image, read)
     elf.function_at(image, dynamic, read, image.header.entry)
     image.segment_at(0, 4096)
@@ -101,3 +102,45 @@ def test_tables_that_are_all_there_is_are_cut_at_a_bound() -> None:
     assert image is not None
     assert elf.read_dynamic(image, _read(bytes(data))).has_text_relocations
     _everything(bytes(data).ljust(1 << 12, b"\1"))
+
+
+_RELOCATED = [
+    # x86-64: RELATIVE, 64, GLOB_DAT, JUMP_SLOT and IRELATIVE are addresses; COPY, DTPMOD64 and TPOFF64 are none.
+    (64, "<", 62, (8, 1, 6, 7, 37), (5, 16, 18)),
+    (32, "<", 3, (8, 1, 6, 7, 42), (5, 35, 14)),
+    (64, "<", 183, (1027, 257, 1025, 1026, 1032), (1024, 1028, 1030)),
+    (32, "<", 40, (23, 2, 21, 22, 160), (20, 17, 19)),
+    (64, ">", 22, (12, 22, 10, 11, 61), (9, 54, 56)),
+]
+
+
+@pytest.mark.parametrize(("bits", "order", "machine", "addresses", "others"), _RELOCATED)
+@pytest.mark.parametrize("kind", [elf.ET_DYN, elf.ET_EXEC])
+def test_the_words_that_hold_addresses_are_those_that_are_relocated(
+    bits: int, order: str, machine: int, addresses: tuple[int, ...], others: tuple[int, ...], kind: int
+) -> None:
+    """Make a file of one segment with a table of relocations, a compact one, and words that the linker has filled."""
+    word, code, base = bits // 8, "Q" if bits == 64 else "I", 0x10000
+    shift = 32 if bits == 64 else 8
+    places = {number: base + 0x800 + word * at for at, number in enumerate((*addresses, *others))}
+    entries = [(place, 1 << shift | number, 0)[: 3 if bits == 64 else 2] for number, place in places.items()]
+    table = b"".join(struct.pack(order + code * len(entry), *entry) for entry in entries)
+    # That at 0xa00 itself, and of those behind it the first, second, fourth and last that an entry can name.
+    compact = struct.pack(order + code * 2, base + 0xA00, 1 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << (bits - 1))
+    tags = (7, 8) if bits == 64 else (17, 18)
+    dynamic = [(tags[0], base + 0x400), (tags[1], len(table)), (36, base + 0x700), (35, len(compact)), (0, 0)]
+    data = bytearray(0x1000)
+    for number, pair in enumerate(dynamic):
+        struct.pack_into(order + code * 2, data, 0x300 + 2 * word * number, *pair)
+    data[0x400 : 0x400 + len(table)] = table
+    data[0x700 : 0x700 + len(compact)] = compact
+    # What the linker knows where the file has its place from the beginning, and a number.
+    struct.pack_into(order + code * 2, data, 0xE00, base + 0x200, 0x200)
+    loaded = elf.Segment(elf.PT_LOAD, 6, 0, base, 0x1000, 0x1000)
+    image = elf.Image(
+        elf.Header(bits, order, kind, machine, 0, 0, 0), (loaded, elf.Segment(elf.PT_DYNAMIC, 6, 0x300, base, 0x100, 0))
+    )
+    read = _read(bytes(data))
+    found = elf.addresses_among(image, elf.read_dynamic(image, read), read, range(base + 0x800, base + 0x1000, word))
+    expected = {places[number] for number in addresses} | {base + 0xA00 + word * at for at in (0, 1, 2, 4, bits - 1)}
+    assert found == expected | ({base + 0xE00} if kind == elf.ET_EXEC else set())
