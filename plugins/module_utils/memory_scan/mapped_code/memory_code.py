@@ -153,6 +153,18 @@ def wants_executable_stack(view: View, host: Host) -> Mapping | None:
     return None
 
 
+def is_thread_stack(view: View, region: Mapping) -> bool:
+    """Say whether memory is the stack of a thread: one is in it, or below it is what the C library keeps it off with.
+
+    Such are executable, too, where the stack of the process is to be.
+    """
+    if region.permissions != "rwxp":
+        return False
+    if any(region.start <= thread.stack < region.end for thread in view.threads()):
+        return True
+    return any(one.end == region.start and one.permissions == "---p" and one.anonymous for one in view.maps)
+
+
 def everything_is_executable(view: View) -> bool:
     """Say whether all that can be read can be executed: READ_IMPLIES_EXEC of personality(2).
 

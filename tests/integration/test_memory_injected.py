@@ -1,0 +1,80 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Code that was put into a real sshd, makes no system call itself and calls the C library instead."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.integration import _memory
+from tests.integration._memory_techniques.bench import Bench, Started, wait_for
+from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
+from tests.integration._memory_techniques.starters import _free_port
+
+pytestmark = [pytest.mark.requires(*NEEDS, "command:sshd"), pytest.mark.xdist_group("memory")]
+
+__all__ = ["bench", "programs"]
+
+_RUN = ("fileless_attack_technique", "injected_code", "high")
+_KEPT = ("fileless_attack_behavior", "anonymous_code", "medium")
+
+
+def _sshd(bench: Bench) -> Started:
+    pathlib.Path("/run/sshd").mkdir(exist_ok=True)
+    key, port = bench.scratch / "key", _free_port()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    options = [f"-o{option}" for option in ("ListenAddress=127.0.0.1", "PidFile=none", "UsePAM=no")]
+    started = bench.run("/usr/sbin/sshd", "-D", "-f/dev/null", "-p", str(port), "-h", str(key), *options, speaks=False)
+    listening = f"0100007F:{port:04X} "
+    wait_for(lambda: listening in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii"), "sshd to listen")
+    return started
+
+
+def _injected(bench: Bench, victim: Started, memory: str, how: str) -> Started:
+    injector = bench.run(bench.programs / "inject", "call", str(victim.pid), memory, how)
+    return Started(victim.pid, injector.facts, victim.tree)
+
+
+def _seen(*pids: int, **arguments: t.Any) -> tuple[set[tuple[str, str, str]], list[dict[str, t.Any]]]:
+    result = _memory.scan(*pids, **arguments)
+    assert _memory.skipped(result) == []
+    signs = _memory.signs(result)
+    return {(f"fileless_attack_{sign['class']}", sign["subtype"], sign["severity"]) for sign in signs}, signs
+
+
+def test_a_real_sshd_raises_no_alarm(bench: Bench) -> None:
+    assert _seen(*_sshd(bench).tree, full=True) == (set(), [])
+
+
+@pytest.mark.parametrize(
+    ("memory", "how", "expected"),
+    [
+        ("rwx", "run", _RUN),
+        ("rx", "run", _RUN),
+        ("shared", "run", _RUN),
+        ("memfd", "run", _RUN),
+        # A thread of the injected code's own, while the first one goes on.
+        ("rx", "thread", _RUN),
+        # Nothing but a pointer leads there, from time to time.
+        ("rwx", "keep", _KEPT),
+        ("rx", "keep", _KEPT),
+        ("memfd", "keep", _KEPT),
+        # The code sleeps, and until it wakes nothing can be executed where it is.
+        ("rx", "back", _RUN),
+    ],
+)
+def test_code_in_a_trusted_program_is_found(
+    memory: str, how: str, expected: tuple[str, str, str], bench: Bench
+) -> None:
+    started = _injected(bench, _sshd(bench), memory, how)
+    found, signs = _seen(started.pid)
+    assert found == {expected}
+    (sign,) = signs
+    start, end = (int(word, 16) for word in sign["memory"][0]["range"].split("-"))
+    assert start <= started.address("address") < end
+    assert bool(sign.get("facts", {}).get("threads")) is (expected is _RUN)
