@@ -259,7 +259,8 @@ def _places(view: View, host: Host, regions: t.Sequence[_Region], run: _Run) -> 
         yield Sign("executable_heap", "its heap is executable", _memory(view, heap))
     others = [region for region in regions if region.engine is None and region not in stack and region not in heap]
     if wanting is not None:
-        others = [region for region in others if not memory_code.is_thread_stack(view, region.mapping)]
+        stacks = memory_code.thread_stacks(view, [region.mapping for region in others])
+        others = [region for region in others if region.mapping not in stacks]
     if others:
         yield _anonymous_sign(view, others, run, trusted)
 
@@ -324,13 +325,16 @@ def _threads(run: _Run) -> dict[str, t.Any]:
 
 
 def _everything_sign(view: View, host: Host, found: t.Sequence[Mapping]) -> Sign:
-    packaged = libraries.package_of_executable(host, view.process) is not None
+    """Return that all is executable: mere information of a package's old program, and not of one that asks for less."""
+    severity = None
+    if _is_trusted(view, host):
+        severity = "medium" if memory_code.wants_executable_stack(view, host) is None else "informational"
     detail = "all of its memory is executable, in %d places: it asked the kernel for that, or is an old program" % (
         len(found)
     )
     first = [mapping for mapping in found if mapping.path in (memory_code.STACK, memory_code.HEAP)][:2] or found[:1]
     memory = tuple(facts.describe(view, mapping) for mapping in first)
-    return Sign("everything_executable", detail, memory, "informational" if packaged else None)
+    return Sign("everything_executable", detail, memory, severity)
 
 
 def _memory(view: View, regions: t.Sequence[_Region]) -> tuple[Memory, ...]:
@@ -359,12 +363,13 @@ def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
     found = [mapping for mapping in found if not view.is_refused(mapping)]
     if not found:
         return
-    known = all(host.owner(mapping.path) is not None or _has_own_format(view, host, mapping) for mapping in found)
+    own = all(_is_own(view, host, mapping) for mapping in found)
+    severity = "informational" if own else "medium" if _is_trusted(view, host) else None
     detail = "%s is mapped for writing and for running code" % _named(found[0])
     names = {mapping.path for mapping in found}
     if len(names) > 1:
         detail += ", and %d files more" % (len(names) - 1)
-    yield Sign("writable_code_file", detail, _memory(view, regions), "informational" if known else None)
+    yield Sign("writable_code_file", detail, _memory(view, regions), severity)
 
 
 def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -> tuple[Hit, ...]:
@@ -382,6 +387,16 @@ def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -
     return tuple(found)
 
 
-def _has_own_format(view: View, host: Host, mapping: Mapping) -> bool:
+def _is_own(view: View, host: Host, mapping: Mapping) -> bool:
+    """Say whether a file is a program's own: of its package, or what a runtime in the process runs.
+
+    What is run in its place need not be what the file has, so that any package's is not enough, unless it asks for it.
+    """
     file = images.look_at(view, host, mapping)
-    return file is not None and file.magic.startswith(formats.IMAGES)
+    if file is not None and formats.is_of_runtime(view, host, file.magic):
+        return True
+    owner, program = host.owner(mapping.path), libraries.package_of_executable(host, view.process)
+    if owner is None:
+        return False
+    asks = file is not None and file.writable_code
+    return asks or (program is not None and owner.split()[:1] == program.split()[:1])

@@ -15,6 +15,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
 
 # How many bytes before an address are enough to tell.
 REACH = 16
+# The upper half of an address, or a small number, looks like a distance of less than that, behind any byte that is the
+# same in all addresses nearby. Code that has to hide lies further away from what it calls.
+_NEAR = 1 << 16
 # Lengths of a call through a register or memory, without what comes before its operation.
 _LENGTHS = (2, 3, 4, 6, 7)
 _MASK = (1 << 64) - 1
@@ -32,20 +35,23 @@ def follows_call(machine: int, code: bytes) -> bool:
 
 
 def called(machine: int, code: bytes, address: int, pointer: Pointer) -> int | None:
-    """Return where the call goes that ends at ``address``; None where none does, or only a register tells.
+    """Return where the call goes that ends at ``address``; None where none does, it is near, or only a register tells.
 
     code: ``REACH`` bytes up to the address.
     """
     if machine == ARM64:
         return _called_by_arm(code, address, pointer)
     if code[-5:-4] == b"\xe8":
-        width = 32 if machine == I386 else 64
-        return (address + _signed(code[-4:])) % (1 << width)
+        distance = _signed(code[-4:])
+        if not -_NEAR <= distance < _NEAR:
+            return (address + distance) % (1 << (32 if machine == I386 else 64))
     if machine != X86_64:
         return None
     # Through a pointer at a distance from here; a number that is put into the register at once.
     if code[-6:-4] == b"\xff\x15":
-        return pointer((address + _signed(code[-4:])) & _MASK)
+        distance = _signed(code[-4:])
+        if address % 8 or not 0 <= distance < _NEAR:
+            return pointer((address + distance) & _MASK)
     low = code[-12:] if code[-2:-1] == b"\xff" else b""
     if code[-3:-1] == b"\x41\xff":
         low = code[-13:]

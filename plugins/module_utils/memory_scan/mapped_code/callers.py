@@ -26,8 +26,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 
 # From the stack pointer on, of one thread; of all threads of a process.
 _DEPTH, _MOST = 1 << 18, 1 << 24
+# What somebody fills stacks with takes a second to look at, and 64 MB, and no more.
+_MOST_ADDRESSES = 1 << 14
 # Of each thread on the host this much is looked at: what it called last of all.
-_LATEST = 1 << 12
+_LATEST = 1 << 11
 _SECONDS_LATER = 0.02
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 # 64-bit ARM signs return addresses in the bits that addresses don't use (pointer authentication).
@@ -53,8 +55,9 @@ def of_code(
     view: View, machine: int, regions: t.Sequence[Mapping], strict: t.Container[Mapping]
 ) -> dict[Mapping, list[Caller]]:
     """Return by region which threads execute in it or return there. strict: those that hold data as well."""
-    targets = [_Target(region, region in strict) for region in sorted(regions, key=lambda one: one.start)]
-    return _found(view, machine, view.threads(), targets, _DEPTH) if regions else {}
+    if not regions:
+        return {}
+    return _Search(view, machine, [_Target(one, one in strict) for one in regions], _DEPTH).found()
 
 
 def of_data(view: View, machine: int) -> dict[Mapping, list[Caller]]:
@@ -63,93 +66,126 @@ def of_data(view: View, machine: int) -> dict[Mapping, list[Caller]]:
     Who hides code takes the permission away while it sleeps (T1027.013, T1055). Compilers do so, too, for as long as
     they write: what is told stays so for some time.
     """
-    targets = [
+    data = [
         _Target(one, True)
         for one in view.maps
         if not one.executable and not one.shared and (one.writable or (one.readable and one.anonymous))
     ]
-    found = _found(view, machine, view.threads(), targets, _LATEST)
-    if not found:
+    before = _Search(view, machine, data, _LATEST).found()
+    if not before:
         return {}
     time.sleep(_SECONDS_LATER)
-    now = [_Target(target, True) for target in found if _is_still_data(view, target)]
-    again = _found(view, machine, view.threads(), now, _LATEST)
-    return {mapping: callers for mapping, callers in again.items() if set(callers) & set(found[mapping])}
+    still = [_Target(mapping, True) for mapping in _still_data(view, before)]
+    after = _Search(view, machine, still, _LATEST).found()
+    return {mapping: callers for mapping, callers in after.items() if set(callers) & set(before[mapping])}
 
 
-def _is_still_data(view: View, mapping: Mapping) -> bool:
-    return any(
-        now.start < mapping.end and now.end > mapping.start and not now.executable for now in view.maps_again()
-    )
+def _still_data(view: View, mappings: t.Iterable[Mapping]) -> list[Mapping]:
+    """Return those of which nothing can be executed by now."""
+    code = [one for one in view.maps_again() if one.executable]
+    return [one for one in mappings if not any(now.start < one.end and now.end > one.start for now in code)]
 
 
-def _found(
-    view: View, machine: int, threads: t.Sequence[Thread], targets: t.Sequence[_Target], depth: int
-) -> dict[Mapping, list[Caller]]:
-    found: dict[Mapping, list[Caller]] = {}
-    if not targets or machine not in shellcode.SUPPORTED:
+class _Search:
+    """Looks for the targets on the stacks of a process. depth: how far from each stack pointer on."""
+
+    def __init__(self, view: View, machine: int, targets: t.Iterable[_Target], depth: int) -> None:
+        self._view = view
+        self._machine = machine
+        self._depth = depth
+        self._targets = sorted(targets, key=lambda target: target.mapping.start)
+        self._places = pointers.Places([Range(one.mapping.start, one.mapping.end) for one in self._targets])
+        self._code = pointers.Places([Range(one.start, one.end) for one in view.maps if one.executable])
+        self._starts = [one.start for one in view.maps]
+        # What was found out once: the same objects are known to many threads.
+        self._present: dict[int, pointers.Places] = {}
+        self._pages: dict[int, bytes] = {}
+        self._returns: dict[int, bool] = {}
+
+    def found(self) -> dict[Mapping, list[Caller]]:
+        found: dict[Mapping, list[Caller]] = {}
+        if not self._targets or self._machine not in shellcode.SUPPORTED:
+            return found
+        left = _MOST
+        for thread in self._view.threads():
+            callers = {}
+            number = self._places.number(thread.instruction)
+            if number is not None:
+                callers[Caller(thread.number, thread.instruction, True)] = number
+            if left <= 0 or len(self._returns) > _MOST_ADDRESSES:
+                self._view.skip("the stacks of its threads are too large to be searched for what they return to")
+                break
+            for start, data in self._stack(thread.stack, min(self._depth, left)):
+                left -= len(data)
+                for address, number in self._returned_to(start, data):
+                    callers.setdefault(Caller(thread.number, address, False), number)
+            for caller, number in callers.items():
+                found.setdefault(self._targets[number].mapping, []).append(caller)
         return found
-    code = pointers.Places([Range(one.start, one.end) for one in view.maps if one.executable])
-    places = pointers.Places([Range(one.mapping.start, one.mapping.end) for one in targets])
-    starts = [one.start for one in view.maps]
-    left = _MOST
-    for thread in threads:
-        number = places.number(thread.instruction)
-        if number is not None:
-            executes = Caller(thread.number, thread.instruction, True)
-            found.setdefault(targets[number].mapping, []).append(executes)
-        if left <= 0:
-            view.skip("the stacks of its threads are too large to be searched for what they return to")
-            break
-        for data in _stack(view, machine, starts, thread.stack, min(depth, left)):
-            left -= len(data)
-            bits = 32 if machine == shellcode.I386 else 64
-            for _offset, address, place in pointers.leading_to(data, bits, "<", places):
-                if _is_return(view, machine, targets[place], address, code):
-                    caller = Caller(thread.number, address, False)
-                    callers = found.setdefault(targets[place].mapping, [])
-                    if caller not in callers:
-                        callers.append(caller)
-    return found
+
+    def _stack(self, pointer: int, depth: int) -> t.Iterator[tuple[int, bytes]]:
+        """Yield what is on the stack from a stack pointer on."""
+        number = bisect.bisect_right(self._starts, pointer) - 1
+        if number < 0:
+            return
+        mapping = self._view.maps[number]
+        start, end = pointer // 8 * 8, min(pointer + depth, mapping.end)
+        present = self._view.pages(_around(mapping, start, end)).present
+        yield from facts.pieces(self._view, facts.clipped(present, start, end))
+
+    def _returned_to(self, start: int, data: bytes) -> t.Iterator[tuple[int, int]]:
+        """Yield (address, number of the target) of the return addresses in a part of a stack."""
+        bits = 32 if self._machine == shellcode.I386 else 64
+        words = _unsigned(data) if self._machine == shellcode.ARM64 else data
+        end = start + len(data)
+        for _offset, address, number in pointers.leading_to(words, bits, "<", self._places):
+            if address not in self._returns and len(self._returns) <= _MOST_ADDRESSES:
+                inside = start + return_addresses.REACH <= address <= end
+                known = data[address - start - return_addresses.REACH : address - start] if inside else None
+                self._returns[address] = self._is_return(self._targets[number], address, known)
+            if self._returns.get(address):
+                yield address, number
+
+    def _is_return(self, target: _Target, address: int, code: bytes | None) -> bool:
+        """Say whether code goes on there after a call. code: what lies before the address, where that is known."""
+        if code is None:
+            before = max(address - return_addresses.REACH, target.mapping.start)
+            code = self._read(target.mapping, before, address)
+        if not target.strict:
+            return return_addresses.follows_call(self._machine, code)
+
+        def pointer(place: int) -> int | None:
+            inside = target.mapping.start <= place <= target.mapping.end - 8
+            read = self._read(target.mapping, place, place + 8) if inside else b""
+            return int.from_bytes(read, "little") if len(read) == 8 else None
+
+        called = return_addresses.called(self._machine, code, address, pointer)
+        return called is not None and self._code.number(called) is not None
+
+    def _read(self, mapping: Mapping, start: int, end: int) -> bytes:
+        """Return a few bytes of memory, nothing where they aren't present."""
+        first, last = start // _PAGE_SIZE * _PAGE_SIZE, (end - 1) // _PAGE_SIZE * _PAGE_SIZE
+        pages = self._page(mapping, first)
+        if pages and last > first:
+            pages += self._page(mapping, last)
+        return pages[start - first : end - first]
+
+    def _page(self, mapping: Mapping, address: int) -> bytes:
+        """Return a page, read once: what stacks lead to lies close together."""
+        if address not in self._pages:
+            if mapping.start not in self._present:
+                self._present[mapping.start] = pointers.Places(self._view.pages(mapping).present)
+            there = self._present[mapping.start].number(address) is not None
+            self._pages[address] = self._view.read(address, _PAGE_SIZE) if there else b""
+        return self._pages[address]
 
 
-def _stack(view: View, machine: int, starts: t.Sequence[int], pointer: int, depth: int) -> t.Iterator[bytes]:
-    """Yield what is on the stack from a stack pointer on. starts: of the mappings."""
-    number = bisect.bisect_right(starts, pointer) - 1
-    if number < 0:
-        return
-    mapping = view.maps[number]
-    start, end = pointer // 8 * 8, min(pointer + depth, mapping.end)
-    for _address, data in facts.pieces(view, facts.clipped(view.pages(mapping).present, start, end)):
-        yield _unsigned(data) if machine == shellcode.ARM64 else data
+def _around(mapping: Mapping, start: int, end: int) -> Mapping:
+    """Return the part of a mapping that has these addresses in it, in whole pages."""
+    first, last = start // _PAGE_SIZE * _PAGE_SIZE, -(-end // _PAGE_SIZE) * _PAGE_SIZE
+    return mapping._replace(start=max(first, mapping.start), end=min(last, mapping.end))
 
 
 def _unsigned(data: bytes) -> bytes:
     words = array.array("Q", data[: len(data) // 8 * 8])
     return array.array("Q", [word & _ARM_ADDRESS for word in words]).tobytes()
-
-
-def _is_return(view: View, machine: int, target: _Target, address: int, code: pointers.Places) -> bool:
-    before = max(address - return_addresses.REACH, target.mapping.start)
-    if not _is_present(view, before, address, target.mapping):
-        return False
-    data = view.read(before, address - before)
-    if not target.strict:
-        return return_addresses.follows_call(machine, data)
-
-    def pointer(place: int) -> int | None:
-        inside = target.mapping.start <= place <= target.mapping.end - 8
-        known = inside and _is_present(view, place, place + 8, target.mapping)
-        return int.from_bytes(view.read(place, 8), "little") if known else None
-
-    called = return_addresses.called(machine, data, address, pointer)
-    return called is not None and code.number(called) is not None
-
-
-def _is_present(view: View, start: int, end: int, mapping: Mapping) -> bool:
-    """Say whether memory from ``start`` up to ``end`` can be read without bringing anything in."""
-    if start >= end:
-        return False
-    first, last = start // _PAGE_SIZE * _PAGE_SIZE, -(-end // _PAGE_SIZE) * _PAGE_SIZE
-    present = view.pages(mapping._replace(start=max(first, mapping.start), end=min(last, mapping.end))).present
-    return any(one.start <= start and end <= one.end for one in present)

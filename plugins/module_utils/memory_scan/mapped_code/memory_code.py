@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import re
 import typing as t
@@ -153,16 +154,19 @@ def wants_executable_stack(view: View, host: Host) -> Mapping | None:
     return None
 
 
-def is_thread_stack(view: View, region: Mapping) -> bool:
-    """Say whether memory is the stack of a thread: one is in it, or below it is what the C library keeps it off with.
+def thread_stacks(view: View, regions: t.Iterable[Mapping]) -> list[Mapping]:
+    """Return those that are stacks of threads: one is in it, or the C library keeps what lies below off from it.
 
     Such are executable, too, where the stack of the process is to be.
     """
-    if region.permissions != "rwxp":
-        return False
-    if any(region.start <= thread.stack < region.end for thread in view.threads()):
-        return True
-    return any(one.end == region.start and one.permissions == "---p" and one.anonymous for one in view.maps)
+    pointers = sorted(thread.stack for thread in view.threads())
+    guards = {one.end for one in view.maps if one.anonymous and one.permissions == "---p"}
+
+    def is_stack(one: Mapping) -> bool:
+        following = bisect.bisect_left(pointers, one.start)
+        return one.start in guards or (following < len(pointers) and pointers[following] < one.end)
+
+    return [one for one in regions if one.permissions == "rwxp" and is_stack(one)]
 
 
 def everything_is_executable(view: View) -> bool:

@@ -11,6 +11,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs, status
 
 _MOST_THREADS = 4096
+_TRIES = 3
 
 
 class Threads(t.NamedTuple):
@@ -23,16 +24,21 @@ class Threads(t.NamedTuple):
 def read(directory: int) -> Threads:
     """Return where threads wait, with the directory of their process; OSError where that can't be read.
 
-    A thread that runs in this moment is nowhere in particular, and is left out. So is one that ends meanwhile.
+    A thread that runs whenever it is asked is nowhere in particular, and is left out. So is one that ends meanwhile.
     """
     numbers = sorted(map(int, procfs.listed(b"task", directory)))
     found = []
-    for number in numbers[:_MOST_THREADS]:
-        try:
-            text = procfs.once(b"task/%d/syscall" % number, directory)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        place = status.parse_syscall(text)
-        if place is not None:
-            found.append(Thread(number, *place))
+    asked = numbers[:_MOST_THREADS]
+    for _try in range(_TRIES):
+        running = []
+        for number in asked:
+            try:
+                place = status.parse_syscall(procfs.once(b"task/%d/syscall" % number, directory))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if place is None:
+                running.append(number)
+            else:
+                found.append(Thread(number, *place))
+        asked = running
     return Threads(tuple(found), len(numbers) > _MOST_THREADS)

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import memory_code
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import callers, memory_code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, Mapping, Pages, Sign, Thread
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 from hypothesis import given
@@ -68,6 +68,10 @@ class _Case:
         one = _memory.mapping(start, more.pop("size", size), permissions, path, **more)
         self._memory.append((one, data))
         return one
+
+    def named(self, path: bytes) -> None:
+        """Have the program under another path."""
+        self._memory = [(one._replace(path=path if one.inode == _INODE else one.path), at) for one, at in self._memory]
 
     def replace(self, start: int, data: bytes) -> None:
         """Have other content in a mapping."""
@@ -389,12 +393,45 @@ def test_what_an_engine_makes_may_be_run(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_a_thread_that_returns_to_what_can_not_be_executed_is_told(case: _Case, call: bytes) -> None:
-    code_there = call.rjust(32, b"\x90") + b"\x90" * 8 + struct.pack("<Q", 0x400010)
+    code_there = call.rjust(33, b"\x90") + b"\x90" * 8 + struct.pack("<Q", 0x400010)
     case.add(BASE, code_there, "rw-p")
-    case.add(_STACK, _stack(BASE + 16, BASE + 32), "rw-p")
+    case.add(_STACK, _stack(BASE + 16, BASE + 33), "rw-p")
     (sign,) = case.signs([Thread(7, _STACK, 0x400100)])
     assert (sign.subtype, sign.severity) == ("injected_code", None)
-    assert sign.data == {"threads": [{"thread": 7, "returns_to": "%x" % (BASE + 32)}]}
+    assert sign.data == {"threads": [{"thread": 7, "returns_to": "%x" % (BASE + 33)}]}
+
+
+def test_code_across_two_pages_is_known_by_both(case: _Case) -> None:
+    call = b"\x48\xb8" + struct.pack("<Q", 0x400010) + b"\xff\xd0"
+    case.add(BASE, b"\0" * 4088 + call + b"\x90" * 64, "rw-p")
+    case.add(_STACK, _stack(BASE + 4100), "rw-p")
+    assert [sign.subtype for sign in case.signs([Thread(7, _STACK, 0x400100)])] == ["injected_code"]
+
+
+def test_stacks_full_of_addresses_are_looked_at_within_bounds(
+    case: _Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callers, "_MOST_ADDRESSES", 100)
+    case.add(BASE, b"\x90" * (1 << 16))
+    case.add(_STACK, _stack(*range(BASE + 16, BASE + 4096)), "rw-p")
+    threads = [Thread(number, _STACK, 0x400100) for number in (7, 8)]
+    (sign,) = case.signs(threads, executable=b"/usr/sbin/daemon")
+    assert sign.subtype == "anonymous_code"
+    assert case.skipped == ["the stacks of its threads are too large to be searched for what they return to"]
+    assert case.view is not None
+    assert case.view.reads < 1 << 20
+
+
+@pytest.mark.parametrize(("bits", "severity"), [(6, "medium"), (7, "informational")])
+def test_all_memory_of_a_trusted_program_is_executable_only_where_its_file_asks(
+    tmp_path: pathlib.Path, bits: int, severity: str
+) -> None:
+    case = _Case(tmp_path, "rwxp", stack=bits)
+    for number, path in enumerate((b"[heap]", b"", b"", b"[stack]")):
+        case.add(BASE + (number << 20), b"data", "rwxp", path)
+    case.named(b"/usr/sbin/daemon")
+    (sign,) = case.signs(executable=b"/usr/sbin/daemon")
+    assert (sign.subtype, sign.severity) == ("everything_executable", severity)
 
 
 def test_data_that_looks_like_a_call_to_nowhere_says_nothing(case: _Case) -> None:
@@ -426,12 +463,29 @@ def test_a_process_whose_memory_is_all_executable_is_told_once(tmp_path: pathlib
     assert [sign.subtype for sign in case.signs()] == ["everything_executable"]
 
 
-@pytest.mark.parametrize(("owners", "severity"), [({}, None), ({b"/opt/image": "image 1"}, "informational")])
-def test_a_file_to_be_written_and_run_is_told(case: _Case, owners: dict[bytes, str], severity: str | None) -> None:
-    case.host = _memory.FakeHost(owners, [_ENGINE])
+@pytest.mark.parametrize(
+    ("owner", "program", "executable", "severity"),
+    [
+        (None, None, b"/opt/program", None),
+        ("lisp 1", "lisp 1", b"/usr/bin/lisp", "informational"),
+        # A package's file, in a program that has nothing to do with it.
+        ("magic 1", "daemon 1", b"/usr/sbin/daemon", "medium"),
+        ("magic 1", None, b"/opt/program", None),
+    ],
+)
+def test_a_file_to_be_written_and_run_is_told(
+    case: _Case,
+    owner: str | None,
+    program: str | None,
+    executable: bytes,
+    severity: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case.host = _memory.FakeHost({} if owner is None else {b"/usr/lib/image": owner}, [_ENGINE])
+    monkeypatch.setattr(code.libraries, "package_of_executable", lambda *_: program)
     case.add_file(9, b"an image of some interpreter")
-    case.add(BASE, b"data", "rwxp", b"/opt/image", inode=9)
-    (sign,) = case.signs()
+    case.add(BASE, b"data", "rwxp", b"/usr/lib/image", inode=9)
+    (sign,) = case.signs(executable=executable)
     assert (sign.subtype, sign.severity) == ("writable_code_file", severity)
 
 
