@@ -58,6 +58,7 @@ def test_a_real_sshd_raises_no_alarm(bench: Bench) -> None:
         ("rx", "run", _RUN),
         ("shared", "run", _RUN),
         ("memfd", "run", _RUN),
+        ("split", "run", _RUN),
         # A thread of the injected code's own, while the first one goes on.
         ("rx", "thread", _RUN),
         # Nothing but a pointer leads there, from time to time.
@@ -73,8 +74,42 @@ def test_code_in_a_trusted_program_is_found(
 ) -> None:
     started = _injected(bench, _sshd(bench), memory, how)
     found, signs = _seen(started.pid)
-    assert found == {expected}
-    (sign,) = signs
+    # Of code in two places, a thread is in one of them.
+    assert found == ({expected, _KEPT} if memory == "split" else {expected})
+    sign = next(sign for sign in signs if sign["subtype"] == expected[1])
+    if memory != "split":
+        _is_shown(sign, started)
+    assert bool(sign.get("facts", {}).get("threads")) is (expected is _RUN)
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        # What begins like a file for Windows is one where something runs such.
+        ("written", ("fileless_attack_technique", "patched_code", "high")),
+        ("writable", ("fileless_attack_behavior", "writable_code_file", "medium")),
+    ],
+)
+def test_code_in_the_place_of_a_file_is_found(memory: str, expected: tuple[str, str, str], bench: Bench) -> None:
+    files = {"written": bench.code("setup.exe", b"MZ".ljust(20480, b"\x90")), "writable": "/usr/share/common-licenses/GPL-3"}
+    started = _injected(bench, _sshd(bench), f"{memory}={files[memory]}", "keep")
+    found, signs = _seen(started.pid)
+    assert expected in found
+    _is_shown(next(sign for sign in signs if sign["subtype"] == expected[1]), started)
+
+
+def test_code_behind_that_of_a_library_is_found(bench: Bench) -> None:
+    """Up to its last page there is room that no file uses."""
+    victim = _sshd(bench)
+    lines = pathlib.Path(f"/proc/{victim.pid}/maps").read_text(encoding="utf-8").splitlines()
+    (end,) = [line.split()[0].split("-")[1] for line in lines if " r-xp " in line and line.endswith("/libc.so.6")]
+    address = f"{int(end, 16) - 64:x}"
+    injector = bench.run(bench.programs / "inject", "over", str(victim.pid), address, bench.programs / "wait.bin")
+    found, signs = _seen(victim.pid)
+    assert found == {("fileless_attack_technique", "patched_code", "high")}
+    _is_shown(signs[0], Started(victim.pid, injector.facts, victim.tree))
+
+
+def _is_shown(sign: dict[str, t.Any], started: Started) -> None:
     start, end = (int(word, 16) for word in sign["memory"][0]["range"].split("-"))
     assert start <= started.address("address") < end
-    assert bool(sign.get("facts", {}).get("threads")) is (expected is _RUN)

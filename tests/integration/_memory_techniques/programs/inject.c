@@ -7,7 +7,7 @@
  * "inject run PID CODE": have it run code in new memory, and let it go
  * "inject keep PID CODE": put code into new memory of it, and let it go on
  * "inject over PID ADDRESS CODE": overwrite memory of it
- * "inject call PID rwx|rx|shared|memfd run|keep|thread|back": put code into new memory of it that makes no system call,
+ * "inject call PID rwx|rx|split|shared|memfd|written=FILE|writable=FILE run|keep|thread|back": put code into new memory of it that makes no system call,
  *     but calls sleep(3) of the C library that both have. "run": the first thread comes to it, "thread": one of its own,
  *     "keep": none, "back": as with "run", and then it can't be executed until somebody allows that again
  * "inject trace PID": stay attached
@@ -132,9 +132,9 @@ static unsigned long new_memory(pid_t pid, unsigned long protection, unsigned lo
     return system_call(pid, SYS_mmap, arguments);
 }
 
-static void protect(pid_t pid, unsigned long address, unsigned long protection)
+static void protect(pid_t pid, unsigned long address, unsigned long size, unsigned long protection)
 {
-    const unsigned long arguments[6] = {address, ROOM, protection, 0, 0, 0};
+    const unsigned long arguments[6] = {address, size, protection, 0, 0, 0};
 
     system_call(pid, SYS_mprotect, arguments);
 }
@@ -164,27 +164,38 @@ static unsigned long in_library(pid_t pid, unsigned long function)
     return function - base_of(getpid(), "/libc.so.6") + base_of(pid, "/libc.so.6");
 }
 
+/* Have the other process open a file by a system call that takes its name: of openat(2) or memfd_create(2). */
+static unsigned long opened(pid_t pid, unsigned long number, const char *name)
+{
+    unsigned long arguments[6] = {(unsigned long)AT_FDCWD};
+    struct user_regs_struct before;
+    unsigned long place;
+
+    fail_unless(ptrace(PTRACE_GETREGS, pid, NULL, &before) == 0, "PTRACE_GETREGS");
+    place = before.rsp - 1024;
+    written(pid, place, name, strlen(name) + 1);
+    arguments[number == SYS_openat] = place;
+    return system_call(pid, number, arguments);
+}
+
 static unsigned long memory_for(pid_t pid, const char *kind)
 {
     const unsigned long all = PROT_READ | PROT_WRITE | PROT_EXEC;
+    const char *file_name = strchr(kind, '=');
 
+    if (file_name != NULL)
+        return new_memory(pid, strncmp(kind, "writable", 8) == 0 ? all : PROT_READ | PROT_WRITE, MAP_PRIVATE,
+                          opened(pid, SYS_openat, file_name + 1));
     if (strcmp(kind, "shared") == 0)
         return new_memory(pid, all, MAP_SHARED | MAP_ANONYMOUS, -1UL);
     if (strcmp(kind, "memfd") == 0) {
-        struct user_regs_struct before;
-        unsigned long arguments[6] = {0}, file;
-        const char name[8] = "cache";
+        const unsigned long file = opened(pid, SYS_memfd_create, "cache");
+        const unsigned long arguments[6] = {file, ROOM, 0, 0, 0, 0};
 
-        fail_unless(ptrace(PTRACE_GETREGS, pid, NULL, &before) == 0, "PTRACE_GETREGS");
-        arguments[0] = before.rsp - 1024;
-        written(pid, arguments[0], name, sizeof name);
-        file = system_call(pid, SYS_memfd_create, arguments);
-        arguments[0] = file;
-        arguments[1] = ROOM;
         system_call(pid, SYS_ftruncate, arguments);
         return new_memory(pid, all, MAP_SHARED, file);
     }
-    return new_memory(pid, strcmp(kind, "rwx") == 0 ? all : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1UL);
+    return new_memory(pid, strcmp(kind, "rwx") == 0 || strcmp(kind, "split") == 0 ? all : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1UL);
 }
 
 /* Put code there that sleeps by calling the C library, again and again, and a trap behind it. */
@@ -202,12 +213,15 @@ static void call_library(pid_t pid, const char *kind, const char *how)
     attach(pid);
     address = memory_for(pid, kind);
     memcpy(code + 11, &function, sizeof function);
+    /* Half of it lies in one mapping, and half in the next. */
+    if (strcmp(kind, "split") == 0)
+        address += ROOM - PAGE - sizeof code / 2;
     there = (struct iovec){(void *)address, sizeof code};
-    if (strcmp(kind, "rx") == 0)
-        protect(pid, address, PROT_READ | PROT_WRITE);
     fail_unless(process_vm_writev(pid, &here, 1, &there, 1, 0) == sizeof code, "process_vm_writev");
-    if (strcmp(kind, "rx") == 0)
-        protect(pid, address, PROT_READ | PROT_EXEC);
+    if (strcmp(kind, "rx") == 0 || strncmp(kind, "written", 7) == 0)
+        protect(pid, address, ROOM, PROT_READ | PROT_EXEC);
+    else if (strcmp(kind, "split") == 0)
+        protect(pid, (address + sizeof code) & ~(PAGE - 1), PAGE, PROT_READ | PROT_EXEC);
     fail_unless(ptrace(PTRACE_GETREGS, pid, NULL, &before) == 0, "PTRACE_GETREGS");
     registers = before;
     if (strcmp(how, "thread") == 0) {
@@ -231,7 +245,7 @@ static void call_library(pid_t pid, const char *kind, const char *how)
         fail_unless(ptrace(PTRACE_CONT, pid, NULL, NULL) == 0, "PTRACE_CONT");
         usleep(200000);
         fail_unless(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, 0) == pid, "it did not stop again");
-        protect(pid, address, PROT_READ | PROT_WRITE);
+        protect(pid, address, ROOM, PROT_READ | PROT_WRITE);
     }
     fail_unless(ptrace(PTRACE_DETACH, pid, NULL, NULL) == 0, "PTRACE_DETACH");
     ready("pid=%d address=%lx size=%zu", (int)pid, address, sizeof code);
