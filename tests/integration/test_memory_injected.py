@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 import subprocess
 import typing as t
 
 import pytest
 
 from tests.integration import _memory
+from tests.integration._memory_techniques import starters
 from tests.integration._memory_techniques.bench import Bench, Started, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
-from tests.integration._memory_techniques.starters import _free_port
 
 pytestmark = [pytest.mark.requires(*NEEDS, "command:sshd"), pytest.mark.xdist_group("memory")]
 
@@ -26,18 +27,15 @@ _KEPT = ("fileless_attack_behavior", "anonymous_code", "medium")
 
 def _sshd(bench: Bench) -> Started:
     pathlib.Path("/run/sshd").mkdir(exist_ok=True)
-    key, port = bench.scratch / "key", _free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    key = bench.scratch / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     options = [f"-o{option}" for option in ("ListenAddress=127.0.0.1", "PidFile=none", "UsePAM=no")]
     started = bench.run("/usr/sbin/sshd", "-D", "-f/dev/null", "-p", str(port), "-h", str(key), *options, speaks=False)
     listening = f"0100007F:{port:04X} "
     wait_for(lambda: listening in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii"), "sshd to listen")
     return started
-
-
-def _injected(bench: Bench, victim: Started, memory: str, how: str) -> Started:
-    injector = bench.run(bench.programs / "inject", "call", str(victim.pid), memory, how)
-    return Started(victim.pid, injector.facts, victim.tree)
 
 
 def _seen(*pids: int, **arguments: t.Any) -> tuple[set[tuple[str, str, str]], list[dict[str, t.Any]]]:
@@ -72,7 +70,7 @@ def test_a_real_sshd_raises_no_alarm(bench: Bench) -> None:
 def test_code_in_a_trusted_program_is_found(
     memory: str, how: str, expected: tuple[str, str, str], bench: Bench
 ) -> None:
-    started = _injected(bench, _sshd(bench), memory, how)
+    started = starters.calling(bench, _sshd(bench), memory, how)
     found, signs = _seen(started.pid)
     # Of code in two places, a thread is in one of them.
     assert found == ({expected, _KEPT} if memory == "split" else {expected})
@@ -92,7 +90,7 @@ def test_code_in_a_trusted_program_is_found(
 )
 def test_code_in_the_place_of_a_file_is_found(memory: str, expected: tuple[str, str, str], bench: Bench) -> None:
     files = {"written": bench.code("setup.exe", b"MZ".ljust(20480, b"\x90")), "writable": "/usr/share/common-licenses/GPL-3"}
-    started = _injected(bench, _sshd(bench), f"{memory}={files[memory]}", "keep")
+    started = starters.calling(bench, _sshd(bench), f"{memory}={files[memory]}", "keep")
     found, signs = _seen(started.pid)
     assert expected in found
     _is_shown(next(sign for sign in signs if sign["subtype"] == expected[1]), started)
