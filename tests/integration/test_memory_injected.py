@@ -89,7 +89,10 @@ def test_code_in_a_trusted_program_is_found(
     ],
 )
 def test_code_in_the_place_of_a_file_is_found(memory: str, expected: tuple[str, str, str], bench: Bench) -> None:
-    files = {"written": bench.code("setup.exe", b"MZ".ljust(20480, b"\x90")), "writable": "/usr/share/common-licenses/GPL-3"}
+    files = {
+        "written": bench.code("setup.exe", b"MZ".ljust(20480, b"\x90")),
+        "writable": "/usr/share/common-licenses/GPL-3",
+    }
     started = starters.calling(bench, _sshd(bench), f"{memory}={files[memory]}", "keep")
     found, signs = _seen(started.pid)
     assert expected in found

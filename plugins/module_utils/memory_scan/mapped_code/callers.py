@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
     shellcode,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import pointers
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range, Thread
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
 
 # From the stack pointer on, of one thread; of all threads of a process.

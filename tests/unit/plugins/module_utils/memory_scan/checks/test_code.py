@@ -15,7 +15,13 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import callers, memory_code
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, Mapping, Pages, Sign, Thread
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
+    FileStatus,
+    Mapping,
+    Pages,
+    Sign,
+    Thread,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -408,9 +414,7 @@ def test_code_across_two_pages_is_known_by_both(case: _Case) -> None:
     assert [sign.subtype for sign in case.signs([Thread(7, _STACK, 0x400100)])] == ["injected_code"]
 
 
-def test_stacks_full_of_addresses_are_looked_at_within_bounds(
-    case: _Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stacks_full_of_addresses_are_looked_at_within_bounds(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "_MOST_ADDRESSES", 100)
     case.add(BASE, b"\x90" * (1 << 16))
     case.add(_STACK, _stack(*range(BASE + 16, BASE + 4096)), "rw-p")
