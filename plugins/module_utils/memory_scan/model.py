@@ -68,6 +68,14 @@ class Range(t.NamedTuple):
     end: int
 
 
+class Thread(t.NamedTuple):
+    """A thread that waits. stack: its stack pointer. instruction: where it goes on. Addresses, as it sees them."""
+
+    number: int
+    stack: int
+    instruction: int
+
+
 class Pages(t.NamedTuple):
     """What of a mapping is in memory.
 

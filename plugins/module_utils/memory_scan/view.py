@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
     Process,
     Sign,
     Socket,
+    Thread,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Settings
 
@@ -35,8 +36,14 @@ class View(t.Protocol):
     def entry(self, bits: int) -> int:
         """Return the address at which its program was started, one of 32 or 64 bits; 0 where that isn't known."""
 
+    def maps_again(self) -> t.Sequence[Mapping]:
+        """Return its mappings as they are now."""
+
     def pages(self, mapping: Mapping) -> Pages:
         """Return what of a mapping is in memory."""
+
+    def threads(self) -> t.Sequence[Thread]:
+        """Return where its threads are, of those that are not running in this moment."""
 
     def read(self, start: int, length: int) -> bytes:
         """Return memory, shorter where it ends or the budget does. Only ever asked for pages that are present."""

@@ -375,6 +375,14 @@ def injected_code(bench: Bench) -> Started:
     return _injected(bench, bench.sleep(), "run")
 
 
+def code_that_calls_the_library(bench: Bench) -> Started:
+    return calling(bench, bench.sleep(), "rx", "run")
+
+
+def code_that_hides_while_it_sleeps(bench: Bench) -> Started:
+    return calling(bench, bench.sleep(), "rx", "back")
+
+
 def injected_into_node(bench: Bench) -> Started:
     return _injected(bench, innocents.node(bench), "keep", "reverse")
 
@@ -603,6 +611,12 @@ def _in_file(bench: Bench, place: str) -> Started:
 
 def _changed(bench: Bench, what: str) -> Started:
     return bench.run(bench.programs / "changed", what, bench.programs / "wait.bin")
+
+
+def calling(bench: Bench, victim: Started, memory: str, how: str) -> Started:
+    """Put code into a program that makes no system call itself, but calls the C library; see inject.c."""
+    injector = bench.run(bench.programs / "inject", "call", str(victim.pid), memory, how)
+    return Started(victim.pid, injector.facts, victim.tree)
 
 
 def _injected(bench: Bench, victim: Started, how: str, code: str = "sleep") -> Started:

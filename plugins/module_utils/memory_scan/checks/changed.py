@@ -116,7 +116,7 @@ def _subtype(view: View, host: Host, change: Change) -> str:
     mapping, file = change.mapping, change.file
     if not change.number:
         return "breakpoints_in_code"
-    if file.image is None and file.magic.startswith(formats.FOREIGN):
+    if file.image is None and formats.is_of_runtime(view, host, file.magic):
         return "changed_foreign_code"
     if file.writable_code:
         return "self_modified_code"

@@ -1,10 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Code where none should be: shellcode, images and other code in memory that no file has (ATT&CK T1620).
+"""Code where none should be: shellcode, images and other code in memory that no file has (ATT&CK T1620, T1055).
 
 Shellcode is looked for in all of it. What engine a process has only decides whether code that says nothing by itself
-is worth a word.
+is worth a word. How much that is depends on how much the program is trusted, and on whether a thread runs the code.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    callers,
     engines,
     formats,
     images,
     libraries,
     memory_code,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.callers import Caller
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.engines import Engine
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.memory_code import Layout
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Memory, Sign
@@ -36,6 +39,7 @@ MOST_UNEXPLAINED = 2 << 30
 _MOST_EFFORT = 5_000_000
 _DESCRIBED = 8
 _MOST_HITS = 64
+_NO_PLACE_FOR_CODE = (memory_code.STACK, memory_code.HEAP)
 
 
 class _Region(t.NamedTuple):
@@ -57,6 +61,9 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
         yield from _of_memory(view, host, found, everything)
     if not everything:
         yield from _of_files(view, host)
+    hidden = callers.of_data(view, memory_code.machine(view, host))
+    if hidden:
+        yield _hidden_sign(view, hidden)
 
 
 def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: bool) -> t.Iterator[Sign]:
@@ -79,10 +86,15 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
             by_kind.setdefault(shellcode.gravest(region.hits).kind, []).append(region)
     for kind in sorted(by_kind, key=shellcode.KINDS.index):
         yield _shellcode_sign(view, kind, by_kind[kind])
+    unexplained = [one.mapping for one in plain if one.engine is None or one.mapping.path == memory_code.STACK]
+    mixed = [one for one in unexplained if everything or one.path in _NO_PLACE_FOR_CODE]
+    run = callers.of_code(view, machine, unexplained, mixed)
     if everything:
+        if run:
+            yield _run_sign(view, run)
         yield _everything_sign(view, host, found)
         return
-    yield from _places(view, host, plain)
+    yield from _places(view, host, plain, run)
 
 
 def _is_blind(view: View) -> bool:
@@ -221,8 +233,19 @@ def _named(mapping: Mapping) -> str:
 # Code that says nothing by itself
 
 
-def _places(view: View, host: Host, regions: t.Sequence[_Region]) -> t.Iterator[Sign]:
-    """Yield that code is on the stack or the heap, or where no engine of the process makes any."""
+_Run = t.Mapping[Mapping, t.Sequence[Caller]]
+
+
+def _places(view: View, host: Host, regions: t.Sequence[_Region], run: _Run) -> t.Iterator[Sign]:
+    """Yield that code is on the stack or the heap, or where no engine of the process makes any.
+
+    run: which threads are in it.
+    """
+    trusted = _is_trusted(view, host)
+    grave = {mapping: run[mapping] for mapping in run if trusted or mapping.path in _NO_PLACE_FOR_CODE}
+    if grave:
+        yield _run_sign(view, grave)
+    regions = [region for region in regions if region.mapping not in grave]
     stack = [region for region in regions if region.mapping.path == memory_code.STACK]
     heap = [region for region in regions if region.mapping.path == memory_code.HEAP and region.engine is None]
     wanting = memory_code.wants_executable_stack(view, host) if stack else None
@@ -236,30 +259,82 @@ def _places(view: View, host: Host, regions: t.Sequence[_Region]) -> t.Iterator[
         yield Sign("executable_heap", "its heap is executable", _memory(view, heap))
     others = [region for region in regions if region.engine is None and region not in stack and region not in heap]
     if wanting is not None:
-        # The stacks of its threads are executable then, too.
-        others = [region for region in others if region.mapping.permissions != "rwxp"]
+        stacks = memory_code.thread_stacks(view, [region.mapping for region in others])
+        others = [region for region in others if region.mapping not in stacks]
     if others:
-        yield _anonymous_sign(view, host, others)
+        yield _anonymous_sign(view, others, run, trusted)
 
 
-def _anonymous_sign(view: View, host: Host, regions: t.Sequence[_Region]) -> Sign:
+def _is_trusted(view: View, host: Host) -> bool:
+    """Say whether a program is a package's, or lies where only packages' programs do, as in a container.
+
+    Its file may be gone, as after an upgrade. Who makes a program look so has it judged the harder.
+    """
+    process = view.process
+    path = process.executable
+    return path is not None and (places.is_packaged(path) or libraries.package_of_executable(host, process) is not None)
+
+
+def _anonymous_sign(view: View, regions: t.Sequence[_Region], run: _Run, trusted: bool) -> Sign:
     size = sum(region.mapping.size for region in regions)
     detail = "code lies in %d kB of %s, and no engine that it has makes code there" % (
         size >> 10,
         _named(regions[0].mapping) if len(regions) == 1 else "%d places in memory without a file" % len(regions),
     )
-    packaged = libraries.package_of_executable(host, view.process) is not None
-    return Sign("anonymous_code", detail, _memory(view, regions), "informational" if packaged else None)
+    severity = "medium" if trusted or any(region.mapping in run for region in regions) else None
+    return Sign("anonymous_code", detail, _memory(view, regions), severity, _threads(run))
+
+
+def _run_sign(view: View, run: _Run) -> Sign:
+    mapping, first = next((mapping, found[0]) for mapping, found in run.items())
+    detail = "thread %d %s %x in %s, where nothing that the program has makes code" % (
+        first.thread,
+        "executes code at" if first.executes else "returns to",
+        first.address,
+        _named(mapping),
+    )
+    return _caller_sign(view, run, detail)
+
+
+def _hidden_sign(view: View, run: _Run) -> Sign:
+    mapping, first = next((mapping, found[0]) for mapping, found in run.items())
+    detail = "thread %d returns to %x in %s, which can't be executed now" % (
+        first.thread,
+        first.address,
+        _named(mapping),
+    )
+    return _caller_sign(view, run, detail)
+
+
+def _caller_sign(view: View, run: _Run, detail: str) -> Sign:
+    memory = tuple(
+        facts.describe(view, mapping, offset=found[0].address - mapping.start)
+        for mapping, found in list(run.items())[:_DESCRIBED]
+    )
+    return Sign("injected_code", detail, memory, None, _threads(run))
+
+
+def _threads(run: _Run) -> dict[str, t.Any]:
+    """Return which threads are in code, as evidence."""
+    shown = [
+        {"thread": caller.thread, "executes" if caller.executes else "returns_to": "%x" % caller.address}
+        for found in run.values()
+        for caller in found
+    ]
+    return {"threads": shown[:_DESCRIBED]} if shown else {}
 
 
 def _everything_sign(view: View, host: Host, found: t.Sequence[Mapping]) -> Sign:
-    packaged = libraries.package_of_executable(host, view.process) is not None
+    """Return that all is executable: mere information of a package's old program, and not of one that asks for less."""
+    severity = None
+    if _is_trusted(view, host):
+        severity = "medium" if memory_code.wants_executable_stack(view, host) is None else "informational"
     detail = "all of its memory is executable, in %d places: it asked the kernel for that, or is an old program" % (
         len(found)
     )
     first = [mapping for mapping in found if mapping.path in (memory_code.STACK, memory_code.HEAP)][:2] or found[:1]
     memory = tuple(facts.describe(view, mapping) for mapping in first)
-    return Sign("everything_executable", detail, memory, "informational" if packaged else None)
+    return Sign("everything_executable", detail, memory, severity)
 
 
 def _memory(view: View, regions: t.Sequence[_Region]) -> tuple[Memory, ...]:
@@ -288,12 +363,13 @@ def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
     found = [mapping for mapping in found if not view.is_refused(mapping)]
     if not found:
         return
-    known = all(host.owner(mapping.path) is not None or _has_own_format(view, host, mapping) for mapping in found)
+    own = all(_is_own(view, host, mapping) for mapping in found)
+    severity = "informational" if own else "medium" if _is_trusted(view, host) else None
     detail = "%s is mapped for writing and for running code" % _named(found[0])
     names = {mapping.path for mapping in found}
     if len(names) > 1:
         detail += ", and %d files more" % (len(names) - 1)
-    yield Sign("writable_code_file", detail, _memory(view, regions), "informational" if known else None)
+    yield Sign("writable_code_file", detail, _memory(view, regions), severity)
 
 
 def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -> tuple[Hit, ...]:
@@ -311,6 +387,16 @@ def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -
     return tuple(found)
 
 
-def _has_own_format(view: View, host: Host, mapping: Mapping) -> bool:
+def _is_own(view: View, host: Host, mapping: Mapping) -> bool:
+    """Say whether a file is a program's own: of its package, or what a runtime in the process runs.
+
+    What is run in its place need not be what the file has, so that any package's is not enough, unless it asks for it.
+    """
     file = images.look_at(view, host, mapping)
-    return file is not None and file.magic.startswith(formats.IMAGES)
+    if file is not None and formats.is_of_runtime(view, host, file.magic):
+        return True
+    owner, program = host.owner(mapping.path), libraries.package_of_executable(host, view.process)
+    if owner is None:
+        return False
+    asks = file is not None and file.writable_code
+    return asks or (program is not None and owner.split()[:1] == program.split()[:1])

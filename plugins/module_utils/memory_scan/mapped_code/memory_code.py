@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import re
 import typing as t
@@ -160,6 +161,21 @@ def wants_executable_stack(view: View, host: Host) -> Mapping | None:
         if stack is None and file.image.header.bits == 32 and images.is_executable(view, mapping):
             return mapping
     return None
+
+
+def thread_stacks(view: View, regions: t.Iterable[Mapping]) -> list[Mapping]:
+    """Return those that are stacks of threads: one is in it, or the C library keeps what lies below off from it.
+
+    Such are executable, too, where the stack of the process is to be.
+    """
+    pointers = sorted(thread.stack for thread in view.threads())
+    guards = {one.end for one in view.maps if one.anonymous and one.permissions == "---p"}
+
+    def is_stack(one: Mapping) -> bool:
+        following = bisect.bisect_left(pointers, one.start)
+        return one.start in guards or (following < len(pointers) and pointers[following] < one.end)
+
+    return [one for one in regions if one.permissions == "rwxp" and is_stack(one)]
 
 
 def everything_is_executable(view: View) -> bool:

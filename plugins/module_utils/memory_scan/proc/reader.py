@@ -20,7 +20,7 @@ import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Pages, Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Pages, Process, Thread
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
     auxv,
     details,
@@ -28,6 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc i
     pagemap,
     processes,
     procfs,
+    threads,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts, file_type
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError, View
@@ -235,6 +236,9 @@ class ProcessView(View):
             self._maps = self._read_maps()
         return self._maps
 
+    def maps_again(self) -> t.Sequence[Mapping]:
+        return self._read_maps()
+
     def _read_maps(self) -> list[Mapping]:
         if self._process.is_kernel_thread:
             return []
@@ -376,6 +380,19 @@ class ProcessView(View):
                 return
             yield from pagemap.regions(data, place * PAGE_SIZE, PAGE_SIZE)
             place += len(data) // pagemap.ENTRY
+
+    def threads(self) -> t.Sequence[Thread]:
+        self._directory()
+        try:
+            found = threads.read(self._open["leader"])
+        except OSError as error:
+            if error.errno in details.ENDED:
+                raise GoneError from error
+            self.skip("where its threads are: %s" % _safe_fs.reason(error))
+            return ()
+        if found.cut:
+            self.skip("it has more threads than the %d that are looked at" % len(found.waiting))
+        return found.waiting
 
     # Memory
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What proc_pid_stat(5) and proc_pid_status(5) say."""
+"""What proc_pid_stat(5), proc_pid_status(5) and proc_pid_syscall(5) say."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _NUMBER = re.compile(rb"-?\d{1,20}\Z")
 # Those that are made use of. Each process's is read seven times in a scan.
 _STAT_WORDS = (1, 3, 6, 17, 19, 23, 25, 44)
 _SET = re.compile(rb"[0-9a-f]{1,32}\Z")
+# The number of a system call with its six arguments, or -1 for none; then the stack pointer and the next instruction.
+_WAITING = re.compile(rb"(?:-1|\d{1,10}(?: 0x[0-9a-f]{1,16}){6}) 0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16})\n?\Z")
 
 
 class Stat(t.NamedTuple):
@@ -98,6 +100,12 @@ def parse_status(text: bytes) -> Status | None:
         _number(fields.get(b"Seccomp")),
         int(caught, 16),
     )
+
+
+def parse_syscall(text: bytes) -> tuple[int, int] | None:
+    """Return the stack pointer and the address of the next instruction; None of a thread that is running."""
+    found = _WAITING.match(text)
+    return None if found is None else (int(found.group(1), 16), int(found.group(2), 16))
 
 
 def _number(text: bytes | None) -> int:

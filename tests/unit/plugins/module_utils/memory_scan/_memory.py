@@ -87,6 +87,7 @@ class FakeView:
         executable: os.PathLike[str] | None = None,
         files: t.Mapping[int, os.PathLike[str]] | None = None,
         refused: t.Collection[int] = (),
+        threads: t.Sequence[model.Thread] = (),
     ) -> None:
         self.process = process
         self.maps = [one for one, _data in memory]
@@ -97,15 +98,24 @@ class FakeView:
         self._executable = executable
         self._files = files or {}
         self._refused = refused
+        self._threads = threads
         self.started_at = 0
 
     def entry(self, _bits: int) -> int:
         return self.started_at
 
+    def threads(self) -> t.Sequence[model.Thread]:
+        return self._threads
+
+    def maps_again(self) -> t.Sequence[model.Mapping]:
+        return self.maps
+
     def pages(self, mapping: model.Mapping) -> model.Pages:
-        size = next((len(data) for one, data in self._memory if one == mapping), 0)
-        end = mapping.start + -(-size // model.PAGE) * model.PAGE
-        ranges = [model.Range(mapping.start, end)] if size else []
+        ranges = []
+        for one, data in self._memory:
+            end = one.start + -(-len(data) // model.PAGE) * model.PAGE
+            if one.start <= mapping.start < end:
+                ranges.append(model.Range(mapping.start, min(end, mapping.end)))
         return model.Pages(ranges, ranges if mapping.anonymous else [], 0)
 
     def read(self, start: int, length: int) -> bytes:

@@ -14,8 +14,14 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import memory_code
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, Mapping, Pages, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import callers, memory_code
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
+    FileStatus,
+    Mapping,
+    Pages,
+    Sign,
+    Thread,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +76,14 @@ class _Case:
         self._memory.append((one, data))
         return one
 
+    def named(self, path: bytes) -> None:
+        """Have the program under another path."""
+        self._memory = [(one._replace(path=path if one.inode == _INODE else one.path), at) for one, at in self._memory]
+
+    def replace(self, start: int, data: bytes) -> None:
+        """Have other content in a mapping."""
+        self._memory = [(one, data if one.start == start else content) for one, content in self._memory]
+
     def add_file(self, inode: int, data: bytes) -> None:
         path = self._file.with_name(str(inode))
         path.write_bytes(data)
@@ -78,12 +92,12 @@ class _Case:
     def path(self, inode: int) -> os.PathLike[str]:
         return self._files[inode]
 
-    def signs(self, **changes: t.Any) -> list[Sign]:
+    def signs(self, threads: t.Sequence[Thread] = (), **changes: t.Any) -> list[Sign]:
         status = FileStatus(os.makedev(8, 1), _INODE, 0o755, 0, 4096, 0.0, 0.0, 1, "ext4")
-        process = _memory.process(executable=b"/opt/program", status=status, **changes)
+        process = _memory.process(**{"executable": b"/opt/program", "status": status, **changes})
         self._memory.sort(key=lambda pair: pair[0].start)
         files = {inode: path for inode, path in self._files.items() if inode not in self.refused}
-        self.view = _memory.FakeView(self._memory, process, self._file, files, self.refused)
+        self.view = _memory.FakeView(self._memory, process, self._file, files, self.refused, threads)
         found = list(code.check(self.view, self.host))
         known = subtypes.load()
         assert all(sign.subtype in known for sign in found)
@@ -153,11 +167,19 @@ def test_code_that_no_engine_makes_is_told_once(case: _Case) -> None:
     assert (sign.subtype, sign.severity, len(sign.memory)) == ("anonymous_code", None, 3)
 
 
-def test_code_of_a_packaged_program_is_information(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_in_a_packaged_program_is_graver(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
     case.add(BASE, _CODE)
     monkeypatch.setattr(code.libraries, "package_of_executable", lambda *_: "program 1.0")
     (sign,) = case.signs()
-    assert (sign.subtype, sign.severity) == ("anonymous_code", "informational")
+    assert (sign.subtype, sign.severity, sign.data) == ("anonymous_code", "medium", {})
+
+
+@pytest.mark.parametrize("executable", [b"/usr/sbin/daemon", b"/usr/bin/agent"])
+def test_a_program_among_the_systems_is_trusted_like_a_packaged_one(case: _Case, executable: bytes) -> None:
+    """In a container nobody here knows its packages, and after an upgrade its file is gone."""
+    case.add(BASE, _CODE)
+    (sign,) = case.signs(executable=executable, executable_deleted=True)
+    assert (sign.subtype, sign.severity) == ("anonymous_code", "medium")
 
 
 def test_memory_that_was_never_used_says_nothing(case: _Case) -> None:
@@ -306,8 +328,129 @@ def test_an_executable_stack_that_a_file_asks_for_is_information(tmp_path: pathl
     case.host = _memory.FakeHost({b"/opt/program": "program 1.0"}, [_ENGINE])
     case.add(BASE, b"data", "rwxp", b"[stack]")
     case.add(BASE - (1 << 30), b"a thread's stack", "rwxp")
-    (sign,) = case.signs()
+    case.add(BASE - (2 << 30), b"another's, which has ended", "rwxp")
+    case.add(BASE - (2 << 30) - 4096, b"", "---p")
+    (sign,) = case.signs([Thread(1, BASE - (1 << 30) + 64, 0x400010)])
     assert (sign.subtype, sign.severity) == ("stack_declared_executable", None)
+    case.add(BASE - (3 << 30), _CODE, "rwxp")
+    assert {sign.subtype for sign in case.signs([Thread(1, BASE - (1 << 30) + 64, 0x400010)])} == {
+        "stack_declared_executable",
+        "anonymous_code",
+    }
+
+
+_STACK = BASE + (64 << 20)
+_CALL = b"\xff\xd0"
+
+
+def _stack(*words: int) -> bytes:
+    return b"".join(struct.pack("<Q", word) for word in (0x400123, 0x7FFF0000, *words))
+
+
+def test_a_thread_that_returns_to_code_that_nothing_explains_is_told(case: _Case) -> None:
+    region = case.add(BASE, b"\x90" * 20 + _CALL + _CODE)
+    case.add(_STACK, _stack(BASE + 22), "rw-p")
+    threads = [Thread(7, _STACK, 0x400100)]
+    (sign,) = case.signs(threads, executable=b"/usr/sbin/daemon")
+    assert (sign.subtype, sign.severity) == ("injected_code", None)
+    assert sign.data == {"threads": [{"thread": 7, "returns_to": "%x" % (BASE + 22)}]}
+    assert (sign.memory[0].start, sign.memory[0].offset) == (region.start, 22)
+    # A program of the administrator's own may well have a compiler of its own.
+    (sign,) = case.signs(threads)
+    assert (sign.subtype, sign.severity) == ("anonymous_code", "medium")
+    # What lies below the stack pointer is over, and an address that follows no call is none that is returned to.
+    for stack, address in ((_STACK + 24, BASE + 22), (_STACK, BASE + 21)):
+        case.add(stack & ~0xFFF, b"", "rw-p")
+        if address != BASE + 22:
+            case.replace(_STACK, _stack(address))
+        (sign,) = case.signs([Thread(7, stack, 0x400100)], executable=b"/usr/sbin/daemon")
+        assert (sign.subtype, sign.severity) == ("anonymous_code", "medium")
+
+
+def test_a_thread_that_executes_code_that_nothing_explains_is_told(case: _Case) -> None:
+    case.add(BASE, _CODE)
+    (sign,) = case.signs([Thread(7, _STACK, BASE + 40)], executable=b"/usr/sbin/daemon")
+    assert (sign.subtype, sign.data) == ("injected_code", {"threads": [{"thread": 7, "executes": "%x" % (BASE + 40)}]})
+
+
+@pytest.mark.parametrize(("path", "otherwise"), [(b"[stack]", "executable_stack"), (b"[heap]", "executable_heap")])
+def test_a_thread_on_stack_or_heap_is_told_of_any_program(case: _Case, path: bytes, otherwise: str) -> None:
+    """They have data, too: an address is one of code there only where a call before it leads to code."""
+    distance = struct.pack("<i", 0x400000 - (0x600000 + 32))
+    case.add(0x600000, b"\x90" * 27 + b"\xe8" + distance + _CALL + b"\x90" * 64, "rwxp", path)
+    case.add(_STACK, _stack(0x600020), "rw-p")
+    assert [sign.subtype for sign in case.signs([Thread(7, _STACK, 0x400100)])] == ["injected_code"]
+    case.replace(_STACK, _stack(0x600022))
+    assert [sign.subtype for sign in case.signs([Thread(7, _STACK, 0x400100)])] == [otherwise]
+
+
+def test_what_an_engine_makes_may_be_run(tmp_path: pathlib.Path) -> None:
+    case = _Case(tmp_path, symbols=b"\0engine_new\0")
+    case.add(BASE, b"\x90" * 20 + _CALL + _CODE)
+    case.add(_STACK, _stack(BASE + 22), "rw-p")
+    assert case.signs([Thread(7, _STACK, BASE + 40)], executable=b"/usr/sbin/daemon") == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        b"\x48\xb8" + struct.pack("<Q", 0x400010) + b"\xff\xd0",
+        b"\x49\xbb" + struct.pack("<Q", 0x400010) + b"\x41\xff\xd3",
+        b"\xff\x15" + struct.pack("<i", 8),
+    ],
+)
+def test_a_thread_that_returns_to_what_can_not_be_executed_is_told(case: _Case, call: bytes) -> None:
+    code_there = call.rjust(33, b"\x90") + b"\x90" * 8 + struct.pack("<Q", 0x400010)
+    case.add(BASE, code_there, "rw-p")
+    case.add(_STACK, _stack(BASE + 16, BASE + 33), "rw-p")
+    (sign,) = case.signs([Thread(7, _STACK, 0x400100)])
+    assert (sign.subtype, sign.severity) == ("injected_code", None)
+    assert sign.data == {"threads": [{"thread": 7, "returns_to": "%x" % (BASE + 33)}]}
+
+
+def test_code_across_two_pages_is_known_by_both(case: _Case) -> None:
+    call = b"\x48\xb8" + struct.pack("<Q", 0x400010) + b"\xff\xd0"
+    case.add(BASE, b"\0" * 4088 + call + b"\x90" * 64, "rw-p")
+    case.add(_STACK, _stack(BASE + 4100), "rw-p")
+    assert [sign.subtype for sign in case.signs([Thread(7, _STACK, 0x400100)])] == ["injected_code"]
+
+
+def test_stacks_full_of_addresses_are_looked_at_within_bounds(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "_MOST_ADDRESSES", 100)
+    case.add(BASE, b"\x90" * (1 << 16))
+    case.add(_STACK, _stack(*range(BASE + 16, BASE + 4096)), "rw-p")
+    threads = [Thread(number, _STACK, 0x400100) for number in (7, 8)]
+    (sign,) = case.signs(threads, executable=b"/usr/sbin/daemon")
+    assert sign.subtype == "anonymous_code"
+    assert case.skipped == ["the stacks of its threads are too large to be searched for what they return to"]
+    assert case.view is not None
+    assert case.view.reads < 1 << 20
+
+
+@pytest.mark.parametrize(("bits", "severity"), [(6, "medium"), (7, "informational")])
+def test_all_memory_of_a_trusted_program_is_executable_only_where_its_file_asks(
+    tmp_path: pathlib.Path, bits: int, severity: str
+) -> None:
+    case = _Case(tmp_path, "rwxp", stack=bits)
+    for number, path in enumerate((b"[heap]", b"", b"", b"[stack]")):
+        case.add(BASE + (number << 20), b"data", "rwxp", path)
+    case.named(b"/usr/sbin/daemon")
+    (sign,) = case.signs(executable=b"/usr/sbin/daemon")
+    assert (sign.subtype, sign.severity) == ("everything_executable", severity)
+
+
+def test_data_that_looks_like_a_call_to_nowhere_says_nothing(case: _Case) -> None:
+    case.add(BASE, b"\x90" * 20 + _CALL + b"\xe8\0\0\0\x40" + b"\x48\xb8" + bytes(8) + _CALL, "rw-p")
+    case.add(_STACK, _stack(BASE + 22, BASE + 27, BASE + 39), "rw-p")
+    assert case.signs([Thread(7, _STACK, 0x400100)]) == []
+
+
+def test_return_addresses_of_64_bit_arm_are_signed(tmp_path: pathlib.Path) -> None:
+    case = _Case(tmp_path, machine=shellcode.ARM64)
+    case.add(BASE, struct.pack("<3I", 0xD503201F, 0xD63F0100, 0xD503201F) * 20)
+    case.add(_STACK, _stack(0x002A << 48 | BASE + 8), "rw-p")
+    (sign,) = case.signs([Thread(7, _STACK, 0x400100)], executable=b"/usr/sbin/daemon")
+    assert (sign.subtype, sign.data["threads"]) == ("injected_code", [{"thread": 7, "returns_to": "%x" % (BASE + 8)}])
 
 
 def test_stacks_and_heaps_that_were_made_executable_are_told(case: _Case) -> None:
@@ -325,12 +468,29 @@ def test_a_process_whose_memory_is_all_executable_is_told_once(tmp_path: pathlib
     assert [sign.subtype for sign in case.signs()] == ["everything_executable"]
 
 
-@pytest.mark.parametrize(("owners", "severity"), [({}, None), ({b"/opt/image": "image 1"}, "informational")])
-def test_a_file_to_be_written_and_run_is_told(case: _Case, owners: dict[bytes, str], severity: str | None) -> None:
-    case.host = _memory.FakeHost(owners, [_ENGINE])
+@pytest.mark.parametrize(
+    ("owner", "program", "executable", "severity"),
+    [
+        (None, None, b"/opt/program", None),
+        ("lisp 1", "lisp 1", b"/usr/bin/lisp", "informational"),
+        # A package's file, in a program that has nothing to do with it.
+        ("magic 1", "daemon 1", b"/usr/sbin/daemon", "medium"),
+        ("magic 1", None, b"/opt/program", None),
+    ],
+)
+def test_a_file_to_be_written_and_run_is_told(
+    case: _Case,
+    owner: str | None,
+    program: str | None,
+    executable: bytes,
+    severity: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case.host = _memory.FakeHost({} if owner is None else {b"/usr/lib/image": owner}, [_ENGINE])
+    monkeypatch.setattr(code.libraries, "package_of_executable", lambda *_: program)
     case.add_file(9, b"an image of some interpreter")
-    case.add(BASE, b"data", "rwxp", b"/opt/image", inode=9)
-    (sign,) = case.signs()
+    case.add(BASE, b"data", "rwxp", b"/usr/lib/image", inode=9)
+    (sign,) = case.signs(executable=executable)
     assert (sign.subtype, sign.severity) == ("writable_code_file", severity)
 
 

@@ -242,3 +242,17 @@ def test_control_groups_of_both_versions(text: str, path: str, container: str | 
 @given(st.binary(max_size=300))
 def test_nothing_raises_in_control_groups(text: bytes) -> None:
     containers.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"0 0x3 0x7f83 0x40000 0x0 0x0 0x0 0x7ffed87b89c0 0x7f83331db3a7\n", (0x7FFED87B89C0, 0x7F83331DB3A7)),
+        (b"-1 0x7ffed87b89c0 0x7f83331db3a7\n", (0x7FFED87B89C0, 0x7F83331DB3A7)),
+        (b"running\n", None),
+        (b"0 0x3 0x7f83 0x7ffed87b89c0 0x7f83331db3a7\n", None),
+        (b"", None),
+    ],
+)
+def test_where_a_thread_waits(text: bytes, expected: tuple[int, int] | None) -> None:
+    assert status.parse_syscall(text) == expected

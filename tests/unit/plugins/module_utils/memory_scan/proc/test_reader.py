@@ -554,3 +554,33 @@ def test_a_process_that_sees_no_mount_of_its_program() -> None:
             assert descriptor is not None
             os.close(descriptor)
             assert skipped == []
+
+
+def test_threads_are_where_they_wait_and_those_that_run_are_nowhere() -> None:
+    program = """
+        import sys, threading, time
+        def run():
+            while True:
+                pass
+        threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+        if sys.argv[1:]:
+            threading.Thread(target=run, daemon=True).start()
+        print("ready", flush=True)
+        time.sleep(100)
+    """
+    for arguments, most in (((), 2), (("run",), 3)):
+        with python(textwrap.dedent(program), *arguments) as process:
+            time.sleep(0.2)
+            with _view(known(process.pid)) as (view, skipped):
+                waiting = view.threads()
+                assert process.pid in [thread.number for thread in waiting]
+                assert 2 <= len(waiting) <= most
+                for thread in waiting:
+                    (stack,) = [one for one in view.maps if one.start <= thread.stack < one.end]
+                    (code,) = [one for one in view.maps if one.start <= thread.instruction < one.end]
+                    assert (stack.permissions, code.permissions) == ("rw-p", "r-xp")
+                assert skipped == []
+                assert view.maps_again() == view.maps
+                process.end()
+                with pytest.raises(GoneError):
+                    view.threads()

@@ -1,0 +1,44 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the threads of a process are: proc_pid_syscall(5) of each. None of them is stopped for that."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Thread
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs, status
+
+_MOST_THREADS = 4096
+_TRIES = 3
+
+
+class Threads(t.NamedTuple):
+    """waiting: those of which it is known. cut: whether there are more than are looked at."""
+
+    waiting: tuple[Thread, ...]
+    cut: bool
+
+
+def read(directory: int) -> Threads:
+    """Return where threads wait, with the directory of their process; OSError where that can't be read.
+
+    A thread that runs whenever it is asked is nowhere in particular, and is left out. So is one that ends meanwhile.
+    """
+    numbers = sorted(map(int, procfs.listed(b"task", directory)))
+    found = []
+    asked = numbers[:_MOST_THREADS]
+    for _try in range(_TRIES):
+        running = []
+        for number in asked:
+            try:
+                place = status.parse_syscall(procfs.once(b"task/%d/syscall" % number, directory))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if place is None:
+                running.append(number)
+            else:
+                found.append(Thread(number, *place))
+        asked = running
+    return Threads(tuple(found), len(numbers) > _MOST_THREADS)
