@@ -447,6 +447,7 @@ def test_data_that_looks_like_a_call_to_nowhere_says_nothing(case: _Case) -> Non
 
 def test_return_addresses_of_64_bit_arm_are_signed(tmp_path: pathlib.Path) -> None:
     case = _Case(tmp_path, machine=shellcode.ARM64)
+    case.host.machine = "aarch64"
     case.add(BASE, struct.pack("<3I", 0xD503201F, 0xD63F0100, 0xD503201F) * 20)
     case.add(_STACK, _stack(0x002A << 48 | BASE + 8), "rw-p")
     (sign,) = case.signs([Thread(7, _STACK, 0x400100)], executable=b"/usr/sbin/daemon")
