@@ -22,6 +22,9 @@ import typing as t
 _PAGE = mmap.PAGESIZE
 # Pages are dropped once so many bytes were read, and asked for that many bytes before they are read.
 _WINDOW = 4 << 20
+# Whether a page is cached is found out so many bytes before it is read. Who read the file before has left a mark at
+# which the kernel reads ahead once more, as far as read_ahead_kb of the disk allows (page_cache_async_ra).
+_LOOKED_UP = 64 << 20
 # The kernel reads less of a larger range (force_page_cache_ra of mm/readahead.c).
 _PREFETCHED = 128 << 10
 _MOST_RESTORED = 1 << 30
@@ -44,6 +47,7 @@ class Restorer:
         self._size = size
         self._absent: _Ranges = []
         self._known = 0
+        self._asked = 0
         self._next = 0
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
 
@@ -54,13 +58,13 @@ class Restorer:
         window = place - place % _WINDOW
         self._drop_before(window)
         self._next = window + _WINDOW
-        # How far the kernel would read ahead is not known (read_ahead_kb of the disk), so the next window is asked for.
-        for start in (window, self._next):
-            if self._known <= start < self._size:
-                self._known = min(start + _WINDOW, self._size)
-                absent = _absent(self._descriptor, start, self._known)
-                self._absent.extend(absent)
-                _prefetch(self._descriptor, absent)
+        end = min(window + _LOOKED_UP, self._size)
+        for start in range(max(self._known, window), end, _WINDOW):
+            self._absent.extend(_absent(self._descriptor, start, min(start + _WINDOW, end)))
+        self._known = max(self._known, end)
+        # How far the kernel would read ahead is not known, so the next window is asked for.
+        asked, self._asked = max(self._asked, window), self._next + _WINDOW
+        _prefetch(self._descriptor, [one for one in self._absent if asked <= one[0] < self._asked])
 
     def close(self) -> None:
         """Drop all that was not cached before."""
