@@ -161,9 +161,7 @@ def _absent(descriptor: int, start: int, end: int) -> _Ranges:
             return []
     finally:
         libc.munmap(address, length)
-    return [
-        (start + one.start() * _PAGE, start + one.end() * _PAGE) for one in _ABSENT.finditer(found.raw)
-    ]
+    return [(start + one.start() * _PAGE, start + one.end() * _PAGE) for one in _ABSENT.finditer(found.raw)]
 
 
 def _prefetch(descriptor: int, ranges: _Ranges) -> None:
@@ -182,8 +180,8 @@ def _drop(descriptor: int, start: int, end: int) -> None:
 
 @functools.lru_cache(maxsize=None)
 def _libc() -> t.Any:
-    """Return the C library. Its mmap takes offsets of 64 bits on every architecture under the name that it has first."""
-    libc = ctypes.CDLL(None)
+    """Return the C library; mmap64 of glibc takes offsets of 64 bits on every architecture, as mmap of musl does."""
+    libc: t.Any = ctypes.CDLL(None)
     if hasattr(libc, "mmap64"):
         libc.mmap = libc.mmap64
     libc.mmap.restype = ctypes.c_void_p

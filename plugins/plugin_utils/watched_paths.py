@@ -88,7 +88,9 @@ def _entry(fields: t.Any, place: str) -> Entry:
         raise ContentError(f"{place} needs {', '.join(sorted(_REQUIRED))}, and of {', '.join(sorted(_OPTIONAL))}")
     for how, reason in (("file_integrity", "not_compared"), ("audit", "not_recorded")):
         if bool(fields.get(how)) == bool(fields.get(reason)):
-            raise ContentError(f"{place}: either {how} or {reason} is needed; say what watches the paths, or why none does")
+            raise ContentError(
+                f"{place}: either {how} or {reason} is needed; say what watches the paths, or why none does"
+            )
     access = str(fields.get("access", "wa"))
     if not _ACCESS.match(access):
         raise ContentError(f"{place}: access '{access}' is none of r, w, x and a")

@@ -103,9 +103,7 @@ class ContentReader:
             update(view[:count])
         self.bytes_read += count
 
-    def _dense(
-        self, descriptor: int, start: int, end: int, updates: _Updates, restorer: _page_cache.Restorer
-    ) -> int:
+    def _dense(self, descriptor: int, start: int, end: int, updates: _Updates, restorer: _page_cache.Restorer) -> int:
         """Hash from start to end; return where it really ended."""
         buffer = self._buffer
         while start < end:

@@ -11,8 +11,7 @@ import posixpath
 import re
 import stat
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
