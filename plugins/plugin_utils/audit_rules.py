@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The groups of audit rules that the collection has, from ``content/audit/rules``."""
+"""The groups of audit rules that the collection has, from ``content/audit/rules`` and ``content/watched_paths.yml``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import functools
 import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, watched_paths
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 DIRECTORY = catalogue.CONTENT / "audit" / "rules"
@@ -40,6 +40,9 @@ def load() -> t.Mapping[str, Group]:
             if name in found:
                 raise ContentError(f"{path.name}: there is a group '{name}' already; give it another name")
             found[name] = _group(name, fields, f"{path.name}: group '{name}'")
+    for entry in watched_paths.load():
+        if entry.group is not None and entry.group not in found:
+            raise ContentError(f"{watched_paths.FILE.name}: there is no group '{entry.group}' in audit/rules")
     return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
 
 
@@ -63,17 +66,18 @@ def chosen_groups(names: t.Any, extra: t.Any, disabled: t.Any) -> list[dict[str,
 
 
 def _group(name: t.Any, fields: t.Any, place: str) -> Group:
-    if not isinstance(fields, dict) or set(fields) - _FIELDS or not isinstance(fields.get("rules"), list):
+    if not isinstance(fields, dict) or set(fields) - _FIELDS or not isinstance(fields.get("rules", []), list):
         raise ContentError(f"{place} needs {', '.join(sorted(_FIELDS))}, and nothing else")
     description = fields.get("description")
     if not isinstance(description, str) or not description.strip():
         raise ContentError(f"{place}: description is missing; say what it records")
     rules = []
-    for rule in fields["rules"]:
+    for rule in fields.get("rules", []):
         # {newer: RULE, older: [RULES]}: for a kernel or auditctl that does not know a field of the first.
         if isinstance(rule, dict):
             rule = f"{rule['newer']} || {' ; '.join(rule['older'])}"
         rules.append(str(rule))
+    rules.extend(watched_paths.of_group(name))
     return Group(
         str(name), description.strip(), bool(fields.get("default", True)), int(fields.get("order", 50)), tuple(rules)
     )

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, watched_paths
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity_fields import (
     CAPABILITY,
@@ -106,11 +106,16 @@ def _list_of_watches(given: t.Any) -> t.Sequence[t.Any]:
 def _default_watches() -> tuple[dict[str, t.Any], ...]:
     path = _DIRECTORY / "watches.yml"
     found = []
-    for name, fields in _entries(catalogue.read(path), path.name).items():
+    entries = _entries(catalogue.read(path), path.name)
+    for entry in watched_paths.load():
+        if entry.watch is not None and entry.watch not in entries:
+            raise ContentError(f"{watched_paths.FILE.name}: there is no watch '{entry.watch}' in {path.name}")
+    for name, fields in entries.items():
         if not str(fields.get("description") or "").strip():
             raise ContentError(f"{path.name}: watch '{name}': description is missing; say what it watches")
         given = {field: value for field, value in fields.items() if field != "description"}
-        found.append(checked_watch({"name": name, **given}, path.name))
+        paths = watched_paths.of_watch(name)
+        found.append(checked_watch({"name": name, "paths": paths, **given}, path.name))
     return tuple(found)
 
 

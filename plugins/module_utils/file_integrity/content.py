@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Digests of file contents: of any size, sparse or growing, within the time budget."""
+"""Digests of file contents: of any size, sparse or growing, within the time budget, past the page cache."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _run
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _run
 
 # Fits a second-level cache, so that hashing finds what reading has just written there.
 _BUFFER = 256 << 10
-# Up to here one read into a new object is cheaper than the buffer's bookkeeping.
-_SMALL = 64 << 10
-_SEQUENTIAL_FROM = 4 << 20
 _STAT_BLOCK = 512
 # Of the time that is left one file may take this part, and at least so many seconds: the zeros of a sparse file that
 # anyone can make in an instant take hours to hash, and everything else still has to be looked at.
@@ -77,7 +74,7 @@ class ContentReader:
         hashes = [constructor(algorithm)() for algorithm in algorithms]
         updates = [h.update for h in hashes]
         size = status.st_size
-        if size <= _SMALL:
+        if size <= _BUFFER:
             self._small(descriptor, size, updates)
         else:
             self._large(descriptor, status, updates)
@@ -88,29 +85,30 @@ class ContentReader:
         remaining = self._deadline.remaining(0)
         self._share = None if remaining is None else max(_SMALLEST_SHARE, remaining * _SHARE)
         self._share_end = time.monotonic() + (self._share or 0)
-        if status.st_blocks * _STAT_BLOCK < size:
-            self._sparse(descriptor, status, updates)
-            return
-        if size >= _SEQUENTIAL_FROM:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        self._dense(descriptor, 0, size, updates)
+        restorer = _page_cache.Restorer(descriptor, size)
+        try:
+            if status.st_blocks * _STAT_BLOCK < size:
+                self._sparse(descriptor, status, updates, restorer)
+                return
+            self._dense(descriptor, 0, size, updates, restorer)
+        finally:
+            restorer.close()
 
     def _small(self, descriptor: int, size: int, updates: _Updates) -> None:
-        done = 0
-        while done < size:
-            data = os.pread(descriptor, size - done, done)
-            if not data:
-                break
-            for update in updates:
-                update(data)
-            done += len(data)
-        self.bytes_read += done
+        if not size:
+            return
+        view = self._buffer[:size]
+        count = _page_cache.read_small(descriptor, view)
+        for update in updates:
+            update(view[:count])
+        self.bytes_read += count
 
-    def _dense(self, descriptor: int, start: int, end: int, updates: _Updates) -> int:
+    def _dense(self, descriptor: int, start: int, end: int, updates: _Updates, restorer: _page_cache.Restorer) -> int:
         """Hash from start to end; return where it really ended."""
         buffer = self._buffer
         while start < end:
             self._check()
+            restorer.move_to(start)
             view = buffer if end - start >= _BUFFER else buffer[: end - start]
             count = os.preadv(descriptor, [view], start)
             if not count:
@@ -122,14 +120,16 @@ class ContentReader:
             self.bytes_read += count
         return start
 
-    def _sparse(self, descriptor: int, status: os.stat_result, updates: _Updates) -> None:
+    def _sparse(
+        self, descriptor: int, status: os.stat_result, updates: _Updates, restorer: _page_cache.Restorer
+    ) -> None:
         size = status.st_size
         position = 0
         while position < size:
             data = min(_seek(descriptor, position, os.SEEK_DATA, size), size)
             self._hole(data - position, status.st_uid, updates)
             end = min(_seek(descriptor, data, os.SEEK_HOLE, size), size) if data < size else size
-            position = self._dense(descriptor, data, end, updates)
+            position = self._dense(descriptor, data, end, updates, restorer)
             if position < end:
                 break
 

@@ -10,6 +10,7 @@ import os
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 _CHUNK = 1 << 20
@@ -56,7 +57,7 @@ class Files:
         if key not in self._digests:
             readable = stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES
             wanted = {"sha256", *self._databases().digest_algorithms()}
-            self._digests[key] = _hashed(descriptor, wanted) if readable else None
+            self._digests[key] = _hashed(descriptor, status.st_size, wanted) if readable else None
         return self._digests[key]
 
     def notes(self) -> list[tuple[str, str]]:
@@ -69,18 +70,13 @@ class Files:
         return self._packages
 
 
-def _hashed(descriptor: int, algorithms: t.Iterable[str]) -> dict[str, str] | None:
+def _hashed(descriptor: int, size: int, algorithms: t.Iterable[str]) -> dict[str, str] | None:
     # What a package manager compares with is not a matter of security here; FIPS mode would refuse it otherwise.
     hashes = {name: hashlib.new(name) for name in algorithms}
-    offset = 0
     try:
-        while offset < MOST_BYTES:
-            data = os.pread(descriptor, _CHUNK, offset)
-            if not data:
-                return {name: one.hexdigest() for name, one in hashes.items()}
+        for data in _page_cache.pieces(descriptor, size, _CHUNK):
             for one in hashes.values():
                 one.update(data)
-            offset += len(data)
     except OSError:
-        pass
-    return None
+        return None
+    return {name: one.hexdigest() for name, one in hashes.items()}

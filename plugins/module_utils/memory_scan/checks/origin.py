@@ -14,6 +14,7 @@ import posixpath
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
     mounted_over,
@@ -172,8 +173,8 @@ def _same_content(descriptor: int, path: bytes, size: int) -> bool:
 
 def _digest(descriptor: int, size: int) -> bytes:
     digest = hashlib.sha256()
-    for offset in range(0, size, _PIECE):
-        digest.update(os.pread(descriptor, min(_PIECE, size - offset), offset))
+    for data in _page_cache.pieces(descriptor, size, _PIECE):
+        digest.update(data)
     return digest.digest()
 
 

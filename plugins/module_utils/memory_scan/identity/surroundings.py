@@ -11,7 +11,7 @@ import posixpath
 import re
 import stat
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
@@ -150,7 +150,7 @@ class Surroundings:
             return None
         try:
             regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            return resolved if regular and os.pread(descriptor, 4, 0) == b"\x7fELF" else None
+            return resolved if regular and _page_cache.pread(descriptor, 4, 0) == b"\x7fELF" else None
         except OSError:
             return None
         finally:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import Chunk
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
@@ -42,17 +44,12 @@ def regular(descriptor: int) -> File | None:
 def of_file(file: File, most: int, host: Host) -> t.Iterator[Chunk]:
     """Yield a file from its beginning, as far as it can be read. Raises OutOfTimeError."""
     place = 0
-    while place < min(file.size, most):
-        if host.seconds_left() <= 0:
-            raise OutOfTimeError
-        try:
-            data = os.pread(file.descriptor, min(PIECE, most - place), place)
-        except OSError:
-            return
-        if not data:
-            return
-        yield place, data
-        place += len(data)
+    with contextlib.suppress(OSError):
+        for data in _page_cache.pieces(file.descriptor, min(file.size, most), PIECE):
+            if host.seconds_left() <= 0:
+                raise OutOfTimeError
+            yield place, data
+            place += len(data)
 
 
 def own_memory(mappings: t.Iterable[Mapping]) -> list[Mapping]:

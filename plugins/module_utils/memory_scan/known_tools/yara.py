@@ -18,7 +18,7 @@ import re
 import shutil
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils import _command, _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools import searching
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.searching import OutOfTimeError
@@ -69,7 +69,7 @@ def of_executable(view: View, host: Host) -> t.Iterator[Sign]:
         file = searching.regular(descriptor)
         if file is None:
             return
-        found = host.remember(("yara", file.identity), lambda: _scan(view, host, descriptor))
+        found = host.remember(("yara", file.identity), lambda: _scan_file(view, host, file))
     finally:
         os.close(descriptor)
     yield from (_sign(match, "its executable", ()) for match in found)
@@ -92,6 +92,11 @@ def of_memory(view: View, host: Host, ranges: t.Sequence[Range]) -> t.Iterator[S
                     yield _sign(match, "its memory", tuple(_located(view, match, pieces)))
     except OutOfTimeError:
         view.skip("the time budget ended while YARA searched it")
+
+
+def _scan_file(view: View, host: Host, file: searching.File) -> list[Match]:
+    with _page_cache.restored(file.descriptor, file.size):
+        return _scan(view, host, file.descriptor)
 
 
 def program() -> Program | None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
@@ -66,7 +67,7 @@ def reader(descriptor: int) -> elf.Read:
 
     def read(place: int, length: int) -> bytes:
         try:
-            return os.pread(descriptor, length, place)
+            return _page_cache.pread(descriptor, length, place)
         except (OSError, OverflowError, MemoryError):
             return b""
 
@@ -87,17 +88,15 @@ def bias(image: elf.Image, mapping: Mapping) -> int | None:
 def sha256(descriptor: int) -> str | None:
     """Return the hash of an open file; None of one that is too large, or can't be read."""
     digest = hashlib.sha256()
-    place = 0
     try:
-        while place <= _HASHED_LIMIT:
-            data = os.pread(descriptor, _PIECE, place)
-            if not data:
-                return digest.hexdigest()
+        size = os.fstat(descriptor).st_size
+        if size > _HASHED_LIMIT:
+            return None
+        for data in _page_cache.pieces(descriptor, size, _PIECE):
             digest.update(data)
-            place += len(data)
     except OSError:
-        pass
-    return None
+        return None
+    return digest.hexdigest()
 
 
 def is_executable(view: View, mapping: Mapping) -> bool:
