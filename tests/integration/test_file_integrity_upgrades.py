@@ -305,8 +305,10 @@ def test_digests_that_were_edited_after_a_genuine_upgrade(debian: DebianRoot, re
             digests = [hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (good, b"trojan")]
             database.write_text(text.replace(*digests))
         debian.file(path).write_text("trojan")
-    (debian.database("info/tool.list")).open("a").write("/usr/lib/tool/more.so\n")
-    sums.open("a").write(f"{hashlib.md5(b'more', usedforsecurity=False).hexdigest()}  usr/lib/tool/more.so\n")
+    listed = debian.database("info/tool.list")
+    listed.write_text(listed.read_text() + "/usr/lib/tool/more.so\n")
+    more = hashlib.md5(b"more", usedforsecurity=False).hexdigest()
+    sums.write_text(f"{sums.read_text()}{more}  usr/lib/tool/more.so\n")
     debian.file("usr/lib/tool/more.so").write_text("more")
     assert alerts(verdicts(debian, before)) == {
         "/usr/bin/tool": "fim_package_mismatch",

@@ -50,11 +50,14 @@ _NOT_VERIFIABLE = "nothing signed says what it should be"
 _REWRITTEN = frozenset(("inode", "links", "mtime", "ctime"))
 
 
-def classify(change: model.Change, context: model.Context, signed: model.Context) -> model.Verdict:
+def classify(change: model.Change, context: model.Context, signed: model.Context | None) -> model.Verdict:
     """Return what one change means. Pure: everything comes from the arguments.
 
-    context: with all that the host says. signed: the same with only what a signature covers.
+    context: with all that the host says. signed: the same with only what a signature covers; None while files are
+    recorded for the first time, when no sealed baseline says which keys to believe.
     """
+    if signed is None:
+        return _judged(Facts(change, context))
     by_signature = Facts(change, signed)
     proved = _judged(by_signature)
     # Packages have no SELinux labels: those follow the policy, which is asked below.
