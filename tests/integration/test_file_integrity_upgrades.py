@@ -188,7 +188,7 @@ def _redhat(tmp_path: pathlib.Path, key: Key) -> RpmRoot:
 
 
 def _signed_rpm(root: RpmRoot, key: Key, package: Rpm) -> None:
-    (built,) = [package.build(root.path.parent / "redhat.rpms")]
+    built = package.build(root.path.parent / "redhat.rpms")
     key.sign_rpm(built)
     root.rpm("-U", str(built))
 
@@ -229,7 +229,8 @@ def test_a_signed_upgrade_whose_archive_is_gone_is_claimed(debian: DebianRoot, r
     assert found["/usr/bin/tool"].message == "claimed by tool 2.0: apt keeps no archive of it"
 
 
-def test_a_package_from_a_file_is_claimed(debian: DebianRoot, repository: Repository) -> None:
+@pytest.mark.usefixtures("repository")
+def test_a_package_from_a_file_is_claimed(debian: DebianRoot) -> None:
     before = record(debian)
     debian.install(deb("2.0"))
     found = verdicts(debian, before)
@@ -249,9 +250,8 @@ def test_a_repository_that_is_trusted_without_a_signature(debian: DebianRoot, re
     assert claims(verdicts(debian, before)).keys() == verdicts(debian, before).keys()
 
 
-def test_a_key_that_came_after_the_baseline(
-    debian: DebianRoot, repository: Repository, tmp_path: pathlib.Path
-) -> None:
+@pytest.mark.usefixtures("repository")
+def test_a_key_that_came_after_the_baseline(debian: DebianRoot, tmp_path: pathlib.Path) -> None:
     before = record(debian)
     intruder = Key(tmp_path / "intruder")
     debian.file("usr/share/keyrings/x.gpg").write_bytes(intruder.public)
@@ -290,9 +290,7 @@ def test_digests_that_were_edited_together_with_the_version(debian: DebianRoot, 
     # Another archive under the name of the signed one proves nothing.
     (repository.archives / later.name).write_bytes(b"!<arch>\n")
     found = verdicts(debian, before)
-    assert claims(found) == {
-        "/usr/bin/tool": "claimed by tool 2.0: the archive that apt keeps is not the signed one"
-    }
+    assert claims(found) == {"/usr/bin/tool": "claimed by tool 2.0: the archive that apt keeps is not the signed one"}
 
 
 def test_digests_that_were_edited_after_a_genuine_upgrade(debian: DebianRoot, repository: Repository) -> None:

@@ -7,8 +7,8 @@ A change is judged twice. First only what a signature covers counts: the archive
 has, or an RPM header whose signature verifies, each by a key that the sealed baseline knows. What that explains
 entirely (content, modes, owners, links) is **explained**. Then the host's own files are asked: dpkg's database and
 digests, an unsigned RPM header, the fact that packages changed. What they explain is only **claimed**: root can write
-all of it. A claim is counted in a finding about its package, and never lowers the severity of a file by which accounts
-authenticate, something starts, or somebody becomes another user, nor that of a file that the signed package contradicts.
+all of it. A claim is counted in a finding about its package. It never lowers the severity of a file by which accounts
+authenticate, something starts or somebody becomes another user, nor that of a file that the signed package contradicts.
 
 What an attacker with root can still hide, and what is against it:
 

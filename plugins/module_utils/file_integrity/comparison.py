@@ -20,7 +20,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, lines, tally, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Entry, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
+    Change,
+    Context,
+    Entry,
+    Verdict,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
     CAPABILITY,
     NO_SEAL,

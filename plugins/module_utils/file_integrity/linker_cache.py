@@ -16,7 +16,16 @@ _COUNT = struct.Struct("=20sII")
 _HEADER_SIZE = 48
 _ENTRY = struct.Struct("=iIIIQ")
 # What the default watches cover: whatever comes or changes there is a finding of its own.
-_WATCHED = (b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/", b"/usr/lib/", b"/usr/lib32/", b"/usr/lib64/", b"/usr/libx32/")
+_WATCHED = (
+    b"/lib/",
+    b"/lib32/",
+    b"/lib64/",
+    b"/libx32/",
+    b"/usr/lib/",
+    b"/usr/lib32/",
+    b"/usr/lib64/",
+    b"/usr/libx32/",
+)
 # An administrator's libraries, watched likewise.
 _LOCAL = (b"/usr/local/lib/", b"/usr/local/lib64/")
 

@@ -143,9 +143,9 @@ class Review:
 class Acceptance:
     """Chooses the changes that a person accepts, and keeps their lines.
 
-    wanted: ``all``, ``explained``, ``claimed``, change ids and printable paths. limit: how many changes ``taken`` returns. package:
-    tells the key of the package that owns a path. lines: by directory and escaped name, the new line, None for what is
-    gone.
+    wanted: ``all``, ``explained``, ``claimed``, change ids and printable paths. limit: how many changes ``taken``
+    returns. package: tells the key of the package that owns a path. lines: by directory and escaped name, the new line,
+    None for what is gone.
     """
 
     def __init__(self, wanted: t.Sequence[str], limit: int, package: t.Callable[[bytes], str | None]) -> None:

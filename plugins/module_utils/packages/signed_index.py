@@ -160,7 +160,7 @@ class SignedIndexes:
         return None
 
     def _host_keys(self) -> list[_Key]:
-        """Return the keys of the host: known ones, or those that came with the system, as one; the others, oldest first."""
+        """Return the host's keys: known ones, or those that came with the system, as one; the others, oldest first."""
         if self._keys is None:
             others: list[_Key] = []
             original = bytearray()

@@ -8,12 +8,12 @@ or a mapping: path, type, content, mode, uid, gid, mtime, link, size, inode, lin
 xattrs, package. Modes are octal, as text.
 A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
 gone (it is not installed any more), edited (its metadata changed), signed (true when left out), scripts (kind: text),
-files (path: content, or a mapping of content, link, mode, uid, gid, capabilities, conffile, obsolete, ghost, and signed:
-what the signed dpkg package ships there, a mapping of content, link, mode, uid, gid, or null for nothing; the same
-content, of root, with an ordinary mode when left out). guarded: names of packages that had start-up files in the
-baseline. overrides_changed: dpkg's statoverride file was edited.
-linker_cache: the libraries, by name, that the file as a cache of the dynamic linker leads to. damaged: the manager whose database can't be read completely. was_owned: other paths that were a package's in the
-baseline.
+files (path: content, or a mapping of content, link, mode, uid, gid, capabilities, conffile, obsolete, ghost, and
+signed: what the signed dpkg package ships there, a mapping of content, link, mode, uid, gid, or null for nothing; the
+same content, of root, with an ordinary mode when left out).
+guarded: names of packages that had start-up files in the baseline. overrides_changed: dpkg's statoverride file was
+edited. linker_cache: the libraries, by name, that the file as a cache of the dynamic linker leads to. damaged: the
+manager whose database can't be read completely. was_owned: other paths that were a package's in the baseline.
 """
 
 from __future__ import annotations

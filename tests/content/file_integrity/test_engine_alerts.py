@@ -21,9 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, file_integrity
 
 # Read by test_cases.py: the alerts that are proven here instead of with data.
-PROVEN = frozenset(
-    ("fim_baseline_removed", "fim_baseline_tampered", "fim_changes_claimed", "fim_mass_change")
-)
+PROVEN = frozenset(("fim_baseline_removed", "fim_baseline_tampered", "fim_changes_claimed", "fim_mass_change"))
 
 
 class Host:
