@@ -212,7 +212,7 @@ SIGNED_CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
     "changed_package_link": _changed_package_link,
     "alternative": _registered_alternative,
     "configuration_link": _packaged_link,
-    "sibling_link": _packaged_link,
+    "sibling_link": _sibling_link,
     "kernel_copy": _kernel_copy,
     "copy": _copy,
     "leftover": _signed_copy,
