@@ -76,7 +76,8 @@ def _follows(rule: DerivedRule, facts: Facts) -> bool:
         return False
     if facts.signed_only and rule.check in HARMLESS_CHECKS:
         return HARMLESS_CHECKS[rule.check](facts)
-    if facts.signed_only and facts.after is None:  # a signature says nothing of what is gone
+    # A signature says nothing of what is gone. A name for a watched neighbour is no loss: the neighbour is still there.
+    if facts.signed_only and facts.after is None and rule.check != "sibling_link":
         return False
     check = (SIGNED_CHECKS if facts.signed_only else CHECKS).get(rule.check)
     return check is not None and check(facts) and facts.changed_packages(rule.packages)
