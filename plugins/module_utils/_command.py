@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 import typing as t
 
@@ -61,6 +63,57 @@ def run(argv: t.Sequence[str], timeout: float, max_output: int, given: bytes | N
             if stream is not None:
                 stream.close()
     return Completed(process.returncode, stdout, stderr)
+
+
+@contextlib.contextmanager
+def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.Iterator[t.IO[bytes]]:
+    """Run a program that reads ``given`` from standard input; yield what it writes as a stream.
+
+    All of ``given`` is taken from its iterator, also what the program doesn't read. timeout: seconds, after which the
+    program is killed. Raises CommandError when it can't be run, is killed or fails.
+    """
+    try:
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError("%s can't be run: %s" % (argv[0], error.strerror)) from error
+    feeder = threading.Thread(target=_feed, args=(process.stdin, given), daemon=True)
+    timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
+    feeder.start()
+    timer.start()
+    try:
+        yield t.cast("t.IO[bytes]", process.stdout)
+        feeder.join()
+        process.wait()
+    finally:
+        # Not before: an ended process that nobody has waited for keeps its id, so that nobody else is killed.
+        timer.cancel()
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        feeder.join()
+        t.cast("t.IO[bytes]", process.stdout).close()
+    if process.returncode:
+        raise CommandError("%s ended with status %d" % (argv[0], process.returncode))
+
+
+def _feed(stream: t.IO[bytes], given: t.Iterator[bytes]) -> None:
+    is_read = True
+    for chunk in given:
+        if is_read:
+            try:
+                stream.write(chunk)
+            except OSError:
+                is_read = False
+    with contextlib.suppress(OSError):
+        stream.close()
 
 
 def _collect(process: subprocess.Popen[bytes], deadline: float, max_output: int, given: bytes) -> tuple[bytes, bytes]:

@@ -45,10 +45,12 @@ options:
   accept:
     description:
       - The changes to take into the baseline after they were reviewed.
-      - V(all) takes all, V(explained) those that package upgrades explain. Everything else is an C(id) or a C(path)
-        from RV(bulwark.servers.file_integrity_info#module:changes).
-      - V(all) and V(explained) also bring the baseline's list of packages up to date, which ends the time in which
-        what these packages' programs generate is explained. It explains nothing that was not explained before.
+      - V(all) takes all, V(explained) those that signed packages explain, V(claimed) those that only the host's own
+        records explain. Everything else is an C(id) or a C(path) from
+        RV(bulwark.servers.file_integrity_info#module:changes).
+      - These three also bring the baseline's list of packages up to date, which ends the time in which what these
+        packages' programs generate is explained. It explains nothing that was not explained before. With V(explained)
+        only signed packages move on.
       - With O(accept), O(watches) are left as they are in the baseline.
       - An C(id) takes exactly the state that was reviewed, a C(path) the one that is there when the module runs.
       - When one of the listed changes isn't there any more, or is another one by now, nothing is accepted and the

@@ -13,8 +13,11 @@ author:
 description:
   - Reads the files that the baseline of M(bulwark.servers.file_integrity) covers and returns what was created,
     deleted, renamed or modified since, with the attributes before and after. File contents never leave the host.
-  - A change whose new content is what the owning package (dpkg or rpm) installs is explained by the package's name
-    and version and is no finding.
+  - A change is explained, and no finding, when the owning package (dpkg or rpm) ships what is there now and something
+    signed proves it - a signed repository index together with the archive that apt keeps, or the signature of an RPM
+    package, by a key that the baseline has.
+  - A change that only the host's own records explain is claimed. All that one package claims is one informational
+    finding. A file by which accounts authenticate, that starts something or that is set-user-id keeps its severity.
   - The baseline must carry the seal that the findings store on the controller holds. One that was edited or removed
     on the host is a finding, and then nothing counts as checked. Neither does anything where the controller holds no
     seal, though what differs from the baseline is shown.
@@ -184,9 +187,18 @@ explained_count:
   description: How many changes are explained by packages.
   type: int
   returned: success
+claimed:
+  description: What only the host's own records say of changes, in the form of RV(explained); the message says why.
+  type: list
+  elements: dict
+  returned: success
+claimed_count:
+  description: How many changes are claimed.
+  type: int
+  returned: success
 packages_changed:
   description:
-    - Whether packages were installed, upgraded or removed since the baseline, so that accepting V(explained) brings its
+    - Whether signed packages were installed or upgraded since the baseline, so that accepting V(explained) brings its
       list of packages up to date, also where it explains no change.
   type: bool
   returned: success

@@ -52,6 +52,19 @@ def put(host: Host, packages: t.Iterable[pathlib.Path]) -> list[str]:
     return names
 
 
+def offer(host: Host, archives: t.Sequence[pathlib.Path]) -> None:
+    """Give a host the signed indexes that packages of ``download`` are in, and the archives, as apt keeps both."""
+    lists = archives[0].parent.parent / "lists"
+    indexes = [path for path in lists.iterdir() if path.is_file() and path.name != "lock"]
+    for directory, files in (("/var/lib/apt/lists", indexes), ("/var/cache/apt/archives", archives)):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for file in files:
+                archive.add(file, file.name)
+        host.run("mkdir", "-p", directory)
+        host.run("tar", "-C", directory, "--no-same-owner", "-x", stdin=stream.getvalue())
+
+
 def install(host: Host, packages: t.Iterable[str]) -> None:
     """Install or upgrade packages that lie on the host, with their scripts and triggers."""
     apt = ("apt-get", "-qq", "install", "--yes", "--no-install-recommends", "--allow-downgrades")

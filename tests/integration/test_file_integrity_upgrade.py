@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine and a real dpkg: packages that are replaced by a trojan, upgraded and removed.
 
-Everything happens in a mount namespace of its own, with a copy of dpkg's database and an empty /opt.
+Everything happens in a mount namespace of its own, with a copy of dpkg's database, an empty /opt, and a repository that
+a key of the test signed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ import typing as t
 import pytest
 
 from tests.integration._engine import Engine, changes, coverage
+from tests.integration._signed_repository import Key, Repository
+from tests.integration.package_roots import Root
 from tests.support import require
 
-require("root", "command:dpkg-deb", "command:nsenter", "command:unshare")
+require("root", "command:dpkg-deb", "command:nsenter", "command:unshare", "command:gpg", "command:gpgv")
 
 _TOOL = "/opt/bulwark-test/bin/tool"
 _WATCH = "opt"
+_KEYS = {"name": "keys", "paths": ["/etc/apt/keyrings"]}
+_APT = ("var/lib/apt/lists", "var/cache/apt/archives", "etc/apt/keyrings")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Namespace:
     pid: int
     directory: pathlib.Path
     engine: Engine
+    repository: Repository
 
     def run(self, *command: str, text: str = "") -> None:
         subprocess.run([*self.engine.prefix, *command], input=text.encode(), check=True, capture_output=True)
@@ -39,13 +45,21 @@ class Namespace:
     def write(self, path: str, content: str, mode: str = "755") -> None:
         self.run("sh", "-c", 'mkdir -p "${1%/*}" && cat >"$1" && chmod "$2" "$1"', "-", path, mode, text=content)
 
-    def install(self, version: str, name: str = "bulwark-test") -> None:
-        self.run("dpkg", "-i", str(_package(self.directory, version, name)))
+    def install(self, version: str, name: str = "bulwark-test", signed: bool = True) -> None:
+        package = _package(self.directory, version, name)
+        self.run("dpkg", "-i", str(package))
+        if signed:
+            self.repository.add(package, keep=True)
 
 
 @pytest.fixture
 def namespace(tmp_path: pathlib.Path) -> t.Iterator[Namespace]:
     database = tmp_path / "dpkg"
+    apt = Root(tmp_path / "apt")
+    key = Key(tmp_path / "gnupg")
+    repository = Repository(apt, key)
+    apt.file(_APT[2]).mkdir(parents=True)
+    apt.file(f"{_APT[2]}/test.gpg").write_bytes(key.public)
     subprocess.run(["cp", "-a", "/var/lib/dpkg", str(database)], check=True)
     with subprocess.Popen(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 600"],
@@ -55,8 +69,11 @@ def namespace(tmp_path: pathlib.Path) -> t.Iterator[Namespace]:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"ready\n"
             prefix = ("nsenter", "--mount", "--target", str(holder.pid))
-            engine = Engine(tmp_path / "state", ({"name": _WATCH, "paths": ["/opt"]},), prefix=prefix)
-            found = Namespace(holder.pid, tmp_path, engine)
+            engine = Engine(tmp_path / "state", ({"name": _WATCH, "paths": ["/opt"]}, _KEYS), prefix=prefix)
+            found = Namespace(holder.pid, tmp_path, engine, repository)
+            for directory in _APT:
+                found.run("mkdir", "-p", f"/{directory}")
+                found.run("mount", "--bind", str(apt.path / directory), f"/{directory}")
             found.run("mount", "--bind", str(database), "/var/lib/dpkg")
             found.run("mount", "-t", "tmpfs", "tmpfs", "/opt")
             yield found
@@ -66,7 +83,7 @@ def namespace(tmp_path: pathlib.Path) -> t.Iterator[Namespace]:
 
 def _package(directory: pathlib.Path, version: str, name: str) -> pathlib.Path:
     """Build a package of a program, a configuration file and some data, with digests as debhelper adds them."""
-    built = directory / f"{name}-{version}.deb"
+    built = directory / f"{name}_{version}_all.deb"
     if built.exists():
         return built
     root = directory / f"build-{name}-{version}"
@@ -148,7 +165,7 @@ def test_an_upgrade_is_explained_and_a_trojan_within_it_is_not(namespace: Namesp
 
 def test_what_is_known_of_packages_moves_on_with_what_they_explain(namespace: Namespace) -> None:
     # Nothing of this package is watched, and the time in which its upgrade explains anything has to end all the same.
-    engine = dataclasses.replace(namespace.engine, watches=({"name": _WATCH, "paths": ["/opt/other"]},))
+    engine = dataclasses.replace(namespace.engine, watches=({"name": _WATCH, "paths": ["/opt/other"]}, _KEYS))
     namespace.install("1.0")
     namespace.install("1.0", "bulwark-second")
     digest = engine.keep()["baseline"]["digest"]
@@ -172,7 +189,7 @@ def test_what_is_known_of_packages_moves_on_with_what_they_explain(namespace: Na
     assert not engine.keep(accept=["explained"], **accept)["changed"]
     # What was edited under a version that is sealed stays an alert, and the sealed digest stays the genuine one.
     namespace.run("sh", "-c", "echo >>/var/lib/dpkg/info/bulwark-test.md5sums")
-    namespace.run("dpkg", "--purge", "bulwark-second")
+    namespace.install("2.0", "bulwark-second")
     edited = engine.compare()
     assert edited["packages_changed"]
     assert "fim_package_database_edited" in _alerts(edited).values()
@@ -185,7 +202,29 @@ def test_what_is_known_of_packages_moves_on_with_what_they_explain(namespace: Na
     assert _alerts(engine.compare()) == {}
 
 
-def test_removing_a_package_explains_its_files_and_removing_a_file_does_not(namespace: Namespace) -> None:
+def test_what_only_the_host_says_is_claimed_until_a_person_accepts_it(namespace: Namespace) -> None:
+    namespace.install("1.0")
+    engine = namespace.engine
+    engine.keep()
+    namespace.install("2.0", signed=False)
+    compared = engine.compare()
+    assert (compared["changes"], compared["explained"], compared["packages_changed"]) == ([], [], False)
+    (claim,) = compared["claimed"]
+    assert claim["message"] == "claimed by bulwark-test 2.0: no signed repository index has this version"
+    assert claim["files"] == compared["claimed_count"] >= 2
+    (detection,) = compared["detections"]
+    assert (detection["alert"], detection["subject"]) == ("fim_changes_claimed", "bulwark-test 2.0")
+    assert detection["count"] == claim["files"]
+    # Taking what is explained takes none of it, and the packages stay: what they generate is still only claimed.
+    accept: dict[str, t.Any] = {"reason": "upgrade", "accepted_by": "me"}
+    assert not engine.keep(accept=["explained"], **accept)["changed"]
+    assert engine.compare()["claimed_count"] == claim["files"]
+    assert engine.keep(accept=["claimed"], **accept)["accepted_count"] == claim["files"]
+    after = engine.compare()
+    assert (after["detections"], after["claimed"], after["packages_changed"]) == ([], [], False)
+
+
+def test_the_removal_of_a_package_is_claimed_and_that_of_a_file_is_a_finding(namespace: Namespace) -> None:
     namespace.install("1.0")
     engine = namespace.engine
     engine.keep()
@@ -194,7 +233,7 @@ def test_removing_a_package_explains_its_files_and_removing_a_file_does_not(name
     assert changes(found)[_TOOL] == "deleted"
     namespace.run("dpkg", "--purge", "bulwark-test")
     removed = engine.compare()
-    assert removed["changes"] == []
-    assert removed["explained_count"] >= 2
-    engine.keep(accept=["explained"], reason="removed", accepted_by="me")
-    assert engine.compare()["explained"] == []
+    assert (removed["changes"], removed["explained"]) == ([], [])
+    assert removed["claimed_count"] >= 2
+    engine.keep(accept=["claimed"], reason="removed", accepted_by="me")
+    assert engine.compare()["claimed"] == []

@@ -14,11 +14,15 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, differ, model
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import signed_packages
 
 from tests.content.file_integrity import harness
+from tests.integration._signed_repository import Key, Repository
 from tests.integration.package_roots import Deb, DebianRoot, Root, Rpm, RpmRoot
 
-pytestmark = pytest.mark.requires("root", "command:dpkg-deb", "command:rpmbuild")
+pytestmark = pytest.mark.requires(
+    "root", "command:dpkg-deb", "command:rpmbuild", "command:gpg", "command:rpmsign", "command:gpgv"
+)
 
 CONFFILE = "/etc/tool.conf"
 
@@ -77,14 +81,22 @@ def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
     """Return what each difference between then and now means, by path."""
     now = record(root)
     watches = {watch.name: watch for watch in harness.default_watches()}
+    databases = root.databases()
     context = model.Context(
-        packages=root.databases(),
+        packages=databases,
         snapshot=now.snapshot,
         baseline_snapshot=before.snapshot,
         watches=watches,
         derived=harness.derived_rules(),
         was_owned=lambda path: path in before.entries and before.entries[path].package is not None,
     )
+
+    def is_sealed(path: bytes, content: bytes) -> bool:
+        entry = before.entries.get(path)
+        return entry is not None and (entry.hashes or {}).get("sha256") == hashlib.sha256(content).hexdigest()
+
+    view = signed_packages.SignedPackages(databases, is_sealed, before.snapshot, now.snapshot)
+    signed = context._replace(packages=view, snapshot=view.snapshot(), signed_only=True)
     found = {}
     for path in sorted({*before.entries, *now.entries}):
         old, new = before.entries.get(path), now.entries.get(path)
@@ -101,7 +113,7 @@ def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
             if old.type != new.type:
                 kind = model.REPLACED_TYPE
         change = model.Change(kind, path, entry.watch, old, new, attributes)
-        found[path.decode()] = classify.classify(change, context)
+        found[path.decode()] = classify.classify(change, context, signed)
     return found
 
 
@@ -145,6 +157,11 @@ def rpm(version: str) -> Rpm:
     return Rpm("tool", version=version, install=install, files=files)
 
 
+@pytest.fixture(name="key", scope="module")
+def _key(tmp_path_factory: pytest.TempPathFactory) -> Key:
+    return Key(tmp_path_factory.mktemp("keys") / "gnupg")
+
+
 @pytest.fixture(name="debian")
 def _debian(tmp_path: pathlib.Path) -> DebianRoot:
     root = DebianRoot(tmp_path / "debian")
@@ -152,16 +169,43 @@ def _debian(tmp_path: pathlib.Path) -> DebianRoot:
     return root
 
 
+@pytest.fixture(name="repository")
+def _repository(debian: DebianRoot, key: Key) -> Repository:
+    """A repository that has the tool, and whose key is in each baseline."""
+    repository = Repository(debian, key)
+    debian.install(repository.keyring())
+    return repository
+
+
 @pytest.fixture(name="redhat")
-def _redhat(tmp_path: pathlib.Path) -> RpmRoot:
+def _redhat(tmp_path: pathlib.Path, key: Key) -> RpmRoot:
     root = RpmRoot(tmp_path / "redhat")
-    root.install(rpm("1.0"))
+    public = tmp_path / "key.asc"
+    public.write_bytes(key.armoured())
+    root.rpm("--import", str(public))
+    _signed_rpm(root, key, rpm("1.0"))
     return root
 
 
-def test_a_dpkg_upgrade_is_explained_to_the_last_file(debian: DebianRoot) -> None:
+def _signed_rpm(root: RpmRoot, key: Key, package: Rpm) -> None:
+    built = package.build(root.path.parent / "redhat.rpms")
+    key.sign_rpm(built)
+    root.rpm("-U", str(built))
+
+
+def upgraded(debian: DebianRoot, repository: Repository, version: str = "2.0", keep: bool = True) -> None:
+    """Upgrade the tool from the repository. keep: whether apt keeps the archive."""
+    (package,) = debian.install(deb(version))
+    repository.add(package, keep=keep)
+
+
+def claims(found: t.Mapping[str, model.Verdict]) -> dict[str, str]:
+    return {path: verdict.message for path, verdict in found.items() if verdict.claimed}
+
+
+def test_a_dpkg_upgrade_is_explained_to_the_last_file(debian: DebianRoot, repository: Repository) -> None:
     before = record(debian)
-    debian.install(deb("2.0"))
+    upgraded(debian, repository)
     found = verdicts(debian, before)
     assert alerts(found) == {}
     assert {path: verdict.message for path, verdict in found.items()} == {
@@ -176,9 +220,142 @@ def test_a_dpkg_upgrade_is_explained_to_the_last_file(debian: DebianRoot) -> Non
     }
 
 
-def test_an_rpm_upgrade_is_explained_and_its_new_setuid_bit_shown(redhat: RpmRoot) -> None:
+def test_a_signed_upgrade_whose_archive_is_gone_is_claimed(debian: DebianRoot, repository: Repository) -> None:
+    before = record(debian)
+    upgraded(debian, repository, keep=False)
+    found = verdicts(debian, before)
+    assert alerts(found) == {}
+    assert claims(found).keys() == found.keys()
+    assert found["/usr/bin/tool"].message == "claimed by tool 2.0: apt keeps no archive of it"
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_package_from_a_file_is_claimed(debian: DebianRoot) -> None:
+    before = record(debian)
+    debian.install(deb("2.0"))
+    found = verdicts(debian, before)
+    assert claims(found).keys() == found.keys()
+    assert found["/usr/bin/tool"].message == "claimed by tool 2.0: no signed repository index has this version"
+
+
+def test_a_repository_that_is_trusted_without_a_signature(debian: DebianRoot, repository: Repository) -> None:
+    before = record(debian)
+    upgraded(debian, repository)
+    # apt keeps the Release file of a repository with [trusted=yes], without a signature.
+    (release,) = (debian.path / "var/lib/apt/lists").glob("*_InRelease")
+    text = release.read_bytes()
+    release.rename(release.with_name(release.name.replace("InRelease", "Release")))
+    assert claims(verdicts(debian, before)).keys() == verdicts(debian, before).keys()
+    release.write_bytes(text.partition(b"-----BEGIN PGP SIGNATURE")[0])
+    assert claims(verdicts(debian, before)).keys() == verdicts(debian, before).keys()
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_key_that_came_after_the_baseline(debian: DebianRoot, tmp_path: pathlib.Path) -> None:
+    before = record(debian)
+    intruder = Key(tmp_path / "intruder")
+    debian.file("usr/share/keyrings/x.gpg").write_bytes(intruder.public)
+    upgraded(debian, Repository(debian, intruder, "evil.example_dists_stable"))
+    found = verdicts(debian, before)
+    assert alerts(found) == {"/usr/share/keyrings/x.gpg": "package_source_changed"}
+    assert "/usr/bin/tool" in claims(found)
+    # Nor does it count in the place of a key that the baseline knows.
+    debian.file("usr/share/keyrings/x.gpg").rename(debian.file("usr/share/keyrings/test.gpg"))
+    assert "/usr/bin/tool" in claims(verdicts(debian, before))
+    # Once a person has accepted it, it does.
+    accepted = record(debian)
+    upgraded(debian, Repository(debian, intruder, "evil.example_dists_stable"), "3.0")
+    assert claims(verdicts(debian, accepted)) == {}
+
+
+def test_digests_that_were_edited_together_with_the_version(debian: DebianRoot, repository: Repository) -> None:
+    before = record(debian)
+    good = hashlib.md5(b"tool 1.0", usedforsecurity=False).hexdigest()
+    evil = hashlib.md5(b"trojan", usedforsecurity=False).hexdigest()
+    sums, status = debian.database("info/tool.md5sums"), debian.database("status")
+    sums.write_text(sums.read_text().replace(good, evil))
+    status.write_text(status.read_text().replace("Version: 1.0\n", "Version: 1.0-2\n"))
+    debian.file("usr/bin/tool").write_text("trojan")
+    found = verdicts(debian, before)
+    assert found["/usr/bin/tool"].message == "claimed by tool 1.0-2: no signed repository index has this version"
+    # The version of a genuine upgrade that is to come does not help, with or without its archive.
+    later = deb("2.0").build(debian.path.parent)
+    repository.add(later, keep=False)
+    status.write_text(status.read_text().replace("Version: 1.0-2\n", "Version: 2.0\n"))
+    assert claims(verdicts(debian, before)).keys() == {"/usr/bin/tool"}
+    repository.add(later, keep=True)
+    found = verdicts(debian, before)
+    assert alerts(found) == {"/usr/bin/tool": "fim_package_mismatch"}
+    assert found["/usr/bin/tool"].severity == "critical"
+    # Another archive under the name of the signed one proves nothing.
+    (repository.archives / later.name).write_bytes(b"!<arch>\n")
+    found = verdicts(debian, before)
+    assert claims(found) == {"/usr/bin/tool": "claimed by tool 2.0: the archive that apt keeps is not the signed one"}
+
+
+def test_digests_that_were_edited_after_a_genuine_upgrade(debian: DebianRoot, repository: Repository) -> None:
+    before = record(debian)
+    upgraded(debian, repository)
+    sums, status = debian.database("info/tool.md5sums"), debian.database("status")
+    for path, good in (("usr/bin/tool", b"tool 2.0"), ("etc/tool.conf", b"conf 2.0")):
+        for database in (sums, status):
+            text = database.read_text()
+            digests = [hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (good, b"trojan")]
+            database.write_text(text.replace(*digests))
+        debian.file(path).write_text("trojan")
+    listed = debian.database("info/tool.list")
+    listed.write_text(listed.read_text() + "/usr/lib/tool/more.so\n")
+    more = hashlib.md5(b"more", usedforsecurity=False).hexdigest()
+    sums.write_text(f"{sums.read_text()}{more}  usr/lib/tool/more.so\n")
+    debian.file("usr/lib/tool/more.so").write_text("more")
+    assert alerts(verdicts(debian, before)) == {
+        "/usr/bin/tool": "fim_package_mismatch",
+        "/etc/tool.conf": "fim_file_modified",
+        "/usr/lib/tool/more.so": "fim_file_created",
+    }
+
+
+def test_what_an_attacker_does_beside_an_upgrade(debian: DebianRoot, repository: Repository) -> None:
+    own = debian.file("etc/own.conf")
+    own.write_text("own")
+    before = record(debian)
+    upgraded(debian, repository)
+    own.rename(debian.file("etc/own"))
+    own.write_text("own")
+    debian.file("usr/bin/tool").chmod(0o4755)
+    debian.file("usr/lib/tool/only-2.0").chmod(0o664)
+    debian.file("etc/alternatives").mkdir()
+    debian.file("etc/alternatives/old").symlink_to("/usr/bin/tool")
+    found = verdicts(debian, before)
+    assert alerts(found) == {
+        "/etc/own": "fim_file_created",
+        "/etc/own.conf": "fim_metadata_changed",
+        "/usr/bin/tool": "fim_setuid_added",
+    }
+    assert found["/usr/bin/tool"].severity == "high"
+    assert "/etc/alternatives/old" in claims(found)
+
+
+def test_an_rpm_package_without_a_signature_that_counts(redhat: RpmRoot, tmp_path: pathlib.Path) -> None:
     before = record(redhat)
     redhat.upgrade(rpm("2.0"))
+    found = verdicts(redhat, before)
+    assert found["/usr/bin/tool"].message == "claimed by tool 2.0-1: it has no signature that verifies"
+    assert found["/usr/bin/helper"].severity in ("high", "critical")
+    # The key of an intruder is imported, and the database rebuilt.
+    intruder = Key(tmp_path / "intruder")
+    public = tmp_path / "intruder.asc"
+    public.write_bytes(intruder.armoured())
+    redhat.rpm("--import", str(public))
+    _signed_rpm(redhat, intruder, rpm("3.0"))
+    redhat.rpm("--rebuilddb")
+    found = verdicts(redhat, before)
+    assert found["/usr/bin/tool"].message == "claimed by tool 3.0-1: the key that signed it is not in the baseline"
+
+
+def test_an_rpm_upgrade_is_explained_and_its_new_setuid_bit_shown(redhat: RpmRoot, key: Key) -> None:
+    before = record(redhat)
+    _signed_rpm(redhat, key, rpm("2.0"))
     found = verdicts(redhat, before)
     assert alerts(found) == {"/usr/bin/helper": "fim_setuid_added"}
     assert found["/usr/bin/helper"].severity == "low"
@@ -272,7 +449,7 @@ def test_a_trojan_in_place_of_a_diverted_program(debian: DebianRoot) -> None:
     debian.file("usr/bin/tool").write_text("trojan")
     found = verdicts(debian, before)
     assert alerts(found) == {"/usr/bin/tool": "fim_package_mismatch"}
-    assert found["/usr/bin/tool.distrib"].message == "explained by tool 1.0"
+    assert found["/usr/bin/tool.distrib"].message == "claimed by tool 1.0: no signed repository index has this version"
 
 
 def test_a_setuid_bit_that_an_override_was_added_for(debian: DebianRoot) -> None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts, ships
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.linker_cache import leads_to_watched
 
 _ALTERNATIVES = b"/etc/alternatives/"
 _CONFIGURATION = b"/etc/"
@@ -24,6 +26,7 @@ _KERNEL = re.compile(
     rb"/boot/(?:(?P<name>vmlinuz|System\.map|config)-(?P<version>[^/]+)|[^/]+/(?P<directory>[^/]+)/linux)"
 )
 _SCRIPT = re.compile(rb".+/(?P<package>[^/:]+)(?::[^/:]+)?\.(?:preinst|postinst|prerm|postrm|config)")
+_DPKG_INFO = b"/var/lib/dpkg/info/"
 _NOBODY = 0o022
 
 
@@ -149,6 +152,42 @@ def _created(facts: Facts) -> bool:
     return facts.before is None
 
 
+def _watched_libraries(facts: Facts) -> bool:
+    """A cache of the dynamic linker that gives each name the library of this name in a watched directory."""
+    cache = facts.context.content(facts.after) if facts.after else None
+    return cache is not None and leads_to_watched(cache)
+
+
+def _registered_alternative(facts: Facts) -> bool:
+    """A link of /etc/alternatives that a signed package's own script registers by its name, to where it leads."""
+    target = facts.target(facts.after) if facts.after else None
+    owned = facts.target_owner(facts.after) if facts.after else None
+    if target is None or owned is None or not facts.path.startswith(_ALTERNATIVES):
+        return False
+    words = {word for script in _scripts(facts, owned.package).values() for word in script.split()}
+    return target in words and facts.path[len(_ALTERNATIVES) :] in words
+
+
+def _signed_copy(facts: Facts) -> bool:
+    """The new version of a configuration file that its package ships, which dpkg or rpm put beside the edited one."""
+    match = _LEFTOVER.fullmatch(facts.path)
+    return match is not None and bool(match["new"] or match["rpmnew"]) and _leftover(facts)
+
+
+def _signed_script(facts: Facts) -> bool:
+    """A script of dpkg's database that is the one in the signed package."""
+    match = _SCRIPT.fullmatch(facts.path)
+    if match is None or facts.after is None or not facts.path.startswith(_DPKG_INFO):
+        return False
+    kind = facts.path.rpartition(b".")[2].decode("ascii")
+    script = _scripts(facts, globs.to_text(match["package"])).get(kind)
+    return script is not None and (facts.after.hashes or {}).get("sha256") == hashlib.sha256(script).hexdigest()
+
+
+def _scripts(facts: Facts, package: str) -> t.Mapping[str, bytes]:
+    return t.cast("model.SignedPackages", facts.context.packages).scripts(package)
+
+
 CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
     "none": _unchecked,
     "packaged_link": _packaged_link,
@@ -163,4 +202,21 @@ CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
     "maintainer_script": _maintainer_script,
     "empty": _empty,
     "created": _created,
+    "linker_cache": _unchecked,
 }
+
+# What proves a generated file: everything about it follows from what signed packages ship. A check that is missing here
+# proves nothing.
+SIGNED_CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
+    "packaged_link": _packaged_link,
+    "changed_package_link": _changed_package_link,
+    "alternative": _registered_alternative,
+    "configuration_link": _packaged_link,
+    "sibling_link": _sibling_link,
+    "kernel_copy": _kernel_copy,
+    "copy": _copy,
+    "leftover": _signed_copy,
+    "maintainer_script": _signed_script,
+}
+# What a file says of itself is enough: it does nothing that is not a finding of its own, whatever made it.
+HARMLESS_CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {"linker_cache": _watched_libraries, "empty": _empty}

@@ -63,7 +63,8 @@ def modified(facts: Facts) -> model.Verdict:
     if by_package is not None:
         return by_package
     before = facts.before
-    if before is not None and before.package is not None and facts.owned is None and facts.gone_package() is None:
+    is_disowned = facts.owned is None and not facts.signed_only
+    if before is not None and before.package is not None and is_disowned and facts.gone_package() is None:
         message = "%s is still installed but does not own this file any more." % before.package.split(":")[1]
         return detected(facts, MISMATCH_ALERT, "critical" if facts.trusted else "high", message, ["T1554"])
     message = "The content changed, and %s." % _not_by(facts)
@@ -94,7 +95,7 @@ def deleted(facts: Facts) -> model.Verdict:
     before = facts.before
     if before is None:
         raise ValueError("a deleted path had a state")
-    generated = _regenerated(facts)
+    generated = regenerated(facts)
     if generated is not None:
         return generated
     owned = facts.owned
@@ -103,6 +104,8 @@ def deleted(facts: Facts) -> model.Verdict:
         if gone is not None:
             name, version = gone
             return model.Verdict(message="%s %s was removed" % gone, package=name, version=version)
+        if before.package is not None and facts.signed_only:
+            return unexplained(facts, DELETED_ALERT, "A packaged file is gone, and no signed package explains it.")
         if before.package is not None:
             message = "%s was not removed, but does not list this file any more." % before.package.split(":")[1]
             return unexplained(facts, DELETED_ALERT, message)
@@ -132,7 +135,7 @@ def mismatch(facts: Facts) -> model.Verdict:
     return by_package if by_package is not None else _mismatched(facts)
 
 
-def _regenerated(facts: Facts) -> model.Verdict | None:
+def regenerated(facts: Facts) -> model.Verdict | None:
     """Return the explanation that programs generate this file when packages change; None when it isn't so."""
     rule = derived(facts)
     return None if rule is None else model.Verdict(message="follows from package changes: %s" % rule.description)
@@ -159,7 +162,7 @@ def _by_package(facts: Facts) -> model.Verdict | None:
             return _mismatched(facts)
         if matches is None and facts.upgraded and _leads_to_watched(facts, after):
             return explained_by(owned)
-    return _regenerated(facts)
+    return regenerated(facts)
 
 
 def _leads_to_watched(facts: Facts, entry: model.Entry) -> bool:
@@ -186,6 +189,8 @@ def _was_dropped(owned: model.Owned, facts: Facts) -> bool:
 
 
 def _not_by(facts: Facts) -> str:
+    if facts.owned is None and facts.signed_only:
+        return "no signed package explains it"
     if facts.owned is None:
         return "no package owns it"
     if facts.owned.conffile:

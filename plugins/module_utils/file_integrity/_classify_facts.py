@@ -26,6 +26,8 @@ DEFENCE = "defence"
 ACCOUNT = "account"
 STATE = "state"
 
+# What authenticates, starts something, or guards that.
+GUARDED_CATEGORIES = frozenset((PERSISTENCE, DEFENCE, ACCOUNT))
 # Files that run as root, or that root's programs believe.
 TRUSTED_CATEGORIES = frozenset((PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE, DEFENCE, ACCOUNT))
 
@@ -41,6 +43,10 @@ class Facts:
         self.after = change.after
         self.watch = context.watches.get(change.watch)
         self.owned = context.packages.owner(change.path)
+
+    @property
+    def signed_only(self) -> bool:
+        return self.context.signed_only
 
     @property
     def category(self) -> str:
@@ -84,6 +90,14 @@ class Facts:
         if owned.manager == "dpkg" and overrides != self._of_baseline(STATOVERRIDE_KEY):
             return None
         return owned.mode
+
+    @property
+    def came_with_package(self) -> bool:
+        """Say whether the file came with a new version of its package, which may set what it doesn't record.
+
+        A signed package records all that it ships; what it does not record is not its own.
+        """
+        return self.upgraded and self.matches is True and not self.signed_only
 
     def version_changed(self, owned: model.Owned) -> bool:
         return owned.version not in self._of_baseline(owned.key)

@@ -72,7 +72,7 @@ def _by_its_package(facts: Facts, recorded: bool) -> tuple[str, str]:
         return "high", "and no package owns it"
     if recorded:
         return "low", "as %s records" % facts.label
-    if facts.upgraded and facts.matches:
+    if facts.came_with_package:
         return "medium", "since %s was installed" % facts.label
     return "high", "which %s does not record" % facts.label
 
@@ -90,11 +90,11 @@ def _mode(facts: Facts) -> model.Verdict | None:
     shown = "%04o, it was %04o before" % (after.mode, had) if same_type else "%04o" % after.mode
     sticky = after.type == model.DIRECTORY and after.mode & stat.S_ISVTX
     if loosened & 0o002 and not sticky:
-        severity = "medium" if facts.upgraded and facts.matches else "high"
+        severity = "medium" if facts.came_with_package else "high"
         return _permissions(facts, severity, "Everybody can write to it now (mode %s)." % shown)
     if "mode" not in facts.change.attributes or not same_type:
         return None
-    if facts.upgraded and facts.matches:
+    if facts.came_with_package and facts.recorded_mode is None:
         return _explained(facts, "mode")
     if loosened & 0o020:
         return _permissions(facts, "medium", "Its group can write to it now (mode %s)." % shown)
@@ -118,7 +118,8 @@ def _ownership(facts: Facts) -> model.Verdict | None:
         return None
     if not {"owner", "group"} & set(facts.change.attributes):
         return None
-    if _records_owner(facts, after) or (facts.upgraded and facts.matches and facts.category != PROGRAM):
+    records_none = facts.owned is not None and facts.owned.uid is None
+    if _records_owner(facts, after) or (facts.came_with_package and records_none and facts.category != PROGRAM):
         return _explained(facts, "owner", "group")
     shown = "%s:%s, it was %s:%s before" % tuple(map(_id, (after.uid, after.gid, before.uid, before.gid)))
     if before.uid == 0 and after.uid not in (0, None):
@@ -144,7 +145,7 @@ def _acl(facts: Facts) -> model.Verdict | None:
         return _permissions(facts, severity, "An access control list lets %s write." % ", ".join(added))
     if before is None:
         return None
-    if facts.upgraded and facts.matches:
+    if facts.came_with_package:
         return _explained(facts, "acl")
     return _permissions(facts, "low", "The access control list changed; nobody new can write.")
 
@@ -168,9 +169,9 @@ def _flags_lost(facts: Facts) -> model.Verdict:
 def _label(facts: Facts) -> model.Verdict | None:
     if facts.before is None or facts.after is None or "selinux" not in facts.change.attributes:
         return None
-    if facts.upgraded and facts.matches:
+    if facts.came_with_package:
         return _explained(facts, "selinux")
-    if facts.changed_packages(_POLICY_PACKAGES):
+    if not facts.signed_only and facts.changed_packages(_POLICY_PACKAGES):
         return model.Verdict(message="follows from package changes: files are relabelled with a new SELinux policy")
     shown = "%s, it was %s before" % (xattrs.label(facts.after), xattrs.label(facts.before))
     return detected(facts, LABEL_ALERT, "medium" if facts.trusted else "low", "The SELinux label is %s." % shown)

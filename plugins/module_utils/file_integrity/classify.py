@@ -1,25 +1,20 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a change means: a detection, or package activity that explains it.
+"""What a change means: a detection, package activity that explains it, or one that only claims to.
 
-A change is explained only when everything about it is: content by the owning package's own digest or, for what programs
-generate, by a rule of ``derived.yml``; modes, owners and labels by what the package manager records, or by a new
-version of the package. Otherwise the most severe of what is left decides.
+A change is judged twice. First only what a signature covers counts: the archive whose digest a signed repository index
+has, or an RPM header whose signature verifies, each by a key that the sealed baseline knows. What that explains
+entirely (content, modes, owners, links) is **explained**. Then the host's own files are asked: dpkg's database and
+digests, an unsigned RPM header, the fact that packages changed. What they explain is only **claimed**: root can write
+all of it. A claim is counted in a finding about its package. It never lowers the severity of a file by which accounts
+authenticate, something starts or somebody becomes another user, nor that of a file that the signed package contradicts.
 
 What an attacker with root can still hide, and what is against it:
 
-* During an upgrade, a file that no digest covers can be changed together with those that change legitimately: caches,
-  boot images, bytecode of an upgraded package, where a dpkg package's own symbolic link leads (to a packaged file, into
-  /etc or its own directory), ownership of an upgraded package's data. The rules name the packages that must have
-  changed, which keeps the window to upgrades of those; nothing of that kind is explained at any other time.
-* A package of the attacker's own (``dpkg -i evil.deb``), or the database edited to claim a new version with the
-  trojan's digest, is explained as what it claims to be, and so is the removal of a security tool with the package
-  manager. It shows in the list of explaining packages. An edit under the same version is
-  ``fim_package_database_edited``.
-* Identity (passwd, shadow, group), PAM, sudoers and SSH keys are never derived: without a digest they are reported.
-* MD5, which is all that dpkg has: to make a second file with a given digest is infeasible; two files with the same
-  digest can be made, but the package would have to ship one of them.
+* A repository's key, or its archive, that was there when the baseline was made or that a person accepted since.
+* A signed package that is vulnerable or unwanted: it shows in the list of explaining packages.
+* MD5, which is all that dpkg's own records have: they explain nothing, they only claim.
 """
 
 from __future__ import annotations
@@ -29,28 +24,86 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import _classify_content as content
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_permissions import permissions
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import (
+    ACCOUNT,
+    DEFENCE,
+    GUARDED_CATEGORIES,
+    Facts,
+    is_code,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_permissions import (
+    LABEL_ALERT,
+    permissions,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_verdicts import (
     GENERIC_ALERTS,
     detected,
     explained_by,
     rank,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_xattrs import capabilities
 
 METADATA_ALERT = "fim_metadata_changed"
+_CONTRADICTED = "the signed package ships something else there"
+_NOT_VERIFIABLE = "nothing signed says what it should be"
 # What differs when a file is written again with the same content.
 _REWRITTEN = frozenset(("inode", "links", "mtime", "ctime"))
 
 
-def classify(change: model.Change, context: model.Context) -> model.Verdict:
-    """Return what one change means. Pure: everything comes from the arguments."""
+def classify(change: model.Change, context: model.Context, signed: model.Context | None) -> model.Verdict:
+    """Return what one change means. Pure: everything comes from the arguments.
+
+    context: with all that the host says. signed: the same with only what a signature covers; None while files are
+    recorded for the first time, when no sealed baseline says which keys to believe.
+    """
+    if signed is None:
+        return _judged(Facts(change, context))
+    by_signature = Facts(change, signed)
+    proved = _judged(by_signature)
+    # Packages have no SELinux labels: those follow the policy, which is asked below.
+    if proved.explained or (by_signature.matches is True and proved.alert != LABEL_ALERT):
+        return proved
     facts = Facts(change, context)
+    said = _judged(facts)
+    if said.explained:
+        return _claimed(facts, by_signature, said, proved)
+    return said._replace(severity=max(said.severity, proved.severity, key=rank))
+
+
+def _judged(facts: Facts) -> model.Verdict:
     verdicts = [*_content(facts), *permissions(facts)]
     detections = [verdict for verdict in verdicts if not verdict.explained]
     if detections:
         return _combined(detections)
     return verdicts[0] if verdicts else _metadata(facts)
+
+
+def _claimed(facts: Facts, signed: Facts, said: model.Verdict, proved: model.Verdict) -> model.Verdict:
+    """Return what to make of an explanation (``said``) that no signature backs. proved: what is left without it."""
+    packages = t.cast("model.SignedPackages", signed.context.packages)
+    owned = facts.owned
+    is_owners = owned is not None and said.package == owned.package
+    problem = packages.problem(t.cast("model.Owned", owned)) if is_owners else _NOT_VERIFIABLE
+    is_contradicted = owned is not None and not problem and not owned.obsolete and signed.matches is not True
+    reason = problem or (_CONTRADICTED if is_contradicted else _NOT_VERIFIABLE)
+    by = "claimed by %s %s" % (said.package, said.version) if is_owners else "claimed: " + said.message
+    claim = "%s: %s" % (by, reason)
+    if is_contradicted or (proved.severity != "informational" and _keeps_severity(facts)):
+        message = "%s Only the host's own records explain it (%s)." % (proved.message, claim)
+        return proved._replace(message=message)
+    return model.Verdict(message=claim, package=said.package, version=said.version, claimed=True)
+
+
+def _keeps_severity(facts: Facts) -> bool:
+    """Say whether a claim leaves the severity as it is: accounts authenticate by the file, it starts something, ...
+
+    What is gone starts nothing; its loss counts where it guarded something.
+    """
+    if facts.after is None:
+        return facts.category in (DEFENCE, ACCOUNT)
+    if facts.category in GUARDED_CATEGORIES or _sets_id(facts.after) or capabilities(facts.after):
+        return True
+    return is_code(facts.after) and facts.owned is not None and facts.context.keeps_severity(facts.owned.key)
 
 
 def _content(facts: Facts) -> t.Iterator[model.Verdict]:
@@ -76,20 +129,21 @@ def _metadata(facts: Facts) -> model.Verdict:
     """Judge a change of nothing but times, inode, links or other extended attributes: the content is what it was."""
     before, after, changed = facts.before, facts.after, facts.change.attributes
     more_links = before is not None and after is not None and (after.links or 0) > (before.links or 0)
-    if more_links and after is not None and _is_setuid(after) and not facts.upgraded:
+    if more_links and after is not None and _sets_id(after):
         message = "The setuid file has another hard link, under which it outlives its removal or update."
         return detected(facts, METADATA_ALERT, "medium", message)
     installed_again = facts.matches or facts.upgraded or (after is not None and after.type == model.LINK)
-    written_again = facts.upgraded or _REWRITTEN.issuperset(changed)
-    if facts.owned is not None and installed_again and written_again and not facts.database_edited:
+    if facts.owned is not None and installed_again and _REWRITTEN.issuperset(changed) and not facts.database_edited:
         return explained_by(facts.owned)
-    if _REWRITTEN.issuperset(changed) and facts.changed_packages(("*",)):
-        return model.Verdict(message="follows from package changes: a file was written again with the same content")
+    if _REWRITTEN.issuperset(changed):
+        generated = content.regenerated(facts)
+        if generated is not None:
+            return generated
     return detected(facts, METADATA_ALERT, "informational", "Only %s changed." % ", ".join(changed))
 
 
-def _is_setuid(entry: model.Entry) -> bool:
-    return entry.type == model.FILE and bool((entry.mode or 0) & stat.S_ISUID)
+def _sets_id(entry: model.Entry) -> bool:
+    return entry.type == model.FILE and bool((entry.mode or 0) & (stat.S_ISUID | stat.S_ISGID))
 
 
 def _combined(detections: t.Sequence[model.Verdict]) -> model.Verdict:

@@ -5,7 +5,7 @@
 
 No package has a digest for them, so each kind names the packages that must really have come, gone or changed version
 since the baseline, and a check of what the file says where there is one. The rules are content:
-``content/file_integrity/derived.yml``.
+``content/file_integrity/derived.yml``. Where only signatures count, a check must prove the file itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_checks import CHECKS
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_checks import (
+    CHECKS,
+    HARMLESS_CHECKS,
+    SIGNED_CHECKS,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts
 
 
@@ -70,7 +74,13 @@ def _follows(rule: DerivedRule, facts: Facts) -> bool:
     entry = facts.after or facts.before
     if entry is None or entry.type not in rule.types:
         return False
-    return CHECKS[rule.check](facts) and facts.changed_packages(rule.packages)
+    if facts.signed_only and rule.check in HARMLESS_CHECKS:
+        return HARMLESS_CHECKS[rule.check](facts)
+    # A signature says nothing of what is gone. A name for a watched neighbour is no loss: the neighbour is still there.
+    if facts.signed_only and facts.after is None and rule.check != "sibling_link":
+        return False
+    check = (SIGNED_CHECKS if facts.signed_only else CHECKS).get(rule.check)
+    return check is not None and check(facts) and facts.changed_packages(rule.packages)
 
 
 def _matches(pattern: t.Sequence[globs.Component], components: t.Sequence[bytes]) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import typing as t
 
@@ -19,7 +20,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, lines, tally, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
+    Change,
+    Context,
+    Entry,
+    Verdict,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (
     CAPABILITY,
     NO_SEAL,
@@ -60,6 +66,8 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
             "changes_count": 0,
             "explained": [],
             "explained_count": 0,
+            "claimed": [],
+            "claimed_count": 0,
             "packages_changed": False,
             "baseline": {**header.summary(None, opened.seal), "exists": opened.seal is not None},
         }
@@ -89,6 +97,7 @@ class Comparison:
     """One comparison of the host with a baseline that is believed."""
 
     review: Review
+    _plan: Plan
 
     def __init__(
         self,
@@ -115,7 +124,7 @@ class Comparison:
         """Compare everything; afterwards ``review`` and ``tally`` are complete."""
         host = Host.read()
         host.note_problems(self._watches, self.tally)
-        plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
+        plan = self._plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
         trust = None
         if self._options.rehash == "changed":
             trust = Trust(self._header.reading_times(), self._header.mounts, host.mounts)
@@ -189,6 +198,8 @@ class Comparison:
             "changes_count": self.review.count,
             "explained": self.review.explained(),
             "explained_count": self.review.explained_count,
+            "claimed": self.review.claimed(),
+            "claimed_count": self.review.claimed_count,
             "packages_changed": not self._options.unsealed and self.packages_to_seal() is not None,
             "baseline": header.summary(self._header, self._reader.seal),
             "statistics": self.tally.statistics(self._options.workers),
@@ -213,19 +224,19 @@ class Comparison:
     def _classify(self, change: Change) -> Verdict:
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
 
-        return classify.classify(change, self._context)
+        return classify.classify(change, self._context, self._signed_context)
 
-    def packages_to_seal(self, edited: bool = False) -> Snapshot | None:
+    def packages_to_seal(self, claimed: bool = False, edited: bool = False) -> Snapshot | None:
         """Return the packages as they are now, to be sealed in place of the baseline's; None when those are the same.
 
         Sealing them ends the time in which what the upgraded packages' programs generate is explained. It explains
-        nothing that was not explained before. A version that is sealed keeps the digest of its metadata, unless what
-        was ``edited`` is accepted. Where time ran out the old ones stay: what was not read yet may be explained by
-        them.
+        nothing that was not explained before. Of packages that no signature covers, the baseline's stay until what they
+        claim is accepted, too (``claimed``). A version that is sealed keeps the digest of its metadata, unless what was
+        ``edited`` is accepted. Where time ran out the old ones stay: what was not read yet may be explained by them.
         """
-        if self._deadline.passed():
+        if self._deadline.passed() or self._context.snapshot == self._header.packages:
             return None
-        now = self._context.snapshot
+        now = (self._context if claimed else self._signed_context).snapshot
         if not edited:
             now = header.merged_packages(self._header.packages, now)
         return None if now == self._header.packages else now
@@ -262,14 +273,55 @@ class Comparison:
             watches={watch.name: watch for watch in self._watches},
             derived=self._options.derived_rules(),
             was_owned=self._was_owned,
+            content=_content,
+            keeps_severity=lambda key: key in self._guarded_packages,
         )
 
+    @functools.cached_property
+    def _signed_context(self) -> Context:
+        from ansible_collections.bulwark.servers.plugins.module_utils.packages import signed_packages
+
+        now = self._context.snapshot
+        signed = signed_packages.SignedPackages(self._packages, self._is_sealed, self._header.packages, now)
+        return self._context._replace(packages=signed, snapshot=signed.snapshot(), signed_only=True)
+
+    @functools.cached_property
+    def _guarded_packages(self) -> frozenset[str]:
+        """Return the packages that had files in the baseline by which accounts authenticate or something starts."""
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import guarded
+
+        return guarded.packages(self._plan, self._watches, self._reader.directories, self._lines)
+
+    def _is_sealed(self, path: bytes, content: bytes) -> bool:
+        """Say whether the baseline has a file with this content."""
+        line = self._line(path)
+        return line is not None and lines.digests_of(line).get("sha256") == hashlib.sha256(content).hexdigest()
+
     def _was_owned(self, path: bytes) -> bool:
-        place = self._reader.place(parent(path))
-        if place is None or place.pending is not None:
-            return False
-        try:
-            line = by_name(self._reader.block(place)).get(lines.escape(path[path.rindex(b"/") + 1 :]))
-        except DamagedError:
-            return False
+        line = self._line(path)
         return line is not None and lines.is_owned(line)
+
+    def _line(self, path: bytes) -> bytes | None:
+        """Return the baseline's line of a path."""
+        return self._lines(parent(path)).get(lines.escape(path[path.rindex(b"/") + 1 :]))
+
+    def _lines(self, directory: bytes) -> t.Mapping[bytes, bytes]:
+        """Return the baseline's lines of a directory by escaped name, nothing where there are none."""
+        place = self._reader.place(directory)
+        if place is None or place.pending is not None:
+            return {}
+        try:
+            return by_name(self._reader.block(place))
+        except DamagedError:
+            return {}
+
+
+def _content(entry: Entry) -> bytes | None:
+    """Return a file's content, None where it isn't the recorded one any more."""
+    from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
+
+    try:
+        content = read_state(entry.path)
+    except OSError:
+        return None
+    return content if hashlib.sha256(content).hexdigest() == (entry.hashes or {}).get("sha256") else None

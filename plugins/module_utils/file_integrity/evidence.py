@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
@@ -87,6 +88,23 @@ def package_detection(edit: databases.PackageEdit, scope: str) -> dict[str, t.An
         edit.version,
     )
     return _finding.detection("fim_package_database_edited", edit.key, scope, [{"data": data}], message=message)
+
+
+def claim_detection(claim: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any]:
+    """Return the detection of what only the host's own files explain. claim: see ``Review.claimed``."""
+    package, version = claim["package"], claim["version"]
+    subject = claim["message"] if package is None else "%s %s" % (package, version)
+    data = {"message": claim["message"], "changes": claim["files"], "paths": claim["paths"]}
+    if package is not None:
+        data.update(package=package, version=version)
+    return _finding.detection(
+        "fim_changes_claimed",
+        printable(os.fsencode(subject)),
+        scope,
+        [{"data": data}],
+        count=claim["files"],
+        message="Changed files: %d; %s." % (claim["files"], claim["message"]),
+    )
 
 
 def ocsf_file(entry: model.Entry) -> dict[str, t.Any]:

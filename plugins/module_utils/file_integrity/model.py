@@ -170,6 +170,16 @@ class Packages(t.Protocol):
         """Return (subject, reason) of what can't be verified with a package."""
 
 
+class SignedPackages(Packages, t.Protocol):
+    """The same, restricted to what a signature covers; see packages.SignedPackages."""
+
+    def problem(self, owned: Owned) -> str:
+        """Return why nothing signed speaks for an installed package, empty when something does."""
+
+    def scripts(self, package: str) -> t.Mapping[str, bytes]:
+        """Return the maintainer scripts of an installed package that is signed, by kind."""
+
+
 class Context(t.NamedTuple):
     """What ``classify`` may know besides the change.
 
@@ -177,6 +187,9 @@ class Context(t.NamedTuple):
     one sealed in the baseline ({} when there is none). first_run: a baseline is being made, so nothing is a change yet.
     watches: by name, as sealed in the baseline. derived: ``classify_derived.parse_derived`` of the controller's
     content: what programs generate when packages change. was_owned: whether a path was a package's in the baseline.
+    content: reads a file; None where it isn't any more what the entry says. signed_only: packages and snapshot have
+    only what a signature covers. keeps_severity: whether a package, by its key, had files in the baseline by which
+    accounts authenticate or things start.
     """
 
     packages: Packages
@@ -186,14 +199,18 @@ class Context(t.NamedTuple):
     first_run: bool = False
     derived: tuple[t.Any, ...] = ()
     was_owned: t.Callable[[bytes], bool] = lambda _path: False
+    content: t.Callable[[Entry], bytes | None] = lambda _entry: None
+    signed_only: bool = False
+    keeps_severity: t.Callable[[str], bool] = lambda _key: False
 
 
 class Verdict(t.NamedTuple):
-    """What a change means: an alert to raise, or the package activity that explains it.
+    """What a change means: an alert to raise, or the package activity that explains or claims it.
 
     For an alert: alert (id in the catalogue), severity, message (one sentence) and techniques (ATT&CK ids).
     For an explanation: package, version and message (``explained by NAME VERSION``); alert is None.
-    An explained change raises no finding and can be accepted in bulk.
+    An explained change raises no finding and can be accepted in bulk. One that is claimed has an explanation that only
+    the host's own files give (``claimed by NAME VERSION: WHY``): it is counted in a finding about its package.
     """
 
     message: str
@@ -202,7 +219,8 @@ class Verdict(t.NamedTuple):
     techniques: tuple[str, ...] = ()
     package: str | None = None
     version: str | None = None
+    claimed: bool = False
 
     @property
     def explained(self) -> bool:
-        return self.alert is None
+        return self.alert is None and not self.claimed

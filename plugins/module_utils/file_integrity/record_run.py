@@ -77,7 +77,7 @@ class RecordingRun:
         }
 
     def _classify(self, change: Change) -> Verdict:
-        return classify.classify(change, self._context)
+        return classify.classify(change, self._context, None)
 
     @functools.cached_property
     def _context(self) -> Context:

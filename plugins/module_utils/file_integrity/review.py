@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.changes import Changes, Found
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tally import PACKAGES_SCOPE, Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trees import NewTrees
 
 _SHOWN_PATHS = 10
@@ -32,6 +32,10 @@ class _Explanation:
     def add(self, other: _Explanation) -> None:
         self.files += other.files
         self.paths += other.paths[: _SHOWN_PATHS - len(self.paths)]
+
+
+# By watch, package, version and message.
+_Explanations = t.Dict[t.Tuple[str, t.Optional[str], t.Optional[str], str], _Explanation]
 
 
 class Review:
@@ -50,10 +54,11 @@ class Review:
         # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
         self._kept: list[tuple[int, int, model.Change, model.Verdict]] = []
         self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-        # By watch, package, version and message.
-        self._explanations: dict[tuple[str, str | None, str | None, str], _Explanation] = {}
+        self._explanations: _Explanations = {}
+        self._claims: _Explanations = {}
         self.count = 0
         self.explained_count = 0
+        self.claimed_count = 0
 
     def add(self, difference: Difference) -> None:
         self._changes.add(difference)
@@ -78,7 +83,7 @@ class Review:
             paths = [change.path for _rank, _order, change, _verdict in self._kept if change.watch == watch]
             counts = self._kinds[watch]
             found.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
-        return found
+        return found + [evidence.claim_detection(claim, PACKAGES_SCOPE) for claim in self.claimed()]
 
     def changed_watches(self) -> frozenset[str]:
         """Return the names of the watches with changes that need a person."""
@@ -96,21 +101,11 @@ class Review:
 
     def explained(self) -> list[dict[str, t.Any]]:
         """Return what explains changes, each with the number of changes and some of their paths."""
-        merged: dict[tuple[str | None, str | None, str], _Explanation] = collections.defaultdict(_Explanation)
-        for (_watch, *key), explanation in self._explanations.items():
-            merged[t.cast("tuple[str | None, str | None, str]", tuple(key))].add(explanation)
-        return [
-            {
-                "package": package,
-                "version": version,
-                "message": message,
-                "files": explanation.files,
-                "paths": [printable(path) for path in explanation.paths],
-            }
-            for (package, version, message), explanation in sorted(
-                merged.items(), key=lambda item: tuple(part or "" for part in item[0])
-            )
-        ]
+        return _merged(self._explanations)
+
+    def claimed(self) -> list[dict[str, t.Any]]:
+        """Return what the host's own files say of changes that no signature explains, in the same form."""
+        return _merged(self._claims)
 
     def explain(self, tally: Tally) -> None:
         """Tell the coverage of each watch which of its changes are no findings, and what explains them."""
@@ -127,9 +122,10 @@ class Review:
         verdict = self._classify(change)
         if self._acceptance is not None:
             self._acceptance.consider(found, verdict)
-        if verdict.explained:
-            self.explained_count += 1
-            explanation = self._explanations.setdefault(
+        if verdict.explained or verdict.claimed:
+            self.explained_count += verdict.explained
+            self.claimed_count += verdict.claimed
+            explanation = (self._claims if verdict.claimed else self._explanations).setdefault(
                 (change.watch, verdict.package, verdict.version, verdict.message), _Explanation()
             )
             explanation.add(_Explanation(1, [change.path]))
@@ -147,16 +143,17 @@ class Review:
 class Acceptance:
     """Chooses the changes that a person accepts, and keeps their lines.
 
-    wanted: ``all``, ``explained``, change ids and printable paths. limit: how many changes ``taken`` returns. package:
-    tells the key of the package that owns a path. lines: by directory and escaped name, the new line, None for what is
-    gone.
+    wanted: ``all``, ``explained``, ``claimed``, change ids and printable paths. limit: how many changes ``taken``
+    returns. package: tells the key of the package that owns a path. lines: by directory and escaped name, the new line,
+    None for what is gone.
     """
 
     def __init__(self, wanted: t.Sequence[str], limit: int, package: t.Callable[[bytes], str | None]) -> None:
         self._package = package
         self._all = "all" in wanted
         self._explained = "explained" in wanted
-        self._names = {name for name in wanted if name not in ("all", "explained")}
+        self._claimed = "claimed" in wanted
+        self._names = {name for name in wanted if name not in ("all", "explained", "claimed")}
         self._matched: set[str] = set()
         self._limit = limit
         self._unread: list[str] = []
@@ -175,6 +172,11 @@ class Acceptance:
         return self._all or self._explained
 
     @property
+    def takes_claimed(self) -> bool:
+        """Say whether every change that is claimed is accepted."""
+        return self._all or self._claimed
+
+    @property
     def taken(self) -> list[model.Change]:
         """Return what is accepted, as much as the limit allows of it: what is explained last."""
         return [change for change, _is_explained in self._listed()]
@@ -185,7 +187,8 @@ class Acceptance:
         if change.before is not None:
             shown.add(printable(change.before.path))
         named = shown & self._names
-        if not (named or self._all or (self._explained and verdict.explained)):
+        in_bulk = (self._explained and verdict.explained) or (self._claimed and verdict.claimed)
+        if not (named or self._all or in_bulk):
             return
         self._matched |= named
         line = None if found.state is None else lines.recorded(found.state, self._package(change.path))
@@ -233,6 +236,25 @@ class Acceptance:
     def _set(self, path: bytes, line: bytes | None) -> None:
         name = lines.escape(path[path.rindex(b"/") + 1 :])
         self.lines.setdefault(parent(path), {})[name] = line
+
+
+def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
+    """Return explanations over all watches."""
+    merged: dict[tuple[str | None, str | None, str], _Explanation] = collections.defaultdict(_Explanation)
+    for (_watch, *key), explanation in explanations.items():
+        merged[t.cast("tuple[str | None, str | None, str]", tuple(key))].add(explanation)
+    return [
+        {
+            "package": package,
+            "version": version,
+            "message": message,
+            "files": explanation.files,
+            "paths": [printable(path) for path in explanation.paths],
+        }
+        for (package, version, message), explanation in sorted(
+            merged.items(), key=lambda item: tuple(part or "" for part in item[0])
+        )
+    ]
 
 
 def _described(change: model.Change, verdict: model.Verdict) -> dict[str, t.Any]:

@@ -174,7 +174,9 @@ class Revision:
         comparison = Comparison(self._options, self._opened, self._deadline, self._packages, acceptance)
         comparison.run()
         unread = acceptance.conclude()
-        packages_now = comparison.packages_to_seal(acceptance.everything) if acceptance.takes_explained else None
+        packages_now = None
+        if acceptance.takes_explained or acceptance.takes_claimed:
+            packages_now = comparison.packages_to_seal(acceptance.takes_claimed, acceptance.everything)
         result = {
             **show.accepted(acceptance),
             "coverage": comparison.tally.entries(),

@@ -1,28 +1,29 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archives of packages that apt keeps: what a package ships, in its own words, when its digest is a signed one."""
+"""The archives of packages that apt keeps: what a package ships, in its own words, when its digest is a signed one.
+
+An archive is read as a stream: the bytes that dpkg-deb(1) gets are the bytes that the digest is computed of, so that
+nobody can exchange it in between, and its size costs no memory.
+"""
 
 from __future__ import annotations
 
+import collections
 import hashlib
-import io
 import os
 import stat
 import tarfile
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
 
 _ARCHIVES = b"var/cache/apt/archives"
 _DPKG_DEB = "/usr/bin/dpkg-deb"
-_SECONDS = 20.0
-# Archives are read into memory, and so is what they hold.
-_MOST_PACKED = 32 * 1024 * 1024
-_MOST_UNPACKED = 96 * 1024 * 1024
+_SECONDS = 60.0
 _MOST_SCRIPT = 1024 * 1024
-_MOST_MEMBERS = 50_000
+_MOST_MEMBERS = 200_000
+_CHUNK = 1 << 20
 
 
 class OtherArchiveError(Exception):
@@ -30,12 +31,17 @@ class OtherArchiveError(Exception):
 
 
 class Shipped(t.NamedTuple):
-    """A file of an archive. sha256: hex, None for what is no regular file. mode: 07777. target: of a link."""
+    """A member of an archive. sha256: hex, None for what is no regular file. mode: 07777. target: of a link.
+
+    owner, group: names, #ID without one.
+    """
 
     sha256: str | None
     mode: int
     owner: str
+    group: str
     target: bytes | None
+    is_directory: bool
 
 
 class Archive(t.NamedTuple):
@@ -45,31 +51,85 @@ class Archive(t.NamedTuple):
     scripts: t.Mapping[str, bytes]
 
 
-def read_archive(root: bytes, package: str, version: str, architecture: str, sha256: str) -> Archive | None:
-    """Return what the kept archive of a package holds, None where there is none or it is too large.
+class KeptArchives:
+    """The archives that apt keeps in a root, each read once.
 
-    Raises OtherArchiveError for an archive with another digest.
+    most: how many are remembered, the latest. most_packed: bytes; a larger one counts as not kept.
     """
-    for arch in (architecture, "all"):
-        name = "%s_%s_%s.deb" % (package, version.replace(":", "%3a"), arch)
-        path = os.path.join(root, _ARCHIVES, os.fsencode(name))
-        try:
-            if os.lstat(path).st_size > _MOST_PACKED:
+
+    def __init__(self, root: bytes, most: int, most_packed: int) -> None:
+        self._directory = os.path.join(root, _ARCHIVES)
+        self._most = most
+        self._most_packed = most_packed
+        self._read: collections.OrderedDict[tuple[str, str, str, str], Archive | bool | None] = (
+            collections.OrderedDict()
+        )
+
+    def get(self, package: str, version: str, architecture: str, sha256: str) -> Archive | bool | None:
+        """Return the archive with a digest, None without one, False for another one under its name."""
+        key = package, version, architecture, sha256
+        if key not in self._read:
+            if len(self._read) >= self._most:
+                self._read.popitem(last=False)
+            try:
+                self._read[key] = self._find(*key)
+            except OtherArchiveError:
+                self._read[key] = False
+        return self._read[key]
+
+    def _find(self, package: str, version: str, architecture: str, sha256: str) -> Archive | None:
+        for arch in (architecture, "all"):
+            name = "%s_%s_%s.deb" % (package, version.replace(":", "%3a"), arch)
+            try:
+                descriptor = os.open(
+                    os.path.join(self._directory, os.fsencode(name)),
+                    os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                )
+            except OSError:
                 continue
-            content = read_state(path)
-            if hashlib.sha256(content).hexdigest() != sha256:
-                raise OtherArchiveError
-            return Archive(_files(_tar(content, "--fsys-tarfile")), _scripts(_tar(content, "--ctrl-tarfile")))
-        except (OSError, tarfile.TarError):
-            continue
-    return None
+            try:
+                status = os.fstat(descriptor)
+                if stat.S_ISREG(status.st_mode) and status.st_size <= self._most_packed:
+                    return Archive(
+                        _unpacked(descriptor, "--fsys-tarfile", sha256, _files),
+                        _unpacked(descriptor, "--ctrl-tarfile", sha256, _scripts),
+                    )
+            except (OSError, tarfile.TarError):
+                continue
+            finally:
+                os.close(descriptor)
+        return None
 
 
-def _tar(content: bytes, kind: str) -> tarfile.TarFile:
-    completed = _command.run([_DPKG_DEB, kind, "-"], timeout=_SECONDS, max_output=_MOST_UNPACKED, given=content)
-    if completed.returncode:
-        raise OSError("dpkg-deb can't read the archive")
-    return tarfile.open(fileobj=io.BytesIO(completed.stdout))
+_Result = t.TypeVar("_Result")
+
+
+def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile.TarFile], _Result]) -> _Result:
+    """Return what ``read`` makes of a part of an archive; raise OtherArchiveError when it is another archive."""
+    digest = hashlib.sha256()
+
+    def content() -> t.Iterator[bytes]:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        chunk = os.read(descriptor, _CHUNK)
+        while chunk:
+            digest.update(chunk)
+            yield chunk
+            chunk = os.read(descriptor, _CHUNK)
+
+    try:
+        with _command.piped([_DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
+            try:
+                with tarfile.open(fileobj=stream, mode="r|") as archive:
+                    result = read(archive)
+            finally:
+                # The archive may be padded behind what tar reads; the program must not wait for us.
+                while stream.read(_CHUNK):
+                    pass
+    finally:
+        # Whatever dpkg-deb made of it: this is not the archive.
+        if digest.hexdigest() != sha256:
+            raise OtherArchiveError
+    return result
 
 
 def _files(archive: tarfile.TarFile) -> dict[bytes, Shipped]:
@@ -77,19 +137,31 @@ def _files(archive: tarfile.TarFile) -> dict[bytes, Shipped]:
     for member in archive:
         if len(files) >= _MOST_MEMBERS:
             raise OSError("the archive has more than %d members" % _MOST_MEMBERS)
-        if member.isdir():
-            continue
         path = _absolute(member.name)
         if member.islnk():
             linked = files.get(_absolute(member.linkname))
             if linked is not None:
                 files[path] = linked
             continue
-        body = archive.extractfile(member) if member.isfile() else None
-        digest = hashlib.sha256(body.read()).hexdigest() if body is not None else None
-        target = os.fsencode(member.linkname) if member.issym() else None
-        files[path] = Shipped(digest, stat.S_IMODE(member.mode), member.uname or "#%d" % member.uid, target)
+        files[path] = Shipped(
+            sha256=_digest(archive, member) if member.isfile() else None,
+            mode=stat.S_IMODE(member.mode),
+            owner=member.uname or "#%d" % member.uid,
+            group=member.gname or "#%d" % member.gid,
+            target=os.fsencode(member.linkname) if member.issym() else None,
+            is_directory=member.isdir(),
+        )
     return files
+
+
+def _digest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    digest = hashlib.sha256()
+    body = archive.extractfile(member)
+    chunk = body.read(_CHUNK) if body is not None else b""
+    while chunk and body is not None:
+        digest.update(chunk)
+        chunk = body.read(_CHUNK)
+    return digest.hexdigest()
 
 
 def _scripts(archive: tarfile.TarFile) -> dict[str, bytes]:

@@ -52,6 +52,7 @@ class PackageDatabases:
     def __init__(self, root: bytes) -> None:
         self._root = root
         self._merged = MergedDirectories(root)
+        self._accounts = AccountIds(root)
         self._loaded: list[Database] | None = None
         self._notes: list[tuple[str, str]] = []
 
@@ -71,6 +72,14 @@ class PackageDatabases:
         """Return every name that the file at ``path`` can be listed under, its real one first."""
         return self._merged.names(path)
 
+    @property
+    def root(self) -> bytes:
+        return self._root
+
+    @property
+    def accounts(self) -> AccountIds:
+        return self._accounts
+
     def installed(self, name: str) -> list[Package]:
         """Return the installed packages of a name, one for each architecture; for dpkg only."""
         return [package for database in self._databases() for package in database.installed(name)]
@@ -79,6 +88,13 @@ class PackageDatabases:
         """Return from which time on the key that signed an RPM package vouches for it; None without a signature."""
         directory = rpm.directory(self._root)
         return None if directory is None else rpm_signature.signed_since(_rpm_verbose(self._root, directory), package)
+
+    def signing_keys(self, package: Owned) -> frozenset[str]:
+        """Return the short ids of the keys that signed an RPM package; nothing where a signature doesn't verify."""
+        directory = rpm.directory(self._root)
+        if directory is None:
+            return frozenset()
+        return rpm_signature.signing_keys(_rpm_verbose(self._root, directory), package)
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of packaged files with exactly this content (hex digests by algorithm).
@@ -121,7 +137,7 @@ class PackageDatabases:
         return self._loaded
 
     def _load(self) -> t.Iterator[Database]:
-        accounts = AccountIds(self._root)
+        accounts = self._accounts
         try:
             if dpkg.present(self._root):
                 yield dpkg.DpkgDatabase(self._root, self._merged, accounts)

@@ -77,7 +77,8 @@ class DpkgDatabase:
             yield path, self._owned(ordinal, [path])
 
     def digest_algorithms(self) -> t.AbstractSet[str]:
-        return frozenset(["md5"])
+        # What an archive has that a signed repository knows is compared by SHA-256.
+        return frozenset(["md5", "sha256"])
 
     def snapshot(self) -> Snapshot:
         found: Snapshot = {}
@@ -153,6 +154,7 @@ class DpkgDatabase:
             gid=self._accounts.gid(override.group) if override else None,
             conffile=conffile is not None,
             obsolete=conffile is not None and conffile.obsolete,
+            listed=self._index.path(ordinal),
         )
 
     def _metadata_digest(self, group: int) -> str:

@@ -23,18 +23,28 @@ _SHORT_ID = 8
 Verbose = t.Callable[[t.Sequence[str]], t.Tuple[bytes, bytes]]
 
 
-def signed_since(rpm: Verbose, package: Owned) -> float | None:
-    """Return from which time on the key of a package's signature vouches for anything, None where nothing verifies."""
+def signing_keys(rpm: Verbose, package: Owned) -> frozenset[str]:
+    """Return the short ids of the keys whose signatures of a package's header verify, nothing where one does not."""
     version = package.version.partition(":")[2] or package.version
     name = "%s-%s.%s" % (package.package, version, package.arch)
     try:
         _output, debug = rpm(["-q", "-vv", name])
-        signatures = _SIGNATURE.findall(debug)
-        if not signatures or any(result != b"OK" for _key, result in signatures):
-            return None
-        keys, _debug = rpm(["-q", "gpg-pubkey", "--queryformat", "%{VERSION} %{INSTALLTIME}\\n"])
+    except OSError:
+        return frozenset()
+    signatures = _SIGNATURE.findall(debug)
+    if any(result != b"OK" for _key, result in signatures):
+        return frozenset()
+    return frozenset(key[-_SHORT_ID:].decode("ascii") for key, _result in signatures)
+
+
+def signed_since(rpm: Verbose, package: Owned) -> float | None:
+    """Return from which time on the key of a package's signature vouches for anything, None where nothing verifies."""
+    keys = signing_keys(rpm, package)
+    if not keys:
+        return None
+    try:
+        imported, _debug = rpm(["-q", "gpg-pubkey", "--queryformat", "%{VERSION} %{INSTALLTIME}\\n"])
     except OSError:
         return None
-    imported = {key[-_SHORT_ID:]: float(time) for key, time in _KEY.findall(keys)}
-    times = [imported[key[-_SHORT_ID:]] for key, _result in signatures if key[-_SHORT_ID:] in imported]
+    times = [float(time) for key, time in _KEY.findall(imported) if key[-_SHORT_ID:].decode("ascii") in keys]
     return min(times) + KEY_AGE if times else None

@@ -4,9 +4,9 @@
 """What signed repositories say of packages: the indexes that apt keeps, believed as far as a key signed them.
 
 An index counts when the InRelease file beside it names its SHA-256 digest and a key of the host signed that file
-(https://wiki.debian.org/DebianRepository/Format). A key counts when its file is as old as the system, or has not
-changed since a day before what it vouches for: who brings a repository of his own brings its key, too, be it in a
-package.
+(https://wiki.debian.org/DebianRepository/Format). Who brings a repository of his own brings its key, too, be it in a
+package. So a key counts when whoever asks knows it (a sealed baseline has it); else when its file is as old as the
+system, or has not changed since a day before what it vouches for.
 """
 
 from __future__ import annotations
@@ -66,10 +66,14 @@ class _Release(t.NamedTuple):
 
 
 class SignedIndexes:
-    """The indexes of one root, each verified once, when a package is in it."""
+    """The indexes of one root, each verified once, when a package is in it.
 
-    def __init__(self, root: bytes) -> None:
+    is_known: whether a key file, by path and content, is one to be believed; its age decides where that is left out.
+    """
+
+    def __init__(self, root: bytes, is_known: t.Callable[[bytes, bytes], bool] | None = None) -> None:
         self._root = root
+        self._is_known = is_known
         self._lists = os.path.join(root, _LISTS)
         self._keys: list[_Key] | None = None
         self._releases: dict[bytes, _Release | None] = {}
@@ -156,7 +160,7 @@ class SignedIndexes:
         return None
 
     def _host_keys(self) -> list[_Key]:
-        """Return the keys of the host: those that came with the system as one, then the others, the oldest first."""
+        """Return the host's keys: known ones, or those that came with the system, as one; the others, oldest first."""
         if self._keys is None:
             others: list[_Key] = []
             original = bytearray()
@@ -167,7 +171,9 @@ class SignedIndexes:
                     keys = openpgp.binary_keys(content)
                 except (OSError, ValueError):
                     continue
-                if changed <= begun + WITH_SYSTEM:
+                if self._is_known is not None:
+                    original += keys if self._is_known(b"/" + path, content) else b""
+                elif changed <= begun + WITH_SYSTEM:
                     original += keys
                 else:
                     others.append(_Key(keys, changed + KEY_AGE))

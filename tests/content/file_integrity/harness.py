@@ -7,10 +7,13 @@ A case says what was there (``before``), what is there now (``after``) and which
 or a mapping: path, type, content, mode, uid, gid, mtime, link, size, inode, links, flags, acl, capabilities, selinux,
 xattrs, package. Modes are octal, as text.
 A package: name, version, was (its version in the baseline, the same when left out, null when it was not installed),
-gone (it is not installed any more), edited (its metadata changed), files (path: content, or a mapping of content, link,
-mode, uid, gid, capabilities, conffile, obsolete, ghost). overrides_changed: dpkg's statoverride file was edited.
-damaged: the manager whose database can't be read completely. was_owned: other paths that were a package's in the
-baseline.
+gone (it is not installed any more), edited (its metadata changed), signed (true when left out), scripts (kind: text),
+files (path: content, or a mapping of content, link, mode, uid, gid, capabilities, conffile, obsolete, ghost, and
+signed: what the signed dpkg package ships there, a mapping of content, link, mode, uid, gid, or null for nothing; the
+same content, of root, with an ordinary mode when left out).
+guarded: names of packages that had start-up files in the baseline. overrides_changed: dpkg's statoverride file was
+edited. linker_cache: the libraries, by name, that the file as a cache of the dynamic linker leads to. damaged: the
+manager whose database can't be read completely. was_owned: other paths that were a package's in the baseline.
 """
 
 from __future__ import annotations
@@ -45,11 +48,11 @@ _FIELDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One case of one alert. becomes: the alert that is raised, None when a package explains the change."""
+    """One case of one alert. becomes: the alert that is raised, ``explained`` or ``claimed``."""
 
     alert: str
     fields: t.Mapping[str, t.Any]
-    becomes: str | None
+    becomes: str
     severity: str | None
 
     @property
@@ -58,9 +61,14 @@ class Case:
 
 
 class Packages:
-    """The packages that a case says the host has."""
+    """The packages that a case says the host has. signed_only: as a view of what a signature covers."""
 
-    def __init__(self, packages: t.Sequence[t.Mapping[str, t.Any]], overrides_changed: bool) -> None:
+    def __init__(
+        self, packages: t.Sequence[t.Mapping[str, t.Any]], overrides_changed: bool, signed_only: bool = False
+    ) -> None:
+        self._signed_only = signed_only
+        self._unsigned = {package["name"] for package in packages if not package.get("signed", True)}
+        self._scripts = {package["name"]: package.get("scripts", {}) for package in packages}
         self._owned: dict[bytes, packages_model.Owned] = {}
         overrides = "changed" if overrides_changed else "same"
         self.now: dict[str, dict[str, str]] = {"dpkg:base:all": {"1": "same"}, "dpkg:statoverride": {"": overrides}}
@@ -77,15 +85,25 @@ class Packages:
         was = package.get("was", version)
         if was is not None:
             self.baseline[key] = {str(was): "same"}
+        if self._signed_only and (package.get("gone") or name in self._unsigned):
+            if was is not None:
+                self.now[key] = self.baseline[key]
+            return
         if package.get("gone"):
             return
         self.now[key] = {version: "edited" if package.get("edited") else "same"}
         for path, shipped in (package.get("files") or {}).items():
             fields = dict(shipped) if isinstance(shipped, dict) else {"content": shipped}
+            ships = fields.pop("signed", {})
+            if self._signed_only and manager == "dpkg":
+                if ships is None:
+                    continue
+                mode = "0755" if "bin/" in path or ".so" in path else "0644"
+                fields = {"mode": mode, "uid": 0, "gid": 0, **fields, **ships}
             content, link = fields.pop("content", None), fields.pop("link", None)
             if "mode" in fields:
-                fields["mode"] = int(fields["mode"], 8)
-            algorithm = "md5" if manager == "dpkg" else "sha256"
+                fields["mode"] = None if link is not None else int(fields["mode"], 8)
+            algorithm = "md5" if manager == "dpkg" and not self._signed_only else "sha256"
             self._owned[path.encode()] = packages_model.Owned(
                 *(key, name, version, "amd64", manager),
                 digests={} if content is None else {algorithm: hashes(content)[algorithm]},
@@ -95,6 +113,12 @@ class Packages:
 
     def owner(self, path: bytes) -> packages_model.Owned | None:
         return self._owned.get(path)
+
+    def problem(self, owned: packages_model.Owned) -> str:
+        return "it is not signed" if owned.package in self._unsigned else ""
+
+    def scripts(self, package: str) -> t.Mapping[str, bytes]:
+        return {kind: text.encode() for kind, text in self._scripts.get(package, {}).items()}
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, packages_model.Owned]]:
         for path, owned in self._owned.items():
@@ -126,28 +150,52 @@ def load() -> list[Case]:
         for alert, groups in yaml.safe_load(path.read_text(encoding="utf-8")).items():
             assert set(groups) == {"raised", "not_raised"}, f"{path.name}: {alert} needs raised and not_raised"
             found += [Case(alert, fields, alert, fields["severity"]) for fields in groups["raised"]]
-            for fields in groups["not_raised"]:
-                becomes = None if fields["becomes"] == "explained" else fields["becomes"]
-                found.append(Case(alert, fields, becomes, fields.get("severity")))
+            found += [Case(alert, fields, fields["becomes"], fields.get("severity")) for fields in groups["not_raised"]]
     return found
+
+
+def becomes(verdict: model.Verdict) -> str:
+    """Return what a verdict makes of a change, as cases name it."""
+    return verdict.alert or ("claimed" if verdict.claimed else "explained")
 
 
 def verdict(case: Case) -> model.Verdict:
     """Return what the classification makes of a case."""
-    packages = Packages(case.fields.get("packages", ()), case.fields.get("overrides_changed", False))
     watch_list = default_watches()
     change = _change(case.fields, watch_list)
-    if "damaged" in case.fields:
-        packages.now[f"{case.fields['damaged']}:incomplete"] = {"": "x"}
-    context = model.Context(
-        packages=packages,
-        snapshot=packages.now,
-        baseline_snapshot=packages.baseline,
-        watches={watch.name: watch for watch in watch_list},
-        derived=derived_rules(),
-        was_owned=lambda path: path.decode() in case.fields.get("was_owned", ()),
-    )
-    return classify.classify(change, context)
+    contexts = []
+    for signed_only in (False, True):
+        packages = Packages(
+            case.fields.get("packages", ()), case.fields.get("overrides_changed", False), signed_only=signed_only
+        )
+        if "damaged" in case.fields:
+            packages.now[f"{case.fields['damaged']}:incomplete"] = {"": "x"}
+        context = model.Context(
+            packages=packages,
+            snapshot=packages.now,
+            baseline_snapshot=packages.baseline,
+            watches={watch.name: watch for watch in watch_list},
+            derived=derived_rules(),
+            was_owned=lambda path: path.decode() in case.fields.get("was_owned", ()),
+            content=lambda _entry: _linker_cache(case.fields.get("linker_cache")),
+            signed_only=signed_only,
+            keeps_severity=lambda key: key.split(":")[1] in case.fields.get("guarded", ()),
+        )
+        contexts.append(context)
+    return classify.classify(change, *contexts)
+
+
+def _linker_cache(libraries: t.Mapping[str, str] | None) -> bytes | None:
+    """Return a cache as glibc's dl-cache.h describes it."""
+    if libraries is None:
+        return None
+    strings = b"".join(text.encode() + b"\0" for pair in libraries.items() for text in pair)
+    start = 48 + 24 * len(libraries)
+    entries = b""
+    for name, path in libraries.items():
+        entries += struct.pack("=iIIIQ", 0x303, start, start + len(name) + 1, 0, 0)
+        start += len(name) + len(path) + 2
+    return struct.pack("=20sII20x", b"glibc-ld.so.cache1.1", len(libraries), len(strings)) + entries + strings
 
 
 @functools.cache

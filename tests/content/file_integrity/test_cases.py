@@ -16,7 +16,7 @@ ALL = harness.load()
 @pytest.mark.parametrize("case", ALL, ids=[case.title for case in ALL])
 def test_a_case(case: harness.Case) -> None:
     verdict = harness.verdict(case)
-    assert verdict.alert == case.becomes, verdict
+    assert harness.becomes(verdict) == case.becomes, verdict
     if case.severity is not None:
         assert verdict.severity == case.severity, verdict
     for text in case.fields.get("says", ()):
@@ -41,7 +41,8 @@ def test_every_technique_that_a_verdict_adds_is_listed() -> None:
     assert {catalogue.load().technique(technique).technique for technique in found} == found
 
 
-def test_every_derived_rule_has_a_case_that_it_explains() -> None:
-    explained = {harness.verdict(case).message for case in ALL if case.becomes is None}
+def test_every_derived_rule_has_a_case_that_it_explains_or_claims() -> None:
+    messages = [harness.verdict(case).message for case in ALL]
     for rule in file_integrity.load_derived():
-        assert f"follows from package changes: {rule['description']}" in explained, rule["name"]
+        said = f"follows from package changes: {rule['description']}"
+        assert any(said in message for message in messages), rule["name"]

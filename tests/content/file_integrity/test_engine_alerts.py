@@ -9,11 +9,19 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import comparison, keep, options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
+    comparison,
+    keep,
+    lines,
+    model,
+    options,
+    results,
+    review,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, file_integrity
 
 # Read by test_cases.py: the alerts that are proven here instead of with data.
-PROVEN = frozenset(("fim_baseline_removed", "fim_baseline_tampered", "fim_mass_change"))
+PROVEN = frozenset(("fim_baseline_removed", "fim_baseline_tampered", "fim_changes_claimed", "fim_mass_change"))
 
 
 class Host:
@@ -130,3 +138,25 @@ def test_a_file_that_comes_below_a_known_new_directory_is_news(host: Host) -> No
     assert {detection["subject"] for detection in host.detections([seal])} - known == {
         f"{host.files}/new/inner/backdoor"
     }
+
+
+def test_claims_are_one_finding_for_each_package() -> None:
+    def classify(change: model.Change) -> model.Verdict:
+        name = change.path.decode().split("/")[2]
+        return model.Verdict(f"claimed by {name} 1: it is not signed", package=name, version="1", claimed=True)
+
+    watch = model.Watch("opt", ("/opt",))
+    reviewed = review.Review([watch], classify, limit=1)
+    for number in range(3):
+        for package in ("tool", "other"):
+            line = lines.recorded(b"%d d 0755 0 0 - - - - - - - - - -" % number, None)
+            reviewed.add(results.Difference(b"/opt/%s/%d" % (package.encode(), number), 0, None, line))
+    reviewed.finish()
+    assert (reviewed.count, reviewed.explained_count, reviewed.claimed_count) == (0, 0, 6)
+    found = {detection["subject"]: detection for detection in reviewed.detections()}
+    assert set(found) == {"tool 1", "other 1"}
+    assert {detection["alert"] for detection in found.values()} == {"fim_changes_claimed"}
+    assert {detection["count"] for detection in found.values()} == {3}
+    assert found["tool 1"]["message"] == "Changed files: 3; claimed by tool 1: it is not signed."
+    assert found["tool 1"]["evidences"][0]["data"]["paths"] == ["/opt/tool/0", "/opt/tool/1", "/opt/tool/2"]
+    catalogue.load().alert("fim_changes_claimed")

@@ -49,7 +49,7 @@ def change(path: str, side: str, before: t.Mapping[str, t.Any], after: t.Mapping
 
 
 def explained(fields: t.Mapping[str, t.Any]) -> bool:
-    return harness.verdict(harness.Case("", fields, None, None)).explained
+    return harness.verdict(harness.Case("", fields, "", None)).explained
 
 
 @given(paths, sides, entries, entries)

@@ -10,7 +10,6 @@ the content, the owner and the mode of a package that a signed repository has in
 
 from __future__ import annotations
 
-import collections
 import hashlib
 import os
 import re
@@ -29,6 +28,7 @@ _SECONDS = 30.0
 _LARGEST = 512 * 1024 * 1024
 _CHUNK = 1 << 20
 _MOST_ARCHIVES = 4
+_MOST_PACKED = 32 * 1024 * 1024
 # What dpkg and rpm call a file until it has its name.
 _TEMPORARY = re.compile(rb"\.dpkg-(?:new|tmp)\Z|;[0-9a-f]{8}\Z")
 _DPKG_TEMPORARY = re.compile(rb"\.dpkg-(?:new|tmp|old|dist)\Z")
@@ -76,9 +76,7 @@ class PackageProof:
         self._databases = PackageDatabases(root)
         self._accounts = AccountIds(root)
         self._indexes = SignedIndexes(root)
-        self._archives: collections.OrderedDict[tuple[str, str, str], archives.Archive | bool | None] = (
-            collections.OrderedDict()
-        )
+        self._archives = archives.KeptArchives(root, _MOST_ARCHIVES, _MOST_PACKED)
         self._signed_rpms: dict[tuple[str, str], float | None] = {}
         self._proved: dict[t.Any, Owned | None] = {}
         self._programs: dict[int, bytes] | None = None
@@ -304,22 +302,10 @@ class PackageProof:
         entry = self._indexes.entry(owned.package, owned.version, owned.arch)
         if entry is None or entry.since > timestamp:
             return None
-        archive = self._archive(owned, entry.sha256)
+        archive = self._archives.get(owned.package, owned.version, owned.arch, entry.sha256)
         if archive is False:
             return None
         return archive or (True if has_frontend else None)
-
-    def _archive(self, owned: Owned, sha256: str) -> archives.Archive | bool | None:
-        """Return the archive that apt keeps, None without one, False for another one of that name."""
-        key = owned.package, owned.version, owned.arch
-        if key not in self._archives:
-            if len(self._archives) >= _MOST_ARCHIVES:
-                self._archives.popitem(last=False)
-            try:
-                self._archives[key] = archives.read_archive(self._root, *key, sha256)
-            except archives.OtherArchiveError:
-                self._archives[key] = False
-        return self._archives[key]
 
     def _has_own_script(self, package: Owned, script: str, timestamp: float, has_frontend: bool) -> bool:
         provenance = self._provenance(package, timestamp, has_frontend)

@@ -1,0 +1,146 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's packages as far as a signature covers what they ship.
+
+dpkg's database signs nothing, so a package of it counts when a signed repository index has this version and the archive
+that apt keeps has the digest of the index: the archive says which files, modes, owners, links and scripts the package
+has. An RPM package counts when the signature of its header verifies; the header says the same.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import PackageDatabases
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
+    Owned,
+    Package,
+    Snapshot,
+    SnapshotView,
+    is_package,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_index import SignedIndexes
+
+NO_INDEX = "no signed repository index has this version"
+NO_ARCHIVE = "apt keeps no archive of it"
+OTHER_ARCHIVE = "the archive that apt keeps is not the signed one"
+NOT_SHIPPED = "the signed package does not ship this file"
+NO_SIGNATURE = "it has no signature that verifies"
+UNKNOWN_KEY = "the key that signed it is not in the baseline"
+
+_MOST_ARCHIVES = 5_000
+_MOST_PACKED = 1 << 30
+_KEY_PACKAGE = "rpm:gpg-pubkey:"
+
+
+class SignedPackages:
+    """The packages of one root, restricted to what is signed.
+
+    is_key: whether a key file of apt, by path and content, is to be believed. baseline: the packages of then, whose
+    imported RPM keys are to be believed. now: the packages that are installed.
+    """
+
+    def __init__(
+        self,
+        databases: PackageDatabases,
+        is_key: t.Callable[[bytes, bytes], bool],
+        baseline: SnapshotView,
+        now: SnapshotView,
+    ) -> None:
+        self._databases = databases
+        self._indexes = SignedIndexes(databases.root, is_key)
+        self._archives = archives.KeptArchives(databases.root, _MOST_ARCHIVES, _MOST_PACKED)
+        self._baseline = baseline
+        self._now = now
+        self._rpm_keys = {version.partition("-")[0][-8:] for version in baseline.get(_KEY_PACKAGE, {})}
+        self._problems: dict[tuple[str, str], str] = {}
+
+    def owner(self, path: bytes) -> Owned | None:
+        """Return what the signed package that owns a path ships there; None when that package isn't signed."""
+        owned = self._databases.owner(path)
+        return None if owned is None or self.problem(owned) else self._record(owned, path)
+
+    def problem(self, owned: Owned) -> str:
+        """Return why nothing signed speaks for an installed package, empty when something does."""
+        key = owned.key, owned.version
+        if key not in self._problems:
+            self._problems[key] = self._rpm_problem(owned) if owned.manager == "rpm" else self._dpkg_problem(owned)
+        return self._problems[key]
+
+    def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
+        """Yield path and record of the files that signed packages ship with this content."""
+        for path, _owned in self._databases.shipping(digests):
+            record = self.owner(path)
+            if record is not None and digests.get("sha256") == record.digests.get("sha256", ""):
+                yield path, record
+
+    def scripts(self, package: str) -> t.Mapping[str, bytes]:
+        """Return the maintainer scripts of an installed dpkg package that is signed, by kind."""
+        for installed in self._databases.installed(package):
+            archive = self._archive(Owned.of(installed)) if installed.manager == "dpkg" else None
+            if isinstance(archive, archives.Archive):
+                return archive.scripts
+        return {}
+
+    def digest_algorithms(self) -> t.AbstractSet[str]:
+        return self._databases.digest_algorithms()
+
+    def coverage_notes(self) -> list[tuple[str, str]]:
+        return []
+
+    def snapshot(self) -> Snapshot:
+        """Return the packages as if only what is signed had changed since the baseline."""
+        found: Snapshot = {}
+        for key in {**self._baseline, **self._now}:
+            before, after = self._baseline.get(key, {}), self._now.get(key, {})
+            # What is no package, as dpkg's overrides of modes, is signed by nobody and compared on its own.
+            if not is_package(key) or all(version in before or self._is_signed(key, version) for version in after):
+                kept = after or before
+            else:
+                kept = before
+            if kept:
+                found[key] = dict(kept)
+        return found
+
+    def _is_signed(self, key: str, version: str) -> bool:
+        manager, name, arch = key.split(":", 2)
+        return not self.problem(Owned.of(Package(key, name, version, arch, manager)))
+
+    def _rpm_problem(self, owned: Owned) -> str:
+        keys = self._databases.signing_keys(owned)
+        if not keys:
+            return NO_SIGNATURE
+        return "" if keys & self._rpm_keys else UNKNOWN_KEY
+
+    def _dpkg_problem(self, owned: Owned) -> str:
+        archive = self._archive(owned)
+        if isinstance(archive, archives.Archive):
+            return ""
+        if archive is False:
+            return OTHER_ARCHIVE
+        has_entry = self._indexes.entry(owned.package, owned.version, owned.arch) is not None
+        return NO_ARCHIVE if has_entry else NO_INDEX
+
+    def _archive(self, owned: Owned) -> archives.Archive | bool | None:
+        entry = self._indexes.entry(owned.package, owned.version, owned.arch)
+        if entry is None:
+            return None
+        return self._archives.get(owned.package, owned.version, owned.arch, entry.sha256)
+
+    def _record(self, owned: Owned, path: bytes) -> Owned | None:
+        archive = self._archive(owned) if owned.manager == "dpkg" else None
+        if not isinstance(archive, archives.Archive):
+            return owned if owned.manager == "rpm" else None
+        names = [owned.listed] if owned.listed is not None else self._databases.names(path)
+        shipped = next((archive.files[name] for name in names if name in archive.files), None)
+        if shipped is None:
+            return None
+        return owned._replace(
+            digests={"sha256": shipped.sha256} if shipped.sha256 else {},
+            mode=None if shipped.target is not None else shipped.mode,
+            uid=self._databases.accounts.uid(shipped.owner),
+            gid=self._databases.accounts.gid(shipped.group),
+            link_target=shipped.target,
+        )
