@@ -4,8 +4,8 @@
 """Processes that begin while a scan looks at others.
 
 What ended before a scan got to it may go on in another process, so the list of processes is read again and again.
-Newcomers are read like all others. Their memory is looked into if they go on with what ended before it was judged, or if
-something is seen of them at once. All others came after the scan began, and it says nothing of them.
+Newcomers are read like all others. Their memory is looked into if they go on with what ended before it was judged, or
+if something is seen of them at once. All others came after the scan began, and it says nothing of them.
 """
 
 from __future__ import annotations

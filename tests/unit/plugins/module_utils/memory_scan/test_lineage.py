@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import pytest
@@ -29,8 +30,13 @@ def _seen(
     for look in range(looks):
         there = {one.pid for one, first, last in lives if first <= look <= last}
         listed = {one.pid for one, first, _last in lives if first <= look} if zombies else there
-        lineages.look([one for one, first, _last in lives if first == look], listed, lambda pid: pid not in there)
+        fresh = [one for one, first, _last in lives if first == look]
+        lineages.look(fresh, listed, functools.partial(_is_over, there))
     return lineages
+
+
+def _is_over(there: set[int], pid: int) -> bool:
+    return pid not in there
 
 
 def _moves(*lives: tuple[Process, int, int], **others: t.Any) -> list[list[int]]:
