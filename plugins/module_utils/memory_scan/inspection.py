@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._process import stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import allowlist, findings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.allowlist import Identity
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosing import has_memory
@@ -20,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host i
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.lineage import Lineages, program
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import ENDED_STATES, Collected
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import Progress, nothing
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Check, GoneError
@@ -32,6 +33,8 @@ DeepCheck = t.Callable[[ProcessView, LinuxHost, t.Sequence[Sign]], t.Iterator[Si
 # A process may run one program after the other.
 _LOOKS = 3
 _MOST_NAMED = 5
+# What is missing from a process that is about to end is no sign of anything.
+_ABSENT = frozenset(("executable_not_mapped",))
 _ENDED = "; the process ended before the rest of it was looked at"
 
 
@@ -120,7 +123,8 @@ class Inspection:
         try:
             signs, complete = self._signs(view)
             if not complete:
-                signs = [dataclasses.replace(sign, detail=sign.detail + _ENDED) for sign in signs]
+                there = [sign for sign in signs if sign.subtype not in _ABSENT]
+                signs = [dataclasses.replace(sign, detail=sign.detail + _ENDED) for sign in there]
             self._keep(view, signs, complete)
         finally:
             view.close()
@@ -130,8 +134,17 @@ class Inspection:
         else:
             self.ended += 1
             self._ended_names[_named(process).partition(" ")[2]] += 1
-            self._lineages.miss(process)
+            if not self._has_original(process):
+                self._lineages.miss(process)
         return complete
+
+    def _has_original(self, process: Process) -> bool:
+        """Say whether a process is a copy, by fork(2), of its parent, and that is still there to be looked at."""
+        parent = self._host.processes.get(process.parent)
+        if parent is None or program(parent) != program(process) or parent.stack_start != process.stack_start:
+            return False
+        now = stat(parent.pid)
+        return now is not None and now.started == parent.started and now.state not in ENDED_STATES
 
     def shows_something(self, process: Process) -> bool:
         """Say whether what was read of a process first is a sign of something."""

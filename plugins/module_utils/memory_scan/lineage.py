@@ -14,6 +14,7 @@ twice at the same time, and stays. What has no file any more can't be started by
 
 from __future__ import annotations
 
+import collections
 import os
 import typing as t
 
@@ -23,6 +24,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 STEPS = 3
 _APART = os.sysconf("SC_CLK_TCK") // 4
 _MOST_MEMBERS = 1000
+# A program that ends three times while it is looked into, and never stays for it, does not do so by chance.
+_MISSES = 3
 
 Key = t.Tuple[t.Hashable, ...]
 
@@ -70,9 +73,9 @@ class Lineages:
         self._families: dict[Key, dict[tuple[int, int], _Member]] = {}
         self._grown: set[Key] = set()
         self._members: dict[int, list[_Member]] = {}
-        # By program or family: the last one that ended before it was judged, also where it was not the first.
+        # By program or family: the last one that ended before it was judged, and how many have since one was.
         self._missed: dict[Key, Process] = {}
-        self._again: dict[Key, Process] = {}
+        self._misses: collections.Counter[Key] = collections.Counter()
         self._judged: set[Key] = set()
 
     def _keys(self, process: Process) -> list[Key]:
@@ -106,8 +109,8 @@ class Lineages:
         """Take a process that ended before it was judged."""
         for key in self._keys(process):
             earlier = self._missed.get(key)
-            if earlier is not None and earlier.key != process.key:
-                self._again[key] = process
+            if earlier is None or earlier.key != process.key:
+                self._misses[key] += 1
             if earlier is None or earlier.started < process.started:
                 self._missed[key] = process
 
@@ -117,7 +120,7 @@ class Lineages:
             self._judged.add(key)
             if key in self._missed and self._missed[key].started <= process.started:
                 del self._missed[key]
-                self._again.pop(key, None)
+                del self._misses[key]
 
     def is_wanted(self, process: Process) -> bool:
         """Say whether it goes on with what ended before it was judged."""
@@ -129,7 +132,8 @@ class Lineages:
 
     def unjudged(self) -> list[Process]:
         """Return a process of each program that went on, and of which each one ended before it was judged."""
-        return list({program(one): one for one in self._again.values()}.values())
+        missed = [self._missed[key] for key, count in self._misses.items() if count >= _MISSES]
+        return list({program(one): one for one in missed}.values())
 
     def moving(self) -> list[list[Process]]:
         """Return the processes of each program that moves, those that began one after the other, the oldest first."""

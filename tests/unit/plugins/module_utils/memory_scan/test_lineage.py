@@ -102,9 +102,11 @@ def test_what_ended_is_wanted_until_a_later_process_of_it_is_judged() -> None:
     # One that was there before says nothing of what it has become since.
     lineages.judge(_one(10, 1000))
     assert lineages.is_wanted(_one(12, 3000))
-    assert lineages.unjudged() == []
     lineages.miss(_one(12, 3000))
-    assert [one.pid for one in lineages.unjudged()] == [12]
-    lineages.judge(_one(13, 4000))
-    assert not lineages.is_wanted(_one(14, 5000))
+    lineages.miss(_one(12, 3000))
+    assert lineages.unjudged() == []
+    lineages.miss(_one(13, 4000))
+    assert [one.pid for one in lineages.unjudged()] == [13]
+    lineages.judge(_one(14, 5000))
+    assert not lineages.is_wanted(_one(15, 6000))
     assert lineages.unjudged() == []
