@@ -134,17 +134,19 @@ class Inspection:
         else:
             self.ended += 1
             self._ended_names[_named(process).partition(" ")[2]] += 1
-            if not self._has_original(process):
-                self._lineages.miss(process)
+            self._lineages.miss(process, is_copy=self._has_original(process))
         return complete
 
     def _has_original(self, process: Process) -> bool:
-        """Say whether a process is a copy, by fork(2), of its parent, and that is still there to be looked at."""
-        parent = self._host.processes.get(process.parent)
-        if parent is None or program(parent) != program(process) or parent.stack_start != process.stack_start:
-            return False
-        now = stat(parent.pid)
-        return now is not None and now.started == parent.started and now.state not in ENDED_STATES
+        """Say whether a process is a copy, by fork(2), of an older one that is still there to be looked at."""
+        addresses = process.code_start, process.stack_start
+        for other in self._host.processes.values():
+            is_older = other.started < process.started and (other.code_start, other.stack_start) == addresses
+            if is_older and program(other) == program(process):
+                now = stat(other.pid)
+                if now is not None and now.started == other.started and now.state not in ENDED_STATES:
+                    return True
+        return False
 
     def shows_something(self, process: Process) -> bool:
         """Say whether what was read of a process first is a sign of something."""

@@ -105,11 +105,11 @@ class Lineages:
             for member in members_of:
                 member.last = self._look
 
-    def miss(self, process: Process) -> None:
-        """Take a process that ended before it was judged."""
+    def miss(self, process: Process, is_copy: bool = False) -> None:
+        """Take a process that ended before it was judged. is_copy: of one that stays."""
         for key in self._keys(process):
             earlier = self._missed.get(key)
-            if earlier is None or earlier.key != process.key:
+            if not is_copy and (earlier is None or earlier.key != process.key):
                 self._misses[key] += 1
             if earlier is None or earlier.started < process.started:
                 self._missed[key] = process

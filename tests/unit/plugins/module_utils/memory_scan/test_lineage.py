@@ -110,3 +110,11 @@ def test_what_ended_is_wanted_until_a_later_process_of_it_is_judged() -> None:
     lineages.judge(_one(14, 5000))
     assert not lineages.is_wanted(_one(15, 6000))
     assert lineages.unjudged() == []
+
+
+def test_copies_of_a_process_that_stays_leave_nothing_open() -> None:
+    lineages = Lineages(True)
+    for number in range(5):
+        lineages.miss(_one(10 + number, 1000 + number), is_copy=True)
+    assert lineages.unjudged() == []
+    assert lineages.is_wanted(_one(20, 2000))
