@@ -22,8 +22,9 @@ __all__ = ["bench", "programs"]
 _OTHERS = """
 import signal, subprocess, sys
 signal.alarm(120)
-for one in range(60):
-    subprocess.Popen([sys.executable, "-c", "import json, decimal, ctypes, signal; signal.alarm(120); signal.pause()"])
+other = "import json, decimal, ctypes, signal; signal.alarm(120); print('ready', flush=True); signal.pause()"
+for one in [subprocess.Popen([sys.executable, "-c", other], stdout=subprocess.PIPE) for one in range(60)]:
+    one.stdout.readline()
 print("ready", flush=True)
 signal.pause()
 """
