@@ -32,24 +32,25 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.conten
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.drift import Drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.inspection import DeepCheck, Inspection
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.lineage import Lineages
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.newcomers import Newcomers
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
     DRIFT,
     HOST,
     PROCESSES,
     Settings,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes, uncovered
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import SCAN, Lost, Progress
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import HostCheck
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.watched import LostError, Patience
 
+# The first are cheap: they need little more than what was read of a process first.
+_CHEAP = (origin.check, disguise.check, privilege.check)
 _CHECKS = (
-    origin.check,
-    disguise.check,
-    privilege.check,
     injected.check,
     code.check,
     changed.check,
@@ -61,6 +62,7 @@ _CHOSEN = "only those that memory_scan_pids, memory_scan_users or memory_scan_na
 _WHOLE_HOST = (
     "Only a scan of all processes looks for it, without memory_scan_pids, memory_scan_users, memory_scan_names."
 )
+_RANDOMISED = "/proc/sys/kernel/randomize_va_space"
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
@@ -107,7 +109,8 @@ def _scan(
     """Return the result, as a process of its own that may be ended at any time. watching: the pid of who does that."""
     content = Content(packed)
     choice = _choice(settings, watching)
-    collect = functools.partial(processes.collect, deadline, progress=progress, lost=lost)
+    collector = processes.Collector(uncovered.root())
+    collect = functools.partial(processes.collect, deadline, progress=progress, lost=lost, collector=collector)
     there = collect(chosen=choice.pids if choice.is_pids_only else None)
     host = LinuxHost(there.processes, content, deadline, settings)
     coverage = ScopeCoverage(PROCESSES)
@@ -116,8 +119,8 @@ def _scan(
     _note_unknown(choice, settings, there, coverage, lost)
     inspection = _inspected(host, choice, coverage, deadline, there, collect, progress)
     progress(SCAN)
-    coverage.note = " ".join(filter(None, (coverage.note, known.left_out(host)))) or None
-    detections = findings.of_processes(inspection.seen, content, PROCESSES)
+    coverage.note = " ".join(filter(None, (coverage.note, inspection.note_ended(), known.left_out(host)))) or None
+    detections = findings.of_processes(inspection.seen(), content, PROCESSES)
     entries = [coverage]
     if settings.whole_host:
         entries.append(ScopeCoverage(HOST))
@@ -206,20 +209,19 @@ def _inspected(
         said = ", ".join("%s ended on %s" % (entry.shown, entry.until) for entry in ended)
         coverage.note = "Of the allowlist, what has ended is not used: %s." % said
     allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
-    inspection = Inspection(host, _CHECKS, _DEEP, allowed, budget, coverage, there, progress)
-    waiting = [process for process in there.processes.values() if choice.takes(process)]
-    changed_meanwhile = []
+    lineages = Lineages(_is_randomised())
+    inspection = Inspection(host, _CHEAP, _CHECKS, _DEEP, allowed, budget, coverage, there, collect, lineages, progress)
+    newcomers = Newcomers(there, collect, choice, inspection, lineages)
+    # The newest are the first to end.
+    waiting = sorted(filter(choice.takes, there.processes.values()), key=lambda one: one.started, reverse=True)
     for number, process in enumerate(waiting):
         if deadline.passed():
             coverage.skip("processes", "%d were not looked at: %s" % (len(waiting) - number, deadline.reason))
-            return inspection
+            break
         budget.begin(len(waiting) - number - 1)
-        if not inspection.take(process):
-            changed_meanwhile.append(process.pid)
-    # Who runs another program by now is looked at once more, as that one.
-    for process in collect(chosen=changed_meanwhile).processes.values():
-        if process.pid in changed_meanwhile and choice.takes(process) and not inspection.take(process):
-            coverage.skip("process %d" % process.pid, "it ran one program after the other")
+        inspection.take(process)
+        newcomers.look()
+    newcomers.finish(deadline)
     for entry, subjects in inspection.covered.items():
         coverage.explain("allowlist: %s (%s)" % (entry.shown, entry.reason), len(subjects), subjects)
     return inspection
@@ -288,6 +290,15 @@ def _compared(
     if not last:
         coverage.note = "There was no scan before, so that nothing is new."
     return detections
+
+
+def _is_randomised() -> bool:
+    """Say whether each program that begins gets addresses of its own (proc(5), randomize_va_space)."""
+    try:
+        with open(_RANDOMISED, encoding="ascii") as stream:
+            return stream.read(20).strip() != "0"
+    except OSError:
+        return False
 
 
 def _first_ephemeral() -> int:

@@ -129,7 +129,8 @@ class Process:
     can't be seen; without " (deleted)". status: of the executable. environment: only variables of the dynamic loader
     (ld.so(8), LD_*). namespaces: their numbers by name (mnt, net, pid, user). unreadable: what could not be read, with
     the reason. caught: the signals it handles, a bit each, signal 1 the lowest (SigCgt of proc_pid_status(5)).
-    code_start: where its program's code begins (field 26), 0 where that isn't known.
+    code_start, stack_start: where its program's code begins (field 26) and its stack (field 28), 0 where that isn't
+    known.
     """
 
     pid: int
@@ -161,6 +162,7 @@ class Process:
     unreadable: t.Mapping[str, str]
     caught: int = 0
     code_start: int = 0
+    stack_start: int = 0
 
     @property
     def is_kernel_thread(self) -> bool:

@@ -32,6 +32,7 @@ _PROGRAMS: t.Mapping[str, tuple[str, tuple[str, ...]]] = {
     "mapped": ("mapped.c", ()),
     "memory_file": ("memory_file.c", ()),
     "memory_file-static": ("memory_file.c", ("-static",)),
+    "moves": ("moves.c", ("-pthread",)),
     "place": ("place.c", ()),
     "place-execstack": ("place.c", ("-z", "execstack")),
     "privilege": ("privilege.c", ()),

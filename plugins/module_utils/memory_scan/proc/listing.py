@@ -29,7 +29,7 @@ _MOST_GROUPS = 20_000
 _MOST_GROUP = 1 << 22
 _BLOCK = 4096
 # proc(5), /proc/sys/kernel/pid_max: the highest that it can be.
-_MOST_PID = 4_194_304
+MOST_PID = 4_194_304
 
 
 def by_system_call(root: int) -> set[int]:
@@ -139,7 +139,7 @@ def _numbers() -> tuple[int, int]:
         highest = int(stream.read(20))
     with open("/proc/loadavg", encoding="ascii") as stream:
         last = int(stream.read(200).split()[-1])
-    return min(highest, _MOST_PID), last
+    return min(highest, MOST_PID), last
 
 
 def _blocks(highest: int, last: int) -> t.Iterator[tuple[int, int]]:

@@ -16,7 +16,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import blocked
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, PF_KTHREAD, Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
+    MEMORY,
+    PF_KTHREAD,
+    FileStatus,
+    Process,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
     details,
     listing,
@@ -32,6 +37,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progre
 MOST_PROCESSES = 65_536
 _MOST_STATUS = 1 << 20  # 65,536 supplementary groups take 720 kB
 _MOST_THREADS = 4096
+_MOST_PINNED = 64
 _TRIES = 3
 _PAUSE = 0.001
 # That finding further processes that hold others up may take.
@@ -41,12 +47,18 @@ ENDED_STATES = frozenset("XZ")
 
 
 class Collected(t.NamedTuple):
-    """processes: by pid. skipped: what is not among them, and why. mounts, root: for those who read them further."""
+    """processes: by pid. skipped: what is not among them, and why. mounts, root: for those who read them further.
+
+    ended: how many were listed and had ended before they could be read. pinned: by device and inode, descriptors of
+    executables that have no name any more, which stay readable when their processes end.
+    """
 
     processes: dict[int, Process]
     skipped: list[tuple[str, str]]
     mounts: Mounts
     root: str
+    ended: int = 0
+    pinned: t.Mapping[tuple[int, int], int] = types.MappingProxyType({})
 
 
 def collect(
@@ -56,20 +68,25 @@ def collect(
     chosen: t.Collection[int] | None = None,
     progress: Progress = nothing,
     lost: t.Mapping[int, Lost] = types.MappingProxyType({}),
+    known: t.Container[int] = (),
+    collector: Collector | None = None,
 ) -> Collected:
     """Return the processes that there are, without those that end meanwhile. OSError where there is no /proc.
 
-    root: where proc(5) is mounted, if it isn't where it always is. chosen: only these pids, those that trace them, and
-    those that they come from. progress: is told which is read. lost: by pid, what can't be read of them, or not at all.
+    The newest come first: they are the first to end. root: where proc(5) is mounted, if it isn't where it always is.
+    chosen: only these pids, those that trace them, and those that they come from. progress: is told which is read.
+    lost: by pid, what can't be read of them, or not at all. known: pids that are not read unless they are chosen.
+    collector: to read with, which is then left open.
     """
     skipped: list[tuple[str, str]] = []
     found: dict[int, Process] = {}
     tried: set[int] = set()
-    root = uncovered.root() if root is None else root
-    collector = Collector(root)
+    ended = 0
+    own = collector is None
+    collector = collector or Collector(uncovered.root() if root is None else root)
     try:
         progress(SCAN)
-        waiting = sorted(collector.pids() if chosen is None else chosen, reverse=True)
+        waiting = collector.newest_last(collector.pids() if chosen is None else chosen)
         if len(waiting) > most:
             skipped.append(("processes", "there are %d, and only %d are read" % (len(waiting), most)))
             del waiting[: len(waiting) - most]
@@ -91,15 +108,18 @@ def collect(
             except OSError as error:
                 skipped.append(("process %d" % pid, _safe_fs.reason(error)))
                 continue
-            if process is not None:
+            if process is None:
+                ended += 1
+            else:
                 found[pid] = process
                 # Who traces one may have begun after the pids were listed.
                 further = [process.tracer if chosen is None or pid in chosen else 0]
                 further.append(process.parent if chosen is not None else 0)
-                waiting.extend(other for other in further if other and other not in tried)
+                waiting.extend(other for other in further if other and other not in tried and other not in known)
     finally:
-        collector.close()
-    return Collected(found, skipped, collector.mounts, root)
+        if own:
+            collector.close()
+    return Collected(found, skipped, collector.mounts, collector.path, ended, collector.pinned)
 
 
 def _refused(collector: Collector, pids: t.Sequence[int], lost: t.Mapping[int, Lost]) -> dict[int, str]:
@@ -118,10 +138,12 @@ class Collector:
     """
 
     def __init__(self, root: str = "/proc") -> None:
+        self.path = root
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.mounts = Mounts()
         self._details = Details(self.mounts)
         self.refused: dict[int, str] = {}
+        self.pinned: dict[tuple[int, int], int] = {}
 
     def close(self) -> None:
         os.close(self._root)
@@ -129,6 +151,13 @@ class Collector:
     def pids(self) -> set[int]:
         """Return the pids that are listed, also those that only the kernel lists."""
         return {int(name) for name in os.listdir(self._root) if name.isdigit()} | listing.by_system_call(self._root)
+
+    def newest_last(self, pids: t.Iterable[int]) -> list[int]:
+        """Return pids by age: the kernel gives them one after the other, and begins again at the highest."""
+        last, highest = 0, listing.MOST_PID
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            last = int(procfs.once(b"loadavg", self._root).split()[-1])
+        return sorted(pids, key=lambda pid: (last - pid) % highest, reverse=True)
 
     def blocked(self, pids: t.Iterable[int]) -> set[int]:
         """Return of which processes the memory can't be asked for; for who ends soon, as something keeps waiting."""
@@ -180,10 +209,13 @@ class Collector:
         read, unreadable = self._details, t.cast("dict[str, str]", {})
         namespaces = read.namespaces(directory, unreadable)
         self.mounts.add(namespaces.get("mnt", 0), directory)
-        group = read.group(directory, unreadable)
-        path, deleted = read.link(b"exe", "executable", directory, unreadable)
         # Neither a kernel thread nor what has ended has memory or open files.
         empty = numbers.state in ENDED_STATES or bool(numbers.flags & PF_KTHREAD)
+        group = read.group(directory, unreadable)
+        path, deleted = read.link(b"exe", "executable", directory, unreadable)
+        standing = None if path is None and empty else read.status(directory, unreadable)
+        if standing is not None and (deleted or not standing.links):
+            self._pin(directory, standing)
         if not empty and pid in self.refused:
             unreadable[MEMORY] = self.refused[pid]
         no_memory = empty or MEMORY in unreadable
@@ -207,7 +239,7 @@ class Collector:
             arguments=() if no_memory else read.arguments(directory, unreadable),
             executable=path,
             executable_deleted=deleted,
-            status=None if path is None and empty else read.status(directory, unreadable),
+            status=standing,
             directory=None if empty else read.link(b"cwd", "directory", directory, unreadable)[0],
             cgroup=group.path,
             container=group.container,
@@ -217,7 +249,21 @@ class Collector:
             unreadable=unreadable,
             caught=here.caught,
             code_start=numbers.image[0],
+            stack_start=numbers.image[1],
         )
+
+    def _pin(self, directory: int, standing: FileStatus) -> None:
+        """Keep an executable that nobody will find when its process has ended."""
+        number = standing.device, standing.inode
+        if number in self.pinned or len(self.pinned) >= _MOST_PINNED:
+            return
+        with contextlib.suppress(OSError):
+            descriptor = os.open(b"exe", os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) == number:
+                self.pinned[number] = descriptor
+            else:
+                os.close(descriptor)
 
     def _whole(self, thread: int) -> int:
         """Return the process that a thread is of, which traces another one; the thread where that can't be asked."""

@@ -412,3 +412,27 @@ def test_who_traces_a_chosen_process_is_read_too() -> None:
         found.mounts.close()
         assert found.processes[traced.pid].tracer == tracer.pid
         assert tracer.pid in found.processes
+
+
+def test_the_newest_are_read_first() -> None:
+    with python(WAITING) as first, python(WAITING) as second:
+        told: list[int] = []
+        processes.collect(chosen=[first.pid, second.pid], progress=told.append)
+    assert [pid for pid in told if pid in (first.pid, second.pid)] == [second.pid, first.pid]
+
+
+def test_an_executable_in_memory_can_be_read_when_its_process_has_ended() -> None:
+    code = (
+        "import os, shutil, sys; descriptor = os.memfd_create('x');"
+        "shutil.copyfileobj(open('/bin/sh', 'rb'), open(descriptor, 'wb', closefd=False));"
+        "os.execve(descriptor, ['x', '-c', 'echo ready; read line'], {})"
+    )
+    with python(code) as started:
+        found = processes.collect(chosen=[started.pid])
+        status = found.processes[started.pid].status
+    assert status is not None
+    pinned = found.pinned[status.device, status.inode]
+    with open("/bin/sh", "rb") as expected, open(f"/proc/self/fd/{pinned}", "rb") as stream:
+        assert stream.read() == expected.read()
+    for descriptor in found.pinned.values():
+        os.close(descriptor)
