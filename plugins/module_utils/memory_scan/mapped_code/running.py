@@ -106,7 +106,8 @@ def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping],
 
     Regions are found in more steps from where another one was found: engines keep lists of what they have made.
     """
-    wanted = _Places(regions)
+    whole = {_whole(view, region): region for region in regions}
+    wanted = _Places(whole)
     followed = _Places(one for one in view.maps if one.readable and one.writable)
     found: set[Mapping] = set()
     seen: set[int] = set()
@@ -117,7 +118,7 @@ def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping],
         lists: list[array.array[int]] = []
         new: set[Mapping] = set()
         for values in current:
-            hits = set(filter(None, map(wanted.at, wanted.among(values))))
+            hits = {whole[one] for one in map(wanted.at, wanted.among(values)) if one is not None}
             new |= hits - found
             if hits:
                 lists.append(values)
@@ -135,6 +136,14 @@ def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping],
             if mapping is not None:
                 current.append(_words(view, pointer, min(_STRUCTURE, mapping.end - pointer)))
     return found
+
+
+def _whole(view: View, region: Mapping) -> Mapping:
+    """Return a region with what it continues: the heap of a Lisp begins as a file that is mapped to be written and run."""
+    for one in view.maps:
+        if one.end == region.start and one.permissions == region.permissions == "rwxp":
+            return region._replace(start=one.start)
+    return region
 
 
 def owned(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -> set[Mapping]:
