@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.r
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content
 
+from tests.integration import _memory as scans
 from tests.integration._memory_techniques import innocents
 from tests.integration._memory_techniques.bench import Bench, Started, descendants, run, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
@@ -249,6 +250,43 @@ def test_an_impostor_is_no_engine(declared: str, before: str, after: str, known:
     looked = _look(bench.run(str(built)).pid)
     assert (looked.known, looked.unknown) == (known, 1)
     assert [sign.subtype for sign in looked.signs] == ["anonymous_code"]
+
+
+@pytest.mark.parametrize("name", ["updater", "node", "python3.13", "java"])
+def test_a_loader_is_no_runtime_whatever_its_name_is(name: str, bench: Bench) -> None:
+    program = shutil.copy(bench.programs / "loaded", bench.programs / name)
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.so")
+    (sign,) = scans.signs(scans.scan(bench.run(str(program), "deleted", str(library)).pid))
+    assert (sign["subtype"], sign["severity"]) == ("library_removed", "high")
+
+
+def test_a_library_named_as_a_runtime_makes_none(bench: Bench) -> None:
+    """The library that is removed is called as Java's virtual machine is."""
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "libjvm.so")
+    (sign,) = scans.signs(scans.scan(bench.run(bench.programs / "loaded", "deleted", str(library)).pid))
+    assert (sign["subtype"], sign["severity"]) == ("library_removed", "high")
+
+
+@pytest.mark.requires("command:node")
+def test_a_runtime_may_remove_what_it_has_unpacked(bench: Bench) -> None:
+    """Node under another name, of no package, is one by what it is; a package's Python by its package."""
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.node")
+    copy = shutil.copy(_program("node"), bench.programs / "updater")
+    work = """
+        const fs = require("fs"), os = require("os");
+        try { process.dlopen({exports: {}}, "%s", os.constants.dlopen.RTLD_NOW); } catch (error) {}
+        fs.unlinkSync("%s");
+        for (let i = 0; i < 1e6; i++) Math.sin(i);
+        console.log("ready");
+        setTimeout(() => {}, 120000);
+    """
+    started = bench.run(str(copy), "-e", work % (library, library))
+    again = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.so")
+    work = "import ctypes, os, signal; ctypes.CDLL('%s'); os.unlink('%s'); print('ready', flush=True); signal.pause()"
+    python = bench.run("/usr/bin/python3", "-c", work % (again, again))
+    seen = scans.signs(scans.scan(started.pid, python.pid))
+    assert {(sign["subtype"], sign["severity"]) for sign in seen} == {("library_without_file", "informational")}
+    assert {sign["pid"] for sign in seen} == {started.pid, python.pid}
 
 
 @pytest.mark.requires("command:node")

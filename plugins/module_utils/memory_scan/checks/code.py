@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode, x86_calls
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
@@ -74,8 +74,11 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
     if images_found:
         yield _image_sign(view, images_found)
     by_kind: dict[str, list[_Region]] = {}
+    chances = [region for region in rest if region.hits and _is_chance(view, region)]
+    if chances:
+        yield _chance_sign(view, chances)
     for region in rest:
-        if region.hits:
+        if region.hits and region not in chances:
             by_kind.setdefault(shellcode.gravest(region.hits).kind, []).append(region)
     for kind in sorted(by_kind, key=shellcode.KINDS.index):
         yield _shellcode_sign(view, kind, by_kind[kind])
@@ -195,6 +198,34 @@ def _shellcode_sign(view: View, kind: str, regions: t.Sequence[_Region]) -> Sign
         detail += ", among code that %s makes" % engine.name
     memory = tuple(_hit_memory(view, region, hit) for region, hit in zip(regions[:_DESCRIBED], gravest))
     return Sign("shellcode_%s" % kind, detail, memory, data=_shown(regions))
+
+
+def _is_chance(view: View, region: _Region) -> bool:
+    """Say whether an engine that keeps data among its code has a lone system call there, as data look like by chance.
+
+    In some megabytes the two bytes of the instruction are often, and a small number sometimes is before them. That it is
+    loaded just before takes seven bytes, which is no chance.
+    """
+    if region.engine is None or not region.engine.mixed:
+        return False
+    return all(
+        " " not in hit.name
+        and hit.kind in ("system_calls", "execute")
+        and not x86_calls.CLOSE.search(view.read(hit.offset - x86_calls.CLOSEST, x86_calls.CLOSEST))
+        for hit in region.hits
+    )
+
+
+def _chance_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
+    hit = shellcode.gravest(regions[0].hits)
+    engine = regions[0].engine
+    detail = "what looks like the system call %s, at %x, lies alone among the data and code of %s" % (
+        hit.name,
+        hit.offset,
+        engine.name if engine is not None else "an engine",
+    )
+    memory = tuple(_hit_memory(view, region, region.hits[0]) for region in regions[:_DESCRIBED])
+    return Sign("call_among_data", detail, memory, data=_shown(regions))
 
 
 def _hit_memory(view: View, region: _Region, hit: Hit) -> Memory:

@@ -75,7 +75,8 @@ class Engine(t.NamedTuple):
 
     code: how much of it a file has at least that is known by texts. held: who has the address of what it makes, any of
     them; nobody in particular where it is empty. steps: from its static data, over how many pointers. calls: whether
-    what it makes calls it.
+    what it makes calls it. runtime: whether it runs programs that bring libraries of their own. mixed: whether it keeps
+    data among its code.
     """
 
     id: str
@@ -86,6 +87,8 @@ class Engine(t.NamedTuple):
     held: tuple[str, ...]
     steps: int
     calls: bool
+    runtime: bool
+    mixed: bool
 
 
 def parse(content: t.Any) -> tuple[Engine, ...]:
@@ -100,6 +103,8 @@ def parse(content: t.Any) -> tuple[Engine, ...]:
             _known(given.get("held", [STATICS]), (STATICS, OBJECTS)),
             int(given.get("steps", _STEPS)),
             bool(given.get("calls", True)),
+            bool(given.get("runtime", False)),
+            bool(given.get("mixed", False)),
         )
         for given in content
     )
