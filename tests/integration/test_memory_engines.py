@@ -269,12 +269,15 @@ def test_a_library_named_as_a_runtime_makes_none(bench: Bench) -> None:
 
 @pytest.mark.requires("command:node")
 def test_a_runtime_may_remove_what_it_has_unpacked(bench: Bench) -> None:
-    """Node under another name, of no package, is one by what it is; a package's Python by its package."""
+    """Node under another name, of no package, is one by what it is; a package's Python by its package.
+
+    0x1000 is RTLD_NODELETE: Node unloads what is no add-on.
+    """
     library = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.node")
     copy = shutil.copy(_program("node"), bench.programs / "updater")
     work = """
         const fs = require("fs"), os = require("os");
-        try { process.dlopen({exports: {}}, "%s", os.constants.dlopen.RTLD_NOW); } catch (error) {}
+        try { process.dlopen({exports: {}}, "%s", os.constants.dlopen.RTLD_NOW | 0x1000); } catch (error) {}
         fs.unlinkSync("%s");
         for (let i = 0; i < 1e6; i++) Math.sin(i);
         console.log("ready");

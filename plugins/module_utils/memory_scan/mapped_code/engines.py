@@ -168,7 +168,9 @@ def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mappin
             for engine in constants.tell(view, mapping, candidates, by_texts) if constants is not None else ():
                 fitting = [region for region in left if region not in explained]
                 fitting = [region for region in fitting if _fits(view, region, engine, beginnings)]
-                explained.update((region, engine) for region in _made(view, constants.image, mapping, engine, fitting))
+                made = set(_made(view, constants.image, mapping, engine, fitting) if fitting else ())
+                explained.update((region, engine) for region in fitting if region in made)
+                _note_swapped(view, constants.image, mapping, engine, len(fitting) > len(made))
     return explained
 
 
@@ -176,9 +178,7 @@ def _made(
     view: View, image: elf.Image, mapping: Mapping, engine: Engine, regions: t.Sequence[Mapping]
 ) -> t.Iterable[Mapping]:
     """Return which of the regions that have the shape an engine has made. image, mapping: of the file that it is in."""
-    if not regions:
-        return ()
-    statics = running.statics(view, image, mapping)
+    statics = running.statics(image, mapping)
     if any(shape.layout == _SLJIT for shape in engine.shapes if kind_of(regions[0]) == shape.memory):
         return _counted(view, statics, regions)
     file = [one for one in view.maps if (one.device, one.inode) == (mapping.device, mapping.inode)]
@@ -190,6 +190,12 @@ def _made(
     found = running.reached(view, statics, regions, engine.steps) if STATICS in engine.held else set()
     left = [region for region in regions if region not in found]
     return found | running.owned(view, file, left) if left and OBJECTS in engine.held else found
+
+
+def _note_swapped(view: View, image: elf.Image, mapping: Mapping, engine: Engine, is_left: bool) -> None:
+    """Note that what an engine makes can't be told where its data are swapped out: nothing is brought back."""
+    if is_left and running.has_swapped(view, running.statics(image, mapping)):
+        view.skip("what %s makes can't be told: its data are swapped out" % engine.name)
 
 
 def _counted(view: View, statics: t.Sequence[Range], regions: t.Sequence[Mapping]) -> t.Iterable[Mapping]:

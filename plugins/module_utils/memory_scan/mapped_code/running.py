@@ -59,7 +59,7 @@ class _Places:
         return [word for word in words if first <= word < end]
 
 
-def statics(view: View, image: elf.Image, mapping: Mapping) -> list[Range]:
+def statics(image: elf.Image, mapping: Mapping) -> list[Range]:
     """Return where the writable data of a file lie in a process. mapping: any of the file."""
     bias = images.bias(image, mapping)
     if bias is None:
@@ -83,14 +83,20 @@ def words(view: View, ranges: t.Iterable[Range]) -> list[array.array[int]]:
             first, last = max(start, mapping.start), min(end, mapping.end)
             if first >= last or not mapping.readable:
                 continue
-            pages = view.pages(mapping)
-            # What was swapped out is read, too: a process can ask for that (MADV_PAGEOUT of madvise(2)).
-            parts = [Range(mapping.start, mapping.end)] if pages.swapped else pages.present
-            for part in parts:
+            for part in view.pages(mapping).present:
                 at, to = max(part.start, first), min(part.end, last)
                 if at < to:
                     found.append(_words(view, at, to - at))
     return found
+
+
+def has_swapped(view: View, ranges: t.Sequence[Range]) -> bool:
+    """Say whether pages there may be swapped out, which a process can ask for (MADV_PAGEOUT of madvise(2))."""
+    return any(
+        view.pages(mapping).swapped
+        for mapping in view.maps
+        if any(mapping.start < end and start < mapping.end for start, end in ranges)
+    )
 
 
 def _words(view: View, start: int, length: int) -> array.array[int]:
