@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
 import subprocess
 import textwrap
@@ -290,6 +291,26 @@ def test_a_runtime_may_remove_what_it_has_unpacked(bench: Bench) -> None:
     seen = scans.signs(scans.scan(started.pid, python.pid))
     assert {(sign["subtype"], sign["severity"]) for sign in seen} == {("library_without_file", "informational")}
     assert {sign["pid"] for sign in seen} == {started.pid, python.pid}
+
+
+@pytest.mark.requires("command:upx-ucl")
+@pytest.mark.parametrize("kind", ["wait", "wait-static"])
+def test_a_program_that_unpacks_itself_is_told_from_one_that_is_loaded(kind: str, bench: Bench) -> None:
+    packed = bench.programs / "packed"
+    # UPX refuses files that are small.
+    source = bench.scratch / "large.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <unistd.h>\nstatic const char room[400000] = {1};\n"
+        'int main(void) { printf("ready at=%p\\n", (void *)room); fflush(stdout); pause(); return 0; }\n'
+    )
+    run("gcc", *(("-static",) if kind == "wait-static" else ()), "-o", packed, str(source))
+    run("upx-ucl", "-q", packed)
+    try:
+        seen = scans.signs(scans.scan(bench.run(packed).pid))
+    finally:
+        pathlib.Path(packed).unlink()
+    severities = {sign["subtype"]: sign["severity"] for sign in seen}
+    assert severities == {"image_in_memory": "low", "executable_not_mapped": "low"}
 
 
 @pytest.mark.requires("command:node")

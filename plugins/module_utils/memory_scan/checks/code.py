@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     images,
     libraries,
     memory_code,
+    packed,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.engines import Engine
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.memory_code import Layout
@@ -167,8 +168,12 @@ def _is_image(view: View, layout: Layout, region: _Region, machine: int) -> bool
 
 def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
     first = regions[0]
+    unpacked = packed.code(view)
+    own = all(any(one.start <= it.mapping.start and it.mapping.end <= one.end for one in unpacked) for it in regions)
     what = "%d places" % len(regions) if len(regions) > 1 else "memory at %x" % first.mapping.start
     detail = "code of a program or library lies in %s without a file, loaded by something else than the loader" % what
+    if own:
+        detail = "code of the program lies in %s without a file: its executable is packed (UPX) and has unpacked it" % what
     return Sign(
         "image_in_memory",
         detail,
@@ -181,6 +186,7 @@ def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
             )
             for region in regions[:_DESCRIBED]
         ),
+        severity="low" if own else None,
         data=_shown(regions),
     )
 
