@@ -77,8 +77,11 @@ def _translated(bench: Bench) -> Started:
 
 
 def _compiled_at_once(bench: Bench) -> Started:
-    source = bench.code("once.c", b"int puts(const char *); int pause(void); int fflush(void *);\n"
-                        b'int main(void) { puts("ready"); fflush(0); pause(); return 0; }\n')
+    source = bench.code(
+        "once.c",
+        b"int puts(const char *); int pause(void); int fflush(void *);\n"
+        b'int main(void) { puts("ready"); fflush(0); pause(); return 0; }\n',
+    )
     return bench.run(_program("tcc"), "-run", source)
 
 

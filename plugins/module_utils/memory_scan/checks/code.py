@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    contents,
     engines,
     formats,
     images,
@@ -111,7 +112,7 @@ def _searched(view: View, host: Host, layout: Layout, found: t.Sequence[Mapping]
         engine = explained.get(mapping)
         hits: dict[tuple[str, int], Hit] = {}
         beginnings: set[int] = set()
-        for address, data in memory_code.pieces(view, mapping, shellcode.OVERLAP):
+        for address, data in contents.pieces(view, mapping, shellcode.OVERLAP):
             if left <= (0 if engine is not None else MOST_SEARCHED - MOST_UNEXPLAINED):
                 view.skip("of its code in memory only %d MB were searched" % ((MOST_SEARCHED - left) >> 20))
                 break
@@ -173,7 +174,9 @@ def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
     what = "%d places" % len(regions) if len(regions) > 1 else "memory at %x" % first.mapping.start
     detail = "code of a program or library lies in %s without a file, loaded by something else than the loader" % what
     if own:
-        detail = "code of the program lies in %s without a file: its executable is packed (UPX) and has unpacked it" % what
+        detail = (
+            "code of the program lies in %s without a file: its executable is packed (UPX) and has unpacked it" % what
+        )
     return Sign(
         "image_in_memory",
         detail,
@@ -209,8 +212,8 @@ def _shellcode_sign(view: View, kind: str, regions: t.Sequence[_Region]) -> Sign
 def _is_chance(view: View, region: _Region) -> bool:
     """Say whether an engine that keeps data among its code has a lone system call there, as data look like by chance.
 
-    In some megabytes the two bytes of the instruction are often, and a small number sometimes is before them. That it is
-    loaded just before takes seven bytes, which is no chance.
+    In some megabytes the two bytes of the instruction are often, and sometimes a small number is before them. That
+    it is loaded just before them takes seven bytes, which is no chance.
     """
     if region.engine is None or not region.engine.mixed:
         return False

@@ -165,7 +165,9 @@ def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mappin
             if not candidates:
                 return explained
             constants = _constants(view, host, mapping)
-            for engine in constants.tell(view, mapping, candidates, by_texts) if constants is not None else ():
+            if constants is None:
+                continue
+            for engine in constants.tell(view, mapping, candidates, by_texts):
                 fitting = [region for region in left if region not in explained]
                 fitting = [region for region in fitting if _fits(view, region, engine, beginnings)]
                 made = set(_made(view, constants.image, mapping, engine, fitting) if fitting else ())
@@ -184,7 +186,7 @@ def _made(
     file = [one for one in view.maps if (one.device, one.inode) == (mapping.device, mapping.inode)]
     if engine.calls and image.header.machine == running.X86_64:
         pieces = {region: contents.pieces(view, region, running.OVERLAP) for region in regions}
-        regions = [region for region in regions if running.calls(view, pieces[region], file)]
+        regions = [region for region in regions if running.calls(pieces[region], file)]
     if not engine.held or not regions:
         return regions
     found = running.reached(view, statics, regions, engine.steps) if STATICS in engine.held else set()

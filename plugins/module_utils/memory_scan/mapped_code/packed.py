@@ -4,8 +4,8 @@
 """Programs that UPX has packed: they unpack themselves from their file into memory without one (ATT&CK T1027.002).
 
 The file has the headers of the original program as its first packed block. What lies in memory is that program where it
-begins with them, and its code is where they say. Formats: l_info, p_info and b_info of UPX's src/stub/src/include/linux.h,
-and the algorithms of UCL's n2b_d.c, n2d_d.c and n2e_d.c.
+begins with them, and its code is where they say. Formats: l_info, p_info and b_info of UPX's include/linux.h, and
+the algorithms of UCL's n2b_d.c, n2d_d.c and n2e_d.c.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _match(bits: _Bits, last: int, method: int) -> tuple[int, int]:
 
 def _length(bits: _Bits, first: int) -> int:
     length = first * 2 + bits.bit()
-    return length if length else _long(bits, 1) + 2
+    return length or _long(bits, 1) + 2
 
 
 def _length_2e(bits: _Bits, first: int) -> int:

@@ -145,7 +145,7 @@ def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping],
 
 
 def _whole(view: View, region: Mapping) -> Mapping:
-    """Return a region with what it continues: the heap of a Lisp begins as a file that is mapped to be written and run."""
+    """Return a region with what it continues: a Lisp's heap begins as a file that is mapped to be written and run."""
     for one in view.maps:
         if one.end == region.start and one.permissions == region.permissions == "rwxp":
             return region._replace(start=one.start)
@@ -177,7 +177,7 @@ def owned(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -
     return found
 
 
-def calls(view: View, pieces: t.Iterable[tuple[int, bytes]], file: t.Sequence[Mapping]) -> bool:
+def calls(pieces: t.Iterable[tuple[int, bytes]], file: t.Sequence[Mapping]) -> bool:
     """Say whether code has an address in a file, or calls or jumps to one. pieces: of the code, with addresses."""
     targets = _Places(file)
     granules = range(targets.first >> _GRANULE, (targets.end >> _GRANULE) + 1)[:_MOST_GRANULES]

@@ -79,7 +79,7 @@ def test_an_object_of_a_file_has_code(beside: int, found: bool) -> None:
     ],
 )
 def test_code_calls_a_file(code: bytes, called: bool) -> None:
-    assert running.calls(_view(0), [(_FILE + 0x2000 - 0x1000, code)], [_TEXT]) is called
+    assert running.calls([(_FILE + 0x1000, code)], [_TEXT]) is called
 
 
 def _chunk(*sizes: int, room: int = 65536) -> bytes:
