@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
 import subprocess
 import textwrap
@@ -22,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.r
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content
 
+from tests.integration import _memory as scans
 from tests.integration._memory_techniques import innocents
 from tests.integration._memory_techniques.bench import Bench, Started, descendants, run, wait_for
 from tests.integration._memory_techniques.fixtures import NEEDS, bench, programs
@@ -63,6 +65,24 @@ def _guile(bench: Bench) -> Started:
 def _valgrind(bench: Bench) -> Started:
     # It starts nothing: a child would be looked at while it becomes another program.
     return bench.run(_program("valgrind"), "-q", "/bin/sh", "-c", "echo ready; read answer", stdin=subprocess.PIPE)
+
+
+def _racket(bench: Bench) -> Started:
+    work = '(define (f x) (* x 3)) (void (f 3)) (displayln "ready") (flush-output) (sleep 1000)'
+    return bench.run(_program("racket"), "-e", work, environment={"HOME": str(bench.scratch)})
+
+
+def _translated(bench: Bench) -> Started:
+    return bench.run(_program("qemu-x86_64"), "/bin/sh", "-c", "echo ready; read answer", stdin=subprocess.PIPE)
+
+
+def _compiled_at_once(bench: Bench) -> Started:
+    source = bench.code(
+        "once.c",
+        b"int puts(const char *); int pause(void); int fflush(void *);\n"
+        b'int main(void) { puts("ready"); fflush(0); pause(); return 0; }\n',
+    )
+    return bench.run(_program("tcc"), "-run", source)
 
 
 def _program(name: str) -> str:
@@ -121,6 +141,9 @@ def _look(*pids: int) -> _Look:
             (_erlang, "beam", ("command:erl",)),
             (_guile, "guile", ("command:guile",)),
             (_valgrind, "valgrind", ("command:valgrind",)),
+            (_racket, "chez", ("command:racket",)),
+            (_translated, "qemu", ("command:qemu-x86_64",)),
+            (_compiled_at_once, "tcc", ("command:tcc",)),
         )
     ],
 )
@@ -165,32 +188,132 @@ def test_a_copy_of_an_engine_under_another_name_is_recognised(bench: Bench) -> N
     assert (looked.known, looked.unknown, looked.signs) == ({"v8"}, 0, [])
 
 
-def test_an_impostor_under_the_name_of_an_engine_is_not(bench: Bench) -> None:
+# A program that runs code it has put into memory without a file. Each variant has what once explained that.
+_IMPOSTOR = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+    %s
+    int main(void) {
+        void *library = 0;
+        char *place;
+        (void)library;
+        %s
+        place = mmap(0, 65536, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memcpy(place, "\\x55\\x48\\x89\\xe5\\x31\\xc0\\x5d\\xc3", 8);
+        %s
+        ((int (*)(void))place)();
+        puts("ready");
+        fflush(stdout);
+        pause();
+        return 0;
+    }
+"""
+_PCRE2 = 'library = dlopen("libpcre2-8.so.0", RTLD_NOW); if (!library) abort();'
+# Compile a pattern, so that PCRE2 has a place for code of its own, and leave room so that ours is not beside it.
+_PCRE2_RUNNING = (
+    _PCRE2
+    + """
+    void *(*compile)(const char *, size_t, unsigned, int *, size_t *, void *) = dlsym(library, "pcre2_compile_8");
+    int (*jit)(void *, unsigned) = dlsym(library, "pcre2_jit_compile_8");
+    int error;
+    size_t offset;
+    if (jit(compile("^(a+)b[cd]*$", 12, 0, &error, &offset, 0), 1)) abort();
+    mmap(0, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    """
+)
+_FFI = 'library = dlopen("libffi.so.8", RTLD_NOW); if (!library) abort();'
+_FFI_BEGINS = 'memcpy(place + 64, "\\x4c\\x8d\\x15\\xf5\\xff\\xff\\xff\\xff\\x25\\x07\\0\\0\\0", 13);'
+_V8_TEXTS = """
+    const char one[] = "BytecodeBudgetInterruptFromBytecode", two[] = "TurboFan", room[300000] = {1};
+    const char *const kept[] = {one, two, room};
+"""
+_LUAJIT_NAME = "void luaJIT_setmode(void) {}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "before", "after", "known"),
+    [
+        pytest.param("", "", "", set(), id="named as an engine"),
+        pytest.param("", _PCRE2, "", set(), id="PCRE2 mapped"),
+        pytest.param("", _PCRE2_RUNNING, "", {"pcre2"}, id="PCRE2 running, and code beside"),
+        pytest.param("", _FFI, _FFI_BEGINS, set(), id="libffi mapped, and code that begins like a closure"),
+        pytest.param(_V8_TEXTS, "", "", set(), id="texts of V8"),
+        pytest.param(_LUAJIT_NAME, "", "", set(), id="a symbol of LuaJIT"),
+    ],
+)
+def test_an_impostor_is_no_engine(declared: str, before: str, after: str, known: set[str], bench: Bench) -> None:
     source = bench.scratch / "impostor.c"
-    source.write_text(
-        textwrap.dedent(
-            """
-            #include <stdio.h>
-            #include <string.h>
-            #include <sys/mman.h>
-            #include <unistd.h>
-            int main(void) {
-                char *place = mmap(0, 65536, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-                memcpy(place, "\\x55\\x48\\x89\\xe5\\x31\\xc0\\x5d\\xc3", 8);
-                puts("ready");
-                fflush(stdout);
-                pause();
-                return 0;
-            }
-            """
-        ),
-        encoding="utf-8",
-    )
+    source.write_text(textwrap.dedent(_IMPOSTOR % (declared, before, after)), encoding="utf-8")
     built = bench.scratch / "node"
-    run("gcc", "-o", str(built), str(source))
+    run("gcc", "-rdynamic", "-o", str(built), str(source))
     looked = _look(bench.run(str(built)).pid)
-    assert (looked.known, looked.unknown) == (set(), 1)
+    assert (looked.known, looked.unknown) == (known, 1)
     assert [sign.subtype for sign in looked.signs] == ["anonymous_code"]
+
+
+@pytest.mark.parametrize("name", ["updater", "node", "python3.13", "java"])
+def test_a_loader_is_no_runtime_whatever_its_name_is(name: str, bench: Bench) -> None:
+    program = shutil.copy(bench.programs / "loaded", bench.programs / name)
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.so")
+    (sign,) = scans.signs(scans.scan(bench.run(str(program), "deleted", str(library)).pid))
+    assert (sign["subtype"], sign["severity"]) == ("library_removed", "high")
+
+
+def test_a_library_named_as_a_runtime_makes_none(bench: Bench) -> None:
+    """The library that is removed is called as Java's virtual machine is."""
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "libjvm.so")
+    (sign,) = scans.signs(scans.scan(bench.run(bench.programs / "loaded", "deleted", str(library)).pid))
+    assert (sign["subtype"], sign["severity"]) == ("library_removed", "high")
+
+
+@pytest.mark.requires("command:node")
+def test_a_runtime_may_remove_what_it_has_unpacked(bench: Bench) -> None:
+    """Node under another name, of no package, is one by what it is; a package's Python by its package.
+
+    0x1000 is RTLD_NODELETE: Node unloads what is no add-on.
+    """
+    library = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.node")
+    copy = shutil.copy(_program("node"), bench.programs / "updater")
+    work = """
+        const fs = require("fs"), os = require("os");
+        try { process.dlopen({exports: {}}, "%s", os.constants.dlopen.RTLD_NOW | 0x1000); } catch (error) {}
+        fs.unlinkSync("%s");
+        for (let i = 0; i < 1e6; i++) Math.sin(i);
+        console.log("ready");
+        setTimeout(() => {}, 120000);
+    """
+    started = bench.run(str(copy), "-e", work % (library, library))
+    again = shutil.copy(bench.programs / "library.so", bench.scratch / "plugin.so")
+    work = "import ctypes, os, signal; ctypes.CDLL('%s'); os.unlink('%s'); print('ready', flush=True); signal.pause()"
+    python = bench.run("/usr/bin/python3", "-c", work % (again, again))
+    seen = scans.signs(scans.scan(started.pid, python.pid))
+    assert {(sign["subtype"], sign["severity"]) for sign in seen} == {("library_without_file", "informational")}
+    assert {sign["pid"] for sign in seen} == {started.pid, python.pid}
+
+
+@pytest.mark.requires("command:upx-ucl")
+@pytest.mark.parametrize("kind", ["wait", "wait-static"])
+def test_a_program_that_unpacks_itself_is_told_from_one_that_is_loaded(kind: str, bench: Bench) -> None:
+    packed = bench.programs / "packed"
+    # UPX refuses files that are small.
+    source = bench.scratch / "large.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <unistd.h>\nstatic const char room[400000] = {1};\n"
+        'int main(void) { printf("ready at=%p\\n", (void *)room); fflush(stdout); pause(); return 0; }\n'
+    )
+    run("gcc", *(("-static",) if kind == "wait-static" else ()), "-o", packed, str(source))
+    run("upx-ucl", "-q", packed)
+    try:
+        seen = scans.signs(scans.scan(bench.run(packed).pid))
+    finally:
+        pathlib.Path(packed).unlink()
+    severities = {sign["subtype"]: sign["severity"] for sign in seen}
+    assert severities == {"image_in_memory": "low", "executable_not_mapped": "low"}
 
 
 @pytest.mark.requires("command:node")

@@ -61,6 +61,11 @@ class Processes:
             assert process.stdout.readline() == b"ready\n"
         return process.pid
 
+    def input_of(self, pid: int) -> t.IO[bytes]:
+        stream = next(process.stdin for process in self._started if process.pid == pid)
+        assert stream is not None
+        return stream
+
     def end(self) -> None:
         for process in self._started:
             process.kill()
@@ -173,6 +178,32 @@ def test_what_memory_holds_of_a_tool_is_found_with_its_place(processes: Processe
             stream.seek(start + memory["offset"])
             assert stream.read(200).split(b"\0")[0][:9] in SAMPLES["sliver"]
     assert "sliverpb" not in str(sign)
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "severity"),
+    [("/usr/bin/sort", "tool_data_held", "informational"), ("sort", "known_remote_access", "critical")],
+    ids=["a package's program", "a copy of it"],
+)
+def test_who_only_passes_on_what_a_tool_says_has_none(
+    name: str, subtype: str, severity: str, processes: Processes, place: pathlib.Path
+) -> None:
+    """A program that all data pass through, as what containers say through the Docker daemon, can't run them."""
+    program = place / name
+    if not program.exists():
+        shutil.copy("/usr/bin/sort", program)
+    pid = processes.start(str(program), "-z", "--parallel=1")
+    stream = processes.input_of(pid)
+    stream.write(bytes(range(256)) * 1000 + SAMPLES["sliver"])
+    stream.flush()
+    wait_for(lambda: "State:\tS" in _status(pid) and _read(pid) > 200_000, "it to read its input")
+    (sign,) = _memory.signs(_memory.scan(pid, full=True))
+    assert (sign["subtype"], sign["severity"]) == (subtype, severity)
+
+
+def _read(pid: int) -> int:
+    lines = pathlib.Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    return int(lines[0].split()[1])
 
 
 def test_who_reads_rules_has_no_tool(processes: Processes) -> None:

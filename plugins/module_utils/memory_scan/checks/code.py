@@ -14,16 +14,18 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode, x86_calls
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     callers,
+    contents,
     engines,
     formats,
     images,
     libraries,
     memory_code,
+    packed,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.callers import Caller
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.engines import Engine
@@ -81,8 +83,11 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
     if images_found:
         yield _image_sign(view, images_found)
     by_kind: dict[str, list[_Region]] = {}
+    chances = [region for region in rest if region.hits and _is_chance(view, region)]
+    if chances:
+        yield _chance_sign(view, chances)
     for region in rest:
-        if region.hits:
+        if region.hits and region not in chances:
             by_kind.setdefault(shellcode.gravest(region.hits).kind, []).append(region)
     for kind in sorted(by_kind, key=shellcode.KINDS.index):
         yield _shellcode_sign(view, kind, by_kind[kind])
@@ -119,7 +124,7 @@ def _searched(view: View, host: Host, layout: Layout, found: t.Sequence[Mapping]
         engine = explained.get(mapping)
         hits: dict[tuple[str, int], Hit] = {}
         beginnings: set[int] = set()
-        for address, data in memory_code.pieces(view, mapping, shellcode.OVERLAP):
+        for address, data in contents.pieces(view, mapping, shellcode.OVERLAP):
             if left <= (0 if engine is not None else MOST_SEARCHED - MOST_UNEXPLAINED):
                 view.skip("of its code in memory only %d MB were searched" % ((MOST_SEARCHED - left) >> 20))
                 break
@@ -176,8 +181,14 @@ def _is_image(view: View, layout: Layout, region: _Region, machine: int) -> bool
 
 def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
     first = regions[0]
+    unpacked = packed.code(view)
+    own = all(any(one.start <= it.mapping.start and it.mapping.end <= one.end for one in unpacked) for it in regions)
     what = "%d places" % len(regions) if len(regions) > 1 else "memory at %x" % first.mapping.start
     detail = "code of a program or library lies in %s without a file, loaded by something else than the loader" % what
+    if own:
+        detail = (
+            "code of the program lies in %s without a file: its executable is packed (UPX) and has unpacked it" % what
+        )
     return Sign(
         "image_in_memory",
         detail,
@@ -190,6 +201,7 @@ def _image_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
             )
             for region in regions[:_DESCRIBED]
         ),
+        severity="low" if own else None,
         data=_shown(regions),
     )
 
@@ -207,6 +219,34 @@ def _shellcode_sign(view: View, kind: str, regions: t.Sequence[_Region]) -> Sign
         detail += ", among code that %s makes" % engine.name
     memory = tuple(_hit_memory(view, region, hit) for region, hit in zip(regions[:_DESCRIBED], gravest))
     return Sign("shellcode_%s" % kind, detail, memory, data=_shown(regions))
+
+
+def _is_chance(view: View, region: _Region) -> bool:
+    """Say whether an engine that keeps data among its code has a lone system call there, as data look like by chance.
+
+    In some megabytes the two bytes of the instruction are often, and sometimes a small number is before them. That
+    it is loaded just before them takes seven bytes, which is no chance.
+    """
+    if region.engine is None or not region.engine.mixed:
+        return False
+    return all(
+        " " not in hit.name
+        and hit.kind in ("system_calls", "execute")
+        and not x86_calls.CLOSE.search(view.read(hit.offset - x86_calls.CLOSEST, x86_calls.CLOSEST))
+        for hit in region.hits
+    )
+
+
+def _chance_sign(view: View, regions: t.Sequence[_Region]) -> Sign:
+    hit = shellcode.gravest(regions[0].hits)
+    engine = regions[0].engine
+    detail = "what looks like the system call %s, at %x, lies alone among the data and code of %s" % (
+        hit.name,
+        hit.offset,
+        engine.name if engine is not None else "an engine",
+    )
+    memory = tuple(_hit_memory(view, region, region.hits[0]) for region in regions[:_DESCRIBED])
+    return Sign("call_among_data", detail, memory, data=_shown(regions))
 
 
 def _hit_memory(view: View, region: _Region, hit: Hit) -> Memory:

@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     libraries,
     needs,
     preload_file,
+    runtimes,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.needs import Unneeded
@@ -43,16 +44,6 @@ _PRELOADING = (b"LD_PRELOAD", b"LD_AUDIT")
 _PRELOAD_OPTIONS = (b"--preload", b"--audit")
 _SEPARATORS = re.compile(rb"[: ]+")
 
-# Programs that load libraries which came with what they run, often unpacked into a temporary place and removed at once
-# (JNI of Java, wheels and freezers of Python, add-ons of Node), or which they have just built (rustc, R, Emacs).
-_RUNTIMES = re.compile(
-    rb"(?:java|python|pypy|node|ruby|perl|php|R|julia|mono|dotnet|lua|luajit|guile|tclsh|wish|beam\.smp|emacs|octave|"
-    rb"deno|bun|electron|rustc|cargo|ghc|ocaml|sbcl|wine|wine64|wine-preloader|wine64-preloader)(?:[-.\d].*)?\Z"
-)
-# libffmpeg.so alone comes with Electron, whose programs have names of their own.
-_RUNTIME_LIBRARIES = re.compile(
-    rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z|libffmpeg\.so\Z"
-)
 _LIMIT = 8
 
 
@@ -83,7 +74,7 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     listed = preload_file.of_namespace(host, process)
     found: dict[tuple[str, str | None], list[Mapping]] = {}
     loaded = libraries.mapped(view)
-    runtime = _is_runtime(process, loaded)
+    runtime = runtimes.is_one(view, host)
     unneeded = needs.find(view, host, loaded)
     for mapping in loaded:
         file = images.look_at(view, host, mapping)
@@ -195,12 +186,6 @@ def _of_temporary(view: View, host: Host, mapping: Mapping, file: File, runtime:
     # What unpacks itself does so into a directory of its own.
     directory = os.path.dirname(mapping.path) + b"/"
     return "library_in_temporary_place", None if directory in libraries.TEMPORARY else "informational"
-
-
-def _is_runtime(process: Process, loaded: t.Sequence[Mapping]) -> bool:
-    if _RUNTIMES.match(os.path.basename(process.executable or b"")):
-        return True
-    return any(_RUNTIME_LIBRARIES.match(os.path.basename(mapping.path)) for mapping in loaded)
 
 
 def _sign(view: View, subtype: str, severity: str | None, mappings: t.Sequence[Mapping]) -> Sign:

@@ -29,7 +29,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_
     Match,
     Matcher,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import engines
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    engines,
+    images,
+    libraries,
+    memory_code,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Memory, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
@@ -83,6 +88,7 @@ def check_deep(view: View, host: Host, signs: t.Sequence[Sign]) -> t.Iterator[Si
     if not most or any(sign.subtype in _TOOLKITS for sign in signs):
         return
     matcher = _matcher(host)
+    grave = any(host.content.severity(sign) != "informational" for sign in signs)
     if view.process.container and most > _SOME_MEMORY:
         yield from _libraries(view, host, matcher, lambda _one: True)
     seen = {sign.subtype for sign in signs}
@@ -97,10 +103,36 @@ def check_deep(view: View, host: Host, signs: t.Sequence[Sign]) -> t.Iterator[Si
     families = sorted({match.signature.family for match in matches})
     if len(families) > _TOOLS_HELD:
         yield Sign("many_tools_held", "its memory holds marks of %s" % ", ".join(families), _held(view, matches))
+    elif matches and not grave and _holds_data_only(view, host):
+        names = ", ".join(match.signature.title for match in matches)
+        yield Sign("tool_data_held", "its data have the marks of: %s" % names, _held(view, matches))
     else:
         yield from (sign for sign in _grouped(matches, "its memory", _in_memory(view)) if sign.subtype not in seen)
     if most > _SOME_MEMORY:
         yield from yara.of_memory(view, host, ranges)
+
+
+def _holds_data_only(view: View, host: Host) -> bool:
+    """Say whether all code of a process is its packages' own, and no interpreter's, so that what it holds isn't run.
+
+    What passes through a program stays in its memory for a while: the Docker daemon writes down what containers say.
+    """
+    process = view.process
+    if programs.is_versatile(process) or memory_code.regions(view, host):
+        return False
+    if process.executable is None or libraries.package_of_executable(host, process) is None:
+        return False
+    descriptor = view.open_executable()
+    if descriptor is None:
+        return False
+    try:
+        changed = host.has_digests(process.executable) and not host.as_packaged(process.executable, descriptor)
+    finally:
+        os.close(descriptor)
+    if changed:
+        return False
+    loaded = [(one, images.look_at(view, host, one)) for one in libraries.mapped(view)]
+    return all(file is not None and libraries.package_of(host, one.path, file.status) for one, file in loaded)
 
 
 def _matcher(host: Host) -> Matcher:

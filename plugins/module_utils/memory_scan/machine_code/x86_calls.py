@@ -40,7 +40,8 @@ _ENDS = frozenset((0xC2, 0xC3, 0xCC, 0x0F0B))
 _SYSCALL, _INTERRUPT, _SYSENTER = 0x0F05, 0xCD, 0x0F34
 _X32 = 0x40000000
 # Ways to load a number, up to where the system call is: push and pop, mov, xor or sub and mov.
-_CLOSE = re.compile(rb"(?:\x6a[\s\S]\x58|\xb8[\s\S]{2}\0\0|\xc7\xc0[\s\S]{2}\0\0|[\x29\x2b\x31\x33]\xc0\xb0[\s\S])\Z")
+CLOSE = re.compile(rb"(?:\x6a[\s\S]\x58|\xb8[\s\S]{2}\0\0|\xc7\xc0[\s\S]{2}\0\0|[\x29\x2b\x31\x33]\xc0\xb0[\s\S])\Z")
+CLOSEST = 8
 # mov r10, rcx; mov eax, n: programs for Windows call its kernel so, with numbers of its own.
 _WINDOWS = re.compile(rb"(?:\x4c\x8b\xd1|\x49\x89\xca)\xb8[\s\S]{2}\x00\x00")
 
@@ -81,7 +82,7 @@ def _call(data: bytes, at: int, long: bool, names: t.Mapping[int, str], effort: 
         if call.name == best.name:
             best = best._replace(prepared=max(call.prepared, best.prepared), shell=call.shell or best.shell)
     if best is not None:
-        yield best._replace(close=_CLOSE.search(data[max(0, at - 8) : at]) is not None)
+        yield best._replace(close=CLOSE.search(data[max(0, at - CLOSEST) : at]) is not None)
 
 
 def _named(at: int, state: State, names: t.Mapping[int, str]) -> Call | None:

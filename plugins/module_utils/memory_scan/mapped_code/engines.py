@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Programs and libraries that make machine code while they run, told by what is in their files, not by their names.
 
-An engine is recognised in a process by symbols or texts of a file from which the process runs code, and explains only
-code that lies in memory as this engine puts it there. That says nothing against what else lies there: who brings code
-into such a process brings it where it is expected.
+An engine is recognised in a process by symbols or texts of a file from which the process runs code. That it is mapped
+explains nothing: it explains code that lies in memory as this engine puts it there, of which the engine's own data have
+the address, and that calls the engine. That says nothing against what else lies there: who brings code into such a
+process brings it where it is expected.
 """
 
 from __future__ import annotations
@@ -13,8 +14,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, images
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    contents,
+    elf,
+    images,
+    running,
+    sljit,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 # Kinds of memory without a file.
@@ -33,6 +40,12 @@ _LONGEST = 128
 _DT_STRTAB, _DT_STRSZ = 5, 10
 # Of a place that has to hold a pattern, the beginning is looked at.
 _LOOKED_AT = 1 << 16
+# Who has the address of what an engine has made: its own static data, or objects of it in the heap.
+STATICS, OBJECTS = "statics", "objects"
+_STEPS = 3
+# How its allocator lays out memory.
+_SLJIT = "sljit"
+_LAYOUTS = ("", _SLJIT)
 
 
 class Mark(t.NamedTuple):
@@ -46,7 +59,8 @@ class Shape(t.NamedTuple):
     """How an engine puts code into memory.
 
     memory: one of ``MEMORY``. permissions: such as "rwx". name: how a memory file's name begins. step: of which its
-    size is a multiple. most: how large it may be. holds: what its beginning must have in it.
+    size is a multiple. most: how large it may be. holds: what its beginning must have in it. layout: how an allocator
+    that is known has laid it out.
     """
 
     memory: str
@@ -55,15 +69,28 @@ class Shape(t.NamedTuple):
     step: int
     most: int
     holds: bytes
+    layout: str
 
 
 class Engine(t.NamedTuple):
-    """id, name: for people. marks: any of them will do. shapes: likewise."""
+    """id, name: for people. marks: any of them will do. shapes: likewise.
+
+    code: how much of it a file has at least that is known by texts. held: who has the address of what it makes, any of
+    them; nobody in particular where it is empty. steps: from its static data, over how many pointers. calls: whether
+    what it makes calls it. runtime: whether it runs programs that bring libraries of their own. mixed: whether it keeps
+    data among its code.
+    """
 
     id: str
     name: str
     marks: tuple[Mark, ...]
     shapes: tuple[Shape, ...]
+    code: int
+    held: tuple[str, ...]
+    steps: int
+    calls: bool
+    runtime: bool
+    mixed: bool
 
 
 def parse(content: t.Any) -> tuple[Engine, ...]:
@@ -74,6 +101,12 @@ def parse(content: t.Any) -> tuple[Engine, ...]:
             given["name"],
             tuple(Mark(_encoded(one.get("names", ())), _encoded(one.get("texts", ()))) for one in given["marks"]),
             tuple(map(_shape, given["memory"])),
+            int(given.get("code", 0)),
+            _known(given.get("held", [STATICS]), (STATICS, OBJECTS)),
+            int(given.get("steps", _STEPS)),
+            bool(given.get("calls", True)),
+            bool(given.get("runtime", False)),
+            bool(given.get("mixed", False)),
         )
         for given in content
     )
@@ -83,6 +116,13 @@ def _encoded(texts: t.Iterable[str]) -> tuple[bytes, ...]:
     found = tuple(text.encode() for text in texts)
     if any(not 4 <= len(text) <= _LONGEST for text in found):
         raise ValueError("a mark has 4 to %d characters" % _LONGEST)
+    return found
+
+
+def _known(given: t.Iterable[str], choices: t.Sequence[str]) -> tuple[str, ...]:
+    found = tuple(given)
+    if not set(found) <= set(choices):
+        raise ValueError(found)
     return found
 
 
@@ -96,6 +136,7 @@ def _shape(given: t.Mapping[str, t.Any]) -> Shape:
         int(given.get("step", 1)),
         int(given.get("most", 1 << 47)),
         bytes.fromhex(given.get("holds", "")),
+        *_known((given.get("layout", ""),), _LAYOUTS),
     )
 
 
@@ -128,9 +169,49 @@ def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mappin
             if not candidates:
                 return explained
             constants = _constants(view, host, mapping)
-            for engine in constants.tell(view, mapping, candidates, by_texts) if constants is not None else ():
-                explained.update((region, engine) for region in left if _fits(view, region, engine, beginnings))
+            if constants is None:
+                continue
+            for engine in constants.tell(view, mapping, candidates, by_texts):
+                fitting = [region for region in left if region not in explained]
+                fitting = [region for region in fitting if _fits(view, region, engine, beginnings)]
+                made = set(_made(view, constants.image, mapping, engine, fitting) if fitting else ())
+                explained.update((region, engine) for region in fitting if region in made)
+                _note_swapped(view, constants.image, mapping, engine, len(fitting) > len(made))
     return explained
+
+
+def _made(
+    view: View, image: elf.Image, mapping: Mapping, engine: Engine, regions: t.Sequence[Mapping]
+) -> t.Iterable[Mapping]:
+    """Return which of the regions that have the shape an engine has made. image, mapping: of the file that it is in."""
+    statics = running.statics(image, mapping)
+    if any(shape.layout == _SLJIT for shape in engine.shapes if kind_of(regions[0]) == shape.memory):
+        return _counted(view, statics, regions)
+    file = [one for one in view.maps if (one.device, one.inode) == (mapping.device, mapping.inode)]
+    if engine.calls and image.header.machine == running.X86_64:
+        pieces = {region: contents.pieces(view, region, running.OVERLAP) for region in regions}
+        regions = [region for region in regions if running.calls(pieces[region], file)]
+    if not engine.held or not regions:
+        return regions
+    found = running.reached(view, statics, regions, engine.steps) if STATICS in engine.held else set()
+    left = [region for region in regions if region not in found]
+    return found | running.owned(view, file, left) if left and OBJECTS in engine.held else found
+
+
+def _note_swapped(view: View, image: elf.Image, mapping: Mapping, engine: Engine, is_left: bool) -> None:
+    """Note that what an engine makes can't be told where its data are swapped out: nothing is brought back."""
+    if is_left and running.has_swapped(view, running.statics(image, mapping)):
+        view.skip("what %s makes can't be told: its data are swapped out" % engine.name)
+
+
+def _counted(view: View, statics: t.Sequence[Range], regions: t.Sequence[Mapping]) -> t.Iterable[Mapping]:
+    """Return the regions of sljit's chunks that its allocator has: a free block of it is in them, or it counts them."""
+    sizes = {region: sljit.counted(view, region) for region in regions}
+    whole = [region for region, size in sizes.items() if size is not None]
+    total = sum(sizes[region] or 0 for region in whole)
+    if total and any(total in values for values in running.words(view, statics)):
+        return whole
+    return running.reached(view, statics, whole, 1) if whole else ()
 
 
 def _may_fit(region: Mapping, engine: Engine) -> bool:
@@ -181,7 +262,8 @@ class _Constants:
     """What is in a file, as far as it was asked for."""
 
     def __init__(self, image: elf.Image) -> None:
-        self._image = image
+        self.image = image
+        self._code = sum(one.file_size for one in image.loaded if one.flags & elf.PF_X)
         self._names: dict[bytes, bool] = {}
         self._texts: dict[bytes, bool] = {}
 
@@ -189,7 +271,12 @@ class _Constants:
         """Return which of the engines the file tells: by names alone, or by texts, too. mapping: of it in a process."""
         marks = [mark for engine in engines for mark in engine.marks if bool(mark.texts) is by_texts]
         self._look(view, mapping, marks)
-        return [engine for engine in engines if any(mark in marks and self._has(mark) for mark in engine.marks)]
+        return [
+            engine
+            for engine in engines
+            if (not by_texts or self._code >= engine.code)
+            and any(mark in marks and self._has(mark) for mark in engine.marks)
+        ]
 
     def _has(self, mark: Mark) -> bool:
         names, texts = self._names, self._texts
@@ -205,7 +292,7 @@ class _Constants:
         read = images.reader(descriptor)
         try:
             if names:
-                table = b"\0%s\0" % _names(self._image, read)
+                table = b"\0%s\0" % _names(self.image, read)
                 self._names.update((name, b"\0%s\0" % name in table) for name in names)
             self._find(read, first)
             found = [mark for mark in marks if mark.texts and self._texts.get(mark.texts[0])]
@@ -216,7 +303,7 @@ class _Constants:
     def _find(self, read: elf.Read, texts: t.AbstractSet[bytes]) -> None:
         missing = set(texts)
         left = _MOST_TEXT
-        for segment in _constant_segments(self._image):
+        for segment in _constant_segments(self.image):
             place, end = segment.offset, segment.offset + segment.file_size
             tail = b""
             while place < end and left > 0 and missing:

@@ -19,8 +19,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     images,
     libraries,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.contents import pieces
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Range
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 STACK, HEAP = b"[stack]", b"[heap]"
@@ -30,7 +31,6 @@ _KERNELS = 1 << 63
 # Of memory that may be a copy of a file's code, this many bytes are compared at a time.
 _PIECE = 1 << 16
 _LARGE_PIECE = 1 << 20
-_MOST_PARTS = 4096
 # Of elf(5): entries of a dynamic section that say how large a symbol is (DT_SYMENT), of 64 and 32 bits; the start of
 # the table for unwinding, as the LSB has it; names of libraries, of their versions and of what each has.
 _TABLES = (
@@ -73,60 +73,9 @@ def _is_upgraded(view: View, host: Host, mapping: Mapping, file: File) -> bool:
     return file.magic.startswith(formats.IMAGES) and libraries.was_replaced(view, host, mapping)
 
 
-def pieces(view: View, mapping: Mapping, overlap: int) -> t.Iterator[tuple[int, bytes]]:
-    """Yield what is in memory of a region as (address, bytes), as facts.pieces does.
-
-    Of what has a descriptor, a page that was written by way of another mapping isn't told as present in this one before
-    it is run.
-    """
-    present = view.pages(mapping).present
-    if engines.kind_of(mapping) != engines.ANONYMOUS:
-        yield from _not_mapped(view, mapping, present, overlap)
-    yield from facts.pieces(view, present, overlap)
-
-
 def is_empty(view: View, mapping: Mapping) -> bool:
     """Say whether nothing of a region is in memory."""
     return not any(pieces(view, mapping, 0))
-
-
-def _not_mapped(
-    view: View, mapping: Mapping, present: t.Sequence[Range], overlap: int
-) -> t.Iterator[tuple[int, bytes]]:
-    """Yield what a file in memory has within a mapping, but for what lies in pages that are present, as they are."""
-    descriptor = view.open_mapped(mapping)
-    if descriptor is None:
-        return
-    read = images.reader(descriptor)
-    try:
-        for start, end in _data(view, descriptor, mapping.offset, mapping.offset + mapping.size):
-            place = start
-            while place < end:
-                address = mapping.start + place - mapping.offset
-                data = read(place, min(_LARGE_PIECE, end - place))
-                if not data:
-                    break
-                if not any(one.start <= address and address + len(data) <= one.end for one in present):
-                    yield address, data
-                place += max(len(data) - overlap, 1) if place + len(data) < end else len(data)
-    finally:
-        os.close(descriptor)
-
-
-def _data(view: View, descriptor: int, start: int, end: int) -> t.Iterator[tuple[int, int]]:
-    """Yield the parts of a file that hold something (lseek(2), SEEK_DATA), within bounds."""
-    for _part in range(_MOST_PARTS):
-        try:
-            first = os.lseek(descriptor, start, os.SEEK_DATA)
-            last = min(os.lseek(descriptor, first, os.SEEK_HOLE), end)
-        except OSError:
-            # ENXIO: there is nothing more.
-            return
-        if first >= end or last <= first:
-            return
-        yield first, last
-        start = last
-    view.skip("a file of code in memory is in too many pieces, and only the first %d were looked at" % _MOST_PARTS)
 
 
 def machine(view: View, host: Host) -> int:

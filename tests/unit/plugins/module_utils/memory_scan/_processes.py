@@ -186,7 +186,7 @@ def file(inode: int, mode: int = 0o755, owner: int = 0, device: int = DEVICE, si
 class FakeHost:
     """A host on which everything in the directories of package managers is a package's, but what a test names."""
 
-    content = None
+    content = types.SimpleNamespace(engines=())
     boot_time = 1_000_000.0
     machine = "x86_64"
 

@@ -14,7 +14,11 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import callers, memory_code
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    callers,
+    contents,
+    memory_code,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
     FileStatus,
     Mapping,
@@ -32,6 +36,8 @@ BASE = 0x7F0000000000
 _ENGINE = {
     "id": "engine",
     "name": "Engine",
+    "held": [],
+    "calls": False,
     "marks": [{"names": ["engine_new"]}],
     "memory": [{"kind": "anonymous", "permissions": ["rwx"]}, {"kind": "memfd", "name": "jit", "permissions": ["r-x"]}],
 }
@@ -259,7 +265,7 @@ def test_code_in_a_program_for_windows_is_that_where_there_is_what_runs_it(
 
 
 def test_memory_files_in_too_many_pieces_are_left_with_a_word(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_code, "_MOST_PARTS", 2)
+    monkeypatch.setattr(contents, "_MOST_PARTS", 2)
     case.add_file(9, _CODE.ljust(4096, b"\x90"))
     with open(case.path(9), "r+b") as stream:
         for place in (1 << 20, 1 << 21, 1 << 22):
@@ -657,3 +663,27 @@ def test_much_memory_is_searched_without_much_memory(tmp_path: pathlib.Path) -> 
     case.add(BASE, data)
     assert case.signs() == []
     assert case.skipped == []
+
+
+# mov eax, 41; mov edi, 2; mov esi, 1; xor edx, edx; syscall: a socket, with its number farther away.
+_SOCKET = bytes.fromhex("b829000000bf02000000be0100000031d20f05")
+# push 41; pop rax; syscall beside its arguments.
+_CLOSE_SOCKET = bytes.fromhex("bf02000000be0100000031d26a29580f05")
+
+
+@pytest.mark.parametrize(
+    ("mixed", "call", "subtype"),
+    [
+        (True, _SOCKET, "call_among_data"),
+        (True, _CLOSE_SOCKET, "shellcode_system_calls"),
+        (True, _shell(), "shellcode_reverse_shell"),
+        (False, _SOCKET, "shellcode_system_calls"),
+    ],
+)
+def test_a_lone_call_among_data_may_be_there_by_chance(
+    tmp_path: pathlib.Path, mixed: bool, call: bytes, subtype: str
+) -> None:
+    case = _Case(tmp_path, symbols=b"\0engine_new\0")
+    case.host = _memory.FakeHost(engines=[{**_ENGINE, "mixed": mixed}])
+    case.add(BASE, _CODE * 10 + call + _CODE * 10)
+    assert [sign.subtype for sign in case.signs()] == [subtype]

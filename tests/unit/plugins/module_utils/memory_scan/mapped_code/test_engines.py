@@ -20,21 +20,26 @@ from tests.support import require
 from tests.unit.plugins.module_utils.memory_scan import _memory
 
 BASE = 0x7F0000000000
+# Nobody has the address of what these make: that is about engines that run, in test_running.py.
+_UNSEEN = {"held": [], "calls": False}
 _CONTENT: list[dict[str, t.Any]] = [
     {
         "id": "by_names",
+        **_UNSEEN,
         "name": "Names",
         "marks": [{"names": ["engine_new", "engine_run"]}],
         "memory": [{"kind": "anonymous", "permissions": ["rwx"], "step": 65536, "most": 1 << 20}],
     },
     {
         "id": "by_texts",
+        **_UNSEEN,
         "name": "Texts",
         "marks": [{"texts": ["an engine's text", "and another"]}],
         "memory": [{"kind": "memfd", "name": "jit", "permissions": ["r-x"]}],
     },
     {
         "id": "by_content",
+        **_UNSEEN,
         "name": "Content",
         "marks": [{"names": ["engine_new"]}],
         "memory": [{"kind": "anonymous", "permissions": ["r-x"], "holds": "c0ffee"}],
@@ -172,6 +177,8 @@ def test_the_content_is_sound() -> None:
         {"id": "x", "name": "X", "marks": [{"names": ["ab"]}], "memory": []},
         {"id": "x", "name": "X", "marks": [], "memory": [{"kind": "disk", "permissions": []}]},
         {"id": "x", "name": "X", "marks": [], "memory": [{"kind": "memfd", "permissions": [], "holds": "xy"}]},
+        {"id": "x", "name": "X", "marks": [], "memory": [], "held": ["nobody"]},
+        {"id": "x", "name": "X", "marks": [], "memory": [{"kind": "memfd", "permissions": [], "layout": "other"}]},
     ],
 )
 def test_content_that_is_none_is_refused(entry: dict[str, t.Any]) -> None:

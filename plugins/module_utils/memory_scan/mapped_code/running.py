@@ -1,0 +1,206 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell whether an engine that is mapped has made a piece of memory, by what both of them hold of each other.
+
+Who makes code keeps its address, and code that was made calls who made it. A program that has a compiler mapped and
+doesn't run it has neither. Both are values in memory that somebody in the process can write: they have to be forged one
+by one, in the engine's own data.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import re
+import struct
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, images
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
+
+# e_machine of elf(5): there calls are recognised.
+X86_64 = 62
+_WORD = 8
+# The largest static data seen are PyPy's and Valgrind's with 18 MB.
+_MOST_STATICS = 32 << 20
+# Of what a pointer leads to, so much is read: a structure is no larger, or begins with what it is about.
+_STRUCTURE = 1 << 10
+_MOST_STRUCTURES = 1 << 14
+# V8's pages of code begin at one of these, with what links them.
+_CHUNK = 1 << 18
+_MOST_OBJECTS = 64 << 20
+_MOST_CODE = 4 << 20
+# An address may lie across two pieces of code.
+OVERLAP = 8
+_RELATIVE = re.compile(rb"[\xe8\xe9]")
+# Addresses differ in the lower three bytes within one of these.
+_GRANULE = 24
+_MOST_GRANULES = 64
+
+
+class _Places:
+    """Which of some mappings an address is in."""
+
+    def __init__(self, mappings: t.Iterable[Mapping]) -> None:
+        self._mappings = sorted(mappings, key=lambda one: one.start)
+        self._starts = [one.start for one in self._mappings]
+        self.first = self._mappings[0].start if self._mappings else 0
+        self.end = self._mappings[-1].end if self._mappings else 0
+
+    def at(self, address: int) -> Mapping | None:
+        place = bisect.bisect(self._starts, address) - 1
+        return self._mappings[place] if place >= 0 and address < self._mappings[place].end else None
+
+    def among(self, words: t.Iterable[int]) -> list[int]:
+        """Return the words that may be addresses in one of them."""
+        first, end = self.first, self.end
+        return [word for word in words if first <= word < end]
+
+
+def statics(image: elf.Image, mapping: Mapping) -> list[Range]:
+    """Return where the writable data of a file lie in a process. mapping: any of the file."""
+    bias = images.bias(image, mapping)
+    if bias is None:
+        return []
+    found = []
+    left = _MOST_STATICS
+    for segment in image.loaded:
+        if segment.flags & elf.PF_W and left > 0:
+            start = bias + segment.address
+            size = min(segment.memory_size, left)
+            found.append(Range(start, start + size))
+            left -= size
+    return found
+
+
+def words(view: View, ranges: t.Iterable[Range]) -> list[array.array[int]]:
+    """Return what lies at addresses that are whole words of a 64-bit process."""
+    found = []
+    for start, end in ranges:
+        for mapping in view.maps:
+            first, last = max(start, mapping.start), min(end, mapping.end)
+            if first >= last or not mapping.readable:
+                continue
+            for part in view.pages(mapping).present:
+                at, to = max(part.start, first), min(part.end, last)
+                if at < to:
+                    found.append(_words(view, at, to - at))
+    return found
+
+
+def has_swapped(view: View, ranges: t.Sequence[Range]) -> bool:
+    """Say whether pages there may be swapped out, which a process can ask for (MADV_PAGEOUT of madvise(2))."""
+    return any(
+        view.pages(mapping).swapped
+        for mapping in view.maps
+        if any(mapping.start < end and start < mapping.end for start, end in ranges)
+    )
+
+
+def _words(view: View, start: int, length: int) -> array.array[int]:
+    start, skew = -(-start // _WORD) * _WORD, -start % _WORD
+    data = view.read(start, max(length - skew, 0))
+    found = array.array("Q")
+    found.frombytes(data[: len(data) // _WORD * _WORD])
+    return found
+
+
+def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping], steps: int) -> set[Mapping]:
+    """Return the regions to which pointers lead from ranges, in so many steps: one where a range has the pointer.
+
+    Regions are found in more steps from where another one was found: engines keep lists of what they have made.
+    """
+    whole = {_whole(view, region): region for region in regions}
+    wanted = _Places(whole)
+    followed = _Places(one for one in view.maps if one.readable and one.writable)
+    found: set[Mapping] = set()
+    seen: set[int] = set()
+    current = words(view, ranges)
+    step = 0
+    while len(found) < len(set(regions)):
+        step += 1
+        lists: list[array.array[int]] = []
+        new: set[Mapping] = set()
+        for values in current:
+            hits = {whole[one] for one in map(wanted.at, wanted.among(values)) if one is not None}
+            new |= hits - found
+            if hits:
+                lists.append(values)
+        found |= new
+        if step >= steps:
+            if not new:
+                break
+            current = lists
+        pointers = {word // _WORD * _WORD for values in current for word in followed.among(values)}
+        pointers.update(place for region in new for place in (region.start, region.start // _CHUNK * _CHUNK))
+        current = []
+        for pointer in sorted(pointers - seen)[: _MOST_STRUCTURES - len(seen)]:
+            seen.add(pointer)
+            mapping = followed.at(pointer)
+            if mapping is not None:
+                current.append(_words(view, pointer, min(_STRUCTURE, mapping.end - pointer)))
+    return found
+
+
+def _whole(view: View, region: Mapping) -> Mapping:
+    """Return a region with what it continues: a Lisp's heap begins as a file that is mapped to be written and run."""
+    for one in view.maps:
+        if one.end == region.start and one.permissions == region.permissions == "rwxp":
+            return region._replace(start=one.start)
+    return region
+
+
+def owned(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -> set[Mapping]:
+    """Return the regions of which an object of a file's has the address.
+
+    An object of C++, and what has a table of functions, lies in the heap and points into the file that its code is in.
+    """
+    wanted, own = _Places(regions), _Places(file)
+    near = _STRUCTURE // _WORD
+    found: set[Mapping] = set()
+    left = _MOST_OBJECTS
+    heap_first = sorted(view.maps, key=lambda one: one.path != b"[heap]")
+    for mapping in heap_first:
+        if not mapping.anonymous or not mapping.readable or not mapping.writable or mapping.executable:
+            continue
+        for values in words(view, [Range(mapping.start, min(mapping.end, mapping.start + left))]):
+            left -= len(values) * _WORD
+            for place in [at for at, word in enumerate(values) if wanted.first <= word < wanted.end]:
+                region = wanted.at(values[place])
+                around = values[max(place - near, 0) : place + near + 1]
+                if region is not None and any(map(own.at, own.among(around))):
+                    found.add(region)
+            if left <= 0 or len(found) == len(set(regions)):
+                return found
+    return found
+
+
+def calls(pieces: t.Iterable[tuple[int, bytes]], file: t.Sequence[Mapping]) -> bool:
+    """Say whether code has an address in a file, or calls or jumps to one. pieces: of the code, with addresses."""
+    targets = _Places(file)
+    granules = range(targets.first >> _GRANULE, (targets.end >> _GRANULE) + 1)[:_MOST_GRANULES]
+    left = _MOST_CODE
+    for address, data in pieces:
+        if any(_has_address(data, granule, targets) for granule in granules):
+            return True
+        for match in _RELATIVE.finditer(data, 0, max(len(data) - 4, 0)):
+            end = match.end() + 4
+            distance: int = struct.unpack_from("<i", data, match.end())[0]
+            if targets.at(address + end + distance) is not None:
+                return True
+        left -= len(data)
+        if left <= 0:
+            break
+    return False
+
+
+def _has_address(data: bytes, granule: int, targets: _Places) -> bool:
+    upper = struct.pack("<Q", granule << _GRANULE)[3:]
+    at = data.find(upper, 3)
+    while at >= 0:
+        if targets.at(int.from_bytes(data[at - 3 : at + 5], "little")) is not None:
+            return True
+        at = data.find(upper, at + 1)
+    return False
