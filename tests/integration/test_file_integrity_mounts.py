@@ -19,6 +19,10 @@ from tests.support import commands, require
 require("root", "command:unshare", "command:nsenter")
 
 WATCH = "tree"
+_OVERLAY = (
+    "mkdir up && mount -t tmpfs up up && mkdir up/u up/w && cp -r tree/sub low &&"
+    "mount -t overlay cover -o lowerdir=low,upperdir=up/u,workdir=up/w tree/sub"
+)
 
 
 class Namespace:
@@ -74,8 +78,7 @@ def _found(result: t.Mapping[str, t.Any]) -> dict[str, tuple[str, str]]:
         ("mount -t tmpfs nothing tree/sub", "tmpfs", "nothing"),
         ("mount -t proc proc tree/sub", "proc", "proc"),
         (
-            "mkdir up && mount -t tmpfs up up && mkdir up/u up/w && cp -r tree/sub low &&"
-            "mount -t overlay cover -o lowerdir=low,upperdir=up/u,workdir=up/w tree/sub",
+            _OVERLAY,
             "overlay",
             "cover",
         ),
@@ -223,7 +226,7 @@ def test_a_mount_that_comes_during_the_scan_is_no_flood(space: Namespace) -> Non
 def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
     """A real automount point: the kernel's autofs with a pipe that nobody reads, as systemd makes it."""
     autofs = (
-        "python3 -c \"import os,subprocess; r,w=os.pipe(); os.set_inheritable(w,True); os.setpgrp();"
+        'python3 -c "import os,subprocess; r,w=os.pipe(); os.set_inheritable(w,True); os.setpgrp();'
         "subprocess.run(['mount','-i','-t','autofs','-o','fd=%d,pgrp=%d,minproto=5,maxproto=5,direct'%(w,os.getpgrp()),"
         "'systemd-1','tree/sub'],check=True,pass_fds=(w,));"
     )

@@ -17,7 +17,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateDirectory,
     StateError,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, lines, mounts, tally, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
+    header,
+    lines,
+    mounts,
+    tally,
+    watches,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Change, Context, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import (

@@ -156,9 +156,7 @@ class Revision:
                 _check_news(recording.news or wanted != old.watches)
                 difference = watches.Difference.of(old.watches, wanted)
                 event = self._event("extended", self._options.reason or difference.sentence())
-                mounted = mounts.mounts_kept(
-                    old.mounts, mounts.watched_mounts(plan, run.host.mounts), was_watched
-                )
+                mounted = mounts.mounts_kept(old.mounts, mounts.watched_mounts(plan, run.host.mounts), was_watched)
                 header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounted)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
