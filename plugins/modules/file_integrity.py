@@ -73,8 +73,8 @@ options:
     default: 1000
   lock_timeout:
     description:
-      - Seconds to wait for another run that is writing the same baseline or having it sealed. Then the module fails, or,
-        where there is a baseline and nothing is accepted, warns that it was left as it is.
+      - Seconds to wait for another run that is writing the same baseline or having it sealed.
+      - Then the module fails or, where there is a baseline and nothing is accepted, warns that it was left as it is.
       - Where nothing has to be changed, and for comparing, nobody has to wait.
     type: int
     default: 60
