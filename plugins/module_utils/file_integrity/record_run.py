@@ -77,7 +77,7 @@ class RecordingRun:
         for point, mount, numbers in mounts.hiding(plan, self.host.mounts):
             for watch in numbers:
                 reason = "%s is mounted over it; what lies below it cannot be seen" % mounts.describe(mount)
-                self.tally.skip(self._watches[watch].name, printable(point), reason)
+                self.tally.note(watch, "%s: %s" % (printable(point), reason))
 
     def _note_changes(self, plan: Plan) -> None:
         """Name what was mounted or unmounted while files were read."""

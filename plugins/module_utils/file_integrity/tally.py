@@ -49,6 +49,11 @@ class Tally:
         else:
             scope.skip(subject, reason)
 
+    def note(self, watch: int, sentence: str) -> None:
+        """Say something of what was checked of a watch; the first that is said stays."""
+        scope = self.scopes[watch]
+        scope.note = scope.note or sentence
+
     def withhold(self, watch: int, path: bytes, reason: str) -> None:
         """Note what another mount keeps from a watch; where that is all of it, nothing of the watch is checked.
 
