@@ -133,8 +133,8 @@ options:
     description:
       - Seconds after which the module stops reading files and returns what it has. What was left out is named in
         RV(ignore:coverage). V(0) means no limit.
-      - One file may take a tenth of the time that is left, and at least a second, so that a huge one (anyone can make
-        a sparse file of terabytes) is left out and named, and the rest is read. The holes of all sparse files of an
+      - One file may take a tenth of the time that is left, and at least a second, so that a huge one is left out and
+        named, and the rest is read. Holes of more than 128 MiB in a file cost nothing; smaller ones of all files of an
         account other than root may take a tenth of the budget together.
     type: int
     default: 0

@@ -75,7 +75,8 @@ options:
     default: 1000
   lock_timeout:
     description:
-      - Seconds to wait for another run that is writing the same baseline.
+      - Seconds to wait for another run that is writing the same baseline or having it sealed.
+      - Then the module fails or, where there is a baseline and nothing is accepted, warns that it was left as it is.
       - Where nothing has to be changed, and for comparing, nobody has to wait.
     type: int
     default: 60
@@ -197,7 +198,9 @@ accepted:
       type: str
       returned: success
     kind:
-      description: V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
+      description:
+        - V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
+        - V(mounted), V(unmounted) or V(remounted) where another file system is at the path than was.
       type: str
       returned: success
     explained:

@@ -128,7 +128,10 @@ changes:
       type: str
       returned: when RV(changes[].kind=renamed)
     kind:
-      description: V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
+      description:
+        - V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
+        - V(mounted), V(unmounted) or V(remounted) where another file system is at the path than was. Nothing at or
+          below it was compared.
       type: str
       returned: success
     attributes:

@@ -24,6 +24,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import HASHES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
 
 from tests.integration._engine import Engine, changes, coverage, opened_names
@@ -433,11 +434,11 @@ def test_a_pseudo_file_system_mounted_over_a_watched_directory_hides_nothing(
         engine.keep(watches=[*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}])
     assert coverage(compared, WATCH)["status"] == "partial"
     assert {entry["subject"] for entry in coverage(compared, WATCH)["skipped"]} >= {str(tree / "sub")}
-    assert changes(compared) == {}
+    assert changes(compared) == {str(tree / "sub"): "mounted"}
     with _mounted("--bind", "/proc/version", str(tree / "a")):
         compared = engine.compare()
     assert [entry["subject"] for entry in coverage(compared, WATCH)["skipped"]] == [str(tree / "a")]
-    assert changes(compared) == {}
+    assert changes(compared) == {str(tree / "a"): "mounted"}
     # Extending meanwhile forgets nothing of what is below.
     (tree / "sub" / "c").write_text("changed")
     assert changes(engine.compare()) == {str(tree / "sub" / "c"): "modified"}
@@ -618,37 +619,94 @@ def test_sparse_files_have_their_true_digest_without_reading_holes(engine: Engin
     assert _data(compared, sparse)["after"]["content"]["sha256"] == hashlib.sha256(sparse.read_bytes()).hexdigest()
 
 
-def _huge(*files: pathlib.Path) -> None:
-    """Make files that take hours to read, as anyone can in an instant."""
+def test_a_hole_of_a_terabyte_takes_no_time_and_is_compared(engine: Engine, tree: pathlib.Path) -> None:
+    sparse = tree / "sparse"
+    with sparse.open("wb") as stream:
+        stream.truncate(1 << 40)
+        stream.seek(500 << 30)
+        stream.write(b"in the middle")
+    started = time.monotonic()
+    made = engine.keep()
+    assert coverage(made, WATCH)["status"] == "checked"
+    assert engine.compare()["changes"] == []
+    (tree / "new").write_bytes(b"")
+    os.truncate(tree / "new", 1 << 40)
+    with sparse.open("r+b") as stream:
+        stream.seek((700 << 30) + 7)
+        stream.write(b"!")
+    compared = engine.compare()
+    assert time.monotonic() - started < 10
+    assert set(changes(compared)) == {str(sparse), str(tree / "new")}
+    assert "content" in _first(compared, sparse)["attributes"]
+    assert list(_data(compared, sparse)["after"]["content"]) == ["sha256-nonzero"]
+    assert engine.keep(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 2
+    assert engine.compare()["changes"] == []
+
+
+@pytest.mark.parametrize("make", ["sparse", "never"])
+def test_a_copy_with_other_holes_has_the_same_content(engine: Engine, tree: pathlib.Path, make: str) -> None:
+    """However many holes the file had and has: what was recorded says which digest is compared."""
+    file, copy = tree / "image", tree.parent / "copy"
+    with file.open("wb") as stream:
+        stream.truncate(200 << 20)
+        stream.seek((70 << 20) + 5)
+        stream.write(b"data" * 1000)
+    other = {"sparse": "never", "never": "always"}
+    if make == "never":
+        _run("cp", "--sparse=never", str(file), str(copy))
+        copy.replace(file)
+    engine.keep()
+    _run("cp", f"--sparse={other[make]}", str(file), str(copy))
+    copy.replace(file)
+    compared = engine.compare()
+    assert not {"content", "size"} & set(_first(compared, file)["attributes"])
+    with file.open("r+b") as stream:
+        stream.seek(150 << 20)
+        stream.write(b"!")
+    assert "content" in _first(engine.compare(), file)["attributes"]
+
+
+# A hole that is just small enough to be hashed like any content takes seconds with all of these.
+_SLOWLY = {"hashes": list(HASHES)}
+_SLOW_SIZE = 127 << 20
+
+
+@pytest.fixture
+def slow(engine: Engine) -> Engine:
+    return dataclasses.replace(engine, watches=({**engine.watches[0], **_SLOWLY},))
+
+
+def _slow(*files: pathlib.Path) -> None:
+    """Make files that take seconds to read, as anyone can in an instant."""
     for file in files:
         with file.open("wb") as stream:
-            stream.truncate(15 << 40)
+            stream.truncate(_SLOW_SIZE)
 
 
-def test_one_huge_file_is_named_and_the_rest_is_compared(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
-    _huge(tree / "sub" / "huge", tree / "aa")
+def test_one_slow_file_is_named_and_the_rest_is_compared(slow: Engine, tree: pathlib.Path) -> None:
+    slow.keep()
+    _slow(tree / "sub" / "large", tree / "aa")
     (tree / "b").write_text("changed")
     (tree / "sub" / "c").write_text("changed")
     started = time.monotonic()
-    compared = engine.compare(time_budget=20, workers=1)
+    compared = slow.compare(time_budget=10, workers=1)
     assert time.monotonic() - started < 15
     assert coverage(compared, WATCH)["status"] == "partial"
     skipped = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
-    assert set(skipped) == {str(tree / "sub" / "huge"), str(tree / "aa")}
+    assert set(skipped) == {str(tree / "sub" / "large"), str(tree / "aa")}
     assert skipped[str(tree / "aa")].endswith("s that one file may take of the time budget")
-    assert set(changes(compared)) == {str(tree / name) for name in ("aa", "b", "sub/c", "sub/huge")}
+    assert set(changes(compared)) == {str(tree / name) for name in ("aa", "b", "sub/c", "sub/large")}
 
 
-def test_a_huge_file_that_was_read_in_part_is_not_read_twice(engine: Engine, tree: pathlib.Path) -> None:
-    _huge(tree / "huge")
-    engine.keep(time_budget=10)
-    os.utime(tree / "huge", (1, 1))
+def test_a_slow_file_that_was_read_in_part_is_not_read_twice(slow: Engine, tree: pathlib.Path) -> None:
+    _slow(tree / "large")
+    slow.keep(time_budget=10)
+    os.utime(tree / "large", (1, 1))
     started = time.monotonic()
-    compared = engine.compare(time_budget=20)
-    # A share is two seconds.
+    compared = slow.compare(time_budget=10)
+    # A share is one second.
     assert time.monotonic() - started < 3.9
-    assert _first(compared, tree / "huge")["attributes"] == ["mtime", "ctime"]
+    assert _first(compared, tree / "large")["attributes"] == ["mtime", "ctime"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -663,10 +721,10 @@ def test_no_account_can_use_up_the_time_for_everything_else(tmp_path: pathlib.Pa
         directory = others / str(number)
         directory.mkdir(parents=True)
         (directory / "file").write_text(str(number))
-    watches = tuple({"name": directory.name, "paths": [str(directory)]} for directory in (theirs, others))
+    watches = tuple({"name": directory.name, "paths": [str(directory)], **_SLOWLY} for directory in (theirs, others))
     engine = Engine(tmp_path / "state", watches, common={"workers": workers})
     engine.keep()
-    _huge(*files)
+    _slow(*files)
     (others / "0" / "file").write_text("changed")
     compared = engine.compare(time_budget=10)
     assert coverage(compared, "others")["status"] == "checked"
@@ -677,11 +735,11 @@ def test_no_account_can_use_up_the_time_for_everything_else(tmp_path: pathlib.Pa
     assert compared["statistics"]["seconds"] < 5
 
 
-def test_the_time_budget_bounds_many_huge_files(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
-    _huge(*(tree / "sub" / f"huge{number}" for number in range(9)))
+def test_the_time_budget_bounds_many_slow_files(slow: Engine, tree: pathlib.Path) -> None:
+    slow.keep()
+    _slow(*(tree / "sub" / f"large{number}" for number in range(9)))
     started = time.monotonic()
-    compared = engine.compare(time_budget=3)
+    compared = slow.compare(time_budget=3)
     assert time.monotonic() - started < 15
     skipped = coverage(compared, WATCH)["skipped"]
     assert {"subject": str(tree / "sub"), "reason": "the time budget of 3 s was used up"} in skipped
@@ -689,19 +747,18 @@ def test_the_time_budget_bounds_many_huge_files(engine: Engine, tree: pathlib.Pa
     assert "deleted" not in changes(compared).values()
 
 
-def test_a_baseline_cut_short_is_completed_by_the_next_run(engine: Engine, tree: pathlib.Path) -> None:
-    with (tree / "sub" / "huge").open("wb") as stream:
-        stream.truncate(1 << 40)
-    made = engine.keep(time_budget=1)
+def test_a_baseline_cut_short_is_completed_by_the_next_run(slow: Engine, tree: pathlib.Path) -> None:
+    _slow(tree / "sub" / "large")
+    made = slow.keep(time_budget=1)
     assert coverage(made, WATCH)["status"] == "partial"
-    compared = engine.compare()
+    compared = slow.compare()
     gaps = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
     assert gaps[str(tree / "sub")] == "it is not in the baseline: the time budget of 1 s was used up"
     assert compared["changes"] == []
-    (tree / "sub" / "huge").unlink()
-    assert engine.keep()["changed"]
-    assert coverage(engine.compare(), WATCH)["status"] == "checked"
-    assert not engine.keep()["changed"]
+    (tree / "sub" / "large").unlink()
+    assert slow.keep()["changed"]
+    assert coverage(slow.compare(), WATCH)["status"] == "checked"
+    assert not slow.keep()["changed"]
 
 
 def test_a_hundred_thousand_files_in_one_directory(tmp_path: pathlib.Path) -> None:
@@ -771,15 +828,14 @@ def test_without_root_what_cannot_be_read_is_said() -> None:
         assert stat.S_IMODE((state / "file_integrity").stat().st_mode) == 0o700
 
 
-def test_a_worker_that_dies_is_no_clean_result(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
-    with (tree / "sub" / "huge").open("wb") as stream:
-        stream.truncate(1 << 40)
-    process = engine.start_compare(workers=1, time_budget=120)
+def test_a_worker_that_dies_is_no_clean_result(slow: Engine, tree: pathlib.Path) -> None:
+    slow.keep()
+    _slow(*(tree / "sub" / f"large{number}" for number in range(4)))
+    process = slow.start_compare(workers=1, time_budget=120)
     worker = _child_of(process.pid)
     time.sleep(1)
     os.kill(worker, signal.SIGKILL)
-    compared = engine.finish(process)
+    compared = slow.finish(process)
     scope = coverage(compared, WATCH)
     assert scope["status"] == "partial"
     reasons = {entry["subject"]: entry["reason"] for entry in scope["skipped"]}
@@ -1307,14 +1363,33 @@ def test_two_at_once(engine: Engine, tree: pathlib.Path) -> None:
     assert engine.compare()["changes"] == []
 
 
-def test_a_writer_waits_for_another_and_says_when_it_gives_up(engine: Engine, tree: pathlib.Path) -> None:
-    _huge(tree / "huge")
-    writing = engine.start_keep(time_budget=80)
+def test_a_writer_waits_for_another_and_says_when_it_gives_up(slow: Engine, tree: pathlib.Path) -> None:
+    _slow(*(tree / f"large{number}" for number in range(4)))
+    writing = slow.start_keep(time_budget=80)
     _child_of(writing.pid)
-    refused = engine.try_keep(lock_timeout=1)
+    refused = slow.try_keep(lock_timeout=1)
     assert "another run is writing in" in refused["msg"]
     assert "lock_timeout" in refused["msg"]
-    assert engine.finish(writing)["changed"]
+    assert slow.finish(writing)["changed"]
+
+
+def test_a_writer_waits_until_another_controller_has_sealed(engine: Engine, tree: pathlib.Path) -> None:
+    staged = engine.keep(_phase="stage")
+    second = engine.start_keep(_phase="stage", lock_timeout=20)
+    time.sleep(1)
+    assert second.poll() is None
+    assert engine.keep(_phase="commit", _digest=staged["staged_digest"])["changed"]
+    assert not engine.finish(second)["changed"]
+    (tree / "a").write_text("changed")
+    taken: dict[str, t.Any] = {"accept": ["all"], "reason": "x", "accepted_by": "me", "_phase": "stage"}
+    staged = engine.keep(**taken)
+    refused = engine.try_keep(**taken, lock_timeout=1)
+    assert refused["msg"].startswith("another run is sealing a new baseline in ")
+    assert "lock_timeout" in refused["msg"]
+    # One whose controller was cut off holds up nobody for long.
+    long_ago = time.time() - 60
+    os.utime(engine.file.with_name("default.staged"), (long_ago, long_ago))
+    assert engine.keep(**taken, lock_timeout=0)["staged_digest"]
 
 
 def _directory(path: pathlib.Path, mode: int = 0o700, owner: int = 0) -> None:

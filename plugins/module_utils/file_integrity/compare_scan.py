@@ -26,6 +26,10 @@ _MOST_DIFFERENCES = 2000
 # The same in bytes of their lines: an access control list can have 64 KiB.
 _MOST_DIFFERING = 4 << 20
 
+# No package holds a larger file: a tar header, as dpkg's archives have, can say no larger size (tar(5)), and nobody
+# ships such a program by rpm.
+_LARGEST_PACKAGED = 8 << 30
+
 
 def by_name(block: bytes) -> dict[bytes, bytes]:
     """Return a block's lines by their escaped names."""
@@ -54,6 +58,7 @@ class Compare(Scan):
         self._believed: Trust | None = None
         self._quick = QuickLook(plan, reader, self.nodes, self.layouts, deadline)
         self._place: Place | None = None
+        self._is_too_large = False
         self._device = 0
         self._recorded: dict[bytes, bytes] = {}
 
@@ -156,10 +161,13 @@ class Compare(Scan):
     def _compare(
         self, directory: int, path: bytes, name: bytes, owner: int, escaped: bytes, before: bytes | None
     ) -> int:
-        def extra(_status: os.stat_result, beginning: bytes) -> t.Sequence[str]:
+        def extra(status: os.stat_result, beginning: bytes) -> t.Sequence[str]:
             # Anything but an untouched file will have to be compared with its package: hash for that in the same read.
-            return () if before is not None and before.startswith(beginning) else self._verifying()
+            is_untouched = before is not None and before.startswith(beginning)
+            self._is_too_large = not is_untouched and status.st_size > _LARGEST_PACKAGED
+            return () if is_untouched or self._is_too_large else self._verifying()
 
+        self._is_too_large = False
         was_directory = before is not None and lines.is_directory(before, escaped)
         read = self.nodes.read_directory if was_directory else self.nodes.read
         node = read(directory, name, escaped, self.layouts[owner], extra)
@@ -175,8 +183,9 @@ class Compare(Scan):
             self._found_difference(path, owner, None, node)
             return
         marked = lines.is_marked(before)
-        wanted = [a for a in lines.digests_of(before) if a not in self.layouts[owner].hashes]
-        wanted += self._verifying() if node.extra is None else ()
+        known = {*lines.digests_of(lines.recorded(node.state, None)), *(node.extra or ())}
+        wanted = [name for name in lines.digests_of(before) if name not in known]
+        wanted += self._verifying() if node.extra is None and not self._is_too_large else ()
         if wanted and stat.S_ISREG(node.mode) and not lines.is_unread(lines.recorded(node.state, None)):
             node = self._again(directory, name, owner, wanted)
         watch = self.plan.watches[owner]
@@ -188,14 +197,24 @@ class Compare(Scan):
         if changed:
             self._found_difference(path, owner, before, node)
         elif marked:
-            self._add(Difference(path, owner, before, before, node.extra))
+            self._add(Difference(path, owner, before, before, self._extra(node)))
 
     def _again(self, directory: int, name: bytes, owner: int, algorithms: t.Sequence[str]) -> Node:
         """Read once more, for the digests that nobody knew would be needed."""
         return self.nodes.read(directory, name, lines.escape(name), self.layouts[owner], lambda _s, _b: algorithms)
 
     def _found_difference(self, path: bytes, owner: int, before: bytes | None, node: Node) -> None:
-        self._add(Difference(path, owner, before, lines.recorded(node.state, None), node.extra))
+        self._add(Difference(path, owner, before, lines.recorded(node.state, None), self._extra(node)))
+
+    def _extra(self, node: Node) -> t.Mapping[str, str] | None:
+        """Return the digests for the comparison with packages: no digest at all is that of what is too large for any.
+
+        Its content is not read for that: a hole of a terabyte would take minutes.
+        """
+        if not self._is_too_large or lines.is_unread(lines.recorded(node.state, None)):
+            return node.extra
+        read = {**lines.digests_of(lines.recorded(node.state, None)), **(node.extra or {})}
+        return {**dict.fromkeys(self._verifying(), ""), **read}
 
     def _add(self, difference: Difference) -> None:
         self.report.differences.append(difference)

@@ -18,7 +18,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateDirectory,
     StateError,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import header, lines, tally, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
+    header,
+    lines,
+    mounts,
+    tally,
+    watches,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.compare_scan import Compare, by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     Change,
@@ -124,10 +130,18 @@ class Comparison:
         """Compare everything; afterwards ``review`` and ``tally`` are complete."""
         host = Host.read()
         host.note_problems(self._watches, self.tally)
-        plan = self._plan = host.plan(self._watches, self._header.roots, os.path.dirname(self._opened.path))
+        self._table = host.table
+        state = os.path.dirname(self._opened.path)
+        plan = host.plan(self._watches, self._header.roots, state)
+        takes = self._acceptance.takes if self._acceptance is not None else None
+        self.mounts = mounts.MountReview(plan, self._header.mounts, host.mounts, self._has_recorded, takes)
+        if self.mounts.points:
+            plan = host.plan(self._watches, self._header.roots, state, self.mounts.points)
+        self._plan = plan
         trust = None
         if self._options.rehash == "changed":
-            trust = Trust(self._header.reading_times(), self._header.mounts, host.mounts)
+            recorded = None if self._header.mounts is None else mounts.kinds(self._header.mounts)
+            trust = Trust(self._header.reading_times(), recorded, mounts.kinds(host.mounts))
 
         @functools.lru_cache(maxsize=None)
         def verifying() -> t.Sequence[str]:
@@ -147,6 +161,7 @@ class Comparison:
             self._receive,
             meanwhile=self._prepare_review,
         )
+        self._note_mounts()
         if not self._whole:
             self._note_other_damage(plan)
         self.review.finish()
@@ -187,15 +202,15 @@ class Comparison:
 
     def result(self) -> dict[str, t.Any]:
         self._judge_seal()
-        detections = self.review.detections() + self._package_detections()
+        detections = self.mounts.detections() + self.review.detections() + self._package_detections()
         if self._damaged and self._options.expected:
             opened = self._opened._replace(problem=_PART_DAMAGED, alert="fim_baseline_tampered")
             detections = opened.detections(self._options.expected) + detections
         return {
             "detections": detections,
             "coverage": self.tally.entries(),
-            "changes": self.review.changes(),
-            "changes_count": self.review.count,
+            "changes": self.mounts.described() + self.review.changes(),
+            "changes_count": len(self.mounts.described()) + self.review.count,
             "explained": self.review.explained(),
             "explained_count": self.review.explained_count,
             "claimed": self.review.claimed(),
@@ -206,10 +221,18 @@ class Comparison:
         }
 
     def _receive(self, report: Report) -> None:
+        if self._table.has_changed():
+            self.mounts.note_now(self._table.read())
         for difference in report.differences:
-            self.review.add(difference)
+            if not self.mounts.has_come_over(difference.path):
+                self.review.add(difference)
         for watch, directory in report.damaged:
             self._note_damage(watch, directory)
+
+    def _note_mounts(self) -> None:
+        self._table.close()
+        for watch, point, reason in self.mounts.notes():
+            self.tally.withhold(watch, point, reason)
 
     def _note_damage(self, watch: int, directory: bytes) -> None:
         self._damaged.add(directory)
@@ -300,6 +323,10 @@ class Comparison:
     def _was_owned(self, path: bytes) -> bool:
         line = self._line(path)
         return line is not None and lines.is_owned(line)
+
+    def _has_recorded(self, path: bytes) -> bool:
+        """Say whether the baseline has an entry for a path, or anything in a directory of that path."""
+        return path in self._reader.directories or self._line(path) is not None
 
     def _line(self, path: bytes) -> bytes | None:
         """Return the baseline's line of a path."""

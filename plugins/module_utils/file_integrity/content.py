@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import os
@@ -13,10 +12,13 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _run
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import nonzero
 
 # Fits a second-level cache, so that hashing finds what reading has just written there.
 _BUFFER = 256 << 10
 _STAT_BLOCK = 512
+# From this size on it is worth it to ask for holes in blocks that are kept for a file.
+_LARGE = 4 << 20
 # Of the time that is left one file may take this part, and at least so many seconds: the zeros of a sparse file that
 # anyone can make in an instant take hours to hash, and everything else still has to be looked at.
 _SHARE = 0.1
@@ -66,19 +68,25 @@ class ContentReader:
         self._spent: dict[int, float] = {}
         self.bytes_read = 0
 
-    def digests(self, descriptor: int, status: os.stat_result, algorithms: t.Sequence[str]) -> dict[str, str]:
+    def digests(
+        self, descriptor: int, status: os.stat_result, algorithms: t.Sequence[str], exactly: t.Iterable[str] = ()
+    ) -> dict[str, str]:
         """Return the digests of the first ``status.st_size`` bytes, or of all when the file is shorter by now.
 
-        Holes are hashed as the zeros they are, without reading them. Raises OSError, OutOfTimeError and TooLongError.
+        Those of ``algorithms`` come first; of a file that is mostly holes they are those of ``nonzero``, and named so.
+        exactly: algorithms or names of ``nonzero`` to compute besides, whatever the file is like: holes are hashed as
+        the zeros they are, without reading them. Raises OSError, OutOfTimeError and TooLongError.
         """
-        hashes = [constructor(algorithm)() for algorithm in algorithms]
-        updates = [h.update for h in hashes]
         size = status.st_size
+        suffix = nonzero.SUFFIX if algorithms and nonzero.is_mostly_holes(descriptor, size) else ""
+        names = list(dict.fromkeys([*(algorithm + suffix for algorithm in algorithms), *exactly]))
+        hashes = [_hash(name) for name in names]
+        updates = [h.update for h in hashes]
         if size <= _BUFFER:
             self._small(descriptor, size, updates)
         else:
             self._large(descriptor, status, updates)
-        return {algorithm: h.hexdigest() for algorithm, h in zip(algorithms, hashes)}
+        return {name: h.hexdigest() for name, h in zip(names, hashes)}
 
     def _large(self, descriptor: int, status: os.stat_result, updates: _Updates) -> None:
         size = status.st_size
@@ -87,7 +95,7 @@ class ContentReader:
         self._share_end = time.monotonic() + (self._share or 0)
         restorer = _page_cache.Restorer(descriptor, size)
         try:
-            if status.st_blocks * _STAT_BLOCK < size:
+            if _has_holes(descriptor, status):
                 self._sparse(descriptor, status, updates, restorer)
                 return
             self._dense(descriptor, 0, size, updates, restorer)
@@ -126,14 +134,17 @@ class ContentReader:
         size = status.st_size
         position = 0
         while position < size:
-            data = min(_seek(descriptor, position, os.SEEK_DATA, size), size)
+            data = nonzero.seek(descriptor, position, os.SEEK_DATA, size)
             self._hole(data - position, status.st_uid, updates)
-            end = min(_seek(descriptor, data, os.SEEK_HOLE, size), size) if data < size else size
+            end = nonzero.seek(descriptor, data, os.SEEK_HOLE, size) if data < size else size
             position = self._dense(descriptor, data, end, updates, restorer)
             if position < end:
                 break
 
     def _hole(self, length: int, account: int, updates: _Updates) -> None:
+        updates = [update for update in updates if not nonzero.skips(update, length)]
+        if not updates:
+            return
         spent = self._spent.get(account, 0.0)
         start = time.monotonic()
         end = self._holes_end(account, start - spent)
@@ -170,11 +181,15 @@ class ContentReader:
             )
 
 
-def _seek(descriptor: int, position: int, what: int, size: int) -> int:
-    """Return the next data or hole as lseek(2) does; the size where only a hole is left."""
-    try:
-        return os.lseek(descriptor, position, what)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return size
-        raise
+def _hash(name: str) -> t.Any:
+    if name.endswith(nonzero.SUFFIX):
+        return nonzero.NonZero(constructor(name[: -len(nonzero.SUFFIX)])())
+    return constructor(name)()
+
+
+def _has_holes(descriptor: int, status: os.stat_result) -> bool:
+    """Say whether a file has holes, as far as that saves time: blocks that are kept for it can be some, too."""
+    if status.st_blocks * _STAT_BLOCK < status.st_size:
+        return True
+    is_large = status.st_size >= _LARGE
+    return is_large and nonzero.seek(descriptor, 0, os.SEEK_HOLE, status.st_size) < status.st_size

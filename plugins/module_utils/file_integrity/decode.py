@@ -134,7 +134,7 @@ def _link_target(entry: Entry) -> str | None:
 
 
 def _content(entry: Entry) -> dict[str, str] | None:
-    return None if entry.hashes is None else dict(entry.hashes)
+    return None if entry.hashes is None else {name: digest for name, digest in entry.hashes.items() if digest}
 
 
 def _xattr(entry: Entry, name: bytes, shown: t.Callable[[bytes], str]) -> str | None:

@@ -121,7 +121,7 @@ def ocsf_file(entry: model.Entry) -> dict[str, t.Any]:
     if entry.uid is not None:
         found["owner"] = {"uid": str(entry.uid), "name": decode.account(entry.uid)}
     if entry.hashes:
-        found["hashes"] = [_fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items())]
+        found["hashes"] = [_fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items()) if value]
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import Mount
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
@@ -43,8 +44,8 @@ class Event:
 class Header:
     """The header of a baseline. parent: the seal of the baseline that this one was made from.
 
-    mounts: file system types by mount point, of those that held something watched when it was recorded; None in
-    baselines of before they were kept.
+    mounts: of the watched places when it was recorded, without their options; None in baselines of before they were
+    kept. Of a baseline of before more than their types was kept, they have no layers.
     """
 
     watches: tuple[Watch, ...]
@@ -53,7 +54,7 @@ class Header:
     history: tuple[Event, ...]
     parent: str | None = None
     entries: int = 0
-    mounts: t.Mapping[bytes, str] | None = None
+    mounts: t.Mapping[bytes, Mount] | None = None
 
     def to_data(self) -> dict[str, t.Any]:
         """Return JSON data, the inverse of ``of``. The writer adds ``entries``."""
@@ -114,12 +115,25 @@ def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1e9)
 
 
-def _texts(mounts: t.Mapping[bytes, str]) -> dict[str, str]:
-    return {globs.to_text(point): kind for point, kind in mounts.items()}
+def _texts(mounts: t.Mapping[bytes, Mount]) -> dict[str, t.Any]:
+    return {globs.to_text(point): _fields(mount) for point, mount in mounts.items()}
 
 
-def _paths(mounts: t.Mapping[str, str]) -> dict[bytes, str]:
-    return {globs.to_bytes(point): kind for point, kind in mounts.items()}
+def _fields(mount: Mount) -> t.Any:
+    if not mount.layers:
+        return mount.kind
+    return [mount.kind, globs.to_text(mount.root), globs.to_text(mount.source), mount.layers, mount.automounted]
+
+
+def _paths(mounts: t.Mapping[str, t.Any]) -> dict[bytes, Mount]:
+    return {globs.to_bytes(point): _mount(fields) for point, fields in mounts.items()}
+
+
+def _mount(fields: t.Any) -> Mount:
+    if isinstance(fields, str):
+        return Mount(fields, layers=0)
+    kind, root, source, layers, automounted = fields
+    return Mount(kind, globs.to_bytes(root), globs.to_bytes(source), b"", int(layers), bool(automounted))
 
 
 def merged_packages(sealed: Snapshot, now: Snapshot) -> Snapshot:

@@ -21,6 +21,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opt
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise import Revision
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import begin
 
+# Seconds that a controller has to note the seal of a staged baseline in its store. Whoever takes longer was cut off.
+_SEALED_WITHIN = 30.0
+_POLL = 0.1
+
 
 def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of file_integrity. Raises UsageError and StateError."""
@@ -166,12 +170,31 @@ def _state(options: Options, create: bool) -> t.Iterator[StateDirectory | None]:
 
 @contextlib.contextmanager
 def _locked(state: StateDirectory | None, options: Options, check_mode: bool) -> t.Iterator[None]:
-    """Keep other writers out; check mode writes nothing, and takes no lock."""
+    """Keep other writers out, also one between staging a baseline and letting it take its place (see ``seal``).
+
+    Check mode writes nothing, and takes no lock. Raises StateError after ``lock_timeout``.
+    """
     if state is None or check_mode:
         yield
         return
-    with state.locked(finding.lock_name(options), options.lock_timeout):
-        yield
+    end = time.monotonic() + options.lock_timeout
+    while True:
+        with state.locked(finding.lock_name(options), max(0.0, end - time.monotonic())):
+            if not _is_being_sealed(state, options):
+                yield
+                return
+        if time.monotonic() >= end:
+            raise StateError(
+                "another run is sealing a new baseline in %s and did not end within %g s; wait for it, or raise "
+                "lock_timeout" % (state.path, options.lock_timeout)
+            )
+        time.sleep(_POLL)
+
+
+def _is_being_sealed(state: StateDirectory, options: Options) -> bool:
+    """Say whether a baseline was staged a moment ago, which a controller is about to seal unless it was cut off."""
+    staged = state.modified().get(finding.staged_name(options))
+    return staged is not None and 0 <= time.time() - staged < _SEALED_WITHIN
 
 
 def _read(state: StateDirectory, name: str) -> tuple[str, Header] | None:

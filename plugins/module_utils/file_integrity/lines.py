@@ -108,13 +108,13 @@ class Layout:
         xattrs: t.Mapping[bytes, bytes] | None,
         digests: t.Mapping[str, str] | None,
     ) -> bytes:
-        """Return the line after DEVICE, up to HASHES. digests: empty for content that could not be read."""
+        """Return the line after DEVICE, up to HASHES. digests: the watch's, none for what could not be read."""
         return b" ".join(
             (
                 NONE if flags is None else _FLAGS[flags],
                 NONE if target is None else b">" + escape(target),
                 NONE if xattrs is None or not self.kinds else self._kinds + _written(xattrs),
-                NONE if digests is None or not self.hashes else _digests_word(digests, self.hashes),
+                NONE if digests is None or not self.hashes else _digests_word(digests),
             )
         )
 
@@ -139,10 +139,10 @@ def _nothing(_status: os.stat_result) -> tuple[()]:
     return ()
 
 
-def _digests_word(digests: t.Mapping[str, str], algorithms: t.Iterable[str]) -> bytes:
+def _digests_word(digests: t.Mapping[str, str]) -> bytes:
     if not digests:
         return UNREAD
-    return ",".join("%s=%s" % (algorithm, digests[algorithm]) for algorithm in algorithms).encode()
+    return ",".join(map("%s=%s".__mod__, digests.items())).encode()
 
 
 def _written(xattrs: t.Mapping[bytes, bytes]) -> bytes:

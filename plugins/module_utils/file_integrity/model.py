@@ -29,7 +29,11 @@ REPLACED_TYPE = "replaced_type"  # a file became a link, a directory a file ...
 # Not a change since the baseline: a packaged program or library whose content is not what its package installs,
 # found when it is recorded for the first time, and again by each check until it matches or is accepted.
 PACKAGE_MISMATCH = "package_mismatch"
-KINDS = (CREATED, DELETED, MODIFIED, RENAMED, REPLACED_TYPE, PACKAGE_MISMATCH)
+# Another file system is at a path than was, or none any more: see ``mounts``.
+MOUNTED = "mounted"
+UNMOUNTED = "unmounted"
+REMOUNTED = "remounted"
+KINDS = (CREATED, DELETED, MODIFIED, RENAMED, REPLACED_TYPE, PACKAGE_MISMATCH, MOUNTED, UNMOUNTED, REMOUNTED)
 
 # What a watch can select, and the names in Change.attributes. "content" is the hashes; "acl", "capabilities" and
 # "selinux" are the extended attributes of those names, "xattrs" all others; "device" is the number of a device node.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import typing as t
@@ -13,8 +14,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import lines, xattrs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.content import ContentReader, TooLongError
 
-# How often a file that changes while it is read is read again.
+# How often a file that changes while it is read is read again, unless it is large: what grows without end is read once.
 _ATTEMPTS = 3
+_READ_AGAIN = 256 << 20
 
 # Given the status and the beginning of the line, return the algorithms beyond those of the watch.
 ExtraAlgorithms = t.Callable[[os.stat_result, bytes], t.Sequence[str]]
@@ -117,16 +119,14 @@ class NodeReader:
     ) -> Node:
         digests: dict[str, str] = {}
         problem = None
-        for _attempt in range(_ATTEMPTS):
+        for _attempt in range(_ATTEMPTS if status.st_size <= _READ_AGAIN else 1):
             beginning = layout.status(escaped, status)
             flags = self._flags.flags(descriptor, status.st_dev) if layout.flags else None
             found, unlisted = xattrs.read(descriptor, layout.kinds)
             further = extra(status, beginning) if extra else ()
-            algorithms = (
-                layout.hashes + tuple(a for a in further if a not in layout.hashes) if further else layout.hashes
-            )
             try:
-                digests = self.content.digests(descriptor, status, algorithms) if algorithms else {}
+                wanted = layout.hashes or further
+                digests = self.content.digests(descriptor, status, layout.hashes, further) if wanted else {}
             except OSError as error:
                 digests = {}
                 problem = _because("its content cannot be read", error)
@@ -147,7 +147,8 @@ class NodeReader:
         else:
             digests = {}
             problem = "it was changing while it was read"
-        state = beginning + layout.rest(flags, None, found, digests)
+        of_watch = dict(itertools.islice(digests.items(), len(layout.hashes))) if further else digests
+        state = beginning + layout.rest(flags, None, found, of_watch)
         return Node(state, status.st_mode, digests if digests and further else None, problem or unlisted)
 
 

@@ -50,7 +50,7 @@ class Plan:
     """Every watch, ready to be asked about directories.
 
     roots: where the watches begin, homes and links resolved (see ``roots.resolve``). mounts: file system type at each
-    mount point. hidden: paths that no watch ever covers, such as our own state.
+    mount point. hidden: paths that no watch covers in this run, such as our own state.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class Plan:
         return self._barred.get(directory, _NOTHING)
 
     def is_beyond(self, directory: bytes) -> bool:
-        """Say whether a directory is on a network or pseudo file system."""
-        while directory not in self.foreign:
-            if directory == b"/":
-                return False
-            directory = parent(directory)
-        return True
+        """Say whether a directory is on a network or pseudo file system, or hidden."""
+        return self.is_hidden(directory) or innermost(directory, self.foreign) in self.foreign
+
+    def is_hidden(self, directory: bytes) -> bool:
+        """Say whether no watch covers a directory because it, or one above it, is hidden."""
+        return innermost(directory, self._hidden) in self._hidden
 
     def crosses(self, watch: int) -> bool:
         """Say whether a watch goes on into network and pseudo file systems."""
@@ -170,6 +170,8 @@ class Plan:
                 self._enter(items, number, 0)
             elif pattern.purpose == _ROOT:
                 covers.append((pattern.watch, pattern.recurse))
+        if b"/" in self._hidden:
+            return self.state((), ())
         rules = self.state(tuple(reversed(covers)), items)
         return rules.without(self._local) if b"/" in self.foreign else rules
 

@@ -9,7 +9,8 @@ import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify, mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     Change,
@@ -65,9 +66,26 @@ class RecordingRun:
             kept = place is not None and place.pending is None
             recording.add(Block(directory, None, pending=None if kept else reason))
 
+        self._note_hiding(plan)
         survey(self._options, self._deadline, plan, make_scan, reader, self.tally, receive, lost)
+        self._note_changes(plan)
         self._review.finish()
         self.tally.add_packages(self._packages)
+
+    def _note_hiding(self, plan: Plan) -> None:
+        """Name the mounts that keep from view what is below them."""
+        for point, mount, numbers in mounts.hiding(plan, self.host.mounts):
+            for watch in numbers:
+                reason = "%s is mounted over it; what lies below it cannot be seen" % mounts.describe(mount)
+                self.tally.note(watch, "%s: %s" % (printable(point), reason))
+
+    def _note_changes(self, plan: Plan) -> None:
+        """Name what was mounted or unmounted while files were read."""
+        now = self.host.table.read() if self.host.table.has_changed() else self.host.mounts
+        self.host.table.close()
+        for change in mounts.find_changes(self.host.mounts, now, plan, lambda _point: True):
+            for watch in change.watches:
+                self.tally.withhold(watch, change.point, "it was %s while files were read" % change.kind)
 
     def result(self) -> dict[str, t.Any]:
         return {

@@ -123,7 +123,7 @@ class Extend(Record):
         if not rules.active:
             if self.plan.is_beyond(directory):
                 # What a mount covers for now is still watched.
-                self.report.blocks.append(Block(directory, None))
+                self.report.blocks.append(Block(directory, None, pending=place.pending))
             return False
         if place.pending is not None:
             return True

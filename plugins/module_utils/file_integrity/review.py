@@ -204,6 +204,17 @@ class Acceptance:
         if len(taken) < self._limit:
             taken.append(change)
 
+    def takes(self, change: model.Change) -> bool:
+        """Take a change that no line of the baseline has, such as a mount; return whether it is accepted."""
+        named = {change.id, printable(change.path)} & self._names
+        self._matched |= named
+        if not (named or self._all):
+            return False
+        self.count += 1
+        if len(self._taken[0]) < self._limit:
+            self._taken[0].append(change)
+        return True
+
     def conclude(self) -> list[str]:
         """Return the paths that could not be accepted with all others; raise UsageError when a named one could not."""
         missing = sorted(self._names - self._matched)

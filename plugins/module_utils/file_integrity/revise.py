@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import show, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import mounts, show, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.header import (
@@ -22,16 +22,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.hea
     doubtful_since,
     summary,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opened import Opened
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_run import RecordingRun
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.record_scan import Extend, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.review import Acceptance
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import (
-    Trust,
-    mounts_kept,
-    watched_mounts,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import Trust
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.write import Recording, rewrite
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Snapshot
@@ -71,7 +68,7 @@ class Revision:
     def preview(self) -> dict[str, t.Any]:
         """Return the result of check mode: nothing is written, and only what accepting needs is read."""
         if self._options.accept:
-            acceptance, packages_now, result = self._compared()
+            acceptance, packages_now, _mounted, result = self._compared()
             return {**self.unchanged(), **result, "changed": bool(acceptance.count or packages_now)}
         return {**self.unchanged(), "changed": self.needed}
 
@@ -113,20 +110,20 @@ class Revision:
             run.run(plan, make_scan, Recording(writer, None), None)
             run.tally.note_unmatched(self._options.default_names)
             event = self._event("created", self._options.reason or "Taken.")
-            mounts = watched_mounts(plan, run.host.mounts)
-            header = Header(tuple(wanted), plan.roots, snapshot, (event,), mounts=mounts)
+            mounted = mounts.watched_mounts(plan, run.host.mounts)
+            header = Header(tuple(wanted), plan.roots, snapshot, (event,), mounts=mounted)
             seal = writer.finish(header.to_data())
         if self._options.expected is not None:
             run.tally.add_seal(taken=True)
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
     def _accept(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
-        acceptance, packages_now, result = self._compared()
+        acceptance, packages_now, mounted, result = self._compared()
         if not (acceptance.count or packages_now):
             return result
         reader, old = self._opened.believed()
         event = self._event("accepted", self._options.reason, acceptance)
-        header = old.followed_by(event, reader.seal, packages=packages_now or old.packages)
+        header = old.followed_by(event, reader.seal, packages=packages_now or old.packages, mounts=mounted)
         with state.written(name) as stream:
             writer = Writer(stream, Trust(old.doubtful_times(self._now), None, {}).covers)
             rewrite(writer, reader, acceptance.lines)
@@ -138,8 +135,14 @@ class Revision:
         wanted = self._options.watches or old.watches
         run = RecordingRun(self._options, self._deadline, wanted, self._packages, old.packages)
         hidden = os.path.dirname(self._opened.path)
-        plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden)
         old_plan = run.host.plan(old.watches, old.roots, hidden)
+
+        def was_watched(point: bytes) -> bool:
+            return mounts.is_watched(old_plan, point)
+
+        others = mounts.find_changes(old.mounts, run.host.mounts, old_plan, reader.directories.__contains__)
+        points = [change.point for change in others]
+        plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden, points)
 
         def make_scan() -> Extend:
             return Extend(plan, old_plan, reader, self._deadline, self._packages)
@@ -149,18 +152,29 @@ class Revision:
                 writer = Writer(stream, Trust(old.doubtful_times(self._now), None, {}).covers)
                 recording = Recording(writer, reader)
                 run.run(plan, make_scan, recording, reader)
+                self._note_mounts(run, others, old.watches)
                 _check_news(recording.news or wanted != old.watches)
                 difference = watches.Difference.of(old.watches, wanted)
                 event = self._event("extended", self._options.reason or difference.sentence())
-                mounts = mounts_kept(old.mounts, watched_mounts(plan, run.host.mounts), reader.directories)
-                header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounts)
+                mounted = mounts.mounts_kept(old.mounts, mounts.watched_mounts(plan, run.host.mounts), was_watched)
+                header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounted)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
             return {"changed": False, "coverage": run.tally.entries()}
         return {**run.result(), **self._changed(header, seal, writer.entries), **difference.result()}
 
-    def _compared(self) -> tuple[Acceptance, Snapshot | None, dict[str, t.Any]]:
-        """Compare the host; return what is accepted, the packages that go with it, and what either mode says of it.
+    @staticmethod
+    def _note_mounts(
+        run: RecordingRun, changes: t.Iterable[mounts.MountChange], watches_of_old: t.Sequence[Watch]
+    ) -> None:
+        """Name what could not be extended, as another file system is mounted there than was recorded."""
+        wanted = {scope.scope for scope in run.tally.scopes}
+        for change in changes:
+            for name in {watches_of_old[watch].name for watch in change.watches} & wanted:
+                run.tally.skip(name, printable(change.point), change.reason)
+
+    def _compared(self) -> tuple[Acceptance, Snapshot | None, mounts.Mounts | None, dict[str, t.Any]]:
+        """Compare the host; return what is accepted, packages and mounts that go with it, and what either mode says.
 
         The packages move on with all that they explain, and not with single changes: the rest would lose its
         explanation.
@@ -184,7 +198,8 @@ class Revision:
         }
         if unread:
             result["warnings"] = ["%d changes were not accepted: their content could not be read" % len(unread)]
-        return acceptance, packages_now, result
+        mounted = mounts.accepted_mounts(self._opened.believed()[1].mounts, comparison.mounts.accepted)
+        return acceptance, packages_now, mounted, result
 
     def _other_watches(self) -> bool:
         header = self._opened.header

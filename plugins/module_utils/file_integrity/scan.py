@@ -82,6 +82,10 @@ class Scan:
         if self.deadline.passed():
             self._leave_out(directory, rules, self.deadline.reason)
             return
+        if not rules.active and self.plan.is_hidden(directory):
+            # What is mounted over it was named once, for all that is below.
+            self.unreadable(directory, "another file system is mounted over it than was")
+            return
         if not rules.active:
             self._leave_out(directory, rules, "a file system that the watch does not enter is mounted over it")
             return

@@ -12,9 +12,11 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import MountTable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import roots
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mounts import Mounts, kinds
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Plan, Root
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.pool import WorkerPool
@@ -29,25 +31,26 @@ class Host:
     """What is asked of the host once for a run."""
 
     homes: tuple[str, ...]
-    mounts: t.Mapping[bytes, str]
+    mounts: Mounts
+    table: MountTable
     problems: tuple[str, ...]
 
     @classmethod
     def read(cls) -> Host:
         problems = []
         homes: list[str] = []
-        mounts: dict[bytes, str] = {}
         try:
             homes = roots.homes(roots.read_passwd())
         except OSError as error:
             problems.append("the home directories are unknown: /etc/passwd cannot be read: %s" % _safe_fs.reason(error))
         try:
-            mounts = _safe_fs.mounts()
+            table = MountTable()
+            mounted = table.read()
         except OSError as error:
             raise HostError(
                 "the mounted file systems are unknown: /proc is not mounted (%s)" % error.strerror
             ) from error
-        return cls(tuple(homes), mounts, tuple(problems))
+        return cls(tuple(homes), mounted, table, tuple(problems))
 
     def note_problems(self, watches: t.Sequence[Watch], tally: Tally) -> None:
         """Say of each watch of home directories why it doesn't know them."""
@@ -58,13 +61,16 @@ class Host:
     def roots(self, watches: t.Sequence[Watch]) -> tuple[Root, ...]:
         return tuple(roots.resolve(watches, self.homes))
 
-    def plan(self, watches: t.Sequence[Watch], sealed: t.Iterable[Root], hidden: str) -> Plan:
+    def plan(
+        self, watches: t.Sequence[Watch], sealed: t.Iterable[Root], state: str, mounted_over: t.Iterable[bytes] = ()
+    ) -> Plan:
         """Return the plan of watches: where they begin now, and where they began when the baseline was made.
 
-        hidden: the directory of our own state.
+        state: the directory of our own state. mounted_over: points with another mount than the baseline was made of.
         """
         both = dict.fromkeys((*sealed, *self.roots(watches)))
-        return Plan(watches, both, self.mounts, [os.fsencode(os.path.realpath(hidden))])
+        hidden = [os.fsencode(os.path.realpath(state)), *mounted_over]
+        return Plan(watches, both, kinds(self.mounts), hidden)
 
 
 def survey(

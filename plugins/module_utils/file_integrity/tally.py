@@ -49,6 +49,21 @@ class Tally:
         else:
             scope.skip(subject, reason)
 
+    def note(self, watch: int, sentence: str) -> None:
+        """Say something of what was checked of a watch; the first that is said stays."""
+        scope = self.scopes[watch]
+        scope.note = scope.note or sentence
+
+    def withhold(self, watch: int, path: bytes, reason: str) -> None:
+        """Note what another mount keeps from a watch; where that is all of it, nothing of the watch is checked.
+
+        Asked when everything was read.
+        """
+        scope = self.scopes[watch]
+        scope.skip(printable(path), reason)
+        if not scope.examined:
+            scope.fail("%s: %s" % (printable(path), reason))
+
     def note_unmatched(self, default_names: t.AbstractSet[str]) -> None:
         """Say of each watch that a user wrote that nothing matched it: its paths are misspelt, or not on this host."""
         for watch, scope in zip(self._watches, self.scopes):

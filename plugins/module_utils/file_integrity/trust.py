@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Plan, innermost, parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import innermost, parent
 
 Mounts = t.Mapping[bytes, str]
 
@@ -25,22 +25,6 @@ _STAMP_NAMES = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "xfs", "z
 def tells(file_system: str) -> bool:
     """Say whether change times of a file system are the kernel's own and follow each change of content."""
     return not (file_system in _TELL_NOTHING or _safe_fs.is_foreign(file_system) or file_system.startswith("fuse"))
-
-
-def watched_mounts(plan: Plan, mounts: Mounts) -> dict[bytes, str]:
-    """Return the file systems that hold something that is watched, by mount point."""
-    return {point: kind for point, kind in mounts.items() if plan.rules(point).active}
-
-
-def mounts_kept(old: Mounts | None, now: Mounts, directories: t.Container[bytes]) -> Mounts | None:
-    """Return the mounts of a baseline that is extended: the old ones, and of those of now where nothing was recorded.
-
-    directories: those of the old baseline, which has all above one that it has. What was mounted over one of them
-    meanwhile is nothing that it was made of.
-    """
-    if old is None:
-        return None
-    return {**{point: kind for point, kind in now.items() if point not in directories}, **old}
 
 
 class Trust:

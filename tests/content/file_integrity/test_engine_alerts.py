@@ -20,8 +20,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, file_integrity
 
+# Raised by tests/integration/test_file_integrity_mounts.py, with real mounts.
+MOUNTS = ("fim_mounted_over", "fim_unmounted")
+
 # Read by test_cases.py: the alerts that are proven here instead of with data.
-PROVEN = frozenset(("fim_baseline_removed", "fim_baseline_tampered", "fim_changes_claimed", "fim_mass_change"))
+PROVEN = frozenset(("fim_baseline_removed", "fim_baseline_tampered", "fim_changes_claimed", "fim_mass_change", *MOUNTS))
 
 
 class Host:

@@ -10,9 +10,16 @@ import pathlib
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import baseline, content, header, tasks
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
+    baseline,
+    content,
+    header,
+    nonzero,
+    tasks,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import HASHES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +142,33 @@ def test_digests_are_those_of_the_whole_content(parts: list[tuple[bool, int]], p
         os.close(descriptor)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("hzd"), st.integers(1, 200_000)), max_size=7),
+    st.lists(st.integers(1, 150_000), min_size=1, max_size=5),
+)
+def test_a_digest_of_what_is_not_zero_is_the_same_however_zeros_come(
+    parts: list[tuple[str, int]], pieces: list[int]
+) -> None:
+    """h: a hole, z: zeros, d: data; pieces: how many bytes are given at a time."""
+    skipping, reading = (nonzero.NonZero(hashlib.sha256()) for _number in range(2))
+    whole = b"".join((b"data" if kind == "d" else b"\0\0\0\0") * length for kind, length in parts)
+    for kind, length in parts:
+        if kind == "h":
+            skipping.skip(4 * length)
+        else:
+            skipping.update((b"data" if kind == "d" else b"\0\0\0\0") * length)
+    position = number = 0
+    while position < len(whole):
+        piece = pieces[number % len(pieces)]
+        reading.update(memoryview(whole)[position : position + piece])
+        position, number = position + piece, number + 1
+    assert skipping.hexdigest() == reading.hexdigest()
+    other = nonzero.NonZero(hashlib.sha256())
+    other.update(whole[:-1] + b"!")
+    assert not whole or other.hexdigest() != reading.hexdigest()
+
+
 def test_only_what_was_there_when_it_was_opened_is_hashed(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "growing"
     path.write_bytes(b"x" * 100_000)
@@ -148,11 +182,11 @@ def test_only_what_was_there_when_it_was_opened_is_hashed(tmp_path: pathlib.Path
 
 
 def test_hashing_stops_when_the_time_is_over(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "huge"
+    path = tmp_path / "large"
     with path.open("wb") as stream:
-        stream.truncate(1 << 40)
+        stream.truncate(127 << 20)
     with path.open("rb") as stream, pytest.raises(content.OutOfTimeError):
-        content.ContentReader(Deadline(0.05)).digests(stream.fileno(), os.fstat(stream.fileno()), ["sha256"])
+        content.ContentReader(Deadline(0.05)).digests(stream.fileno(), os.fstat(stream.fileno()), HASHES)
 
 
 def test_an_unknown_algorithm_is_refused() -> None:

@@ -54,13 +54,6 @@ def test_names_are_believed_only_where_a_directory_tells_of_all_of_them() -> Non
     assert (believed.holds_in(b"/a/x"), believed.stamps_in(b"/a/x")) == (True, True)
 
 
-def test_extending_a_baseline_believes_no_mount_over_what_is_recorded() -> None:
-    now = {b"/": "ext4", b"/a": "ext4", b"/new": "ext4"}
-    assert trust.mounts_kept({b"/": "ext4"}, now, {b"/", b"/a", b"/a/b"}) == {b"/": "ext4", b"/new": "ext4"}
-    assert trust.mounts_kept({b"/": "xfs"}, now, {b"/"})[b"/"] == "xfs"  # type: ignore[index]
-    assert trust.mounts_kept(None, now, {b"/"}) is None
-
-
 def _at(seconds: float) -> int:
     return int(seconds * 1e9)
 

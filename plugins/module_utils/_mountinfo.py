@@ -1,0 +1,114 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is mounted where, as this process sees it: proc_pid_mountinfo(5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import typing as t
+
+_PATH = "/proc/self/mountinfo"
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_AUTOMOUNT = "autofs"
+
+
+class Mount(t.NamedTuple):
+    """The topmost mount at a point.
+
+    kind: the type of its file system. root: the directory or file of that file system that is shown here, / for all of
+    it. source: what it was mounted from, as the file system names it. options: those of the file system. layers: how
+    many mounts lie on each other at this point. automounted: one of those is an automount point.
+    """
+
+    kind: str
+    root: bytes = b"/"
+    source: bytes = b""
+    options: bytes = b""
+    layers: int = 1
+    automounted: bool = False
+
+
+class _Line(t.NamedTuple):
+    number: bytes
+    parent: bytes
+    point: bytes
+    mount: Mount
+
+
+class MountTable:
+    """The mounts of this process's mount namespace, and whether they have changed meanwhile."""
+
+    def __init__(self) -> None:
+        """OSError where /proc is not mounted."""
+        self._descriptor = os.open(_PATH, os.O_RDONLY | os.O_CLOEXEC)
+        self._poll = select.poll()
+        # The kernel reports a change as an exceptional condition, once; see "poll" in proc_pid_mounts(5).
+        self._poll.register(self._descriptor, select.POLLPRI)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def read(self) -> dict[bytes, Mount]:
+        with open(_PATH, "rb") as stream:
+            return parse(stream.read())
+
+    def has_changed(self) -> bool:
+        """Say whether anything was mounted or unmounted since this was last asked, or since the table was opened."""
+        return bool(self._poll.poll(0))
+
+
+def parse(text: bytes) -> dict[bytes, Mount]:
+    """Return the topmost mount at each point that a path leads to; lines of another form are ignored.
+
+    A mount is out of reach where its parent is, or where another mount lies over a directory on the way to it.
+    """
+    found = [line for line in map(_parsed, text.split(b"\n")) if line is not None]
+    numbers = {line.number for line in found}
+    children: dict[bytes, list[_Line]] = {}
+    for line in found:
+        if line.parent in numbers and line.parent != line.number:
+            children.setdefault(line.parent, []).append(line)
+    mounts: dict[bytes, Mount] = {}
+    pending = [(line, 1, False) for line in found if line.parent not in numbers or line.parent == line.number]
+    while pending:
+        line, layers, automounted = pending.pop()
+        automounted = automounted or line.mount.kind == _AUTOMOUNT
+        below = children.get(line.number, [])
+        over = [child for child in below if child.point == line.point]
+        if over:
+            pending += [(child, layers + 1, automounted) for child in over]
+            continue
+        mounts[line.point] = line.mount._replace(layers=layers, automounted=automounted)
+        points = {child.point for child in below}
+        pending += [(child, 1, False) for child in below if not _is_covered(child.point, line.point, points)]
+    return mounts
+
+
+def _is_covered(point: bytes, top: bytes, points: t.Container[bytes]) -> bool:
+    """Say whether a sibling is mounted over a directory between a parent's own point and this one."""
+    above = point[: point.rindex(b"/")]
+    while len(above) > len(top.rstrip(b"/")):
+        if above in points:
+            return True
+        above = above[: above.rindex(b"/")]
+    return False
+
+
+def _parsed(text: bytes) -> _Line | None:
+    left, separator, right = text.partition(b" - ")
+    fields, others = left.split(b" "), right.split(b" ")
+    if not separator or len(fields) < 6 or len(others) < 3 or not fields[4].startswith(b"/"):
+        return None
+    kind = others[0].decode("ascii", "replace")
+    return _Line(
+        fields[0], fields[1], _plain(fields[4]), Mount(kind, _plain(fields[3]), _plain(others[1]), _plain(others[2]))
+    )
+
+
+def _plain(field: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: bytes([int(match.group(1), 8) & 0xFF]), field) if b"\\" in field else field
