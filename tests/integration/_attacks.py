@@ -84,7 +84,8 @@ def _edited_with_digest(path: str, package: str) -> Attack:
     name = path.lstrip("/")
     do, undo = _saved(path, f"cp -a {sums} {_KEPT}/sums; {_PATCH}")
     do += f'; sed -i "s|^.*  {name}$|$(md5sum $file | cut -c1-32)  {name}|" {sums}'
-    raises = dict.fromkeys((path, f"dpkg:{package}:amd64"), ("fim_package_database_edited", "high"))
+    alert = "fim_package_database_edited"
+    raises = {path: (alert, "critical"), f"dpkg:{package}:amd64": (alert, "high")}
     return Attack("program and its package's digest", do, f"{undo}; mv {_KEPT}/sums {sums}", raises, package)
 
 

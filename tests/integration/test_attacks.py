@@ -176,7 +176,21 @@ def test_what_is_undone_is_resolved_and_what_returns_is_reopened(campaign: Campa
 
 def test_nothing_else_is_left(campaign: Campaign) -> None:
     expected = _expected([attack.left for attack in ATTACKS])
-    assert campaign.stages["undone"].open(campaign.attacked.name) == expected
+    left = dict(campaign.stages["undone"].open(campaign.attacked.name))
+    # No signed index is on these hosts: that their files are again what packages ship is what the hosts say.
+    claims = {subject: left.pop((alert, subject)) for alert, subject in [*left] if alert == "fim_changes_claimed"}
+    assert {subject.split()[0] for subject in claims} == {
+        "base-files",
+        "coreutils",
+        "findutils",
+        "libaudit-common",
+        "libmnl0",
+        "nftables",
+        "perl-base",
+        "procps",
+    }
+    assert set(claims.values()) == {"informational"}
+    assert left == expected
 
 
 def test_every_alert_is_raised(campaign: Campaign) -> None:

@@ -226,7 +226,7 @@ def test_the_home_of_a_new_account_is_said_and_its_key_is_seen(host: Host) -> No
 
 def test_who_deletes_one_rule_for_a_directory_is_an_alert(host: Host) -> None:
     host.protect()
-    (line,) = (line for line in host.kernel.rules() if "dir=/usr/lib/systemd/system " in line and "arch=b64" in line)
+    (line,) = (line for line in host.kernel.rules() if "dir=/usr/lib/systemd " in line and "arch=b64" in line)
     host.kernel.control("-d", *line.split()[1:])
     (found,) = host.compare()
     assert (found["alert"], found["severity"]) == ("audit_rules_missing", None)

@@ -123,6 +123,9 @@ def _content(facts: Facts) -> t.Iterator[model.Verdict]:
         yield content.mismatch(facts)
     elif content.CONTENT_ATTRIBUTES & set(change.attributes):
         yield content.modified(facts)
+    elif facts.before is not None and facts.before.package_mismatch:
+        # It was not what its package ships before the baseline, and is not because its times or rights change now.
+        yield content.mismatch(facts)
 
 
 def _metadata(facts: Facts) -> model.Verdict:

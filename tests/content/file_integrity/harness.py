@@ -42,7 +42,7 @@ HOMES = ("/root", "/home/alice")
 _MODES = {model.FILE: 0o644, model.DIRECTORY: 0o755, model.LINK: 0o777}
 _FIELDS = {
     *("path", "type", "content", "mode", "uid", "gid", "mtime", "link", "size", "inode", "links", "flags"),
-    *("acl", "capabilities", "selinux", "package", "xattrs"),
+    *("acl", "capabilities", "selinux", "package", "xattrs", "package_mismatch"),
 }
 
 
@@ -285,4 +285,5 @@ def _entry(
         xattrs=xattrs,
         xattr_kinds=("acl", "capabilities", "selinux", "xattrs"),
         package=keys[0] if keys else None,
+        package_mismatch=fields.get("package_mismatch", False),
     )
