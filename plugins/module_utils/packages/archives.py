@@ -107,14 +107,17 @@ _Result = t.TypeVar("_Result")
 def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile.TarFile], _Result]) -> _Result:
     """Return what ``read`` makes of a part of an archive; raise OtherArchiveError when it is another archive."""
     digest = hashlib.sha256()
+    is_whole = False
 
     def content() -> t.Iterator[bytes]:
+        nonlocal is_whole
         os.lseek(descriptor, 0, os.SEEK_SET)
         chunk = os.read(descriptor, _CHUNK)
         while chunk:
             digest.update(chunk)
             yield chunk
             chunk = os.read(descriptor, _CHUNK)
+        is_whole = True
 
     try:
         with _command.piped([_DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
@@ -127,8 +130,10 @@ def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile
                     pass
     finally:
         # Whatever dpkg-deb made of it: this is not the archive.
-        if digest.hexdigest() != sha256:
+        if is_whole and digest.hexdigest() != sha256:
             raise OtherArchiveError
+    if not is_whole:
+        raise OSError("the archive could not be read to its end")
     return result
 
 

@@ -433,6 +433,18 @@ def test_stacks_full_of_addresses_are_looked_at_within_bounds(case: _Case, monke
     assert case.view.reads < 1 << 20
 
 
+def test_threads_with_full_stacks_do_not_hide_where_another_one_executes(
+    case: _Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callers, "_MOST_ADDRESSES", 100)
+    case.add(BASE, b"\x90" * (1 << 16))
+    case.add(_STACK, _stack(*range(BASE + 16, BASE + 4096)), "rw-p")
+    threads = [Thread(7, _STACK, 0x400100), Thread(8, _STACK, 0x400100), Thread(9, _STACK, BASE + 40)]
+    (sign,) = case.signs(threads, executable=b"/usr/sbin/daemon")
+    assert sign.subtype == "injected_code"
+    assert sign.data["threads"] == [{"thread": 9, "executes": "%x" % (BASE + 40)}]
+
+
 @pytest.mark.parametrize(("bits", "severity"), [(6, "medium"), (7, "informational")])
 def test_all_memory_of_a_trusted_program_is_executable_only_where_its_file_asks(
     tmp_path: pathlib.Path, bits: int, severity: str
