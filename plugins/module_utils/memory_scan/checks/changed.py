@@ -224,11 +224,7 @@ def _led_to(view: View, address: int | None) -> str | None:
 
 
 def _mapping_at(view: View, address: int | None) -> Mapping | None:
-    if address is not None:
-        for mapping in view.maps:
-            if mapping.start <= address < mapping.end:
-                return mapping
-    return None
+    return None if address is None else facts.mapping_at(view.maps, address)
 
 
 def _named(mapping: Mapping) -> str:

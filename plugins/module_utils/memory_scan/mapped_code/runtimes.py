@@ -89,5 +89,8 @@ def _is_as_packaged(view: View, host: Host, mapping: Mapping) -> bool:
 
 
 def _is_running(view: View, host: Host) -> bool:
-    regions = memory_code.regions(view, host)
-    return any(engine.runtime for engine in engines.explain(view, host, regions).values()) if regions else False
+    def find() -> bool:
+        regions = memory_code.regions(view, host)
+        return any(engine.runtime for engine in engines.explain(view, host, regions).values()) if regions else False
+
+    return bool(host.remember(("runtimes", "running", view.process.key), find))
