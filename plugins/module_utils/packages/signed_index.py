@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import mmap
 import os
 import re
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils import _command, _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import openpgp
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
 
@@ -36,8 +35,7 @@ _OLDEST = (b"var/lib/dpkg/info", b"usr/bin")
 _MOST_FILES = 20_000
 _MOST_KEYS = 60
 _MOST_INDEXES = 200
-_MOST_INDEX = 512 * 1024 * 1024
-_MOST_PACKED = 192 * 1024 * 1024
+_MOST_INDEX = 192 * 1024 * 1024
 _HELPER_SECONDS = 20.0
 _CHUNK = 1 << 20
 _FIELD = re.compile(rb"^(Version|Architecture|SHA256):[ \t]*(\S+)[ \t]*$", re.MULTILINE)
@@ -77,7 +75,7 @@ class SignedIndexes:
         self._lists = os.path.join(root, _LISTS)
         self._keys: list[_Key] | None = None
         self._releases: dict[bytes, _Release | None] = {}
-        self._contents: dict[bytes, t.Any] = {}
+        self._contents: dict[bytes, bytes] = {}
         self._digests: dict[bytes, bytes] = {}
         self._entries: dict[tuple[str, str, str], Entry | None] = {}
 
@@ -113,22 +111,17 @@ class SignedIndexes:
         names = [name for name in names if _plain(name).endswith(b"_Packages")]
         return names[:_MOST_INDEXES]
 
-    def _content(self, name: bytes) -> t.Any:
-        """Return an index as something that can be searched."""
+    def _content(self, name: bytes) -> bytes:
         if name not in self._contents:
             path = os.path.join(self._lists, name)
-            self._contents[name] = _unpacked(path) if _plain(name) != name else _mapped(path)
+            self._contents[name] = _unpacked(path) if _plain(name) != name else _read(path)
         return self._contents[name]
 
     def _is_named(self, name: bytes, release: _Release) -> bool:
         """Say whether a signed release names an index with the digest that it has."""
         plain = _plain(name)
         if name not in self._digests:
-            content = self._content(name)
-            digest = hashlib.sha256()
-            for start in range(0, len(content), _CHUNK):
-                digest.update(content[start : start + _CHUNK])
-            self._digests[name] = digest.hexdigest().encode("ascii")
+            self._digests[name] = hashlib.sha256(self._content(name)).hexdigest().encode("ascii")
         prefix = self._prefix(name)
         path = plain[len(prefix or b"") :].replace(b"_", b"/").replace(b"%5f", b"_")
         return release.digests.get(path) == self._digests[name]
@@ -221,13 +214,17 @@ def _key_file(path: bytes) -> tuple[float, bytes]:
     return max(status.st_ctime, os.stat(path).st_ctime), read_state(path)
 
 
-def _mapped(path: bytes) -> t.Any:
+def _read(path: bytes) -> bytes:
+    """Return a whole index. It isn't mapped: a map shows what is written after its digest was compared.
+
+    Where the file is cut off meanwhile, reading a map would end this program as well (SIGBUS, mmap(2)).
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _MOST_INDEX:
             return b""
-        return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+        return b"".join(_page_cache.pieces(descriptor, status.st_size, _CHUNK))
     finally:
         os.close(descriptor)
 
@@ -235,13 +232,13 @@ def _mapped(path: bytes) -> t.Any:
 def _unpacked(path: bytes) -> bytes:
     try:
         command = [_HELPER, "cat-file", os.fsdecode(path)]
-        completed = _command.run(command, timeout=_HELPER_SECONDS, max_output=_MOST_PACKED)
+        completed = _command.run(command, timeout=_HELPER_SECONDS, max_output=_MOST_INDEX)
     except OSError:
         return b""
     return b"" if completed.returncode else completed.stdout
 
 
-def _archives(content: t.Any, package: bytes, version: bytes, architecture: bytes) -> t.Iterator[bytes]:
+def _archives(content: bytes, package: bytes, version: bytes, architecture: bytes) -> t.Iterator[bytes]:
     """Yield the SHA-256 digests of the archives that an index has of a version of a package."""
     line = b"Package: " + package + b"\n"
     position = content.find(line)
