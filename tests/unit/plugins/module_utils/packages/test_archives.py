@@ -45,3 +45,9 @@ def test_an_archive_that_can_not_be_unpacked_here_is_no_other_one(
 ) -> None:
     monkeypatch.setattr(archives, "_DPKG_DEB", "/nonexistent/dpkg-deb")
     assert _get(kept, hashlib.sha256(kept.read_bytes()).hexdigest()) is None
+
+
+def test_an_archive_that_nobody_signed_is_not_unpacked(kept: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever made it may have made it to take all memory: the length of a name in it is what a header says."""
+    monkeypatch.setattr(archives._command, "piped", lambda *_arguments: pytest.fail("it was unpacked"))
+    assert _get(kept, "0" * 64) is False
