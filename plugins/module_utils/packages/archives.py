@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The archives of packages that apt keeps: what a package ships, in its own words, when its digest is a signed one.
 
-An archive is unpacked when it has the digest, and read as a stream: the bytes that dpkg-deb(1) gets are the bytes that the
-digest is computed of once more, so that nobody can exchange it in between, and its size costs no memory.
+An archive is unpacked when it has the digest, and read as a stream: the bytes that dpkg-deb(1) gets are the bytes that
+the digest is computed of once more, so that nobody can exchange it in between, and its size costs no memory.
 """
 
 from __future__ import annotations

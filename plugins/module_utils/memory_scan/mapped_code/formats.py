@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that runtimes map executable although they are no ELF files: what they begin with.
+"""Files that runtimes map executable although they are no ELF files: what they begin with, and whose they are.
 
 A file begins with whatever its maker likes, so that alone says only what it may be.
 """

@@ -90,9 +90,7 @@ def words(view: View, ranges: t.Iterable[Range]) -> list[array.array[int]]:
 def has_swapped(view: View, ranges: t.Sequence[Range]) -> bool:
     """Say whether pages there may be swapped out, which a process can ask for (MADV_PAGEOUT of madvise(2))."""
     return any(
-        view.pages(mapping).swapped
-        for start, end in ranges
-        for mapping in facts.mappings_in(view.maps, start, end)
+        view.pages(mapping).swapped for start, end in ranges for mapping in facts.mappings_in(view.maps, start, end)
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that load libraries, or run programs for another system, which came with what they run.
+"""Programs that load libraries which came with what they run.
 
 They often unpack these into a temporary place and remove them at once (JNI of Java, add-ons of Node, wheels of Python),
 or have just built them (rustc, R, Emacs). Anybody can give a file the name of one: it is one where the file is its
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     engines,
@@ -32,41 +31,43 @@ _PROGRAMS = re.compile(
 _LIBRARIES = re.compile(
     rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z|libffmpeg\.so\Z"
 )
-# What runs programs for Windows and .NET, and what maps archives of HotSpot's classes.
-_OF_IMAGES = re.compile(rb".*(?:wine|ntdll\.so|mono|libcoreclr|libclrjit|libhostfxr|libhostpolicy|dotnet)", re.DOTALL)
-_OF_ARCHIVES = re.compile(rb".*libjvm\.so", re.DOTALL)
+
+# Names of the files that run programs for Windows and .NET, and archives of HotSpot's classes.
+_OF_PROGRAMS = re.compile(rb"wine|ntdll\.so|mono|libcoreclr|libclrjit|libhostfxr|libhostpolicy|dotnet")
+_OF_ARCHIVES = re.compile(rb"libjvm\.so")
 
 
 def is_one(view: View, host: Host) -> bool:
     """Say whether a process is such a program, found out once."""
-    return _knows(view, host, _PROGRAMS, _LIBRARIES)
+    key = ("runtimes", view.process.key)
+    return bool(host.remember(key, lambda: _is_packaged(view, host) or _is_running(view, host)))
 
 
 def runs(view: View, host: Host, magic: bytes) -> bool:
-    """Say whether a file that begins like this is an image, and the process is a program that runs such.
+    """Say whether a file that begins like this is an image, and the process has what runs such.
 
     The code in it is for another system, or looks so: nothing can be said of it by what it does.
     """
     if not magic.startswith(formats.IMAGES):
         return False
-    names = _OF_IMAGES if magic.startswith(formats.PROGRAMS) else _OF_ARCHIVES
-    return _knows(view, host, names, names)
+    wanted = _OF_PROGRAMS if magic.startswith(formats.PROGRAMS) else _OF_ARCHIVES
+    key = ("runtimes", view.process.key, wanted.pattern)
+    return bool(host.remember(key, lambda: _has_runtime(view, host, wanted)))
 
 
-def _knows(view: View, host: Host, programs: t.Pattern[bytes], others: t.Pattern[bytes]) -> bool:
-    """Say whether a process has a file with one of these names that is its package's, or an engine that runs."""
-    key = ("runtimes", view.process.key, programs.pattern)
+def _has_runtime(view: View, host: Host, wanted: re.Pattern[bytes]) -> bool:
+    named = [
+        mapping
+        for mapping in view.maps
+        if mapping.executable and not mapping.anonymous and wanted.search(os.path.basename(mapping.path))
+    ]
+    return bool(named) and (any(_is_as_packaged(view, host, one) for one in named) or _is_running(view, host))
 
-    def find() -> bool:
-        return _is_packaged(view, host, programs, others) or _is_running(view, host)
 
-    return bool(host.remember(key, find))
-
-
-def _is_packaged(view: View, host: Host, programs: t.Pattern[bytes], others: t.Pattern[bytes]) -> bool:
+def _is_packaged(view: View, host: Host) -> bool:
     for mapping in view.maps:
         if mapping.executable and not mapping.anonymous and not mapping.deleted:
-            names = programs if images.is_executable(view, mapping) else others
+            names = _PROGRAMS if images.is_executable(view, mapping) else _LIBRARIES
             if names.match(os.path.basename(mapping.path)) and _is_as_packaged(view, host, mapping):
                 return True
     return False
