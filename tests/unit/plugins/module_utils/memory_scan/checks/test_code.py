@@ -17,8 +17,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     callers,
     contents,
-    libraries,
     memory_code,
+    runtimes,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
     FileStatus,
@@ -263,10 +263,8 @@ def test_a_runtimes_program_that_was_upgraded_is_no_memory(
 def test_code_in_a_program_for_windows_is_that_where_there_is_what_runs_it(
     case: _Case, monkeypatch: pytest.MonkeyPatch, runtime: bytes, packaged: bool, expected: list[str]
 ) -> None:
-    """Anybody can give a file the name of a runtime."""
-    monkeypatch.setattr(libraries, "package_of", lambda *_: "wine 10" if packaged else None)
+    monkeypatch.setattr(runtimes, "_is_as_packaged", lambda *_: packaged)
     case.add_file(9, (b"MZ" + b"\x90" * 254 + _shell()).ljust(4096, b"\0"))
-    case.add_file(10, _elf())
     case.add(BASE, b"MZ" + b"\x90" * 254 + _shell(), "rwxp", b"/home/ada/x.exe", inode=9)
     case.add(BASE + (1 << 20), b"", "r-xp", runtime, inode=10)
     found = {sign.subtype for sign in case.signs()} - {"writable_code_file"}
