@@ -18,7 +18,7 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command, _page_cache
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import openpgp
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
 
@@ -35,7 +35,8 @@ _OLDEST = (b"var/lib/dpkg/info", b"usr/bin")
 _MOST_FILES = 20_000
 _MOST_KEYS = 60
 _MOST_INDEXES = 200
-_MOST_INDEX = 192 * 1024 * 1024
+_MOST_INDEX = 512 * 1024 * 1024
+_MOST_PACKED = 192 * 1024 * 1024
 _HELPER_SECONDS = 20.0
 _CHUNK = 1 << 20
 _FIELD = re.compile(rb"^(Version|Architecture|SHA256):[ \t]*(\S+)[ \t]*$", re.MULTILINE)
@@ -66,6 +67,7 @@ class _Release(t.NamedTuple):
 class SignedIndexes:
     """The indexes of one root, each verified once, when a package is in it.
 
+    What was read of an index is what is verified and searched: somebody may write to the file meanwhile.
     is_known: whether a key file, by path and content, is one to be believed; its age decides where that is left out.
     """
 
@@ -112,6 +114,7 @@ class SignedIndexes:
         return names[:_MOST_INDEXES]
 
     def _content(self, name: bytes) -> bytes:
+        """Return an index, nothing of one that is too large."""
         if name not in self._contents:
             path = os.path.join(self._lists, name)
             self._contents[name] = _unpacked(path) if _plain(name) != name else _read(path)
@@ -121,7 +124,8 @@ class SignedIndexes:
         """Say whether a signed release names an index with the digest that it has."""
         plain = _plain(name)
         if name not in self._digests:
-            self._digests[name] = hashlib.sha256(self._content(name)).hexdigest().encode("ascii")
+            content = self._content(name)
+            self._digests[name] = hashlib.sha256(content).hexdigest().encode("ascii")
         prefix = self._prefix(name)
         path = plain[len(prefix or b"") :].replace(b"_", b"/").replace(b"%5f", b"_")
         return release.digests.get(path) == self._digests[name]
@@ -215,16 +219,13 @@ def _key_file(path: bytes) -> tuple[float, bytes]:
 
 
 def _read(path: bytes) -> bytes:
-    """Return a whole index. It isn't mapped: a map shows what is written after its digest was compared.
-
-    Where the file is cut off meanwhile, reading a map would end this program as well (SIGBUS, mmap(2)).
-    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _MOST_INDEX:
             return b""
-        return b"".join(_page_cache.pieces(descriptor, status.st_size, _CHUNK))
+        with open(descriptor, "rb", closefd=False) as stream:
+            return stream.read(status.st_size)
     finally:
         os.close(descriptor)
 
@@ -232,7 +233,7 @@ def _read(path: bytes) -> bytes:
 def _unpacked(path: bytes) -> bytes:
     try:
         command = [_HELPER, "cat-file", os.fsdecode(path)]
-        completed = _command.run(command, timeout=_HELPER_SECONDS, max_output=_MOST_INDEX)
+        completed = _command.run(command, timeout=_HELPER_SECONDS, max_output=_MOST_PACKED)
     except OSError:
         return b""
     return b"" if completed.returncode else completed.stdout
