@@ -91,13 +91,13 @@ def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.
     try:
         yield t.cast("t.IO[bytes]", process.stdout)
         feeder.join()
-        process.wait()
+        # An ended process that nobody has waited for keeps its id, so that the timer kills nobody else.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     finally:
-        # Not before: an ended process that nobody has waited for keeps its id, so that nobody else is killed.
         timer.cancel()
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        timer.join()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         feeder.join()
         t.cast("t.IO[bytes]", process.stdout).close()
     if process.returncode:
@@ -106,14 +106,14 @@ def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.
 
 def _feed(stream: t.IO[bytes], given: t.Iterator[bytes]) -> None:
     is_read = True
-    for chunk in given:
-        if is_read:
-            try:
-                stream.write(chunk)
-            except OSError:
-                is_read = False
-    with contextlib.suppress(OSError):
-        stream.close()
+    # Whoever gave the iterator knows what it has come to; without its end the program would wait for more.
+    with contextlib.suppress(OSError), stream:
+        for chunk in given:
+            if is_read:
+                try:
+                    stream.write(chunk)
+                except OSError:
+                    is_read = False
 
 
 def _collect(process: subprocess.Popen[bytes], deadline: float, max_output: int, given: bytes) -> tuple[bytes, bytes]:

@@ -302,13 +302,16 @@ def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(
     assert _seen(started).severities == _UNNAMED
 
 
-def test_a_library_that_is_not_as_its_package_ships_it(bench: Bench) -> None:
+@pytest.mark.parametrize("size", [4, 80 << 20])
+def test_a_library_that_is_not_as_its_package_ships_it(size: int, bench: Bench) -> None:
     packages.install(bench, packages.build(bench, "1"))
     started = bench.run(packages.DAEMON, "kept", packages.LIBRARY)
     assert _seen(started).severities == {}
     with pathlib.Path(packages.LIBRARY).open("r+b") as stream:
         stream.seek(0, os.SEEK_END)
         stream.write(b"more")
+        # A hole makes it as large as somebody likes.
+        stream.truncate(stream.tell() + size)
     assert _seen(started).severities == {"library_altered": "medium"}
 
 

@@ -60,6 +60,25 @@ def entropy(data: bytes) -> float:
     return _entropy(collections.Counter(data).values(), len(data))
 
 
+def mappings_in(maps: t.Sequence[Mapping], start: int, end: int) -> t.Iterator[Mapping]:
+    """Yield a process's mappings that have something between two addresses. maps: as the kernel lists them."""
+    low, high = 0, len(maps)
+    while low < high:
+        middle = (low + high) // 2
+        if maps[middle].end <= start:
+            low = middle + 1
+        else:
+            high = middle
+    while low < len(maps) and maps[low].start < end:
+        yield maps[low]
+        low += 1
+
+
+def mapping_at(maps: t.Sequence[Mapping], address: int) -> Mapping | None:
+    """Return which of a process's mappings has an address."""
+    return next(mappings_in(maps, address, address + 1), None)
+
+
 def clipped(ranges: t.Iterable[Range], start: int, end: int) -> t.Iterator[Range]:
     """Yield what of the ranges lies between two addresses."""
     for one in ranges:

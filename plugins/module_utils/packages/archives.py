@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The archives of packages that apt keeps: what a package ships, in its own words, when its digest is a signed one.
 
-An archive is read as a stream: the bytes that dpkg-deb(1) gets are the bytes that the digest is computed of, so that
-nobody can exchange it in between, and its size costs no memory.
+An archive is unpacked when it has the digest, and read as a stream: the bytes that dpkg-deb(1) gets are the bytes that
+the digest is computed of once more, so that nobody can exchange it in between, and its size costs no memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import stat
 import tarfile
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils import _command, _page_cache
 
 _ARCHIVES = b"var/cache/apt/archives"
 _DPKG_DEB = "/usr/bin/dpkg-deb"
@@ -90,6 +90,8 @@ class KeptArchives:
             try:
                 status = os.fstat(descriptor)
                 if stat.S_ISREG(status.st_mode) and status.st_size <= self._most_packed:
+                    # Nothing is unpacked that anybody may have made, such as a header of gigabytes.
+                    _compare(descriptor, status.st_size, sha256)
                     return Archive(
                         _unpacked(descriptor, "--fsys-tarfile", sha256, _files),
                         _unpacked(descriptor, "--ctrl-tarfile", sha256, _scripts),
@@ -104,17 +106,29 @@ class KeptArchives:
 _Result = t.TypeVar("_Result")
 
 
+def _compare(descriptor: int, size: int, sha256: str) -> None:
+    """Raise OtherArchiveError unless a file has a digest."""
+    digest = hashlib.sha256()
+    for data in _page_cache.pieces(descriptor, size, _CHUNK):
+        digest.update(data)
+    if digest.hexdigest() != sha256:
+        raise OtherArchiveError
+
+
 def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile.TarFile], _Result]) -> _Result:
     """Return what ``read`` makes of a part of an archive; raise OtherArchiveError when it is another archive."""
     digest = hashlib.sha256()
+    is_whole = False
 
     def content() -> t.Iterator[bytes]:
+        nonlocal is_whole
         os.lseek(descriptor, 0, os.SEEK_SET)
         chunk = os.read(descriptor, _CHUNK)
         while chunk:
             digest.update(chunk)
             yield chunk
             chunk = os.read(descriptor, _CHUNK)
+        is_whole = True
 
     try:
         with _command.piped([_DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
@@ -127,8 +141,10 @@ def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile
                     pass
     finally:
         # Whatever dpkg-deb made of it: this is not the archive.
-        if digest.hexdigest() != sha256:
+        if is_whole and digest.hexdigest() != sha256:
             raise OtherArchiveError
+    if not is_whole:
+        raise OSError("the archive could not be read to its end")
     return result
 
 

@@ -26,7 +26,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_in
 NO_INDEX = "no signed repository index has this version"
 NO_ARCHIVE = "apt keeps no archive of it"
 OTHER_ARCHIVE = "the archive that apt keeps is not the signed one"
-NOT_SHIPPED = "the signed package does not ship this file"
 NO_SIGNATURE = "it has no signature that verifies"
 UNKNOWN_KEY = "the key that signed it is not in the baseline"
 

@@ -110,7 +110,7 @@ def check_host(host: Host, skip: t.Callable[[str], None]) -> t.Iterator[tuple[st
     path = os.fsdecode(preload_file.PATH)
     if os.path.exists(path) and not os.access(path, os.R_OK):
         skip("%s can't be read; run as root (become: true, or sudo make scan)" % path)
-    yield from preload_file.check(host)
+    yield from preload_file.check(host, skip)
 
 
 def _named(process: Process) -> frozenset[bytes]:

@@ -106,15 +106,19 @@ class _Search:
         found: dict[Mapping, list[Caller]] = {}
         if not self._targets or self._machine not in shellcode.SUPPORTED:
             return found
-        left = _MOST
-        for thread in self._view.threads():
-            callers = {}
+        threads = self._view.threads()
+        # First what costs nothing: threads that fill their stacks don't hide where another one executes.
+        for thread in threads:
             number = self._places.number(thread.instruction)
             if number is not None:
-                callers[Caller(thread.number, thread.instruction, True)] = number
+                caller = Caller(thread.number, thread.instruction, True)
+                found.setdefault(self._targets[number].mapping, []).append(caller)
+        left = _MOST
+        for thread in threads:
             if left <= 0 or len(self._returns) > _MOST_ADDRESSES:
                 self._view.skip("the stacks of its threads are too large to be searched for what they return to")
                 break
+            callers: dict[Caller, int] = {}
             for start, data in self._stack(thread.stack, min(self._depth, left)):
                 left -= len(data)
                 for address, number in self._returned_to(start, data):

@@ -75,7 +75,7 @@ def _read(view: View, image: elf.Image, mapping: Mapping) -> tuple[Listing, int]
         if words is None:
             return Listing(found, whole=False), state & 0xFFFFFFFF
         _moved, _name, dynamic, entry = words
-        of = _mapping_at(view, dynamic)
+        of = facts.mapping_at(view.maps, dynamic)
         if of is not None and not of.anonymous and not images.is_executable(view, of):
             found.append((of.device, of.inode))
     return Listing(found, whole=True), state & 0xFFFFFFFF
@@ -97,7 +97,7 @@ def _debug(view: View, image: elf.Image, mapping: Mapping) -> int | None:
 def _words(view: View, image: elf.Image, address: int, count: int) -> tuple[int, ...] | None:
     """Return words of memory; None where not all of them are there."""
     end = address + count * image.header.bits // 8
-    mapping = _mapping_at(view, address)
+    mapping = facts.mapping_at(view.maps, address)
     if mapping is None or end > mapping.end:
         return None
     pages = mapping._replace(start=address // PAGE * PAGE, end=-(-end // PAGE) * PAGE)
@@ -106,7 +106,3 @@ def _words(view: View, image: elf.Image, address: int, count: int) -> tuple[int,
     data = view.read(address, end - address)
     layout = "%s%d%s" % (image.header.order, count, "Q" if image.header.bits == 64 else "I")
     return struct.unpack(layout, data) if len(data) == end - address else None
-
-
-def _mapping_at(view: View, address: int) -> Mapping | None:
-    return next((mapping for mapping in view.maps if mapping.start <= address < mapping.end), None)

@@ -24,8 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 _NO_NAMES = elf.Names(None, ())
-# Larger ones are programs' own parts, and take long to read.
-_HASHED_LIMIT = 1 << 26
 
 
 class Unneeded(t.NamedTuple):
@@ -154,8 +152,7 @@ def _is_altered(view: View, host: Host, mapping: Mapping) -> bool:
         if descriptor is None:
             return False
         try:
-            large = os.fstat(descriptor).st_size > _HASHED_LIMIT
-            return not large and host.as_packaged(mapping.path, descriptor) is None
+            return host.as_packaged(mapping.path, descriptor) is None
         finally:
             os.close(descriptor)
 

@@ -32,8 +32,8 @@ _OPENAT = {"x86_64": 257, "aarch64": 56, "riscv64": 56, "ppc64le": 286, "ppc64":
 _SEPARATORS = re.compile(rb"[\s:]+")
 
 
-def check(host: Host, path: bytes = PATH) -> t.Iterator[tuple[str, Sign]]:
-    """Yield what the file names, and that it is hidden from us where it is.
+def check(host: Host, skip: t.Callable[[str], None], path: bytes = PATH) -> t.Iterator[tuple[str, Sign]]:
+    """Yield what the file names, and that it is hidden from us where it is. skip: takes that there is more.
 
     What is put into every program is in ours, too. The usual rootkits of this kind replace the C library's functions
     that open files, to deny that this one is there; the kernel itself, asked past them, does not.
@@ -44,7 +44,13 @@ def check(host: Host, path: bytes = PATH) -> t.Iterator[tuple[str, Sign]]:
         if real is not None and shown is None and _is_there(path):
             yield printable(path), Sign("preload_file_hidden", "%s is there, and hidden" % printable(path))
         descriptor = real if real is not None else shown
-        for name in _names(descriptor) if descriptor is not None else ():
+        names, is_whole = _listed(descriptor) if descriptor is not None else ([], True)
+        if not is_whole:
+            skip(
+                "%s has more than %d names or %d bytes: only the first were looked at; look at the file"
+                % (printable(path), _MOST_NAMES, _MOST_BYTES)
+            )
+        for name in names:
             package = _package(host, name)
             subtype = "preload_file" if package is not None else "preload_file_unpackaged"
             data = {"package": package} if package is not None else {}
@@ -161,16 +167,23 @@ def parse(text: bytes) -> list[bytes]:
     words: list[bytes] = []
     for line in text.split(b"\n"):
         words.extend(word for word in _SEPARATORS.split(line.partition(b"#")[0]) if word)
-    return list(dict.fromkeys(words))[:_MOST_NAMES]
+    return list(dict.fromkeys(words))
 
 
 def _names(descriptor: int) -> list[bytes]:
+    return _listed(descriptor)[0]
+
+
+def _listed(descriptor: int) -> tuple[list[bytes], bool]:
+    """Return the first names that a file has, and whether these are all."""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return []
-        return parse(os.pread(descriptor, _MOST_BYTES, 0))
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return [], True
+        names = parse(os.pread(descriptor, _MOST_BYTES, 0))
     except OSError:
-        return []
+        return [], True
+    return names[:_MOST_NAMES], status.st_size <= _MOST_BYTES and len(names) <= _MOST_NAMES
 
 
 def _opened(path: bytes) -> int | None:

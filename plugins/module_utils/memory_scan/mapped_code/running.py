@@ -16,6 +16,7 @@ import re
 import struct
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, images
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
@@ -79,13 +80,9 @@ def words(view: View, ranges: t.Iterable[Range]) -> list[array.array[int]]:
     """Return what lies at addresses that are whole words of a 64-bit process."""
     found = []
     for start, end in ranges:
-        for mapping in view.maps:
-            first, last = max(start, mapping.start), min(end, mapping.end)
-            if first >= last or not mapping.readable:
-                continue
-            for part in view.pages(mapping).present:
-                at, to = max(part.start, first), min(part.end, last)
-                if at < to:
+        for mapping in facts.mappings_in(view.maps, start, end):
+            if mapping.readable:
+                for at, to in facts.clipped(view.pages(mapping).present, start, end):
                     found.append(_words(view, at, to - at))
     return found
 
@@ -93,9 +90,7 @@ def words(view: View, ranges: t.Iterable[Range]) -> list[array.array[int]]:
 def has_swapped(view: View, ranges: t.Sequence[Range]) -> bool:
     """Say whether pages there may be swapped out, which a process can ask for (MADV_PAGEOUT of madvise(2))."""
     return any(
-        view.pages(mapping).swapped
-        for mapping in view.maps
-        if any(mapping.start < end and start < mapping.end for start, end in ranges)
+        view.pages(mapping).swapped for start, end in ranges for mapping in facts.mappings_in(view.maps, start, end)
     )
 
 
@@ -146,9 +141,9 @@ def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping],
 
 def _whole(view: View, region: Mapping) -> Mapping:
     """Return a region with what it continues: a Lisp's heap begins as a file that is mapped to be written and run."""
-    for one in view.maps:
-        if one.end == region.start and one.permissions == region.permissions == "rwxp":
-            return region._replace(start=one.start)
+    one = facts.mapping_at(view.maps, region.start - 1)
+    if one is not None and one.permissions == region.permissions == "rwxp":
+        return region._replace(start=one.start)
     return region
 
 

@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import time
+import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
@@ -57,3 +59,44 @@ def test_endless_output_ends() -> None:
 def test_a_program_that_is_not_there() -> None:
     with pytest.raises(_command.CommandError, match="/nonexistent/program can't be run: No such file"):
         _command.run(["/nonexistent/program"], timeout=1.0, max_output=1)
+
+
+def test_a_program_in_a_pipe_reads_what_it_is_given_and_need_not() -> None:
+    taken = []
+
+    def given() -> t.Iterator[bytes]:
+        for _number in range(20):
+            taken.append(1)
+            yield b"a\n" * 50_000
+
+    with _command.piped(["wc", "-c"], 10.0, given()) as stream:
+        assert stream.read().strip() == b"2000000"
+    with _command.piped(["true"], 10.0, given()) as stream:
+        assert stream.read() == b""
+    assert len(taken) == 40
+
+
+def test_a_program_in_a_pipe_that_fails_or_stays_is_an_error() -> None:
+    with (
+        pytest.raises(_command.CommandError, match="/bin/sh ended with status 3"),
+        _command.piped(["/bin/sh", "-c", "exit 3"], 10.0, iter(())),
+    ):
+        pass
+    start = time.monotonic()
+    with (
+        pytest.raises(_command.CommandError, match="ended with status -9"),
+        _command.piped(["/bin/sh", "-c", "exec >&-; sleep 60 & sleep 60"], 0.2, iter(())) as stream,
+    ):
+        stream.read()
+    assert time.monotonic() - start < 10
+
+
+def test_a_program_in_a_pipe_gets_an_end_where_what_it_is_given_breaks_off() -> None:
+    def given() -> t.Iterator[bytes]:
+        yield b"begun"
+        raise OSError(5, os.strerror(5))
+
+    start = time.monotonic()
+    with _command.piped(["cat"], 10.0, given()) as stream:
+        assert stream.read() == b"begun"
+    assert time.monotonic() - start < 5

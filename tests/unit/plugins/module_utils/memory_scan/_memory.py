@@ -169,6 +169,9 @@ class FakeHost:
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         return self._owners.get(path)
 
+    def has_digests(self, path: bytes) -> bool:
+        return path in self._owners
+
     def seconds_left(self) -> float:
         return self.seconds
 

@@ -85,3 +85,14 @@ def test_memory_that_is_shorter_than_it_said_ends_its_range() -> None:
 def test_clipped_ranges_lie_within(ranges: list[tuple[int, int]], start: int, end: int) -> None:
     for one in facts.clipped([Range(*pair) for pair in ranges], start, end):
         assert start <= one.start < one.end <= end
+
+
+@given(st.lists(st.integers(1, 4), max_size=20), st.integers(0, 80))
+def test_the_mapping_at_an_address_is_the_one_that_has_it(sizes: list[int], page: int) -> None:
+    maps, start = [], 4096
+    for number, size in enumerate(sizes):
+        maps.append(_memory.mapping(start, size * 4096))
+        start += (size + number % 2) * 4096
+    for address in (page * 4096, page * 4096 + 4095):
+        expected = next((one for one in maps if one.start <= address < one.end), None)
+        assert facts.mapping_at(maps, address) is expected

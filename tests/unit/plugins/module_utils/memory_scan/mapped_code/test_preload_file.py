@@ -28,8 +28,9 @@ class _Host:
         return self.owner(path)
 
 
-def _seen(path: pathlib.Path, host: _Host) -> list[tuple[str, str]]:
-    found = preload_file.check(host, bytes(path))  # type: ignore[arg-type]
+def _seen(path: pathlib.Path, host: _Host, skipped: list[str] | None = None) -> list[tuple[str, str]]:
+    skip = pytest.fail if skipped is None else skipped.append
+    found = preload_file.check(host, skip, bytes(path))  # type: ignore[arg-type]
     return [(subject, sign.subtype) for subject, sign in found]
 
 
@@ -62,8 +63,19 @@ def test_a_file_that_the_library_denies_is_hidden(tmp_path: pathlib.Path, monkey
     ]
 
 
+@pytest.mark.parametrize("before", [" " * 70_000, "\n".join(f"/usr/lib/{number}.so" for number in range(64))])
+def test_a_file_of_which_not_all_is_looked_at_is_named(before: str, tmp_path: pathlib.Path) -> None:
+    listed = tmp_path / "listed"
+    listed.write_text(f"{before}\n/usr/lib/bad.so\n")
+    skipped: list[str] = []
+    assert len(_seen(listed, _Host(""), skipped)) in (0, 64)
+    assert skipped == [
+        f"{listed} has more than 64 names or 65536 bytes: only the first were looked at; look at the file"
+    ]
+
+
 @hypothesis.given(st.binary(max_size=300))
 def test_names_are_never_empty_and_come_once(text: bytes) -> None:
     names = preload_file.parse(text)
-    assert len(names) == len(set(names)) <= 64
+    assert len(names) == len(set(names))
     assert all(name and not set(name) & set(b" \n\t:#") for name in names)
