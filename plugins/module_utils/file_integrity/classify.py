@@ -126,8 +126,11 @@ def _content(facts: Facts) -> t.Iterator[model.Verdict]:
 
 
 def _metadata(facts: Facts) -> model.Verdict:
-    """Judge a change of nothing but times, inode, links or other extended attributes: the content is what it was."""
+    """Judge a change of nothing but times, inode, links or other extended attributes."""
     before, after, changed = facts.before, facts.after, facts.change.attributes
+    if before is not None and before.hashes and after is not None and after.hashes == {}:
+        # Whoever keeps a file changing, or holds it, must not have it taken for what it was.
+        return content.unread(facts)
     more_links = before is not None and after is not None and (after.links or 0) > (before.links or 0)
     if more_links and after is not None and _sets_id(after):
         message = "The setuid file has another hard link, under which it outlives its removal or update."

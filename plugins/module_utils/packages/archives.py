@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 
 _ARCHIVES = b"var/cache/apt/archives"
-_DPKG_DEB = "/usr/bin/dpkg-deb"
+DPKG_DEB = "/usr/bin/dpkg-deb"
 _SECONDS = 60.0
 _MOST_SCRIPT = 1024 * 1024
 _MOST_MEMBERS = 200_000
@@ -117,7 +117,7 @@ def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile
             chunk = os.read(descriptor, _CHUNK)
 
     try:
-        with _command.piped([_DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
+        with _command.piped([DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
             try:
                 with tarfile.open(fileobj=stream, mode="r|") as archive:
                     result = read(archive)

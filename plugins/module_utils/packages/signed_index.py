@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import mmap
 import os
 import re
 import stat
@@ -68,6 +67,7 @@ class _Release(t.NamedTuple):
 class SignedIndexes:
     """The indexes of one root, each verified once, when a package is in it.
 
+    What was read of an index is what is verified and searched: somebody may write to the file meanwhile.
     is_known: whether a key file, by path and content, is one to be believed; its age decides where that is left out.
     """
 
@@ -77,7 +77,7 @@ class SignedIndexes:
         self._lists = os.path.join(root, _LISTS)
         self._keys: list[_Key] | None = None
         self._releases: dict[bytes, _Release | None] = {}
-        self._contents: dict[bytes, t.Any] = {}
+        self._contents: dict[bytes, bytes] = {}
         self._digests: dict[bytes, bytes] = {}
         self._entries: dict[tuple[str, str, str], Entry | None] = {}
 
@@ -113,11 +113,11 @@ class SignedIndexes:
         names = [name for name in names if _plain(name).endswith(b"_Packages")]
         return names[:_MOST_INDEXES]
 
-    def _content(self, name: bytes) -> t.Any:
-        """Return an index as something that can be searched."""
+    def _content(self, name: bytes) -> bytes:
+        """Return an index, nothing of one that is too large."""
         if name not in self._contents:
             path = os.path.join(self._lists, name)
-            self._contents[name] = _unpacked(path) if _plain(name) != name else _mapped(path)
+            self._contents[name] = _unpacked(path) if _plain(name) != name else _read(path)
         return self._contents[name]
 
     def _is_named(self, name: bytes, release: _Release) -> bool:
@@ -125,10 +125,7 @@ class SignedIndexes:
         plain = _plain(name)
         if name not in self._digests:
             content = self._content(name)
-            digest = hashlib.sha256()
-            for start in range(0, len(content), _CHUNK):
-                digest.update(content[start : start + _CHUNK])
-            self._digests[name] = digest.hexdigest().encode("ascii")
+            self._digests[name] = hashlib.sha256(content).hexdigest().encode("ascii")
         prefix = self._prefix(name)
         path = plain[len(prefix or b"") :].replace(b"_", b"/").replace(b"%5f", b"_")
         return release.digests.get(path) == self._digests[name]
@@ -221,13 +218,14 @@ def _key_file(path: bytes) -> tuple[float, bytes]:
     return max(status.st_ctime, os.stat(path).st_ctime), read_state(path)
 
 
-def _mapped(path: bytes) -> t.Any:
+def _read(path: bytes) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _MOST_INDEX:
             return b""
-        return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+        with open(descriptor, "rb", closefd=False) as stream:
+            return stream.read(status.st_size)
     finally:
         os.close(descriptor)
 
@@ -241,7 +239,7 @@ def _unpacked(path: bytes) -> bytes:
     return b"" if completed.returncode else completed.stdout
 
 
-def _archives(content: t.Any, package: bytes, version: bytes, architecture: bytes) -> t.Iterator[bytes]:
+def _archives(content: bytes, package: bytes, version: bytes, architecture: bytes) -> t.Iterator[bytes]:
     """Yield the SHA-256 digests of the archives that an index has of a version of a package."""
     line = b"Package: " + package + b"\n"
     position = content.find(line)
