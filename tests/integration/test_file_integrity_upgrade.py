@@ -272,3 +272,29 @@ def test_an_older_signed_version_is_claimed(namespace: Namespace) -> None:
     assert claim["message"] == "claimed by bulwark-test 1.9: it is older than the version in the baseline"
     namespace.install("1.11")
     assert engine.compare()["claimed"] == []
+
+
+def test_a_forged_diversion_gives_no_file_the_content_of_another(namespace: Namespace) -> None:
+    namespace.install("1.0")
+    engine = namespace.engine
+    engine.keep()
+    data = "/opt/bulwark-test/share/data"
+    # The program's own place leads away, and that of the data leads there: as with pam_permit.so for pam_unix.so.
+    namespace.write("/var/lib/dpkg/diversions", f"{_TOOL}\n/nowhere\n:\n{data}\n{_TOOL}\n:\n", "644")
+    namespace.write(_TOOL, "1.0", "644")
+    compared = engine.compare()
+    assert compared["explained"] == []
+    assert _alerts(compared)[_TOOL] == "fim_package_mismatch"
+
+
+def test_a_file_that_the_signed_package_ships_is_not_obsolete(namespace: Namespace) -> None:
+    namespace.install("1.0")
+    engine = namespace.engine
+    engine.keep()
+    namespace.install("2.0")
+    data = "/opt/bulwark-test/share/data"
+    status = "/var/lib/dpkg/status"
+    line = f"Conffiles:\\n {data} {'0' * 32} obsolete"
+    namespace.run("sed", "-i", f"/^Package: bulwark-test$/a {line}", status)
+    namespace.run("rm", data)
+    assert data not in [path for group in engine.compare()["explained"] for path in group["paths"]]

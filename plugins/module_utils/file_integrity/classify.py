@@ -67,6 +67,8 @@ def classify(change: model.Change, context: model.Context, signed: model.Context
     said = _judged(facts)
     if said.explained:
         return _claimed(facts, by_signature, said, proved)
+    if by_signature.matches is False and rank(proved.severity) > rank(said.severity):
+        return proved
     return said._replace(severity=max(said.severity, proved.severity, key=rank))
 
 

@@ -45,10 +45,10 @@ class Shipped(t.NamedTuple):
 
 
 class Archive(t.NamedTuple):
-    """What an archive holds, by absolute path; its scripts by their kind (``postinst``)."""
+    """What an archive holds, by absolute path; its scripts and lists for dpkg by their names (``postinst``)."""
 
     files: t.Mapping[bytes, Shipped]
-    scripts: t.Mapping[str, bytes]
+    control: t.Mapping[str, bytes]
 
 
 class KeptArchives:
@@ -92,7 +92,7 @@ class KeptArchives:
                 if stat.S_ISREG(status.st_mode) and status.st_size <= self._most_packed:
                     return Archive(
                         _unpacked(descriptor, "--fsys-tarfile", sha256, _files),
-                        _unpacked(descriptor, "--ctrl-tarfile", sha256, _scripts),
+                        _unpacked(descriptor, "--ctrl-tarfile", sha256, _control),
                     )
             except (OSError, tarfile.TarError):
                 continue
@@ -164,13 +164,13 @@ def _digest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return digest.hexdigest()
 
 
-def _scripts(archive: tarfile.TarFile) -> dict[str, bytes]:
-    scripts: dict[str, bytes] = {}
+def _control(archive: tarfile.TarFile) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
     for member in archive:
         body = archive.extractfile(member) if member.isfile() and member.size <= _MOST_SCRIPT else None
         if body is not None:
-            scripts[os.path.basename(member.name)] = body.read()
-    return scripts
+            found[os.path.basename(member.name)] = body.read()
+    return found
 
 
 def _absolute(name: str) -> bytes:

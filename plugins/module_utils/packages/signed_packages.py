@@ -100,7 +100,7 @@ class SignedPackages:
             owned = Owned.of(installed)
             archive = self._archive(owned) if owned.manager == "dpkg" and not self.problem(owned) else None
             if isinstance(archive, archives.Archive):
-                return archive.scripts
+                return archive.control
         return {}
 
     def digest_algorithms(self) -> t.AbstractSet[str]:
@@ -144,8 +144,11 @@ class SignedPackages:
 
     def _is_older(self, owned: Owned) -> bool:
         """Say whether a dpkg package is older than all its versions in the baseline: a known hole may be back."""
-        known = self._baseline.get(owned.key, {})
-        if owned.version in known or not known:
+        if owned.version in self._baseline.get(owned.key, {}):
+            return False
+        package = owned.key.rpartition(":")[0]
+        known = {v for key, versions in self._baseline.items() if key.rpartition(":")[0] == package for v in versions}
+        if not known:
             return False
         commands = ([_DPKG, "--compare-versions", owned.version, "ge", version] for version in known)
         try:
@@ -164,14 +167,18 @@ class SignedPackages:
         archive = self._archive(owned) if owned.manager == "dpkg" else None
         if not isinstance(archive, archives.Archive):
             return owned if owned.manager == "rpm" else None
-        names = [owned.listed] if owned.listed is not None else self._databases.names(path)
-        shipped = next((archive.files[name] for name in names if name in archive.files), None)
-        if shipped is None:
+        # Nobody signs dpkg's diversions: a file is what its package ships at its own place.
+        names = self._databases.names(path)
+        name = next((name for name in names if name in archive.files), None)
+        if name is None:
             return None
+        shipped = archive.files[name]
         return owned._replace(
             digests={"sha256": shipped.sha256} if shipped.sha256 else {},
             mode=None if shipped.target is not None else shipped.mode,
             uid=self._databases.accounts.uid(shipped.owner),
             gid=self._databases.accounts.gid(shipped.group),
             link_target=shipped.target,
+            conffile=name in archive.control.get("conffiles", b"").split(b"\n"),
+            obsolete=False,
         )
