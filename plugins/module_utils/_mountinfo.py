@@ -62,6 +62,22 @@ class MountTable:
         return bool(self._poll.poll(0))
 
 
+def of_first_process() -> dict[bytes, Mount] | None:
+    """Return what process 1 has mounted; None where it sees the same, shows it to nobody, or has another root.
+
+    Process 1 starts the services. Another root is that of a container's host.
+    """
+    try:
+        if os.readlink("/proc/1/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+            return None
+        if not os.path.samestat(os.stat("/proc/1/root"), os.stat("/")):
+            return None
+        with open("/proc/1/mountinfo", "rb") as stream:
+            return parse(stream.read())
+    except OSError:
+        return None
+
+
 def parse(text: bytes) -> dict[bytes, Mount]:
     """Return the topmost mount at each point that a path leads to; lines of another form are ignored.
 

@@ -1503,3 +1503,48 @@ def test_a_baseline_is_the_same_for_every_python(engine: Engine) -> None:
     for version in ("3.8", "3.13"):
         other = dataclasses.replace(engine, python=t.cast("str", commands.python(version)))
         assert other.compare()["changes"] == []
+
+
+_NOT_THE_SIZE = {"name": WATCH, "attributes": ["type", "mode", "owner", "group", "content"]}
+
+
+def test_zeros_at_the_end_of_a_sparse_file_are_content(engine: Engine, tree: pathlib.Path) -> None:
+    engine = dataclasses.replace(engine, watches=({**_NOT_THE_SIZE, "paths": [str(tree)]},))
+    (tree / "image").write_bytes(b"data")
+    os.truncate(tree / "image", 200 << 20)
+    engine.keep()
+    os.truncate(tree / "image", 300 << 20)
+    assert _first(engine.compare(), tree / "image")["attributes"] == ["content"]
+
+
+def test_a_file_that_became_too_long_to_hash_is_not_checked(engine: Engine, tree: pathlib.Path) -> None:
+    engine = dataclasses.replace(engine, watches=({**_NOT_THE_SIZE, "paths": [str(tree)]},))
+    engine.keep()
+    (tree / "a").write_bytes(b"evil")
+    os.truncate(tree / "a", 1 << 42)
+    compared = engine.compare(time_budget=20)
+    assert coverage(compared, WATCH)["status"] == "partial"
+    assert [entry["subject"] for entry in coverage(compared, WATCH)["skipped"]] == [str(tree / "a")]
+
+
+def test_a_file_that_is_kept_changing_counts_as_changed(engine: Engine, tree: pathlib.Path) -> None:
+    (tree / "a").write_bytes(b"x" * (64 << 20))
+    engine.keep()
+    (tree / "a").write_bytes(b"y" * (64 << 20))
+    done = threading.Event()
+
+    def keep_changing() -> None:
+        while not done.is_set():
+            os.utime(tree / "a")
+
+    thread = threading.Thread(target=keep_changing)
+    thread.start()
+    try:
+        compared = engine.compare()
+    finally:
+        done.set()
+        thread.join()
+    change = _first(compared, tree / "a")
+    assert (change["alert"], change["severity"]) == ("fim_file_modified", "medium")
+    assert change["message"] == "It was changed, and its content cannot be read now."
+    assert coverage(compared, WATCH)["status"] == "partial"

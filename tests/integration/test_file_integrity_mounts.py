@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import time
 import typing as t
@@ -241,3 +243,49 @@ def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
     assert compared["detections"] == []
     assert coverage(compared, WATCH)["status"] == "partial"
     assert "automounter" in space.skipped(compared)[str(space.tree / "sub")]
+
+
+def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> None:
+    unshare, nsenter = (t.cast("str", commands.find(name)) for name in ("unshare", "nsenter"))
+    private = (unshare, "--mount", "--propagation", "private")
+    wait = ("sh", "-c", "echo ready; exec sleep 600")
+    first = subprocess.Popen([*private, "--pid", "--fork", "--mount-proc", *wait], stdout=subprocess.PIPE)
+    second: subprocess.Popen[bytes] | None = None
+    child = 0
+    try:
+        assert first.stdout is not None
+        first.stdout.readline()
+        child = int(pathlib.Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text())
+        inside = (nsenter, "--mount", "--pid", "--target", str(child))
+        sub = tmp_path / "tree" / "sub"
+        sub.mkdir(parents=True)
+        (sub / "file").write_text("as ever")
+        (tmp_path / "other").mkdir()
+        second = subprocess.Popen([*inside, *private, *wait], stdout=subprocess.PIPE)
+        assert second.stdout is not None
+        second.stdout.readline()
+        # nsenter forks for a PID namespace.
+        session = pathlib.Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()[0]
+        engine = Engine(
+            tmp_path / "state",
+            ({"name": WATCH, "paths": [str(tmp_path / "tree")]},),
+            common={"workers": 1},
+            prefix=(nsenter, "--mount", "--pid", "--target", session),
+        )
+        engine.keep()
+        assert engine.compare()["detections"] == []
+        # What services run is in the place of process 1; the session sees what was there before.
+        subprocess.run([*inside, "mount", "--bind", str(tmp_path / "other"), str(sub)], check=True)
+        compared = engine.compare()
+        assert _found(compared) == {str(sub): ("fim_mounted_over", "high")}
+        (skipped,) = coverage(compared, WATCH)["skipped"]
+        assert "as process 1 sees it, which this scan does not" in skipped["reason"]
+        assert coverage(compared, WATCH)["status"] == "partial"
+    finally:
+        if child:
+            # With process 1 all others of its PID namespace end.
+            os.kill(child, signal.SIGKILL)
+        for process in (second, first):
+            if process is not None:
+                process.kill()
+                process.communicate()

@@ -37,6 +37,7 @@ class Namespace:
     pid: int
     directory: pathlib.Path
     engine: Engine
+    apt: Root
     repository: Repository
 
     def run(self, *command: str, text: str = "") -> None:
@@ -70,7 +71,7 @@ def namespace(tmp_path: pathlib.Path) -> t.Iterator[Namespace]:
             assert holder.stdout.readline() == b"ready\n"
             prefix = ("nsenter", "--mount", "--target", str(holder.pid))
             engine = Engine(tmp_path / "state", ({"name": _WATCH, "paths": ["/opt"]}, _KEYS), prefix=prefix)
-            found = Namespace(holder.pid, tmp_path, engine, repository)
+            found = Namespace(holder.pid, tmp_path, engine, apt, repository)
             for directory in _APT:
                 found.run("mkdir", "-p", f"/{directory}")
                 found.run("mount", "--bind", str(apt.path / directory), f"/{directory}")
@@ -237,3 +238,63 @@ def test_the_removal_of_a_package_is_claimed_and_that_of_a_file_is_a_finding(nam
     assert removed["claimed_count"] >= 2
     engine.keep(accept=["claimed"], reason="removed", accepted_by="me")
     assert engine.compare()["claimed"] == []
+
+
+def test_a_program_that_verifies_signatures_is_believed_as_it_was_sealed(namespace: Namespace) -> None:
+    # A copy lies over the real one, so that nothing on this machine changes.
+    copy = namespace.directory / "gpgv"
+    namespace.run("cp", "-p", "/usr/bin/gpgv", str(copy))
+    namespace.run("mount", "--bind", str(copy), "/usr/bin/gpgv")
+    programs = {"name": "programs", "paths": ["/usr/bin/gpgv", "/usr/bin/dpkg-deb"]}
+    engine = dataclasses.replace(namespace.engine, watches=(*namespace.engine.watches, programs))
+    namespace.install("1.0")
+    engine.keep()
+    stranger = Repository(namespace.apt, Key(namespace.directory / "stranger"))
+    forged = dataclasses.replace(namespace, repository=stranger)
+    forged.install("2.0")
+    assert engine.compare()["explained"] == []
+    # It says of everything that it is signed.
+    copy.write_text('#!/bin/sh\ncp "$6" "$5"\n')
+    compared = engine.compare()
+    assert compared["explained"] == []
+    reasons = {claim["message"].rpartition(": ")[2] for claim in compared["claimed"]}
+    assert "/usr/bin/gpgv, which verifies signatures, is not as it was in the baseline" in reasons
+
+
+def test_an_older_signed_version_is_claimed(namespace: Namespace) -> None:
+    namespace.install("1.10")
+    engine = namespace.engine
+    engine.keep()
+    namespace.install("1.9")
+    compared = engine.compare()
+    assert (compared["explained"], compared["packages_changed"]) == ([], False)
+    (claim,) = compared["claimed"]
+    assert claim["message"] == "claimed by bulwark-test 1.9: it is older than the version in the baseline"
+    namespace.install("1.11")
+    assert engine.compare()["claimed"] == []
+
+
+def test_a_forged_diversion_gives_no_file_the_content_of_another(namespace: Namespace) -> None:
+    namespace.install("1.0")
+    engine = namespace.engine
+    engine.keep()
+    data = "/opt/bulwark-test/share/data"
+    # The program's own place leads away, and that of the data leads there: as with pam_permit.so for pam_unix.so.
+    namespace.write("/var/lib/dpkg/diversions", f"{_TOOL}\n/nowhere\n:\n{data}\n{_TOOL}\n:\n", "644")
+    namespace.write(_TOOL, "1.0", "644")
+    compared = engine.compare()
+    assert compared["explained"] == []
+    assert _alerts(compared)[_TOOL] == "fim_package_mismatch"
+
+
+def test_a_file_that_the_signed_package_ships_is_not_obsolete(namespace: Namespace) -> None:
+    namespace.install("1.0")
+    engine = namespace.engine
+    engine.keep()
+    namespace.install("2.0")
+    data = "/opt/bulwark-test/share/data"
+    status = "/var/lib/dpkg/status"
+    line = f"Conffiles:\\n {data} {'0' * 32} obsolete"
+    namespace.run("sed", "-i", f"/^Package: bulwark-test$/a {line}", status)
+    namespace.run("rm", data)
+    assert data not in [path for group in engine.compare()["explained"] for path in group["paths"]]

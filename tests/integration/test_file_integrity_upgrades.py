@@ -95,7 +95,7 @@ def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
         entry = before.entries.get(path)
         return entry is not None and (entry.hashes or {}).get("sha256") == hashlib.sha256(content).hexdigest()
 
-    view = signed_packages.SignedPackages(databases, is_sealed, before.snapshot, now.snapshot)
+    view = signed_packages.SignedPackages(databases, is_sealed, before.snapshot, now.snapshot, lambda _program: False)
     signed = context._replace(packages=view, snapshot=view.snapshot(), signed_only=True)
     found = {}
     for path in sorted({*before.entries, *now.entries}):

@@ -144,7 +144,8 @@ def _maintainer_script(facts: Facts) -> bool:
 
 
 def _empty(facts: Facts) -> bool:
-    return facts.after is None or facts.after.size == 0
+    """Empty, and nothing was lost by it."""
+    return all(entry is None or entry.size == 0 for entry in (facts.before, facts.after))
 
 
 def _created(facts: Facts) -> bool:
@@ -155,7 +156,7 @@ def _created(facts: Facts) -> bool:
 def _watched_libraries(facts: Facts) -> bool:
     """A cache of the dynamic linker that gives each name the library of this name in a watched directory."""
     cache = facts.context.content(facts.after) if facts.after else None
-    return cache is not None and leads_to_watched(cache)
+    return cache is not None and leads_to_watched(cache, facts.context.is_read)
 
 
 def _registered_alternative(facts: Facts) -> bool:

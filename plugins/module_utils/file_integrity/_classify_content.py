@@ -73,6 +73,11 @@ def modified(facts: Facts) -> model.Verdict:
     return _with_times(facts, unexplained(facts, MODIFIED_ALERT, message))
 
 
+def unread(facts: Facts) -> model.Verdict:
+    """Judge a file that was written or moved, whose content cannot be read any more."""
+    return unexplained(facts, MODIFIED_ALERT, "It was changed, and its content cannot be read now.")
+
+
 def replaced(facts: Facts) -> model.Verdict:
     """Judge another kind of node in a file's place."""
     by_package = _by_package(facts)
@@ -124,7 +129,8 @@ def renamed(facts: Facts, old: Facts) -> model.Verdict:
         return appeared
     worst = max((verdict for verdict in (appeared, gone) if not verdict.explained), key=lambda v: rank(v.severity))
     if not appeared.explained and appeared.alert != CREATED_ALERT:
-        return appeared._replace(message="%s It was %s before." % (appeared.message, _shown(old.path)))
+        message = "%s It was %s before." % (appeared.message, _shown(old.path))
+        return appeared._replace(message=message, severity=worst.severity)
     message = "It was %s before, and no package explains it." % _shown(old.path)
     return detected(facts, RENAMED_ALERT, worst.severity or "medium", message)
 

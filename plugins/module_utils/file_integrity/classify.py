@@ -67,6 +67,8 @@ def classify(change: model.Change, context: model.Context, signed: model.Context
     said = _judged(facts)
     if said.explained:
         return _claimed(facts, by_signature, said, proved)
+    if by_signature.matches is False and rank(proved.severity) > rank(said.severity):
+        return proved
     return said._replace(severity=max(said.severity, proved.severity, key=rank))
 
 
@@ -129,8 +131,11 @@ def _content(facts: Facts) -> t.Iterator[model.Verdict]:
 
 
 def _metadata(facts: Facts) -> model.Verdict:
-    """Judge a change of nothing but times, inode, links or other extended attributes: the content is what it was."""
+    """Judge a change of nothing but times, inode, links or other extended attributes."""
     before, after, changed = facts.before, facts.after, facts.change.attributes
+    if before is not None and before.hashes and after is not None and after.hashes == {}:
+        # Whoever keeps a file changing, or holds it, must not have it taken for what it was.
+        return content.unread(facts)
     more_links = before is not None and after is not None and (after.links or 0) > (before.links or 0)
     if more_links and after is not None and _sets_id(after):
         message = "The setuid file has another hard link, under which it outlives its removal or update."

@@ -187,7 +187,10 @@ class Compare(Scan):
         wanted = [name for name in lines.digests_of(before) if name not in known]
         wanted += self._verifying() if node.extra is None and not self._is_too_large else ()
         if wanted and stat.S_ISREG(node.mode) and not lines.is_unread(lines.recorded(node.state, None)):
-            node = self._again(directory, name, owner, wanted)
+            again = self._again(directory, name, owner, wanted)
+            if again.problem:
+                self.skip(owner, path, again.problem)
+            node = node if again.problem else again
         watch = self.plan.watches[owner]
         changed = differing(
             lines.parse(before, path, watch.name),

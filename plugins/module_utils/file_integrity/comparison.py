@@ -39,7 +39,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.ope
     open_baseline,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import Plan, parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.plan import NOBODY, Plan, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.survey import Host, begin, survey
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.trust import Trust
@@ -55,6 +55,8 @@ if t.TYPE_CHECKING:
 # On the host every module is compiled anew by each run. What the workers don't need is imported where it is used: once
 # they are busy, or where something changed.
 
+# A program may be a link to an alternative, which leads to another link.
+_MOST_LINKS = 8
 _PART_DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
 
 
@@ -135,6 +137,7 @@ class Comparison:
         plan = host.plan(self._watches, self._header.roots, state)
         takes = self._acceptance.takes if self._acceptance is not None else None
         self.mounts = mounts.MountReview(plan, self._header.mounts, host.mounts, self._has_recorded, takes)
+        self.mounts.note_elsewhere(host.mounts_of_first)
         if self.mounts.points:
             plan = host.plan(self._watches, self._header.roots, state, self.mounts.points)
         self._plan = plan
@@ -298,6 +301,7 @@ class Comparison:
             was_owned=self._was_owned,
             content=_content,
             keeps_severity=lambda key: key in self._guarded_packages,
+            is_read=self._is_read,
         )
 
     @functools.cached_property
@@ -305,7 +309,9 @@ class Comparison:
         from ansible_collections.bulwark.servers.plugins.module_utils.packages import signed_packages
 
         now = self._context.snapshot
-        signed = signed_packages.SignedPackages(self._packages, self._is_sealed, self._header.packages, now)
+        signed = signed_packages.SignedPackages(
+            self._packages, self._is_sealed, self._header.packages, now, self._is_changed
+        )
         return self._context._replace(packages=signed, snapshot=signed.snapshot(), signed_only=True)
 
     @functools.cached_property
@@ -319,6 +325,33 @@ class Comparison:
         """Say whether the baseline has a file with this content."""
         line = self._line(path)
         return line is not None and lines.digests_of(line).get("sha256") == hashlib.sha256(content).hexdigest()
+
+    def _is_read(self, path: bytes) -> bool:
+        """Say whether the content of what is at a path is compared."""
+        path = _resolved(path)
+        owner = self._plan.rules(parent(path)).look(os.path.basename(path))[0]
+        return owner != NOBODY and "content" in self._watches[owner].attributes
+
+    def _is_changed(self, program: str) -> bool:
+        """Say whether a program is another than in the baseline; False where it was not compared with one."""
+        path = os.fsencode(program)
+        for _link in range(_MOST_LINKS):
+            path = _resolved(path)
+            if not self._is_read(path):
+                return False
+            line = self._line(path)
+            try:
+                if not os.path.islink(path):
+                    with open(path, "rb") as stream:
+                        digest = hashlib.sha256(stream.read()).hexdigest()
+                    return line is None or lines.digests_of(line).get("sha256") != digest
+                target = os.readlink(path)
+            except OSError as error:
+                return not isinstance(error, FileNotFoundError)
+            if line is None or lines.parse(line, path, "").link_target != target:
+                return True
+            path = os.path.join(os.path.dirname(path), target)
+        return True
 
     def _was_owned(self, path: bytes) -> bool:
         line = self._line(path)
@@ -341,6 +374,11 @@ class Comparison:
             return by_name(self._reader.block(place))
         except DamagedError:
             return {}
+
+
+def _resolved(path: bytes) -> bytes:
+    """Return a path without links on the way to its last component."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def _content(entry: Entry) -> bytes | None:

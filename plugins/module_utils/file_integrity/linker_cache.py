@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import posixpath
 import struct
+import typing as t
 
 _MAGIC = b"glibc-ld.so.cache1.1"
 _COUNT = struct.Struct("=20sII")
 _HEADER_SIZE = 48
 _ENTRY = struct.Struct("=iIIIQ")
-# What the default watches cover: whatever comes or changes there is a finding of its own.
+# Libraries of the distribution. Whatever comes or changes there is a finding of its own, unless a watch leaves it out.
 _WATCHED = (
     b"/lib/",
     b"/lib32/",
@@ -30,14 +31,15 @@ _WATCHED = (
 _LOCAL = (b"/usr/local/lib/", b"/usr/local/lib64/")
 
 
-def leads_to_watched(cache: bytes) -> bool:
-    """Say whether each name leads to a file of this name in a watched directory of libraries."""
+def leads_to_watched(cache: bytes, is_read: t.Callable[[bytes], bool]) -> bool:
+    """Say whether each name leads to a file of this name in a directory of libraries, whose content is compared."""
     try:
         magic, count, _strings = _COUNT.unpack_from(cache)
         if magic != _MAGIC or not count or _HEADER_SIZE + count * _ENTRY.size > len(cache):
             return False
         entries = _ENTRY.iter_unpack(cache[_HEADER_SIZE : _HEADER_SIZE + count * _ENTRY.size])
-        return all(_is_ordinary(_text(cache, key), _text(cache, value)) for _flags, key, value, _os, _hwcap in entries)
+        pairs = ((_text(cache, key), _text(cache, value)) for _flags, key, value, _os, _hwcap in entries)
+        return all(_is_ordinary(name, path) and is_read(path) for name, path in pairs)
     except (struct.error, ValueError):
         return False
 

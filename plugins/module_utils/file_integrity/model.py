@@ -193,7 +193,7 @@ class Context(t.NamedTuple):
     content: what programs generate when packages change. was_owned: whether a path was a package's in the baseline.
     content: reads a file; None where it isn't any more what the entry says. signed_only: packages and snapshot have
     only what a signature covers. keeps_severity: whether a package, by its key, had files in the baseline by which
-    accounts authenticate or things start.
+    accounts authenticate or things start. is_read: whether the content of a path is compared.
     """
 
     packages: Packages
@@ -206,6 +206,7 @@ class Context(t.NamedTuple):
     content: t.Callable[[Entry], bytes | None] = lambda _entry: None
     signed_only: bool = False
     keeps_severity: t.Callable[[str], bool] = lambda _key: False
+    is_read: t.Callable[[bytes], bool] = lambda _path: True
 
 
 class Verdict(t.NamedTuple):

@@ -33,7 +33,8 @@ class MountChange(t.NamedTuple):
     """A point where something else is mounted than was. watches: those that it concerns, the owner first.
 
     is_recorded: the baseline has something at the point, which the mount covers. is_expected: an automounter mounts
-    and unmounts there, which it did when the baseline was made.
+    and unmounts there, which it did when the baseline was made. is_elsewhere: process 1 sees the mount, this one does
+    not.
     """
 
     point: bytes
@@ -42,6 +43,7 @@ class MountChange(t.NamedTuple):
     watches: tuple[int, ...]
     is_recorded: bool = True
     is_expected: bool = False
+    is_elsewhere: bool = False
 
     @property
     def kind(self) -> str:
@@ -58,6 +60,8 @@ class MountChange(t.NamedTuple):
         """Return why nothing at the point was compared, for the coverage."""
         if self.is_expected:
             return "an automounter mounts and unmounts there; what was there when the baseline was made is not now"
+        if self.is_elsewhere and self.after is not None:
+            return "%s is mounted over it as process 1 sees it, which this scan does not" % describe(self.after)
         if self.after is None:
             return "%s, which was mounted there, is not mounted" % describe(t.cast("Mount", self.before))
         if not self.is_recorded:
@@ -66,7 +70,8 @@ class MountChange(t.NamedTuple):
 
     @property
     def id(self) -> str:
-        identity = (self.kind, self.point, self.after and self.after[:3], self.after and self.after.layers)
+        identity: tuple[t.Any, ...] = (self.kind, self.point, self.after and self.after[:3])
+        identity += (self.after and self.after.layers, *(["elsewhere"] if self.is_elsewhere else []))
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 
 
@@ -177,6 +182,14 @@ class MountReview:
     @property
     def points(self) -> list[bytes]:
         return [change.point for change in self.changes]
+
+    def note_elsewhere(self, mounted: Mounts | None) -> None:
+        """Take in what process 1 has mounted over what this process sees; a person can't accept what isn't seen."""
+        for change in find_changes(self._now, mounted or self._now, self._plan, self._is_recorded):
+            before, after = change.before, change.after
+            is_over = after is not None and (before is None or after.layers > before.layers)
+            if is_over and not change.is_expected and not _is_below(change.point, self.points):
+                self.changes.append(change._replace(is_elsewhere=True))
 
     def note_now(self, now: Mounts) -> None:
         """Take in what was mounted or unmounted while files were compared."""

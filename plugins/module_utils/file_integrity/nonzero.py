@@ -31,6 +31,7 @@ class NonZero:
     def __init__(self, plain: t.Any) -> None:
         self._hash = plain
         self._number = 0
+        self._size = 0
         self._begun = bytearray()
 
     def update(self, data: t.Any) -> None:
@@ -55,6 +56,7 @@ class NonZero:
             self.update(_ZEROS[:count])
             length -= count
         self._number += length // _BLOCK
+        self._size += length - length % _BLOCK
         self._begun += _ZEROS[: length % _BLOCK]
 
     def hexdigest(self) -> str:
@@ -62,6 +64,8 @@ class NonZero:
         if self._begun:
             self._add(bytes(self._begun))
             self._begun.clear()
+        # Zeros at the end are content, too.
+        self._hash.update(b"%d" % self._size)
         digest: str = self._hash.hexdigest()
         return digest
 
@@ -70,6 +74,7 @@ class NonZero:
             self._hash.update(b"%d:" % self._number)
             self._hash.update(block)
         self._number += 1
+        self._size += len(block)
 
 
 def is_mostly_holes(descriptor: int, size: int) -> bool:

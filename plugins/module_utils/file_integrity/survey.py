@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import MountTable
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import MountTable, of_first_process
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import roots
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
@@ -28,10 +28,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.tas
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """What is asked of the host once for a run."""
+    """What is asked of the host once for a run. mounts_of_first: see ``_mountinfo.of_first_process``."""
 
     homes: tuple[str, ...]
     mounts: Mounts
+    mounts_of_first: Mounts | None
     table: MountTable
     problems: tuple[str, ...]
 
@@ -50,7 +51,7 @@ class Host:
             raise HostError(
                 "the mounted file systems are unknown: /proc is not mounted (%s)" % error.strerror
             ) from error
-        return cls(tuple(homes), mounted, table, tuple(problems))
+        return cls(tuple(homes), mounted, of_first_process(), table, tuple(problems))
 
     def note_problems(self, watches: t.Sequence[Watch], tally: Tally) -> None:
         """Say of each watch of home directories why it doesn't know them."""

@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _command, _page_cache
 
 _ARCHIVES = b"var/cache/apt/archives"
-_DPKG_DEB = "/usr/bin/dpkg-deb"
+DPKG_DEB = "/usr/bin/dpkg-deb"
 _SECONDS = 60.0
 _MOST_SCRIPT = 1024 * 1024
 _MOST_MEMBERS = 200_000
@@ -45,10 +45,10 @@ class Shipped(t.NamedTuple):
 
 
 class Archive(t.NamedTuple):
-    """What an archive holds, by absolute path; its scripts by their kind (``postinst``)."""
+    """What an archive holds, by absolute path; its scripts and lists for dpkg by their names (``postinst``)."""
 
     files: t.Mapping[bytes, Shipped]
-    scripts: t.Mapping[str, bytes]
+    control: t.Mapping[str, bytes]
 
 
 class KeptArchives:
@@ -94,7 +94,7 @@ class KeptArchives:
                     _compare(descriptor, status.st_size, sha256)
                     return Archive(
                         _unpacked(descriptor, "--fsys-tarfile", sha256, _files),
-                        _unpacked(descriptor, "--ctrl-tarfile", sha256, _scripts),
+                        _unpacked(descriptor, "--ctrl-tarfile", sha256, _control),
                     )
             except (OSError, tarfile.TarError):
                 continue
@@ -131,7 +131,7 @@ def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile
         is_whole = True
 
     try:
-        with _command.piped([_DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
+        with _command.piped([DPKG_DEB, part, "-"], _SECONDS, content()) as stream:
             try:
                 with tarfile.open(fileobj=stream, mode="r|") as archive:
                     result = read(archive)
@@ -180,13 +180,13 @@ def _digest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return digest.hexdigest()
 
 
-def _scripts(archive: tarfile.TarFile) -> dict[str, bytes]:
-    scripts: dict[str, bytes] = {}
+def _control(archive: tarfile.TarFile) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
     for member in archive:
         body = archive.extractfile(member) if member.isfile() and member.size <= _MOST_SCRIPT else None
         if body is not None:
-            scripts[os.path.basename(member.name)] = body.read()
-    return scripts
+            found[os.path.basename(member.name)] = body.read()
+    return found
 
 
 def _absolute(name: str) -> bytes:

@@ -30,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.model imp
 )
 
 # No PATH lookup: what is run as root to say whether files are genuine is the distribution's own.
-_RPM_PROGRAMS = ("/usr/bin/rpm", "/bin/rpm")
+RPM_PROGRAMS = ("/usr/bin/rpm", "/bin/rpm")
 _RPM_TIMEOUT = 120.0
 _RPM_SIGNATURE_TIMEOUT = 10.0
 _RPM_OUTPUT_LIMIT = 64 * 1024 * 1024
@@ -179,7 +179,7 @@ def metadata_edited(baseline: SnapshotView, now: SnapshotView, key: str, version
 
 def _rpm_command(root: bytes, directory: bytes) -> list[str]:
     """Return how rpm is called for the database of a root; OSError where there is no rpm."""
-    program = next((name for name in _RPM_PROGRAMS if os.access(name, os.X_OK)), None)
+    program = next((name for name in RPM_PROGRAMS if os.access(name, os.X_OK)), None)
     if program is None:
         raise OSError("rpm is not installed")
     where = ["--dbpath", os.fsdecode(directory)]

@@ -154,7 +154,6 @@ class DpkgDatabase:
             gid=self._accounts.gid(override.group) if override else None,
             conffile=conffile is not None,
             obsolete=conffile is not None and conffile.obsolete,
-            listed=self._index.path(ordinal),
         )
 
     def _metadata_digest(self, group: int) -> str:

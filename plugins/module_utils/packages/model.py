@@ -43,8 +43,7 @@ class Owned(t.NamedTuple):
     by algorithm (hashlib's name); empty for what isn't a regular file and for content that isn't to be verified. mode:
     permission bits with setuid, setgid and sticky (07777). link_target: what a symbolic link holds. capabilities: as
     cap_to_text(3) writes them. conffile: an administrator may edit it. obsolete: a conffile that the installed version
-    no longer ships. ghost: the package owns the path but ships no content. listed: the path as the package lists it,
-    which is another one where directories are merged or the file is diverted; None when it is the same.
+    no longer ships. ghost: the package owns the path but ships no content.
     """
 
     key: str
@@ -61,7 +60,6 @@ class Owned(t.NamedTuple):
     conffile: bool = False
     obsolete: bool = False
     ghost: bool = False
-    listed: bytes | None = None
 
     @classmethod
     def of(cls, package: Package, **recorded: t.Any) -> Owned:

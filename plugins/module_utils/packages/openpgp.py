@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 
-_GPGV, _SQV = "/usr/bin/gpgv", "/usr/bin/sqv"
+_GPGV, _SQV = PROGRAMS = "/usr/bin/gpgv", "/usr/bin/sqv"
 _SECONDS = 10.0
 _MOST_OUTPUT = 16 * 1024 * 1024
 # RFC 9580, 6.2: headers, an empty line, base64, and a checksum that begins with "=".

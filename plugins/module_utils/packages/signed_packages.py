@@ -12,8 +12,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import PackageDatabases
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives, openpgp
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import (
+    RPM_PROGRAMS,
+    PackageDatabases,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     Owned,
     Package,
@@ -28,17 +32,25 @@ NO_ARCHIVE = "apt keeps no archive of it"
 OTHER_ARCHIVE = "the archive that apt keeps is not the signed one"
 NO_SIGNATURE = "it has no signature that verifies"
 UNKNOWN_KEY = "the key that signed it is not in the baseline"
+OLDER = "it is older than the version in the baseline"
+CHANGED_PROGRAM = "%s, which verifies signatures, is not as it was in the baseline"
 
 _MOST_ARCHIVES = 5_000
 _MOST_PACKED = 1 << 30
 _KEY_PACKAGE = "rpm:gpg-pubkey:"
+# Whoever changes one of these can make it say of anything that it is signed, of this program itself, too.
+_DPKG = "/usr/bin/dpkg"
+_PROGRAMS = {"dpkg": (*openpgp.PROGRAMS, archives.DPKG_DEB, _DPKG), "rpm": RPM_PROGRAMS}
+_SECONDS = 10.0
+_MOST_OUTPUT = 1024
 
 
 class SignedPackages:
     """The packages of one root, restricted to what is signed.
 
     is_key: whether a key file of apt, by path and content, is to be believed. baseline: the packages of then, whose
-    imported RPM keys are to be believed. now: the packages that are installed.
+    imported RPM keys are to be believed. now: the packages that are installed. is_changed: whether a program of the
+    host is another than in the baseline.
     """
 
     def __init__(
@@ -47,6 +59,7 @@ class SignedPackages:
         is_key: t.Callable[[bytes, bytes], bool],
         baseline: SnapshotView,
         now: SnapshotView,
+        is_changed: t.Callable[[str], bool],
     ) -> None:
         self._databases = databases
         self._indexes = SignedIndexes(databases.root, is_key)
@@ -55,6 +68,10 @@ class SignedPackages:
         self._now = now
         self._rpm_keys = {version.partition("-")[0][-8:] for version in baseline.get(_KEY_PACKAGE, {})}
         self._problems: dict[tuple[str, str], str] = {}
+        self._changed = {
+            manager: next((CHANGED_PROGRAM % program for program in programs if is_changed(program)), "")
+            for manager, programs in _PROGRAMS.items()
+        }
 
     def owner(self, path: bytes) -> Owned | None:
         """Return what the signed package that owns a path ships there; None when that package isn't signed."""
@@ -65,7 +82,8 @@ class SignedPackages:
         """Return why nothing signed speaks for an installed package, empty when something does."""
         key = owned.key, owned.version
         if key not in self._problems:
-            self._problems[key] = self._rpm_problem(owned) if owned.manager == "rpm" else self._dpkg_problem(owned)
+            of_manager = self._rpm_problem if owned.manager == "rpm" else self._dpkg_problem
+            self._problems[key] = self._changed.get(owned.manager, "") or of_manager(owned)
         return self._problems[key]
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
@@ -78,9 +96,10 @@ class SignedPackages:
     def scripts(self, package: str) -> t.Mapping[str, bytes]:
         """Return the maintainer scripts of an installed dpkg package that is signed, by kind."""
         for installed in self._databases.installed(package):
-            archive = self._archive(Owned.of(installed)) if installed.manager == "dpkg" else None
+            owned = Owned.of(installed)
+            archive = self._archive(owned) if owned.manager == "dpkg" and not self.problem(owned) else None
             if isinstance(archive, archives.Archive):
-                return archive.scripts
+                return archive.control
         return {}
 
     def digest_algorithms(self) -> t.AbstractSet[str]:
@@ -116,11 +135,26 @@ class SignedPackages:
     def _dpkg_problem(self, owned: Owned) -> str:
         archive = self._archive(owned)
         if isinstance(archive, archives.Archive):
-            return ""
+            return OLDER if self._is_older(owned) else ""
         if archive is False:
             return OTHER_ARCHIVE
         has_entry = self._indexes.entry(owned.package, owned.version, owned.arch) is not None
         return NO_ARCHIVE if has_entry else NO_INDEX
+
+    def _is_older(self, owned: Owned) -> bool:
+        """Say whether a dpkg package is older than all its versions in the baseline: a known hole may be back."""
+        if owned.version in self._baseline.get(owned.key, {}):
+            return False
+        package = owned.key.rpartition(":")[0]
+        known = {v for key, versions in self._baseline.items() if key.rpartition(":")[0] == package for v in versions}
+        if not known:
+            return False
+        commands = ([_DPKG, "--compare-versions", owned.version, "ge", version] for version in known)
+        try:
+            done = [_command.run(command, timeout=_SECONDS, max_output=_MOST_OUTPUT) for command in commands]
+        except OSError:
+            return True
+        return all(completed.returncode for completed in done)
 
     def _archive(self, owned: Owned) -> archives.Archive | bool | None:
         entry = self._indexes.entry(owned.package, owned.version, owned.arch)
@@ -132,14 +166,18 @@ class SignedPackages:
         archive = self._archive(owned) if owned.manager == "dpkg" else None
         if not isinstance(archive, archives.Archive):
             return owned if owned.manager == "rpm" else None
-        names = [owned.listed] if owned.listed is not None else self._databases.names(path)
-        shipped = next((archive.files[name] for name in names if name in archive.files), None)
-        if shipped is None:
+        # Nobody signs dpkg's diversions: a file is what its package ships at its own place.
+        names = self._databases.names(path)
+        name = next((name for name in names if name in archive.files), None)
+        if name is None:
             return None
+        shipped = archive.files[name]
         return owned._replace(
             digests={"sha256": shipped.sha256} if shipped.sha256 else {},
             mode=None if shipped.target is not None else shipped.mode,
             uid=self._databases.accounts.uid(shipped.owner),
             gid=self._databases.accounts.gid(shipped.group),
             link_target=shipped.target,
+            conffile=name in archive.control.get("conffiles", b"").split(b"\n"),
+            obsolete=False,
         )

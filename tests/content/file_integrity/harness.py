@@ -14,6 +14,7 @@ same content, of root, with an ordinary mode when left out).
 guarded: names of packages that had start-up files in the baseline. overrides_changed: dpkg's statoverride file was
 edited. linker_cache: the libraries, by name, that the file as a cache of the dynamic linker leads to. damaged: the
 manager whose database can't be read completely. was_owned: other paths that were a package's in the baseline.
+unread: paths whose content no watch compares.
 """
 
 from __future__ import annotations
@@ -180,6 +181,7 @@ def verdict(case: Case) -> model.Verdict:
             content=lambda _entry: _linker_cache(case.fields.get("linker_cache")),
             signed_only=signed_only,
             keeps_severity=lambda key: key.split(":")[1] in case.fields.get("guarded", ()),
+            is_read=lambda path: path.decode() not in case.fields.get("unread", ()),
         )
         contexts.append(context)
     return classify.classify(change, *contexts)

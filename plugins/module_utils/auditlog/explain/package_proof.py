@@ -317,7 +317,7 @@ class PackageProof:
                 continue
             if isinstance(provenance, archives.Archive):
                 _status, digest = self._digest(path + script.encode("ascii"), "sha256")
-                return digest == hashlib.sha256(provenance.scripts.get(script, b"")).hexdigest()
+                return digest == hashlib.sha256(provenance.control.get(script, b"")).hexdigest()
             # dpkg writes both when it unpacks; who edits the script changes its time.
             return provenance is not None and status.st_ctime <= listed.st_ctime + 60
         return False
