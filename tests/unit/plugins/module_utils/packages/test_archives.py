@@ -43,7 +43,7 @@ def test_an_archive_is_the_one_that_has_the_digest(kept: pathlib.Path) -> None:
 def test_an_archive_that_can_not_be_unpacked_here_is_no_other_one(
     kept: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "_DPKG_DEB", "/nonexistent/dpkg-deb")
+    monkeypatch.setattr(archives, "DPKG_DEB", "/nonexistent/dpkg-deb")
     assert _get(kept, hashlib.sha256(kept.read_bytes()).hexdigest()) is None
 
 
