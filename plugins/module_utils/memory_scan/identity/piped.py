@@ -32,7 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
-_STREAMS = (b"pipe:[", b"/")
+_STREAMS = (b"pipe:[", b"socket:[", b"/")
 _STREAM = re.compile(rb"(?:pipe|socket):\[\d+\]\Z")
 _DESCRIPTOR = re.compile(rb"/(?:dev|proc/(?:self|thread-self|(\d{1,10})))/fd/(\d{1,9})\Z")
 _MEMORY = re.compile(rb"/memfd:.* \(deleted\)\Z", re.DOTALL)
@@ -170,7 +170,7 @@ def _over_streams(process: Process, task: Task, host: Host, around: Surroundings
         _name(end.process),
         printable(end.peer[0]),
         end.peer[1],
-        "a named FIFO" if named else "pipes",
+        "a named FIFO" if named else "streams without a name",
     )
     if process.container and end.process.container != process.container:
         # So do runtimes with what they run, and not all are a package's.
@@ -198,6 +198,9 @@ def _passes_on(end: End, process: Process, host: Host) -> bool:
     """Say whether a program has a stream where filters have them, and is none of those that the shell comes from."""
     other = end.process
     if programs.is_versatile(other) and programs.language(other) is None:
+        return True
+    sockets = {b"socket:[%d]" % one.inode for one in host.sockets_of(other) if streams.is_connection(one)}
+    if any(file.descriptor in (0, 1) and file.target in sockets for file in other.files):
         return True
     return end.descriptor in (0, 1) and other.pid not in {
         one.pid for one in programs.ancestors(process, host.processes)
