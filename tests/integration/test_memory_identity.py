@@ -207,6 +207,18 @@ def test_a_reverse_shell_without_shellcode(bench: Bench) -> None:
         assert _seen(started) == {("shell_on_connection", "high"), ("system_program_name", "high")}
 
 
+def test_a_shell_that_was_made_longer_is_one(bench: Bench) -> None:
+    """Have another size and other headers than the host's shell."""
+    copy = pathlib.Path(shutil.copy("/bin/bash", bench.programs / "agent"))
+    content = bytearray(copy.read_bytes() + b"more")
+    content[9] = 1
+    copy.write_bytes(content)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        number = client.fileno()
+        started = bench.run(str(copy), "--norc", "-i", speaks=False, stdin=number, stderr=number)
+        assert _seen(started) == {("shell_on_connection", "high")}
+
+
 def test_a_script_that_is_deleted_while_it_runs(bench: Bench) -> None:
     script = bench.scratch / "install.sh"
     script.write_text("echo ready\nread x\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     images,
     libraries,
     memory_code,
+    runtimes,
     started,
     tables,
     vdso,
@@ -116,7 +117,7 @@ def _subtype(view: View, host: Host, change: Change) -> str:
     mapping, file = change.mapping, change.file
     if not change.number:
         return "breakpoints_in_code"
-    if file.image is None and formats.is_of_runtime(view, host, file.magic):
+    if file.image is None and runtimes.runs(view, host, file.magic):
         return "changed_foreign_code"
     if file.writable_code:
         return "self_modified_code"
@@ -326,7 +327,7 @@ def _of_device(view: View, mapping: Mapping) -> Sign:
 
 def _shellcode_in(view: View, host: Host, mapping: Mapping, file: File) -> Sign | None:
     """Return the sign of a file of data that is mapped as code and holds shellcode; None where it doesn't."""
-    if file.image is not None or formats.is_of_runtime(view, host, file.magic):
+    if file.image is not None or runtimes.runs(view, host, file.magic):
         return None
     hit = _shellcode(view, host, mapping)
     if hit is None:

@@ -26,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     libraries,
     memory_code,
     packed,
+    runtimes,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.callers import Caller
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.engines import Engine
@@ -415,7 +416,7 @@ def _of_files(view: View, host: Host) -> t.Iterator[Sign]:
 def _written_shellcode(view: View, host: Host, mapping: Mapping, machine: int) -> tuple[Hit, ...]:
     """Return the shellcode in what a process has written into a mapping, or in all of it where it is no program."""
     file = images.look_at(view, host, mapping)
-    if file is not None and formats.is_of_runtime(view, host, file.magic):
+    if file is not None and runtimes.runs(view, host, file.magic):
         return ()
     pages = view.pages(mapping)
     is_program = file is None or file.image is not None
@@ -433,7 +434,7 @@ def _is_own(view: View, host: Host, mapping: Mapping) -> bool:
     What is run in its place need not be what the file has, so that any package's is not enough, unless it asks for it.
     """
     file = images.look_at(view, host, mapping)
-    if file is not None and formats.is_of_runtime(view, host, file.magic):
+    if file is not None and runtimes.runs(view, host, file.magic):
         return True
     owner, program = host.owner(mapping.path), libraries.package_of_executable(host, view.process)
     if owner is None:

@@ -85,15 +85,16 @@ def _of_a_copy(process: Process, host: Host, around: Surroundings) -> t.Iterator
 
 
 def _is_copy_of_a_shell(process: Process, around: Surroundings) -> bool:
-    """Say whether an executable is as long as one of the host's shells, to the byte."""
+    """Say whether an executable is as long as one of the host's shells, to the byte, or has most of what that has."""
     size = process.status.size if process.status is not None else 0
     for path in _SHELLS:
         try:
             shell = around.status(path)
         except UnknownError:
             continue
-        if shell is not None and stat.S_ISREG(shell.st_mode) and shell.st_size == size:
-            return True
+        if shell is not None and stat.S_ISREG(shell.st_mode):
+            if shell.st_size == size or around.resembles(process, path, shell.st_size):
+                return True
     return False
 
 

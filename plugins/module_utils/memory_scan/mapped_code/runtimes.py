@@ -15,6 +15,7 @@ import re
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     engines,
+    formats,
     images,
     libraries,
     memory_code,
@@ -31,11 +32,36 @@ _LIBRARIES = re.compile(
     rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z|libffmpeg\.so\Z"
 )
 
+# Names of the files that run programs for Windows and .NET, and archives of HotSpot's classes.
+_OF_PROGRAMS = re.compile(rb"wine|ntdll\.so|mono|libcoreclr|libclrjit|libhostfxr|libhostpolicy|dotnet")
+_OF_ARCHIVES = re.compile(rb"libjvm\.so")
+
 
 def is_one(view: View, host: Host) -> bool:
     """Say whether a process is such a program, found out once."""
     key = ("runtimes", view.process.key)
     return bool(host.remember(key, lambda: _is_packaged(view, host) or _is_running(view, host)))
+
+
+def runs(view: View, host: Host, magic: bytes) -> bool:
+    """Say whether a file that begins like this is an image, and the process has what runs such.
+
+    The code in it is for another system, or looks so: nothing can be said of it by what it does.
+    """
+    if not magic.startswith(formats.IMAGES):
+        return False
+    wanted = _OF_PROGRAMS if magic.startswith(formats.PROGRAMS) else _OF_ARCHIVES
+    key = ("runtimes", view.process.key, wanted.pattern)
+    return bool(host.remember(key, lambda: _has_runtime(view, host, wanted)))
+
+
+def _has_runtime(view: View, host: Host, wanted: re.Pattern[bytes]) -> bool:
+    named = [
+        mapping
+        for mapping in view.maps
+        if mapping.executable and not mapping.anonymous and wanted.search(os.path.basename(mapping.path))
+    ]
+    return bool(named) and (any(_is_as_packaged(view, host, one) for one in named) or _is_running(view, host))
 
 
 def _is_packaged(view: View, host: Host) -> bool:

@@ -137,6 +137,9 @@ class FakeSurroundings(surroundings.Surroundings):
         name = file.target.partition(b" ")[0]
         return (b"fifo:%s" % name, b"fifo:%s" % name) if name.endswith(b".fifo") else None
 
+    def resembles(self, process: Process, path: bytes, size: int) -> bool:
+        return False
+
     def access(self, pid: int, descriptor: int) -> tuple[bool, bool]:
         """Say what descriptors are for by custom."""
         return descriptor not in (1, 2), descriptor != 0

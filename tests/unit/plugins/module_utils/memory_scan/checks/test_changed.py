@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import model
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import tables
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import runtimes, tables
 
 from tests.unit.plugins.module_utils.memory_scan import _assembled
 from tests.unit.plugins.module_utils.memory_scan._memory import FakeView, mapping, process
@@ -91,7 +91,10 @@ def test_tables_may_lead_to_the_program_though_it_is_in_memory(executable: bytes
     assert [target.path for target in tables._targets(view, _Host())] == expected
 
 
-def test_the_beginning_of_a_file_alone_is_no_reason_to_trust_what_is_in_it(tmp_path: pathlib.Path) -> None:
+def test_the_beginning_of_a_file_alone_is_no_reason_to_trust_what_is_in_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "_is_as_packaged", lambda *_: True)
     data = tmp_path / "data"
     data.write_bytes((b"MZ" + bytes(254) + _assembled.assembled(_assembled.X86_64["reverse shell"][1])).ljust(4096))
     code = mapping(0x400000, 4096, "r-xp", b"/usr/bin/program", inode=1)

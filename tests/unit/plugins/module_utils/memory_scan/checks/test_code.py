@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     callers,
     contents,
     memory_code,
+    runtimes,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
     FileStatus,
@@ -252,11 +253,17 @@ def test_a_runtimes_program_that_was_upgraded_is_no_memory(
 
 
 @pytest.mark.parametrize(
-    ("runtime", "expected"), [(b"/usr/lib/wine/ntdll.so", []), (b"/usr/lib/libx.so", ["shellcode_reverse_shell"])]
+    ("runtime", "packaged", "expected"),
+    [
+        (b"/usr/lib/wine/ntdll.so", True, []),
+        (b"/usr/lib/wine/ntdll.so", False, ["shellcode_reverse_shell"]),
+        (b"/usr/lib/libx.so", True, ["shellcode_reverse_shell"]),
+    ],
 )
 def test_code_in_a_program_for_windows_is_that_where_there_is_what_runs_it(
-    case: _Case, runtime: bytes, expected: list[str]
+    case: _Case, monkeypatch: pytest.MonkeyPatch, runtime: bytes, packaged: bool, expected: list[str]
 ) -> None:
+    monkeypatch.setattr(runtimes, "_is_as_packaged", lambda *_: packaged)
     case.add_file(9, (b"MZ" + b"\x90" * 254 + _shell()).ljust(4096, b"\0"))
     case.add(BASE, b"MZ" + b"\x90" * 254 + _shell(), "rwxp", b"/home/ada/x.exe", inode=9)
     case.add(BASE + (1 << 20), b"", "r-xp", runtime, inode=10)
