@@ -21,7 +21,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     callers,
     contents,
     engines,
-    formats,
     images,
     libraries,
     memory_code,

@@ -30,9 +30,7 @@ def peers() -> dict[int, int]:
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
             kernel.settimeout(_SECONDS)
-            kernel.send(
-                _HEADER.pack(_HEADER.size + len(asked), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + asked
-            )
+            kernel.send(_HEADER.pack(_HEADER.size + len(asked), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + asked)
             while not _take(kernel.recv(_ROOM), found):
                 pass
     except (OSError, struct.error):

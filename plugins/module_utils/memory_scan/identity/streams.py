@@ -95,8 +95,7 @@ class Streams:
                 waiting.extend(
                     (other, behind, named)
                     for behind in other.files
-                    if behind.target.startswith(_FOLLOWED)
-                    and self._around.access(other.pid, behind.descriptor)[far]
+                    if behind.target.startswith(_FOLLOWED) and self._around.access(other.pid, behind.descriptor)[far]
                 )
         return found
 
