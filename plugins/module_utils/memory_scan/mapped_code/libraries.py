@@ -83,8 +83,8 @@ def _is_at(host: Host, path: bytes, device: int, inode: int) -> bool:
 def was_replaced(view: View, host: Host, mapping: Mapping) -> bool:
     """Say whether a file that has no name any more made room for the one of an upgraded package.
 
-    That one came after the process began, or else the process would have loaded it, and its package was installed since:
-    anybody with rights can have a file look changed. The old one was nobody's to write but root's.
+    That one came after the process began, or else the process would have loaded it, and its package was installed
+    since: anybody with rights can have a file look changed. The old one was nobody's to write but root's.
     """
     path = _REPLACED.sub(b"", mapping.path)
     owner = host.owner(path) if view.process.container is None else None
