@@ -228,6 +228,15 @@ _PCRE2_RUNNING = (
 )
 _FFI = 'library = dlopen("libffi.so.8", RTLD_NOW); if (!library) abort();'
 _FFI_BEGINS = 'memcpy(place + 64, "\\x4c\\x8d\\x15\\xf5\\xff\\xff\\xff\\xff\\x25\\x07\\0\\0\\0", 13);'
+# A whole closure, with the address of libffi that one has.
+_FFI_CLOSURE = (
+    _FFI_BEGINS.replace("+ 64", "+ 68")
+    + """
+    memcpy(place + 64, "\\xf3\\x0f\\x1e\\xfa", 4);
+    memcpy(place + 81, "\\x0f\\x1f\\x80\\0\\0\\0\\0", 7);
+    *(void **)(place + 88) = dlsym(library, "ffi_call");
+    """
+)
 _V8_TEXTS = """
     const char one[] = "BytecodeBudgetInterruptFromBytecode", two[] = "TurboFan", room[300000] = {1};
     const char *const kept[] = {one, two, room};
@@ -242,6 +251,7 @@ _LUAJIT_NAME = "void luaJIT_setmode(void) {}"
         pytest.param("", _PCRE2, "", set(), id="PCRE2 mapped"),
         pytest.param("", _PCRE2_RUNNING, "", {"pcre2"}, id="PCRE2 running, and code beside"),
         pytest.param("", _FFI, _FFI_BEGINS, set(), id="libffi mapped, and code that begins like a closure"),
+        pytest.param("", _FFI, _FFI_CLOSURE, set(), id="libffi mapped, and code beside a closure"),
         pytest.param(_V8_TEXTS, "", "", set(), id="texts of V8"),
         pytest.param(_LUAJIT_NAME, "", "", set(), id="a symbol of LuaJIT"),
     ],

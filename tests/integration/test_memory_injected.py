@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import typing as t
@@ -22,6 +24,7 @@ pytestmark = [pytest.mark.requires(*NEEDS, "command:sshd"), pytest.mark.xdist_gr
 __all__ = ["bench", "programs"]
 
 _RUN = ("fileless_attack_technique", "injected_code", "high")
+_REVERSE_SHELL = ("fileless_attack_technique", "shellcode_reverse_shell", "high")
 _KEPT = ("fileless_attack_behavior", "anonymous_code", "medium")
 
 
@@ -114,3 +117,34 @@ def test_code_behind_that_of_a_library_is_found(bench: Bench) -> None:
 def _is_shown(sign: dict[str, t.Any], started: Started) -> None:
     start, end = (int(word, 16) for word in sign["memory"][0]["range"].split("-"))
     assert start <= started.address("address") < end
+
+
+_MAPPING = """
+import mmap, os, sys
+for name, writable in ((sys.argv[1], False), (sys.argv[2], True)):
+    file = os.open(name, os.O_RDWR)
+    protection = mmap.PROT_READ | mmap.PROT_EXEC | (mmap.PROT_WRITE if writable else 0)
+    globals()[name] = mmap.mmap(file, 4096, flags=mmap.MAP_PRIVATE, prot=protection)
+    globals()[name][0]
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_file_that_is_named_as_a_runtime_excuses_no_code(bench: Bench) -> None:
+    """Have shellcode in a file that begins as programs of .NET do, beside a library that is named like .NET's."""
+    named = shutil.copy(bench.programs / "library.so", bench.programs / "libcoreclr.so")
+    code = pathlib.Path(bench.programs / "reverse.bin").read_bytes()
+    program = bench.code("plugin.dll", (b"MZ".ljust(512, b"\0") + code).ljust(4096, b"\0"))
+    started = bench.run("/usr/bin/python3", "-c", _MAPPING, named, program, stdin=subprocess.PIPE)
+    assert _REVERSE_SHELL in _seen(started.pid)[0]
+
+
+def test_a_library_that_is_named_as_one_amid_an_upgrade(bench: Bench) -> None:
+    """Remove a library whose name is that of a package's amid an upgrade, and have the package's look changed."""
+    real = pathlib.Path(os.path.realpath("/usr/lib/x86_64-linux-gnu/libz.so.1"))
+    library = shutil.copy(bench.programs / "library.so", f"{real}.dpkg-new")
+    bench.resources.callback(pathlib.Path(library).unlink, missing_ok=True)
+    started = bench.run(bench.programs / "loaded", "deleted", library)
+    real.chmod(real.stat().st_mode & 0o7777)
+    assert ("fileless_attack_behavior", "library_without_file", "low") in _seen(started.pid)[0]

@@ -36,6 +36,9 @@ class View(t.Protocol):
     def entry(self, bits: int) -> int:
         """Return the address at which its program was started, one of 32 or 64 bits; 0 where that isn't known."""
 
+    def loader(self, bits: int) -> int:
+        """Return the address of its dynamic loader; 0 where it was started without one, or that isn't known."""
+
     def maps_again(self) -> t.Sequence[Mapping]:
         """Return its mappings as they are now."""
 

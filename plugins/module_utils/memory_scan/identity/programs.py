@@ -141,6 +141,11 @@ def language(process: Process) -> Language | None:
     return None
 
 
+def is_shell(spoken: Language) -> bool:
+    """Say whether a language is that of shells."""
+    return spoken is _SHELL
+
+
 def arguments(process: Process) -> tuple[bytes, ...]:
     """Return the command line of a process; of one that is many programs, that of the one that it is."""
     given = process.arguments

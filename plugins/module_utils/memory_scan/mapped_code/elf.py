@@ -34,6 +34,7 @@ Read = t.Callable[[int, int], bytes]
 
 PT_LOAD = 1
 PT_DYNAMIC = 2
+PT_INTERP = 3
 PT_NOTE = 4
 PT_GNU_RELRO = 0x6474E552
 

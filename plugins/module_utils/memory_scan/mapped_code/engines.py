@@ -15,6 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    closures,
     contents,
     elf,
     images,
@@ -44,8 +45,8 @@ _LOOKED_AT = 1 << 16
 STATICS, OBJECTS = "statics", "objects"
 _STEPS = 3
 # How its allocator lays out memory.
-_SLJIT = "sljit"
-_LAYOUTS = ("", _SLJIT)
+_SLJIT, _CLOSURES = "sljit", "closures"
+_LAYOUTS = ("", _SLJIT, _CLOSURES)
 
 
 class Mark(t.NamedTuple):
@@ -185,8 +186,11 @@ def _made(
 ) -> t.Iterable[Mapping]:
     """Return which of the regions that have the shape an engine has made. image, mapping: of the file that it is in."""
     statics = running.statics(image, mapping)
-    if any(shape.layout == _SLJIT for shape in engine.shapes if kind_of(regions[0]) == shape.memory):
+    layouts = {shape.layout for shape in engine.shapes if kind_of(regions[0]) == shape.memory}
+    if _SLJIT in layouts:
         return _counted(view, statics, regions)
+    if _CLOSURES in layouts:
+        regions = [region for region in regions if closures.are_all(view, region)]
     file = [one for one in view.maps if (one.device, one.inode) == (mapping.device, mapping.inode)]
     if engine.calls and image.header.machine == running.X86_64:
         pieces = {region: contents.pieces(view, region, running.OVERLAP) for region in regions}

@@ -83,23 +83,30 @@ def _is_at(host: Host, path: bytes, device: int, inode: int) -> bool:
 def was_replaced(view: View, host: Host, mapping: Mapping) -> bool:
     """Say whether a file that has no name any more made room for the one of an upgraded package.
 
-    That one came after the process began, or else the process would have loaded it. The old one was nobody's to write
-    but root's.
+    That one came after the process began, or else the process would have loaded it, and its package was installed
+    since: anybody with rights can have a file look changed. The old one was nobody's to write but root's.
     """
     path = _REPLACED.sub(b"", mapping.path)
-    if view.process.container is not None or host.owner(path) is None:
-        return False
+    owner = host.owner(path) if view.process.container is None else None
     here = _status_at(host, path)
     file = images.look_at(view, host, mapping)
-    if here is None or file is None:
+    since = began(view, host) - 1
+    if owner is None or here is None or file is None or here.st_ctime < since:
         return False
-    return here.st_ctime >= began(view, host) - 1 and file.status.st_uid == 0 and not is_loose(file)
+    if file.status.st_uid != 0 or is_loose(file):
+        return False
+    around = surroundings.of(host)
+    return around.installed_since(owner, since) or around.is_dpkg_at_work()
 
 
 def has_follower(view: View, host: Host, mapping: Mapping) -> bool:
-    """Say whether another file has the name now that one had, as where a program brings its own upgrade."""
+    """Say whether another file has the name now that one had, as where a program brings its own upgrade.
+
+    A package's file comes from its package alone.
+    """
     path = _REPLACED.sub(b"", mapping.path)
-    here = _status_at(host, path) if view.process.container is None else None
+    own = view.process.container is None and host.owner(path) is None
+    here = _status_at(host, path) if own else None
     return here is not None and here.st_ino != mapping.inode
 
 

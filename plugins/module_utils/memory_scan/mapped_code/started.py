@@ -32,6 +32,8 @@ def contradiction(view: View, host: Host, found: t.Sequence[Mapping]) -> str | N
         entry = view.entry(image.header.bits)
         if entry and entry != image.header.entry + moved:
             return "it was started at %x, and its executable begins at %x" % (entry, image.header.entry + moved)
+        if entry and image.first(elf.PT_INTERP) is not None and not _is_mapped(view, view.loader(image.header.bits)):
+            return "its executable needs the dynamic loader, and it was started without one"
         end = _end_of_data(image)
         if end is not None and not _is_written(view, found, end - 1 + moved):
             return "its executable's data at %x are not as the kernel leaves them" % (end - 1 + moved)
@@ -60,6 +62,10 @@ def _numbers(descriptor: int | None) -> tuple[int, int] | None:
         return status.st_dev, status.st_ino
     finally:
         os.close(descriptor)
+
+
+def _is_mapped(view: View, address: int) -> bool:
+    return any(one.start <= address < one.end and not one.anonymous for one in view.maps)
 
 
 def _end_of_data(image: elf.Image) -> int | None:

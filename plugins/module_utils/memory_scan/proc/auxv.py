@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import struct
 
-_AT_ENTRY = 9
+_AT_BASE, _AT_ENTRY = 7, 9
 
 
 def entry(data: bytes, bits: int) -> int:
     """Return the address at which a program of 32 or 64 bits was started; 0 where that isn't told."""
+    return _value(data, bits, _AT_ENTRY)
+
+
+def loader(data: bytes, bits: int) -> int:
+    """Return the address at which its dynamic loader lies; 0 where it has none, or that isn't told."""
+    return _value(data, bits, _AT_BASE)
+
+
+def _value(data: bytes, bits: int, wanted: int) -> int:
     pair = struct.Struct("=QQ" if bits == 64 else "=II")
     for kind, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
-        if kind == _AT_ENTRY:
+        if kind == wanted:
             return int(value)
     return 0

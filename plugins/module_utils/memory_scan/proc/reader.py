@@ -305,13 +305,19 @@ class ProcessView(View):
             os.close(named)
 
     def entry(self, bits: int) -> int:
+        return auxv.entry(self._auxv(), bits)
+
+    def loader(self, bits: int) -> int:
+        return auxv.loader(self._auxv(), bits)
+
+    def _auxv(self) -> bytes:
         try:
-            return auxv.entry(procfs.once(b"auxv", self._directory()), bits)
+            return procfs.once(b"auxv", self._directory())
         except OSError as error:
             if error.errno in details.ENDED:
                 raise GoneError from error
             self.skip("its auxv: %s" % _safe_fs.reason(error))
-            return 0
+            return b""
 
     def pages(self, mapping: Mapping) -> Pages:
         if mapping.start >= _END or mapping.path.startswith(_SPECIAL):

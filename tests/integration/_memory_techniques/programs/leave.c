@@ -2,7 +2,7 @@
  * SPDX-FileCopyrightText: bulwark.servers contributors
  */
 /* Leave nothing of the program itself in memory, and pass for another: "leave CODE PROGRAM [decoy|forged]", or have it
- * there by another name: "leave LINK PROGRAM linked". */
+ * there by another name: "leave LINK PROGRAM linked|whole": the latter with all of the other program. */
 
 #include "bench.h"
 
@@ -97,6 +97,36 @@ static void relink(const char *link)
     }
 }
 
+/* Map all of the program as the kernel would, with the end of its data written. */
+static void imitate(struct prctl_mm_map *place, int program)
+{
+    static Elf64_Phdr headers[32];
+    Elf64_Ehdr header;
+    char *base = map(1 << 24, PROT_NONE, MAP_PRIVATE);
+
+    fail_unless(pread(program, &header, sizeof header, 0) == sizeof header && header.e_phnum < 32, "header");
+    fail_unless(pread(program, headers, sizeof headers, (off_t)header.e_phoff) > 0, "program headers");
+    for (int at = 0; at < header.e_phnum; at++) {
+        Elf64_Phdr *one = &headers[at];
+        size_t skew = one->p_vaddr % PAGE, size = rounded_up(skew + one->p_filesz);
+        char *start = base + one->p_vaddr - skew;
+
+        if (one->p_type != PT_LOAD)
+            continue;
+        fail_unless(mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, program,
+                         (off_t)(one->p_offset - skew)) == start, "segment");
+        if (one->p_flags & PF_W)
+            memset(start + skew + one->p_filesz, 0, size - skew - one->p_filesz);
+        if (one->p_flags & PF_X) {
+            place->start_code = (uintptr_t)start;
+            place->end_code = place->start_code + one->p_filesz;
+        }
+        fail_unless(mprotect(start, size, PROT_READ | (one->p_flags & PF_W ? PROT_WRITE : 0) |
+                             (one->p_flags & PF_X ? PROT_EXEC : 0)) == 0, "mprotect");
+    }
+    forge(place, (uintptr_t)base + header.e_entry);
+}
+
 int main(int count, char **arguments)
 {
     unsigned long start = (unsigned long)__executable_start & ~(PAGE - 1);
@@ -108,8 +138,10 @@ int main(int count, char **arguments)
     program = open(arguments[2], O_RDONLY);
     fail_unless(program >= 0, arguments[2]);
     describe(place, program);
-    if (count > 3 && strcmp(arguments[3], "linked") == 0) {
+    if (count > 3 && (strcmp(arguments[3], "linked") == 0 || strcmp(arguments[3], "whole") == 0)) {
         relink(arguments[1]);
+        if (strcmp(arguments[3], "whole") == 0)
+            imitate(place, program);
         fail_unless(prctl(PR_SET_MM, PR_SET_MM_MAP, place, sizeof *place, 0) == 0, "PR_SET_MM_MAP");
         ready("address=%lx", (unsigned long)(uintptr_t)relink);
         idle();

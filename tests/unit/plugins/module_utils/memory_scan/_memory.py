@@ -101,6 +101,9 @@ class FakeView:
         self._threads = threads
         self.started_at = 0
 
+    def loader(self, _bits: int) -> int:
+        return 0
+
     def entry(self, _bits: int) -> int:
         return self.started_at
 

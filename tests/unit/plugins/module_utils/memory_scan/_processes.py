@@ -132,10 +132,13 @@ class FakeSurroundings(surroundings.Surroundings):
         self.inside = inside or {}
         self.covered = covered
 
-    def fifo(self, process: Process, file: OpenFile) -> tuple[int, int] | None:
-        """Return one for each name that ends like that, whatever follows the name."""
+    def stream(self, process: Process, file: OpenFile) -> tuple[bytes, bytes] | None:
+        """Return a FIFO for each name that ends like that, whatever follows the name."""
         name = file.target.partition(b" ")[0]
-        return (DEVICE, number_of(name)) if name.endswith(b".fifo") else None
+        return (b"fifo:%s" % name, b"fifo:%s" % name) if name.endswith(b".fifo") else None
+
+    def resembles(self, process: Process, path: bytes, size: int) -> bool:
+        return False
 
     def access(self, pid: int, descriptor: int) -> tuple[bool, bool]:
         """Say what descriptors are for by custom."""
