@@ -42,6 +42,8 @@ class Streams:
         self._around = around
         self._pipes: dict[bytes, list[tuple[Process, OpenFile]]] = {}
         self._fifos: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
+        # What was asked of descriptors: every shell of a program that started many has all of their pipes around it.
+        self._access: dict[tuple[int, OpenFile], tuple[bool, bool]] = {}
         for process in host.processes.values():
             for file in process.files:
                 if file.target.startswith(_PIPE):
@@ -68,15 +70,17 @@ class Streams:
         """Follow streams. near: what others do with a stream that leads to the process. far: with those behind it."""
         found: list[End] = []
         seen = {process.pid}
+        followed: set[bytes] = set()
         waiting = [(process, file, False)]
         while waiting and len(seen) < _MOST_PROCESSES and self._host.seconds_left() > 0:
             one, through, named = waiting.pop(0)
             stream = self._stream(one, through)
-            if stream is None:
+            if stream is None or stream in followed:
                 continue
+            followed.add(stream)
             named = named or not stream.startswith(_PIPE)
             for other, end in self._ends(stream):
-                if other.pid in seen or not self._around.access(other.pid, end.descriptor)[near]:
+                if other.pid in seen or not self._can(other, end)[near]:
                     continue
                 seen.add(other.pid)
                 if stops(other):
@@ -87,10 +91,16 @@ class Streams:
                 waiting.extend(
                     (other, behind, named)
                     for behind in other.files
-                    if behind.target.startswith((_PIPE, b"/"))
-                    and self._around.access(other.pid, behind.descriptor)[far]
+                    if behind.target.startswith((_PIPE, b"/")) and self._can(other, behind)[far]
                 )
         return found
+
+    def _can(self, process: Process, file: OpenFile) -> tuple[bool, bool]:
+        """Return whether a process can read and write a descriptor that it had when the scan began."""
+        asked = process.pid, file
+        if asked not in self._access:
+            self._access[asked] = self._around.access(process.pid, file.descriptor)
+        return self._access[asked]
 
     def _stream(self, process: Process, file: OpenFile) -> bytes | None:
         """Return what tells a stream from others; None where a descriptor is of none."""
