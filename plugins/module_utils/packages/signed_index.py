@@ -257,9 +257,7 @@ def _unpacked(path: bytes) -> bytes:
     return b"" if completed.returncode else completed.stdout
 
 
-def _archives(
-    content: t.Any, stanzas: t.Iterable[int], version: bytes, architecture: bytes
-) -> t.Iterator[bytes]:
+def _archives(content: t.Any, stanzas: t.Iterable[int], version: bytes, architecture: bytes) -> t.Iterator[bytes]:
     """Yield the SHA-256 digests of the archives that an index has of a version. stanzas: where it has the package."""
     for position in stanzas:
         # The order of fields is free, so the stanza may have begun before.

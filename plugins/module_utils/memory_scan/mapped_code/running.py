@@ -157,7 +157,7 @@ _Words = t.Sequence[int]
 def _structures(
     view: View, places: _Places, pointers: t.Sequence[int]
 ) -> t.Iterator[tuple[_Words, t.Callable[[], list[_Words]]]]:
-    """Yield what pointers, in order, lead to: the words of structures that lie close together, and what tells them apart.
+    """Yield what pointers, in order, lead to: the words of structures that lie close together, and what parts them.
 
     They are read at once, as thousands of them overlap.
     """
