@@ -39,6 +39,9 @@ _MOST_INDEX = 512 * 1024 * 1024
 _MOST_PACKED = 192 * 1024 * 1024
 _HELPER_SECONDS = 20.0
 _CHUNK = 1 << 20
+_FIRST = re.compile(rb"Package: ([^\n]+)(?=\n)")
+# Not with ^: a text that a pattern begins with is looked for ten times as quickly.
+_FURTHER = re.compile(rb"\nPackage: ([^\n]+)(?=\n)")
 _FIELD = re.compile(rb"^(Version|Architecture|SHA256):[ \t]*(\S+)[ \t]*$", re.MULTILINE)
 _HEX = re.compile(rb"[0-9a-f]{64}")
 _DIGEST = re.compile(rb"^ ([0-9a-f]{64})[ \t]+(\d+)[ \t]+(\S+)[ \t]*$", re.MULTILINE)
@@ -78,6 +81,7 @@ class SignedIndexes:
         self._keys: list[_Key] | None = None
         self._releases: dict[bytes, _Release | None] = {}
         self._contents: dict[bytes, bytes] = {}
+        self._stanzas: dict[bytes, dict[bytes, tuple[int, ...]]] = {}
         self._digests: dict[bytes, bytes] = {}
         self._entries: dict[tuple[str, str, str], Entry | None] = {}
 
@@ -95,7 +99,8 @@ class SignedIndexes:
         signed: list[Entry] = []
         archives: set[bytes] = set()
         for name in self._indexes():
-            for archive in _archives(self._content(name), package, version, architecture):
+            stanzas = self._stanzas_of(name).get(package, ())
+            for archive in _archives(self._content(name), stanzas, version, architecture):
                 # An index that nobody signed can't add a package, but it can make one doubtful.
                 archives.add(archive)
                 release = self._release(name)
@@ -119,6 +124,17 @@ class SignedIndexes:
             path = os.path.join(self._lists, name)
             self._contents[name] = _unpacked(path) if _plain(name) != name else _read(path)
         return self._contents[name]
+
+    def _stanzas_of(self, name: bytes) -> dict[bytes, tuple[int, ...]]:
+        """Return where an index has which packages: an upgrade asks for hundreds, and an index has 50 MB."""
+        if name not in self._stanzas:
+            content = self._content(name)
+            first = _FIRST.match(content)
+            found: dict[bytes, tuple[int, ...]] = {}
+            for match in itertools.chain((first,) if first else (), _FURTHER.finditer(content)):
+                found[match[1]] = (*found.get(match[1], ()), match.start(1))
+            self._stanzas[name] = found
+        return self._stanzas[name]
 
     def _is_named(self, name: bytes, release: _Release) -> bool:
         """Say whether a signed release names an index with the digest that it has."""
@@ -239,19 +255,15 @@ def _unpacked(path: bytes) -> bytes:
     return b"" if completed.returncode else completed.stdout
 
 
-def _archives(content: bytes, package: bytes, version: bytes, architecture: bytes) -> t.Iterator[bytes]:
-    """Yield the SHA-256 digests of the archives that an index has of a version of a package."""
-    line = b"Package: " + package + b"\n"
-    position = content.find(line)
-    while position >= 0:
-        if position == 0 or content[position - 1 : position] == b"\n":
-            # The order of fields is free, so the stanza may have begun before.
-            start = content.rfind(b"\n\n", max(0, position - _CHUNK), position)
-            end = content.find(b"\n\n", position)
-            stanza = content[max(start, 0) : end if end >= 0 else len(content)][:_CHUNK]
-            fields = dict(_FIELD.findall(stanza))
-            archive = fields.get(b"SHA256", b"")
-            is_it = fields.get(b"Version") == version and fields.get(b"Architecture") in (architecture, b"all")
-            if is_it and _HEX.fullmatch(archive):
-                yield archive
-        position = content.find(line, position + len(line))
+def _archives(content: bytes, stanzas: t.Iterable[int], version: bytes, architecture: bytes) -> t.Iterator[bytes]:
+    """Yield the SHA-256 digests of the archives that an index has of a version. stanzas: where it has the package."""
+    for position in stanzas:
+        # The order of fields is free, so the stanza may have begun before.
+        start = content.rfind(b"\n\n", max(0, position - _CHUNK), position)
+        end = content.find(b"\n\n", position)
+        stanza = content[max(start, 0) : end if end >= 0 else len(content)][:_CHUNK]
+        fields = dict(_FIELD.findall(stanza))
+        archive = fields.get(b"SHA256", b"")
+        is_it = fields.get(b"Version") == version and fields.get(b"Architecture") in (architecture, b"all")
+        if is_it and _HEX.fullmatch(archive):
+            yield archive

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode, x86_calls
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.shellcode import Hit
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
@@ -229,6 +229,9 @@ def _is_chance(view: View, region: _Region) -> bool:
     """
     if region.engine is None or not region.engine.mixed:
         return False
+    # Only where it was searched: importing takes time.
+    from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import x86_calls
+
     return all(
         " " not in hit.name
         and hit.kind in ("system_calls", "execute")

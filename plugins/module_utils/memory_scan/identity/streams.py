@@ -50,6 +50,8 @@ class Streams:
         self._unnamed: dict[bytes, list[tuple[Process, OpenFile]]] = {}
         self._named: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
         self._peers: dict[int, int] | None = None
+        # What was asked of descriptors: every shell of a program that started many has all of their pipes around it.
+        self._access: dict[tuple[int, OpenFile], tuple[bool, bool]] = {}
         for process in host.processes.values():
             for file in process.files:
                 if file.target.startswith((_PIPE, _SOCKET)):
@@ -77,15 +79,17 @@ class Streams:
         """Follow streams. near: what others do with a stream that leads to the process. far: with those behind it."""
         found: list[End] = []
         seen = {process.pid}
+        followed: set[bytes] = set()
         waiting = [(process, file, False)]
         while waiting and len(seen) < _MOST_PROCESSES and self._host.seconds_left() > 0:
             one, through, named = waiting.pop(0)
             opposite = self._opposite(one, through)
-            if opposite is None:
+            if opposite is None or opposite in followed:
                 continue
+            followed.add(opposite)
             named = named or opposite.startswith(b"fifo:")
             for other, end in self._ends(opposite):
-                if other.pid in seen or not self._around.access(other.pid, end.descriptor)[near]:
+                if other.pid in seen or not self._can(other, end)[near]:
                     continue
                 seen.add(other.pid)
                 if stops(other):
@@ -96,9 +100,16 @@ class Streams:
                 waiting.extend(
                     (other, behind, named)
                     for behind in other.files
-                    if behind.target.startswith(_FOLLOWED) and self._around.access(other.pid, behind.descriptor)[far]
+                    if behind.target.startswith(_FOLLOWED) and self._can(other, behind)[far]
                 )
         return found
+
+    def _can(self, process: Process, file: OpenFile) -> tuple[bool, bool]:
+        """Return whether a process can read and write a descriptor that it had when the scan began."""
+        asked = process.pid, file
+        if asked not in self._access:
+            self._access[asked] = self._around.access(process.pid, file.descriptor)
+        return self._access[asked]
 
     def _opposite(self, process: Process, file: OpenFile) -> bytes | None:
         """Return what tells the end that a descriptor leads to from others; None where it is of no stream."""

@@ -12,13 +12,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import (
-    shellcode_arm64,
-    shellcode_x86,
-    system_calls,
-    x86_calls,
-    x86_places,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import system_calls
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.effort import Effort
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.system_calls import Call
 
@@ -83,28 +77,44 @@ def find(data: bytes, base: int, machine: int, effort: Effort | None = None) -> 
     """
     if effort is None:
         effort = Effort(EFFORT)
-    hits: list[Hit] = []
+    skipped = 0
     if machine == ARM64:
         skipped = -base % 4
         data = data[skipped:] if skipped else data
-        found = list(shellcode_arm64.calls(data, effort))
-        hits += (Hit("decoder", at, "arm64 decoding loop") for at in _some(shellcode_arm64.decoders(data, effort)))
-        hits += (Hit("egg_hunter", at, "arm64 egg hunter") for at in _some(shellcode_arm64.egg_hunters(data, found)))
-        hits += (
-            Hit("elf_finder", at, "arm64 search for ELF") for at in _some(shellcode_arm64.elf_finders(data, effort))
-        )
+        found, hits = _of_arm64(data, effort)
     elif machine in (I386, X86_64):
-        long, skipped = machine == X86_64, 0
-        found = list(x86_calls.calls(data, long, effort))
-        hits += (Hit("decoder", at, "x86 decoding loop") for at in _some(x86_places.decoders(data, long, effort)))
-        hits += (Hit("egg_hunter", at, "x86 egg hunter") for at in _some(shellcode_x86.egg_hunters(data, found)))
-        hits += (Hit("elf_finder", at, "x86 search for ELF") for at in _some(shellcode_x86.elf_finders(data)))
-        hits += (Hit("position", at, "x86 %s" % how) for at, how in _some(x86_places.places(data, long, effort)))
+        found, hits = _of_x86(data, machine == X86_64, effort)
     else:
         return []
     hits += _groups(found)
     hits += _some(_sleds(data, _SLEDS[machine]))
     return sorted((hit._replace(offset=hit.offset + skipped) for hit in hits), key=lambda hit: hit.offset)
+
+
+def _of_arm64(data: bytes, effort: Effort) -> tuple[list[Call], list[Hit]]:
+    # Importing takes time, which only a process with code in its memory needs, and only for its own processor.
+    from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import shellcode_arm64
+
+    found = list(shellcode_arm64.calls(data, effort))
+    hits = [Hit("decoder", at, "arm64 decoding loop") for at in _some(shellcode_arm64.decoders(data, effort))]
+    hits += (Hit("egg_hunter", at, "arm64 egg hunter") for at in _some(shellcode_arm64.egg_hunters(data, found)))
+    hits += (Hit("elf_finder", at, "arm64 search for ELF") for at in _some(shellcode_arm64.elf_finders(data, effort)))
+    return found, hits
+
+
+def _of_x86(data: bytes, long: bool, effort: Effort) -> tuple[list[Call], list[Hit]]:
+    from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import (
+        shellcode_x86,
+        x86_calls,
+        x86_places,
+    )
+
+    found = list(x86_calls.calls(data, long, effort))
+    hits = [Hit("decoder", at, "x86 decoding loop") for at in _some(x86_places.decoders(data, long, effort))]
+    hits += (Hit("egg_hunter", at, "x86 egg hunter") for at in _some(shellcode_x86.egg_hunters(data, found)))
+    hits += (Hit("elf_finder", at, "x86 search for ELF") for at in _some(shellcode_x86.elf_finders(data)))
+    hits += (Hit("position", at, "x86 %s" % how) for at, how in _some(x86_places.places(data, long, effort)))
+    return found, hits
 
 
 def _some(found: t.Iterable[t.Any]) -> t.Iterator[t.Any]:

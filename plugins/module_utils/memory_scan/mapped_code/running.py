@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import bisect
+import functools
 import re
 import struct
 import typing as t
@@ -29,6 +30,8 @@ _MOST_STATICS = 32 << 20
 # Of what a pointer leads to, so much is read: a structure is no larger, or begins with what it is about.
 _STRUCTURE = 1 << 10
 _MOST_STRUCTURES = 1 << 14
+# Structures that lie together are read so many bytes at once.
+_READ_TOGETHER = 1 << 16
 # V8's pages of code begin at one of these, with what links them.
 _CHUNK = 1 << 18
 _MOST_OBJECTS = 64 << 20
@@ -110,33 +113,75 @@ def reached(view: View, ranges: t.Sequence[Range], regions: t.Sequence[Mapping],
     whole = {_whole(view, region): region for region in regions}
     wanted = _Places(whole)
     followed = _Places(one for one in view.maps if one.readable and one.writable)
+    first, end = min(wanted.first, followed.first), max(wanted.end, followed.end)
+
+    def near(values: t.Iterable[int]) -> set[int]:
+        """Return what may be an address in any of them: of the words of large static data hardly one in ten."""
+        return {word for word in values if first <= word < end}
+
+    def hits(addresses: t.Iterable[int]) -> set[Mapping]:
+        return {whole[one] for one in map(wanted.at, wanted.among(addresses)) if one is not None}
+
     found: set[Mapping] = set()
     seen: set[int] = set()
-    current = words(view, ranges)
+    current = [near(values) for values in words(view, ranges)]
     step = 0
     while len(found) < len(set(regions)):
         step += 1
-        lists: list[array.array[int]] = []
-        new: set[Mapping] = set()
-        for values in current:
-            hits = {whole[one] for one in map(wanted.at, wanted.among(values)) if one is not None}
-            new |= hits - found
-            if hits:
-                lists.append(values)
+        lists = [addresses for addresses in current if hits(addresses)]
+        new = {one for addresses in lists for one in hits(addresses)} - found
         found |= new
         if step >= steps:
             if not new:
                 break
             current = lists
-        pointers = {word // _WORD * _WORD for values in current for word in followed.among(values)}
+        pointers = {word // _WORD * _WORD for addresses in current for word in followed.among(addresses)}
         pointers.update(place for region in new for place in (region.start, region.start // _CHUNK * _CHUNK))
         current = []
-        for pointer in sorted(pointers - seen)[: _MOST_STRUCTURES - len(seen)]:
-            seen.add(pointer)
-            mapping = followed.at(pointer)
-            if mapping is not None:
-                current.append(_words(view, pointer, min(_STRUCTURE, mapping.end - pointer)))
+        following = sorted(pointers - seen)[: _MOST_STRUCTURES - len(seen)]
+        seen.update(following)
+        for values, parts in _structures(view, followed, following):
+            addresses = near(values)
+            current += [near(part) for part in parts()] if hits(addresses) else [addresses]
     return found
+
+
+_Words = t.Sequence[int]
+
+
+def _structures(
+    view: View, places: _Places, pointers: t.Sequence[int]
+) -> t.Iterator[tuple[_Words, t.Callable[[], list[_Words]]]]:
+    """Yield what pointers, in order, lead to: the words of structures that lie close together, and what parts them.
+
+    They are read at once, as thousands of them overlap.
+    """
+    together: list[Range] = []
+    for pointer in pointers:
+        mapping = places.at(pointer)
+        if mapping is None:
+            continue
+        one = Range(pointer, min(pointer + _STRUCTURE, mapping.end))
+        if together and (one.start > together[-1].end or one.end > together[0].start + _READ_TOGETHER):
+            yield from _read_together(view, together)
+            together = []
+        together.append(one)
+    if together:
+        yield from _read_together(view, together)
+
+
+def _read_together(
+    view: View, structures: t.Sequence[Range]
+) -> t.Iterator[tuple[_Words, t.Callable[[], list[_Words]]]]:
+    start, end = structures[0].start, structures[-1].end
+    values = _words(view, start, end - start)
+    if len(values) * _WORD == end - start:
+        yield values, lambda: [values[(one.start - start) // _WORD : (one.end - start) // _WORD] for one in structures]
+        return
+    # A part of it can't be read.
+    for one in structures:
+        part = _words(view, one.start, one.end - one.start)
+        yield part, functools.partial(list, [part])
 
 
 def _whole(view: View, region: Mapping) -> Mapping:
