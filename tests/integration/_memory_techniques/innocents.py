@@ -120,12 +120,16 @@ def node_with_workers(bench: Bench) -> Started:
         const add = (a, b) => a + b;
         let sum = 0;
         for (let i = 0; i < 3e6; i++) sum = add(sum, i) % 1000003;
+        // One that is too large for an ordinary page of code.
+        const words = Array.from({length: 400}, (_, i) => `a${i}[b-z]+c${i * 7919}`);
+        const large = new RegExp(`^(?:${words.join("|")})$`);
+        for (let i = 0; i < 20; i++) large.test(`a${i}zzc1`);
         if (isMainThread) {
             let left = 3;
             for (let i = 0; i < 3; i++)
                 new Worker(process.argv[1]).on("message", () => --left || console.log("ready"));
         } else parentPort.postMessage(sum);
-        setTimeout(() => {}, 120000);
+        setInterval(() => large.test("q"), 60000);
     """
     file = bench.code("workers.js", script.encode())
     return bench.run(_program("node"), file)

@@ -17,7 +17,7 @@ import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, images
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
 
 # e_machine of elf(5): there calls are recognised.
@@ -180,7 +180,7 @@ def owned(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -
 def linked(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -> set[Mapping]:
     """Return the regions that lie in pages of V8's heap whose header and an object of the file's lead to each other.
 
-    A thread that has a heap of its own (a worker of Node's) is far from the static data. The header of a page ends where
+    A thread that has a heap of its own (a worker of Node's) is far from the static data. The header of a page says where
     its code ends (MemoryChunk in V8's src/heap/memory-chunk-layout.h), and names the space that the page belongs to: an
     object of C++, which has the address of its pages. Headers lead to the pages before and after.
     """
@@ -194,7 +194,8 @@ def linked(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) 
             continue
         header = Range(start, min(start + _STRUCTURE, page.end))
         values = {word for part in words(view, [header]) for word in part}
-        if region.end in values and any(_has_page(view, own, word, start, region.end) for word in values):
+        ends = any(region.end - PAGE < word <= region.end for word in values)
+        if ends and any(_has_page(view, own, word, start, region.end) for word in values):
             found.add(region)
             headers.append(header)
     return found | reached(view, headers, regions, 2) if headers else found

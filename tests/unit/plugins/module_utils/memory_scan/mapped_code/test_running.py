@@ -88,6 +88,7 @@ def _page(
     [
         ({}, True),
         ({"functions": _FILE + 4096}, False),
+        ({"end": 0x3F030}, True),
         ({"end": 0x3F000}, False),
         ({"permissions": "rwxp"}, False),
     ],
