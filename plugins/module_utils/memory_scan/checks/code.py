@@ -301,8 +301,22 @@ def _places(view: View, host: Host, regions: t.Sequence[_Region], run: _Run) -> 
     if wanting is not None:
         stacks = memory_code.thread_stacks(view, [region.mapping for region in others])
         others = [region for region in others if region.mapping not in stacks]
+    if others and any(region.engine is not None for region in regions):
+        others = _lasting(view, others)
     if others:
         yield _anonymous_sign(view, others, run, trusted)
+
+
+def _lasting(view: View, regions: t.Sequence[_Region]) -> list[_Region]:
+    """Return the regions that are still mapped, and note the others: an engine's thread that ends takes its code along.
+
+    Without it, nobody can say any more who had its address.
+    """
+    maps = view.maps_again()
+    lasting = [it for it in regions if any(m.start < it.mapping.end and it.mapping.start < m.end for m in maps)]
+    if len(lasting) < len(regions):
+        view.skip("%d places with code were gone before it was clear what had made it" % (len(regions) - len(lasting)))
+    return lasting
 
 
 def _is_trusted(view: View, host: Host) -> bool:
