@@ -302,18 +302,22 @@ def _places(view: View, host: Host, regions: t.Sequence[_Region], run: _Run) -> 
         stacks = memory_code.thread_stacks(view, [region.mapping for region in others])
         others = [region for region in others if region.mapping not in stacks]
     if others and any(region.engine is not None for region in regions):
-        others = _lasting(view, others)
+        others = _lasting(view, host, others)
     if others:
         yield _anonymous_sign(view, others, run, trusted)
 
 
-def _lasting(view: View, regions: t.Sequence[_Region]) -> list[_Region]:
-    """Return the regions that are still mapped, and note the others: an engine's thread that ends takes its code along.
+def _lasting(view: View, host: Host, regions: t.Sequence[_Region]) -> list[_Region]:
+    """Return the regions that are still there and unexplained, and note those that are gone.
 
-    Without it, nobody can say any more who had its address.
+    An engine's thread that ends takes its code along: nobody can say any more who had its address. Of code that was
+    being made when it was looked at, its maker has the address by now.
     """
-    maps = view.maps_again()
-    lasting = [it for it in regions if any(m.start < it.mapping.end and it.mapping.start < m.end for m in maps)]
+    explained = engines.explain(view, host, [region.mapping for region in regions])
+    regions = [region for region in regions if region.mapping not in explained]
+    mappings = [region.mapping for region in regions]
+    there = {one for one in mappings if view.pages(one).swapped or not memory_code.is_empty(view, one)}
+    lasting = [region for region in regions if region.mapping in there]
     if len(lasting) < len(regions):
         view.skip("%d places with code were gone before it was clear what had made it" % (len(regions) - len(lasting)))
     return lasting
