@@ -80,6 +80,10 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
     if (images_found or plain) and _is_blind(view):
         view.skip("what makes the code in its memory can't be told: not all of its files can be opened")
         images_found, plain = [region for region in images_found if region.mapping.anonymous], []
+    if any(region.engine is not None for region in plain):
+        doubtful = [region for region in plain if region.engine is None]
+        lasting = _lasting(view, host, doubtful)
+        plain = [region for region in plain if region.engine is not None or region in lasting]
     if images_found:
         yield _image_sign(view, images_found)
     by_kind: dict[str, list[_Region]] = {}
@@ -301,8 +305,6 @@ def _places(view: View, host: Host, regions: t.Sequence[_Region], run: _Run) -> 
     if wanting is not None:
         stacks = memory_code.thread_stacks(view, [region.mapping for region in others])
         others = [region for region in others if region.mapping not in stacks]
-    if others and any(region.engine is not None for region in regions):
-        others = _lasting(view, host, others)
     if others:
         yield _anonymous_sign(view, others, run, trusted)
 
