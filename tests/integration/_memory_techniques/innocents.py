@@ -113,6 +113,28 @@ def node_with_webassembly(bench: Bench) -> Started:
     return bench.run(_program("node"), "-e", script)
 
 
+def node_with_workers(bench: Bench) -> Started:
+    """Compile in threads that have a heap of their own each."""
+    script = """
+        const {Worker, isMainThread, parentPort} = require("worker_threads");
+        const add = (a, b) => a + b;
+        let sum = 0;
+        for (let i = 0; i < 3e6; i++) sum = add(sum, i) % 1000003;
+        // One that is too large for an ordinary page of code.
+        const words = Array.from({length: 400}, (_, i) => `a${i}[b-z]+c${i * 7919}`);
+        const large = new RegExp(`^(?:${words.join("|")})$`);
+        for (let i = 0; i < 20; i++) large.test(`a${i}zzc1`);
+        if (isMainThread) {
+            let left = 3;
+            for (let i = 0; i < 3; i++)
+                new Worker(process.argv[1]).on("message", () => --left || console.log("ready"));
+        } else parentPort.postMessage(sum);
+        setInterval(() => large.test("q"), 60000);
+    """
+    file = bench.code("workers.js", script.encode())
+    return bench.run(_program("node"), file)
+
+
 def pypy(bench: Bench) -> Started:
     script = """
 import signal

@@ -80,6 +80,10 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
     if (images_found or plain) and _is_blind(view):
         view.skip("what makes the code in its memory can't be told: not all of its files can be opened")
         images_found, plain = [region for region in images_found if region.mapping.anonymous], []
+    if any(region.engine is not None for region in plain):
+        doubtful = [region for region in plain if region.engine is None]
+        lasting = _lasting(view, host, doubtful)
+        plain = [region for region in plain if region.engine is not None or region in lasting]
     if images_found:
         yield _image_sign(view, images_found)
     by_kind: dict[str, list[_Region]] = {}
@@ -306,6 +310,22 @@ def _places(view: View, host: Host, regions: t.Sequence[_Region], run: _Run) -> 
         others = [region for region in others if region.mapping not in stacks]
     if others:
         yield _anonymous_sign(view, others, run, trusted)
+
+
+def _lasting(view: View, host: Host, regions: t.Sequence[_Region]) -> list[_Region]:
+    """Return the regions that are still there and unexplained, and note those that are gone.
+
+    An engine's thread that ends takes its code along: nobody can say any more who had its address. Of code that was
+    being made when it was looked at, its maker has the address by now.
+    """
+    explained = engines.explain(view, host, [region.mapping for region in regions])
+    regions = [region for region in regions if region.mapping not in explained]
+    mappings = [region.mapping for region in regions]
+    there = {one for one in mappings if view.pages(one).swapped or not memory_code.is_empty(view, one)}
+    lasting = [region for region in regions if region.mapping in there]
+    if len(lasting) < len(regions):
+        view.skip("%d places with code were gone before it was clear what had made it" % (len(regions) - len(lasting)))
+    return lasting
 
 
 def _is_trusted(view: View, host: Host) -> bool:

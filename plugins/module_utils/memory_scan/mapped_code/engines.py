@@ -41,8 +41,9 @@ _LONGEST = 128
 _DT_STRTAB, _DT_STRSZ = 5, 10
 # Of a place that has to hold a pattern, the beginning is looked at.
 _LOOKED_AT = 1 << 16
-# Who has the address of what an engine has made: its own static data, or objects of it in the heap.
-STATICS, OBJECTS = "statics", "objects"
+# Who has the address of what an engine has made: its own static data, objects of it in the heap, or an object that the
+# header of the page leads to.
+STATICS, OBJECTS, HEADERS = "statics", "objects", "headers"
 _STEPS = 3
 # How its allocator lays out memory.
 _SLJIT, _CLOSURES = "sljit", "closures"
@@ -103,7 +104,7 @@ def parse(content: t.Any) -> tuple[Engine, ...]:
             tuple(Mark(_encoded(one.get("names", ())), _encoded(one.get("texts", ()))) for one in given["marks"]),
             tuple(map(_shape, given["memory"])),
             int(given.get("code", 0)),
-            _known(given.get("held", [STATICS]), (STATICS, OBJECTS)),
+            _known(given.get("held", [STATICS]), (STATICS, OBJECTS, HEADERS)),
             int(given.get("steps", _STEPS)),
             bool(given.get("calls", True)),
             bool(given.get("runtime", False)),
@@ -199,6 +200,9 @@ def _made(
         return regions
     found = running.reached(view, statics, regions, engine.steps) if STATICS in engine.held else set()
     left = [region for region in regions if region not in found]
+    if left and HEADERS in engine.held:
+        found |= running.linked(view, file, left)
+    left = [region for region in left if region not in found]
     return found | running.owned(view, file, left) if left and OBJECTS in engine.held else found
 
 

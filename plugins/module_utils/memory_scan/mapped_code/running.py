@@ -19,7 +19,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, images
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import View
 
 # e_machine of elf(5): there calls are recognised.
@@ -215,6 +215,39 @@ def owned(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -
             if left <= 0 or len(found) == len(set(regions)):
                 return found
     return found
+
+
+def linked(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -> set[Mapping]:
+    """Return the regions that lie in pages of V8's heap whose header and an object of the file's lead to each other.
+
+    A thread that has a heap of its own (a worker of Node's) is far from the static data. The header of a page says where
+    its code ends (MemoryChunk in V8's src/heap/memory-chunk-layout.h), and names the space that the page belongs to: an
+    object of C++, which has the address of its pages. Headers lead to the pages before and after.
+    """
+    own = _Places(file)
+    found: set[Mapping] = set()
+    headers: list[Range] = []
+    for region in regions:
+        start = region.start // _CHUNK * _CHUNK
+        page = next((one for one in view.maps if one.start == start), None)
+        if page is None or page.permissions != "rw-p" or not page.anonymous:
+            continue
+        header = Range(start, min(start + _STRUCTURE, page.end))
+        values = {word for part in words(view, [header]) for word in part}
+        ends = any(region.end - PAGE < word <= region.end for word in values)
+        if ends and any(_has_page(view, own, word, start, region.end) for word in values):
+            found.add(region)
+            headers.append(header)
+    return found | reached(view, headers, regions, 2) if headers else found
+
+
+def _has_page(view: View, own: _Places, pointer: int, start: int, end: int) -> bool:
+    """Say whether an object of C++ is there, whose functions are in a file, that has an address in a page."""
+    mapping = next((one for one in view.maps if one.start <= pointer < one.end), None)
+    if mapping is None or mapping.permissions != "rw-p" or pointer % _WORD or start <= pointer < end:
+        return False
+    values = _words(view, pointer, min(_STRUCTURE, mapping.end - pointer))
+    return bool(values) and own.at(values[0]) is not None and any(start <= word < end for word in values)
 
 
 def calls(pieces: t.Iterable[tuple[int, bytes]], file: t.Sequence[Mapping]) -> bool:

@@ -167,6 +167,22 @@ def test_what_an_engine_makes_says_nothing(tmp_path: pathlib.Path) -> None:
     assert case.signs() == []
 
 
+@pytest.mark.parametrize(("symbols", "is_gone"), [(b"\0engine_new\0", True), (b"\0engine_new\0", False), (b"", True)])
+def test_code_that_is_gone_with_a_thread_of_an_engine_is_noted(
+    symbols: bytes, is_gone: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = _Case(tmp_path, symbols=symbols)
+    if symbols:
+        case.add(BASE, _CODE)
+    case.add(BASE + (1 << 30), _CODE, "r-xp")
+    if is_gone:
+        # It was there when it was searched.
+        monkeypatch.setattr(code.memory_code, "is_empty", lambda _view, one: one.start > BASE)
+    expected = [] if symbols and is_gone else ["anonymous_code"]
+    assert [sign.subtype for sign in case.signs()] == expected
+    assert bool(case.skipped) is not bool(expected)
+
+
 def test_code_that_no_engine_makes_is_told_once(case: _Case) -> None:
     for number in range(3):
         case.add(BASE + (number << 20), _CODE)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import struct
+import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import running, sljit
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Range
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 
 from tests.unit.plugins.module_utils.memory_scan import _memory
 
@@ -65,6 +66,46 @@ def test_a_list_of_places_is_followed_to_its_end() -> None:
 def test_an_object_of_a_file_has_code(beside: int, found: bool) -> None:
     heap = bytes(64) + struct.pack("<QQQ", beside, 0, _CODE)
     assert running.owned(_view(0, heap), [_TEXT], [_REGION]) == ({_REGION} if found else set())
+
+
+_Held = tuple[Mapping, bytes]
+
+
+def _page(
+    at: int, permissions: str = "rw-p", end: int = 0x40000, functions: int = _FILE + 16
+) -> tuple[_Held, _Held, _Held]:
+    """Return the header of a page of V8's heap, its code, and the object that it belongs to."""
+    header = struct.pack("<QQQ", at + 0x3000, at + end, _HEAP)
+    return (
+        (_memory.mapping(at, 8192, permissions), header),
+        (_memory.mapping(at + 0x3000, 0x3D000, "rwxp"), b"x"),
+        (_memory.mapping(_HEAP, 4096, "rw-p", b"[heap]"), struct.pack("<QQ", functions, at)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, True),
+        ({"functions": _FILE + 4096}, False),
+        ({"end": 0x3F030}, True),
+        ({"end": 0x3F000}, False),
+        ({"permissions": "rwxp"}, False),
+    ],
+)
+def test_a_page_and_what_it_belongs_to_lead_to_each_other(changed: dict[str, t.Any], found: bool) -> None:
+    header, code, heap = _page(_CODE, **changed)
+    view = _memory.FakeView([(_TEXT, b""), heap, header, code])
+    assert running.linked(view, [_TEXT], [code[0]]) == ({code[0]} if found else set())
+
+
+def test_pages_lead_to_the_ones_before_and_after() -> None:
+    first, code, heap = _page(_CODE)
+    second, more, _heap = _page(_CODE + (1 << 30))
+    first = (first[0], first[1] + struct.pack("<Q", second[0].start))
+    alone = _memory.mapping(_CODE + (1 << 31), 4096, "rwxp")
+    view = _memory.FakeView([(_TEXT, b""), heap, first, code, second, more, (alone, b"x")])
+    assert running.linked(view, [_TEXT], [code[0], more[0], alone]) == {code[0], more[0]}
 
 
 @pytest.mark.parametrize(
