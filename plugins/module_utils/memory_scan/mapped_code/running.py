@@ -220,9 +220,9 @@ def owned(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -
 def linked(view: View, file: t.Sequence[Mapping], regions: t.Sequence[Mapping]) -> set[Mapping]:
     """Return the regions that lie in pages of V8's heap whose header and an object of the file's lead to each other.
 
-    A thread that has a heap of its own (a worker of Node's) is far from the static data. The header of a page says where
-    its code ends (MemoryChunk in V8's src/heap/memory-chunk-layout.h), and names the space that the page belongs to: an
-    object of C++, which has the address of its pages. Headers lead to the pages before and after.
+    A thread that has a heap of its own (a worker of Node's) is far from the static data. The header of a page says
+    where its code ends (MemoryChunk in V8's src/heap/memory-chunk-layout.h), and names the space that the page belongs
+    to: an object of C++, which has the address of its pages. Headers lead to the pages before and after.
     """
     own = _Places(file)
     found: set[Mapping] = set()
