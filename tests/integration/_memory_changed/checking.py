@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed, injected
@@ -15,7 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
-from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content, subtypes
 
 
 class Seen(t.NamedTuple):
@@ -41,7 +43,7 @@ class _Host(Host):
 
     @property
     def content(self) -> t.Any:
-        return None
+        return types.SimpleNamespace(engines=catalogue.read(content.DIRECTORY / "engines.yml"))
 
     @property
     def machine(self) -> str:
