@@ -188,12 +188,15 @@ subprocess.run(["bash", "-s"], stdin=its, stdout=its)' &""",
 import os, subprocess
 _master, slave = os.openpty()
 subprocess.Popen(["bash", "-i"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-opens = "import os, socket, sys, time; connection = socket.create_connection((\\"127.0.0.1\\", {port}));"
+opens = "import os, socket, sys; connection = socket.create_connection((\\"127.0.0.1\\", {port}));"
 opens += "os.dup2(connection.fileno(), 0);"
-opens += "all = [os.open(\\"p/ptmx\\", os.O_RDWR) for _ in range(int(sys.argv[1]) + 1)]; time.sleep(1000)"
+opens += "all = [os.open(\\"p/ptmx\\", os.O_RDWR) for _ in range(int(sys.argv[1]) + 1)];"
+opens += "[os.set_inheritable(one, True) for one in all];"
+opens += "os.execvp(sys.argv[2], sys.argv[2:])"
 mounts = "mkdir p; mount -t devpts -o newinstance devpts p; exec /usr/bin/python3 -c \\"$@\\""
 number = os.ttyname(slave).rpartition("/")[2]
-subprocess.run(["unshare", "-m", "sh", "-c", mounts, "sh", opens, number])' &""",
+subprocess.run(["unshare", "-m", "sh", "-c", mounts, "sh", opens, number,
+    "nsenter", "-m", "-t", str(os.getpid()), "sleep", "1000"])' &""",
     "a pipe to a logger": "sh -c 'sleep 1000; true' | nc 127.0.0.1 {port} &",
     "automation": """/usr/bin/python3 -c '
 import socket, subprocess
