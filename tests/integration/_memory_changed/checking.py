@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed, injected
@@ -41,7 +42,7 @@ class _Host(Host):
 
     @property
     def content(self) -> t.Any:
-        return None
+        return types.SimpleNamespace(engines=())
 
     @property
     def machine(self) -> str:

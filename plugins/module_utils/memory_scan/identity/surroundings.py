@@ -183,7 +183,11 @@ class Surroundings:
 
     def same_file(self, path: bytes, device: int, inode: int) -> bool:
         """Say whether a path of the host, where only root puts programs, leads to a file, links followed."""
-        resolved = self._resolved(path) if places.is_system(path) else None
+        return places.is_system(path) and self.leads_to(path, device, inode)
+
+    def leads_to(self, path: bytes, device: int, inode: int) -> bool:
+        """Say whether a path of the host leads to a file, links followed."""
+        resolved = self._resolved(path)
         found = _followed(resolved) if resolved is not None else None
         return found is not None and (found.st_dev, found.st_ino) == (device, inode)
 
