@@ -139,6 +139,8 @@ _OVER_STREAMS = {
     "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} &"
     " sleep 0.3; nc 127.0.0.1 {free} &",
     "a pair of sockets": "socat tcp:127.0.0.1:{port} exec:/bin/bash &",
+    "a pair of sockets of another network": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port};"
+    " exec unshare -n socat fd:3 exec:/bin/bash' &",
     "a terminal": "socat tcp:127.0.0.1:{port} exec:/bin/bash,pty,stderr,setsid,sane &",
     "two programs and a terminal": "socat pty,link=t,raw exec:/bin/bash & sleep 0.3; socat tcp:127.0.0.1:{port} ./t &",
     "a recorder's terminal": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port};"

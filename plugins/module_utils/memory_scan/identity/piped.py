@@ -48,8 +48,13 @@ _SHELLS = tuple(
 _BASH_SCRIPT = 255
 
 
-def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign]:
-    """Yield what is wrong with where an interpreter has its program from, at most one thing."""
+def signs(
+    process: Process, host: Host, around: Surroundings, skip: t.Callable[[str], None]
+) -> t.Iterator[Sign]:
+    """Yield what is wrong with where an interpreter has its program from, at most one thing.
+
+    skip: takes what could not be looked at.
+    """
     spoken = programs.language(process)
     if not process.files:
         return
@@ -71,6 +76,9 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
     )
     if found is not None:
         yield found
+    between = streams.of(host, around)
+    if any(file.descriptor == 0 and between.is_unknown(process, file) for file in process.files):
+        skip("what its input leads to can't be told: the kernel doesn't tell what sockets are connected")
 
 
 def _targets(process: Process) -> dict[int, bytes]:

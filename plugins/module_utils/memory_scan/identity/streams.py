@@ -21,6 +21,8 @@ _PIPE, _SOCKET = b"pipe:[", b"socket:["
 _FOLLOWED = (_PIPE, _SOCKET, b"/")
 # Of a shell's neighbours; a whole host's pipes are not followed.
 _MOST_PROCESSES = 200
+# Each takes less than a millisecond.
+_MOST_NETWORKS = 1000
 # Of what ``Surroundings.access`` says.
 _READS, _WRITES = 0, 1
 
@@ -50,6 +52,7 @@ class Streams:
         self._unnamed: dict[bytes, list[tuple[Process, OpenFile]]] = {}
         self._named: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
         self._peers: dict[int, int] | None = None
+        self._are_all_told = True
         # What was asked of descriptors: every shell of a program that started many has all of their pipes around it.
         self._access: dict[tuple[int, OpenFile], tuple[bool, bool]] = {}
         for process in host.processes.values():
@@ -61,6 +64,19 @@ class Streams:
         """Say whether a descriptor is of a pipe, or of a FIFO that has, or had, a name."""
         opposite = self._opposite(process, file)
         return opposite is not None and opposite.startswith((_PIPE, b"fifo:"))
+
+    def is_unknown(self, process: Process, file: OpenFile) -> bool:
+        """Say whether nobody told what a socket leads to that is none of a network."""
+        inodes = (one.inode for one in self._host.sockets_of(process))
+        if not file.target.startswith(_SOCKET) or file.target in {b"%s%d]" % (_SOCKET, one) for one in inodes}:
+            return False
+        return self._opposite(process, file) is None and not self._are_all_told
+
+    def _networks(self) -> list[int]:
+        """Return a process of each network namespace but its own."""
+        guides = {one.namespaces["net"]: one.pid for one in self._host.processes.values() if "net" in one.namespaces}
+        guides.pop(self._around.network_namespace, None)
+        return list(guides.values())[:_MOST_NETWORKS]
 
     def feeding(self, process: Process, file: OpenFile, stops: t.Callable[[Process], bool]) -> list[End]:
         """Return who has a connection and feeds a stream that a process reads.
@@ -117,7 +133,7 @@ class Streams:
             return file.target
         if file.target.startswith(_SOCKET):
             if self._peers is None:
-                self._peers = socket_pairs.peers()
+                self._peers, self._are_all_told = socket_pairs.peers(self._networks())
             peer = self._peers.get(int(file.target[len(_SOCKET) : -1]))
             return b"%s%d]" % (_SOCKET, peer) if peer else None
         ends = self._around.stream(process, file) if file.target.startswith(b"/") else None

@@ -69,6 +69,7 @@ class Surroundings:
     def __init__(self) -> None:
         self.mount_namespace = _namespace("mnt")
         self.user_namespace = _namespace("user")
+        self.network_namespace = _namespace("net")
         # Whether all processes that there are can be seen. PROC_PID_INIT_INO of linux/proc_ns.h.
         self.sees_all_processes = _namespace("pid") == 0xEFFFFFFC
         # Where the system itself is in memory (live systems, hosts without a disk), that says nothing of a program.

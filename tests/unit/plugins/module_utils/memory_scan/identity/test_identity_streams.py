@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import origin
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
 
 from tests.unit.plugins.module_utils.memory_scan._processes import (
     FakeHost,
     FakeSurroundings,
+    ProcessView,
     connection,
     graded,
     process,
@@ -80,3 +83,21 @@ def test_a_daemon_of_a_package_that_was_replaced_explains_nothing(monkeypatch: p
     host = FakeHost([shell, daemon, _INIT, _MIDDLE], FakeSurroundings(), {daemon.pid: [connection(9)]})
     monkeypatch.setattr(host.around, "is_as_packaged", lambda *_: False)
     assert graded(signs(shell, host)) == _HIGH
+
+
+@pytest.mark.parametrize(
+    ("told", "connections", "expected"),
+    [
+        (False, [], ["what its input leads to can't be told: the kernel doesn't tell what sockets are connected"]),
+        (False, [connection(5)], []),
+        (True, [], []),
+    ],
+)
+def test_a_pair_of_sockets_that_nobody_tells_of_is_in_the_coverage(
+    told: bool, connections: list[Socket], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_pairs, "peers", lambda *_: ({}, told))
+    shell = _shell({0: "socket:[5]", 1: "/dev/null"})
+    view = ProcessView(shell)
+    list(origin.check(view, FakeHost([shell, _INIT, _MIDDLE], FakeSurroundings(), {shell.pid: connections})))
+    assert view.skipped == expected
