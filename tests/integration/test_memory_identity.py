@@ -199,6 +199,17 @@ mounts = "mkdir p; mount -t devpts -o newinstance devpts p; exec /usr/bin/python
 number = os.ttyname(slave).rpartition("/")[2]
 subprocess.run(["unshare", "-m", "sh", "-c", mounts, "sh", opens, number,
     "nsenter", "-m", "-t", str(os.getpid()), "sleep", "1000"])' &""",
+    "automation beside a program with a connection, both with a journal": """/usr/bin/python3 -c '
+import socket, subprocess, sys
+journal = socket.socket(socket.AF_UNIX); journal.bind("j"); journal.listen(); taken = []
+def start(*line):
+    output = socket.socket(socket.AF_UNIX); output.connect("j"); output.shutdown(socket.SHUT_RD)
+    taken.append(journal.accept()[0]); taken[-1].shutdown(socket.SHUT_WR)
+    return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output)
+start(sys.executable, "-c", "import subprocess as s;"
+    "shell = s.Popen([\\"bash\\", \\"-s\\"], stdin=s.PIPE, stdout=s.PIPE);"
+    "shell.stdin.write(b\\"sleep 1000; true\\\\n\\"); shell.stdin.flush(); shell.wait()")
+start("nc", "127.0.0.1", "{port}").wait()' &""",
     "a pipe to a logger": "sh -c 'sleep 1000; true' | nc 127.0.0.1 {port} &",
     "automation": """/usr/bin/python3 -c '
 import socket, subprocess

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Unix sockets are connected with each other, as the kernel says it (sock_diag(7)); /proc/net/unix doesn't.
+"""Which Unix sockets are connected with each other, and which way data can go, as the kernel says it (sock_diag(7)); /proc/net/unix doesn't.
 
 It says so of the network namespace that asks: each container has its own.
 """
@@ -13,13 +13,16 @@ import ctypes
 import os
 import socket
 import struct
+import sys
 import typing as t
 
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _REQUEST_DUMP = 0x301
 _DONE, _ERROR = 3, 2
 _SHOW_PEER = 4
-_PEER = 2
+_PEER, _SHUT = 2, 6
+# Of sk_shutdown (include/net/sock.h).
+_RECEIVES_NO_MORE, _SENDS_NO_MORE = 1, 2
 _ALL_STATES = 0xFFFFFFFF
 _HEADER = struct.Struct("=IHHII")
 _ASKED = struct.Struct("=BBHIIIII")
@@ -30,19 +33,27 @@ _ROOM = 1 << 20
 _CLONE_NEWNET = 0x40000000
 
 
-def peers(processes: t.Iterable[int] = ()) -> tuple[dict[int, int], bool]:
-    """Return by inode of each connected Unix socket that of its peer, and whether the kernel has told all of them.
+class Half(t.NamedTuple):
+    """A connected socket. peer: the inode of the other one. receives, sends: whether shutdown(2) has left it that."""
+
+    peer: int
+    receives: bool
+    sends: bool
+
+
+def halves(processes: t.Iterable[int] = ()) -> tuple[dict[int, Half], bool]:
+    """Return the connected Unix sockets by inode, and whether the kernel has told all of them.
 
     processes: one of each other network namespace that is asked.
     """
-    found: dict[int, int] = {}
+    found: dict[int, Half] = {}
     told = _ask(found, None)
     for pid in processes:
         told = _ask(found, pid) and told
     return found, told
 
 
-def _ask(found: dict[int, int], pid: int | None) -> bool:
+def _ask(found: dict[int, Half], pid: int | None) -> bool:
     """Add what the kernel tells of the network of a process, None for its own; return whether it told all."""
     asked = _ASKED.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, 0, _SHOW_PEER, 0, 0)
     try:
@@ -75,7 +86,7 @@ def _enter(namespace: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def _take(data: bytes, found: dict[int, int]) -> bool:
+def _take(data: bytes, found: dict[int, Half]) -> bool:
     """Add what an answer tells; return whether it is the last."""
     for kind, message in _messages(data):
         if kind == _ERROR:
@@ -83,12 +94,16 @@ def _take(data: bytes, found: dict[int, int]) -> bool:
         if kind == _DONE:
             return True
         inode = _TOLD.unpack_from(message)[4]
+        values: dict[int, int] = {}
         at = _TOLD.size
         while at + _ATTRIBUTE.size <= len(message):
             length, name, value = _ATTRIBUTE.unpack_from(message, at)
-            if name == _PEER:
-                found[inode] = value
+            values[name] = value
             at += max(length + 3 & ~3, 4)
+        if _PEER in values:
+            # One byte.
+            shut = values.get(_SHUT, 0).to_bytes(4, sys.byteorder)[0]
+            found[inode] = Half(values[_PEER], not shut & _RECEIVES_NO_MORE, not shut & _SENDS_NO_MORE)
     return not data
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.socket_pairs import Half
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process, Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
@@ -51,7 +52,7 @@ class Streams:
         self._around = around
         self._unnamed: dict[bytes, list[tuple[Process, OpenFile]]] = {}
         self._named: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
-        self._peers: dict[int, int] | None = None
+        self._halves: dict[int, Half] | None = None
         self._are_all_told = True
         # What was asked of descriptors: every shell of a program that started many has all of their pipes around it.
         self._access: dict[tuple[int, OpenFile], tuple[bool, bool]] = {}
@@ -124,18 +125,27 @@ class Streams:
         """Return whether a process can read and write a descriptor that it had when the scan began."""
         asked = process.pid, file
         if asked not in self._access:
-            self._access[asked] = self._around.access(process.pid, file.descriptor)
+            reads, writes = self._around.access(process.pid, file.descriptor)
+            half = self._half(file) if file.target.startswith(_SOCKET) else None
+            if half is not None:
+                # The journal has a socket to each service, by which it sends nothing.
+                reads, writes = reads and half.receives, writes and half.sends
+            self._access[asked] = reads, writes
         return self._access[asked]
+
+    def _half(self, file: OpenFile) -> Half | None:
+        """Return what the kernel tells of a socket, where it is one of a connected pair."""
+        if self._halves is None:
+            self._halves, self._are_all_told = socket_pairs.halves(self._networks())
+        return self._halves.get(int(file.target[len(_SOCKET) : -1]))
 
     def _opposite(self, process: Process, file: OpenFile) -> bytes | None:
         """Return what tells the end that a descriptor leads to from others; None where it is of no stream."""
         if file.target.startswith(_PIPE):
             return file.target
         if file.target.startswith(_SOCKET):
-            if self._peers is None:
-                self._peers, self._are_all_told = socket_pairs.peers(self._networks())
-            peer = self._peers.get(int(file.target[len(_SOCKET) : -1]))
-            return b"%s%d]" % (_SOCKET, peer) if peer else None
+            half = self._half(file)
+            return b"%s%d]" % (_SOCKET, half.peer) if half is not None and half.peer else None
         ends = self._around.stream(process, file) if file.target.startswith(b"/") else None
         return ends[1] if ends is not None else None
 

@@ -96,7 +96,7 @@ def test_a_daemon_of_a_package_that_was_replaced_explains_nothing(monkeypatch: p
 def test_a_pair_of_sockets_that_nobody_tells_of_is_in_the_coverage(
     told: bool, connections: list[Socket], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket_pairs, "peers", lambda *_: ({}, told))
+    monkeypatch.setattr(socket_pairs, "halves", lambda *_: ({}, told))
     shell = _shell({0: "socket:[5]", 1: "/dev/null"})
     view = ProcessView(shell)
     list(origin.check(view, FakeHost([shell, _INIT, _MIDDLE], FakeSurroundings(), {shell.pid: connections})))
