@@ -48,9 +48,7 @@ _SHELLS = tuple(
 _BASH_SCRIPT = 255
 
 
-def signs(
-    process: Process, host: Host, around: Surroundings, skip: t.Callable[[str], None]
-) -> t.Iterator[Sign]:
+def signs(process: Process, host: Host, around: Surroundings, skip: t.Callable[[str], None]) -> t.Iterator[Sign]:
     """Yield what is wrong with where an interpreter has its program from, at most one thing.
 
     skip: takes what could not be looked at.

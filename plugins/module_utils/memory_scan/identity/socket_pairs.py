@@ -1,9 +1,9 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Unix sockets are connected with each other, and which way data can go, as the kernel says it (sock_diag(7)); /proc/net/unix doesn't.
+"""Which Unix sockets are connected with each other, and which way data can go: the kernel says it (sock_diag(7)).
 
-It says so of the network namespace that asks: each container has its own.
+/proc/net/unix doesn't. The kernel says it of the network namespace that asks: each container has its own.
 """
 
 from __future__ import annotations

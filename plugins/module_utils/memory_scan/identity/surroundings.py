@@ -113,8 +113,8 @@ class Surroundings:
         """Return what tells this end of a FIFO or pseudo-terminal from others, and the end opposite; None for neither.
 
         The descriptor itself is asked, as the name may be gone, unless its file system may never answer. A FIFO has one
-        name for both. The two ends of a pseudo-terminal have one number in a file system of such (pts(4)), of which each
-        container has its own. Where a master isn't in it, it is beside that (path_pts of fs/namei.c).
+        name for both. The two ends of a pseudo-terminal have one number in a file system of such (pts(4)), and each
+        container has its own of these. A master that isn't in it is beside it (devpts_mntget of fs/devpts/inode.c).
         """
         namespace = process.namespaces.get("mnt", self.mount_namespace)
         guide = None if namespace == self.mount_namespace else self._guides.setdefault(namespace, process.pid)
