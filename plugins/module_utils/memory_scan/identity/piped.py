@@ -75,6 +75,8 @@ def signs(process: Process, host: Host, around: Surroundings, skip: t.Callable[[
     if found is not None:
         yield found
     between = streams.of(host, around)
+    if process.pid in between.unfollowed and (found is None or found.subtype != "shell_on_connection"):
+        skip("what its streams lead to are more processes than are looked at")
     if any(file.descriptor == 0 and between.is_unknown(process, file) for file in process.files):
         skip("what its input leads to can't be told: the kernel doesn't tell what sockets are connected")
 

@@ -54,6 +54,8 @@ class Streams:
         self._named: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
         self._halves: dict[int, Half] | None = None
         self._are_all_told = True
+        # Processes, by pid, of whose streams not all were followed: somebody may have started very many.
+        self.unfollowed: set[int] = set()
         # What was asked of descriptors: every shell of a program that started many has all of their pipes around it.
         self._access: dict[tuple[int, OpenFile], tuple[bool, bool]] = {}
         for process in host.processes.values():
@@ -119,6 +121,8 @@ class Streams:
                     for behind in other.files
                     if behind.target.startswith(_FOLLOWED) and self._can(other, behind)[far]
                 )
+        if waiting:
+            self.unfollowed.add(process.pid)
         return found
 
     def _can(self, process: Process, file: OpenFile) -> tuple[bool, bool]:
