@@ -262,6 +262,8 @@ def test_what_is_preloaded_is_told_by_where_it_lies(library: str, expected: dict
 
 
 _UNNAMED = {"library_preloaded_unnamed": "medium"}
+_ZLIB = "/usr/lib/x86_64-linux-gnu/libz.so.1"
+_WAITING = "/usr/bin/python3 -c 'import time; time.sleep(1000)'"
 _DIRECTORIES = ("/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/local/lib", "/opt")
 
 
@@ -288,18 +290,40 @@ def test_what_was_preloaded_is_seen_when_it_empties_the_list_of_what_is_loaded(b
     assert _seen(started).severities == _UNNAMED
 
 
-def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(bench: Bench) -> None:
-    library = _library(bench, pathlib.Path("/usr/lib/libbulwark-probe.so.1"))
+@pytest.mark.parametrize(
+    ("source", "place", "program"),
+    [
+        ("", "/usr/lib/libbulwark-probe.so.1", "/usr/bin/sleep 1000"),
+        # It says of itself to be what the program needs, and the loader takes it for that.
+        (_ZLIB, "/usr/lib/libbulwark-probe.so.1", _WAITING),
+        (_ZLIB, "/opt/libz.so.1.9", _WAITING),
+    ],
+)
+def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(
+    source: str, place: str, program: str, bench: Bench
+) -> None:
+    library = _library(bench, pathlib.Path(place), source or "library.so")
     listed, target = bench.scratch / "preload", pathlib.Path("/etc/ld.so.preload")
     listed.write_text(f"{library}\n", encoding="utf-8")
     if not target.exists():
         target.touch()
         bench.resources.callback(target.unlink)
-    script = (
-        f"mount --bind {listed} {target}; /usr/bin/sleep 1000 & sleep 0.5; umount {target}; echo ready pid=$!; wait"
-    )
+    script = f"mount --bind {listed} {target}; {program} & sleep 0.5; umount {target}; echo ready pid=$!; wait"
     started = bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", script)
     assert _seen(started).severities == _UNNAMED
+
+
+def test_a_library_that_an_administrator_built_again_is_nothing(bench: Bench) -> None:
+    own = bench.programs.directory / "own"
+    own.mkdir(exist_ok=True)
+    bench.resources.callback(own.rmdir)
+    _library(bench, own / "zlib-9.so", _ZLIB)
+    (own / "libz.so.1").symlink_to("zlib-9.so")
+    bench.resources.callback((own / "libz.so.1").unlink)
+    started = bench.run("/usr/bin/env", f"LD_LIBRARY_PATH={own}", "/bin/sh", "-c", f"exec {_WAITING}", speaks=False)
+    wait_for(lambda: b"zlib-9.so" in pathlib.Path(f"/proc/{started.pid}/maps").read_bytes(), "the library")
+    time.sleep(0.2)
+    assert _seen(started).severities == {}
 
 
 @pytest.mark.parametrize("size", [4, 80 << 20])

@@ -139,9 +139,17 @@ _OVER_STREAMS = {
     "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} &"
     " sleep 0.3; nc 127.0.0.1 {free} &",
     "a pair of sockets": "socat tcp:127.0.0.1:{port} exec:/bin/bash &",
+    "a pair of sockets of another network": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port};"
+    " exec unshare -n socat fd:3 exec:/bin/bash' &",
     "a terminal": "socat tcp:127.0.0.1:{port} exec:/bin/bash,pty,stderr,setsid,sane &",
     "two programs and a terminal": "socat pty,link=t,raw exec:/bin/bash & sleep 0.3; socat tcp:127.0.0.1:{port} ./t &",
-    "a recorder's terminal": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; script -qc bash /dev/null <&3 >&3' &",
+    "a recorder's terminal": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port};"
+    " exec script -qc bash /dev/null <&3 >&3 3>&-' &",
+    "a terminal in other mounts": "socat tcp:127.0.0.1:{port} exec:'unshare -m bash',pty,stderr,setsid,sane &",
+    "a terminal among others": "unshare -m sh -c 'mount -t devpts -o newinstance devpts /dev/pts;"
+    " mount --bind /dev/pts/ptmx /dev/ptmx; socat tcp:127.0.0.1:{port} exec:bash,pty,stderr,setsid,sane' &",
+    "whatever terminal it has": "echo 'exec bash </dev/tty >/dev/tty 2>&1' >t;"
+    " socat tcp:127.0.0.1:{port} exec:'bash t',pty,stderr,setsid,ctty,sane &",
 }
 
 
@@ -153,8 +161,10 @@ def test_a_shell_that_a_connection_reaches_over_streams(script: str, bench: Benc
 
 
 @pytest.mark.requires("command:bash")
-def test_a_shell_that_reads_commands_from_a_connection_of_its_own(bench: Bench) -> None:
-    loop = "exec 5<>/dev/tcp/127.0.0.1/{port}; while read line <&5; do eval $line >&5; done"
+@pytest.mark.parametrize("beside", ["", "sleep 1000 & "])
+def test_a_shell_that_reads_commands_from_a_connection_of_its_own(bench: Bench, beside: str) -> None:
+    """Do so alone, and with a program that it has started, which has the connection as well."""
+    loop = f"exec 5<>/dev/tcp/127.0.0.1/{{port}}; {beside}while read line <&5; do eval $line >&5; done"
     assert _around_a_connection(bench, f"bash -c '{loop}' &") == {("piped_program_connected", "low")}
 
 
@@ -176,6 +186,30 @@ connection = socket.create_connection(("127.0.0.1", {port})); os.waitpid(child, 
 import socket, subprocess
 connection, (mine, its) = socket.create_connection(("127.0.0.1", {port})), socket.socketpair()
 subprocess.run(["bash", "-s"], stdin=its, stdout=its)' &""",
+    "a terminal of the same number elsewhere": """/usr/bin/python3 -c '
+import os, subprocess
+_master, slave = os.openpty()
+subprocess.Popen(["bash", "-i"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+opens = "import os, socket, sys; connection = socket.create_connection((\\"127.0.0.1\\", {port}));"
+opens += "os.dup2(connection.fileno(), 0);"
+opens += "all = [os.open(\\"p/ptmx\\", os.O_RDWR) for _ in range(int(sys.argv[1]) + 1)];"
+opens += "[os.set_inheritable(one, True) for one in all];"
+opens += "os.execvp(sys.argv[2], sys.argv[2:])"
+mounts = "mkdir p; mount -t devpts -o newinstance devpts p; exec /usr/bin/python3 -c \\"$@\\""
+number = os.ttyname(slave).rpartition("/")[2]
+subprocess.run(["unshare", "-m", "sh", "-c", mounts, "sh", opens, number,
+    "nsenter", "-m", "-t", str(os.getpid()), "sleep", "1000"])' &""",
+    "automation beside a program with a connection, both with a journal": """/usr/bin/python3 -c '
+import socket, subprocess, sys
+journal = socket.socket(socket.AF_UNIX); journal.bind("j"); journal.listen(); taken = []
+def start(*line):
+    output = socket.socket(socket.AF_UNIX); output.connect("j"); output.shutdown(socket.SHUT_RD)
+    taken.append(journal.accept()[0]); taken[-1].shutdown(socket.SHUT_WR)
+    return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output)
+start(sys.executable, "-c", "import subprocess as s;"
+    "shell = s.Popen([\\"bash\\", \\"-s\\"], stdin=s.PIPE, stdout=s.PIPE);"
+    "shell.stdin.write(b\\"sleep 1000; true\\\\n\\"); shell.stdin.flush(); shell.wait()")
+start("nc", "127.0.0.1", "{port}").wait()' &""",
     "a pipe to a logger": "sh -c 'sleep 1000; true' | nc 127.0.0.1 {port} &",
     "automation": """/usr/bin/python3 -c '
 import socket, subprocess

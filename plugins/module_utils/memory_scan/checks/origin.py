@@ -51,7 +51,7 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
         yield where
     elif programs.is_loader(process):
         yield from _loaded(view)
-    yield from piped.signs(process, host, around)
+    yield from piped.signs(process, host, around, view.skip)
 
 
 def of_executable(view: View, host: Host, around: Surroundings) -> Sign | None:

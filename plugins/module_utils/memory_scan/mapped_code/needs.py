@@ -5,7 +5,8 @@
 
 What a program is linked against is in its file, and the same is true of its libraries (DT_NEEDED). It says nothing of
 who brought a library, whether the environment was wiped since, or where the library lies. Libraries that no package
-ships are no witnesses, unless something else needs them.
+ships are no witnesses, unless something else needs them. A library that only calls itself as what is needed (DT_SONAME)
+is taken for that by the loader, which asks names of what it has loaded first: so the file has to be found by that name.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     elf,
     images,
@@ -96,6 +98,7 @@ def _needed(
     first: set[Key] = set()
     needed: set[Key] = set()
     seen: set[Key] = set()
+    directories = {os.path.dirname(mapping.path) for mapping in loaded if key(mapping) in packaged}
     waiting = [*program, *(mapping for mapping in loaded if key(mapping) in packaged)]
     while waiting:
         mapping = waiting.pop()
@@ -105,12 +108,32 @@ def _needed(
         for name in (_names(view, host, mapping) or _NO_NAMES).needed:
             there = by_name.get(name) or by_name.get(os.path.basename(name), [])
             # Whoever takes the name of a packaged library is not what anything needs while that is there.
-            there = [one for one in there if key(one) in packaged] or there
+            there = [one for one in there if key(one) in packaged] or [
+                one for one in there if _is_found(view, host, one, os.path.basename(name), directories)
+            ]
             needed.update(map(key, there))
             if mapping in program:
                 first.update(map(key, there))
             waiting.extend(there)
     return needed, first
+
+
+def _is_found(view: View, host: Host, mapping: Mapping, name: bytes, directories: t.Iterable[bytes]) -> bool:
+    """Say whether the loader finds a library by a name, and not only the name in it: a link to it has that mostly.
+
+    directories: of packaged libraries. Of another version the link is gone by now, and the file's name begins so. Of
+    what is in containers nothing is known here.
+    """
+    if os.path.basename(mapping.path) == name or mapping.deleted:
+        return True
+    file = images.look_at(view, host, mapping)
+    if file is None or not libraries.is_hosts(host, mapping, file.status):
+        return True
+    link = os.path.join(os.path.dirname(mapping.path), name)
+    if surroundings.of(host).leads_to(link, file.status.st_dev, file.status.st_ino):
+        return True
+    shipped = any(host.owner(os.path.join(directory, name)) is not None for directory in directories)
+    return os.path.basename(mapping.path).startswith(name) and not shipped
 
 
 def _names(view: View, host: Host, mapping: Mapping) -> elf.Names | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     engines,
@@ -32,15 +33,26 @@ _LIBRARIES = re.compile(
     rb"lib(?:jvm|python|coreclr|mono|monosgen|R|ruby|perl|node|julia|php)(?:[-.\d][^/]*)?\.so[^/]*\Z|libffmpeg\.so\Z"
 )
 
-# Names of the files that run programs for Windows and .NET, and archives of HotSpot's classes.
-_OF_PROGRAMS = re.compile(rb"wine|ntdll\.so|mono|libcoreclr|libclrjit|libhostfxr|libhostpolicy|dotnet")
-_OF_ARCHIVES = re.compile(rb"libjvm\.so")
+
+class _Runner(t.NamedTuple):
+    """What runs files of a kind. names: of its own files. engines: by id, those of which one makes code in it."""
+
+    names: re.Pattern[bytes]
+    engines: frozenset[str]
+
+
+# Of programs for Windows and .NET, and of archives of Java's classes.
+_OF_PROGRAMS = _Runner(
+    re.compile(rb"wine|ntdll\.so|mono|libcoreclr|libclrjit|libhostfxr|libhostpolicy|dotnet"),
+    frozenset(("wine", "mono", "coreclr")),
+)
+_OF_ARCHIVES = _Runner(re.compile(rb"libjvm\.so"), frozenset(("hotspot", "openj9")))
 
 
 def is_one(view: View, host: Host) -> bool:
     """Say whether a process is such a program, found out once."""
     key = ("runtimes", view.process.key)
-    return bool(host.remember(key, lambda: _is_packaged(view, host) or _is_running(view, host)))
+    return bool(host.remember(key, lambda: _is_packaged(view, host) or bool(_running(view, host))))
 
 
 def runs(view: View, host: Host, magic: bytes) -> bool:
@@ -51,17 +63,19 @@ def runs(view: View, host: Host, magic: bytes) -> bool:
     if not magic.startswith(formats.IMAGES):
         return False
     wanted = _OF_PROGRAMS if magic.startswith(formats.PROGRAMS) else _OF_ARCHIVES
-    key = ("runtimes", view.process.key, wanted.pattern)
+    key = ("runtimes", view.process.key, wanted)
     return bool(host.remember(key, lambda: _has_runtime(view, host, wanted)))
 
 
-def _has_runtime(view: View, host: Host, wanted: re.Pattern[bytes]) -> bool:
+def _has_runtime(view: View, host: Host, wanted: _Runner) -> bool:
     named = [
         mapping
         for mapping in view.maps
-        if mapping.executable and not mapping.anonymous and wanted.search(os.path.basename(mapping.path))
+        if mapping.executable and not mapping.anonymous and wanted.names.search(os.path.basename(mapping.path))
     ]
-    return bool(named) and (any(_is_as_packaged(view, host, one) for one in named) or _is_running(view, host))
+    if any(_is_as_packaged(view, host, one) for one in named):
+        return True
+    return bool(named) and not wanted.engines.isdisjoint(_running(view, host))
 
 
 def _is_packaged(view: View, host: Host) -> bool:
@@ -89,9 +103,13 @@ def _is_as_packaged(view: View, host: Host, mapping: Mapping) -> bool:
         os.close(descriptor)
 
 
-def _is_running(view: View, host: Host) -> bool:
-    def find() -> bool:
-        regions = memory_code.regions(view, host)
-        return any(engine.runtime for engine in engines.explain(view, host, regions).values()) if regions else False
+def _running(view: View, host: Host) -> frozenset[str]:
+    """Return the engines, by id, of runtimes that have made code in a process."""
 
-    return bool(host.remember(("runtimes", "running", view.process.key), find))
+    def find() -> frozenset[str]:
+        regions = memory_code.regions(view, host)
+        made = engines.explain(view, host, regions).values() if regions else ()
+        return frozenset(engine.id for engine in made if engine.runtime)
+
+    found: frozenset[str] = host.remember(("runtimes", "running", view.process.key), find)
+    return found

@@ -121,7 +121,7 @@ class FakeSurroundings(surroundings.Surroundings):
         inside: t.Mapping[bytes, os.stat_result] | None = None,
         covered: t.Collection[bytes] = (),
     ) -> None:
-        self.mount_namespace, self.user_namespace = MOUNTS, USERS
+        self.mount_namespace, self.user_namespace, self.network_namespace = MOUNTS, USERS, 1
         self.system_devices = frozenset((DEVICE,))
         self.sees_all_processes = True
         self.there = there or {}

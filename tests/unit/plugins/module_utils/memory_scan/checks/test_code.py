@@ -287,6 +287,19 @@ def test_code_in_a_program_for_windows_is_that_where_there_is_what_runs_it(
     assert sorted(found) == expected
 
 
+@pytest.mark.parametrize(("engine", "expected"), [("wine", []), ("v8", ["shellcode_reverse_shell"])])
+def test_an_engine_runs_its_own_programs_alone(case: _Case, engine: str, expected: list[str]) -> None:
+    """Have a library that anybody can name as Wine's in a program with a compiler that runs no programs for Windows."""
+    case.host = _memory.FakeHost(engines=[{**_ENGINE, "id": engine, "runtime": True}])
+    case.add_file(_INODE, _elf(symbols=b"\0engine_new\0"))
+    case.add(BASE - (1 << 20), _CODE)
+    case.add_file(9, (b"MZ" + b"\x90" * 254 + _shell()).ljust(4096, b"\0"))
+    case.add(BASE, b"MZ" + b"\x90" * 254 + _shell(), "rwxp", b"/home/ada/x.exe", inode=9)
+    case.add(BASE + (1 << 20), b"", "r-xp", b"/home/ada/wine.so", inode=10)
+    found = {sign.subtype for sign in case.signs()} - {"writable_code_file"}
+    assert sorted(found) == expected
+
+
 def test_memory_files_in_too_many_pieces_are_left_with_a_word(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "_MOST_PARTS", 2)
     case.add_file(9, _CODE.ljust(4096, b"\x90"))

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import origin
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
 
 from tests.unit.plugins.module_utils.memory_scan._processes import (
     FakeHost,
     FakeSurroundings,
+    ProcessView,
     connection,
     graded,
     process,
@@ -80,3 +83,35 @@ def test_a_daemon_of_a_package_that_was_replaced_explains_nothing(monkeypatch: p
     host = FakeHost([shell, daemon, _INIT, _MIDDLE], FakeSurroundings(), {daemon.pid: [connection(9)]})
     monkeypatch.setattr(host.around, "is_as_packaged", lambda *_: False)
     assert graded(signs(shell, host)) == _HIGH
+
+
+@pytest.mark.parametrize(
+    ("told", "connections", "expected"),
+    [
+        (False, [], ["what its input leads to can't be told: the kernel doesn't tell what sockets are connected"]),
+        (False, [connection(5)], []),
+        (True, [], []),
+    ],
+)
+def test_a_pair_of_sockets_that_nobody_tells_of_is_in_the_coverage(
+    told: bool, connections: list[Socket], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_pairs, "halves", lambda *_: ({}, told))
+    shell = _shell({0: "socket:[5]", 1: "/dev/null"})
+    view = ProcessView(shell)
+    list(origin.check(view, FakeHost([shell, _INIT, _MIDDLE], FakeSurroundings(), {shell.pid: connections})))
+    assert view.skipped == expected
+
+
+@pytest.mark.parametrize(("idle", "skipped"), [(10, 0), (250, 1)])
+def test_streams_of_too_many_processes_are_in_the_coverage(idle: int, skipped: int) -> None:
+    """Have many that do nothing hold what a filter before the connection writes."""
+    shell = _shell({0: "/tmp/a.fifo", 1: "/dev/null"})
+    holders = [process("/usr/bin/sleep", files={1: "/tmp/a.fifo"}) for _ in range(idle)]
+    relay = process("/usr/bin/nc", files={1: "/tmp/c.fifo", 3: "socket:[9]"})
+    through = process("/usr/bin/cat", files={0: "/tmp/c.fifo", 1: "/tmp/a.fifo"})
+    everything = [shell, *holders, through, relay, _INIT, _MIDDLE]
+    view = ProcessView(shell)
+    found = origin.check(view, FakeHost(everything, FakeSurroundings(), {relay.pid: [connection(9)]}))
+    assert graded(found) == (_INFORMATIONAL if skipped else _MEDIUM)
+    assert len(view.skipped) == skipped
