@@ -315,6 +315,28 @@ def test_digests_that_were_edited_after_a_genuine_upgrade(debian: DebianRoot, re
     }
 
 
+def test_a_program_that_was_edited_to_be_obsolete_configuration(debian: DebianRoot, repository: Repository) -> None:
+    before = record(debian)
+    upgraded(debian, repository)
+    evil = hashlib.md5(b"trojan", usedforsecurity=False).hexdigest()
+    status = debian.database("status")
+    status.write_text(status.read_text().replace("Conffiles:\n", f"Conffiles:\n /usr/bin/tool {evil} obsolete\n"))
+    debian.file("usr/bin/tool").write_text("trojan")
+    found = verdicts(debian, before)["/usr/bin/tool"]
+    assert (found.alert, found.severity) == ("fim_package_mismatch", "critical")
+
+
+def test_a_program_that_another_package_is_said_to_own(debian: DebianRoot, repository: Repository) -> None:
+    upgraded(debian, repository)
+    before = record(debian)
+    listed = debian.database("info/tool.list")
+    listed.write_text(listed.read_text().replace("/usr/bin/tool\n", ""))
+    debian.install(Deb("other", "1.0", files={"usr/bin/tool": b"trojan"}))
+    found = verdicts(debian, before)["/usr/bin/tool"]
+    assert (found.alert, found.severity) == ("fim_timestamp_forged", "critical")
+    assert "the signed package ships something else there" in found.message
+
+
 def test_what_an_attacker_does_beside_an_upgrade(debian: DebianRoot, repository: Repository) -> None:
     own = debian.file("etc/own.conf")
     own.write_text("own")

@@ -62,6 +62,12 @@ class Facts:
         return "%s %s" % (self.owned.package, self.owned.version) if self.owned else ""
 
     @property
+    def former_owner(self) -> str | None:
+        """Return the key of the package that owned the path in the baseline."""
+        before = self.before
+        return before.package if before is not None and before.path == self.path else None
+
+    @property
     def upgraded(self) -> bool:
         """Say whether the owning package's installed version is not one that the baseline knew."""
         return self.owned is not None and self.version_changed(self.owned)

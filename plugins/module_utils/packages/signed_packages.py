@@ -93,6 +93,14 @@ class SignedPackages:
             if record is not None and digests.get("sha256") == record.digests.get("sha256", ""):
                 yield path, record
 
+    def shipped_by(self, key: str, path: bytes) -> Owned | None:
+        """Return what a signed dpkg package ships at a path, whoever owns that by dpkg's lists; None for others."""
+        for installed in self._databases.installed(key.split(":")[1]):
+            owned = Owned.of(installed)
+            if owned.key == key and owned.manager == "dpkg" and not self.problem(owned):
+                return self._record(owned, path)
+        return None
+
     def scripts(self, package: str) -> t.Mapping[str, bytes]:
         """Return the maintainer scripts of an installed dpkg package that is signed, by kind."""
         for installed in self._databases.installed(package):
