@@ -375,6 +375,23 @@ def test_an_rpm_package_without_a_signature_that_counts(redhat: RpmRoot, tmp_pat
     assert found["/usr/bin/tool"].message == "claimed by tool 3.0-1: the key that signed it is not in the baseline"
 
 
+def test_an_rpm_key_of_the_same_short_id_that_was_imported_since(redhat: RpmRoot) -> None:
+    databases = redhat.databases()
+    before, now = databases.snapshot(), databases.snapshot()
+    owned = databases.owner(b"/usr/bin/tool")
+    assert owned is not None
+
+    def problem() -> str:
+        view = signed_packages.SignedPackages(databases, lambda *_key: False, before, now, lambda _program: False)
+        return view.problem(owned)
+
+    assert problem() == ""
+    # rpm names a key by 32 bits and the time when it was made; another one with these bits is made within hours.
+    (imported,) = before["rpm:gpg-pubkey:"]
+    now["rpm:gpg-pubkey:"] = {f"{imported.partition('-')[0]}-5f000000": ""}
+    assert problem() == signed_packages.UNKNOWN_KEY
+
+
 def test_an_rpm_upgrade_is_explained_and_its_new_setuid_bit_shown(redhat: RpmRoot, key: Key) -> None:
     before = record(redhat)
     _signed_rpm(redhat, key, rpm("2.0"))
