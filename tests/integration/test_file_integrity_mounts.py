@@ -245,7 +245,14 @@ def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
     assert "automounter" in space.skipped(compared)[str(space.tree / "sub")]
 
 
-def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "meanwhile"),
+    [
+        ("true", "mount --bind other tree/sub"),
+        ("mount -t tmpfs first tree/sub", "umount tree/sub && mount -t ramfs second tree/sub"),
+    ],
+)
+def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path, before: str, meanwhile: str) -> None:
     unshare, nsenter = (t.cast("str", commands.find(name)) for name in ("unshare", "nsenter"))
     private = (unshare, "--mount", "--propagation", "private")
     wait = ("sh", "-c", "echo ready; exec sleep 600")
@@ -261,6 +268,7 @@ def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> No
         sub.mkdir(parents=True)
         (sub / "file").write_text("as ever")
         (tmp_path / "other").mkdir()
+        subprocess.run([*inside, "sh", "-c", f"cd '{tmp_path}' && {before}"], check=True)
         second = subprocess.Popen([*inside, *private, *wait], stdout=subprocess.PIPE)
         assert second.stdout is not None
         second.stdout.readline()
@@ -275,7 +283,7 @@ def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> No
         engine.keep()
         assert engine.compare()["detections"] == []
         # What services run is in the place of process 1; the session sees what was there before.
-        subprocess.run([*inside, "mount", "--bind", str(tmp_path / "other"), str(sub)], check=True)
+        subprocess.run([*inside, "sh", "-c", f"cd '{tmp_path}' && {meanwhile}"], check=True)
         compared = engine.compare()
         assert _found(compared) == {str(sub): ("fim_mounted_over", "high")}
         (skipped,) = coverage(compared, WATCH)["skipped"]

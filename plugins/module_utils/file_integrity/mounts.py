@@ -187,7 +187,8 @@ class MountReview:
         """Take in what process 1 has mounted over what this process sees; a person can't accept what isn't seen."""
         for change in find_changes(self._now, mounted or self._now, self._plan, self._is_recorded):
             before, after = change.before, change.after
-            is_over = after is not None and (before is None or after.layers > before.layers)
+            # What this process has mounted over it in addition, as services do, leaves fewer layers there.
+            is_over = after is not None and (before is None or after.layers >= before.layers)
             if is_over and not change.is_expected and not _is_below(change.point, self.points):
                 self.changes.append(change._replace(is_elsewhere=True))
 
