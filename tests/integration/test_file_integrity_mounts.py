@@ -245,6 +245,21 @@ def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
     assert "automounter" in space.skipped(compared)[str(space.tree / "sub")]
 
 
+def test_a_home_on_a_file_system_that_was_mounted_all_the_time(space: Namespace) -> None:
+    space.run("cp /etc/passwd passwd && mount --bind passwd /etc/passwd && mount -t tmpfs homes other")
+    watches = [{"name": WATCH, "paths": [str(space.tree), "~/.ssh"]}]
+    space.engine.keep(watches=watches)
+    home = space.directory / "other" / "new"
+    space.run(f"mkdir -p {home}/.ssh && echo key > {home}/.ssh/authorized_keys")
+    space.run(f"echo new:x:7777:7777::{home}:/bin/sh >> /etc/passwd")
+    compared = space.engine.compare(watches=watches)
+    assert _found(compared) == {
+        f"{home}/.ssh": ("fim_directory_created", "informational"),
+        f"{home}/.ssh/authorized_keys": ("fim_file_created", "low"),
+    }
+    assert coverage(compared, WATCH)["status"] == "checked"
+
+
 @pytest.mark.parametrize(
     ("before", "meanwhile"),
     [

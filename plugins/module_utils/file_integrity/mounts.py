@@ -88,19 +88,15 @@ def is_watched(plan: Plan, point: bytes) -> bool:
     return bool(_concerned(plan, point))
 
 
-def watched_mounts(plan: Plan, mounts: Mounts) -> dict[bytes, Mount]:
-    """Return the mounts that hold something that is watched, and those that no watch enters."""
-    return {point: mount for point, mount in mounts.items() if is_watched(plan, point)}
-
-
 def mounts_kept(old: Mounts | None, now: Mounts, was_watched: t.Callable[[bytes], bool]) -> Mounts | None:
-    """Return the mounts of a baseline that is extended: the old ones, and of those of now where nobody watched.
+    """Return the mounts of a baseline that is extended: the old ones, and those of now where nobody watched.
 
     What was mounted meanwhile at a place that was watched is a change, to be reviewed like any other.
     """
     if old is None:
         return None
-    return {**{point: mount for point, mount in now.items() if not was_watched(point)}, **old}
+    kept = {point: mount for point, mount in old.items() if was_watched(point)}
+    return {**{point: mount for point, mount in now.items() if not was_watched(point)}, **kept}
 
 
 def accepted_mounts(old: Mounts | None, accepted: t.Mapping[bytes, Mount | None]) -> Mounts | None:
