@@ -162,7 +162,7 @@ def ships(owned: model.Owned, entry: model.Entry) -> bool | None:
         hashes = entry.hashes or {}
         common = [hashes[name] == digest for name, digest in owned.digests.items() if name in hashes]
         return all(common) if common else None
-    if owned.digests:
+    if owned.digests or (entry.type == model.DIRECTORY and owned.link_target is not None):
         return False
     if entry.type == model.LINK:
         return None if owned.link_target is None else owned.link_target == entry.link_target

@@ -199,6 +199,10 @@ class MountReview:
         """Say whether what was read at a path may be of another file system than was there at the beginning."""
         return bool(self._late) and _is_below(path, self._late)
 
+    def covers(self, path: bytes) -> bool:
+        """Say whether this process sees something else at a path than was mounted there."""
+        return _is_below(path, [change.point for change in self.changes if not change.is_elsewhere])
+
     def notes(self) -> t.Iterator[tuple[int, bytes, str]]:
         """Yield the watch, the point and the reason of what could not be compared."""
         for change in self.changes:
