@@ -245,7 +245,29 @@ def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
     assert "automounter" in space.skipped(compared)[str(space.tree / "sub")]
 
 
-def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> None:
+def test_a_home_on_a_file_system_that_was_mounted_all_the_time(space: Namespace) -> None:
+    space.run("cp /etc/passwd passwd && mount --bind passwd /etc/passwd && mount -t tmpfs homes other")
+    watches = [{"name": WATCH, "paths": [str(space.tree), "~/.ssh"]}]
+    space.engine.keep(watches=watches)
+    home = space.directory / "other" / "new"
+    space.run(f"mkdir -p {home}/.ssh && echo key > {home}/.ssh/authorized_keys")
+    space.run(f"echo new:x:7777:7777::{home}:/bin/sh >> /etc/passwd")
+    compared = space.engine.compare(watches=watches)
+    assert _found(compared) == {
+        f"{home}/.ssh": ("fim_directory_created", "informational"),
+        f"{home}/.ssh/authorized_keys": ("fim_file_created", "low"),
+    }
+    assert coverage(compared, WATCH)["status"] == "checked"
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile"),
+    [
+        ("true", "mount --bind other tree/sub"),
+        ("mount -t tmpfs first tree/sub", "umount tree/sub && mount -t ramfs second tree/sub"),
+    ],
+)
+def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path, before: str, meanwhile: str) -> None:
     unshare, nsenter = (t.cast("str", commands.find(name)) for name in ("unshare", "nsenter"))
     private = (unshare, "--mount", "--propagation", "private")
     wait = ("sh", "-c", "echo ready; exec sleep 600")
@@ -261,6 +283,7 @@ def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> No
         sub.mkdir(parents=True)
         (sub / "file").write_text("as ever")
         (tmp_path / "other").mkdir()
+        subprocess.run([*inside, "sh", "-c", f"cd '{tmp_path}' && {before}"], check=True)
         second = subprocess.Popen([*inside, *private, *wait], stdout=subprocess.PIPE)
         assert second.stdout is not None
         second.stdout.readline()
@@ -275,7 +298,7 @@ def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path) -> No
         engine.keep()
         assert engine.compare()["detections"] == []
         # What services run is in the place of process 1; the session sees what was there before.
-        subprocess.run([*inside, "mount", "--bind", str(tmp_path / "other"), str(sub)], check=True)
+        subprocess.run([*inside, "sh", "-c", f"cd '{tmp_path}' && {meanwhile}"], check=True)
         compared = engine.compare()
         assert _found(compared) == {str(sub): ("fim_mounted_over", "high")}
         (skipped,) = coverage(compared, WATCH)["skipped"]

@@ -261,6 +261,25 @@ def test_a_program_that_verifies_signatures_is_believed_as_it_was_sealed(namespa
     assert "/usr/bin/gpgv, which verifies signatures, is not as it was in the baseline" in reasons
 
 
+def test_a_program_that_verifies_signatures_and_is_mounted_over_is_not_believed(namespace: Namespace) -> None:
+    programs = {"name": "programs", "paths": ["/usr/bin"], "include": ["gpgv", "dpkg-deb"]}
+    engine = dataclasses.replace(namespace.engine, watches=(*namespace.engine.watches, programs))
+    namespace.install("1.0")
+    engine.keep()
+    namespace.install("2.0")
+    layers = namespace.directory / "layers"
+    namespace.run("mkdir", str(layers))
+    namespace.run("mount", "-t", "tmpfs", "layers", str(layers))
+    namespace.run("mkdir", f"{layers}/upper", f"{layers}/work")
+    options = f"lowerdir=/usr/bin,upperdir={layers}/upper,workdir={layers}/work"
+    namespace.run("mount", "-t", "overlay", "cover", "-o", options, "/usr/bin")
+    namespace.run("sh", "-c", "printf x >>/usr/bin/gpgv")
+    compared = engine.compare()
+    assert compared["explained"] == []
+    reasons = " ".join(claim["message"] for claim in compared["claimed"])
+    assert "/usr/bin/gpgv, which verifies signatures, is not as it was in the baseline" in reasons
+
+
 def test_an_older_signed_version_is_claimed(namespace: Namespace) -> None:
     namespace.install("1.10")
     engine = namespace.engine

@@ -315,6 +315,28 @@ def test_digests_that_were_edited_after_a_genuine_upgrade(debian: DebianRoot, re
     }
 
 
+def test_a_program_that_was_edited_to_be_obsolete_configuration(debian: DebianRoot, repository: Repository) -> None:
+    before = record(debian)
+    upgraded(debian, repository)
+    evil = hashlib.md5(b"trojan", usedforsecurity=False).hexdigest()
+    status = debian.database("status")
+    status.write_text(status.read_text().replace("Conffiles:\n", f"Conffiles:\n /usr/bin/tool {evil} obsolete\n"))
+    debian.file("usr/bin/tool").write_text("trojan")
+    found = verdicts(debian, before)["/usr/bin/tool"]
+    assert (found.alert, found.severity) == ("fim_package_mismatch", "critical")
+
+
+def test_a_program_that_another_package_is_said_to_own(debian: DebianRoot, repository: Repository) -> None:
+    upgraded(debian, repository)
+    before = record(debian)
+    listed = debian.database("info/tool.list")
+    listed.write_text(listed.read_text().replace("/usr/bin/tool\n", ""))
+    debian.install(Deb("other", "1.0", files={"usr/bin/tool": b"trojan"}))
+    found = verdicts(debian, before)["/usr/bin/tool"]
+    assert (found.alert, found.severity) == ("fim_timestamp_forged", "critical")
+    assert "the signed package ships something else there" in found.message
+
+
 def test_what_an_attacker_does_beside_an_upgrade(debian: DebianRoot, repository: Repository) -> None:
     own = debian.file("etc/own.conf")
     own.write_text("own")
@@ -351,6 +373,23 @@ def test_an_rpm_package_without_a_signature_that_counts(redhat: RpmRoot, tmp_pat
     redhat.rpm("--rebuilddb")
     found = verdicts(redhat, before)
     assert found["/usr/bin/tool"].message == "claimed by tool 3.0-1: the key that signed it is not in the baseline"
+
+
+def test_an_rpm_key_of_the_same_short_id_that_was_imported_since(redhat: RpmRoot) -> None:
+    databases = redhat.databases()
+    before, now = databases.snapshot(), databases.snapshot()
+    owned = databases.owner(b"/usr/bin/tool")
+    assert owned is not None
+
+    def problem() -> str:
+        view = signed_packages.SignedPackages(databases, lambda *_key: False, before, now, lambda _program: False)
+        return view.problem(owned)
+
+    assert problem() == ""
+    # rpm names a key by 32 bits and the time when it was made; another one with these bits is made within hours.
+    (imported,) = before["rpm:gpg-pubkey:"]
+    now["rpm:gpg-pubkey:"] = {f"{imported.partition('-')[0]}-5f000000": ""}
+    assert problem() == signed_packages.UNKNOWN_KEY
 
 
 def test_an_rpm_upgrade_is_explained_and_its_new_setuid_bit_shown(redhat: RpmRoot, key: Key) -> None:

@@ -26,6 +26,10 @@ _KERNEL = re.compile(
     rb"/boot/(?:(?P<name>vmlinuz|System\.map|config)-(?P<version>[^/]+)|[^/]+/(?P<directory>[^/]+)/linux)"
 )
 _SCRIPT = re.compile(rb".+/(?P<package>[^/:]+)(?::[^/:]+)?\.(?:preinst|postinst|prerm|postrm|config)")
+# What systemd.unit(5) reads links of, besides a unit's own name. getty@tty1.service is an instance of getty@.service.
+_DEPENDENCIES = (b".wants", b".requires", b".upholds")
+_INSTANCE = re.compile(rb"(@)[^/]*(\.[a-z]+)")
+_UNITS = (b"/usr/lib/systemd", b"/lib/systemd")
 _DPKG_INFO = b"/var/lib/dpkg/info/"
 _NOBODY = 0o022
 
@@ -52,6 +56,26 @@ def _changed_package_link(facts: Facts) -> bool:
         return _packaged_link(facts)
     owned = facts.target_owner(facts.after)
     return owned is not None and facts.version_changed(owned)
+
+
+def _unit_link(facts: Facts) -> bool:
+    """A link to a unit of a package that itself is new or has a new version, under the unit's own name or an alias.
+
+    The name of the link decides what systemd(1) starts. An alias is no name that a packaged unit has already.
+    """
+    entry = facts.after
+    follows = _changed_package_link(facts)
+    if entry is None or not follows:
+        return follows
+    directory, name = posixpath.split(facts.path)
+    unit = posixpath.basename(facts.target(entry) or b"")
+    if unit in (name, _INSTANCE.sub(rb"\1\2", name)):
+        return True
+    kind = posixpath.basename(directory)
+    if kind.endswith(_DEPENDENCIES) or not posixpath.dirname(directory).endswith(b"/systemd"):
+        return False
+    packaged = (posixpath.join(units, kind, name) for units in _UNITS)
+    return not any(facts.context.was_owned(path) or facts.context.packages.owner(path) for path in packaged)
 
 
 def _alternative(facts: Facts) -> bool:
@@ -193,6 +217,7 @@ CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
     "none": _unchecked,
     "packaged_link": _packaged_link,
     "changed_package_link": _changed_package_link,
+    "unit_link": _unit_link,
     "alternative": _alternative,
     "configuration_link": _configuration_link,
     "sibling_link": _sibling_link,
@@ -211,6 +236,7 @@ CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
 SIGNED_CHECKS: t.Mapping[str, t.Callable[[Facts], bool]] = {
     "packaged_link": _packaged_link,
     "changed_package_link": _changed_package_link,
+    "unit_link": _unit_link,
     "alternative": _registered_alternative,
     "configuration_link": _packaged_link,
     "sibling_link": _sibling_link,

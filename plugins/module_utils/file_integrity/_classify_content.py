@@ -166,7 +166,7 @@ def _by_package(facts: Facts) -> model.Verdict | None:
             return explained_by(owned)
         if matches is False and not owned.conffile:
             return _mismatched(facts)
-        if matches is None and facts.upgraded and _leads_to_watched(facts, after):
+        if matches is None and not facts.signed_only and facts.upgraded and _leads_to_watched(facts, after):
             return explained_by(owned)
     return regenerated(facts)
 
@@ -174,7 +174,7 @@ def _by_package(facts: Facts) -> model.Verdict | None:
 def _leads_to_watched(facts: Facts, entry: model.Entry) -> bool:
     """Say whether a link leads to a packaged file, into /etc or into its own directory, which are watched themselves.
 
-    dpkg does not record where its packages' links lead.
+    dpkg does not record where its packages' links lead. A signed package does: it ships no link where it has none.
     """
     target = facts.target(entry)
     if entry.type != model.LINK or target is None:

@@ -62,6 +62,12 @@ class Facts:
         return "%s %s" % (self.owned.package, self.owned.version) if self.owned else ""
 
     @property
+    def former_owner(self) -> str | None:
+        """Return the key of the package that owned the path in the baseline."""
+        before = self.before
+        return before.package if before is not None and before.path == self.path else None
+
+    @property
     def upgraded(self) -> bool:
         """Say whether the owning package's installed version is not one that the baseline knew."""
         return self.owned is not None and self.version_changed(self.owned)
@@ -156,7 +162,7 @@ def ships(owned: model.Owned, entry: model.Entry) -> bool | None:
         hashes = entry.hashes or {}
         common = [hashes[name] == digest for name, digest in owned.digests.items() if name in hashes]
         return all(common) if common else None
-    if owned.digests:
+    if owned.digests or (entry.type == model.DIRECTORY and owned.link_target is not None):
         return False
     if entry.type == model.LINK:
         return None if owned.link_target is None else owned.link_target == entry.link_target

@@ -30,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._cl
     GUARDED_CATEGORIES,
     Facts,
     is_code,
+    ships,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_permissions import (
     LABEL_ALERT,
@@ -86,14 +87,29 @@ def _claimed(facts: Facts, signed: Facts, said: model.Verdict, proved: model.Ver
     owned = facts.owned
     is_owners = owned is not None and said.package == owned.package
     problem = packages.problem(t.cast("model.Owned", owned)) if is_owners else _NOT_VERIFIABLE
-    is_contradicted = owned is not None and not problem and not owned.obsolete and signed.matches is not True
-    reason = problem or (_CONTRADICTED if is_contradicted else _NOT_VERIFIABLE)
+    is_contradicted = _is_contradicted(facts, signed, problem)
+    reason = _CONTRADICTED if is_contradicted else problem or _NOT_VERIFIABLE
     by = "claimed by %s %s" % (said.package, said.version) if is_owners else "claimed: " + said.message
     claim = "%s: %s" % (by, reason)
     if is_contradicted or (proved.severity != "informational" and _keeps_severity(facts)):
         message = "%s Only the host's own records explain it (%s)." % (proved.message, claim)
         return proved._replace(message=message)
     return model.Verdict(message=claim, package=said.package, version=said.version, claimed=True)
+
+
+def _is_contradicted(facts: Facts, signed: Facts, problem: str) -> bool:
+    """Say whether a signed package says otherwise: the one that owns the path, or the one that did in the baseline.
+
+    The host's own lists say who owns a path now, and that its package does not ship it any more: both can be edited.
+    """
+    owned, after = facts.owned, facts.after
+    if owned is not None and not problem and signed.matches is not True:
+        return signed.owned is not None or not owned.obsolete
+    former = facts.former_owner
+    if former is None or after is None or (owned is not None and owned.key == former):
+        return False
+    shipped = t.cast("model.SignedPackages", signed.context.packages).shipped_by(former, facts.path)
+    return shipped is not None and ships(shipped, after) is False
 
 
 def _keeps_severity(facts: Facts) -> bool:
@@ -105,7 +121,8 @@ def _keeps_severity(facts: Facts) -> bool:
         return facts.category in (DEFENCE, ACCOUNT)
     if facts.category in GUARDED_CATEGORIES or _sets_id(facts.after) or capabilities(facts.after):
         return True
-    return is_code(facts.after) and facts.owned is not None and facts.context.keeps_severity(facts.owned.key)
+    owners = {facts.former_owner, facts.owned.key if facts.owned is not None else None} - {None}
+    return is_code(facts.after) and any(map(facts.context.keeps_severity, t.cast("set[str]", owners)))
 
 
 def _content(facts: Facts) -> t.Iterator[model.Verdict]:

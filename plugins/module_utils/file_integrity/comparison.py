@@ -337,6 +337,8 @@ class Comparison:
         path = os.fsencode(program)
         for _link in range(_MOST_LINKS):
             path = _resolved(path)
+            if self.mounts.covers(path):
+                return True
             if not self._is_read(path):
                 return False
             line = self._line(path)

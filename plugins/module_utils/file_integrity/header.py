@@ -44,7 +44,7 @@ class Event:
 class Header:
     """The header of a baseline. parent: the seal of the baseline that this one was made from.
 
-    mounts: of the watched places when it was recorded, without their options; None in baselines of before they were
+    mounts: those of the host when it was recorded, without their options; None in baselines of before they were
     kept. Of a baseline of before more than their types was kept, they have no layers.
     """
 

@@ -180,6 +180,9 @@ class SignedPackages(Packages, t.Protocol):
     def problem(self, owned: Owned) -> str:
         """Return why nothing signed speaks for an installed package, empty when something does."""
 
+    def shipped_by(self, key: str, path: bytes) -> Owned | None:
+        """Return what a signed package that is installed ships at a path, whoever owns that by the host's records."""
+
     def scripts(self, package: str) -> t.Mapping[str, bytes]:
         """Return the maintainer scripts of an installed package that is signed, by kind."""
 

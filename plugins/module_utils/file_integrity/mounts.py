@@ -88,19 +88,15 @@ def is_watched(plan: Plan, point: bytes) -> bool:
     return bool(_concerned(plan, point))
 
 
-def watched_mounts(plan: Plan, mounts: Mounts) -> dict[bytes, Mount]:
-    """Return the mounts that hold something that is watched, and those that no watch enters."""
-    return {point: mount for point, mount in mounts.items() if is_watched(plan, point)}
-
-
 def mounts_kept(old: Mounts | None, now: Mounts, was_watched: t.Callable[[bytes], bool]) -> Mounts | None:
-    """Return the mounts of a baseline that is extended: the old ones, and of those of now where nobody watched.
+    """Return the mounts of a baseline that is extended: the old ones, and those of now where nobody watched.
 
     What was mounted meanwhile at a place that was watched is a change, to be reviewed like any other.
     """
     if old is None:
         return None
-    return {**{point: mount for point, mount in now.items() if not was_watched(point)}, **old}
+    kept = {point: mount for point, mount in old.items() if was_watched(point)}
+    return {**{point: mount for point, mount in now.items() if not was_watched(point)}, **kept}
 
 
 def accepted_mounts(old: Mounts | None, accepted: t.Mapping[bytes, Mount | None]) -> Mounts | None:
@@ -187,7 +183,8 @@ class MountReview:
         """Take in what process 1 has mounted over what this process sees; a person can't accept what isn't seen."""
         for change in find_changes(self._now, mounted or self._now, self._plan, self._is_recorded):
             before, after = change.before, change.after
-            is_over = after is not None and (before is None or after.layers > before.layers)
+            # What this process has mounted over it in addition, as services do, leaves fewer layers there.
+            is_over = after is not None and (before is None or after.layers >= before.layers)
             if is_over and not change.is_expected and not _is_below(change.point, self.points):
                 self.changes.append(change._replace(is_elsewhere=True))
 
@@ -201,6 +198,10 @@ class MountReview:
     def has_come_over(self, path: bytes) -> bool:
         """Say whether what was read at a path may be of another file system than was there at the beginning."""
         return bool(self._late) and _is_below(path, self._late)
+
+    def covers(self, path: bytes) -> bool:
+        """Say whether this process sees something else at a path than was mounted there."""
+        return _is_below(path, [change.point for change in self.changes if not change.is_elsewhere])
 
     def notes(self) -> t.Iterator[tuple[int, bytes, str]]:
         """Yield the watch, the point and the reason of what could not be compared."""

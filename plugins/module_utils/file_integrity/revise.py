@@ -110,8 +110,8 @@ class Revision:
             run.run(plan, make_scan, Recording(writer, None), None)
             run.tally.note_unmatched(self._options.default_names)
             event = self._event("created", self._options.reason or "Taken.")
-            mounted = mounts.watched_mounts(plan, run.host.mounts)
-            header = Header(tuple(wanted), plan.roots, snapshot, (event,), mounts=mounted)
+            # Also those of places that nobody watches yet: a new account may have its home there.
+            header = Header(tuple(wanted), plan.roots, snapshot, (event,), mounts=run.host.mounts)
             seal = writer.finish(header.to_data())
         if self._options.expected is not None:
             run.tally.add_seal(taken=True)
@@ -156,7 +156,7 @@ class Revision:
                 _check_news(recording.news or wanted != old.watches)
                 difference = watches.Difference.of(old.watches, wanted)
                 event = self._event("extended", self._options.reason or difference.sentence())
-                mounted = mounts.mounts_kept(old.mounts, mounts.watched_mounts(plan, run.host.mounts), was_watched)
+                mounted = mounts.mounts_kept(old.mounts, run.host.mounts, was_watched)
                 header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounted)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:

@@ -71,6 +71,7 @@ class Packages:
         self._unsigned = {package["name"] for package in packages if not package.get("signed", True)}
         self._scripts = {package["name"]: package.get("scripts", {}) for package in packages}
         self._owned: dict[bytes, packages_model.Owned] = {}
+        self._shipped: dict[tuple[str, bytes], packages_model.Owned] = {}
         overrides = "changed" if overrides_changed else "same"
         self.now: dict[str, dict[str, str]] = {"dpkg:base:all": {"1": "same"}, "dpkg:statoverride": {"": overrides}}
         self.baseline: dict[str, dict[str, str]] = {
@@ -105,7 +106,7 @@ class Packages:
             if "mode" in fields:
                 fields["mode"] = None if link is not None else int(fields["mode"], 8)
             algorithm = "md5" if manager == "dpkg" and not self._signed_only else "sha256"
-            self._owned[path.encode()] = packages_model.Owned(
+            self._owned[path.encode()] = self._shipped[key, path.encode()] = packages_model.Owned(
                 *(key, name, version, "amd64", manager),
                 digests={} if content is None else {algorithm: hashes(content)[algorithm]},
                 link_target=None if link is None else link.encode(),
@@ -117,6 +118,9 @@ class Packages:
 
     def problem(self, owned: packages_model.Owned) -> str:
         return "it is not signed" if owned.package in self._unsigned else ""
+
+    def shipped_by(self, key: str, path: bytes) -> packages_model.Owned | None:
+        return None if key.split(":")[1] in self._unsigned else self._shipped.get((key, path))
 
     def scripts(self, package: str) -> t.Mapping[str, bytes]:
         return {kind: text.encode() for kind, text in self._scripts.get(package, {}).items()}

@@ -27,6 +27,8 @@ PROTECTED = (
     *("/etc/ld.so.preload", "/etc/cron.d/x", "/var/spool/cron/crontabs/root", "/etc/systemd/system/x.service"),
     *("/etc/init.d/x", "/etc/udev/rules.d/x.rules", "/usr/bin/x", "/usr/lib/x.so", "/usr/lib/modules/6.1/x.ko"),
     *("/usr/lib/python3/dist-packages/x.pth", "/etc/modprobe.d/x.conf", "/etc/audit/rules.d/x.rules"),
+    *("/etc/profile.d/x.sh", "/etc/xdg/autostart/x.desktop", "/etc/X11/Xsession.d/x", "/etc/dbus-1/system.d/x.conf"),
+    *("/etc/tmpfiles.d/x.conf", "/etc/apt/sources.list.d/x.sources", "/etc/apt/preferences.d/x", "/etc/rc.local"),
 )
 
 paths = st.sampled_from(PATHS)
