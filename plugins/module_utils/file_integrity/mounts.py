@@ -235,8 +235,9 @@ class MountReview:
             else:
                 found.append(self._detection(printable(change.point), [change], _message(change)))
         for watch, changes in others.items():
-            message = "File systems are mounted at %d places of watch '%s' that are not in its baseline, %s first" % (
+            message = "File systems are mounted at %d place%s of watch '%s' that are not in its baseline, %s first" % (
                 len(changes),
+                "" if len(changes) == 1 else "s",
                 watch,
                 printable(changes[0].point),
             )
