@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content
 
@@ -114,6 +115,9 @@ def _look(*pids: int) -> _Look:
                 looked.signs.extend(code.check(view, host))
                 regions = [one for one in memory_code.regions(view, host) if not memory_code.is_empty(view, one)]
                 explained = engines.explain(view, host, regions)
+            except GoneError:
+                # What a program starts for a moment is over.
+                continue
             finally:
                 view.close()
             looked.known.update(engine.id for engine in explained.values())

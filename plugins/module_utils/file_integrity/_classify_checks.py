@@ -10,9 +10,12 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs, model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity._classify_facts import Facts, ships
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.linker_cache import leads_to_watched
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 
 _ALTERNATIVES = b"/etc/alternatives/"
 _CONFIGURATION = b"/etc/"

@@ -93,7 +93,7 @@ def _needed(
     by_name: dict[bytes, list[Mapping]] = {}
     for mapping in loaded:
         names = _names(view, host, mapping) or _NO_NAMES
-        for name in {names.own or b"", os.path.basename(mapping.path), mapping.path}:
+        for name in dict.fromkeys((names.own or b"", os.path.basename(mapping.path), mapping.path)):
             by_name.setdefault(name, []).append(mapping)
     first: set[Key] = set()
     needed: set[Key] = set()

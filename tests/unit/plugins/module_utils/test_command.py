@@ -77,16 +77,12 @@ def test_a_program_in_a_pipe_reads_what_it_is_given_and_need_not() -> None:
 
 
 def test_a_program_in_a_pipe_that_fails_or_stays_is_an_error() -> None:
-    with (
-        pytest.raises(_command.CommandError, match="/bin/sh ended with status 3"),
-        _command.piped(["/bin/sh", "-c", "exit 3"], 10.0, iter(())),
-    ):
+    fails = pytest.raises(_command.CommandError, match="/bin/sh ended with status 3")
+    with fails, _command.piped(["/bin/sh", "-c", "exit 3"], 10.0, iter(())):
         pass
     start = time.monotonic()
-    with (
-        pytest.raises(_command.CommandError, match="ended with status -9"),
-        _command.piped(["/bin/sh", "-c", "exec >&-; sleep 60 & sleep 60"], 0.2, iter(())) as stream,
-    ):
+    is_killed = pytest.raises(_command.CommandError, match="ended with status -9")
+    with is_killed, _command.piped(["/bin/sh", "-c", "exec >&-; sleep 60 & sleep 60"], 0.2, iter(())) as stream:
         stream.read()
     assert time.monotonic() - start < 10
 

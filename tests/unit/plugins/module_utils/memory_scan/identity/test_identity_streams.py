@@ -107,7 +107,7 @@ def test_a_pair_of_sockets_that_nobody_tells_of_is_in_the_coverage(
 def test_streams_of_too_many_processes_are_in_the_coverage(idle: int, skipped: int) -> None:
     """Have many that do nothing hold what a filter before the connection writes."""
     shell = _shell({0: "/tmp/a.fifo", 1: "/dev/null"})
-    holders = [process("/usr/bin/sleep", files={1: "/tmp/a.fifo"}) for _ in range(idle)]
+    holders = [process("/usr/bin/sleep", files={1: "/tmp/a.fifo"}) for _number in range(idle)]
     relay = process("/usr/bin/nc", files={1: "/tmp/c.fifo", 3: "socket:[9]"})
     through = process("/usr/bin/cat", files={0: "/tmp/c.fifo", 1: "/tmp/a.fifo"})
     everything = [shell, *holders, through, relay, _INIT, _MIDDLE]
