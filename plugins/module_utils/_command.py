@@ -39,19 +39,7 @@ def run(argv: t.Sequence[str], timeout: float, max_output: int, given: bytes | N
     timeout: seconds. max_output: bytes of standard output and standard error together. given: what it reads from
     standard input, nothing without. Raises CommandError; the program and what it started are killed then.
     """
-    try:
-        # AnsibleModule.run_command bounds neither time nor output, and passes the caller's environment on.
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv),
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise CommandError("%s can't be run: %s" % (argv[0], error.strerror)) from error
+    process = _start(argv, subprocess.DEVNULL if given is None else subprocess.PIPE, subprocess.PIPE)
     try:
         stdout, stderr = _collect(process, time.monotonic() + timeout, max_output, given or b"")
     except CommandError:
@@ -72,18 +60,7 @@ def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.
     All of ``given`` is taken from its iterator, also what the program doesn't read. timeout: seconds, after which the
     program is killed. Raises CommandError when it can't be run, is killed or fails.
     """
-    try:
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise CommandError("%s can't be run: %s" % (argv[0], error.strerror)) from error
+    process = _start(argv, subprocess.PIPE, subprocess.DEVNULL)
     feeder = threading.Thread(target=_feed, args=(process.stdin, given), daemon=True)
     timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
     feeder.start()
@@ -102,6 +79,23 @@ def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.
         t.cast("t.IO[bytes]", process.stdout).close()
     if process.returncode:
         raise CommandError("%s ended with status %d" % (argv[0], process.returncode))
+
+
+def _start(argv: t.Sequence[str], stdin: int, stderr: int) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own; raise CommandError when it can't be run."""
+    try:
+        # AnsibleModule.run_command bounds neither time nor output, and passes the caller's environment on.
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
+            list(argv),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError("%s can't be run: %s" % (argv[0], error.strerror)) from error
 
 
 def _feed(stream: t.IO[bytes], given: t.Iterator[bytes]) -> None:

@@ -49,7 +49,7 @@ def _recorded(directory: pathlib.Path, selection: selecting.Selection, *changing
     listed["change"] += changing
     file = directory / "paths.json"
     file.write_text(json.dumps(listed))
-    work = directory / "work"
+    work = directory / "stage"
     work.mkdir()
     with audit.locked() as system, audit.daemon(directory, system) as daemon, netlink.connected() as kernel:
         kernel.set("backlog_limit", 16384)
@@ -104,10 +104,10 @@ def test_who_talks_to_a_container_engine_is_recorded(tmp_path: pathlib.Path) -> 
     """As the rules of the group, with a socket that is the test's own."""
     rules = [rule for rule in content.load()["containers"].rules if "docker.sock" in rule]
     assert rules == ["-a always,exit -S connect -F path=/run/docker.sock -F auid!=unset"]
-    line = rules[0].replace("/run/docker.sock", f"{tmp_path}/work/engine.sock")
+    line = rules[0].replace("/run/docker.sock", f"{tmp_path}/stage/engine.sock")
     log = _recorded(tmp_path, _selected([], [f"{line} -F arch=b64 -F key=engine"]))
     assert re.search(r'type=SYSCALL .*key="engine"', log)
-    assert f'name="{tmp_path}/work/engine.sock"' in log
+    assert f'name="{tmp_path}/stage/engine.sock"' in log
 
 
 def test_nothing_is_recorded_of_what_goes_on_all_the_time(tmp_path: pathlib.Path) -> None:

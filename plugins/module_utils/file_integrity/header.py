@@ -45,7 +45,7 @@ class Header:
     """The header of a baseline. parent: the seal of the baseline that this one was made from.
 
     mounts: those of the host when it was recorded, without their options; None in baselines of before they were
-    kept. Of a baseline of before more than their types was kept, they have no layers.
+    kept. They have no layers in baselines that kept only their types.
     """
 
     watches: tuple[Watch, ...]

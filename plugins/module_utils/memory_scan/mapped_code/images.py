@@ -99,6 +99,17 @@ def sha256(descriptor: int) -> str | None:
     return digest.hexdigest()
 
 
+def is_as_packaged(view: View, host: Host, mapping: Mapping) -> bool | None:
+    """Say whether the file behind a mapping has the content that its package ships; None if it can't be opened."""
+    descriptor = view.open_mapped(mapping)
+    if descriptor is None:
+        return None
+    try:
+        return host.as_packaged(mapping.path, descriptor) is not None
+    finally:
+        os.close(descriptor)
+
+
 def is_executable(view: View, mapping: Mapping) -> bool:
     """Say whether a mapping is of the process's executable.
 

@@ -171,13 +171,7 @@ def _is_altered(view: View, host: Host, mapping: Mapping) -> bool:
     """Say whether a library is another than its package ships, as far as that records what it ships."""
 
     def compare() -> bool:
-        descriptor = view.open_mapped(mapping) if host.has_digests(mapping.path) else None
-        if descriptor is None:
-            return False
-        try:
-            return host.as_packaged(mapping.path, descriptor) is None
-        finally:
-            os.close(descriptor)
+        return host.has_digests(mapping.path) and images.is_as_packaged(view, host, mapping) is False
 
     found: bool = host.remember(("needs", "altered", *_known_by(mapping)), compare)
     return found

@@ -94,13 +94,7 @@ def _is_as_packaged(view: View, host: Host, mapping: Mapping) -> bool:
         return False
     if not host.has_digests(mapping.path):
         return True
-    descriptor = view.open_mapped(mapping)
-    if descriptor is None:
-        return False
-    try:
-        return host.as_packaged(mapping.path, descriptor) is not None
-    finally:
-        os.close(descriptor)
+    return images.is_as_packaged(view, host, mapping) is True
 
 
 def _running(view: View, host: Host) -> frozenset[str]:
