@@ -84,6 +84,11 @@ class Office(_team.Team):
             with where.locked(state.LOCK, 10):
                 yield
 
+    def is_waiting(self) -> bool:
+        """Say whether the host's module has come as far as the lock; before that it may not even be there as a whole."""
+        lock = str(self.site.state / "jit" / state.LOCK)
+        return any(lock in opened(process) for process in processes_of(self.site.host.name, b"python"))
+
     def wait_for(self, request: str, wanted: str) -> None:
         until(lambda: self.request(request).state == wanted)
 
@@ -123,6 +128,15 @@ def processes_of(namespace: str, program: bytes) -> list[int]:
     return found
 
 
+def opened(process: int) -> list[str]:
+    """Return the files that a process has open."""
+    found = []
+    for descriptor in pathlib.Path(f"/proc/{process}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(descriptor))
+    return found
+
+
 def test_a_controller_that_is_killed_leaves_it_unknown_and_the_next_look_finds_it_open(office: Office) -> None:
     request = office.approved()
     with office.busy():
@@ -130,7 +144,7 @@ def test_a_controller_that_is_killed_leaves_it_unknown_and_the_next_look_finds_i
         try:
             # What is about to happen is known before it does.
             office.wait_for(request, "opening")
-            until(lambda: bool(processes_of(office.site.host.name, b"python")))
+            until(office.is_waiting)
         finally:
             kill(process.pid)
             process.communicate()
@@ -158,7 +172,7 @@ def test_a_module_that_is_killed_leaves_the_host_to_say_that_nothing_was_opened(
     with office.busy():
         process = office.start([office.opens(request)])
         office.wait_for(request, "opening")
-        until(lambda: bool(processes_of(office.site.host.name, b"python")))
+        until(office.is_waiting)
         for module in processes_of(office.site.host.name, b"python"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(module, signal.SIGKILL)
@@ -175,7 +189,7 @@ def test_a_host_that_cannot_be_asked_again_leaves_it_unknown_and_never_closed(of
     with office.busy():
         process = office.start([office.opens(request)])
         office.wait_for(request, "opening")
-        until(lambda: bool(processes_of(office.site.host.name, b"python")))
+        until(office.is_waiting)
         # The controller's way to the host breaks while the module runs, and stays broken.
         rule = "type filter hook input priority -300; tcp dport 22 reject with tcp reset"
         table = f"table inet broken {{ chain input {{ {rule}; }}; }}"
@@ -183,8 +197,8 @@ def test_a_host_that_cannot_be_asked_again_leaves_it_unknown_and_never_closed(of
         for session in processes_of(office.site.host.name, b"sshd-session"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(session, signal.SIGKILL)
-        said, _nothing = process.communicate(timeout=120)
     until(office.is_open)
+    said, _nothing = process.communicate(timeout=120)
     said = " ".join(said.split())
     assert process.returncode != 0
     assert f"Nobody knows whether the request {request} is open, as the host did not say it" in said
