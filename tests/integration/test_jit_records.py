@@ -23,6 +23,7 @@ from tests.integration._jit import Site, listening, site
 from tests.integration._team import until
 from tests.support import postgresql
 from tests.support.controllers import Controller
+from tests.support.waiting import open_files
 from tests.unit.plugins.plugin_utils.store.samples import WANTED
 
 pytestmark = [
@@ -85,9 +86,9 @@ class Office(_team.Team):
                 yield
 
     def is_waiting(self) -> bool:
-        """Say whether the host's module has come as far as the lock; before that it may not even be there as a whole."""
+        """Say whether the host's module has come as far as the lock: before that it may not be there as a whole."""
         lock = str(self.site.state / "jit" / state.LOCK)
-        return any(lock in opened(process) for process in processes_of(self.site.host.name, b"python"))
+        return any(lock in open_files(process) for process in processes_of(self.site.host.name, b"python"))
 
     def wait_for(self, request: str, wanted: str) -> None:
         until(lambda: self.request(request).state == wanted)
@@ -125,15 +126,6 @@ def processes_of(namespace: str, program: bytes) -> list[int]:
                 command = (process / "cmdline").read_bytes()
                 if program in command.split(b"\0")[0]:
                     found.append(int(process.name))
-    return found
-
-
-def opened(process: int) -> list[str]:
-    """Return the files that a process has open."""
-    found = []
-    for descriptor in pathlib.Path(f"/proc/{process}/fd").glob("*"):
-        with contextlib.suppress(OSError):
-            found.append(os.readlink(descriptor))
     return found
 
 
