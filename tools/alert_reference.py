@@ -61,12 +61,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
-    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, simulations
+    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
     simulated = {
         alert: "yes" if simulation.none is None else f"no. {simulation.none}"
-        for alert, simulation in simulations.load().items()
+        for alert, simulation in content.load().items()
     }
     seen = list(subtypes.load().values())
     write(collection / "docs" / "docsite", page(catalogue.load(), simulated) + "\n" + subtype_table(seen))

@@ -9,8 +9,9 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, simulations
-from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
 
 class ActionModule(CapabilityActionBase):
@@ -22,7 +23,7 @@ class ActionModule(CapabilityActionBase):
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         asked = arguments.pop("alerts", None)
-        chosen = simulations.chosen(None if asked is None else [str(name) for name in check_type_list(asked)])
+        chosen = content.chosen(None if asked is None else [str(name) for name in check_type_list(asked)])
         done = [simulation for simulation in chosen if simulation.none is None]
         self._capabilities = sorted({catalogue.load().alert(simulation.alert).capability for simulation in done})
         arguments["_simulations"] = [simulation.steps for simulation in done]

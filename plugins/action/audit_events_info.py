@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.look import NAME
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.options import look_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import SCOPE
-from ansible_collections.bulwark.servers.plugins.plugin_utils.detecting import DetectingActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.detections import EVENT_SOURCES
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import NAME
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.action import DetectingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections import EVENT_SOURCES
 
 
 class ActionModule(DetectingActionBase):

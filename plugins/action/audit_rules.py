@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.options import spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import audit_rules as content
-from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import rule_groups as content
 
 
 class ActionModule(CapabilityActionBase):

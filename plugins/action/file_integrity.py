@@ -8,9 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import keep_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import person
-from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
 
 
 class ActionModule(SealedActionBase):

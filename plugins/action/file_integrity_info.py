@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity as content
-from ansible_collections.bulwark.servers.plugins.plugin_utils.seal import SealedActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
 
 
 class ActionModule(SealedActionBase):

@@ -10,14 +10,14 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, names
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     ControllerActionBase,
     person,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Change, Selection, Store
 
 # The registered result stays in the controller's memory for every host; the store has them all.
@@ -101,7 +101,7 @@ class ActionModule(ControllerActionBase):
         }
         changed = False
         if options["state"] == "suppressed":
-            until = moment.parse(options["until"], now, ahead=True) if options["until"] else None
+            until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
             changes, changed = store.suppress(selection, until=until, future=options["future"], **decided)
         elif options["state"] == "unsuppressed":
             changes, changed = store.unsuppress(selection, **decided)

@@ -11,8 +11,8 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, names
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import STATUSES
 
@@ -85,7 +85,7 @@ def _query(options: t.Mapping[str, t.Any], now: float) -> Query:
     names = ("hosts", "capabilities", "alerts", "subjects", "uids", "statuses", "severity", "offset")
     return Query(
         **{name: options[name] for name in names},
-        since=moment.parse(options["since"], now) if options["since"] else None,
-        until=moment.parse(options["until"], now) if options["until"] else None,
+        since=timestamps.parse(options["since"], now) if options["since"] else None,
+        until=timestamps.parse(options["until"], now) if options["until"] else None,
         limit=options["limit"] or None,
     )

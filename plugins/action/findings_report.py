@@ -10,9 +10,9 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     coverage,
     from_store,
@@ -50,7 +50,7 @@ class ActionModule(ControllerActionBase):
             hosts=tuple(options["hosts"]),
             capabilities=tuple(options["capabilities"]),
             statuses=tuple(options["statuses"]),
-            since=moment.parse(options["since"], now) if options["since"] else None,
+            since=timestamps.parse(options["since"], now) if options["since"] else None,
         )
         path = output.located(options["path"])
         try:

@@ -12,14 +12,14 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, moment, names
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     ControllerActionBase,
     person,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import output
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
 
@@ -98,7 +98,7 @@ class ActionModule(ControllerActionBase):
         return {"changed": changed, "run": run, "counts": _counts(run, store.counts(Query(run=run_id), now))}
 
     def _prune(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        removed = store.prune(moment.parse(options["older_than"], time.time()))
+        removed = store.prune(timestamps.parse(options["older_than"], time.time()))
         return {"changed": any(removed.values()), "removed": removed}
 
     def _forget(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

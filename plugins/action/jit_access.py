@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import access_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_policy
-from ansible_collections.bulwark.servers.plugins.plugin_utils.trial import TrialActionBase
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import access_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import policy
 
 
 class ActionModule(TrialActionBase):
@@ -26,5 +26,5 @@ class ActionModule(TrialActionBase):
         result = super().run_module(arguments, task_vars)
         if result.get("failed"):
             return result
-        notices = jit_policy.useless(arguments.get("ports"), arguments.get("always"))
+        notices = policy.useless(arguments.get("ports"), arguments.get("always"))
         return {**result, "notices": [*(result.get("notices") or []), *notices]}

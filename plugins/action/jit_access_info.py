@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.look import SCOPES
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import info_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import books, compare, host
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import SCOPES
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import info_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import books, compare, host
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 
 
 class ActionModule(CapabilityActionBase):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import steps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.action import JitActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.closing import Closer, NotClosedError, Wanted
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.desk import Outcome
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests, steps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.action import JitActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.closing import Closer, NotClosedError, Wanted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Outcome
 
 
 class ActionModule(JitActionBase):
@@ -39,7 +38,7 @@ class ActionModule(JitActionBase):
         if options["only_check"] or (ids and not mine):
             return self.shown(outcome)
         closer = Closer(options["store"], self.host(task_vars), self.person(options, task_vars), self._task.check_mode)
-        reason = jit_requests.line(options["reason"], "reason", is_needed=False)
+        reason = requests.line(options["reason"], "reason", is_needed=False)
         wanted = Wanted(tuple(mine), options["for_whom"] or None, reason)
         try:
             closer.close(wanted, self.runner(task_vars), options["state_dir"], outcome)

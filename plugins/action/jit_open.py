@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import steps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.action import JitActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit.desk import Desk, NotOpenError, Outcome
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests, steps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.action import JitActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Desk, NotOpenError, Outcome
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.location import default_url, is_own, parse, shown
 
@@ -54,7 +53,7 @@ class ActionModule(JitActionBase):
         outcome = Outcome()
         try:
             self._steps(desk, options, mine, outcome, task_vars)
-        except (NotOpenError, StoreError, jit_requests.RequestError) as error:
+        except (NotOpenError, StoreError, requests.RequestError) as error:
             return self.shown(outcome, str(error))
         return self.shown(outcome)
 
@@ -64,7 +63,7 @@ class ActionModule(JitActionBase):
         step = options["step"]
         if step in ("all", "request"):
             asked = {**options, "sources": options["source"]}
-            mine = [desk.request(asked, jit_requests.client_address(os.environ), outcome).id]
+            mine = [desk.request(asked, requests.client_address(os.environ), outcome).id]
             if is_own(options["store"]):
                 outcome.warnings.append(steps.own_store(shown(parse(default_url()))))
             if desk.is_check:

@@ -11,14 +11,10 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_requests
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import (
-    STORE_OPTION,
-    ControllerActionBase,
-)
-from ansible_collections.bulwark.servers.plugins.plugin_utils.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit import steps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests, steps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitChange, Store, location
 
 _ENDS = ("closed", "expired", "replaced")
@@ -62,7 +58,7 @@ class ActionModule(ControllerActionBase):
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
             change = self._act(store, options, task_vars)
-        except jit_requests.RequestError as error:
+        except requests.RequestError as error:
             raise AnsibleActionFail(str(error)) from None
         # Nobody could go on with the id of a request that is not stored.
         is_new = options["state"] == "requested"
@@ -74,13 +70,13 @@ class ActionModule(ControllerActionBase):
 
     def _act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> JitChange:
         now, state = time.time(), options["state"]
-        by = jit_requests.person(actor(options["by"], task_vars))
+        by = requests.person(actor(options["by"], task_vars))
         if state == "requested":
             # Delegated, it is that host whose ports are asked for.
             host = host_name(options["host"] or self._task.delegate_to or task_vars["inventory_hostname"])
-            address = jit_requests.client_address(os.environ)
-            return store.jit_request(jit_requests.wanted(options, host, by, address), now=now)
-        reason = jit_requests.line(options["reason"], "reason", is_needed=state == "denied")
+            address = requests.client_address(os.environ)
+            return store.jit_request(requests.wanted(options, host, by, address), now=now)
+        reason = requests.line(options["reason"], "reason", is_needed=state == "denied")
         if state in ("approved", "denied"):
             return store.jit_decide(
                 options["id"],
@@ -97,7 +93,7 @@ class ActionModule(ControllerActionBase):
             return store.jit_lost(options["id"], by=by, reason=reason, now=now)
         if state == "open":
             # The host's word.
-            grant = options["grant"] and jit_requests.name(options["grant"], "grant")
+            grant = options["grant"] and requests.name(options["grant"], "grant")
             return store.jit_open(options["id"], by=by, now=now, seconds=options["seconds"], grant=grant)
         return store.jit_end(options["id"], state, by=by, reason=reason, now=now)
 

@@ -11,8 +11,8 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import moment
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store, StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import STATES
 
@@ -48,8 +48,8 @@ class ActionModule(ControllerActionBase):
         self._note_time(store, options, now)
         query = JitQuery(
             **{name: options[name] for name in ("hosts", "states", "requesters", "ids", "offset")},
-            since=moment.parse(options["since"], now) if options["since"] else None,
-            until=moment.parse(options["until"], now) if options["until"] else None,
+            since=timestamps.parse(options["since"], now) if options["since"] else None,
+            until=timestamps.parse(options["until"], now) if options["until"] else None,
             limit=options["limit"] or None,
         )
         result: dict[str, t.Any] = {"changed": False, "counts": store.jit_counts(query, now)}

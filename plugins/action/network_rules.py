@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.options import rules_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.trial import TrialActionBase
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import rules_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
 
 
 class ActionModule(TrialActionBase):

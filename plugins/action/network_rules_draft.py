@@ -14,9 +14,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import evidence_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import evidence_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     blocking,
     draft,

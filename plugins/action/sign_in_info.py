@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.detect import SCOPE
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.look import NAME
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.options import look_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.detecting import DetectingActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.detections import SIGN_IN_SOURCES
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import NAME
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.action import DetectingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections import SIGN_IN_SOURCES
 
 
 class ActionModule(DetectingActionBase):

@@ -11,9 +11,12 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.look import scopes
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import evidence_spec, info_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.action import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.collect import scopes
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import (
+    evidence_spec,
+    info_spec,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     exposed,

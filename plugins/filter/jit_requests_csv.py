@@ -9,15 +9,15 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import table
 
 
 def jit_requests_csv(requests: t.Any) -> str:
     """Return the table; raise AnsibleFilterError for what are no requests."""
     try:
         # Joining texts drops Ansible's mark, and a justification may be written like a template.
-        return t.cast("str", wrap_var(jit_table.table(requests)))
-    except jit_table.TableError as error:
+        return t.cast("str", wrap_var(table.table(requests)))
+    except table.TableError as error:
         raise AnsibleFilterError(f"jit_requests_csv: {error}") from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.bulwark.servers.plugins.plugin_utils import network_fleet as fleet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import fleet
 
 _TRAFFIC = "network_hardening_seen"
 _SIGNED_IN = "network_hardening_signed_in"

@@ -10,9 +10,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils import simulation_results, simulations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content, results
 
 
 def simulation_outcomes(
@@ -26,17 +26,15 @@ def simulation_outcomes(
     if not isinstance(unwatched or [], list):
         raise AnsibleFilterError("simulation_outcomes: unwatched is no list of paths")
     try:
-        chosen = simulations.chosen(alerts)
-        rows = simulation_results.outcomes(
-            chosen, simulated["simulations"], findings, [str(path) for path in unwatched or []]
-        )
+        chosen = content.chosen(alerts)
+        rows = results.outcomes(chosen, simulated["simulations"], findings, [str(path) for path in unwatched or []])
     except ContentError as error:
         raise AnsibleFilterError(f"simulation_outcomes: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"simulation_outcomes: a finding or simulation is damaged: {error!r}") from None
     answer = {
         "rows": [dataclasses.asdict(row) for row in rows],
-        "lines": [visible(line, len(line) * 10) for line in simulation_results.lines(rows)],
+        "lines": [visible(line, len(line) * 10) for line in results.lines(rows)],
         "good": all(row.good for row in rows),
         "bad": [row.alert for row in rows if not row.good],
         "hints": _hints(rows),
@@ -44,11 +42,11 @@ def simulation_outcomes(
     return t.cast("dict[str, t.Any]", wrap_var(answer))
 
 
-def _hints(rows: t.Sequence[simulation_results.Outcome]) -> list[str]:
+def _hints(rows: t.Sequence[results.Outcome]) -> list[str]:
     """Return a sentence for each reason why alerts are missing, with these."""
     alerts: dict[str, list[str]] = {}
     for row in rows:
-        if row.status == simulation_results.MISSING and row.reason:
+        if row.status == results.MISSING and row.reason:
             alerts.setdefault(row.reason, []).append(row.alert)
     sentences = (f"{', '.join(missing)}: {reason}." for reason, missing in alerts.items())
     return [visible(sentence, len(sentence) * 10) for sentence in sentences]

@@ -4,7 +4,7 @@
 """What every capability's module returns: detections, and the coverage that says how far to trust their absence.
 
 Both are plain dictionaries so that they pass through Ansible as they are. The controller turns a
-detection into a finding (plugin_utils/ocsf.py) with the texts of the alert catalogue.
+detection into a finding (plugin_utils/ocsf/events.py) with the texts of the alert catalogue.
 """
 
 from __future__ import annotations

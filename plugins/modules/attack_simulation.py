@@ -169,8 +169,8 @@ started:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.apply import run
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation.run import run
 
 
 def main() -> None:

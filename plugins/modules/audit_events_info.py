@@ -207,8 +207,8 @@ checkpoint:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.options import look_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.look import look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import look
 
 
 def main() -> None:

@@ -236,8 +236,8 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.keep import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules.options import spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.apply import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import spec
 
 
 def main() -> None:

@@ -254,7 +254,7 @@ staged_digest:
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import keep_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.keep import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.apply import keep
 
 
 def main() -> None:

@@ -258,7 +258,7 @@ statistics:
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import compare
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import compare
 
 
 def main() -> None:

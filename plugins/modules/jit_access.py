@@ -192,8 +192,8 @@ closed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.access import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import access_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import access_spec
 
 
 def main() -> None:

@@ -163,8 +163,8 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.look import look
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import look
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import info_spec
 
 
 def main() -> None:

@@ -213,8 +213,8 @@ closed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.opening import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.jit.options import grant_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.opening import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import grant_spec
 
 
 def main() -> None:

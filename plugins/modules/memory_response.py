@@ -137,7 +137,7 @@ capture:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.response import respond, response_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.apply import respond, response_spec
 
 
 def main() -> None:

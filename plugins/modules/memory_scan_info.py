@@ -237,7 +237,7 @@ memory_scan:
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import info_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.look import look
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.collect import look
 
 
 def main() -> None:

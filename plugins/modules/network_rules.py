@@ -204,8 +204,8 @@ survives_reboot:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.keep import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.options import rules_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.apply import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import rules_spec
 
 
 def main() -> None:

@@ -123,8 +123,8 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.look import look
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.collect import look
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import info_spec
 
 
 def main() -> None:

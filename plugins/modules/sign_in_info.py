@@ -175,8 +175,8 @@ checkpoint:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.options import look_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.look import look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import look
 
 
 def main() -> None:

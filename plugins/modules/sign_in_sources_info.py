@@ -135,8 +135,8 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.accepted import look
-from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.options import sources_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.accepted import look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import sources_spec
 
 
 def main() -> None:

@@ -304,8 +304,8 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.look import look
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.collect import look
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import info_spec
 
 
 def main() -> None:

@@ -138,8 +138,8 @@ survives_reboot:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.options import recorder_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.recorder import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.apply import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import recorder_spec
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def run() -> dict[str, t.Any]:
 def _content(rules: pathlib.Path) -> t.Any:
     """Compile the collection's rules and those in a directory."""
     _measure.module_loader()
-    from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
     return detections.load([str(rules)])
 

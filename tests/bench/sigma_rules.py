@@ -39,7 +39,7 @@ def run() -> dict[str, t.Any]:
     sys.path.insert(0, str(paths.COLLECTIONS))
     from ansible_collections.bulwark.servers.plugins.module_utils import _payload
     from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-    from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
     from tests.support.sigma import unfiltered
 

@@ -12,11 +12,11 @@ import subprocess
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.model import Explanation
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.packages import PackageExplainer
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Process
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explanation
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.packages import PackageExplainer
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 
 from tests.integration.package_roots import Deb, Root
 

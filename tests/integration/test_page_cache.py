@@ -20,8 +20,8 @@ import typing as t
 
 import pytest
 
-from tests.integration import _memory as memory
-from tests.integration._engine import Engine
+from tests.integration.file_integrity._engine import Engine
+from tests.integration.memory_scan import _memory as memory
 from tests.support import require
 
 require("root", "command:fincore")

@@ -12,11 +12,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec, _run, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import watches
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import watches
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import (
+        derived_files as classify_derived,
+    )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -60,7 +62,8 @@ def compare_spec() -> dict[str, dict[str, t.Any]]:
 def keep_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of file_integrity.
 
-    ``_phase`` and ``_digest`` are how the action plugin changes baseline and seal together (plugin_utils/seal.py).
+    ``_phase`` and ``_digest`` are how the action plugin changes baseline and seal together
+    (plugin_utils/file_integrity/seal.py).
     """
     return {
         **_common_spec(),
@@ -153,7 +156,9 @@ class Options:
         if not self.derived:
             return ()
         # Imported late: the workers, which need none of it, are busy by now.
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import classify_derived
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import (
+            derived_files as classify_derived,
+        )
 
         try:
             return classify_derived.parse_derived(self.derived)

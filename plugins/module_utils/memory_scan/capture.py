@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import findings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
@@ -102,7 +102,7 @@ def _described(process: Process) -> dict[str, t.Any]:
         "parent": process.parent,
         "users": list(process.users),
         "groups": list(process.groups),
-        "command_line": findings.command_line(process),
+        "command_line": detect.command_line(process),
         "executable": printable(executable) if executable is not None else None,
         "executable_deleted": process.executable_deleted,
         "directory": printable(process.directory) if process.directory is not None else None,

@@ -17,8 +17,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError, StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import findings
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 
 CAPABILITY = "memory_scan"
 LISTENER, PRIVILEGED = "process_new_listener", "process_new_privileged"
@@ -49,7 +49,7 @@ def current(seen: t.Iterable[Seen], first_ephemeral: int) -> Drift:
             if about is not None:
                 listeners.setdefault(about, one)
         if _is_privileged(one):
-            privileged.setdefault(findings.subject(one.process), one)
+            privileged.setdefault(detect.subject(one.process), one)
     return Drift(listeners, privileged)
 
 
@@ -67,7 +67,7 @@ def _listener(one: Seen, protocol: str, local: tuple[str, int] | None, state: st
     if is_ephemeral and protocol.startswith("udp"):
         return None
     port = "some port" if is_ephemeral else "port %d" % local[1]
-    return "%s/%s of %s" % (port, protocol.rstrip("6"), findings.subject(one.process))
+    return "%s/%s of %s" % (port, protocol.rstrip("6"), detect.subject(one.process))
 
 
 def _is_privileged(one: Seen) -> bool:
@@ -96,7 +96,7 @@ def compare(
             for about in sorted(set(there) - set(before))[:_MOST]:
                 one = there[about]
                 severity = "informational" if is_packaged(one) else None
-                evidence = findings.process_evidence(one)
+                evidence = detect.process_evidence(one)
                 detections.append(detection(alert, about, scope, [evidence], severity=severity, first_time=one.started))
         kept = {about: time for about, time in before.items() if now - time < _REMEMBERED_DAYS * _DAY}
         kept.update(dict.fromkeys(there, now))

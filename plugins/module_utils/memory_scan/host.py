@@ -13,12 +13,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.files import Files
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Settings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import sockets
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files
 
 _MOST_PARENTS = 10
 

@@ -13,10 +13,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._process import stat
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import allowlist, findings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import allowlist, detect
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.allowlist import Identity
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosing import has_memory
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host import LinuxHost
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.lineage import Lineages, program
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, Process, Sign
@@ -233,7 +233,7 @@ class Inspection:
         counting, allowed = allowlist.split(self._allowed, self._host.content, view.process, signs, identity)
         for entry, sign in allowed:
             title = self._host.content.subtypes[sign.subtype].title
-            self.covered.setdefault(entry, []).append("%s: %s" % (findings.subject(view.process), title))
+            self.covered.setdefault(entry, []).append("%s: %s" % (detect.subject(view.process), title))
         return counting
 
     def _keep(self, view: ProcessView, signs: t.Sequence[Sign], complete: bool) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import syscalls
+from ansible_collections.bulwark.servers.plugins.module_utils import _syscalls
 
 
 class Constant(t.NamedTuple):
@@ -62,7 +62,7 @@ class _X86(Machine):
     _REGISTERS = ((0, 7), (0, 6), (0, 2), (1, 2), (1, 0), (1, 1))
 
     def __init__(self) -> None:
-        self._numbers = syscalls.numbers("x86_64")
+        self._numbers = _syscalls.numbers("x86_64")
 
     def skip_unless_zero(self, length: int) -> bytes:
         return b"\x48\x85\xc0" + b"\x0f\x85" + struct.pack("<i", length)  # test rax, rax; jnz
@@ -87,7 +87,7 @@ class _Arm(Machine):
     idle = bytes.fromhex("1f2003d500008052c0035fd6")  # nop; mov w0, #0; ret
 
     def __init__(self) -> None:
-        self._numbers = syscalls.numbers("aarch64")
+        self._numbers = _syscalls.numbers("aarch64")
 
     def skip_unless_zero(self, length: int) -> bytes:
         return _word(0xB5000000 | (length // 4 + 1) << 5)  # cbnz x0

@@ -26,7 +26,7 @@ _REGEX_EFFORT = 15
 _WORDS_EFFORT = 10
 _NETWORK_EFFORT = 30
 # What a reader has to find out about an event before it has the field. Who asks for one of these, too, makes events
-# different that are the same to other rules (module_utils/auditlog/verdicts.py).
+# different that are the same to other rules (module_utils/audit/detection/verdicts.py).
 _FIELD_EFFORT = {
     **dict.fromkeys(("User", "AuditUser", "EffectiveUser", "CurrentDirectory", "LogonId", "Terminal"), 40),
     **dict.fromkeys(("ParentImage", "ParentCommandLine", "ParentProcessId"), 60),

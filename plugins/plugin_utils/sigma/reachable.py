@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.views import fields_of
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.views import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of as fields_read
 
 Node = list[t.Any]

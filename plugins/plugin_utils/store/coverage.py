@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
     SKIPPED_LIMIT,
     not_checked,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 
 # A coverage entry belongs to a watch, a log, a container: what a person configures, so hundreds at most.
 _ENTRIES_LIMIT = 1_000

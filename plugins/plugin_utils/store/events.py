@@ -9,8 +9,8 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence, ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import KINDS, LIFECYCLES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 
 # ocsf.finding stays far below this.
@@ -46,7 +46,7 @@ def read(event: t.Any, host: str, capability: str) -> Observation:
     except (evidence.UnfitError, KeyError, TypeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise StoreError(f"a finding of {host} is none of this collection's: {reason}") from error
-    if observation.uid != ocsf.finding_uid(host, observation.alert, observation.subject):
+    if observation.uid != events.finding_uid(host, observation.alert, observation.subject):
         raise StoreError(f"the finding {observation.uid} is not about {host}: record each host's findings as its own")
     if len(observation.event) > _BYTES_LIMIT:
         raise StoreError(f"the finding {observation.uid} of {host} has more than {_BYTES_LIMIT} bytes")
@@ -55,10 +55,10 @@ def read(event: t.Any, host: str, capability: str) -> Observation:
 
 def _observation(event: t.Any, host: str, capability: str) -> Observation:
     about = event["unmapped"]
-    if event["class_uid"] not in ocsf.CLASS_UIDS or event["severity_id"] not in ocsf.SEVERITIES_BY_ID:
+    if event["class_uid"] not in events.CLASS_UIDS or event["severity_id"] not in events.SEVERITIES_BY_ID:
         raise evidence.UnfitError("its class or severity is unknown")
     # Whatever these need, the finding must have: it is shown with its title in each of its statuses.
-    ocsf.with_status(event, "new", "create", 0)
+    events.with_status(event, "new", "create", 0)
     evidence.text(event["finding_info"]["title"])
     return Observation(
         uid=evidence.name(event["finding_info"]["uid"]),

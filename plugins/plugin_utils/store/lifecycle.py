@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import SEVERITIES_BY_ID
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, Suppression
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import matches

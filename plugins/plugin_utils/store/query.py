@@ -12,7 +12,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import OPEN
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
@@ -56,7 +56,7 @@ def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
     for row in connection.execute(statement):
         by_status[row.effective] += row.number
         if row.effective in OPEN:
-            by_severity[ocsf.SEVERITIES_BY_ID[row.severity_id]] += row.number
+            by_severity[events.SEVERITIES_BY_ID[row.severity_id]] += row.number
     return Counts(total=sum(by_status.values()), by_status=by_status, open_by_severity=by_severity)
 
 
@@ -80,7 +80,7 @@ def history(connection: sa.Connection, query: Query, now: float) -> list[History
 
 def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
     def severity(number: int | None) -> str | None:
-        return None if number is None else ocsf.SEVERITIES_BY_ID[number]
+        return None if number is None else events.SEVERITIES_BY_ID[number]
 
     fields = {name: row[name] for name in ("at", "uid", "host", "action", "by", "reason", "run_id")}
     return HistoryEntry(**fields, before=severity(row["before_severity"]), after=severity(row["after_severity"]))
@@ -138,7 +138,7 @@ def _finding(row: t.Mapping[t.Any, t.Any]) -> StoredFinding:
     return StoredFinding(
         **{name: row[name] for name in same + counted},
         title=event["finding_info"]["title"],
-        severity=ocsf.SEVERITIES_BY_ID[row["severity_id"]],
+        severity=events.SEVERITIES_BY_ID[row["severity_id"]],
         status=status,
         status_since=since,
         status_by=by,
@@ -153,7 +153,7 @@ def _event(
 ) -> dict[str, t.Any]:
     """Return the finding as an OCSF event: what a run observed last, with what the store knows of it."""
     activity = {"new": "create", "resolved": "close"}.get(status, "update")
-    event = ocsf.with_status(observed, status, activity, max(since, row["last_seen"]))
+    event = events.with_status(observed, status, activity, max(since, row["last_seen"]))
     seen = {"first_seen_time": _milliseconds(row["first_seen"]), "last_seen_time": _milliseconds(row["last_seen"])}
     event["finding_info"] |= {**seen, "created_time": seen["first_seen_time"]}
     if row["lifecycle"] == "state":
@@ -170,5 +170,7 @@ def _milliseconds(seconds: float) -> int:
 
 def severities(numbers: t.Mapping[int, int]) -> dict[str, int]:
     """Return numbers of findings by the names of their severities."""
-    named: collections.Counter[str] = collections.Counter({ocsf.SEVERITIES_BY_ID[key]: n for key, n in numbers.items()})
+    named: collections.Counter[str] = collections.Counter(
+        {events.SEVERITIES_BY_ID[key]: n for key, n in numbers.items()}
+    )
     return {name: named[name] for name in SEVERITIES}

@@ -12,7 +12,7 @@ import typing as t
 import uuid
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Coverage, Run

@@ -27,7 +27,8 @@ import zlib
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 CASES = pathlib.Path(__file__).parent / "cases"
 DETECTIONS = catalogue.CONTENT / detections.CAPABILITY / "detections"

@@ -13,7 +13,8 @@ import functools
 import pathlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 from tests.content.audit import harness
 from tests.support import paths, require

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
 
 from tests.content.audit import harness
 from tests.support import life

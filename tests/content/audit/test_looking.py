@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
 
 from tests.content.audit import harness
 from tests.support.recorded import Recorder

@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError, patient
-from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import patterns_in
 
 # What takes time with the square of this is far from being given up, and what takes its cube is.

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 from tests.content.audit import harness
 from tests.support import commands, paths

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
 
 from tests.content.audit import harness
 from tests.support.recorded import Recorder

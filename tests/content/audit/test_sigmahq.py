@@ -10,11 +10,11 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.events import Joiner
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.processes import Processes
-from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.verdicts import Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Joiner
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 from tests.support import paths
 from tests.support._require import require

@@ -27,16 +27,12 @@ import struct
 import typing as t
 
 import yaml
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
-    classify,
-    classify_derived,
-    differ,
-    model,
-    plan,
-    watches,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier, derived_files
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import differ
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import plan, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
-from ansible_collections.bulwark.servers.plugins.plugin_utils import file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
 
 CASES = pathlib.Path(__file__).parent / "cases"
 HOMES = ("/root", "/home/alice")
@@ -188,7 +184,7 @@ def verdict(case: Case) -> model.Verdict:
             is_read=lambda path: path.decode() not in case.fields.get("unread", ()),
         )
         contexts.append(context)
-    return classify.classify(change, *contexts)
+    return classifier.classify(change, *contexts)
 
 
 def _linker_cache(libraries: t.Mapping[str, str] | None) -> bytes | None:
@@ -210,8 +206,8 @@ def default_watches() -> tuple[model.Watch, ...]:
 
 
 @functools.cache
-def derived_rules() -> tuple[classify_derived.DerivedRule, ...]:
-    return classify_derived.parse_derived(file_integrity.load_derived())
+def derived_rules() -> tuple[derived_files.DerivedRule, ...]:
+    return derived_files.parse_derived(file_integrity.load_derived())
 
 
 @functools.cache

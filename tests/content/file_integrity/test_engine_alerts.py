@@ -9,18 +9,14 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import (
-    comparison,
-    keep,
-    lines,
-    model,
-    options,
-    results,
-    review,
-)
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, file_integrity
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import apply, collect, model, options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import results
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
 
-# Raised by tests/integration/test_file_integrity_mounts.py, with real mounts.
+# Raised by tests/integration/file_integrity/test_mounts.py, with real mounts.
 MOUNTS = ("fim_mounted_over", "fim_unmounted")
 
 # Read by test_cases.py: the alerts that are proven here instead of with data.
@@ -38,7 +34,7 @@ class Host:
 
     def keep(self) -> str:
         """Make the baseline and return the digest that seals it."""
-        result = keep.keep(self._parameters(options.keep_spec()), False)
+        result = apply.keep(self._parameters(options.keep_spec()), False)
         digest = result["baseline"]["digest"]
         assert isinstance(digest, str)
         return digest
@@ -50,7 +46,7 @@ class Host:
     def detections(self, seals: list[str], max_changes: int = 1000) -> list[dict[str, t.Any]]:
         parameters = self._parameters(options.compare_spec())
         parameters.update(_expected_digests=seals, max_changes=max_changes)
-        found = comparison.compare(parameters, False)["detections"]
+        found = collect.compare(parameters, False)["detections"]
         for detection in found:
             catalogue.load().alert(detection["alert"])
         return t.cast("list[dict[str, t.Any]]", found)

@@ -12,12 +12,12 @@ import docutils.nodes
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 
-from tests.integration._memory_techniques import document, starters
-from tests.integration._memory_techniques.table import TECHNIQUES, Technique
+from tests.integration.memory_scan._techniques import document, starters
+from tests.integration.memory_scan._techniques.table import TECHNIQUES, Technique
 
 
 def test_the_page_is_what_the_tests_demand() -> None:
-    command = "python -m tests.integration._memory_techniques.document"
+    command = "python -m tests.integration.memory_scan._techniques.document"
     assert document.PAGE.read_text(encoding="utf-8") == document.page(), f"run: {command}"
 
 

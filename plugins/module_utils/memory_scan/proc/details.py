@@ -18,9 +18,10 @@ import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
+from ansible_collections.bulwark.servers.plugins.module_utils.containers.control_groups import Group
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, OpenFile, Process
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import containers, maps, procfs
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.containers import Group
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
 
 # Of one process as long as there is room for it, and the number that is left for each when it is used up: somebody's
@@ -101,7 +102,7 @@ class Details:
         with _Noting("cgroup", unreadable):
             text = procfs.once(b"cgroup", directory, _MOST_CGROUP)
             if text not in self._groups:
-                self._groups[text] = containers.parse(text)
+                self._groups[text] = control_groups.parse(text)
             return self._groups[text]
         return Group("", None)
 

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.doc_fragments import store
 from ansible_collections.bulwark.servers.plugins.modules import findings as findings_doc
 from ansible_collections.bulwark.servers.plugins.modules import findings_info as findings_info_doc
 from ansible_collections.bulwark.servers.plugins.modules import findings_run as findings_run_doc
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import ControllerActionBase
 
 PAIRS: list[tuple[type[ControllerActionBase], t.Any]] = [
     (findings.ActionModule, findings_doc),

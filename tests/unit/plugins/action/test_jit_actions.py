@@ -16,8 +16,8 @@ from ansible_collections.bulwark.servers.plugins.modules import jit_close as jit
 from ansible_collections.bulwark.servers.plugins.modules import jit_open as jit_open_doc
 from ansible_collections.bulwark.servers.plugins.modules import jit_request as jit_request_doc
 from ansible_collections.bulwark.servers.plugins.modules import jit_requests_info as jit_requests_info_doc
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_table
-from ansible_collections.bulwark.servers.plugins.plugin_utils.controller import ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import table
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import jit_states
 
 PAIRS: list[tuple[type[ControllerActionBase], t.Any]] = [
@@ -55,7 +55,7 @@ def test_every_state_can_be_asked_for_and_set() -> None:
 def test_both_document_the_same_request_and_the_table_has_all_of_it() -> None:
     described = yaml.safe_load(jit_request_doc.RETURN)["request"]["contains"]
     assert yaml.safe_load(jit_requests_info_doc.RETURN)["requests"]["contains"] == described
-    assert set(jit_table.COLUMNS) == set(described)
+    assert set(table.COLUMNS) == set(described)
 
 
 @pytest.mark.parametrize(

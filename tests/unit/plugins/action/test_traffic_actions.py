@@ -14,7 +14,7 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.action import traffic_info, traffic_recorder
 from ansible_collections.bulwark.servers.plugins.filter.network_recommendations import network_recommendations
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import PUBLIC_PORTS
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.settings import PUBLIC_PORTS
 from ansible_collections.bulwark.servers.plugins.modules import traffic_info as info_doc
 from ansible_collections.bulwark.servers.plugins.modules import traffic_recorder as recorder_doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import options

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.bulwark.servers.plugins.filter.jit_requests_csv import FilterModule
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_table import COLUMNS
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.table import COLUMNS
 
 jit_requests_csv = FilterModule().filters()["jit_requests_csv"]
 

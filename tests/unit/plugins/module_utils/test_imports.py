@@ -23,7 +23,7 @@ compiled = []
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec
 sys.addaudithook(lambda event, args: compiled.append(str(args[1])) if event == "compile" else None)
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
 import ansible_collections.bulwark.servers.plugins.module_utils.file_integrity as package
 try:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import absent
@@ -47,7 +47,8 @@ def test_modules_in_an_archive_are_compiled_once_and_know_their_files(tmp_path: 
 
     said = json.loads(done.stdout)
     assert said["files"] == [
-        f"{archive}/{PACKAGE}/{name}" for name in ("_run.py", "file_integrity/globs.py", "file_integrity/__init__.py")
+        f"{archive}/{PACKAGE}/{name}"
+        for name in ("_run.py", "file_integrity/scan/globs.py", "file_integrity/__init__.py")
     ]
     counts = collections.Counter(name for name in said["compiled"] if name.startswith(str(archive)))
     assert counts == dict.fromkeys(said["files"], 1)

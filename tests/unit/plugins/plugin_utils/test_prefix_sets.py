@@ -13,7 +13,9 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.action import jit_access
-from ansible_collections.bulwark.servers.plugins.plugin_utils import jit_policy, prefix_sets, trial
+from ansible_collections.bulwark.servers.plugins.plugin_utils import prefix_sets
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import trial
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import policy as jit_policy
 
 from tests.support import paths
 

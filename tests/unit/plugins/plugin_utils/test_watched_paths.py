@@ -11,17 +11,14 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.bulwark.servers.plugins.plugin_utils import (
-    audit_rules,
-    catalogue,
-    file_integrity,
-    watched_paths,
-)
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, watched_paths
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import rule_groups
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
 
 from tests.support import paths
 
 ENTRIES = watched_paths.load()
-GROUPS = audit_rules.load()
+GROUPS = rule_groups.load()
 WATCHES = {watch["name"]: watch for watch in file_integrity.load_watches()}
 _RULE = re.compile(r"-a always,exit -F (?:path|dir)=(\S+) -F perm=(\w+)(?: .+)?")
 # Which of the guides' sections name paths that are watched.
@@ -73,7 +70,7 @@ def test_no_reason_is_given_for_what_is_watched_after_all() -> None:
 
 
 def test_there_is_no_second_list() -> None:
-    for file in audit_rules.DIRECTORY.glob("*.yml"):
+    for file in rule_groups.DIRECTORY.glob("*.yml"):
         for name, group in yaml.safe_load(file.read_text(encoding="utf-8")).items():
             for rule in group.get("rules", []):
                 match = _RULE.fullmatch(rule) if isinstance(rule, str) else None

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts for nft, and reading what it says; the kernel itself is in tests/integration/test_firewall_trial.py."""
+"""Texts for nft, and reading what it says; the kernel itself is in tests/integration/firewall/test_trial.py."""
 
 from __future__ import annotations
 

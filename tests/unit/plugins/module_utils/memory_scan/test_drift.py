@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
 
 from tests.unit.plugins.module_utils.memory_scan._processes import process

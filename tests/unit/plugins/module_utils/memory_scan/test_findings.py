@@ -10,12 +10,12 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import findings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.findings import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Memory, Process, Sign, Socket
-from ansible_collections.bulwark.servers.plugins.plugin_utils import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as compiled
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 
 from tests.unit.plugins.module_utils.memory_scan._processes import process
 
@@ -34,7 +34,7 @@ def test_all_that_is_seen_of_an_executable_is_one_detection_of_the_gravest_class
     technique = Sign("memfd_executable", "it is in memory", memory=(Memory(4096, 8192, "r-xp", "", 4096, 7.5),))
     both = seen(process("/memfd:x", deleted=True), behavior, technique)
     same = seen(process("/memfd:x", deleted=True), technique)
-    (found,) = findings.of_processes([both, same], content, "processes")
+    (found,) = detect.of_processes([both, same], content, "processes")
     assert (found["alert"], found["subject"], found["severity"]) == ("fileless_attack_technique", "/memfd:x", "high")
     assert found["count"] == 2
     assert found["first_time"] == 1_700_000_000.25
@@ -53,7 +53,7 @@ def test_the_evidence_has_who_it_is_and_whom_it_talks_to_and_the_controller_take
         Socket("tcp", "established", ("10.0.0.1", 40000), ("203.0.113.5", 443), 2, 0, 1),
     )
     one = process("/tmp/\u202ex", "/tmp/x", "--password=hunter2", container="ab" * 32, user=33)
-    (found,) = findings.of_processes([seen(one, Sign("memfd_executable", "x"), sockets=sockets)], content, "processes")
+    (found,) = detect.of_processes([seen(one, Sign("memfd_executable", "x"), sockets=sockets)], content, "processes")
     (shown,) = found["evidences"]
     assert shown["data"]["listening"] == ["tcp 10.0.0.1:4444"]
     assert shown["data"]["connections"] == ["tcp 10.0.0.1:40000 to 203.0.113.5:443 (established)"]
@@ -72,7 +72,7 @@ def test_long_command_lines_are_cut_those_of_parents_sooner(content: Content) ->
     one = process("/tmp/x", "/tmp/x", "a" * 5000)
     parent = process("/usr/bin/make", "make", "b" * 5000)
     member = Seen(one, [Sign("memfd_executable", "x")], [parent], None, 1.0, None, ())
-    (found,) = findings.of_processes([member], content, "processes")
+    (found,) = detect.of_processes([member], content, "processes")
     shown = found["evidences"][0]["process"]
     assert (len(shown["cmd_line"]), len(shown["parent_process"]["cmd_line"])) == (2000, 300)
 
@@ -83,14 +83,14 @@ def test_signs_of_the_host_are_detections_by_their_subject(content: Content) -> 
         ("b", Sign("memfd_executable", "2")),
         ("a", Sign("memfd_executable", "3")),
     ]
-    found = findings.of_host(signs, content, "host")
+    found = detect.of_host(signs, content, "host")
     assert [(one["subject"], len(one["evidences"][0]["data"]["signs"])) for one in found] == [("a", 2), ("b", 1)]
     assert {one["scope"] for one in found} == {"host"}
 
 
 def test_a_thousand_workers_are_one_detection_with_some_of_them(content: Content) -> None:
     workers = [seen(process("/tmp/worker"), Sign("memfd_executable", "x")) for _number in range(1000)]
-    (found,) = findings.of_processes(workers, content, "processes")
+    (found,) = detect.of_processes(workers, content, "processes")
     assert found["count"] == 1000
     assert len(found["evidences"]) == 10
     assert len(found["message"]) < 200
@@ -102,7 +102,7 @@ def test_a_finding_of_many_processes_says_which_and_stays_the_same_finding(conte
             seen(process("/usr/bin/worker", pid=first + at), Sign("executable_replaced", "x")) for at in range(40)
         ]
         odd = seen(process("/usr/bin/worker", pid=first + 77), Sign("executable_replaced", "odd"))
-        (found,) = findings.of_processes([*workers, odd], content, "processes")
+        (found,) = detect.of_processes([*workers, odd], content, "processes")
         return found
 
     first, second = scanned(1000), scanned(5000)
@@ -122,26 +122,26 @@ def test_a_finding_of_many_processes_says_which_and_stays_the_same_finding(conte
 def test_the_gravest_of_many_workers_is_among_those_that_are_told(content: Content) -> None:
     workers = [seen(process("/bin/sh"), Sign("memfd_executable", "x", severity="low")) for _number in range(100)]
     grave = seen(process("/bin/sh", pid=77), Sign("memfd_executable", "grave"))
-    (found,) = findings.of_processes([*workers, grave], content, "processes")
+    (found,) = detect.of_processes([*workers, grave], content, "processes")
     assert found["evidences"][0]["process"]["pid"] == 77
 
 
 def test_many_findings_leave_room_for_the_gravest(content: Content) -> None:
     low = [seen(process("/tmp/%d" % number), Sign("temporary_executable", "x")) for number in range(20)]
-    found = findings.of_processes(low, content, "processes")
-    found += findings.of_host([("/etc/ld.so.preload", Sign("preload_file_hidden", "x"))], content, "host")
-    kept = findings.fitting(found, 5)
+    found = detect.of_processes(low, content, "processes")
+    found += detect.of_host([("/etc/ld.so.preload", Sign("preload_file_hidden", "x"))], content, "host")
+    kept = detect.fitting(found, 5)
     assert [one["severity"] for one in kept] == ["low"] * 4 + ["critical"]
-    assert findings.fitting(found, 50) == found
+    assert detect.fitting(found, 50) == found
     room = 2 * len(json.dumps(kept[-1]))
-    assert findings.fitting(found, 50, room)[-1]["severity"] == "critical"
-    assert len(json.dumps(findings.fitting(found, 50, room))) <= room + 10
+    assert detect.fitting(found, 50, room)[-1]["severity"] == "critical"
+    assert len(json.dumps(detect.fitting(found, 50, room))) <= room + 10
 
 
 def test_a_large_finding_tells_of_one_process(content: Content) -> None:
     data = {"files": ["/tmp/" + "x" * 4000] * 20}
     workers = [seen(process("/tmp/worker"), Sign("memfd_executable", "x", data=data)) for _number in range(10)]
-    (found,) = findings.fitting(findings.of_processes(workers, content, "processes"), 10)
+    (found,) = detect.fitting(detect.of_processes(workers, content, "processes"), 10)
     assert (found["count"], len(found["evidences"])) == (10, 1)
 
 

@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import capture, response
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import apply, capture
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 _PROGRAM = """
@@ -45,11 +45,11 @@ def started(pid: int) -> int:
 
 
 def respond(pid: int, answer: str, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
-    params = {name: fields.get("default") for name, fields in response.response_spec().items()}
+    params = {name: fields.get("default") for name, fields in apply.response_spec().items()}
     params.update({"pid": pid, "answer": answer, **given})
     if params["started"] is None:
         params["started"] = started(pid)
-    return response.respond(params, check_mode)
+    return apply.respond(params, check_mode)
 
 
 def state(pid: int) -> str:
@@ -108,14 +108,14 @@ def test_what_everything_depends_on_gets_no_signal(pid: int) -> None:
 
 def test_parts_of_the_kernel_and_ssh_servers_get_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = _process.Stat("I", 2, 0x00208040, 5)
-    assert response.refusal(3, kernel) == "it is a part of the kernel"
+    assert apply.refusal(3, kernel) == "it is a part of the kernel"
     server = _process.Stat("S", 1, 0x400140, 900)
-    monkeypatch.setattr(response.os, "readlink", lambda _path: "/usr/sbin/sshd")
-    assert str(response.refusal(1 << 22, server)).startswith("it is an SSH server")
+    monkeypatch.setattr(apply.os, "readlink", lambda _path: "/usr/sbin/sshd")
+    assert str(apply.refusal(1 << 22, server)).startswith("it is an SSH server")
     # What is only called so is none.
     for path in ("/tmp/sshd", "/usr/sbin/sshd (deleted)", "/memfd:sshd (deleted)"):
-        monkeypatch.setattr(response.os, "readlink", lambda _path, path=path: path)
-        assert response.refusal(1 << 22, server) is None
+        monkeypatch.setattr(apply.os, "readlink", lambda _path, path=path: path)
+        assert apply.refusal(1 << 22, server) is None
 
 
 def test_python_3_8_sends_signals_too(process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:

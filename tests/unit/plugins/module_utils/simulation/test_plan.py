@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation import 
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import Host, Names, Plan, SkippedError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.program import UnsupportedMachineError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import scenario
-from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content as simulations
 
 NAMES = Names("/state/bulwark-simulation-1", "bulwark-1", "203.0.113.1", 2_147_000_000)
 HOST = Host(

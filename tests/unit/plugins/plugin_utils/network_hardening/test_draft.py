@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import yaml
-from ansible_collections.bulwark.servers.plugins.module_utils.network_rules import policy
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     blocking,
     draft,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     KINDS,
     LIFECYCLES,
@@ -16,11 +15,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     AttackReference,
     Catalogue,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 NOW = 1_780_000_000.5
 CRON = AttackReference("TA0003", "Persistence", "T1053.003", "Scheduled Task/Job: Cron")
 DESTRUCTION = AttackReference("TA0040", "Impact", "T1485", "Data Destruction")
-HOST = ocsf.Host(
+HOST = events.Host(
     name="web1.example.com",
     ip="192.0.2.7",
     domain="example.com",
@@ -95,6 +95,6 @@ def detection(kind: str = "alert", lifecycle: str = "state", **changes: t.Any) -
 
 
 def finding(
-    kind: str = "alert", lifecycle: str = "state", host: ocsf.Host = HOST, now: float = NOW, **changes: t.Any
+    kind: str = "alert", lifecycle: str = "state", host: events.Host = HOST, now: float = NOW, **changes: t.Any
 ) -> dict[str, t.Any]:
-    return ocsf.finding(detection(kind, lifecycle, **changes), CATALOGUE, host, now)
+    return events.finding(detection(kind, lifecycle, **changes), CATALOGUE, host, now)

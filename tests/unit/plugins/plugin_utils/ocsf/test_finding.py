@@ -9,16 +9,17 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import KINDS, LIFECYCLES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 from tests.support import paths
 from tests.unit.plugins.plugin_utils.ocsf import samples, schema
 
 
 @pytest.mark.parametrize(("kind", "lifecycle"), list(itertools.product(KINDS, LIFECYCLES)))
-@pytest.mark.parametrize("host", [samples.HOST, ocsf.Host("bare"), ocsf.Host("windows", system="Win32NT")])
-def test_every_kind_of_finding_is_valid(kind: str, lifecycle: str, host: ocsf.Host) -> None:
+@pytest.mark.parametrize("host", [samples.HOST, events.Host("bare"), events.Host("windows", system="Win32NT")])
+def test_every_kind_of_finding_is_valid(kind: str, lifecycle: str, host: events.Host) -> None:
     event = samples.finding(kind, lifecycle, host=host)
     assert schema.errors(event) == []
     assert "notes" not in event["unmapped"]
@@ -28,7 +29,7 @@ def test_every_kind_of_finding_is_valid(kind: str, lifecycle: str, host: ocsf.Ho
 @pytest.mark.parametrize("activity", ["create", "update", "close"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_finding_is_valid_in_every_status(kind: str, status: str, activity: str) -> None:
-    event = ocsf.with_status(samples.finding(kind), status, activity, samples.NOW + 1)
+    event = events.with_status(samples.finding(kind), status, activity, samples.NOW + 1)
     assert schema.errors(event) == []
 
 
@@ -46,7 +47,7 @@ def test_an_alert_of_the_collection_is_valid() -> None:
     alerts = catalogue.load()
     for alert in alerts:
         found = {**samples.detection(), "alert": alert.id}
-        assert schema.errors(ocsf.finding(found, alerts, samples.HOST, samples.NOW)) == [], alert.id
+        assert schema.errors(events.finding(found, alerts, samples.HOST, samples.NOW)) == [], alert.id
 
 
 @pytest.mark.parametrize(
@@ -84,19 +85,19 @@ def test_the_uid_is_the_same_for_the_same_problem_only() -> None:
         return str(samples.finding(**changes)["finding_info"]["uid"])
 
     assert uid() == uid(severity="high", now=samples.NOW + 9, evidences=[], message="Other words.")
-    others = [uid(), uid(subject="/etc/cron.d/other"), uid(host=ocsf.Host("web2")), uid(lifecycle="event")]
+    others = [uid(), uid(subject="/etc/cron.d/other"), uid(host=events.Host("web2")), uid(lifecycle="event")]
     assert len(set(others)) == len(others)
-    assert ocsf.finding_uid("a", "b", "c d") != ocsf.finding_uid("a", "b c", "d")
+    assert events.finding_uid("a", "b", "c d") != events.finding_uid("a", "b c", "d")
     # Written down: another one would make a second finding of every finding that is stored.
-    assert ocsf.finding_uid("web1", "some_alert", "/etc/passwd") == "10b77f49-e120-54b4-a50e-bb2356ecb9ba"
+    assert events.finding_uid("web1", "some_alert", "/etc/passwd") == "10b77f49-e120-54b4-a50e-bb2356ecb9ba"
 
 
 def test_each_state_of_a_finding_is_another_event() -> None:
     event = samples.finding()
-    again = ocsf.with_status(event, "open", "update", samples.NOW)
-    later = ocsf.with_status(event, "open", "update", samples.NOW + 60)
+    again = events.with_status(event, "open", "update", samples.NOW)
+    later = events.with_status(event, "open", "update", samples.NOW + 60)
     assert len({item["metadata"]["uid"] for item in (event, again, later)}) == 3
-    assert again["metadata"]["uid"] == ocsf.with_status(event, "open", "update", samples.NOW)["metadata"]["uid"]
+    assert again["metadata"]["uid"] == events.with_status(event, "open", "update", samples.NOW)["metadata"]["uid"]
 
 
 def test_techniques_are_split_as_ocsf_wants_them() -> None:
@@ -115,7 +116,7 @@ def test_techniques_are_split_as_ocsf_wants_them() -> None:
 def test_a_detection_adds_techniques() -> None:
     alerts = catalogue.Catalogue({"x_y_z": samples.alert(id="x_y_z", attack=())}, {"T1485": samples.DESTRUCTION})
     found = {**samples.detection(techniques=["T1485", "T1485"]), "alert": "x_y_z"}
-    attacks = ocsf.finding(found, alerts, samples.HOST, samples.NOW)["finding_info"]["attacks"]
+    attacks = events.finding(found, alerts, samples.HOST, samples.NOW)["finding_info"]["attacks"]
     assert [attack["technique"]["uid"] for attack in attacks] == ["T1485"]
 
 
@@ -133,4 +134,4 @@ def test_the_message_says_what_was_changed() -> None:
 
 
 def test_the_version_is_the_collections() -> None:
-    assert ocsf.PRODUCT["version"] == yaml.safe_load((paths.ROOT / "galaxy.yml").read_text())["version"]
+    assert events.PRODUCT["version"] == yaml.safe_load((paths.ROOT / "galaxy.yml").read_text())["version"]

@@ -8,7 +8,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.host import Host, platform_facts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Host, platform_facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,7 +12,8 @@ import typing as t
 import pytest
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, evidence, ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, evidence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,9 @@ EVIDENCE = st.recursive(
 @given(evidences=st.lists(st.dictionaries(NAMES, EVIDENCE, max_size=5), max_size=5) | JSON)
 def test_whatever_the_evidences_are_the_finding_is_valid(evidences: t.Any) -> None:
     assert (
-        schema.errors(ocsf.finding({**samples.detection(), "evidences": evidences}, samples.CATALOGUE, samples.HOST, 1))
+        schema.errors(
+            events.finding({**samples.detection(), "evidences": evidences}, samples.CATALOGUE, samples.HOST, 1)
+        )
         == []
     )
 
@@ -51,25 +54,25 @@ def test_a_detection_is_refused_with_a_reason_or_makes_a_valid_finding(changes: 
 
 def _outcome(detection: dict[str, t.Any]) -> tuple[str, list[str]]:
     try:
-        return "", schema.errors(ocsf.finding(detection, samples.CATALOGUE, samples.HOST, samples.NOW))
+        return "", schema.errors(events.finding(detection, samples.CATALOGUE, samples.HOST, samples.NOW))
     except catalogue.ContentError as error:
         return str(error), []
 
 
 @pytest.mark.parametrize("detections", [None, "x", {"a": 1}, [None], ["x"], [[]], [{}]])
 def test_what_is_no_list_of_detections_is_refused(detections: t.Any) -> None:
-    with pytest.raises(ocsf.DetectionError):
-        ocsf.findings(detections, samples.CATALOGUE, samples.HOST, samples.NOW)
+    with pytest.raises(events.DetectionError):
+        events.findings(detections, samples.CATALOGUE, samples.HOST, samples.NOW)
 
 
 def test_a_flood_of_detections_is_refused() -> None:
-    with pytest.raises(ocsf.DetectionError, match="100001 detections; at most 100000"):
-        ocsf.findings([None] * 100_001, samples.CATALOGUE, samples.HOST, samples.NOW)
+    with pytest.raises(events.DetectionError, match="100001 detections; at most 100000"):
+        events.findings([None] * 100_001, samples.CATALOGUE, samples.HOST, samples.NOW)
 
 
 def test_an_unknown_alert_is_named() -> None:
-    with pytest.raises(ocsf.DetectionError, match="names alert 'no_such_alert', which this collection does not have"):
-        ocsf.finding({**samples.detection(), "alert": "no_such_alert"}, samples.CATALOGUE, samples.HOST, samples.NOW)
+    with pytest.raises(events.DetectionError, match="names alert 'no_such_alert', which this collection does not have"):
+        events.finding({**samples.detection(), "alert": "no_such_alert"}, samples.CATALOGUE, samples.HOST, samples.NOW)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_an_unknown_alert_is_named() -> None:
 )
 def test_a_detection_without_a_usable_field_is_refused(changes: dict[str, t.Any], message: str) -> None:
     with pytest.raises(catalogue.ContentError) as error:
-        ocsf.finding({**samples.detection(), **changes}, samples.CATALOGUE, samples.HOST, samples.NOW)
+        events.finding({**samples.detection(), **changes}, samples.CATALOGUE, samples.HOST, samples.NOW)
     assert str(error.value).startswith(message)
 
 
@@ -188,7 +191,7 @@ def test_what_the_module_made_printable_stays_what_it_is(name: bytes) -> None:
 
 def test_nothing_but_plain_types_comes_out() -> None:
     unsafe = wrap_var(json.loads(json.dumps(samples.detection())))
-    event = ocsf.finding(unsafe, samples.CATALOGUE, samples.HOST, samples.NOW)
+    event = events.finding(unsafe, samples.CATALOGUE, samples.HOST, samples.NOW)
     assert types_in(event) <= {dict, list, str, int, float, bool, type(None)}
 
 

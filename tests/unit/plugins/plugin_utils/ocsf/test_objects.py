@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ocsf_json_schema
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import VERSION
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf_objects import OBJECTS
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import VERSION
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.objects import OBJECTS
 
 SCHEMA = ocsf_json_schema.get_ocsf_schema(VERSION)
 KINDS = {

@@ -10,7 +10,8 @@ import tempfile
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 _REFERENCE = catalogue.AttackReference("TA0003", "Persistence", "T1554", "Compromise Host Software Binary")
@@ -54,7 +55,7 @@ def event(host: str, subject: str, alert: str = "package_file_modified", **chang
         "evidences": [{"data": {"mode": {"before": "0755", "after": "4755"}}}],
         "techniques": ["T1548.001"],
     }
-    return ocsf.finding(_finding.detection(**{**fields, **changes}), CATALOGUE, ocsf.Host(name=host), now=1)
+    return events.finding(_finding.detection(**{**fields, **changes}), CATALOGUE, events.Host(name=host), now=1)
 
 
 def checked(scope: str = "programs") -> dict[str, t.Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils import ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     JitActor,
     JitWanted,
@@ -62,7 +62,7 @@ def finding(
     lifecycle: str = "state",
     **changes: t.Any,
 ) -> dict[str, t.Any]:
-    return samples.finding(kind, lifecycle, ocsf.Host(host), now, subject=subject, scope=scope, **changes)
+    return samples.finding(kind, lifecycle, events.Host(host), now, subject=subject, scope=scope, **changes)
 
 
 def checked(scope: str = "etc", **changes: t.Any) -> dict[str, t.Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import containers, maps, status
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, status
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -221,7 +222,7 @@ _ID = "0123456789abcdef" * 4
     ],
 )
 def test_containers_by_their_control_group(path: str, container: str | None) -> None:
-    assert containers.parse(f"0::{path}\n".encode()) == (path, container)
+    assert control_groups.parse(f"0::{path}\n".encode()) == (path, container)
 
 
 @pytest.mark.parametrize(
@@ -236,12 +237,12 @@ def test_containers_by_their_control_group(path: str, container: str | None) -> 
     ],
 )
 def test_control_groups_of_both_versions(text: str, path: str, container: str | None) -> None:
-    assert containers.parse(text.encode()) == (path, container)
+    assert control_groups.parse(text.encode()) == (path, container)
 
 
 @given(st.binary(max_size=300))
 def test_nothing_raises_in_control_groups(text: bytes) -> None:
-    containers.parse(text)
+    control_groups.parse(text)
 
 
 @pytest.mark.parametrize(

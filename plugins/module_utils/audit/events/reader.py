@@ -1,0 +1,404 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading: from the bytes of audit logs to detections."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.evidence import evidence_of
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import (
+    NOTHING,
+    About,
+    Looked,
+    Verdicts,
+    Views,
+    subject_on,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import telling
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.shares import Share
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.telling import Judged, Told
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explainer, Explainers
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.calls import Calls
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.verdict_cache import ExecutionViews
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import daemon_settings
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import (
+    Event,
+    event_of,
+    mended,
+    sorted_out,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.hosts import Host, Hosts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.line_forms import HOSTS, with_numbers
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Unread
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.record_regex import ARGUMENTS
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
+
+SCOPE = "events"
+_STATE_VERSION = 1
+# An event that is larger than this is shown at once, not kept until it is.
+_KEPT_BYTES = 16_384
+
+State = t.Dict[str, t.Any]
+
+
+class Reader:
+    """Takes chunks of logs in their order. ``state`` is what the next run goes on from."""
+
+    def __init__(
+        self,
+        compiled: t.Mapping[str, t.Any],
+        state: t.Mapping[str, t.Any],
+        since: float | None = None,
+        explainers: t.Sequence[Explainer] = (),
+        names: t.Collection[str] | None = None,
+        running: t.Sequence[Running] = (),
+    ) -> None:
+        """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
+
+        explainers: what is asked for each hit of a rule that can be explained, on the host that the log is of.
+        names: how that host may be called in it; without, this host is that.
+        running: the processes of that host, if it is this one.
+        """
+        self._compiled = compiled
+        self._rules = RuleSet(compiled)
+        self._since = since
+        self.problems: list[str] = []
+        kept = state if state.get("version") == _STATE_VERSION else {}
+        self.unread = Unread()
+        self.hosts = Hosts(kept, daemon_settings.own_names() if names is None else names, self.unread)
+        nodes = {name: each.get("correlations") for name, each in kept.get("nodes", {}).items()}
+        self._correlators = {
+            name: self._correlator_from(each) for name, each in {"": kept.get("correlations"), **nodes}.items()
+        }
+        self._host = self.hosts.own
+        processes = Processes()
+        self._processes = processes
+        processes.become(self._host.processes)
+        self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
+        self._verdicts.rerooted.update((pid.encode(), None) for pid in kept.get("rerooted", ()))
+        self._running = running
+        self._calls = Calls(compiled, processes, self._verdicts)
+        self._executions = Executions(self._rules, compiled, processes, self._verdicts)
+        self._explainers = Explainers(explainers, kept.get("explainers"))
+        self.problems += self._explainers.problems
+        self._noted = self._explainers.records
+        # Which kinds of explanations matter, by the number of the rule.
+        self._kinds = [self._kinds_of(number) for number in range(len(self._rules))] if explainers else []
+        self._others_commands = 0
+        self.tally = Tally(SCOPE)
+        self.events = 0
+        self.first_time: float | None = None
+        self.last_time: float = kept.get("last_time", 0.0)
+
+    @property
+    def rules(self) -> int:
+        return len(self._rules)
+
+    @property
+    def rule_set(self) -> RuleSet:
+        return self._rules
+
+    @property
+    def damaged(self) -> int:
+        """How many lines were not understood."""
+        return self.unread.lines
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are events that are not complete."""
+        return any(host.joiner.waits for host in self.hosts)
+
+    @property
+    def commands(self) -> int:
+        """How many different commands were looked at, as far as that was remembered."""
+        return self._verdicts.commands + self._executions.commands + self._others_commands
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what could not be explained, and why."""
+        return self._explainers.notes()
+
+    def read(self, chunk: bytes) -> None:
+        """Look at the events in a chunk of whole lines."""
+        self._take(self._look_at_hosts(chunk))
+
+    def judge(self, chunk: bytes, share: Share) -> tuple[list[Judged], dict[int, int]]:
+        """Look at a share of the events of a chunk, and note the others.
+
+        Return what is found, as ``take`` takes it, and how often rules were given up, as ``others`` takes it.
+        """
+        given_up = self._rules.given_up
+        before = dict(given_up)
+        given_up.clear()
+        found = self._look_at_hosts(chunk, share)
+        judged = [(self.events, event.time, looked) for event, looked in found]
+        new = dict(given_up)
+        given_up.clear()
+        given_up.update(before)
+        return judged, new
+
+    def tell(self, judged: t.Sequence[Judged]) -> list[Told]:
+        """Return what was judged, as ``told`` takes it in another process."""
+        return telling.tell(judged, self._rules.rule, self._correlators[""].wants)
+
+    def _note(self, one: Event | t.Match[bytes]) -> None:
+        """Do with an event what has to be done for those after it: somebody else looks at it."""
+        if self._since is None and self.first_time is not None and not isinstance(one, Event):
+            if one.group(ARGUMENTS) is None:
+                self._calls.note(one)
+            else:
+                self._executions.note(one)
+            return
+        event = one if isinstance(one, Event) else event_of(one)
+        if self._wanted(event):
+            self._verdicts.note(event)
+
+    def take(self, judged: t.Iterable[Judged]) -> None:
+        """Take in what ``judge`` returned, of all shares, in the order of the events."""
+        for _number, time, looked in judged:
+            self._found(time, looked)
+
+    def told(self, told: t.Iterable[Told]) -> list[Judged]:
+        """Return what another process judged and told."""
+        return [
+            (number, time, Looked(hits, self._again(about), explained)) for number, time, hits, explained, about in told
+        ]
+
+    def _again(self, about: About | None) -> Views | None:
+        if about is None:
+            return None
+        return ExecutionViews(about, self._verdicts) if about.kind == "execution" else self._verdicts.again(about)
+
+    def others(self, given_up: t.Mapping[int, int], commands: int) -> None:
+        """Add how often another process gave up, and the commands that it looked at."""
+        self._others_commands += commands
+        for number, count in given_up.items():
+            self._rules.given_up[number] = self._rules.given_up.get(number, 0) + count
+
+    def copy(self) -> tuple[t.Any, ...]:
+        """Return what ``restore`` needs to go back to here, to look at what comes then again."""
+        counted = (self.events, self.first_time, self.last_time)
+        return self.hosts.copy(), self.unread.copy(), self._explainers.copy(), counted
+
+    def restore(self, copied: tuple[t.Any, ...]) -> None:
+        hosts, unread, explainers, (self.events, self.first_time, self.last_time) = copied
+        self.hosts.restore(hosts)
+        self.unread.restore(unread)
+        self._explainers.restore(explainers)
+
+    def finish(self, now: float) -> None:
+        """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
+        for host in self.hosts:
+            self._take(self._look_at_host(host, host.joiner.rest(now)))
+        self._enter(self.hosts.own)
+        self.problems += self._rules.problems
+        for correlator in self._correlators.values():
+            self.problems += correlator.problems()
+
+    def state(self) -> State:
+        state = self.hosts.state()
+        for host in self.hosts:
+            kept = state["nodes"][host.name] if host.name else state
+            if host.name in self._correlators:
+                kept["correlations"] = _made(self._correlators[host.name].state(host.last_time))
+        state["explainers"] = self._explainers.state()
+        rerooted = [pid.decode() for pid in self._verdicts.rerooted]
+        return {**state, "version": _STATE_VERSION, "last_time": self.last_time, "rerooted": rerooted}
+
+    def _correlator_from(self, state: t.Any) -> Correlator:
+        try:
+            return Correlator(self._compiled, state)
+        except (ValueError, KeyError, TypeError) as error:
+            self.problems.append("what correlations knew was given up: %s" % error)
+            return Correlator(self._compiled)
+
+    def _enter(self, host: Host) -> None:
+        """Look at the events of a host from now on."""
+        self._host = host
+        self._processes.become(host.processes)
+        self._verdicts.enter(host.name)
+
+    def _look_at_hosts(self, chunk: bytes, share: Share | None = None) -> t.Iterator[tuple[Event, Looked]]:
+        """Look at the events in a chunk; where it has lines of others, those of each host after another."""
+        own = self.hosts.own
+        yield from self._look_at_host(own, own.joiner.found(mended(chunk)), share)
+        if not own.joiner.left:
+            return
+        for host, part in sorted_out(own.joiner.left, self.unread, self.hosts.of).items():
+            if host is not None:
+                records = with_numbers(part) if host.name else part
+                yield from self._look_at_host(host, host.joiner.found(records), share)
+            else:
+                for line in part.splitlines():
+                    self.unread.line(line, HOSTS)
+        self._enter(own)
+
+    def _look_at_host(
+        self, host: Host, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
+    ) -> t.Iterator[tuple[Event, Looked]]:
+        if host is not self._host:
+            self._enter(host)
+        before = self.events
+        looked = self._look_at(found, share)
+        yield from looked if not host.name else ((event, one.on(host.name)) for event, one in looked)
+        host.events += self.events - before
+
+    def _take(self, looked: t.Iterable[tuple[Event, Looked]]) -> None:
+        for event, one in looked:
+            self._found(event.time, one)
+
+    def _look_at(
+        self, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
+    ) -> t.Iterator[tuple[Event, Looked]]:
+        since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
+        look, noted, explained = self._verdicts.look, self._noted, self._explained
+        one: Event | t.Match[bytes] | None = None
+        for one in found:
+            self.events += 1
+            if noted and isinstance(one, Event) and one.first in noted and not self._host.name:
+                self._explainers.note(one)
+            if share is not None and one not in share:
+                self._note(one)
+            elif isinstance(one, Event) or since is not None or self.first_time is None:
+                event = one if isinstance(one, Event) else event_of(one)
+                if self._wanted(event):
+                    for looked in look(event):
+                        yield event, explained(looked)
+            elif one.group(ARGUMENTS) is None:
+                for looked in look_at_call(one):
+                    yield event_of(one), explained(looked)
+            else:
+                looked_at = look_at_execution(one)
+                if looked_at is None:
+                    event = event_of(one)
+                    for looked in look(event):
+                        yield event, explained(looked)
+                elif looked_at is not NOTHING:
+                    yield event_of(one), explained(looked_at)
+        self._at(one)
+
+    def _kinds_of(self, number: int) -> frozenset[str]:
+        return frozenset(self._rules.rule(number).explained_by) | self._correlators[""].kinds(number)
+
+    def _explained(self, looked: Looked) -> Looked:
+        """Ask what explains the hits of an event whose rules can be explained."""
+        # Sessions, units and packages are those of the host that the log is of.
+        if self._host.name or not self._kinds or looked.views is None:
+            return looked
+        if not any(self._kinds[hit.rule] for hit in looked.hits):
+            return looked
+        views = looked.views
+        explained = tuple(
+            self._explainers.explain(self._kinds[hit.rule], views.about, views[hit.place])
+            if self._kinds[hit.rule]
+            else None
+            for hit in looked.hits
+        )
+        return looked._replace(explained=explained) if any(explained) else looked
+
+    def _wanted(self, event: Event) -> bool:
+        if self._since is not None and event.time < self._since:
+            return False
+        if self.first_time is None:
+            self.first_time = event.time
+            if not self.last_time:
+                self._verdicts.beginning = event.time
+            # In a first look, a process that is younger than the log may have the id that another had before it. Later
+            # looks go on from what the one before knew, and most of what only forked since is still there.
+            resumed = bool(self.last_time)
+            own = self.hosts.own.processes
+            own.run(one.process for one in self._running if resumed or one.started <= event.time)
+        return True
+
+    def _at(self, last: Event | t.Match[bytes] | None) -> None:
+        if last is not None:
+            time = (last if isinstance(last, Event) else event_of(last)).time
+            self.last_time = max(self.last_time, time)
+            self._host.last_time = max(self._host.last_time, time)
+
+    def _found(self, time: float, looked: Looked) -> None:
+        evidence: t.Any = None
+        large = looked.views is not None and len(looked.views.about.event.raw) > _KEPT_BYTES
+        for hit, explanation in looked.each():
+            rule = self._rules.rule(hit.rule)
+            evidence = functools.partial(_evidence, looked.views, hit.place, explanation)
+            if large:
+                evidence = evidence()
+            if not rule.component:
+                severity, counts = _severity(rule, explanation)
+                self.tally.add(
+                    rule.alert,
+                    hit.subject,
+                    evidence,
+                    time,
+                    severity=severity,
+                    techniques=rule.techniques,
+                    message=hit.message,
+                    explanation=counts,
+                )
+            if looked.views is not None and self._correlators[""].wants(hit.rule):
+                node = looked.views.about.node
+                if node not in self._correlators:
+                    self._correlators[node] = Correlator(self._compiled)
+                for match in self._correlators[node].feed(
+                    hit.rule, time, looked.views[hit.place], evidence, explanation
+                ):
+                    self._correlated(match, node)
+
+    def _correlated(self, match: Match, node: str) -> None:
+        rule = self._rules.rule(match.rule)
+        subject = subject_on(subject_of(rule, match.view), node)
+        severity, explanation = _severity(rule, match.explained)
+        evidences = match.evidences[-1:] if match.continued else match.evidences
+        for place, evidence in enumerate(evidences):
+            last = place == len(evidences) - 1
+            self.tally.add(
+                rule.alert,
+                subject,
+                evidence,
+                match.first_time,
+                match.last_time,
+                count=match.events if last else 0,
+                severity=severity,
+                techniques=rule.techniques,
+                message=message_of(rule, match.view),
+                explanation=explanation,
+            )
+
+
+def _evidence(views: Views | None, place: int, explanation: Explanation | None) -> dict[str, t.Any]:
+    if views is None:
+        return {}
+    view = views.shown(place)
+    evidence = evidence_of(view, view.parent)
+    if explanation is not None:
+        evidence["data"] = {**evidence.get("data", {}), "Explanation": explanation.sentence}
+    return evidence
+
+
+def _severity(rule: Rule, explanation: Explanation | None) -> tuple[str | None, Explanation | None]:
+    """Return a rule's severity, and what explains the event where that counts for this rule."""
+    if explanation is None or explanation.kind not in rule.explained_by:
+        return rule.severity, None
+    return rule.explained_by[explanation.kind], explanation
+
+
+def _made(value: t.Any) -> t.Any:
+    """Return a correlator's state with the evidence that was not made yet."""
+    if isinstance(value, dict):
+        return {name: _made(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_made(one) for one in value]
+    return value() if callable(value) else value

@@ -1,0 +1,117 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Explanations of hits, and what makes them.
+
+A rule names the kinds that may explain its hits, each with the severity that remains (``bulwark.explained_by``). The
+reader asks the explainers of these kinds for each hit, never for other events. An explained hit becomes a finding of
+its own: it is never dropped, and never counts together with hits that nothing explains.
+
+An explainer believes only what the kernel, pid 1 or a verified database attests. A command line, a title, a name of a
+program or file and the text of a user-space record are chosen by whoever is judged.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
+
+AUTOMATION, PACKAGE = EXPLANATIONS
+
+__all__ = ["AUTOMATION", "PACKAGE", "Explainer", "Explainers", "Explanation"]
+
+# What the next run goes on from; JSON.
+State = t.Any
+
+
+class Explainer:
+    """Base of explainers.
+
+    name: of its state, unique. kind: ``AUTOMATION`` or ``PACKAGE``. records: the types of records for which ``note``
+    is called, with each event that begins with such a record, in the order of the log.
+    """
+
+    name: t.ClassVar[str]
+    kind: t.ClassVar[str]
+    records: t.ClassVar[frozenset[bytes]] = frozenset()
+
+    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+        """Return what explains a hit, None where nothing does.
+
+        about: the event, its process and the parent. view: what the rule matched, with the fields of ``views``.
+        """
+        raise NotImplementedError
+
+    def note(self, event: Event) -> None:
+        """Take in an event that begins with one of ``records``."""
+
+    def notes(self) -> list[str]:
+        """Return sentences for the coverage: why nothing could be explained."""
+        return []
+
+    def load(self, state: State) -> None:
+        """Go on from what ``state`` returned in the last run. Raises ValueError, KeyError or TypeError for damage."""
+
+    def state(self) -> State:
+        """Return what the next run goes on from, as JSON; None for nothing."""
+        return None
+
+    def copy(self) -> t.Any:
+        """Return what ``restore`` needs to go back to here."""
+        return None
+
+    def restore(self, copied: t.Any) -> None:
+        """Go back to where ``copy`` was called."""
+
+
+class Explainers:
+    """The explainers of a run, asked by the kinds that a rule allows."""
+
+    def __init__(self, explainers: t.Sequence[Explainer] = (), state: t.Mapping[str, State] | None = None) -> None:
+        """state: as ``state`` returned it."""
+        self._all = tuple(explainers)
+        self.problems: list[str] = []
+        self._noting: dict[bytes, list[Explainer]] = {}
+        for explainer in self._all:
+            for record in explainer.records:
+                self._noting.setdefault(record, []).append(explainer)
+            try:
+                if (state or {}).get(explainer.name) is not None:
+                    explainer.load((state or {})[explainer.name])
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                self.problems.append("what %s knew was given up: %s" % (explainer.name, error))
+
+    @property
+    def records(self) -> t.Collection[bytes]:
+        """The types of records that an explainer has to know."""
+        return self._noting.keys()
+
+    def note(self, event: Event) -> None:
+        for explainer in self._noting.get(event.first, ()):
+            explainer.note(event)
+
+    def explain(self, kinds: t.Container[str], about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+        """Return the first explanation of a hit that is of one of these kinds."""
+        for explainer in self._all:
+            if explainer.kind in kinds:
+                explanation = explainer.explain(about, view)
+                if explanation is not None:
+                    return explanation
+        return None
+
+    def notes(self) -> list[str]:
+        return [note for explainer in self._all for note in explainer.notes()]
+
+    def state(self) -> dict[str, State]:
+        states = ((explainer.name, explainer.state()) for explainer in self._all)
+        return {name: state for name, state in states if state is not None}
+
+    def copy(self) -> tuple[t.Any, ...]:
+        return tuple(explainer.copy() for explainer in self._all)
+
+    def restore(self, copied: tuple[t.Any, ...]) -> None:
+        for explainer, one in zip(self._all, copied):
+            explainer.restore(one)

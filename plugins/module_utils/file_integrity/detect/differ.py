@@ -1,0 +1,69 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between two states of one path."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
+
+_SIMPLE = (
+    ("type", "type"),
+    ("size", "size"),
+    ("mode", "mode"),
+    ("owner", "uid"),
+    ("group", "gid"),
+    ("inode", "inode"),
+    ("links", "links"),
+    ("mtime", "mtime_ns"),
+    ("ctime", "ctime_ns"),
+    ("flags", "flags"),
+    ("device", "device"),
+    ("link_target", "link_target"),
+)
+
+
+def differing(before: model.Entry, after: model.Entry, watch: model.Watch) -> tuple[str, ...]:
+    """Return the attributes that differ, in the order of ``model.ATTRIBUTES``.
+
+    What either side doesn't have recorded is not compared, nor what the watch doesn't select, nor content that can't be
+    read now. Content that could not be read when it was recorded differs from any: nobody has ever seen it.
+    """
+    found = []
+    for attribute, field in _SIMPLE:
+        one, other = getattr(before, field), getattr(after, field)
+        if attribute in watch.attributes and one is not None and other is not None and one != other:
+            found.append(attribute)
+    if "content" in watch.attributes and _contents_differ(before.hashes, after.hashes):
+        found.append("content")
+    if before.xattrs is not None and after.xattrs is not None:
+        for kind in lines.XATTR_KINDS:
+            recorded = kind in before.xattr_kinds and kind in after.xattr_kinds
+            if recorded and kind in watch.attributes and _of(before.xattrs, kind) != _of(after.xattrs, kind):
+                found.append(kind)
+    return tuple(found)
+
+
+def same_content(one: model.Entry, other: model.Entry) -> bool:
+    """Say whether two files are known to have the same content."""
+    common = _common(one.hashes, other.hashes)
+    return bool(common) and all(left == right for left, right in common)
+
+
+def _contents_differ(before: t.Mapping[str, str] | None, after: t.Mapping[str, str] | None) -> bool:
+    if before is not None and not before:
+        return bool(after)
+    return any(left != right for left, right in _common(before, after))
+
+
+def _common(one: t.Mapping[str, str] | None, other: t.Mapping[str, str] | None) -> list[tuple[str, str]]:
+    if not one or not other:
+        return []
+    return [(digest, other[algorithm]) for algorithm, digest in one.items() if algorithm in other]
+
+
+def _of(xattrs: t.Mapping[bytes, bytes], kind: str) -> dict[bytes, bytes]:
+    return {name: value for name, value in xattrs.items() if lines.xattr_kind(name) == kind}

@@ -1,0 +1,286 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is made of the changes: findings, explanations, and what is accepted."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import heapq
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import EXAMPLES_LIMIT, SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import evidence
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import Changes, Found
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.trees import NewTrees
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import PACKAGES_SCOPE, Tally
+
+_SHOWN_PATHS = 10
+
+Classify = t.Callable[[model.Change], model.Verdict]
+
+
+@dataclasses.dataclass
+class _Explanation:
+    files: int = 0
+    paths: list[bytes] = dataclasses.field(default_factory=list)
+
+    def add(self, other: _Explanation) -> None:
+        self.files += other.files
+        self.paths += other.paths[: _SHOWN_PATHS - len(self.paths)]
+
+
+# By watch, package, version and message.
+_Explanations = t.Dict[t.Tuple[str, t.Optional[str], t.Optional[str], str], _Explanation]
+
+
+class Review:
+    """Sorts changes into what needs a person and what packages explain, in memory that does not grow with their number.
+
+    classify: asked once for each change. limit: how many changes are kept one by one; the most severe win.
+    """
+
+    def __init__(
+        self, watches: t.Sequence[model.Watch], classify: Classify, limit: int, acceptance: Acceptance | None = None
+    ) -> None:
+        self._classify = classify
+        self._limit = limit
+        self._acceptance = acceptance
+        self._changes = Changes(watches, self._take)
+        # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
+        self._kept: list[tuple[int, int, model.Change, model.Verdict]] = []
+        self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self._explanations: _Explanations = {}
+        self._claims: _Explanations = {}
+        self.count = 0
+        self.explained_count = 0
+        self.claimed_count = 0
+
+    def add(self, difference: Difference) -> None:
+        self._changes.add(difference)
+
+    def finish(self) -> None:
+        self._changes.finish()
+        self._kept.sort(key=lambda kept: (-kept[0], -kept[1]))
+
+    def detections(self) -> list[dict[str, t.Any]]:
+        """Return a detection for each change that is kept, and one for each watch of which some aren't.
+
+        Of new directories the topmost speaks for those below it.
+        """
+        reviewed = [(change, verdict) for _rank, _order, change, verdict in self._kept]
+        trees = NewTrees(reviewed)
+        found = [
+            evidence.change_detection(change, verdict, trees.below(change))
+            for change, verdict in reviewed
+            if not trees.is_inner(change)
+        ]
+        for watch, omitted in self.omitted().items():
+            paths = [change.path for _rank, _order, change, _verdict in self._kept if change.watch == watch]
+            counts = self._kinds[watch]
+            found.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
+        return found + [evidence.claim_detection(claim, PACKAGES_SCOPE) for claim in self.claimed()]
+
+    def changed_watches(self) -> frozenset[str]:
+        """Return the names of the watches with changes that need a person."""
+        return frozenset(self._kinds)
+
+    def omitted(self) -> dict[str, int]:
+        """Return how many changes of each watch are not kept, for the watches where there are any."""
+        listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._kept)
+        missing = {watch: sum(kinds.values()) - listed[watch] for watch, kinds in self._kinds.items()}
+        return {watch: number for watch, number in missing.items() if number}
+
+    def changes(self) -> list[dict[str, t.Any]]:
+        """Return the kept changes for people to review."""
+        return [_described(change, verdict) for _rank, _order, change, verdict in self._kept]
+
+    def explained(self) -> list[dict[str, t.Any]]:
+        """Return what explains changes, each with the number of changes and some of their paths."""
+        return _merged(self._explanations)
+
+    def claimed(self) -> list[dict[str, t.Any]]:
+        """Return what the host's own files say of changes that no signature explains, in the same form."""
+        return _merged(self._claims)
+
+    def explain(self, tally: Tally) -> None:
+        """Tell the coverage of each watch which of its changes are no findings, and what explains them."""
+        merged: dict[tuple[str, str], _Explanation] = collections.defaultdict(_Explanation)
+        for (watch, package, version, message), explanation in self._explanations.items():
+            by = message if package is None else "%s %s" % (package, version)
+            merged[(watch, printable(by))].add(explanation)
+        for (watch, by), explanation in merged.items():
+            examples = [printable(path) for path in explanation.paths[:EXAMPLES_LIMIT]]
+            tally.explain(watch, by, explanation.files, examples)
+
+    def _take(self, found: Found) -> None:
+        change = found.change
+        verdict = self._classify(change)
+        if self._acceptance is not None:
+            self._acceptance.consider(found, verdict)
+        if verdict.explained or verdict.claimed:
+            self.explained_count += verdict.explained
+            self.claimed_count += verdict.claimed
+            explanation = (self._claims if verdict.claimed else self._explanations).setdefault(
+                (change.watch, verdict.package, verdict.version, verdict.message), _Explanation()
+            )
+            explanation.add(_Explanation(1, [change.path]))
+            return
+        self._kinds[change.watch][change.kind] += 1
+        rank = SEVERITIES.index(verdict.severity) if verdict.severity else 0
+        self.count += 1
+        item = (rank, -self.count, change, verdict)
+        if len(self._kept) < self._limit:
+            heapq.heappush(self._kept, item)
+        elif self._limit:
+            heapq.heappushpop(self._kept, item)
+
+
+class Acceptance:
+    """Chooses the changes that a person accepts, and keeps their lines.
+
+    wanted: ``all``, ``explained``, ``claimed``, change ids and printable paths. limit: how many changes ``taken``
+    returns. package: tells the key of the package that owns a path. lines: by directory and escaped name, the new line,
+    None for what is gone.
+    """
+
+    def __init__(self, wanted: t.Sequence[str], limit: int, package: t.Callable[[bytes], str | None]) -> None:
+        self._package = package
+        self._all = "all" in wanted
+        self._explained = "explained" in wanted
+        self._claimed = "claimed" in wanted
+        self._names = {name for name in wanted if name not in ("all", "explained", "claimed")}
+        self._matched: set[str] = set()
+        self._limit = limit
+        self._unread: list[str] = []
+        self.lines: dict[bytes, dict[bytes, bytes | None]] = {}
+        # Those that need a person, and those that are explained.
+        self._taken: tuple[list[model.Change], list[model.Change]] = ([], [])
+        self.count = 0
+
+    @property
+    def everything(self) -> bool:
+        return self._all
+
+    @property
+    def takes_explained(self) -> bool:
+        """Say whether every change that is explained is accepted."""
+        return self._all or self._explained
+
+    @property
+    def takes_claimed(self) -> bool:
+        """Say whether every change that is claimed is accepted."""
+        return self._all or self._claimed
+
+    @property
+    def taken(self) -> list[model.Change]:
+        """Return what is accepted, as much as the limit allows of it: what is explained last."""
+        return [change for change, _is_explained in self._listed()]
+
+    def consider(self, found: Found, verdict: model.Verdict) -> None:
+        change = found.change
+        shown = {change.id, printable(change.path)}
+        if change.before is not None:
+            shown.add(printable(change.before.path))
+        named = shown & self._names
+        in_bulk = (self._explained and verdict.explained) or (self._claimed and verdict.claimed)
+        if not (named or self._all or in_bulk):
+            return
+        self._matched |= named
+        line = None if found.state is None else lines.recorded(found.state, self._package(change.path))
+        if line is not None and lines.is_unread(line):
+            # Whoever accepts it would accept content that nobody has seen.
+            self._unread.append(printable(change.path))
+            return
+        if change.before is not None and change.before.path != change.path:
+            self._set(change.before.path, None)
+        self._set(change.path, line)
+        self.count += 1
+        taken = self._taken[verdict.explained]
+        if len(taken) < self._limit:
+            taken.append(change)
+
+    def takes(self, change: model.Change) -> bool:
+        """Take a change that no line of the baseline has, such as a mount; return whether it is accepted."""
+        named = {change.id, printable(change.path)} & self._names
+        self._matched |= named
+        if not (named or self._all):
+            return False
+        self.count += 1
+        if len(self._taken[0]) < self._limit:
+            self._taken[0].append(change)
+        return True
+
+    def conclude(self) -> list[str]:
+        """Return the paths that could not be accepted with all others; raise UsageError when a named one could not."""
+        missing = sorted(self._names - self._matched)
+        if missing:
+            raise UsageError(
+                "nothing was accepted: %s is no change that is there now; compare again and review what is"
+                % ", ".join("'%s'" % name for name in missing[:_SHOWN_PATHS])
+            )
+        if self._unread and self._names:
+            raise UsageError(
+                "nothing was accepted: the content of %s could not be read; see the coverage"
+                % ", ".join(self._unread[:_SHOWN_PATHS])
+            )
+        return self._unread
+
+    def described(self) -> list[dict[str, t.Any]]:
+        return [
+            {
+                "id": change.id,
+                "path": printable(change.path),
+                "kind": change.kind,
+                "explained": is_explained,
+            }
+            for change, is_explained in self._listed()
+        ]
+
+    def _listed(self) -> list[tuple[model.Change, bool]]:
+        return [(change, bool(which)) for which in (0, 1) for change in self._taken[which]][: self._limit]
+
+    def _set(self, path: bytes, line: bytes | None) -> None:
+        name = lines.escape(path[path.rindex(b"/") + 1 :])
+        self.lines.setdefault(parent(path), {})[name] = line
+
+
+def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
+    """Return explanations over all watches."""
+    merged: dict[tuple[str | None, str | None, str], _Explanation] = collections.defaultdict(_Explanation)
+    for (_watch, *key), explanation in explanations.items():
+        merged[t.cast("tuple[str | None, str | None, str]", tuple(key))].add(explanation)
+    return [
+        {
+            "package": package,
+            "version": version,
+            "message": message,
+            "files": explanation.files,
+            "paths": [printable(path) for path in explanation.paths],
+        }
+        for (package, version, message), explanation in sorted(
+            merged.items(), key=lambda item: tuple(part or "" for part in item[0])
+        )
+    ]
+
+
+def _described(change: model.Change, verdict: model.Verdict) -> dict[str, t.Any]:
+    described = {
+        "id": change.id,
+        "path": printable(change.path),
+        "kind": change.kind,
+        "attributes": list(change.attributes),
+        "watch": change.watch,
+        "alert": verdict.alert,
+        "severity": verdict.severity,
+        "message": verdict.message,
+    }
+    if change.kind == model.RENAMED and change.before is not None:
+        described["previous_path"] = printable(change.before.path)
+    return described

@@ -1,0 +1,134 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel has, held against what it is to have."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, rectangles
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import (
+    Rectangle,
+    TooManyError,
+    disjoint,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS, Book
+
+# Seconds by which the times of the kernel and of the state may differ: whole ones are told.
+_SLACK = 3.0
+# Of what is open, so much is compared piece by piece.
+_MOST_NAMED = 1000
+
+# A policy as the state has it, with what is noted beside it.
+Proposed = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """The kernel's side. force: None where it has nothing of ours. problem: how the rules differ, None without.
+
+    unsure: why the rules could only be compared by their mark. unknown: what is open that nobody was granted, or longer
+    than that. missing: something that was granted is closed. uncut: connections are to end with their
+    window, and others do. opened: what is open, None where that is not known.
+    """
+
+    force: InForce | None
+    problem: str | None = None
+    unsure: str | None = None
+    unknown: tuple[Rectangle, ...] = ()
+    missing: bool = False
+    uncut: bool = False
+    opened: tuple[Rectangle, ...] | None = None
+
+    @property
+    def right(self) -> bool:
+        return self.problem is None and not self.unknown and not self.missing and not self.uncut
+
+    def has(self, one: Grant, now: float) -> bool | None:
+        """Say whether everything of a grant is open; None where that is not known. now: in seconds since boot."""
+        return None if self.opened is None else _covers(self.opened, list(rectangles([one])), now)
+
+
+def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Proposed = None) -> Kernel:
+    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError.
+
+    proposed: what the state has noted of a trial.
+    """
+    token = proposed[1].get("token") if proposed else None
+    seen = packets.compare(policy, (proposed[0], str(token)) if proposed and token else None)
+    if seen.force is None:
+        return Kernel(None, seen.problem, missing=bool(book.lasting), opened=())
+    try:
+        found = tuple(packets.opened(now))
+        uncut = _ended(packets.cut()) != _ended(book.cut)
+    except FirewallError:
+        # Rules without the sets are none of ours.
+        return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
+    wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
+    unknown = _beyond(found, wanted, now)
+    missing = _covers(found, list(rectangles(book.lasting)), now) is False
+    return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, uncut, found)
+
+
+def _ended(found: t.Sequence[Rectangle]) -> list[Rectangle]:
+    return _united([dataclasses.replace(one, end=0.0) for one in found])
+
+
+def _beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> tuple[Rectangle, ...]:
+    """Return what is open and is not to be, or for longer; of very much that is open some that it is among."""
+    if not beyond(found, wanted, now):
+        return ()
+    few = found[:_MOST_NAMED]
+    named = tuple(one for one in few if beyond([one], [other for other in wanted if _meet(one, other)], now))
+    return named or tuple(few)
+
+
+def _meet(one: Rectangle, other: Rectangle) -> bool:
+    return (
+        (one.version, one.protocol) == (other.version, other.protocol)
+        and one.first_port <= other.last_port
+        and other.first_port <= one.last_port
+        and one.first <= other.last
+        and other.first <= one.last
+    )
+
+
+def holds(packets: Nftables, book: Book, now: float) -> bool:
+    """Say whether the kernel has open what the book has, and no more. now: in seconds since boot. FirewallError."""
+    found = packets.opened(now)
+    wanted = disjoint(rectangles(book.lasting), MOST_ELEMENTS)
+    return not beyond(found, wanted, now) and _covers(found, wanted, now) is not False
+
+
+def _covers(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool | None:
+    """Say whether everything wanted is open for as long; None where there are too many ways to tell."""
+    # What ends about now may be gone in the one and not yet in the other.
+    lasting = [one for one in wanted if one.end > now + _SLACK]
+    late = _moved(found, _SLACK)
+    try:
+        return _united([*lasting, *late]) == _united(late)
+    except TooManyError:
+        return None
+
+
+def beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool:
+    """Return whether more is open than is to be, or for longer. wanted: disjoint. now: in seconds since boot."""
+    early = _moved(found, -_SLACK)
+    try:
+        return _united([*wanted, *(one for one in early if one.end > now)]) != list(wanted)
+    except TooManyError:
+        return True
+
+
+def _moved(found: t.Sequence[Rectangle], seconds: float) -> list[Rectangle]:
+    return [dataclasses.replace(one, end=one.end + seconds) for one in found]
+
+
+def _united(found: t.Sequence[Rectangle]) -> list[Rectangle]:
+    return disjoint(found, 4 * MOST_ELEMENTS)

@@ -1,0 +1,124 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of a module that puts firewall rules on trial: they are confirmed by coming in once more."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
+
+# Connections that lead through the network to the host's own ports, by the last part of their names.
+_THROUGH_THE_NETWORK = frozenset(("ssh", "paramiko", "paramiko_ssh", "libssh"))
+_OWN_ARGUMENTS = frozenset(("_confirm", "_withdraw", "_through_network"))
+# Seconds between two tries to come in.
+_PAUSE = 1.0
+# Seconds that the kernel may take longer than the clock here to be back at the former rules.
+_GRACE = 1.0
+_LONGEST_REASON = 300
+# Whatever the configuration of ssh says: the first value counts.
+_ONE_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
+
+
+class TrialActionBase(CapabilityActionBase):
+    """Put rules on trial, come in once more by a new connection, and confirm them by that.
+
+    Nobody is needed for the way back: where nobody comes in, the kernel returns to the former rules by itself. An
+    action of it sets ``ADVICE``, what to do where that happened.
+    """
+
+    ADVICE: t.ClassVar[str]
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        # These are for this action to say.
+        arguments = {name: value for name, value in arguments.items() if name not in _OWN_ARGUMENTS}
+        started = time.monotonic()
+        answer = self.execute(arguments, task_vars)
+        trial = answer.pop("trial", None)
+        token, seconds = (trial.get("token"), trial.get("seconds")) if isinstance(trial, dict) else (None, None)
+        if answer.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
+            return answer
+        arguments = {**arguments, "_confirm": token, "_through_network": self._is_through_network()}
+        return self._confirm(arguments, task_vars, answer, started, seconds)
+
+    def _confirm(
+        self,
+        arguments: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+        tried: dict[str, t.Any],
+        started: float,
+        seconds: int,
+    ) -> dict[str, t.Any]:
+        """Return the answer that came through a new connection, or that of the trial as a failure."""
+        reason = ""
+        while time.monotonic() < started + seconds:
+            try:
+                self._connection.reset()
+                with self._own_connection():
+                    answer = self.execute(arguments, task_vars)
+            except AnsibleConnectionFailure as error:
+                reason = error.message
+                time.sleep(_PAUSE)
+                continue
+            if answer.get("unreachable"):
+                reason = str(answer.get("msg") or "")
+                time.sleep(_PAUSE)
+                continue
+            if answer.get("failed") and time.monotonic() >= started + seconds:
+                # It came in when the former rules were in force again.
+                reason = reason or "one came through only after that"
+                break
+            answer.pop("trial", None)
+            # What was there before is what the trial found.
+            return self._told({**answer, **{key: tried[key] for key in ("diff",) if key in tried}})
+        time.sleep(max(0.0, started + seconds + _GRACE - time.monotonic()))
+        self._clear_away(arguments, task_vars)
+        shown = visible(" ".join(reason.split()), _LONGEST_REASON)
+        return {
+            "changed": False,
+            "failed": True,
+            "confirmed": False,
+            "msg": f"No new connection came through the proposed rules within {seconds} seconds ({shown}), so that the "
+            f"host has gone back to the rules before by itself: {self.ADVICE}.",
+        }
+
+    def _clear_away(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
+        """Remove what is left of a trial that is over, which denies nobody; where that fails, nothing depends on it."""
+        withdrawn = {**arguments, "_confirm": None, "_withdraw": arguments["_confirm"]}
+        # Through the former rules, by a connection that is new again.
+        with contextlib.suppress(AnsibleError):
+            self._connection.reset()
+            self.execute(withdrawn, task_vars)
+
+    def _is_through_network(self) -> bool:
+        return str(self._connection.transport).rpartition(".")[2] in _THROUGH_THE_NETWORK
+
+    @contextlib.contextmanager
+    def _own_connection(self) -> t.Iterator[None]:
+        """Have ssh share no connection with anybody: one that it keeps open is older than the rules."""
+        if str(self._connection.transport).rpartition(".")[2] != "ssh":
+            yield
+            return
+        before = self._connection.get_option("ssh_args")
+        self._connection.set_option("ssh_args", f"{_ONE_CONNECTION} {before or ''}".strip())
+        try:
+            yield
+        finally:
+            self._connection.set_option("ssh_args", before)
+
+    def _told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the answer, with a warning where the new connection proves nothing about the network."""
+        if answer.get("failed") or answer.get("proven"):
+            return answer
+        transport = str(self._connection.transport)
+        why = "comes from the host itself" if self._is_through_network() else "does not lead through the network"
+        notice = (
+            f"The connection '{transport}' {why} to this host's ports: that it works does not prove that anybody else "
+            "still gets in."
+        )
+        return {**answer, "notices": [*(answer.get("notices") or []), notice]}

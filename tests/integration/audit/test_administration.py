@@ -1,0 +1,184 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An hour of ordinary administration raises next to nothing: package upgrades, Ansible, compiles, containers."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+import sys
+import time
+import typing as t
+
+import pytest
+import yaml
+
+from tests.fleet import images
+from tests.fleet.engine import Engine
+from tests.integration.audit import _administered_host, _administration_hour
+from tests.integration.audit._administered_host import AdministeredHost
+from tests.integration.audit._administration import ATTACK, AUTOMATION_USER, LOGIN_USER, Recording, Seen
+from tests.support import audit, postgresql
+from tests.support.controllers import Controller, controller
+
+pytestmark = [
+    pytest.mark.requires("root", "command:auditd", "command:git", "command:ssh", "command:unshare", "fleet"),
+    pytest.mark.requires("postgresql", "command:pg_dump", "command:psql", "command:make", "command:gcc"),
+    pytest.mark.long,
+    pytest.mark.xdist_group("audit"),
+]
+
+MOST_ALERTS = 2
+LEAST_EVENTS = 4_000
+AUTOMATED = "(explained by automation)"
+# It was recorded: an upgrade, a service, a dump, a playbook, and what was started in a container, by nobody who had
+# signed in.
+HAPPENED = (
+    r'name="/usr/bin/unattended-upgrade"',
+    r'exe="/usr/sbin/nginx"',
+    r'comm="pg_dump"',
+    r"AnsiballZ_apt",
+    r'comm="docker"',
+    r'comm="runc"',
+    r'auid=4294967295 .* exe="/usr/bin/date"',
+)
+_PLAYBOOK = [
+    {
+        "name": "Administer",
+        "hosts": "all",
+        "become": True,
+        "tasks": [
+            {"ansible.builtin.command": "id", "changed_when": False},
+            {"ansible.builtin.shell": "uptime; df -h | tail -n 1", "changed_when": False},
+            {"ansible.builtin.copy": {"content": "hi", "dest": "/srv/bulwark-test", "mode": "0644"}},
+            {"ansible.builtin.lineinfile": {"path": "/srv/bulwark-test", "line": "more"}},
+            {"ansible.builtin.user": {"name": "bulwark-test", "system": True, "create_home": False}},
+            {"ansible.builtin.cron": {"name": "nightly", "minute": "7", "hour": "2", "job": "/usr/bin/true"}},
+            {"ansible.builtin.apt": {"name": "less", "state": "present"}},
+            {"ansible.builtin.user": {"name": "bulwark-test", "state": "absent"}},
+            {"ansible.builtin.file": {"path": "/srv/bulwark-test", "state": "absent"}},
+        ],
+    }
+]
+
+
+class Hour:
+    """What is administered, by whom, and with what it is recorded."""
+
+    def __init__(self, recording: Recording, host: AdministeredHost, engine: Engine, database: str) -> None:
+        self.recording, self.host = recording, host
+        self._name = f"bulwark-administration-{host.port}"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            web = probe.getsockname()[1]
+        self._words = {
+            "@SSH@": str(host.port),
+            "@WEB@": str(web),
+            "@MIRROR@": images.mirror().rstrip("/"),
+            "@DATABASE@": database,
+            "@CLIENT@": engine.client,
+            "@HOST@": f"--host={engine.address}" if engine.address else "",
+            "@NAME@": self._name,
+            "@IMAGE@": images.tag("trixie"),
+        }
+
+    def _script(self, script: str) -> str:
+        for word, value in self._words.items():
+            script = script.replace(word, value)
+        return script
+
+    def sessions(self) -> None:
+        for name, script in _administration_hour.SESSIONS.items():
+            self.host.session(name, self._script(script))
+        for name, command in _administration_hour.COMMANDS.items():
+            self.host.command(name, command)
+
+    def machine(self) -> None:
+        for name, script in _administration_hour.MACHINE.items():
+            self.recording.script(name, self._script(script))
+
+    def playbook(self, ansible: Controller, directory: pathlib.Path) -> None:
+        file = directory / "administer.yml"
+        file.write_text(yaml.safe_dump(_PLAYBOOK))
+        program = [ansible.program("ansible-playbook"), "-i", str(self.host.inventory), str(file)]
+        self.recording.run("ansible", "/usr/bin/env", "LC_ALL=C.UTF-8", *program)
+
+    def seen(self, containers: t.Iterable[str]) -> Seen:
+        """Return what a scan says: of the host's files, by a controller that comes from this machine."""
+        return self.recording.seen(
+            containers,
+            str(self.host.root / "var" / "log" / "auth.log"),
+            automation_users=[_administered_host.AUTOMATION],
+            automation_addresses=["127.0.0.1"],
+            _root=str(self.host.root),
+        )
+
+
+@pytest.fixture
+def hour(docker_engine: Engine, tmp_path: pathlib.Path) -> t.Iterator[Hour]:
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(_administered_host.running(docker_engine, tmp_path, LOGIN_USER, AUTOMATION_USER))
+        database = stack.enter_context(postgresql.running()).empty_database()
+        kernel = stack.enter_context(audit.locked())
+        daemon = stack.enter_context(audit.daemon(tmp_path, kernel, max_log_file=500))
+        kernel.control("-b", "32768")
+        lost = kernel.status()["lost"]
+        controller("2.21").run_playbook(
+            "bulwark.servers.protect", inventory=host.inventory, extra_vars={"audit_install_daemon": False}
+        )
+        assert len(kernel.rules()) > 100
+        yield Hour(Recording(daemon, tmp_path), host, docker_engine, database)
+        # Since the machine was started, which other tests may have made it lose.
+        assert kernel.status()["lost"] == lost
+
+
+# The recording gives its shells the number of a sign-in, as an intruder can, and rightly is an alert.
+PRETENDED = ("audit_system_reached", f"unknown({LOGIN_USER}) root {os.path.realpath('/bin/sh')}")
+
+
+def loud(findings: t.Iterable[dict[str, t.Any]]) -> list[tuple[str, str, str, int]]:
+    return [
+        (finding["severity"], finding["alert"], finding["subject"], finding["count"])
+        for finding in findings
+        if finding["severity"] != "informational" and (finding["alert"], finding["subject"]) != PRETENDED
+    ]
+
+
+def test_an_hour_of_administration_raises_next_to_nothing(hour: Hour, tmp_path: pathlib.Path) -> None:
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(hour.sessions), pool.submit(hour.machine)]:
+            done.result()
+    hour.playbook(controller("2.21"), tmp_path)
+    worked = time.monotonic() - started
+    containers = [(tmp_path / "containers" / "id").read_text()]
+    seen = hour.seen(containers)
+    sys.stdout.write(f"{seen.events} events of {worked:.0f} s: {json.dumps(loud(seen.findings), indent=1)}\n")
+    assert seen.events >= LEAST_EVENTS
+    for happened in HAPPENED:
+        assert re.search(happened, seen.log), happened
+    dpkg = "".join(log.read_text() for log in (hour.host.root / "var" / "log").glob("dpkg.log*"))
+    assert " upgrade hello:" in dpkg
+    # What Ansible did is shown, with what explains it.
+    explained = {one["alert"]: one["message"] for one in seen.findings if one["subject"].endswith(AUTOMATED)}
+    assert {"account_created", "cron_job_written"} <= explained.keys()
+    assert all(" of automation, signed in from 127.0.0.1 at " in message for message in explained.values())
+    assert len(loud(seen.findings)) <= MOST_ALERTS, loud(seen.findings)
+
+    # What is quiet isn't deaf.
+    hour.recording.script("attack", ATTACK)
+    new = {finding["alert"] for finding in hour.seen(containers).findings}
+    new -= {finding["alert"] for finding in seen.findings}
+    assert new == {"execution_suspicious_location", "execution_encoded_command", "execution_masquerading"}
+
+    # Nor is what a package brings that no repository has.
+    hour.host.session("local", _administration_hour.LOCAL_PACKAGE)
+    findings = loud(hour.seen(containers).findings)
+    serious = {(alert, subject) for severity, alert, subject, _count in findings if severity == "high"}
+    assert {("pam_written", "/etc/pam.d/bulwark-local"), ("password_deleted", "passwd -d games")} <= serious

@@ -1,0 +1,183 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose ports are locked, and those who want to reach them, in network namespaces."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import socket
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply, collect, opening, options
+
+from tests.support import network
+
+PORTS: list[dict[str, t.Any]] = [
+    {"port": "22"},
+    {"port": "8000-8010", "protocol": "both"},
+]
+
+
+def defaults(spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    return {name: fields.get("default") for name, fields in spec.items()}
+
+
+class Nftables:
+    """What the kernel of the host has of ours and of others."""
+
+    table = ("list", "table", "inet", "bulwark_jit")
+
+    def __init__(self, host: network.Namespace) -> None:
+        self._host = host
+
+    def rules(self) -> str:
+        """Return what is in the kernel, without what changes by itself."""
+        return self._host.run("nft", "--stateless", *self.table)
+
+    def everything(self) -> str:
+        """Return all rules and sets, whoever made them; empty where there are none."""
+        return self._host.run("nft", "list", "ruleset")
+
+    def openings(self) -> int:
+        return self._host.run("nft", *self.table).count(" . tcp . 22 timeout")
+
+    def open(self, source: str) -> None:
+        """Open port 22 as somebody does who knows the kernel's sets, and not us."""
+        self._host.run(
+            "nft", "add", "element", "inet", "bulwark_jit", "grants4", f"{{ {source} . tcp . 22 timeout 60s }}"
+        )
+
+    def close_all(self) -> None:
+        self._host.run("nft", "flush", "set", "inet", "bulwark_jit", "grants4")
+
+    def others(self) -> None:
+        """Have another firewall deny port 9."""
+        theirs = "table inet theirs { chain input { type filter hook input priority 5; tcp dport 9 drop; }; }"
+        self._host.run("nft", "-f", "-", given=theirs)
+
+
+class Site:
+    """The host, a friend that is let in, and a stranger that is not. The modules run in the thread of the test."""
+
+    def __init__(self, directory: pathlib.Path, hosts: t.Sequence[network.Namespace]) -> None:
+        self.host, self.friend, self.stranger = hosts
+        self.state = directory / "state"
+        self.way = Nftables(self.host)
+
+    def access(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
+        """Set a policy as the module does, without confirming it."""
+        items = changes.pop("ports", PORTS)
+        if items is not None:
+            fields = options.access_spec()["ports"]["options"]
+            changes["ports"] = [{**defaults(fields), **item} for item in items]
+        params = {**defaults(options.access_spec()), "state_dir": str(self.state), **changes}
+        with self.host.entered():
+            return apply.keep(params, check)
+
+    def lock(self, **changes: t.Any) -> dict[str, t.Any]:
+        """Set a policy and confirm it, as the action plugin does."""
+        tried = self.access(**changes)
+        return self.access(_confirm=tried["trial"]["token"], **changes)
+
+    def grant(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
+        given = {"ports": ["22"], "sources": [self.friend.address[4]], "for_whom": "ada", "reason": "a ticket"}
+        if changes.get("state") == "closed":
+            given = {}
+        params = {**defaults(options.grant_spec()), "state_dir": str(self.state), **given, **changes}
+        with self.host.entered():
+            return opening.keep(params, check)
+
+    def info(self, **changes: t.Any) -> dict[str, t.Any]:
+        params = {**defaults(options.info_spec()), "state_dir": str(self.state), **changes}
+        with self.host.entered():
+            return collect.look(params, True)
+
+    def ending(self, seconds: float, **changes: t.Any) -> float:
+        """Open for so short a time as no policy allows; return when it ends, on the clock that the tests measure with.
+
+        What is noted of a grant that is open is the end; everything after that is as with any other.
+        """
+        result = self.grant(**changes)
+        file = self.state / "jit" / "grants.json"
+        book = json.loads(file.read_text())
+        (mine,) = [one for one in book["open"] if one["id"] == result["id"]]
+        started = mine["end"] - mine["duration"]
+        mine["end"] = started + seconds
+        mine["until"] = mine["opened"] + seconds
+        file.write_text(json.dumps(book))
+        # With the same policy only the sets are filled again.
+        with self.host.entered():
+            self.refill()
+        return started + seconds
+
+    def refill(self) -> None:
+        with apply.state.directory({"state_dir": str(self.state)}, create=False) as where:
+            now = apply.clock.now()
+            packets = apply.Nftables()
+            book = apply.state.read_book(where, now)
+            apply.refill(packets, book, now)
+            packets.note(where, book, now)
+
+    def nft(self, *arguments: str, given: str | None = None) -> str:
+        return self.host.run("nft", *arguments, given=given)
+
+    def findings(self) -> list[tuple[str, str]]:
+        return [(found["alert"], found["subject"]) for found in self.info()["detections"]]
+
+
+@contextlib.contextmanager
+def site(directory: pathlib.Path) -> t.Iterator[Site]:
+    with network.hosts("host", "friend", "stranger") as hosts:
+        yield Site(directory, hosts)
+
+
+def since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@contextlib.contextmanager
+def listening(
+    host: network.Namespace, *ports: int, udp: t.Sequence[int] = ()
+) -> t.Iterator[dict[t.Any, socket.socket]]:
+    """Listen on ports of TCP, and on others of UDP, with both versions of IP; gives sockets by version and port."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for version in (4, 6):
+            for port in ports:
+                found[version, port] = stack.enter_context(host.listen(port, version))
+            for port in udp:
+                found[version, "udp", port] = stack.enter_context(host.listen(port, version, socket.SOCK_DGRAM))
+        yield found
+
+
+@contextlib.contextmanager
+def session(
+    client: network.Namespace,
+    host: network.Namespace,
+    listener: socket.socket,
+    version: int,
+    port: int | None = None,
+) -> t.Iterator[t.Any]:
+    """Give both ends of an established connection, the client's first. port: another one that leads to the listener."""
+    with client.entered():
+        ours = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    with ours:
+        ours.settimeout(2)
+        ours.connect((host.address[version], port or listener.getsockname()[1]))
+        theirs, _address = listener.accept()
+        with theirs:
+            theirs.settimeout(1)
+            yield ours, theirs
+
+
+def talks(sender: socket.socket, receiver: socket.socket) -> bool:
+    """Say whether what one end sends comes out of the other."""
+    try:
+        sender.sendall(b"hello")
+        return receiver.recv(16) == b"hello"
+    except OSError:
+        return False

@@ -1,0 +1,84 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of whom the kernel remembers."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import detect, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.detect import Denied, Remembered
+
+NOW = 1_800_000_000.0
+
+
+def test_first_and_last_come_from_the_time_that_is_left() -> None:
+    key = ("192.0.2.7", "tcp", "22")
+    last = [Element(key, left=table.KEPT - 60, packets=5), Element(("192.0.2.8", "udp", "53"), packets=None)]
+    first = [Element(key, left=table.KEPT - 3600)]
+    assert detect.join(last, first, NOW) == [
+        Denied("192.0.2.7", "tcp", 22, 5, NOW - 3600, NOW - 60),
+        Denied("192.0.2.8", "udp", 53, 0, None, NOW),
+    ]
+
+
+def one(source: str, port: int = 22, packets: int = 1, first: float | None = NOW - 10) -> Denied:
+    return Denied(source, "tcp", port, packets, first, NOW)
+
+
+def test_there_is_one_finding_for_each_port() -> None:
+    remembered = Remembered(
+        denied=[one("198.51.100.1", packets=9), one("8.8.8.8", 25), one("9.9.9.9", packets=2, first=None)],
+        blocked=[one("8.8.4.4", 23)],
+        crowded={},
+    )
+    found = detect.detections(remembered, "enforce", "denied")
+    assert [(each["alert"], each["subject"]) for each in found] == [
+        ("network_denied_traffic", "tcp/22"),
+        ("network_denied_traffic", "tcp/25"),
+        ("network_blocked_traffic", "tcp/23"),
+    ]
+    ssh = found[0]
+    assert ssh["count"] == 11
+    assert ssh["first_time"] == NOW - 10
+    assert ssh["message"] == (
+        "11 packets to port 22 (tcp) from 2 sources that the network rules deny were dropped: 198.51.100.1 (9), "
+        "9.9.9.9 (2)."
+    )
+    assert ssh["evidences"][0] == {
+        "src_endpoint": {"ip": "198.51.100.1"},
+        "data": {
+            "port": 22,
+            "protocol": "tcp",
+            "packets": 9,
+            "dropped": True,
+            "first": "2027-01-15T07:59:50Z",
+            "last": "2027-01-15T08:00:00Z",
+        },
+    }
+    assert "first" not in ssh["evidences"][1]["data"]
+
+
+@pytest.mark.parametrize(
+    ("source", "mode", "what", "severity"),
+    [
+        ("8.8.8.8", "enforce", "denied", None),
+        ("10.0.0.1", "enforce", "denied", "low"),
+        ("fd00::1", "audit", "denied", "low"),
+        ("8.8.8.8", "audit", "blocked", "medium"),
+        ("8.8.8.8", "enforce", "blocked", None),
+    ],
+)
+def test_the_severity_says_who_should_look(source: str, mode: str, what: str, severity: str | None) -> None:
+    tries = {"denied": [], "blocked": [], what: [one(source)]}
+    (found,) = detect.detections(Remembered(**tries, crowded={}), mode, "denied")
+    assert found["severity"] == severity
+    assert ("let through, as the rules are in audit mode" in found["message"]) is (mode == "audit")
+
+
+def test_of_very_many_some_are_named() -> None:
+    tries = [one(f"8.8.{number // 250}.{number % 250}") for number in range(1000)]
+    (found,) = detect.detections(Remembered(tries, [], {}), "enforce", "denied")
+    assert len(found["evidences"]) == 50
+    assert "and 997 more" in found["message"]

@@ -1,0 +1,71 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulations that the collection brings, how alerts are chosen, and what wrong content is told."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content as simulations
+
+
+@pytest.fixture
+def content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[pathlib.Path]:
+    """Return a file of simulations that is the only one."""
+    monkeypatch.setattr(simulations, "DIRECTORY", tmp_path)
+    simulations.load.cache_clear()
+    yield tmp_path / "own.yml"
+    simulations.load.cache_clear()
+
+
+GOOD = "- alert: cron_job_written\n  runs: [{name: bash}]\n"
+
+
+def test_alerts_are_chosen_by_name_and_pattern_in_the_order_of_the_content() -> None:
+    everything = [simulation.alert for simulation in simulations.load().values()]
+    assert [simulation.alert for simulation in simulations.chosen(None)] == everything
+    chosen = [simulation.alert for simulation in simulations.chosen(["ssh_brute_*", "cron_job_written"])]
+    assert chosen[0] == "cron_job_written"
+    assert set(chosen[1:]) == {name for name in everything if name.startswith("ssh_brute_")}
+    assert simulations.chosen([]) == []
+    with pytest.raises(ContentError, match=r"^alerts: 'cron_jib' matches no alert that has a simulation$"):
+        simulations.chosen(["cron_job_written", "cron_jib"])
+
+
+def test_what_an_alert_brings_with_it_has_a_reason() -> None:
+    for simulation in simulations.load().values():
+        assert all(reason.strip() for reason in simulation.also.values()), simulation.alert
+        assert simulation.alert not in simulation.also
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1", "own.yml: a list of simulations is needed, not dict"),
+        ("- x", "own.yml, entry 1: a simulation is a mapping with alert, also, evidence"),
+        ("- {alert: cron_job_written, run: []}", "own.yml, entry 1: a simulation is a mapping with"),
+        ("- {alert: cron_jib}", "own.yml, entry 1: .*cron_jib"),
+        ("- {alert: cron_job_written}", "own.yml, entry 1: the simulation of cron_job_written does nothing"),
+        (f"{GOOD}  also: {{cron_jib: x}}", "own.yml, entry 1: .*cron_jib"),
+        (f"{GOOD}  also: [cron_job_edited]", "own.yml, entry 1: 'also' is a mapping of alerts to reasons"),
+        (f"{GOOD}  evidence: bash", "own.yml, entry 1: 'evidence' is a list of texts"),
+        ("- {alert: cron_job_written, none: true}", "own.yml, entry 1: 'none' is a sentence"),
+        (f"{GOOD}  none: why", "own.yml, entry 1: it has steps, and says in 'none' why it has none"),
+        (f"{GOOD}{GOOD}", "own.yml: cron_job_written has a simulation already; put both into one"),
+    ],
+)
+def test_wrong_content_is_named_with_its_place(content: pathlib.Path, text: str, words: str) -> None:
+    content.write_text(text)
+    with pytest.raises(ContentError, match=f"^{words}"):
+        simulations.load()
+
+
+def test_good_content_is_read(content: pathlib.Path) -> None:
+    content.write_text(f"{GOOD}  also: {{cron_job_edited: the same}}\n  evidence: [bash]\n")
+    found = simulations.load()["cron_job_written"]
+    assert found.steps == {"alert": "cron_job_written", "runs": [{"name": "bash"}]}
+    assert (found.also, found.evidence, found.none) == ({"cron_job_edited": "the same"}, ("bash",), None)
