@@ -176,7 +176,6 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
 
 
 @kernel
-@pytest.mark.parametrize("release", ["2.18", "2.21"])
 def test_who_may_do_it_alone_does_it_at_once_and_closes_by_host(desk: Desk, site: Site) -> None:
     with listening(site.host, 22), site.host.entered():
         desk.run(OPEN, jit_self_approval=True, jit_by="ada", **ask(site, jit_ports=22))
