@@ -23,6 +23,7 @@ import typing as t
 
 from tests.fleet import images
 from tests.fleet.engine import Engine
+from tests.support import waiting
 from tests.support.fresh_root import FreshRoot
 
 ADMINISTRATOR = "carol"
@@ -161,7 +162,7 @@ def _unpack(engine: Engine, directory: pathlib.Path, root: pathlib.Path) -> None
 
 
 def _await(process: subprocess.Popen[bytes], output: pathlib.Path, port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + waiting.SECONDS
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             if connection.recv(4) == b"SSH-":

@@ -10,8 +10,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
-import typing as t
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -29,11 +27,3 @@ def _descendants(pid: int) -> list[int]:
         # It ended by itself meanwhile.
         return []
     return [found for child in map(int, children) for found in (child, *_descendants(child))]
-
-
-def wait_for(condition: t.Callable[[], t.Any], seconds: float = 60) -> None:
-    """Return once the condition is true; AssertionError when it isn't in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.1)

@@ -12,13 +12,11 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 import typing as t
 
 from tests.support import commands, network, paths
 from tests.support.controllers import Controller
-
-_SECONDS = 20
+from tests.support.waiting import until
 
 
 class Team:
@@ -130,11 +128,3 @@ def sshd(
         stack.callback(server.terminate)
         until(lambda: friend.connects(host, 22, version))
         yield sockets
-
-
-def until(condition: t.Callable[[], bool]) -> None:
-    """Wait until a condition holds; AssertionError when it does not in time."""
-    end = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)

@@ -25,6 +25,7 @@ import typing as t
 import pytest
 
 from tests.support import audit
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "command:auditd"),
@@ -215,7 +216,7 @@ def test_it_is_said_that_the_kernel_threw_events_away(tmp_path: pathlib.Path) ->
         parameters = options(tmp_path, daemon)
         # The log has a beginning before the hole.
         source.make(10)
-        _until(source.is_done)
+        until(source.is_done)
         # It depends on what the kernel is about to hand over in that moment.
         for _attempt in range(10):
             source.make(30_000)
@@ -223,11 +224,11 @@ def test_it_is_said_that_the_kernel_threw_events_away(tmp_path: pathlib.Path) ->
             os.kill(daemon.pid, signal.SIGSTOP)
             time.sleep(1.5)
             os.kill(daemon.pid, signal.SIGCONT)
-            _until(source.is_done)
+            until(source.is_done)
             if len(logged(daemon)) < source.made:
                 break
         source.make(10)
-        _until(source.is_done)
+        until(source.is_done)
         there, holes, refusals = logged(daemon), unnumbered(daemon), daemon.refusals()
         answer = run(parameters, None)
     assert answer is not None
@@ -238,10 +239,3 @@ def test_it_is_said_that_the_kernel_threw_events_away(tmp_path: pathlib.Path) ->
     assert said_missing(answer["result"]) == holes > 0
     (found,) = [one for one in answer["result"]["detections"] if one["alert"] == "audit_events_missing"]
     assert found["evidences"][0]["data"]["missing_events"] > 0
-
-
-def _until(condition: t.Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "the events are not made"
-        time.sleep(0.02)

@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rules import
 from ansible_collections.bulwark.servers.plugins.plugin_utils import audit_rules as content
 
 from tests.support import audit
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.requires("root", "command:auditd", "command:augenrules"), pytest.mark.xdist_group("audit")]
 
@@ -181,9 +182,7 @@ def test_a_directory_that_is_removed_takes_its_rule_along_and_is_no_attack(site:
     rules = [f"-a always,exit -F dir={watched} -F perm=wa -F key=mine"]
     site.keep(groups=["exec"], rules=rules)
     watched.rmdir()
-    for _attempt in range(200):
-        if len(site.kernel.rules()) == len(FOREIGN) + 4:
-            break
+    until(lambda: len(site.kernel.rules()) == len(FOREIGN) + 2)
     watched.mkdir()
     assert site.compare(groups=["exec"], rules=rules) == {("audit_rules_missing", "audit rules"): "low"}
 

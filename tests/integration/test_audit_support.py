@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from tests.integration._processes import wait_for
 from tests.support import audit, paths
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.requires("root", "command:auditd", "command:auditctl"), pytest.mark.xdist_group("audit")]
 
@@ -45,7 +45,6 @@ def test_a_program_that_runs_is_in_the_log_and_the_kernel_is_left_as_it_was(tmp_
 def test_what_a_killed_test_leaves_is_cleaned_up_by_the_next(tmp_path: pathlib.Path) -> None:
     script = f"""
 import pathlib, sys, time
-from tests.integration._processes import wait_for
 from tests.support import audit, paths
 with audit.locked() as kernel, audit.daemon(pathlib.Path("{tmp_path}"), kernel) as daemon:
     kernel.add("-a always,exit -F arch=b64 -S execve -F key=left-behind")
@@ -59,7 +58,7 @@ with audit.locked() as kernel, audit.daemon(pathlib.Path("{tmp_path}"), kernel) 
         pid = int(killed.stdout.readline())
         killed.kill()
     with audit.locked() as kernel:
-        wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists())
+        until(lambda: not pathlib.Path(f"/proc/{pid}").exists())
         assert kernel.rules() == []
     with audit.locked() as kernel:
         assert "left-behind" not in "".join(kernel.rules())

@@ -17,6 +17,7 @@ from tests.fleet.hosts import Host
 from tests.integration import _processes as processes
 from tests.integration import _scans
 from tests.support.controllers import Controller
+from tests.support.waiting import until
 
 _CHANGE = ("persistence_cron", "/etc/cron.d/x")
 # A host that is down takes as long as the connection may.
@@ -98,7 +99,7 @@ def test_the_controller_is_killed_while_it_scans(fleet: Fleet, scanner: _scans.S
         before = store.runs(1)
     scan = scanner.started("bulwark.servers.scan")
     with scanner.store() as store:
-        processes.wait_for(lambda: store.runs(1) != before)
+        until(lambda: store.runs(1) != before)
     processes.kill(scan)
 
     (run,) = [run for run in _runs(scanner) if run.finished is None]

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 
 from tests.integration._engine import Engine, changes, coverage, opened_names
 from tests.support import commands, require
+from tests.support.waiting import until
 
 require("root", "command:mkfs.ext4", "command:debugfs")
 
@@ -88,10 +89,7 @@ def _age(image: pathlib.Path, tree: pathlib.Path, seconds: int = 3600, files: bo
 def _unmounted(image: pathlib.Path) -> t.Iterator[None]:
     _run("umount", str(image.parent / "disk"))
     # The kernel lets go of the loop device a little later.
-    end = time.monotonic() + 10
-    while _run("losetup", "-j", str(image)):
-        assert time.monotonic() < end, "the loop device is still in use"
-        time.sleep(0.02)
+    until(lambda: not _run("losetup", "-j", str(image)), "the loop device is still in use")
     yield
     _run("mount", "-o", "loop", str(image), str(image.parent / "disk"))
 

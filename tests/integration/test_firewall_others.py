@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.verdict import Packet
 
 from tests.support import commands, network
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:iptables-nft"),
@@ -266,17 +267,10 @@ def _firewalld(directory: pathlib.Path, backend: str = "nftables") -> t.Iterator
                 stack.callback(process.wait)
                 stack.callback(process.terminate)
                 if command is bus:
-                    _until((directory / "bus").exists, "the message bus did not start")
+                    until((directory / "bus").exists, "the message bus did not start")
         firewalld = Firewalld(program=str(program))
-        _until(firewalld.running, "firewalld did not start")
+        until(firewalld.running, "firewalld did not start")
         yield firewalld
-
-
-def _until(condition: t.Callable[[], bool], problem: str) -> None:
-    end = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < end, problem
-        time.sleep(0.1)
 
 
 @pytest.mark.requires("command:firewalld", "command:dbus-daemon")
@@ -298,7 +292,7 @@ def test_firewalld(site: Site, tmp_path: pathlib.Path) -> None:
             assert site.visitor.connects(site.host, 2222, version)
             assert site.said(8080, version) != []
             assert Nft().tables() == [("inet", "firewalld")]
-            _until(functools.partial(site.is_closed, 2222, version), "it stays open")
+            until(functools.partial(site.is_closed, 2222, version), "it stays open")
             assert 3 <= time.monotonic() - start <= 25, "each call of firewall-cmd takes up to a second"
             assert site.said(2222, version) == [sentence]
 

@@ -11,13 +11,13 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 import typing as t
 
 import pytest
 
 from tests.integration._jit import Site, site
 from tests.support import commands
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "docker", "command:nft", "command:ip", "command:unshare", "command:dockerd"),
@@ -52,10 +52,10 @@ def docker(site: Site) -> t.Iterator[Docker]:
             engine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         stack.callback(engine.wait, 30)
         stack.callback(engine.terminate)
-        deadline = time.monotonic() + 30
-        while client("version", check=False).returncode:
-            assert time.monotonic() < deadline, (directory / "log").read_text(errors="replace")
-            time.sleep(0.1)
+        until(
+            lambda: client("version", check=False).returncode == 0,
+            lambda: (directory / "log").read_text(errors="replace"),
+        )
         yield client
 
 
@@ -75,9 +75,10 @@ def test_a_port_that_docker_publishes_is_locked_and_opened(site: Site, docker: D
     serve = ("/bin/busybox", "nc", "-ll", "-p", "2222", "-e", "/bin/busybox", "cat")
     docker("run", "--detach", "--name", "echoing", "--publish", f"{PORT}:2222", "echo", *serve)
     try:
-        deadline = time.monotonic() + 10
-        while not all(site.stranger.connects(site.host, PORT, version) for version in BOTH):
-            assert time.monotonic() < deadline, "the container does not serve"
+        until(
+            lambda: all(site.stranger.connects(site.host, PORT, version) for version in BOTH),
+            "the container does not serve",
+        )
         site.lock()
         assert not any(
             who.connects(site.host, PORT, version) for who in (site.friend, site.stranger) for version in BOTH

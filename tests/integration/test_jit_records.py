@@ -23,6 +23,7 @@ from tests.integration._jit import Site, listening, site
 from tests.integration._team import until
 from tests.support import postgresql
 from tests.support.controllers import Controller
+from tests.support.waiting import open_files
 from tests.unit.plugins.plugin_utils.store.samples import WANTED
 
 pytestmark = [
@@ -84,6 +85,11 @@ class Office(_team.Team):
             with where.locked(state.LOCK, 10):
                 yield
 
+    def is_waiting(self) -> bool:
+        """Say whether the host's module has come as far as the lock: before that it may not be there as a whole."""
+        lock = str(self.site.state / "jit" / state.LOCK)
+        return any(lock in open_files(process) for process in processes_of(self.site.host.name, b"python"))
+
     def wait_for(self, request: str, wanted: str) -> None:
         until(lambda: self.request(request).state == wanted)
 
@@ -130,7 +136,7 @@ def test_a_controller_that_is_killed_leaves_it_unknown_and_the_next_look_finds_i
         try:
             # What is about to happen is known before it does.
             office.wait_for(request, "opening")
-            until(lambda: bool(processes_of(office.site.host.name, b"python")))
+            until(office.is_waiting)
         finally:
             kill(process.pid)
             process.communicate()
@@ -158,7 +164,7 @@ def test_a_module_that_is_killed_leaves_the_host_to_say_that_nothing_was_opened(
     with office.busy():
         process = office.start([office.opens(request)])
         office.wait_for(request, "opening")
-        until(lambda: bool(processes_of(office.site.host.name, b"python")))
+        until(office.is_waiting)
         for module in processes_of(office.site.host.name, b"python"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(module, signal.SIGKILL)
@@ -175,7 +181,7 @@ def test_a_host_that_cannot_be_asked_again_leaves_it_unknown_and_never_closed(of
     with office.busy():
         process = office.start([office.opens(request)])
         office.wait_for(request, "opening")
-        until(lambda: bool(processes_of(office.site.host.name, b"python")))
+        until(office.is_waiting)
         # The controller's way to the host breaks while the module runs, and stays broken.
         rule = "type filter hook input priority -300; tcp dport 22 reject with tcp reset"
         table = f"table inet broken {{ chain input {{ {rule}; }}; }}"
@@ -183,8 +189,8 @@ def test_a_host_that_cannot_be_asked_again_leaves_it_unknown_and_never_closed(of
         for session in processes_of(office.site.host.name, b"sshd-session"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(session, signal.SIGKILL)
-        said, _nothing = process.communicate(timeout=120)
     until(office.is_open)
+    said, _nothing = process.communicate(timeout=120)
     said = " ".join(said.split())
     assert process.returncode != 0
     assert f"Nobody knows whether the request {request} is open, as the host did not say it" in said

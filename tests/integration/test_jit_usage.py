@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit import clock, 
 
 from tests.integration._jit import Site, listening, session, site, talks
 from tests.integration.test_jit_reload import load
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
@@ -54,9 +55,7 @@ def test_what_came_in_is_counted_and_still_there_when_it_ended(site: Site, versi
             left = 100_000
             while left:
                 left -= len(ends[1].recv(left))
-            deadline = time.monotonic() + 5
-            while used(site, "request-1")["bytes"] < 100_000:
-                assert time.monotonic() < deadline
+            until(lambda: used(site, "request-1")["bytes"] >= 100_000)
             assert used(site, "request-1")["bytes"] < 150_000
             assert abs(used(site, "request-1")["last"] - time.time()) < 5
             # What fills the sets again does not reset it.

@@ -13,7 +13,6 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 import typing as t
 
 import pytest
@@ -22,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import
 from tests.content.memory_scan.samples import SAMPLES
 from tests.integration import _memory
 from tests.integration._memory_techniques.bench import wait_for
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("memory")]
 
@@ -88,12 +88,11 @@ def place() -> t.Iterator[pathlib.Path]:
 
 
 def _wait(pid: int, resident: int) -> None:
-    for _attempt in range(600):
+    def has_it() -> bool:
         pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        if pages * os.sysconf("SC_PAGESIZE") >= resident:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"process {pid} never had {resident >> 20} MiB")
+        return pages * os.sysconf("SC_PAGESIZE") >= resident
+
+    until(has_it, f"process {pid} never had {resident >> 20} MiB", seconds=600)
 
 
 def _only(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

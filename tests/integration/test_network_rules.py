@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.traffic.sockets im
 from tests.integration._jit import listening, session, talks
 from tests.integration._network import Site, site
 from tests.support import network
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
@@ -33,20 +34,12 @@ pytestmark = [
 
 VERSIONS = (4, 6)
 ANY4 = ipaddress.IPv4Address(0)
-_SECONDS = 20
 
 
 @pytest.fixture(name="site")
 def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
     with site(tmp_path) as found:
         yield found
-
-
-def _until(condition: t.Callable[[], bool]) -> None:
-    end = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)
 
 
 def _link_local(namespace: network.Namespace) -> str:
@@ -57,7 +50,7 @@ def _link_local(namespace: network.Namespace) -> str:
         entries = json.loads(namespace.run(*command))
         return [str(one["local"]) for entry in entries for one in entry.get("addr_info", ()) if "local" in one]
 
-    _until(lambda: bool(found()))
+    until(lambda: bool(found()))
     return found()[0]
 
 
@@ -225,7 +218,7 @@ def test_rules_on_trial_fall_back_when_nobody_confirms(site: Site) -> None:
         assert not result["confirmed"]
         assert not site.stranger.connects(site.host, 22)
         assert site.info()["trial_seconds_left"] > 0
-        _until(lambda: site.stranger.connects(site.host, 22))
+        until(lambda: site.stranger.connects(site.host, 22))
     with pytest.raises(FirewallError, match="the trial of bulwark_network is over"):
         site.set(mode="enforce", _confirm=result["trial"]["token"])
     assert site.info()["policy"]["mode"] == "audit"

@@ -23,6 +23,7 @@ from tests.fleet.hosts import Host
 from tests.integration import _processes as processes
 from tests.integration import _scans
 from tests.support.controllers import Controller
+from tests.support.waiting import until
 
 _SECONDS = 60
 _WANTED = ("persistence_cron", "/etc/cron.d/wanted")
@@ -98,7 +99,7 @@ def test_a_first_baseline_is_cut_off(desk: Desk) -> None:
     desk.host.shell(f"install -d -m 0700 /var/lib/bulwark {_scans.STATE}; touch {_LOCK}")
     scan = desk.scanner.started("bulwark.servers.scan")
     with desk.host_is_busy(once=_STAGED):
-        processes.wait_for(lambda: desk.digests()[1])
+        until(lambda: desk.digests()[1])
         processes.kill(scan)
         desk.end_what_runs_on_the_host()
     desk.scanner.scan()
@@ -117,7 +118,7 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     # Staged on the host, and nobody knows.
     accepting = desk.start(**_ACCEPT)
     with desk.store_is_busy():
-        processes.wait_for(lambda: desk.has(_STAGED))
+        until(lambda: desk.has(_STAGED))
         time.sleep(1)
         processes.kill(accepting)
     assert (desk.digests(), desk.has(_STAGED)) == ((sealed, None), True)
@@ -129,7 +130,7 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     # Proposed in the store, and the host has not changed.
     accepting = desk.start(**_ACCEPT)
     with desk.host_is_busy(once=_STAGED):
-        processes.wait_for(lambda: desk.digests()[1])
+        until(lambda: desk.digests()[1])
         processes.kill(accepting)
         desk.end_what_runs_on_the_host()
     assert desk.digests()[0] == sealed
@@ -143,11 +144,11 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     before = desk.proposed_at()
     accepting = desk.start(**_ACCEPT)
     with desk.host_is_busy(once=_STAGED):
-        processes.wait_for(lambda: desk.proposed_at() != before)
+        until(lambda: desk.proposed_at() != before)
         busy = contextlib.ExitStack()
         busy.enter_context(desk.store_is_busy())
     with busy:
-        processes.wait_for(lambda: not desk.has(_STAGED))
+        until(lambda: not desk.has(_STAGED))
         time.sleep(1)
         processes.kill(accepting)
     assert desk.digests()[0] == sealed
@@ -171,7 +172,7 @@ def test_a_comparison_and_a_change_at_once(desk: Desk) -> None:
     desk.host.write("/usr/local/bin/slow-python", f'{slow}exec /usr/bin/python3 "$@"\n', mode=0o755)
     # It is told which seal to expect, and when it comes to look, that is the old one.
     scan = desk.scanner.started("bulwark.servers.scan", ansible_python_interpreter="/usr/local/bin/slow-python")
-    processes.wait_for(lambda: desk.has("/tmp/waits"))
+    until(lambda: desk.has("/tmp/waits"))
     desk.start(**_ACCEPT).communicate()
     desk.host.shell("touch /tmp/go")
     scan.communicate()
@@ -185,7 +186,7 @@ def test_removing_is_cut_off(desk: Desk) -> None:
     # Proposed in the store, and the host has not changed.
     removing = desk.start(state="absent")
     with desk.host_is_busy(once=_LOCK):
-        processes.wait_for(lambda: desk.digests()[1])
+        until(lambda: desk.digests()[1])
         processes.kill(removing)
         desk.end_what_runs_on_the_host()
     desk.scanner.scan()
@@ -195,11 +196,11 @@ def test_removing_is_cut_off(desk: Desk) -> None:
     before = desk.proposed_at()
     with desk.host_is_busy(once=_LOCK):
         removing = desk.start(state="absent")
-        processes.wait_for(lambda: desk.proposed_at() != before)
+        until(lambda: desk.proposed_at() != before)
         busy = contextlib.ExitStack()
         busy.enter_context(desk.store_is_busy())
     with busy:
-        processes.wait_for(lambda: not desk.has(_scans.BASELINE))
+        until(lambda: not desk.has(_scans.BASELINE))
         time.sleep(1)
         processes.kill(removing)
     assert desk.digests()[0]

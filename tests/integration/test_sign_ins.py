@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.texts imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils import detections
 
 from tests.support import sshd
+from tests.support.waiting import open_files, until
 
 pytestmark = pytest.mark.requires(*sshd.NEEDS)
 
@@ -204,8 +205,7 @@ def test_a_scan_over_ssh_notices_that_its_sign_in_is_not_logged(tmp_path: pathli
         assert (coverage["status"], coverage["skipped"]) == ("checked", [])
         daemon = int((directory / "rsyslogd.pid").read_text())
         os.kill(daemon, signal.SIGTERM)
-        while (directory / "rsyslog.pid").exists():
-            time.sleep(0.05)
+        until(lambda: not open_files(daemon), "rsyslogd does not end")
         assert server.key("root", "right")
         coverage = json.loads(result.read_text())
         assert coverage["status"] == "partial"

@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation import 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import simulations
 
 from tests.support import audit, commands, paths, require
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("audit")]
 
@@ -85,23 +86,14 @@ class Site:
         return set(self.state.glob("simulation/bulwark-simulation-*"))
 
     def wait_for_workspace(self, known: set[pathlib.Path]) -> None:
-        deadline = time.monotonic() + 20
-        while not self.workspaces() - known:
-            assert time.monotonic() < deadline, "nothing is simulated"
-            time.sleep(0.005)
+        until(lambda: self.workspaces() - known, "nothing is simulated")
 
     def wait_for(self, file: pathlib.Path) -> None:
-        deadline = time.monotonic() + 20
-        while not os.path.lexists(file):
-            assert time.monotonic() < deadline, f"{file} isn't made"
-            time.sleep(0.01)
+        until(lambda: os.path.lexists(file), f"{file} isn't made")
 
     def wait_for_trace(self) -> None:
         # Its content is written after it is made.
-        deadline = time.monotonic() + 20
-        while not (self.trace.exists() and self.trace.read_text()):
-            assert time.monotonic() < deadline, "the file isn't made"
-            time.sleep(0.01)
+        until(lambda: self.trace.exists() and self.trace.read_text(), "the file isn't made")
 
 
 @pytest.fixture

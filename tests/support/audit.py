@@ -26,15 +26,14 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 import typing as t
 import uuid
 
-from tests.support import commands, give_up
+from tests.support import commands, give_up, waiting
+from tests.support.waiting import until
 
 _LOCK = pathlib.Path("/tmp/bulwark-tests-audit.lock")
 _NETLINK = pathlib.Path("/proc/net/netlink")
-_SECONDS = 30
 # Setting to the option of auditctl that sets it, in the order in which they are put back.
 _SETTINGS = {
     "failure": "-f",
@@ -151,24 +150,24 @@ class Daemon:
         """Return when everything that happened up to now is in the log."""
         marker = f"settled-{uuid.uuid4().hex}"
         self._kernel.control("-m", marker)
-        _wait(lambda: marker in self.text(), "the log doesn't get to what happened")
+        until(lambda: marker in self.text(), "the log doesn't get to what happened")
 
     def rotate(self) -> None:
         """Let the daemon begin a new log file."""
         before = self.log.stat().st_ino
         os.kill(self.pid, 10)  # SIGUSR1
-        _wait(lambda: self.log.exists() and self.log.stat().st_ino != before, "the log isn't rotated")
+        until(lambda: self.log.exists() and self.log.stat().st_ino != before, "the log isn't rotated")
 
     def stop(self) -> None:
         """End the daemon as an administrator does; what it has is written."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(_SECONDS)
+                self._process.wait(waiting.SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        _wait(lambda: self._kernel.status().get("pid") != self.pid, "the kernel still sends to the daemon")
+        until(lambda: self._kernel.status().get("pid") != self.pid, "the kernel still sends to the daemon")
 
 
 @contextlib.contextmanager
@@ -184,7 +183,7 @@ def locked() -> t.Iterator[Kernel]:
         if kernel.status().get("pid"):
             # That of a test that was killed ends by itself, a moment later.
             with contextlib.suppress(AssertionError):
-                _wait(lambda: not kernel.status()["pid"], "")
+                until(lambda: not kernel.status()["pid"], seconds=30)
         status = kernel.status()
         if status.get("pid") or status.get("enabled") == 2:
             give_up("needs a kernel without an audit daemon and immutable rules: stop this machine's auditd")
@@ -247,7 +246,7 @@ def daemon(directory: pathlib.Path, kernel: Kernel | None = None, **settings: t.
         )
         started = Daemon(kernel, process, log)
         try:
-            _wait(
+            until(
                 lambda: process.poll() is not None or kernel.status().get("pid") == process.pid, "auditd is not heard"
             )
             assert process.poll() is None, f"auditd ended: {said.read_text('utf-8', 'replace')}"
@@ -259,10 +258,3 @@ def daemon(directory: pathlib.Path, kernel: Kernel | None = None, **settings: t.
                 raise
         finally:
             started.stop()
-
-
-def _wait(condition: t.Callable[[], t.Any], problem: str) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, problem
-        time.sleep(0.02)

@@ -17,12 +17,11 @@ import typing as t
 
 import psycopg
 
-from tests.support import commands
+from tests.support import commands, waiting
 
 # initdb and postgres refuse to run as root.
 _ACCOUNT = "postgres"
 _USER = "bulwark"
-_START_SECONDS = 60
 
 
 class Server:
@@ -75,7 +74,7 @@ def running() -> t.Iterator[Server]:
         rules.write_text(f"local all weak scram-sha-256\n{rules.read_text()}")
         server = Server(directory)
         with _process(programs, directory, data, identity) as process:
-            deadline = time.monotonic() + _START_SECONDS
+            deadline = time.monotonic() + waiting.SECONDS
             while not server.is_up():
                 assert process.poll() is None, (directory / "log").read_text()
                 assert time.monotonic() < deadline, "the server doesn't come up"

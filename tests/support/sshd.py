@@ -26,7 +26,7 @@ import subprocess
 import time
 import typing as t
 
-from tests.support import commands
+from tests.support import commands, waiting
 
 NEEDS = ("root", "command:sshd", "command:ssh", "command:rsyslogd", "command:unshare", "command:openssl")
 # Files with the same lines, and what rsyslogd writes them with.
@@ -48,7 +48,6 @@ template(name="epoch" type="string" string="%timereported:::date-unixtimestamp% 
 ACCOUNT = "alice"
 PASSWORD = "right"
 UID = 4321
-_SECONDS = 20.0
 
 _START = r"""
 set -e
@@ -116,7 +115,7 @@ class Server:
 
     def greet(self, text: bytes) -> None:
         """Connect, say something that is no SSH, and hang up."""
-        with socket.create_connection(("127.0.0.1", self.port), _SECONDS, (self.client, 0)) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), waiting.SECONDS, (self.client, 0)) as connection:
             connection.sendall(text)
             try:
                 connection.shutdown(socket.SHUT_WR)
@@ -176,7 +175,7 @@ def server(directory: pathlib.Path, pam: t.Sequence[str] = (), **options: str) -
         yield Server(directory, port)
     finally:
         process.terminate()
-        process.wait(_SECONDS)
+        process.wait(waiting.SECONDS)
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((directory / "rsyslogd.pid").read_text()), 15)
 
@@ -240,7 +239,7 @@ def _penalties() -> bool:
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, directory: pathlib.Path) -> None:
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + waiting.SECONDS
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return

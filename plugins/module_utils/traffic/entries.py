@@ -23,8 +23,8 @@ _DAY = 86400
 LASTING = 600
 # Samples from which a sum is estimated; fewer say little of it.
 _ENOUGH = 8
-# Seconds by which two readings may differ in when the same connection began.
-_SAME = 2.0
+# Seconds that may lie between the readings of two sets.
+_APART = 2.0
 
 
 @dataclasses.dataclass
@@ -34,8 +34,8 @@ class Entry:
     proven: whether the source took part in a handshake. days: connections by days since the epoch.
 
     watched: how many connections samples, packets that were sent, and sampled, their bytes, are of. measured: of how
-    many it is known how long they took, seconds in all, held of them LASTING or longer. begun, lasted: of the one that
-    was measured last, when it began and how long it took by then.
+    many it is known how long they took, seconds in all, held of them LASTING or longer. begun, lasted: when the last
+    connection began and how long it took by then; 0 while it is not measured.
     """
 
     first: float
@@ -98,6 +98,8 @@ def merge(
         entry.proven = entry.proven or change.proven
         if change.counts == sets.ANSWERED:
             entry.answers += change.number
+            # A newer connection has begun. A counter says so; times don't, as a busy host is slow to read them.
+            entry.begun = entry.lasted = 0.0
         else:
             entry.count += change.number
             day = int(change.last // _DAY)
@@ -116,22 +118,24 @@ def merge(
             alive(entries, change.key, change.last)
 
 
-def measure(entries: Entries, times: t.Mapping[Key, Times]) -> None:
-    """Note how long the last connection of each took at least, of one that goes on since a reading how much longer."""
+def measure(entries: Entries, times: t.Mapping[Key, Times], sampled: t.Container[Key]) -> None:
+    """Note how long the last connection of each took at least, of one that goes on since a reading how much longer.
+
+    sampled: those that were sent something since the last reading.
+    """
     for key, time in times.items():
         entry = entries.get(key)
         # What was seen last may be of a connection before.
-        if entry is None or not entry.proven or time.there < time.begun - _SAME:
+        if entry is None or not entry.proven or time.there < time.begun - _APART:
             continue
         took = max(0.0, time.there - time.begun)
-        before = entry.lasted if abs(time.begun - entry.begun) <= _SAME else None
-        if before is None:
+        if not entry.begun:
             entry.measured += 1
             entry.begun = time.begun
-        elif took <= before:
+        elif key not in sampled or took <= entry.lasted:
             continue
-        entry.seconds += took - (before or 0.0)
-        entry.held += took >= LASTING > (before or 0.0)
+        entry.seconds += took - entry.lasted
+        entry.held += took >= LASTING > entry.lasted
         entry.lasted = took
 
 

@@ -45,7 +45,8 @@ def look(nft: Nft) -> Seen | None:
         return None
     names = [entry["set"]["name"] for entry in objects if "set" in entry]
     marked = [element.key[0] for element in nft.elements(rules.NAME, sets.IDENTITY)] if sets.IDENTITY in names else []
-    # Who was answered before who came: of a connection in between, the answer is not known before its beginning.
+    # Samples before answers, and answers before who came: what a connection in between was sent is not taken for that
+    # of the one before it, and its answer is not known before its beginning.
     counted = [name for name in sorted(names, key=_order) if _is_counted(name)]
     found = {name: nft.elements(rules.NAME, name) for name in counted}
     return Seen(identity(objects), marked[0] if marked else None, found, _no_place(nft, objects))
@@ -86,9 +87,10 @@ def _is_counted(name: str) -> bool:
     return parsed is not None and sets.KINDS[parsed.kind].told
 
 
-def _order(name: str) -> tuple[bool, str]:
+def _order(name: str) -> tuple[int, str]:
     parsed = sets.parsed(name)
-    return parsed is None or sets.KINDS[parsed.kind].counts == sets.COUNT, name
+    counts = sets.KINDS[parsed.kind].counts if parsed else None
+    return {sets.SAMPLED: 0, sets.COUNT: 2}.get(counts or "", 1), name
 
 
 def _no_place(nft: Nft, objects: Objects) -> dict[str, int]:

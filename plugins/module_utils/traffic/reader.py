@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Nft
-from ansible_collections.bulwark.servers.plugins.module_utils.traffic import entries, kernel, reading, rules
+from ansible_collections.bulwark.servers.plugins.module_utils.traffic import entries, kernel, reading, rules, sets
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.kernel import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.reading import Moment
 from ansible_collections.bulwark.servers.plugins.module_utils.traffic.settings import IN, Settings
@@ -63,7 +63,8 @@ def add(book: Book, seen: Seen, here: Sockets, settings: Settings | None, now: M
     watched = watching and book.watching and not restored and rules.NO_PLACE + "in_sampled" not in no_place
     entries.merge(book.entries, new, here.services(), watched)
     if watching and not restored:
-        entries.measure(book.entries, reading.times(seen.found, now))
+        sampled = {change.key for change in new if change.counts == sets.SAMPLED}
+        entries.measure(book.entries, reading.times(seen.found, now), sampled)
     book.watching = watching
     if settings is not None and IN in settings.directions:
         _alive(book, here, settings, now.wall)

@@ -17,6 +17,8 @@ import tempfile
 import time
 import typing as t
 
+from tests.support import waiting
+
 _SOURCES = pathlib.Path(__file__).parent
 _FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1")
 # What is built of which source, with which flags beside those of all.
@@ -44,7 +46,6 @@ _PROGRAMS: t.Mapping[str, tuple[str, tuple[str, ...]]] = {
     "wiping.so": ("wiping.c", ("-shared", "-nostdlib", "-fPIC")),
 }
 _CODE = ("wait", "sleep", "reverse", "bind", "decoder", "hunter", "egg", "leave")
-_START_SECONDS = 30
 # What the host has, and not what whoever runs the tests has put before it.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PYTHON = "/usr/bin/python3"
@@ -157,7 +158,7 @@ def run(*command: str) -> None:
 def _said(process: subprocess.Popen[bytes]) -> dict[str, str]:
     """Return what a process says when it is set up: the words of a line "ready NAME=VALUE ..."."""
     assert process.stdout is not None
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + waiting.SECONDS
     said = b""
     while not said.endswith(b"\n"):
         left = deadline - time.monotonic()
@@ -206,7 +207,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def wait_for(condition: t.Callable[[], t.Any], what: str, seconds: float = _START_SECONDS) -> None:
+def wait_for(condition: t.Callable[[], t.Any], what: str, seconds: float = waiting.SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

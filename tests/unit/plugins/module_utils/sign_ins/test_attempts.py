@@ -259,9 +259,9 @@ def test_many_connections_are_bounded() -> None:
 )
 @pytest.mark.parametrize("program", ["sshd", "login", "sudo", "su", "x"])
 def test_no_line_takes_long(program: str, message: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     programs.parse(Line(0.0, program, 1, message[:16_384]))
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_state_of_another_kind_is_refused() -> None:

@@ -248,7 +248,7 @@ def test_any_line_is_read(text: str) -> None:
 
 
 def test_a_line_of_megabytes_is_read_in_time() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for part in ("a" * (1 << 20), " from " * (1 << 17), "[" * (1 << 20), "\\" * (1 << 20)):
         syslog.parse("Dec 10 06:55:46 h sshd[1]: Failed password for invalid user " + part, stamps.Clock(0))
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

@@ -215,24 +215,41 @@ def test_the_last_connection_is_measured_once_and_one_that_goes_on_for_longer() 
     found = _entries(_came(3))
     steps = [
         # Seen last before the last connection began: nothing is known of that.
-        (1000, 10, (None, None, 0)),
-        (2000, 2005, (5, 0, 1)),
-        (2000, 2005, (5, 0, 1)),
-        (2000, 2700, (700, 1, 1)),
-        (2000, 2900, (900, 1, 1)),
-        (5000, 5003, (903, 1, 2)),
+        (1, 1000, 10, (None, None, 0)),
+        # Some was sent to it before it was measured.
+        (0, 1000, 1005, (5, 0, 1)),
+        (1, 2000, 2005, (10, 0, 2)),
+        (0, 2000, 2005, (10, 0, 2)),
+        (0, 2000, 2700, (705, 1, 2)),
+        (0, 2000, 2900, (905, 1, 2)),
+        (1, 5000, 5003, (908, 1, 3)),
     ]
-    for begun, there, known in steps:
-        entries.measure(found, {KEY: reading.Times(NOON + begun, NOON + there)})
+    for answers, begun, there, known in steps:
+        entries.merge(found, [Change(KEY, sets.ANSWERED, answers, NOON, False)] * answers, ())
+        entries.measure(found, {KEY: reading.Times(NOON + begun, NOON + there)}, {KEY})
         result = found[KEY].result(KEY)
         assert (result["seconds"], result["held"], result["seconds_known_count"]) == known
-    entries.measure(found, {("192.0.2.8", 22, "tcp", "in"): reading.Times(NOON, NOON + 700)})
+    entries.measure(found, {("192.0.2.8", 22, "tcp", "in"): reading.Times(NOON, NOON + 700)}, ())
     assert set(found) == {KEY}
+
+
+def test_a_connection_that_a_busy_host_reads_slowly_is_the_same_and_takes_no_longer() -> None:
+    """The times of a set are known as exactly as when it was read, which is not how often anybody was answered."""
+    found = _entries(_came(3), Change(KEY, sets.ANSWERED, 1, NOON, False))
+    for sampled, begun, there, known in (
+        ({KEY}, 2000, 2700, (700, 1, 1)),
+        ((), 2009, 2709, (700, 1, 1)),
+        ((), 2000, 2709, (700, 1, 1)),
+        ({KEY}, 2009, 2719, (710, 1, 1)),
+    ):
+        entries.measure(found, {KEY: reading.Times(NOON + begun, NOON + there)}, sampled)
+        entry = found[KEY]
+        assert (entry.seconds, entry.held, entry.measured) == known
 
 
 def test_who_took_part_in_no_handshake_is_not_measured() -> None:
     found = _entries(_came(3, proven=False))
-    entries.measure(found, {KEY: reading.Times(NOON, NOON + 700)})
+    entries.measure(found, {KEY: reading.Times(NOON, NOON + 700)}, {KEY})
     assert found[KEY].result(KEY)["held"] is None
 
 

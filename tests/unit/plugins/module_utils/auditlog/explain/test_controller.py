@@ -10,7 +10,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 import typing as t
 
 import pytest
@@ -18,6 +17,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain import controller, listeners, make
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.listeners import Listener, Listeners
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import arrival
+
+from tests.support.waiting import until
 
 _HERE, _THERE = ipaddress.ip_address("192.0.2.1"), ipaddress.ip_address("192.0.2.10")
 
@@ -113,9 +114,7 @@ def test_a_copy_with_the_name_of_sshd_is_no_daemon(tmp_path: pathlib.Path) -> No
     script = 'echo 4294967295 > /proc/self/loginuid; exec "$@"'
     process = subprocess.Popen(["/bin/sh", "-c", script, "sh", copy, "60"])
     try:
-        deadline = time.monotonic() + 10
-        while os.readlink(f"/proc/{process.pid}/exe") != str(copy) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(copy))
         assert not listeners.running().has(process.pid, 2e9)
         # It is the one of a host whose files are there.
         there = listeners.running(str(tmp_path))

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.explain.u
 from ansible_collections.bulwark.servers.plugins.module_utils.auditlog.reader import Reader
 
 from tests.support.sigma import rule, used
+from tests.support.waiting import until
 
 _START = 1795886686
 _EXECUTED = """\
@@ -92,9 +93,7 @@ def daemon() -> t.Iterator[int]:
     )
     pid = int(subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True, text=True).stdout)
     try:
-        deadline = time.monotonic() + 10
-        while "sleep" not in os.readlink(f"/proc/{pid}/exe") and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: "sleep" in os.readlink(f"/proc/{pid}/exe"))
         yield pid
     finally:
         os.kill(pid, 9)

@@ -83,11 +83,11 @@ def test_hostile_command_lines_are_read_to_their_end_and_no_further() -> None:
     line = [b"python3", *[b"-W"] * 20_000]
     spoken = programs.language(process("/usr/bin/python3"))
     assert spoken is not None
-    began = time.perf_counter()
+    began = time.process_time()
     assert programs.task(spoken, line).kind == INPUT
     assert programs.loaded([b"ld.so", *[b"--preload"] * 20_000]) is None
     programs.pipes_a_download(process("/usr/bin/sh", "sh", "-c", "curl " * 10_000))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details, processes
 
 from tests.support import require
+from tests.support.waiting import until
 from tests.unit.plugins.module_utils.memory_scan._started import WAITING, known, python, read
 
 _RENAME = textwrap.dedent(
@@ -130,7 +131,7 @@ def test_an_executable_that_was_deleted(tmp_path: pathlib.Path) -> None:
     shutil.copy("/bin/sleep", copy)
     with subprocess.Popen([copy, "60"]) as program:
         try:
-            _wait_for(program.pid, os.fsencode(copy))
+            until(lambda: known(program.pid).executable == os.fsencode(copy))
             copy.unlink()
             process = known(program.pid)
         finally:
@@ -146,7 +147,7 @@ def test_an_executable_in_memory() -> None:
         os.write(descriptor, source.read())
     with subprocess.Popen([f"/proc/self/fd/{descriptor}", "60"], pass_fds=[descriptor]) as program:
         try:
-            _wait_for(program.pid, b"/memfd:program")
+            until(lambda: known(program.pid).executable == b"/memfd:program", "the program was not started")
             process = known(program.pid)
         finally:
             program.kill()
@@ -156,23 +157,11 @@ def test_an_executable_in_memory() -> None:
     assert process.status.file_system == "memfd"
 
 
-def _wait_for(pid: int, executable: bytes) -> None:
-    for _try in range(200):
-        if known(pid).executable == executable:
-            return
-        time.sleep(0.01)
-    pytest.fail("the program was not started")
-
-
 def test_what_is_left_of_a_process_that_has_ended() -> None:
     program = subprocess.Popen([sys.executable, "-S", "-c", ""])
     try:
-        for _try in range(300):
-            process = known(program.pid)
-            if process.state == "Z":
-                break
-            time.sleep(0.01)
-        assert process.state == "Z"
+        until(lambda: known(program.pid).state == "Z")
+        process = known(program.pid)
         assert (process.arguments, process.executable, process.status, process.unreadable) == ((), None, None, {})
     finally:
         program.wait()
@@ -181,11 +170,7 @@ def test_what_is_left_of_a_process_that_has_ended() -> None:
 
 def test_a_process_without_its_first_thread() -> None:
     with python(_HEADLESS) as started:
-        for _try in range(300):
-            with open(f"/proc/{started.pid}/stat", "rb") as stream:
-                if b") Z " in stream.read():
-                    break
-            time.sleep(0.01)
+        until(lambda: b") Z " in pathlib.Path(f"/proc/{started.pid}/stat").read_bytes())
         process = known(started.pid)
     assert process.state in "RS"
     assert process.executable == os.fsencode(os.path.realpath(sys.executable))

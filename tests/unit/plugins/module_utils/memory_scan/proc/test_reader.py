@@ -30,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.r
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 from tests.support import require
+from tests.support.waiting import until
 from tests.unit.plugins.module_utils.memory_scan._started import WAITING, known, python
 
 _PAGES = textwrap.dedent(
@@ -385,10 +386,7 @@ def test_a_process_that_runs_another_program_by_now(when: str, program: str) -> 
             if stack and when == "after the memory":
                 assert _bytes(view, stack)
             started.tell("\t".join([*other, ""]))
-            for _try in range(300):
-                if known(started.pid).arguments != process.arguments:
-                    break
-                time.sleep(0.01)
+            until(lambda: known(started.pid).arguments != process.arguments)
             if stack is None and program == "the same":
                 # Nothing tells it from the one that was collected, and all that is read is of the new one.
                 assert _bytes(view, next(one for one in view.maps if one.path == b"[stack]"))
@@ -410,7 +408,7 @@ def test_an_executable_that_was_moved_or_deleted_is_the_same(tmp_path: pathlib.P
     shutil.copy("/bin/sleep", first)
     with subprocess.Popen([first, "60"]) as program:
         try:
-            time.sleep(0.2)
+            until(lambda: known(program.pid).executable == os.fsencode(first))
             process = known(program.pid)
             first.rename(second)
             with _view(process) as (view, _skipped):
@@ -438,7 +436,7 @@ def test_a_process_without_its_first_thread() -> None:
         """
     )
     with python(code) as started:
-        time.sleep(0.3)
+        until(lambda: b") Z " in pathlib.Path(f"/proc/{started.pid}/stat").read_bytes())
         with _view(known(started.pid)) as (view, skipped):
             heap = next(one for one in view.maps if one.path == b"[heap]")
             assert _bytes(view, heap)
