@@ -64,7 +64,7 @@ test: test-environment ## Run every test: lint, sanity, units, content, integrat
 	@$(test) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -rfEs $(or $(TESTS),tests) $(ARGS)
 
 test-unit: test-environment ## Run the tests that need nothing but Python [TESTS=path] [ARGS="-k ..."]
-	@$(test) -m pytest -n $(WORKERS) --dist loadgroup $(or $(TESTS),tests/unit tests/content) $(ARGS)
+	@BULWARK_TEST_UNIT=1 $(test) -m pytest -n $(WORKERS) --dist loadgroup $(or $(TESTS),tests/unit tests/content) $(ARGS)
 
 lint: test-environment ## Check style, types, roles, licences and documentation
 	@$(test) -m pytest tests/quality --deselect tests/quality/test_sanity.py $(ARGS)

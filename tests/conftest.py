@@ -21,6 +21,9 @@ hypothesis.settings.register_profile("shared_machine", deadline=None)
 hypothesis.settings.load_profile("shared_machine")
 hypothesis.configuration.set_hypothesis_home_dir(paths.BUILD / "hypothesis")
 
+# Groups of tests that one worker runs for so long that it has to begin with them.
+_CHAINS = ("audit", "memory")
+
 __all__ = ["_fleet", "docker_engine", "fleet"]
 
 paths.link_collection()
@@ -30,15 +33,22 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(need, ...): skip, or fail in CI, unless tests.support.require is met")
-    config.addinivalue_line("markers", "long: takes a minute or more, and is started first so that it doesn't end last")
+    config.addinivalue_line("markers", "long: takes a minute or more, and is started early so that it doesn't end last")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take hosts of the fleet, and the other long ones."""
-    for item in items:
-        if "docker_engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.long)
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Begin with what must run one after the other, then with the other long tests, and fill up with short ones."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args[0] in _CHAINS:
+        return 0
+    if item.get_closest_marker("long") or "docker_engine" in getattr(item, "fixturenames", ()):
+        return 1
+    # Short tests at the end of a run leave no processor idle.
+    return 3 if item.nodeid.startswith(("tests/unit/", "tests/content/")) else 2
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

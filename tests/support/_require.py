@@ -54,14 +54,22 @@ _PACKAGES = {
 }
 
 
+# What no Python brings along.
+_BEYOND_PYTHON = frozenset({"chromium", "command", "docker", "fleet", "fuse", "postgresql", "python", "root"})
+
+
 def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
     needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "fuse", "command:NAME",
     "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "machine:x86_64", "late_times" (of files).
-    With ``CI=true`` what is missing fails the test instead: there, a skip would hide that nothing was tested. Raises
-    ValueError for a need it doesn't know.
+    With ``CI=true`` what is missing fails the test instead: there, a skip would hide that nothing was tested. With
+    BULWARK_TEST_UNIT set, as ``make test-unit`` does, tests that need more than Python are skipped. Raises ValueError
+    for a need it doesn't know.
     """
+    beyond = [need for need in needs if need.partition(":")[0] in _BEYOND_PYTHON]
+    if beyond and os.environ.get("BULWARK_TEST_UNIT"):
+        _skip(f"needs more than Python: {', '.join(beyond)}; run 'make test'")
     for need in needs:
         reason = missing(need)
         if reason is not None:
@@ -70,10 +78,16 @@ def require(*needs: str) -> None:
 
 def give_up(reason: str) -> t.NoReturn:
     """Skip the running test for what this machine lacks, as ``require`` does; with ``CI=true`` fail it."""
-    import pytest  # the fleet's command line shares this package and must run where pytest is not installed
-
     if os.environ.get("CI") == "true":
+        import pytest  # the fleet's command line shares this package and must run where pytest is not installed
+
         pytest.fail(f"CI must have everything: {reason}", pytrace=False)
+    _skip(reason)
+
+
+def _skip(reason: str) -> t.NoReturn:
+    import pytest
+
     pytest.skip(reason, allow_module_level=True)
 
 

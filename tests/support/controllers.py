@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -98,6 +99,7 @@ def as_account(name: str) -> list[str]:
     return [*command, "--securebits=+no_setuid_fixup", "--"]
 
 
+@functools.cache
 def controller(version: str) -> Controller:
     """Return the controller with this series of ansible-core, built when it isn't there; skip without its Python."""
     pythons = PYTHONS[version]

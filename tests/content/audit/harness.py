@@ -24,7 +24,6 @@ import shlex
 import typing as t
 import zlib
 
-import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
@@ -125,11 +124,12 @@ def components() -> set[str]:
     return {name for rule in sources().values() for name in rule.get("correlation", {}).get("rules", ())}
 
 
+@functools.lru_cache(maxsize=1)
 def load() -> list[Case]:
-    """Return all cases of all files."""
+    """Return all cases of all files, read once for all tests."""
     found = []
     for path in sorted(CASES.glob("*.yml")):
-        for rule, groups in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        for rule, groups in catalogue.read(path).items():
             assert set(groups) == {"raised", "not_raised"}, f"{path.name}: {rule} needs raised and not_raised"
             found += [_case(rule, fields, True) for fields in groups["raised"]]
             found += [_case(rule, fields, False) for fields in groups["not_raised"]]

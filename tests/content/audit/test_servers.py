@@ -11,9 +11,9 @@ import shlex
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 
 from tests.content.audit import harness
 from tests.support.recorded import Recorder
@@ -37,7 +37,7 @@ class Run(t.NamedTuple):
 
 def runs(name: str, bound: str) -> list[Run]:
     found = []
-    for group in yaml.safe_load((FOLDER / name).read_text(encoding="utf-8")):
+    for group in catalogue.read(FOLDER / name):
         commands = [tuple(group["commands"])] if group.get("together") else [(one,) for one in group["commands"]]
         found += [Run(group["server"], several, group[bound]) for several in commands]
     return found

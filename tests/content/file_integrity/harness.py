@@ -26,12 +26,12 @@ import pathlib
 import struct
 import typing as t
 
-import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier, derived_files
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import differ
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import plan, watches
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -148,7 +148,7 @@ def load() -> list[Case]:
     """Return all cases of all files: under each alert, what raises it and what does not."""
     found = []
     for path in sorted(CASES.glob("*.yml")):
-        for alert, groups in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        for alert, groups in catalogue.read(path).items():
             assert set(groups) == {"raised", "not_raised"}, f"{path.name}: {alert} needs raised and not_raised"
             found += [Case(alert, fields, alert, fields["severity"]) for fields in groups["raised"]]
             found += [Case(alert, fields, fields["becomes"], fields.get("severity")) for fields in groups["not_raised"]]

@@ -50,10 +50,14 @@ def test_each_signature_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-@pytest.mark.parametrize("padding", [0, 5, 4090, 10_001])
-def test_a_signature_finds_its_tool(name: str, padding: int) -> None:
-    for place in _COMPILED[name].where:
-        assert name in found(place, SAMPLES[name], padding)
+def test_a_signature_finds_its_tool_wherever_it_is(name: str) -> None:
+    missed = [
+        (place, padding)
+        for place in _COMPILED[name].where
+        for padding in (5, 4090, 10_001)
+        if name not in found(place, SAMPLES[name], padding)
+    ]
+    assert missed == []
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))

@@ -23,7 +23,8 @@ PORT = 8000
 _DRIVER = """
 import json, sys
 sys.path.insert(0, "/opt")
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply as access, collect as look, opening, options
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply as access, collect as look
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import opening, options
 
 def defaults(spec):
     return {name: fields.get("default") for name, fields in spec.items()}

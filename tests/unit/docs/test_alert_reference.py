@@ -92,6 +92,7 @@ def test_escaped_text_stays_as_it_is(text: str) -> None:
     assert " ".join(parse("word " + alert_reference.escape(text)).astext().split()) == " ".join(f"word {text}".split())
 
 
+@pytest.mark.requires("command:git")
 def test_the_documentation_with_the_page_is_accepted(tmp_path: pathlib.Path) -> None:
     copy = collection.copy(tmp_path)
     for _again in range(2):

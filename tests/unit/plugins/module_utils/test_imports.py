@@ -23,13 +23,13 @@ compiled = []
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec
 sys.addaudithook(lambda event, args: compiled.append(str(args[1])) if event == "compile" else None)
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
-import ansible_collections.bulwark.servers.plugins.module_utils.file_integrity as package
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files import words
+import ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files as package
 try:
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import absent
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files import absent
 except ImportError:
     pass
-print(json.dumps({"compiled": compiled, "files": [_run.__file__, globs.__file__, package.__file__]}))
+print(json.dumps({"compiled": compiled, "files": [_run.__file__, words.__file__, package.__file__]}))
 """
 
 
@@ -48,7 +48,7 @@ def test_modules_in_an_archive_are_compiled_once_and_know_their_files(tmp_path: 
     said = json.loads(done.stdout)
     assert said["files"] == [
         f"{archive}/{PACKAGE}/{name}"
-        for name in ("_run.py", "file_integrity/scan/globs.py", "file_integrity/__init__.py")
+        for name in ("_run.py", "audit_rule_files/words.py", "audit_rule_files/__init__.py")
     ]
     counts = collections.Counter(name for name in said["compiled"] if name.startswith(str(archive)))
     assert counts == dict.fromkeys(said["files"], 1)

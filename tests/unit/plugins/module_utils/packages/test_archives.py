@@ -10,6 +10,8 @@ import subprocess
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 
+from tests.support import require
+
 
 @pytest.fixture
 def kept(tmp_path: pathlib.Path) -> pathlib.Path:
@@ -23,6 +25,7 @@ def kept(tmp_path: pathlib.Path) -> pathlib.Path:
     (source / "usr" / "probe").write_text("shipped\n")
     path = tmp_path / "root" / "var" / "cache" / "apt" / "archives" / "probe_1.0_all.deb"
     path.parent.mkdir(parents=True)
+    require("command:dpkg-deb")
     subprocess.run(["dpkg-deb", "--root-owner-group", "-b", str(source), str(path)], check=True, capture_output=True)
     return path
 
