@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The alert catalogue: the one list of everything the collection can raise.
 
-Read from ``content/alerts.yml`` and checked as a whole, so that a typing mistake in one entry is found
+Read from ``content/CAPABILITY/alerts.yml`` and checked as a whole, so that a typing mistake in one entry is found
 by name before anything runs.
 """
 
@@ -86,7 +86,7 @@ class Catalogue:
             return self._alerts[alert_id]
         except KeyError:
             raise ContentError(
-                f"alert '{alert_id}' is not in the catalogue; add it to {CONTENT / 'alerts.yml'}"
+                f"alert '{alert_id}' is not in the catalogue; add it to {CONTENT / 'CAPABILITY' / 'alerts.yml'}"
             ) from None
 
     def technique(self, technique_id: str) -> AttackReference:
@@ -102,7 +102,14 @@ class Catalogue:
 def load() -> Catalogue:
     """Return the collection's catalogue; raise ContentError when a content file is wrong."""
     techniques = parse_techniques(read(CONTENT / "attack.yml"), "attack.yml")
-    return Catalogue(parse_alerts(read(CONTENT / "alerts.yml"), "alerts.yml", techniques), techniques)
+    alerts: dict[str, Alert] = {}
+    for path in sorted(CONTENT.glob("*/alerts.yml")):
+        where = f"{path.parent.name}/{path.name}"
+        added = parse_alerts(read(path), where, path.parent.name, techniques)
+        for identifier in sorted(added.keys() & alerts.keys()):
+            raise ContentError(f"{where}: {identifier}: {alerts[identifier].capability} has an alert of this id, too")
+        alerts.update(added)
+    return Catalogue(alerts, techniques)
 
 
 def read(path: pathlib.Path) -> t.Any:
@@ -130,21 +137,29 @@ def parse_techniques(data: t.Any, where: str) -> dict[str, AttackReference]:
     return found
 
 
-def parse_alerts(data: t.Any, where: str, techniques: t.Mapping[str, AttackReference]) -> dict[str, Alert]:
-    """Return alerts by id from the mapping that alerts.yml holds."""
+def parse_alerts(
+    data: t.Any, where: str, capability: str, techniques: t.Mapping[str, AttackReference]
+) -> dict[str, Alert]:
+    """Return alerts by id from the mapping that a capability's alerts.yml holds."""
     return {
-        str(identifier): _alert(str(identifier), _mapping(fields, f"{where}: {identifier}"), where, techniques)
+        str(identifier): _alert(
+            str(identifier), _mapping(fields, f"{where}: {identifier}"), where, capability, techniques
+        )
         for identifier, fields in _mapping(data, where).items()
     }
 
 
 def _alert(
-    identifier: str, fields: t.Mapping[str, t.Any], where: str, techniques: t.Mapping[str, AttackReference]
+    identifier: str,
+    fields: t.Mapping[str, t.Any],
+    where: str,
+    capability: str,
+    techniques: t.Mapping[str, AttackReference],
 ) -> Alert:
     place = f"{where}: {identifier}"
     if not _ID.fullmatch(identifier):
         raise ContentError(f"{place}: an alert id is 3 to 64 lower-case letters, digits and underscores")
-    known = {field.name for field in dataclasses.fields(Alert)} - {"id"}
+    known = {field.name for field in dataclasses.fields(Alert)} - {"id", "capability"}
     unknown = sorted(set(fields) - known)
     if unknown:
         raise ContentError(f"{place}: unknown field '{unknown[0]}'; known are {', '.join(sorted(known))}")
@@ -158,7 +173,7 @@ def _alert(
         title=_text(fields, "title", place),
         kind=_choice(fields, "kind", KINDS, place),
         severity=_choice(fields, "severity", SEVERITIES, place),
-        capability=_text(fields, "capability", place),
+        capability=capability,
         platforms=tuple(fields.get("platforms", ())),
         lifecycle=_choice(fields, "lifecycle", LIFECYCLES, place),
         attack=tuple(attack),

@@ -122,7 +122,7 @@ def _key(inputs: _Inputs) -> str:
     for part in parts:
         digest.update(f"{len(part)} {part}".encode())
     code = [file for name in ("sigma", "threat_lists") for file in sorted((_PLUGIN_UTILS / name).glob("*.py"))]
-    ours = [catalogue.CONTENT / "alerts.yml", catalogue.CONTENT / "attack.yml", *sorted(_DIRECTORY.glob("lists*.yml"))]
+    ours = [_DIRECTORY / "alerts.yml", catalogue.CONTENT / "attack.yml", *sorted(_DIRECTORY.glob("lists*.yml"))]
     lists = [each.path for each in inputs.threat_lists]
     for file in [*code, *ours, *inputs.own, *inputs.given, *lists]:
         digest.update(f"{file}\0".encode("utf-8", "surrogateescape"))

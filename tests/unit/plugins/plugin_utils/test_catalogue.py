@@ -7,6 +7,7 @@ import pathlib
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 
 TECHNIQUES = {"T1053.003": catalogue.AttackReference("TA0003", "Persistence", "T1053.003", "Scheduled Task/Job: Cron")}
@@ -17,7 +18,6 @@ def entry(**changes: t.Any) -> dict[str, t.Any]:
         "title": "A title",
         "kind": "alert",
         "severity": "low",
-        "capability": "file_integrity",
         "platforms": ["linux"],
         "lifecycle": "state",
         "attack": ["T1053.003"],
@@ -33,8 +33,9 @@ def test_the_collections_own_catalogue_is_sound() -> None:
 
 
 def test_an_entry_becomes_an_alert_with_the_names_of_its_techniques() -> None:
-    alert = catalogue.parse_alerts({"some_alert": entry()}, "alerts.yml", TECHNIQUES)["some_alert"]
-    assert (alert.id, alert.severity, alert.attack) == ("some_alert", "low", (TECHNIQUES["T1053.003"],))
+    alert = catalogue.parse_alerts({"some_alert": entry()}, "alerts.yml", "file_integrity", TECHNIQUES)["some_alert"]
+    assert (alert.id, alert.capability, alert.severity) == ("some_alert", "file_integrity", "low")
+    assert alert.attack == (TECHNIQUES["T1053.003"],)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +52,24 @@ def test_an_entry_becomes_an_alert_with_the_names_of_its_techniques() -> None:
 )
 def test_a_wrong_entry_is_named(changes: dict[str, t.Any], message: str) -> None:
     with pytest.raises(catalogue.ContentError) as error:
-        catalogue.parse_alerts({"some_alert": entry(**changes)}, "alerts.yml", TECHNIQUES)
+        catalogue.parse_alerts({"some_alert": entry(**changes)}, "alerts.yml", "file_integrity", TECHNIQUES)
     assert str(error.value).startswith(message)
 
 
 @pytest.mark.parametrize("identifier", ["A", "Has-Dash", "1st", "x" * 65])
 def test_a_wrong_id_is_named(identifier: str) -> None:
     with pytest.raises(catalogue.ContentError, match="an alert id is 3 to 64"):
-        catalogue.parse_alerts({identifier: entry()}, "alerts.yml", TECHNIQUES)
+        catalogue.parse_alerts({identifier: entry()}, "alerts.yml", "file_integrity", TECHNIQUES)
+
+
+def test_an_id_that_two_capabilities_have_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "attack.yml").write_bytes((catalogue.CONTENT / "attack.yml").read_bytes())
+    for capability in ("audit", "memory_scan"):
+        (tmp_path / capability).mkdir()
+        (tmp_path / capability / "alerts.yml").write_text(yaml.safe_dump({"some_alert": entry()}))
+    monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
+    with pytest.raises(catalogue.ContentError, match="memory_scan/alerts.yml: some_alert: audit has an alert"):
+        catalogue.load.__wrapped__()
 
 
 def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: pathlib.Path) -> None:
