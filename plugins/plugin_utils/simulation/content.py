@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulations that the collection has, from ``content/simulations``: for each alert, or why there is none."""
+"""The simulations that the collection has, from ``content/CAPABILITY/simulations``: one for each alert, or why none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenari
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
-DIRECTORY = catalogue.CONTENT / "simulations"
 _STEPS = ("needs", "runs", "records", "visits")
 _FIELDS = {"alert", "also", "evidence", "none", *_STEPS}
 
@@ -40,14 +39,15 @@ class Simulation:
 def load() -> t.Mapping[str, Simulation]:
     """Return all simulations by alert; raise ContentError when a file is wrong."""
     found: dict[str, Simulation] = {}
-    for path in sorted(DIRECTORY.glob("*.yml")):
+    for path in sorted(catalogue.CONTENT.glob("*/simulations/*.yml")):
+        capability, place = path.parts[-3], path.relative_to(catalogue.CONTENT)
         entries = catalogue.read(path)
         if not isinstance(entries, list):
-            raise ContentError(f"{path.name}: a list of simulations is needed, not {type(entries).__name__}")
+            raise ContentError(f"{place}: a list of simulations is needed, not {type(entries).__name__}")
         for number, entry in enumerate(entries, 1):
-            simulation = _simulation(entry, f"{path.name}, entry {number}")
+            simulation = _simulation(entry, capability, f"{place}, entry {number}")
             if simulation.alert in found:
-                raise ContentError(f"{path.name}: {simulation.alert} has a simulation already; put both into one")
+                raise ContentError(f"{place}: {simulation.alert} has a simulation already; put both into one")
             found[simulation.alert] = simulation
     return found
 
@@ -67,12 +67,14 @@ def chosen(patterns: t.Sequence[str] | None) -> list[Simulation]:
     return [simulation for alert, simulation in known.items() if alert in wanted]
 
 
-def _simulation(entry: t.Any, place: str) -> Simulation:
+def _simulation(entry: t.Any, capability: str, place: str) -> Simulation:
     if not isinstance(entry, dict) or set(entry) - _FIELDS:
         raise ContentError(f"{place}: a simulation is a mapping with {', '.join(sorted(_FIELDS))}")
     alert = str(entry.get("alert"))
     try:
-        catalogue.load().alert(alert)
+        owner = catalogue.load().alert(alert).capability
+        if owner != capability:
+            raise ContentError(f"{alert} is an alert of {owner}; move its simulation to {owner}/simulations")
         also, evidence, none = entry.get("also", {}), entry.get("evidence", []), entry.get("none")
         _check_texts(also, evidence, none)
         for name in also:

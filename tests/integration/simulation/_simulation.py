@@ -40,9 +40,10 @@ _FURNITURE = (
     "/etc/sudoers.d",
     "/boot/grub",
 )
+_SIMULATED = catalogue.CONTENT / "audit" / "simulations"
 _THREATS = (
-    {"path": str(content.DIRECTORY / "threats.txt")},
-    {"path": str(content.DIRECTORY / "threat_names.txt"), "kind": "name"},
+    {"path": str(_SIMULATED / "threats.txt")},
+    {"path": str(_SIMULATED / "threat_names.txt"), "kind": "name"},
 )
 
 

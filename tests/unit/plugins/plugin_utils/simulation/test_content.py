@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content as simulations
 
@@ -16,9 +17,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import 
 @pytest.fixture
 def content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[pathlib.Path]:
     """Return a file of simulations that is the only one."""
-    monkeypatch.setattr(simulations, "DIRECTORY", tmp_path)
+    catalogue.load()
+    monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
     simulations.load.cache_clear()
-    yield tmp_path / "own.yml"
+    directory = tmp_path / "audit" / "simulations"
+    directory.mkdir(parents=True)
+    yield directory / "own.yml"
     simulations.load.cache_clear()
 
 
@@ -45,17 +49,21 @@ def test_what_an_alert_brings_with_it_has_a_reason() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1", "own.yml: a list of simulations is needed, not dict"),
-        ("- x", "own.yml, entry 1: a simulation is a mapping with alert, also, evidence"),
-        ("- {alert: cron_job_written, run: []}", "own.yml, entry 1: a simulation is a mapping with"),
-        ("- {alert: cron_jib}", "own.yml, entry 1: .*cron_jib"),
-        ("- {alert: cron_job_written}", "own.yml, entry 1: the simulation of cron_job_written does nothing"),
-        (f"{GOOD}  also: {{cron_jib: x}}", "own.yml, entry 1: .*cron_jib"),
-        (f"{GOOD}  also: [cron_job_edited]", "own.yml, entry 1: 'also' is a mapping of alerts to reasons"),
-        (f"{GOOD}  evidence: bash", "own.yml, entry 1: 'evidence' is a list of texts"),
-        ("- {alert: cron_job_written, none: true}", "own.yml, entry 1: 'none' is a sentence"),
-        (f"{GOOD}  none: why", "own.yml, entry 1: it has steps, and says in 'none' why it has none"),
-        (f"{GOOD}{GOOD}", "own.yml: cron_job_written has a simulation already; put both into one"),
+        ("a: 1", "audit/simulations/own.yml: a list of simulations is needed, not dict"),
+        ("- x", "audit/simulations/own.yml, entry 1: a simulation is a mapping with alert, also, evidence"),
+        ("- {alert: cron_job_written, run: []}", "audit/simulations/own.yml, entry 1: a simulation is a mapping with"),
+        ("- {alert: cron_jib}", "audit/simulations/own.yml, entry 1: .*cron_jib"),
+        ("- {alert: cron_job_written}", "audit/simulations/own.yml, entry 1: the simulation of cron_job_written does nothing"),
+        (f"{GOOD}  also: {{cron_jib: x}}", "audit/simulations/own.yml, entry 1: .*cron_jib"),
+        (f"{GOOD}  also: [cron_job_edited]", "audit/simulations/own.yml, entry 1: 'also' is a mapping of alerts to reasons"),
+        (f"{GOOD}  evidence: bash", "audit/simulations/own.yml, entry 1: 'evidence' is a list of texts"),
+        ("- {alert: cron_job_written, none: true}", "audit/simulations/own.yml, entry 1: 'none' is a sentence"),
+        (f"{GOOD}  none: why", "audit/simulations/own.yml, entry 1: it has steps, and says in 'none' why it has none"),
+        (
+            "- {alert: fim_file_modified, none: why}",
+            "audit/simulations/own.yml, entry 1: fim_file_modified is an alert of file_integrity; move its simulation",
+        ),
+        (f"{GOOD}{GOOD}", "audit/simulations/own.yml: cron_job_written has a simulation already; put both into one"),
     ],
 )
 def test_wrong_content_is_named_with_its_place(content: pathlib.Path, text: str, words: str) -> None:
