@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
@@ -18,7 +18,7 @@ class ActionModule(CapabilityActionBase):
     """Resolve the names of alerts to the steps that simulate them."""
 
     capability = "simulation"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)

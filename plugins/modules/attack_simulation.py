@@ -54,18 +54,13 @@ options:
       - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
       - Defaults to C(/var/lib/bulwark).
     type: path
-  jit_state_dir:
+  state_dirs:
     description:
-      - Directory on the host that holds the policy of M(bulwark.servers.jit_access), which says what is locked, as an
-        absolute path.
-      - Defaults to C(/var/lib/bulwark).
-    type: path
-  network_state_dir:
-    description:
-      - Directory on the host that holds the policy of M(bulwark.servers.network_rules), which says who is blocked, as
-        an absolute path.
-      - Defaults to C(/var/lib/bulwark).
-    type: path
+      - For capabilities whose policy on the host says what is locked or blocked, such as V(jit_access) and
+        V(network_hardening), the O(state_dir) that it was set with, as an absolute path.
+      - For one that is not named, or whose value is empty, C(/var/lib/bulwark).
+    type: dict
+    default: {}
   lock_timeout:
     description: Seconds to wait for another simulation on the same host.
     type: int
@@ -167,15 +162,26 @@ started:
   returned: success
 """
 
+import functools
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation.apply import run
-from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import locked
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import visitors
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.apply import Hook, apply
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import apply_spec
+
+# What ``visits`` of a simulation can name. Ansible sends the imports of this file to the host and finds no others.
+HOOKS = {
+    "from_blocked": Hook("network_hardening", visitors.blocked),
+    "locked_port": Hook("jit_access", locked.port),
+    "narrowed_port": Hook("network_hardening", visitors.denied),
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=spec(), supports_check_mode=True)
-    run_module(module, run)
+    module = AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True)
+    run_module(module, functools.partial(apply, hooks=HOOKS))
 
 
 if __name__ == "__main__":

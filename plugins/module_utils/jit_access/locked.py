@@ -13,8 +13,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import wo
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, grants, state
 
 
-def port(params: t.Mapping[str, t.Any], source: str) -> tuple[str, int]:
-    """Return protocol and number of a port that is locked for an address. params: with state_dir.
+def port(params: t.Mapping[str, t.Any], source: str) -> tuple[str, str, int]:
+    """Return an address, and protocol and number of a port that is locked for it. params: with state_dir.
 
     Raises HostError where there is none, and StateError where that can't be told.
     """
@@ -30,7 +30,7 @@ def port(params: t.Mapping[str, t.Any], source: str) -> tuple[str, int]:
     for lock in policy.locks:
         for protocol in lock.protocols:
             if not _is_open(book.open, address, protocol, lock.ports.first):
-                return protocol, lock.ports.first
+                return source, protocol, lock.ports.first
     raise HostError("everything that just-in-time access locks is open for %s now" % source)
 
 

@@ -17,8 +17,6 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _process, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import locked
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import visitors
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, workspace
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import (
     Host,
@@ -42,9 +40,24 @@ _TICK = 0.011
 Result = t.Dict[str, t.Any]
 
 
-def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
-    """Return what was simulated: one entry for each alert. Raises UsageError without the explicit opt-in."""
+class Hook(t.NamedTuple):
+    """How a capability names what connections can come in to.
+
+    find: takes the capability's ``state_dir`` as a mapping and an address of nobody; returns who comes, protocol and
+    port. Raises HostError where the host has no such thing, and StateError where that can't be told.
+    """
+
+    capability: str
+    find: t.Callable[[t.Mapping[str, t.Any], str], t.Tuple[str, str, int]]
+
+
+def apply(params: t.Mapping[str, t.Any], check_mode: bool, hooks: t.Mapping[str, Hook]) -> Result:
+    """Return what was simulated: one entry for each alert. Raises UsageError without the explicit opt-in.
+
+    hooks: what ``visits`` of a simulation can name.
+    """
     scenarios = [scenario(content) for content in params["_simulations"] or ()]
+    _check_visits(scenarios, hooks)
     if not params["confirm"] and not check_mode:
         raise UsageError(
             "confirm must be true: the simulation of %d alerts starts programs with the names of attack tools on this "
@@ -53,7 +66,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
         )
     if os.geteuid() != 0:
         raise HostError("Attacks can only be simulated by root: become root on this host.")
-    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine(), functools.partial(_find_visit, params))
+    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine(), functools.partial(_find_visit, hooks, params["state_dirs"]))
     if check_mode:
         return {"changed": True, "simulations": [_foreseen(found, host) for found in scenarios], "started": None}
     root = params.get("state_dir") or _state.default_root(os.environ, os.geteuid())
@@ -147,14 +160,22 @@ def _note_staying(made: Plan, pids: t.Sequence[int], journal: workspace.Journal)
     return [pid for pid, _began in staying]
 
 
-def _find_visit(params: t.Mapping[str, t.Any], visited: str, source: str) -> tuple[str, str, int]:
+def _check_visits(scenarios: t.Iterable[Scenario], hooks: t.Mapping[str, Hook]) -> None:
+    for found in scenarios:
+        for name in found.visits:
+            if name not in hooks:
+                known = ", ".join(sorted(hooks)) or "nothing"
+                raise UsageError(
+                    "the simulation of %s: '%s' is none of what can be visited: %s" % (found.alert, name, known)
+                )
+
+
+def _find_visit(
+    hooks: t.Mapping[str, Hook], state_dirs: t.Mapping[str, str], visited: str, source: str
+) -> tuple[str, str, int]:
+    hook = hooks[visited]
     try:
-        rules = {"state_dir": params.get("network_state_dir")}
-        if visited == "from_blocked":
-            return visitors.blocked(rules)
-        if visited == "narrowed_port":
-            return visitors.denied(rules, source)
-        return (source, *locked.port({"state_dir": params.get("jit_state_dir")}, source))
+        return hook.find({"state_dir": state_dirs.get(hook.capability)}, source)
     except (HostError, _state.StateError) as error:
         raise SkippedError(str(error)) from error
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import typing as t
 
 
-def spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     return {
         "alerts": {"type": "list", "elements": "str"},
         "confirm": {"type": "bool", "default": False},
         "state_dir": {"type": "path"},
-        "jit_state_dir": {"type": "path"},
-        "network_state_dir": {"type": "path"},
+        "state_dirs": {"type": "dict", "default": {}},
         "lock_timeout": {"type": "int", "default": 60},
         "_simulations": {"type": "list", "elements": "dict"},
     }

@@ -31,7 +31,6 @@ _RUN = {"name", "real", "place", "arguments", "argv0", "directory", "user", "und
     "stays",
 }
 _RECORD = {"type", "text", "times"}
-VISITED = ("locked_port", "narrowed_port", "from_blocked")
 _NAME = re.compile(r"[A-Za-z0-9 ._+@:\[\]()-]+(?:/[A-Za-z0-9 ._+@:\[\]()-]+)*")
 _CALLS: t.Mapping[str, t.Mapping[str, type]] = {
     "connect": {"address": str, "port": int, "protocol": str},
@@ -130,7 +129,7 @@ class Record(t.NamedTuple):
 class Scenario(t.NamedTuple):
     """The simulation of one alert. needs: paths without which the host has no such thing.
 
-    visits: to what connections come in, of VISITED.
+    visits: to what connections come in, as the hooks of capabilities name it.
     """
 
     alert: str
@@ -148,20 +147,12 @@ def scenario(content: t.Mapping[str, t.Any]) -> Scenario:
     try:
         runs = tuple(_run(run) for run in _list(content, "runs"))
         records = tuple(_record(record) for record in _list(content, "records"))
-        needs, visits = _strings(content, "needs"), _visits(content)
+        needs, visits = _strings(content, "needs"), _strings(content, "visits")
     except (TypeError, ValueError) as error:
         raise UsageError("the simulation of %s: %s" % (alert, error)) from error
     if not runs and not records and not visits:
         raise UsageError("the simulation of %s does nothing: it needs 'runs', 'records' or 'visits'" % alert)
     return Scenario(alert, needs, runs, records, visits)
-
-
-def _visits(content: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    visits = _strings(content, "visits")
-    for name in visits:
-        if name not in VISITED:
-            raise ValueError("'%s' is none of what can be visited: %s" % (name, ", ".join(VISITED)))
-    return visits
 
 
 def _run(content: t.Any) -> ProgramRun:

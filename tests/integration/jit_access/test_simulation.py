@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply, visit
+from ansible_collections.bulwark.servers.plugins.modules.attack_simulation import HOOKS
 
 from tests.integration import _scans
 from tests.integration.jit_access._jit import Site, site
@@ -93,9 +94,9 @@ def test_a_host_that_locks_nothing_says_so_and_is_not_failed(site: Site, state: 
 
 def simulated(site: Site, state: str) -> dict[str, t.Any]:
     """Return what the module says of the alert."""
-    params = {"confirm": True, "state_dir": state, "jit_state_dir": str(site.state), "lock_timeout": 5}
+    params = {"confirm": True, "state_dir": state, "state_dirs": {"jit_access": str(site.state)}, "lock_timeout": 5}
     with site.host.entered():
-        answer = apply.run({**params, "_simulations": [{"alert": ALERT, "visits": ["locked_port"]}]}, False)
+        answer = apply.apply({**params, "_simulations": [{"alert": ALERT, "visits": ["locked_port"]}]}, False, HOOKS)
     (found,) = answer["simulations"]
     return t.cast("dict[str, t.Any]", found)
 

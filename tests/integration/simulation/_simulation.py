@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import options as memory_options
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply as run
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options
+from ansible_collections.bulwark.servers.plugins.modules.attack_simulation import HOOKS
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections, rule_groups
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as memory_content
@@ -82,7 +83,7 @@ class Stage:
 
     def deploy(self) -> None:
         """Load the default groups of rules; audit.locked takes them away."""
-        params = {name: fields.get("default") for name, fields in rule_options.spec().items()}
+        params = {name: fields.get("default") for name, fields in rule_options.apply_spec().items()}
         file = self.directory / "etc" / "audit" / "rules.d" / "70-bulwark.rules"
         file.parent.mkdir(parents=True)
         groups = rule_groups.chosen_groups(None, None, None)
@@ -97,9 +98,9 @@ class Stage:
         self._run([])
 
     def _run(self, steps: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-        params = {name: fields.get("default") for name, fields in options.spec().items()}
-        places = {"state_dir": str(self.state), "jit_state_dir": str(self.state)}
-        return run.run({**params, **places, "confirm": True, "_simulations": steps}, False)
+        params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
+        places = {"state_dir": str(self.state), "state_dirs": {"jit_access": str(self.state)}}
+        return run.apply({**params, **places, "confirm": True, "_simulations": steps}, False, HOOKS)
 
     def look(self, since: float, staying: t.Sequence[int] = ()) -> list[dict[str, t.Any]]:
         """Return the findings of all that reads logs, and of the memory of the processes that stay."""

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("audit")]
 _RUN = """
 import json, sys
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply as run
-json.dump(run.run(json.load(sys.stdin), False), sys.stdout)
+json.dump(run.apply(json.load(sys.stdin), False, {}), sys.stdout)
 """
 _SECONDS = 10
 
@@ -53,12 +53,12 @@ class Site:
         runs: list[dict[str, t.Any]] = [{"name": "writer", "calls": [{"create": create}]}]
         if seconds:
             runs.append(_sleep(seconds))
-        params = {name: fields.get("default") for name, fields in options.spec().items()}
+        params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
         simulations = [{"alert": "cron_job_written", "runs": runs}]
         return {**params, "confirm": True, "state_dir": str(self.state), "_simulations": simulations}
 
     def simulate(self, seconds: float = 0) -> dict[str, t.Any]:
-        result = apply.run(self.parameters(seconds), False)
+        result = apply.apply(self.parameters(seconds), False, {})
         (entry,) = result["simulations"]
         return t.cast("dict[str, t.Any]", entry)
 
@@ -167,7 +167,7 @@ def test_runs_that_are_killed_anywhere_leave_nothing_once_one_comes_to_its_end(s
             with site.killed([_stopped_at_files(step)]):
                 site.wait_for(file)
             assert str(file) in set(_made(steps)) - set(before)
-        entries = apply.run({**site.parameters(), "_simulations": steps[:1]}, False)["simulations"]
+        entries = apply.apply({**site.parameters(), "_simulations": steps[:1]}, False, {})["simulations"]
         assert _made(steps) == before
     assert [entry["status"] for entry in entries] == ["done"]
     assert os.listdir(site.state / "simulation") == ["lock"]

@@ -19,7 +19,7 @@ _PROTOCOL, _PORT = "tcp", 9
 Visit = t.Tuple[str, str, int]
 
 
-def blocked(params: t.Mapping[str, t.Any]) -> Visit:
+def blocked(params: t.Mapping[str, t.Any], _address: str) -> Visit:
     """Return an address of IPv4 that is blocked, and a port. params: with state_dir.
 
     Raises HostError where there is none, and StateError where that can't be told.
