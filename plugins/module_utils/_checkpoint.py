@@ -34,7 +34,7 @@ import zlib
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory, default_root
 
-_DIRECTORY = "checkpoints"
+DIRECTORY = "checkpoints"
 _LOCK = "lock"
 _LOCK_TIMEOUT = 60.0
 _HEADER = b"bulwark checkpoint 1 %s\n"
@@ -94,7 +94,7 @@ class Checkpoint:
         content = _packed(self._name, state)
         lineage = self._token.partition("-")[0] if self._token else os.urandom(8).hex()
         token = "%s-%s" % (lineage, hashlib.sha256(content).hexdigest())
-        directory = StateDirectory.open(self._root, _DIRECTORY, create=True)
+        directory = StateDirectory.open(self._root, DIRECTORY, create=True)
         if directory is None:
             raise DamagedError("%s vanished while it was used; look into it" % self._root)
         try:
@@ -119,8 +119,8 @@ def _packed(name: str, state: t.Mapping[str, t.Any]) -> bytes:
 
 def _read(root: str, name: str, token: str) -> dict[str, t.Any]:
     """Return the state in a token's file; raise DamagedError when it isn't there, or not as it was written."""
-    path = os.path.join(root, _DIRECTORY, _file(name, token))
-    directory = StateDirectory.open(root, _DIRECTORY, create=False)
+    path = os.path.join(root, DIRECTORY, _file(name, token))
+    directory = StateDirectory.open(root, DIRECTORY, create=False)
     descriptor = None
     if directory is not None:
         try:

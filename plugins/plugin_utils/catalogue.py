@@ -72,11 +72,6 @@ class Catalogue:
         return len(self._alerts)
 
     @property
-    def capabilities(self) -> tuple[str, ...]:
-        """The capabilities that raise the alerts, which are all that the collection has."""
-        return tuple(sorted({alert.capability for alert in self}))
-
-    @property
     def techniques(self) -> frozenset[str]:
         """The ids of all ATT&CK techniques that there is a name for."""
         return frozenset(self._techniques)

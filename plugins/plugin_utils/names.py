@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities as registry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import matches
@@ -17,9 +18,9 @@ class UnknownNameError(Exception):
     """A name is none of those that there are; the message is one sentence that names it and what comes close."""
 
 
-def capabilities(wanted: t.Sequence[str] | None, catalogue: Catalogue) -> tuple[str, ...]:
+def capabilities(wanted: t.Sequence[str] | None) -> tuple[str, ...]:
     """Return the capabilities that are wanted, each once, or all that the collection has when that is None."""
-    known = catalogue.capabilities
+    known = tuple(registry.load())
     if wanted is None:
         return known
     names = tuple(dict.fromkeys(name.strip() for name in wanted if name.strip()))

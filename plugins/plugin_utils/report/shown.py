@@ -10,21 +10,10 @@ import unicodedata
 import urllib.parse
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 
 # Enough for a path, a command line or a reason; the store has the whole.
 TEXT_LIMIT = 2000
-
-_NAMES = {
-    "app_control": "Application control",
-    "audit": "Audit analytics",
-    "docker_hardening": "Container hardening",
-    "edr": "EDR and investigation",
-    "file_integrity": "File integrity",
-    "jit_access": "Just-in-time access",
-    "memory_scan": "Fileless attacks",
-    "network_hardening": "Network hardening",
-    "vulnerability": "Vulnerabilities",
-}
 
 
 def visible(value: object, limit: int = TEXT_LIMIT, multiline: bool = False) -> str:
@@ -83,8 +72,9 @@ def machine_time(seconds: float) -> str:
 
 
 def capability_name(capability: str) -> str:
-    """Return a capability as people call it; one that is not known here is shown by its id."""
-    return _NAMES.get(capability) or visible(capability.replace("_", " ").capitalize(), 80)
+    """Return a capability as people call it; one that only the store knows is shown by its id."""
+    known = capabilities.load().get(capability)
+    return known.title if known else visible(capability.replace("_", " ").capitalize(), 80)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import scenario
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 _STEPS = ("needs", "runs", "records", "visits")
@@ -81,6 +81,8 @@ def _simulation(entry: t.Any, capability: str, place: str) -> Simulation:
             catalogue.load().alert(name)
         steps = {"alert": alert, **{name: entry[name] for name in _STEPS if name in entry}}
         _check_steps(steps, none)
+        if none is None and "simulate" not in capabilities.load()[capability].playbooks:
+            raise ContentError(f"the playbooks of {capability}/capability.yml lack simulate, which looks for {alert}")
     except (ContentError, UsageError, ValueError) as error:
         raise ContentError(f"{place}: {error}") from error
     return Simulation(alert, steps, also, tuple(evidence), none)

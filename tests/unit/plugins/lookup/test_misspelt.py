@@ -10,10 +10,11 @@ import re
 import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.lookup.misspelt import of_role
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 
 from tests.support import paths
 
-ROLES = ["audit", "file_integrity", "jit_access", "memory_scan", "network_hardening"]
+ROLES = list(capabilities.load())
 
 
 def misspelt(*names: str) -> list[str]:

@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content as simulations
 
@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import 
 def content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[pathlib.Path]:
     """Return a file of simulations that is the only one."""
     catalogue.load()
+    capabilities.load()
     monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
     simulations.load.cache_clear()
     directory = tmp_path / "audit" / "simulations"
@@ -63,10 +64,17 @@ def test_what_an_alert_brings_with_it_has_a_reason() -> None:
             "- {alert: fim_file_modified, none: why}",
             "audit/simulations/own.yml, entry 1: fim_file_modified is an alert of file_integrity; move its simulation",
         ),
+        (
+            "- {alert: fim_file_modified, runs: [{name: bash}]}",
+            "file_integrity/simulations/own.yml, entry 1: the playbooks of file_integrity/capability.yml lack simulate",
+        ),
         (f"{GOOD}{GOOD}", "audit/simulations/own.yml: cron_job_written has a simulation already; put both into one"),
     ],
 )
 def test_wrong_content_is_named_with_its_place(content: pathlib.Path, text: str, words: str) -> None:
+    if words.startswith("file_integrity"):
+        content = content.parents[2] / "file_integrity" / "simulations" / "own.yml"
+        content.parent.mkdir(parents=True)
     content.write_text(text)
     with pytest.raises(ContentError, match=f"^{words}"):
         simulations.load()

@@ -1,0 +1,60 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Name the capabilities of the collection to its playbooks."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: capabilities
+short_description: Name the capabilities that the collection has
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Each capability has a role of the same name. The playbook C(bulwark.servers.scan) calls all of them, other playbooks
+    those that have something to do there.
+options:
+  playbook:
+    description: Return only capabilities that this playbook calls, by the task file of the same name in their role.
+    type: str
+    choices: [protect, learn, simulate, respond]
+  platform:
+    description:
+      - Return only capabilities that know this platform, such as C(ansible_facts.system).
+      - No capability knows the empty text, so that a host that does not name its platform has none.
+    type: str
+seealso:
+  - module: bulwark.servers.platform_facts
+"""
+
+EXAMPLES = r"""
+- name: Show what can be deployed on the host
+  ansible.builtin.debug:
+    msg: "{{ query('bulwark.servers.capabilities', playbook='protect', platform=ansible_facts.system) }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: Names of capabilities, in alphabetical order.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Read the registry of capabilities."""
+
+    def run(self, terms: t.Any, variables: t.Any = None, **options: t.Any) -> list[str]:
+        self.set_options(var_options=variables, direct=options)
+        try:
+            return capabilities.chosen(self.get_option("playbook"), self.get_option("platform"))
+        except ContentError as error:
+            raise AnsibleLookupError(str(error)) from None

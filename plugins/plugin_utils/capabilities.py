@@ -1,0 +1,93 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The capabilities that the collection has, each from its ``content/CAPABILITY/capability.yml``.
+
+A capability has the same name everywhere: its content, its role, its packages. A scan calls the role of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+
+PLATFORMS = ("linux", "windows")
+# Those that call a role beside its main.yml, by the task file of the same name.
+PLAYBOOKS = ("protect", "learn", "simulate", "respond")
+
+
+@dataclasses.dataclass(frozen=True)
+class Capability:
+    """One capability.
+
+    defender: its name in Defender for servers. playbooks: those beside scan that call the role, of PLAYBOOKS. state: the
+    directories on hosts, below ``state_dir``, that it keeps its state in.
+    """
+
+    id: str
+    title: str
+    defender: str
+    platforms: tuple[str, ...]
+    playbooks: tuple[str, ...]
+    state: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> t.Mapping[str, Capability]:
+    """Return all capabilities by id, in alphabetical order; raise ContentError when a file is wrong or missing."""
+    directories = sorted({path.parent for path in catalogue.CONTENT.glob("*/*.yml")})
+    return {
+        directory.name: parse(catalogue.read(directory / "capability.yml"), directory.name) for directory in directories
+    }
+
+
+def chosen(playbook: str | None = None, platform: str | None = None) -> list[str]:
+    """Return the ids of the capabilities that a playbook calls and that know a platform, whose case does not matter."""
+    return [
+        capability.id
+        for capability in load().values()
+        if (playbook is None or playbook in capability.playbooks)
+        and (platform is None or platform.lower() in capability.platforms)
+    ]
+
+
+def parse(data: t.Any, identifier: str) -> Capability:
+    """Return one capability from the mapping that its file holds; raise ContentError for an entry that is wrong."""
+    where = f"{identifier}/capability.yml"
+    if not isinstance(data, dict):
+        raise ContentError(f"{where}: a mapping is needed, not {type(data).__name__}")
+    known = [field.name for field in dataclasses.fields(Capability) if field.name != "id"]
+    for name in data:
+        if name not in known:
+            raise ContentError(f"{where}: unknown entry '{name}'; known are {', '.join(known)}")
+    return Capability(
+        id=identifier,
+        title=_text(data, "title", where),
+        defender=_text(data, "defender", where),
+        platforms=_names(data, "platforms", where, PLATFORMS),
+        playbooks=_names(data, "playbooks", where, PLAYBOOKS),
+        state=_names(data, "state", where),
+    )
+
+
+def _text(data: t.Mapping[str, t.Any], name: str, where: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise ContentError(f"{where}: {name} is missing or no text; give it one")
+    return value
+
+
+def _names(
+    data: t.Mapping[str, t.Any], name: str, where: str, choices: t.Collection[str] | None = None
+) -> tuple[str, ...]:
+    values = data.get(name)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ContentError(f"{where}: {name} is missing or no list of names; [] says that there are none")
+    for value in values:
+        if choices is not None and value not in choices:
+            raise ContentError(f"{where}: {name} has '{value}', which is none of {', '.join(choices)}")
+    return tuple(values)

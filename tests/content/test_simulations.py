@@ -1,0 +1,43 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every alert of a capability that simulates has a simulation, or says why it has none."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.modules.attack_simulation import HOOKS
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
+
+# Of what is looked at as it is, rather than in a log, these alone can't be simulated.
+_NONE = {
+    "jit_altered_grant",
+    "jit_policy_missing",
+    "jit_unrecorded_grant",
+    "network_rules_missing",
+    "network_port_unused",
+    "network_port_open_to_world",
+    "process_new_listener",
+    "process_new_privileged",
+}
+
+
+@pytest.mark.parametrize("capability", capabilities.chosen("simulate"))
+def test_every_alert_has_a_simulation_or_says_why_it_has_none(capability: str) -> None:
+    alerts = {alert.id for alert in catalogue.load() if alert.capability == capability}
+    assert alerts - set(content.load()) == set()
+
+
+def test_a_reason_is_a_sentence_and_few_alerts_have_one() -> None:
+    reasons = {alert: found.none for alert, found in content.load().items() if found.none is not None}
+    assert [alert for alert, reason in reasons.items() if not reason.endswith(".") or len(reason) < 20] == []
+    audit = {alert for alert in reasons if catalogue.load().alert(alert).capability == "audit"}
+    assert set(reasons) - audit == _NONE
+    assert len(audit) <= 29
+
+
+def test_what_is_visited_has_a_hook_of_a_capability_that_simulates() -> None:
+    visited = {name for found in content.load().values() for name in found.steps.get("visits", [])}
+    assert visited == set(HOOKS)
+    assert {hook.capability for hook in HOOKS.values()} <= set(capabilities.chosen("simulate"))

@@ -1,0 +1,81 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a capability describes itself, how it is chosen, and what a wrong entry is told."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+
+GOOD = {
+    "title": "Locks",
+    "defender": "Doors",
+    "platforms": ["linux"],
+    "playbooks": ["protect"],
+    "state": ["locks"],
+}
+
+
+@pytest.fixture
+def content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[pathlib.Path]:
+    """Return a directory of content that has nothing yet."""
+    monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
+    capabilities.load.cache_clear()
+    yield tmp_path
+    capabilities.load.cache_clear()
+
+
+def describe(content: pathlib.Path, name: str, platform: str, *playbooks: str) -> None:
+    (content / name).mkdir()
+    text = f"title: x\ndefender: x\nplatforms: [{platform}]\nplaybooks: [{', '.join(playbooks)}]\nstate: []\n"
+    (content / name / "capability.yml").write_text(text)
+
+
+def test_an_entry_is_read_as_it_is() -> None:
+    assert capabilities.parse(GOOD, "locks") == Capability(
+        "locks", "Locks", "Doors", ("linux",), ("protect",), ("locks",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"role": "x"}, "unknown entry 'role'; known are title, defender, platforms, playbooks, state"),
+        ({"title": ""}, "title is missing or no text; give it one"),
+        ({"defender": None}, "defender is missing or no text; give it one"),
+        ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),
+        ({"platforms": ["Linux"]}, "platforms has 'Linux', which is none of linux, windows"),
+        ({"playbooks": ["scan"]}, "playbooks has 'scan', which is none of protect, learn, simulate, respond"),
+        ({"state": [1]}, "state is missing or no list of names; [] says that there are none"),
+    ],
+)
+def test_a_wrong_entry_is_named_with_its_file(change: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        capabilities.parse({**GOOD, **change}, "locks")
+    assert str(caught.value) == f"locks/capability.yml: {words}"
+
+
+def test_a_file_that_is_no_mapping_or_missing_is_named(content: pathlib.Path) -> None:
+    with pytest.raises(ContentError, match=r"^locks/capability\.yml: a mapping is needed, not list$"):
+        capabilities.parse([], "locks")
+    (content / "locks").mkdir()
+    (content / "locks" / "alerts.yml").write_text("{}")
+    with pytest.raises(ContentError, match=r"/locks/capability\.yml cannot be read: .*No such file"):
+        capabilities.load()
+
+
+def test_they_are_chosen_by_playbook_and_platform_and_sorted(content: pathlib.Path) -> None:
+    describe(content, "locks", "windows", "protect", "simulate")
+    describe(content, "doors", "linux", "protect")
+    describe(content, "attics", "linux")
+    assert capabilities.chosen() == ["attics", "doors", "locks"]
+    assert capabilities.chosen("protect") == ["doors", "locks"]
+    assert capabilities.chosen("protect", "Linux") == ["doors"]
+    assert capabilities.chosen("learn") == []
+    assert capabilities.chosen(platform="") == []
