@@ -21,6 +21,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.rule_facts import AlertFacts
 
 _PREFIX = "ansible_collections.bulwark.servers.docsite."
 _NAME = "alert_reference"
@@ -37,8 +38,9 @@ Alert reference
 
 Everything that this version of the collection can report, by capability. The words are those of the report.
 
-The severity is the alert's own; what was seen can raise or lower it for one finding. A *state* is resolved when a later
-scan looks and finds the problem gone; an *event* stays open until somebody closes it. See
+An alert that several rules raise has the range of their severities: each finding has that of the rules that matched.
+What was seen can raise or lower the severity of one finding. A *state* is resolved when a later scan looks and finds
+the problem gone; an *event* stays open until somebody closes it. See
 :ref:`findings and the store <{_PREFIX}findings_and_store>`. What is *simulated* can be raised on purpose, see
 :ref:`simulating attacks <{_PREFIX}simulation>`.
 
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
-    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, rule_facts
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
     from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
@@ -70,7 +72,9 @@ def main(arguments: list[str]) -> int:
         for alert, simulation in content.load().items()
     }
     seen = list(subtypes.load().values())
-    write(collection / "docs" / "docsite", page(catalogue.load(), simulated) + "\n" + subtype_table(seen))
+    facts = {alert.id: rule_facts.of_alert(alert) for alert in catalogue.load()}
+    text = page(catalogue.load(), facts, simulated)
+    write(collection / "docs" / "docsite", text + "\n" + subtype_table(seen))
     return 0
 
 
@@ -83,28 +87,32 @@ def write(docsite: pathlib.Path, text: str) -> None:
         index.write_text(sections + _LISTED, encoding="utf-8")
 
 
-def page(alerts: t.Iterable[Alert], simulated: t.Mapping[str, str]) -> str:
+def page(alerts: t.Iterable[Alert], facts: t.Mapping[str, AlertFacts], simulated: t.Mapping[str, str]) -> str:
     """Return the page in reStructuredText: capabilities in alphabetical order, the most severe alerts first.
 
-    simulated: for ids of alerts whether they can be simulated, and why not.
+    facts: severities and techniques by the id of the alert. simulated: whether it can be simulated, and why not.
     """
-    ordered = sorted(alerts, key=lambda alert: (alert.capability, -_SEVERITIES.index(alert.severity), alert.id))
+
+    def rank(alert: Alert) -> int:
+        return _SEVERITIES.index(facts[alert.id].severities[-1])
+
+    ordered = sorted(alerts, key=lambda alert: (alert.capability, -rank(alert), alert.id))
     parts = [_HEAD]
     for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
         parts.append(_title(capability.replace("_", " ").capitalize(), "-"))
-        parts += [entry(alert, simulated.get(alert.id, "")) for alert in group]
+        parts += [entry(alert, facts[alert.id], simulated.get(alert.id, "")) for alert in group]
     return "\n".join(parts)
 
 
-def entry(alert: Alert, simulated: str) -> str:
+def entry(alert: Alert, facts: AlertFacts, simulated: str) -> str:
     """Return the section of one alert."""
     fields = [
         ("Id", f"``{alert.id}``"),
-        ("Severity", alert.severity),
+        ("Severity", facts.severity),
         ("Kind", alert.kind),
         ("Lifecycle", alert.lifecycle),
         ("Platforms", escape(", ".join(alert.platforms))),
-        ("ATT&CK", "; ".join(map(_technique, alert.attack))),
+        ("ATT&CK", "; ".join(map(_technique, facts.attack))),
         ("Simulated", escape(simulated)),
     ]
     parts = [

@@ -43,12 +43,15 @@ class AttackReference:
 
 @dataclasses.dataclass(frozen=True)
 class Alert:
-    """One entry of the catalogue; see docs/docsite for the meaning of each field."""
+    """One entry of the catalogue; see CONTRIBUTING.md for the meaning of each field.
+
+    severity: None, and attack empty, where rules raise the alert: each rule has its own (``rule_facts``).
+    """
 
     id: str
     title: str
     kind: str
-    severity: str
+    severity: str | None
     capability: str
     platforms: tuple[str, ...]
     lifecycle: str
@@ -167,7 +170,7 @@ def _alert(
         id=identifier,
         title=_text(fields, "title", place),
         kind=_choice(fields, "kind", KINDS, place),
-        severity=_choice(fields, "severity", SEVERITIES, place),
+        severity=_choice(fields, "severity", SEVERITIES, place) if "severity" in fields else None,
         capability=capability,
         platforms=tuple(fields.get("platforms", ())),
         lifecycle=_choice(fields, "lifecycle", LIFECYCLES, place),

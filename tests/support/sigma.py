@@ -11,12 +11,27 @@ import typing as t
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import USER_ALERT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.compiler import Compilation, compile_rules
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import Lists
 
-KNOWN = Known({"some_alert", "other_alert"}, {"T1059", "T1059.004", "T1110"})
+
+def _alert(identifier: str, severity: str | None) -> Alert:
+    title = identifier.replace("_", " ").capitalize()
+    return Alert(identifier, title, "alert", severity, "audit", ("linux",), "event", (), "Text.", "Text.", ())
+
+
+KNOWN = Known(
+    {
+        "some_alert": _alert("some_alert", None),
+        "other_alert": _alert("other_alert", "low"),
+        USER_ALERT: _alert(USER_ALERT, "medium"),
+    },
+    {"T1059", "T1059.004", "T1110"},
+)
 
 
 def rule(detection: t.Mapping[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:

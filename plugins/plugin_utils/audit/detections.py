@@ -41,6 +41,7 @@ EVENT_SOURCES = frozenset(
 )
 
 _DIRECTORY = catalogue.CONTENT / CAPABILITY
+OWN_RULES = _DIRECTORY / "detections"
 _PLUGIN_UTILS = pathlib.Path(__file__).parents[1]
 
 
@@ -79,7 +80,7 @@ def load(
     own_rules: whether the collection's rules are used. sources: those that the reader has; all where that is None.
     """
     inputs = _Inputs(
-        own=documents.files_below(str(_DIRECTORY / "detections")) if own_rules else [],
+        own=documents.files_below(str(OWN_RULES)) if own_rules else [],
         given=_given(rule_paths),
         threat_lists=options.checked(threat_lists),
         sources=None if sources is None else frozenset(sources),
@@ -142,7 +143,7 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
 
     read = [documents.read(file, own=True) for file in inputs.own] + [documents.read(file) for file in inputs.given]
     everything = catalogue.load()
-    alerts = {alert.id for alert in everything if alert.capability == CAPABILITY}
+    alerts = {alert.id: alert for alert in everything if alert.capability == CAPABILITY}
     threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC))
     compilation = compile_rules(
         [document for found, _problems in read for document in found],

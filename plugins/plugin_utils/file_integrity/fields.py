@@ -118,11 +118,12 @@ def _choices(watch: dict[str, t.Any], field: str, known: t.Sequence[str], place:
 
 
 def _alert(identifier: t.Any, place: str) -> dict[str, str]:
-    alerts = catalogue.load()
-    ids = sorted(alert.id for alert in alerts if alert.capability == CAPABILITY)
-    if identifier not in ids:
-        raise ContentError(f"{place}: alert '{identifier}' is no alert of file integrity; there are {', '.join(ids)}")
-    return {"id": identifier, "severity": alerts.alert(identifier).severity}
+    severities = {alert.id: alert.severity for alert in catalogue.load() if alert.capability == CAPABILITY}
+    severity = severities.get(str(identifier))
+    if severity is None:
+        known = ", ".join(sorted(severities))
+        raise ContentError(f"{place}: alert '{identifier}' is no alert of file integrity; there are {known}")
+    return {"id": identifier, "severity": severity}
 
 
 def _techniques(fields: t.Mapping[str, t.Any], place: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, rule_facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options, rules
 
@@ -42,7 +42,13 @@ def findings(store: Store) -> list[dict[str, t.Any]]:
         alert.id
         for alert in catalogue.load()
         if alert.capability not in _NOT_ASKED
-        and any(reference.technique.startswith(_TECHNIQUES) for reference in alert.attack)
+        and any(reference.technique.startswith(_TECHNIQUES) for reference in rule_facts.of_alert(alert).attack)
     ]
     wanted = Query(alerts=alerts, statuses=_OPEN, severity=_SEVERITY, limit=_MOST)
-    return [one.event for one in store.query(wanted)]
+    return [one.event for one in store.query(wanted) if _says_attack(one.event)]
+
+
+def _says_attack(event: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a finding names such a technique; not all rules of an alert have the same."""
+    attacks = event["finding_info"]["attacks"]
+    return any(attack["technique"]["uid"].startswith(_TECHNIQUES) for attack in attacks)

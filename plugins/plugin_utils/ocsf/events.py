@@ -250,7 +250,7 @@ def _attack(reference: AttackReference) -> dict[str, t.Any]:
 
 
 def _severity(value: t.Any, alert: Alert) -> str:
-    if value is None:
+    if value is None and alert.severity is not None:
         return alert.severity
     if not isinstance(value, str) or value not in SEVERITIES:
         raise DetectionError(f"the detection of {alert.id} has a severity that is none of {', '.join(SEVERITIES)}")

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, USER_ALERT
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
@@ -22,7 +23,7 @@ _LONGEST_TITLE = 256
 class Known(t.NamedTuple):
     """What the catalogue has for rules to name."""
 
-    alerts: t.Collection[str]
+    alerts: t.Mapping[str, Alert]
     techniques: t.Collection[str]
 
 
@@ -39,14 +40,17 @@ def facts(rule: t.Any, document: Document, known: Known, component: bool) -> dic
         if name not in _OWN_FIELDS:
             raise UnusableError(f"{OWN_KEY}: '{name}' is none of {', '.join(_OWN_FIELDS)}", OWN_KEY)
     component = component or _step(own)
+    alert = _alert(own, document, known.alerts, component)
     title = str(rule.title or "").strip()
+    if not title and document.own and not component:
+        title = known.alerts[alert].title
     if not title:
         raise UnusableError("title is missing; say what the rule finds")
     found = {
         "id": str(rule.id or rule.name or title),
-        "alert": _alert(own, document, known.alerts, component),
+        "alert": alert,
         "title": title[:_LONGEST_TITLE],
-        "severity": rule.level.name.lower() if rule.level is not None else None,
+        "severity": _severity(rule, known.alerts, alert, component),
         "techniques": _techniques(rule, document, known.techniques),
         "subject": _subject(own),
         "message": _message(own),
@@ -77,7 +81,14 @@ def _techniques(rule: t.Any, document: Document, known: t.Collection[str]) -> li
     return sorted(found)
 
 
-def _alert(own: t.Mapping[str, t.Any], document: Document, alerts: t.Collection[str], component: bool) -> str:
+def _severity(rule: t.Any, alerts: t.Mapping[str, Alert], alert: str, component: bool) -> str | None:
+    """Return a rule's level; without one the severity of its alert, or, where rules give it that, of a user's rules."""
+    if rule.level is not None:
+        return str(rule.level.name.lower())
+    return None if component else alerts[alert].severity or alerts[USER_ALERT].severity
+
+
+def _alert(own: t.Mapping[str, t.Any], document: Document, alerts: t.Container[str], component: bool) -> str:
     alert = own.get("alert")
     if alert is None:
         if document.own and not component:

@@ -13,10 +13,11 @@ import sys
 import docutils.core
 import docutils.nodes
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, rule_facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
+from ansible_collections.bulwark.servers.plugins.plugin_utils.rule_facts import AlertFacts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,18 +52,20 @@ def without_roles(text: str) -> str:
 
 @pytest.mark.parametrize("alert", [HOSTILE, *catalogue.load()], ids=lambda alert: alert.id)
 def test_an_alert_renders_to_its_own_words(alert: Alert) -> None:
-    shown = parse(alert_reference.entry(alert, "no. It *takes* a `module`_.")).astext()
+    facts = rule_facts.of_alert(alert)
+    shown = parse(alert_reference.entry(alert, facts, "no. It *takes* a `module`_.")).astext()
     words = " ".join(shown.split())
-    for text in (alert.title, alert.description, alert.remediation, alert.id, alert.severity, *alert.platforms):
+    for text in (alert.title, alert.description, alert.remediation, alert.id, facts.severity, *alert.platforms):
         assert " ".join(text.split()) in words
-    for reference in alert.attack:
+    for reference in facts.attack:
         assert f"{reference.tactic_name}, {reference.technique} {reference.technique_name}" in words
     assert "no. It *takes* a `module`_." in words
 
 
 def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
     alerts = list(catalogue.load())
-    page = alert_reference.page(alerts, {alerts[0].id: "yes"})
+    facts = {alert.id: rule_facts.of_alert(alert) for alert in alerts}
+    page = alert_reference.page(alerts, facts, {alerts[0].id: "yes"})
     assert page.count(":Simulated: ") == 1
     document = parse(without_roles(page))
     assert [page.count(f":Id: ``{alert.id}``\n") for alert in alerts] == [1] * len(alerts)
@@ -72,8 +75,15 @@ def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
     for capability in {alert.capability for alert in alerts}:
         own = [alert for alert in alerts if alert.capability == capability]
         order = sorted(own, key=lambda alert: page.index(f":Id: ``{alert.id}``"))
-        ranks = [severities.index(alert.severity) for alert in order]
+        ranks = [severities.index(facts[alert.id].severities[-1]) for alert in order]
         assert ranks == sorted(ranks)
+
+
+def test_an_alert_of_several_rules_shows_the_range_of_their_severities() -> None:
+    low = AlertFacts(("low",), ())
+    assert ":Severity: low\n" in alert_reference.entry(HOSTILE, low, "")
+    mixed = AlertFacts(("low", "medium", "high"), HOSTILE.attack)
+    assert ":Severity: low to high\n" in alert_reference.entry(HOSTILE, mixed, "")
 
 
 def test_the_table_has_every_subtype_of_memory_scans_in_its_own_words() -> None:

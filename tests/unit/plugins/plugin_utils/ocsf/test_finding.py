@@ -46,8 +46,17 @@ def test_the_schema_would_see_a_mistake() -> None:
 def test_an_alert_of_the_collection_is_valid() -> None:
     alerts = catalogue.load()
     for alert in alerts:
-        found = {**samples.detection(), "alert": alert.id}
+        found = {**samples.detection(), "alert": alert.id, "severity": alert.severity or "low"}
         assert schema.errors(events.finding(found, alerts, samples.HOST, samples.NOW)) == [], alert.id
+
+
+def test_an_alert_whose_rules_have_the_severity_needs_one_in_each_detection() -> None:
+    ruled = samples.alert("alert", "event", id="ruled", severity=None)
+    known = catalogue.Catalogue({"ruled": ruled}, {})
+    detection = {**samples.detection(), "alert": "ruled"}
+    assert events.finding({**detection, "severity": "low"}, known, samples.HOST, samples.NOW)["severity"] == "Low"
+    with pytest.raises(events.DetectionError, match="the detection of ruled has a severity that is none of"):
+        events.finding(detection, known, samples.HOST, samples.NOW)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,26 @@ def test_a_rule_that_cannot_be_used_is_named_with_its_line(given: dict[str, t.An
     assert problem(given, lists={"yes": ["x"]}).startswith(f"rule0.yml, {message}")
 
 
+@pytest.mark.parametrize(
+    ("alert", "level", "severity"),
+    [
+        ("some_alert", "high", "high"),
+        # Without a level: the alert's severity, or, where each of its rules has its own, that of any user's rule.
+        ("other_alert", None, "low"),
+        ("some_alert", None, "medium"),
+        (None, None, "medium"),
+    ],
+)
+def test_a_rule_has_a_severity_with_a_level_and_without(alert: str | None, level: str | None, severity: str) -> None:
+    given = rule(DETECTION, level=level, bulwark=None if alert is None else {"alert": alert})
+    assert RuleSet(used(given)).rule(0).severity == severity
+
+
+def test_a_rule_of_the_collection_without_a_title_has_its_alerts() -> None:
+    own = compiled(rule(DETECTION, title=None, bulwark={"alert": "some_alert"}), own=True)
+    assert [entry["title"] for entry in own.payload["rules"]] == ["Some alert"]
+
+
 def test_syscalls_are_named_and_not_numbered() -> None:
     audit = {"product": "linux", "service": "auditd"}
     assert "write the name of the call" in problem(rule({"s": {"syscall": 59}, "condition": "s"}, logsource=audit))
