@@ -19,6 +19,7 @@ import sys
 import typing as t
 
 if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability
     from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
     from ansible_collections.bulwark.servers.plugins.plugin_utils.rule_facts import AlertFacts
@@ -63,7 +64,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
-    from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, rule_facts
+    from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue, rule_facts
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
     from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> int:
     }
     seen = list(subtypes.load().values())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in catalogue.load()}
-    text = page(catalogue.load(), facts, simulated)
+    text = page(capabilities.load(), catalogue.load(), facts, simulated)
     write(collection / "docs" / "docsite", text + "\n" + subtype_table(seen))
     return 0
 
@@ -87,7 +88,12 @@ def write(docsite: pathlib.Path, text: str) -> None:
         index.write_text(sections + _LISTED, encoding="utf-8")
 
 
-def page(alerts: t.Iterable[Alert], facts: t.Mapping[str, AlertFacts], simulated: t.Mapping[str, str]) -> str:
+def page(
+    capabilities: t.Mapping[str, Capability],
+    alerts: t.Iterable[Alert],
+    facts: t.Mapping[str, AlertFacts],
+    simulated: t.Mapping[str, str],
+) -> str:
     """Return the page in reStructuredText: capabilities in alphabetical order, the most severe alerts first.
 
     facts: severities and techniques by the id of the alert. simulated: whether it can be simulated, and why not.
@@ -97,11 +103,29 @@ def page(alerts: t.Iterable[Alert], facts: t.Mapping[str, AlertFacts], simulated
         return _SEVERITIES.index(facts[alert.id].severities[-1])
 
     ordered = sorted(alerts, key=lambda alert: (alert.capability, -rank(alert), alert.id))
-    parts = [_HEAD]
+    parts = [_HEAD, capability_table(capabilities.values())]
     for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
-        parts.append(_title(capability.replace("_", " ").capitalize(), "-"))
+        parts.append(_title(escape(capabilities[capability].title), "-"))
         parts += [entry(alert, facts[alert.id], simulated.get(alert.id, "")) for alert in group]
     return "\n".join(parts)
+
+
+def capability_table(capabilities: t.Iterable[Capability]) -> str:
+    """Return the table of the capabilities, which says what each is called and where it has something to do."""
+    rows = [("capability", "name", "Defender for servers calls it", "platforms", "playbooks", "state")]
+    for one in capabilities:
+        playbooks = ", ".join(f"``{name}``" for name in ("scan", *one.playbooks))
+        state = ", ".join(f"``{name}``" for name in one.state) or "none"
+        platforms = ", ".join(one.platforms)
+        rows.append((f"``{one.id}``", escape(one.title), escape(one.defender), platforms, playbooks, state))
+    return "\n".join(
+        [
+            _title("Capabilities", "-"),
+            "The playbooks are those that call the role of the capability. The state is kept on hosts, in these directories"
+            " below\n``/var/lib/bulwark``.\n",
+            _table(rows, "16 16 22 12 20 14"),
+        ]
+    )
 
 
 def entry(alert: Alert, facts: AlertFacts, simulated: str) -> str:
@@ -135,16 +159,19 @@ def subtype_table(subtypes: t.Iterable[Subtype]) -> str:
     for one in ordered:
         said = f"{escape(one.title)}. {_paragraphs(one.description).strip()}"
         rows.append((f"``{one.id}``", one.kind, one.severity, ", ".join(one.attack), said))
-    lines = ["".join(f"   {'*' if not cell else ' '} - {text}\n" for cell, text in enumerate(row)) for row in rows]
     return "\n".join(
         [
             f".. _{_PREFIX}{_NAME}.memory_scan_subtypes:\n",
             _title("What memory scans see", "-"),
             "A finding of a memory scan has one or more of these in its evidence. The gravest class is its alert.\n",
-            ".. list-table::\n   :header-rows: 1\n   :widths: 22 10 10 14 44\n",
-            "".join(lines),
+            _table(rows, "22 10 10 14 44"),
         ]
     )
+
+
+def _table(rows: t.Iterable[t.Sequence[str]], widths: str) -> str:
+    lines = ["".join(f"   {' ' if cell else '*'} - {text}\n" for cell, text in enumerate(row)) for row in rows]
+    return f".. list-table::\n   :header-rows: 1\n   :widths: {widths}\n\n{''.join(lines)}"
 
 
 def escape(text: str) -> str:

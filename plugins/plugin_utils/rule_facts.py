@@ -17,7 +17,7 @@ import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -50,7 +50,7 @@ def of_alert(alert: Alert) -> AlertFacts:
 def by_alert() -> t.Mapping[str, AlertFacts]:
     """Return the facts of all alerts that rules of the collection raise; raise ContentError for a broken file."""
     found: dict[str, AlertFacts] = {}
-    for capability in catalogue.load().capabilities:
+    for capability in capabilities.load():
         module = _module(f"{_PACKAGE}.{capability}")
         if module is not None:
             found.update(module.by_alert())

@@ -13,7 +13,8 @@ import sys
 import docutils.core
 import docutils.nodes
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, rule_facts
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue, rule_facts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
@@ -65,18 +66,30 @@ def test_an_alert_renders_to_its_own_words(alert: Alert) -> None:
 def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
     alerts = list(catalogue.load())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in alerts}
-    page = alert_reference.page(alerts, facts, {alerts[0].id: "yes"})
+    page = alert_reference.page(capabilities.load(), alerts, facts, {alerts[0].id: "yes"})
     assert page.count(":Simulated: ") == 1
     document = parse(without_roles(page))
     assert [page.count(f":Id: ``{alert.id}``\n") for alert in alerts] == [1] * len(alerts)
     titles = [node.astext() for node in document.findall(docutils.nodes.title)]
-    assert len(titles) == 1 + len({alert.capability for alert in alerts}) + len(alerts)
+    assert len(titles) == 2 + len({alert.capability for alert in alerts}) + len(alerts)
     severities = ["critical", "high", "medium", "low", "informational"]
     for capability in {alert.capability for alert in alerts}:
         own = [alert for alert in alerts if alert.capability == capability]
         order = sorted(own, key=lambda alert: page.index(f":Id: ``{alert.id}``"))
         ranks = [severities.index(facts[alert.id].severities[-1]) for alert in order]
         assert ranks == sorted(ranks)
+
+
+def test_the_page_calls_capabilities_what_the_report_does_and_lists_them_all() -> None:
+    known = list(capabilities.load().values())
+    hostile = Capability("odd", "A *title*_", "|bars|", ("linux",), ("learn",), ())
+    words = " ".join(parse(alert_reference.capability_table([*known, hostile])).astext().split())
+    for one in (*known, hostile):
+        playbooks, state = ", ".join(("scan", *one.playbooks)), ", ".join(one.state) or "none"
+        assert f"{one.id} {one.title} {one.defender} {', '.join(one.platforms)} {playbooks} {state}" in words
+    alert = next(iter(catalogue.load()))
+    page = alert_reference.page(capabilities.load(), [alert], {alert.id: rule_facts.of_alert(alert)}, {})
+    assert f"\n{capabilities.load()[alert.capability].title}\n---" in page
 
 
 def test_an_alert_of_several_rules_shows_the_range_of_their_severities() -> None:
