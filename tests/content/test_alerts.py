@@ -66,9 +66,7 @@ def test_what_the_reference_shows_of_rules_is_what_hosts_get() -> None:
             techniques[rule.alert].update(rule.techniques)
     shown = {alert: facts for alert, facts in rule_facts.by_alert().items() if alert in severities}
     assert {alert: set(facts.severities) for alert, facts in shown.items()} == severities
-    assert {
-        alert: {reference.technique for reference in facts.attack} for alert, facts in shown.items()
-    } == techniques
+    assert {alert: {reference.technique for reference in facts.attack} for alert, facts in shown.items()} == techniques
     for facts in shown.values():
         assert list(facts.severities) == sorted(facts.severities, key=SEVERITIES.index)
 

@@ -63,7 +63,7 @@ def test_an_id_that_two_capabilities_have_is_named(tmp_path: pathlib.Path, monke
         (tmp_path / capability).mkdir()
         (tmp_path / capability / "alerts.yml").write_text(yaml.safe_dump({"some_alert": entry()}))
     monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
-    with pytest.raises(catalogue.ContentError, match="memory_scan/alerts.yml: some_alert: audit has an alert"):
+    with pytest.raises(catalogue.ContentError, match=r"memory_scan/alerts\.yml: some_alert: audit has an alert"):
         catalogue.load.__wrapped__()
 
 
