@@ -10,13 +10,12 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version, names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     ControllerActionBase,
     person,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Change, Selection, Store
 
@@ -80,7 +79,7 @@ class ActionModule(ControllerActionBase):
             findings, coverage, checkpoint = _from_result(options["result"], capability)
         if self._task.check_mode and not store.runs(ids=[run_id]):
             # In check mode nothing was opened that this could be added to; the store forgets it when it is closed.
-            described = {"playbook": "", "user": "", "controller": "", "version": PRODUCT["version"]}
+            described = {"playbook": "", "user": "", "controller": "", "version": collection_version.version()}
             store.start_run(hosts=[], capabilities=[], now=time.time(), run_id=run_id, **described)
         recorded = store.record(run_id, host, capability, findings or [], coverage, time.time(), checkpoint)
         counts = dataclasses.asdict(recorded)

@@ -10,9 +10,8 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     coverage,
     from_store,
@@ -56,7 +55,7 @@ class ActionModule(ControllerActionBase):
         try:
             mode = output.file_mode(options["mode"])
             data = from_store.collect(
-                store, catalogue.load(), limits, title=options["title"], version=PRODUCT["version"], now=now
+                store, catalogue.load(), limits, title=options["title"], version=collection_version.version(), now=now
             )
             changed = output.put(path, page.render(data), mode, page.same_report, dry=self._task.check_mode)
         except (catalogue.ContentError, output.OutputError) as error:

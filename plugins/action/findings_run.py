@@ -12,13 +12,12 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version, names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     ControllerActionBase,
     person,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import output
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
@@ -75,7 +74,7 @@ class ActionModule(ControllerActionBase):
             playbook=options["playbook"] or str(task_vars.get("ansible_play_name") or ""),
             user=person(task_vars),
             controller=socket.gethostname(),
-            version=PRODUCT["version"],
+            version=collection_version.version(),
             now=time.time(),
             run_id=options["run"],
         )

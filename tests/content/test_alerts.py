@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -65,11 +66,18 @@ def test_what_the_reference_shows_of_rules_is_what_hosts_get() -> None:
             techniques[rule.alert].update(rule.techniques)
     shown = {alert: facts for alert, facts in rule_facts.by_alert().items() if alert in severities}
     assert {alert: set(facts.severities) for alert, facts in shown.items()} == severities
-    assert {
-        alert: {reference.technique for reference in facts.attack} for alert, facts in shown.items()
-    } == techniques
+    assert {alert: {reference.technique for reference in facts.attack} for alert, facts in shown.items()} == techniques
     for facts in shown.values():
         assert list(facts.severities) == sorted(facts.severities, key=SEVERITIES.index)
+
+
+def test_every_alert_is_raised_by_content_or_by_code() -> None:
+    raised = set(rule_facts.by_alert())
+    for file in sorted(catalogue.CONTENT.rglob("*.yml")):
+        raised.update(re.findall(r"(?m)^ +alert: (\w+)$", file.read_text(encoding="utf-8")))
+    for file in sorted(catalogue.CONTENT.parents[1].rglob("*.py")):
+        raised.update(re.findall(r'"([a-z][a-z0-9_]+)"', file.read_text(encoding="utf-8")))
+    assert sorted(alert.id for alert in ALERTS if alert.id not in raised) == []
 
 
 @pytest.mark.parametrize("file", [*FILES, catalogue.CONTENT / "attack.yml"], ids=lambda file: file.parent.name)

@@ -19,6 +19,7 @@ import typing as t
 import uuid
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     Alert,
     AttackReference,
@@ -42,7 +43,6 @@ __all__ = [
 T = t.TypeVar("T")
 
 VERSION = "1.5.0"
-PRODUCT = {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": "0.1.0"}
 
 _CATEGORY = 2
 _CLASSES = {
@@ -117,7 +117,7 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
             "types": [alert.capability],
             "analytic": {"type_id": 1, "type": "Rule", "uid": alert.id, "name": alert.title},
             "attacks": [_attack(reference) for reference in _techniques(detection, alert, catalogue)],
-            "product": dict(PRODUCT),
+            "product": _product(),
             "created_time": _milliseconds(now),
             "first_seen_time": _milliseconds(now),
             "last_seen_time": _milliseconds(now),
@@ -127,7 +127,7 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
         "resources": [_resource(subject, evidences, host)],
         "metadata": {
             "version": VERSION,
-            "product": dict(PRODUCT),
+            "product": _product(),
             "profiles": ["host"],
             "event_code": alert.id,
             "logged_time": _milliseconds(now),
@@ -183,6 +183,10 @@ def finding_uid(host: str, alert: str, subject: str) -> str:
     """Return the identity of the problem: the same for the same alert about the same subject on the same host."""
     # Lengths, so that no host, alert and subject joined otherwise give the same text.
     return str(uuid.uuid5(_NAMESPACE, f"{len(host)}:{host} {len(alert)}:{alert} {subject}"))
+
+
+def _product() -> dict[str, str]:
+    return {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": collection_version.version()}
 
 
 def _describe_class(event: dict[str, t.Any], alert: Alert, subject: str, evidences: list[dict[str, t.Any]]) -> None:

@@ -15,6 +15,8 @@ ALL = harness.load()
 
 @pytest.mark.parametrize("case", ALL, ids=[case.title for case in ALL])
 def test_a_case(case: harness.Case) -> None:
+    # Here, too, for somebody who runs the cases of one rule: it says why a rule is not used.
+    assert harness.rules().problems == ()
     found = harness.rules().raised(case.events)
     assert {raised.alert for raised in found} == case.alerts, found
     identity = harness.sources()[case.rule]["id"]

@@ -12,6 +12,7 @@ import tarfile
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
 
 from tests.fleet.fleet import Fleet
 from tests.support import collection, paths, require
@@ -78,6 +79,12 @@ def test_only_what_a_user_runs_is_shipped(artefact: pathlib.Path) -> None:
     assert names - _SHIPPED == set()
     assert {"meta", "playbooks", "plugins", "roles"} <= names
     assert [path for path in shipped if "__pycache__" in path.parts or path.suffix == ".pyc"] == []
+
+
+def test_the_version_is_known_there(installed: pathlib.Path) -> None:
+    directory = installed / "ansible_collections" / "bulwark" / "servers"
+    assert not (directory / "galaxy.yml").exists()
+    assert collection_version.read(directory) == collection_version.read(paths.ROOT) != collection_version.UNKNOWN
 
 
 def test_the_scan_runs_from_there(

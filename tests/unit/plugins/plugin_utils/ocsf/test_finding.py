@@ -143,4 +143,6 @@ def test_the_message_says_what_was_changed() -> None:
 
 
 def test_the_version_is_the_collections() -> None:
-    assert events.PRODUCT["version"] == yaml.safe_load((paths.ROOT / "galaxy.yml").read_text())["version"]
+    version = yaml.safe_load((paths.ROOT / "galaxy.yml").read_text())["version"]
+    event = samples.finding()
+    assert event["metadata"]["product"]["version"] == event["finding_info"]["product"]["version"] == version
