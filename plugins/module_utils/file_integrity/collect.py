@@ -18,13 +18,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateDirectory,
     StateError,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import coverage
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.opened import (
-    CAPABILITY,
-    NO_SEAL,
-    Opened,
-    open_baseline,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     Change,
     Context,
@@ -32,12 +28,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
     Verdict,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import mounts, tally, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import Trust
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import Compare, by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import Host, begin, survey
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import (
+    CAPABILITY,
+    NO_SEAL,
+    Opened,
+    open_baseline,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, parent
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance, Review
@@ -64,7 +66,7 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         return {
             "changed": False,
             "detections": opened.detections(options.expected),
-            "coverage": tally.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
+            "coverage": coverage.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
             "changes": [],
             "changes_count": 0,
             "explained": [],
@@ -115,11 +117,11 @@ class Comparison:
         self._opened = opened
         self._deadline = deadline
         self._reader, self._header = opened.believed()
-        self._watches = watches.with_meaning_of(self._header.watches, options.watches or ())
+        self._watches = definitions.with_meaning_of(self._header.watches, options.watches or ())
         self._given_packages = databases
         self._acceptance = acceptance
         self._edited: list[PackageEdit] = []
-        self.tally = tally.Tally(self._watches)
+        self.tally = coverage.Tally(self._watches)
         self._damaged: set[bytes] = set()
         self._whole = True
 
@@ -175,7 +177,7 @@ class Comparison:
 
     def note_other_watches(self) -> None:
         """Say where the watches that were asked for are not those of the baseline."""
-        sealed = {watch.name: watches.recording(watch) for watch in self._header.watches}
+        sealed = {watch.name: definitions.recording(watch) for watch in self._header.watches}
         for watch in self._options.watches or ():
             if watch.name not in sealed:
                 self.tally.skip(
@@ -183,7 +185,7 @@ class Comparison:
                     watch.name,
                     "it is not in the baseline yet; run bulwark.servers.file_integrity to add it",
                 )
-            elif sealed[watch.name] != watches.recording(watch):
+            elif sealed[watch.name] != definitions.recording(watch):
                 self.tally.skip(
                     watch.name,
                     watch.name,
@@ -267,7 +269,7 @@ class Comparison:
             return []
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import evidence
 
-        return [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited]
+        return [evidence.package_detection(edit, coverage.PACKAGES_SCOPE) for edit in self._edited]
 
     def _prepare_review(self) -> None:
         """Do what nothing needs before the first report of a worker arrives."""
@@ -312,9 +314,9 @@ class Comparison:
     @functools.cached_property
     def _guarded_packages(self) -> frozenset[str]:
         """Return the packages that had files in the baseline by which accounts authenticate or something starts."""
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import guarded
+        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import guarded_packages
 
-        return guarded.packages(self._plan, self._watches, self._reader.directories, self._lines)
+        return guarded_packages.packages(self._plan, self._watches, self._reader.directories, self._lines)
 
     def _is_sealed(self, path: bytes, content: bytes) -> bool:
         """Say whether the baseline has a file with this content."""

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec, _run, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import (
@@ -30,7 +30,7 @@ _WATCH = {
     "include": _TEXTS,
     "recurse": {"type": "int", "default": -1},
     "attributes": {"type": "list", "elements": "str", "choices": sorted(ATTRIBUTES)},
-    "hashes": {"type": "list", "elements": "str", "choices": list(watches.HASHES), "default": ["sha256"]},
+    "hashes": {"type": "list", "elements": "str", "choices": list(definitions.HASHES), "default": ["sha256"]},
     "filesystems": {"type": "str", "choices": ["local", "all"], "default": "local"},
     "category": {"type": "str", "default": "other"},
     "alert": {"type": "raw"},
@@ -129,7 +129,7 @@ class Options:
         return cls(
             root=params.get("state_dir") or _state.default_root(os.environ, os.geteuid()),
             baseline=params["baseline"],
-            watches=None if given is None else tuple(watches.from_options(given)),
+            watches=None if given is None else tuple(definitions.from_options(given)),
             expected=None if expected is None else tuple(expected),
             time_budget=params["time_budget"],
             workers=_run.worker_count(params["workers"]),

@@ -9,8 +9,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import derived_files
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import HASHES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible

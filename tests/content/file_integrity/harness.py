@@ -27,9 +27,9 @@ import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import differences
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier, derived_files
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import differ
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import plan, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions, plan
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
@@ -202,7 +202,7 @@ def _linker_cache(libraries: t.Mapping[str, str] | None) -> bytes | None:
 
 @functools.cache
 def default_watches() -> tuple[model.Watch, ...]:
-    return tuple(watches.from_options(file_integrity.load_watches()))
+    return tuple(definitions.from_options(file_integrity.load_watches()))
 
 
 @functools.cache
@@ -237,7 +237,7 @@ def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) 
         kind = model.CREATED if before is None else model.DELETED
     else:
         watch = next(watch for watch in watch_list if watch.name == entry.watch)
-        attributes = differ.differing(before, after, watch)
+        attributes = differences.differing(before, after, watch)
         kind = model.MODIFIED
         if before.type != after.type:
             kind = model.REPLACED_TYPE

@@ -24,7 +24,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import HASHES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 

@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import Mount
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs, watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions, globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import SEPARATOR, Snapshot
 
 # The oldest events leave a history that is longer.
@@ -59,7 +59,7 @@ class Header:
     def to_data(self) -> dict[str, t.Any]:
         """Return JSON data, the inverse of ``of``. The writer adds ``entries``."""
         return {
-            "watches": [watches.to_data(watch) for watch in self.watches],
+            "watches": [definitions.to_data(watch) for watch in self.watches],
             "roots": [list(root) for root in self.roots],
             "packages": dict(self.packages),
             "history": [dataclasses.asdict(event) for event in self.history],
@@ -72,7 +72,7 @@ class Header:
         """Raises DamagedError when this is no header; path: the file, for the message."""
         try:
             return cls(
-                watches=tuple(watches.from_data(watch) for watch in data["watches"]),
+                watches=tuple(definitions.from_data(watch) for watch in data["watches"]),
                 roots=tuple(Root(*root) for root in data["roots"]),
                 packages=dict(data["packages"]),
                 history=tuple(Event(**{**event, "paths": tuple(event["paths"])}) for event in data["history"]),

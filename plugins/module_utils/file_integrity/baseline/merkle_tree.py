@@ -25,7 +25,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import read_at
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, vouchers
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
 
 FORMAT = 1
 _MAGIC = b"bulwark file integrity "
@@ -57,7 +57,7 @@ class Place(t.NamedTuple):
 class Writer:
     """Writes a baseline front to back. stream: an empty file. covers: which change times vouch for entries, if any."""
 
-    def __init__(self, stream: t.BinaryIO, covers: vouchers.Covers | None = None) -> None:
+    def __init__(self, stream: t.BinaryIO, covers: status_digests.Covers | None = None) -> None:
         self._stream = stream
         self._covers = covers
         self._first = _first_line(FORMAT)
@@ -87,8 +87,8 @@ class Writer:
         if covers is None:
             stamp = voucher = None
         else:
-            voucher = voucher or vouchers.of_block(block, covers)
-            stamp = stamp if stamp is not None and covers(vouchers.stamped(stamp)) else None
+            voucher = voucher or status_digests.of_block(block, covers)
+            stamp = stamp if stamp is not None and covers(status_digests.stamped(stamp)) else None
         digest = hashlib.sha256(block).hexdigest()
         place = b"%d %d %d %d %s" % (self._offset, len(block), entries, content, digest.encode())
         self._index.append(b" ".join((lines.escape(directory), place, voucher or lines.NONE, stamp or lines.NONE)))

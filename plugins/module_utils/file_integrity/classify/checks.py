@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.linker_cache import (
     leads_to_watched,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model

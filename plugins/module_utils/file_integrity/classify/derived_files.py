@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
     SIGNED_CHECKS,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 
 @dataclasses.dataclass(frozen=True)

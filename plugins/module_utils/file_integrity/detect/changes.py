@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.differ import (
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import (
     differing,
     same_content,
 )

@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import decode
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import SEAL_SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import SEAL_SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import attributes
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
@@ -120,7 +120,7 @@ def ocsf_file(entry: model.Entry) -> dict[str, t.Any]:
     if entry.mtime_ns is not None:
         found["modified_time"] = entry.mtime_ns // 1_000_000
     if entry.uid is not None:
-        found["owner"] = {"uid": str(entry.uid), "name": decode.account(entry.uid)}
+        found["owner"] = {"uid": str(entry.uid), "name": attributes.account(entry.uid)}
     if entry.hashes:
         found["hashes"] = [_fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items()) if value]
     return found
@@ -139,6 +139,6 @@ def _data(change: model.Change) -> dict[str, t.Any]:
     names = change.attributes if change.before and change.after and change.attributes else model.ATTRIBUTES
     for side, entry in (("before", change.before), ("after", change.after)):
         if entry is not None and (change.kind != model.PACKAGE_MISMATCH or side == "after"):
-            shown = {name: decode.attribute(entry, name) for name in names}
+            shown = {name: attributes.attribute(entry, name) for name in names}
             data[side] = {name: value for name, value in shown.items() if value not in (None, [], {})}
     return data

@@ -14,12 +14,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import EXAMPLES_LIMIT, SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import PACKAGES_SCOPE, Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import evidence
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import Changes, Found
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.trees import NewTrees
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import PACKAGES_SCOPE, Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import parent
 
 _SHOWN_PATHS = 10
 

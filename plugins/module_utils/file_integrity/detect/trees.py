@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.verdicts import DIRECTORY_ALERT
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import parent
 
 _SHOWN = 10
 # A longer path is only counted: evidence has limited room, and whoever makes such a path wants it used up.

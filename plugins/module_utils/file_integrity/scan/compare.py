@@ -12,14 +12,19 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.differ import differing
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import Trust
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import Node
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Rules, child
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.quick_look import QuickLook
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.status_digester import QuickLook
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
+    NOBODY,
+    Plan,
+    Rules,
+    child,
+)
 
 # How many differences are gathered before they are sent on: a directory can have a million.
 _MOST_DIFFERENCES = 2000

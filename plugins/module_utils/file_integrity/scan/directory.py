@@ -13,13 +13,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.content import OutOfTimeError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import NodeReader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
     NOBODY,
     Plan,
     Rules,
     parent,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
 
 # Deeper than this no one installs anything, and each level costs an open for every directory in it.
 DEEPEST = 256

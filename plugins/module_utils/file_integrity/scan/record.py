@@ -10,15 +10,15 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, vouchers
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.differ import differing
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import Node
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Rules
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Block, Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import recording
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import recording
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, Rules
 
 
 class Record(Scan):
@@ -44,7 +44,7 @@ class Record(Scan):
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
         if rules.only is not None and rules.only[0] != NOBODY:
-            self._stamp = vouchers.stamp(status)
+            self._stamp = status_digests.stamp(status)
         return False
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:

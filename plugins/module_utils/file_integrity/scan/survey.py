@@ -14,16 +14,16 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import MountTable, of_first_process
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.mounts import Mounts, kinds
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import roots
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.mounts import Mounts, kinds
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Plan, Root
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.pool import WorkerPool
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tasks import Tasks, cost
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import roots
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Plan, Root
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Dama
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, merkle_tree
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import content, nonzero, tasks
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

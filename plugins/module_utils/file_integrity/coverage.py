@@ -10,8 +10,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Packages, Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 PACKAGES_SCOPE = "packages"
 SEAL_SCOPE = "baseline_seal"

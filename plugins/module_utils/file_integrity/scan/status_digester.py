@@ -9,12 +9,17 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, vouchers
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import Trust
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.content import OutOfTimeError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import NodeReader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Rules, child
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
+    NOBODY,
+    Plan,
+    Rules,
+    child,
+)
 
 Looks = t.Mapping[bytes, t.Tuple[int, Rules]]
 
@@ -46,7 +51,7 @@ class QuickLook:
 
     def is_stamped(self, trust: Trust, directory: bytes, rules: Rules, place: Place, status: os.stat_result) -> bool:
         """Say whether a directory has the names that were recorded, and no others."""
-        if place.stamp is None or place.stamp != vouchers.stamp(status):
+        if place.stamp is None or place.stamp != status_digests.stamp(status):
             return False
         return rules.only is not None and rules.only[0] != NOBODY and trust.stamps_in(directory)
 
@@ -69,18 +74,20 @@ class QuickLook:
         def state_of(name: bytes, found: os.stat_result) -> bytes:
             layout = self._layouts[looks[name][0]]
             escaped = lines.escape(name)
-            if recorded is not None and self._reader.stamp(child(directory, name)) == vouchers.stamp(found):
+            if recorded is not None and self._reader.stamp(child(directory, name)) == status_digests.stamp(found):
                 line = recorded[escaped]
                 if line.startswith(layout.status(escaped, found)):
                     return lines.state_of(line)
             node = self._nodes.read_directory(descriptor, name, escaped, layout)
             if node.problem:
-                raise vouchers.NoVoucherError
+                raise status_digests.NoVoucherError
             return node.state
 
         try:
-            voucher, directories = vouchers.of_directory(descriptor, status.st_dev, list(looks), state_of, self._check)
-        except (OSError, vouchers.NoVoucherError):
+            voucher, directories = status_digests.of_directory(
+                descriptor, status.st_dev, list(looks), state_of, self._check
+            )
+        except (OSError, status_digests.NoVoucherError):
             return None
         return Found(voucher, looks, directories)
 

@@ -11,8 +11,8 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 
 # A passwd file beyond this isn't read further: 64 MiB is a million accounts.
 _PASSWD_LIMIT = 64 << 20

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 NOBODY = -1
 

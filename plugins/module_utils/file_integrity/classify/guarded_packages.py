@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import GUARDED_CATEGORIES
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Plan, child
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Plan, child
 
 
 def packages(

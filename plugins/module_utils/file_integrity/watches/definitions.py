@@ -9,9 +9,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.content import constructor
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 
 # How many watches a sentence names.
 _LISTED = 20

@@ -11,8 +11,9 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.write import Recording
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     Change,
@@ -21,12 +22,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
     Watch,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import mounts
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Plan
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.write import Recording
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.record import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Block, Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import Host, survey
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Plan
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 

@@ -15,8 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
     Writer,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import child, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Block
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import child, parent
 
 Lines = t.Mapping[bytes, t.Mapping[bytes, t.Optional[bytes]]]
 

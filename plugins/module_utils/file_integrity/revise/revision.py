@@ -20,17 +20,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
     summary,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Writer
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.opened import Opened
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.record import RecordingRun
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.write import Recording, rewrite
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import Comparison
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import show
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import mounts, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise import diff
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.recording import RecordingRun
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.write import Recording, rewrite
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import Trust
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.record import Extend, Record
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import Opened
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Snapshot
 
@@ -91,7 +92,7 @@ class Revision:
             "detections": [],
             "coverage": [],
             "baseline": summary(header, self._opened.seal),
-            "diff": show.watches_diff(header, self._options.watches),
+            "diff": diff.watches_diff(header, self._options.watches),
         }
 
     def _create(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
@@ -143,7 +144,7 @@ class Revision:
 
         others = mounts.find_changes(old.mounts, run.host.mounts, old_plan, reader.directories.__contains__)
         points = [change.point for change in others]
-        plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden, points)
+        plan = run.host.plan(wanted, definitions.roots_kept(old.watches, old.roots, wanted), hidden, points)
 
         def make_scan() -> Extend:
             return Extend(plan, old_plan, reader, self._deadline, self._packages)
@@ -155,7 +156,7 @@ class Revision:
                 run.run(plan, make_scan, recording, reader)
                 self._note_mounts(run, others, old.watches)
                 _check_news(recording.news or wanted != old.watches)
-                difference = watches.Difference.of(old.watches, wanted)
+                difference = definitions.Difference.of(old.watches, wanted)
                 event = self._event("extended", self._options.reason or difference.sentence())
                 mounted = mounts.mounts_kept(old.mounts, run.host.mounts, was_watched)
                 header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounted)
@@ -193,9 +194,9 @@ class Revision:
         if acceptance.takes_explained or acceptance.takes_claimed:
             packages_now = comparison.packages_to_seal(acceptance.takes_claimed, acceptance.everything)
         result = {
-            **show.accepted(acceptance),
+            **diff.accepted(acceptance),
             "coverage": comparison.tally.entries(),
-            "diff": show.changes_diff(acceptance),
+            "diff": diff.changes_diff(acceptance),
         }
         if unread:
             result["warnings"] = ["%d changes were not accepted: their content could not be read" % len(unread)]

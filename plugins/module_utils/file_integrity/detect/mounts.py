@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding, _
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import Mount
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, parent
 
 Mounts = t.Mapping[bytes, Mount]
 

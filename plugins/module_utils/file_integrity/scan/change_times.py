@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import innermost, parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import innermost, parent
 
 Mounts = t.Mapping[bytes, str]
 
