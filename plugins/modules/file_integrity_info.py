@@ -257,13 +257,13 @@ statistics:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import compare
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import collect_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import collect
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=compare_spec(), supports_check_mode=True)
-    run_module(module, compare)
+    module = AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True)
+    run_module(module, collect)
 
 
 if __name__ == "__main__":

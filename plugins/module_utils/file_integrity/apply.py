@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeping the baseline: what file_integrity does."""
+"""Make, extend, accept into and remove the baseline: the work of file_integrity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import state as baseline_state
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.header import Header, summary
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options, parse
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.revision import Revision
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import begin
 
@@ -26,9 +26,9 @@ _SEALED_WITHIN = 30.0
 _POLL = 0.1
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of file_integrity. Raises UsageError and StateError."""
-    options = Options.of(params)
+    options = parse(params)
     if params["state"] == "absent":
         return _remove(options, check_mode)
     if options.phase == "commit":

@@ -34,7 +34,7 @@ class Host:
 
     def keep(self) -> str:
         """Make the baseline and return the digest that seals it."""
-        result = apply.keep(self._parameters(options.keep_spec()), False)
+        result = apply.apply(self._parameters(options.apply_spec()), False)
         digest = result["baseline"]["digest"]
         assert isinstance(digest, str)
         return digest
@@ -44,9 +44,9 @@ class Host:
         return [detection["alert"] for detection in self.detections(seals, max_changes)]
 
     def detections(self, seals: list[str], max_changes: int = 1000) -> list[dict[str, t.Any]]:
-        parameters = self._parameters(options.compare_spec())
+        parameters = self._parameters(options.collect_spec())
         parameters.update(_expected_digests=seals, max_changes=max_changes)
-        found = collect.compare(parameters, False)["detections"]
+        found = collect.collect(parameters, False)["detections"]
         for detection in found:
             catalogue.load().alert(detection["alert"])
         return t.cast("list[dict[str, t.Any]]", found)

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
     summary,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Writer
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
