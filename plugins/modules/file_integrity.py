@@ -147,7 +147,7 @@ baseline:
       description: When it was last changed, in seconds since the epoch.
       type: float
       returned: when it exists
-    by:
+    updated_by:
       description: Who changed it last.
       type: str
       returned: when it exists

@@ -173,7 +173,7 @@ explained:
       description: Version of the package, and of one that was removed the version that it had.
       type: str
       returned: success
-    files:
+    count:
       description: How many changes it explains.
       type: int
       returned: success
@@ -226,7 +226,7 @@ baseline:
       description: When it was last changed, in seconds since the epoch.
       type: float
       returned: when it can be read
-    by:
+    updated_by:
       description: Who changed it last.
       type: str
       returned: when it can be read

@@ -212,15 +212,15 @@ def test_what_only_the_host_says_is_claimed_until_a_person_accepts_it(namespace:
     assert (compared["changes"], compared["explained"], compared["packages_changed"]) == ([], [], False)
     (claim,) = compared["claimed"]
     assert claim["message"] == "claimed by bulwark-test 2.0: no signed repository index has this version"
-    assert claim["files"] == compared["claimed_count"] >= 2
+    assert claim["count"] == compared["claimed_count"] >= 2
     (detection,) = compared["detections"]
     assert (detection["alert"], detection["subject"]) == ("fim_changes_claimed", "bulwark-test 2.0")
-    assert detection["count"] == claim["files"]
+    assert detection["count"] == claim["count"]
     # Taking what is explained takes none of it, and the packages stay: what they generate is still only claimed.
     accept: dict[str, t.Any] = {"reason": "upgrade", "accepted_by": "me"}
     assert not engine.apply(accept=["explained"], **accept)["changed"]
-    assert engine.compare()["claimed_count"] == claim["files"]
-    assert engine.apply(accept=["claimed"], **accept)["accepted_count"] == claim["files"]
+    assert engine.compare()["claimed_count"] == claim["count"]
+    assert engine.apply(accept=["claimed"], **accept)["accepted_count"] == claim["count"]
     after = engine.compare()
     assert (after["detections"], after["claimed"], after["packages_changed"]) == ([], [], False)
 

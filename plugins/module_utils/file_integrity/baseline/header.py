@@ -168,7 +168,7 @@ def summary(header: Header | None, seal: str | None) -> dict[str, t.Any]:
         "digest": seal,
         "created": header.history[0].when,
         "updated": last.when,
-        "by": last.by,
+        "updated_by": last.by,
         "reason": last.reason,
         "entries": header.entries,
         "watches": [watch.name for watch in header.watches],

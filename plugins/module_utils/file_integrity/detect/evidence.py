@@ -95,7 +95,7 @@ def claim_detection(claim: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any
     """Return the detection of what only the host's own files explain. claim: see ``Review.claimed``."""
     package, version = claim["package"], claim["version"]
     subject = claim["message"] if package is None else "%s %s" % (package, version)
-    data = {"message": claim["message"], "changes": claim["files"], "paths": claim["paths"]}
+    data = {"message": claim["message"], "changes": claim["count"], "paths": claim["paths"]}
     if package is not None:
         data.update(package=package, version=version)
     return _finding.detection(
@@ -103,8 +103,8 @@ def claim_detection(claim: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any
         printable(os.fsencode(subject)),
         scope,
         [{"data": data}],
-        count=claim["files"],
-        message="Changed files: %d; %s." % (claim["files"], claim["message"]),
+        count=claim["count"],
+        message="Changed files: %d; %s." % (claim["count"], claim["message"]),
     )
 
 

@@ -28,11 +28,11 @@ Classify = t.Callable[[model.Change], model.Verdict]
 
 @dataclasses.dataclass
 class _Explanation:
-    files: int = 0
+    count: int = 0
     paths: list[bytes] = dataclasses.field(default_factory=list)
 
     def add(self, other: _Explanation) -> None:
-        self.files += other.files
+        self.count += other.count
         self.paths += other.paths[: _SHOWN_PATHS - len(self.paths)]
 
 
@@ -117,7 +117,7 @@ class Review:
             merged[(watch, printable(by))].add(explanation)
         for (watch, by), explanation in merged.items():
             examples = [printable(path) for path in explanation.paths[:EXAMPLES_LIMIT]]
-            tally.explain(watch, by, explanation.files, examples)
+            tally.explain(watch, by, explanation.count, examples)
 
     def _take(self, found: Found) -> None:
         change = found.change
@@ -261,7 +261,7 @@ def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
             "package": package,
             "version": version,
             "message": message,
-            "files": explanation.files,
+            "count": explanation.count,
             "paths": [printable(path) for path in explanation.paths],
         }
         for (package, version, message), explanation in sorted(
