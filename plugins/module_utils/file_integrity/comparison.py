@@ -19,16 +19,16 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
-    Change,
     Context,
     Entry,
+    FileChange,
     Verdict,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import TrustedTimes
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import Compare, by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import Host, survey
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import ScannedHost, survey
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import (
     NO_SEAL,
     Opened,
@@ -75,14 +75,14 @@ class Comparison:
         self._given_packages = databases
         self._acceptance = acceptance
         self._edited: list[PackageEdit] = []
-        self.tally = coverage.Tally(self._watches)
+        self.coverage = coverage.RunCoverage(self._watches)
         self._damaged: set[bytes] = set()
         self._whole = True
 
     def run(self) -> None:
-        """Compare everything; afterwards ``review`` and ``tally`` are complete."""
-        host = Host.read()
-        host.note_problems(self._watches, self.tally)
+        """Compare everything; afterwards ``review`` and ``coverage`` are complete."""
+        host = ScannedHost.read()
+        host.note_problems(self._watches, self.coverage)
         self._table = host.table
         state = os.path.dirname(self._opened.path)
         plan = host.plan(self._watches, self._header.roots, state)
@@ -95,7 +95,7 @@ class Comparison:
         trust = None
         if self._options.rehash == "changed":
             recorded = None if self._header.mounts is None else mounts.kinds(self._header.mounts)
-            trust = Trust(self._header.reading_times(), recorded, mounts.kinds(host.mounts))
+            trust = TrustedTimes(self._header.reading_times(), recorded, mounts.kinds(host.mounts))
 
         @functools.lru_cache(maxsize=None)
         def verifying() -> t.Sequence[str]:
@@ -111,7 +111,7 @@ class Comparison:
             plan,
             make_scan,
             self._reader,
-            self.tally,
+            self.coverage,
             self._receive,
             meanwhile=self._prepare_review,
         )
@@ -120,27 +120,27 @@ class Comparison:
             self._note_other_damage(plan)
         self.review.finish()
         # Where everything was deleted, that is the finding.
-        self.tally.note_unmatched(self._options.default_names | self.review.changed_watches())
+        self.coverage.note_unmatched(self._options.default_names | self.review.changed_watches())
         for watch, number in self.review.omitted().items():
-            self.tally.skip(
+            self.coverage.skip(
                 watch,
                 watch,
                 "%d changes are counted, not listed: max_changes is %d" % (number, self._options.max_changes),
             )
-        self.review.explain(self.tally)
+        self.review.explain(self.coverage)
 
     def note_other_watches(self) -> None:
         """Say where the watches that were asked for are not those of the baseline."""
         sealed = {watch.name: definitions.recording(watch) for watch in self._header.watches}
         for watch in self._options.watches or ():
             if watch.name not in sealed:
-                self.tally.skip(
+                self.coverage.skip(
                     watch.name,
                     watch.name,
                     "it is not in the baseline yet; run bulwark.servers.file_integrity to add it",
                 )
             elif sealed[watch.name] != definitions.recording(watch):
-                self.tally.skip(
+                self.coverage.skip(
                     watch.name,
                     watch.name,
                     "its definition changed after the baseline was made; run bulwark.servers.file_integrity",
@@ -149,10 +149,10 @@ class Comparison:
     def _judge_seal(self) -> None:
         """Say in the coverage whether the controller could tell that the baseline is the one it sealed."""
         if self._options.unsealed:
-            self.tally.doubt(NO_SEAL)
-            self.tally.add_seal(NO_SEAL)
+            self.coverage.doubt(NO_SEAL)
+            self.coverage.add_seal(NO_SEAL)
         elif self._options.expected is not None:
-            self.tally.add_seal(_PART_DAMAGED if self._damaged else None)
+            self.coverage.add_seal(_PART_DAMAGED if self._damaged else None)
 
     def result(self) -> dict[str, t.Any]:
         self._judge_seal()
@@ -162,7 +162,7 @@ class Comparison:
             detections = opened.detections(self._options.expected) + detections
         return {
             "detections": detections,
-            "coverage": self.tally.entries(),
+            "coverage": self.coverage.entries(),
             "changes": self.mounts.described() + self.review.changes(),
             "changes_count": len(self.mounts.described()) + self.review.count,
             "explained": self.review.explained(),
@@ -171,7 +171,7 @@ class Comparison:
             "claimed_count": self.review.claimed_count,
             "packages_changed": not self._options.unsealed and self.packages_to_seal() is not None,
             "baseline": header.summary(self._header, self._reader.seal),
-            "statistics": self.tally.statistics(self._options.workers),
+            "statistics": self.coverage.statistics(self._options.workers),
         }
 
     def _receive(self, report: Report) -> None:
@@ -186,11 +186,11 @@ class Comparison:
     def _note_mounts(self) -> None:
         self._table.close()
         for watch, point, reason in self.mounts.notes():
-            self.tally.withhold(watch, point, reason)
+            self.coverage.withhold(watch, point, reason)
 
     def _note_damage(self, watch: int, directory: bytes) -> None:
         self._damaged.add(directory)
-        self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
+        self.coverage.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
 
     def _note_other_damage(self, plan: Plan) -> None:
         """Note what is damaged of the baseline although nothing of it was needed."""
@@ -198,7 +198,7 @@ class Comparison:
             for watch in plan.rules(directory).watches or {0} if directory not in self._damaged else ():
                 self._note_damage(watch, directory)
 
-    def _classify(self, change: Change) -> Verdict:
+    def _classify(self, change: FileChange) -> Verdict:
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier
 
         return classifier.classify(change, self._context, self._signed_context)
@@ -232,7 +232,7 @@ class Comparison:
 
         self._whole = self._reader.has_all_blocks()
         self.review = Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
-        self.tally.add_packages(self._packages)
+        self.coverage.add_packages(self._packages)
         self._edited = databases.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
 
     @functools.cached_property
@@ -270,7 +270,7 @@ class Comparison:
         """Return the packages that had files in the baseline by which accounts authenticate or something starts."""
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import guarded_packages
 
-        return guarded_packages.packages(self._plan, self._watches, self._reader.directories, self._lines)
+        return guarded_packages.guarded_packages(self._plan, self._watches, self._reader.directories, self._lines)
 
     def _is_sealed(self, path: bytes, content: bytes) -> bool:
         """Say whether the baseline has a file with this content."""
@@ -320,11 +320,11 @@ class Comparison:
 
     def _lines(self, directory: bytes) -> t.Mapping[bytes, bytes]:
         """Return the baseline's lines of a directory by escaped name, nothing where there are none."""
-        place = self._reader.place(directory)
-        if place is None or place.pending is not None:
+        indexed = self._reader.index_entry(directory)
+        if indexed is None or indexed.pending is not None:
             return {}
         try:
-            return by_name(self._reader.block(place))
+            return by_name(self._reader.block(indexed))
         except DamagedError:
             return {}
 

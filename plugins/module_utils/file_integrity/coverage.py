@@ -19,7 +19,7 @@ _TAKEN = "A baseline was taken: the host as it is now is what later scans compar
 _UNMATCHED = "nothing on the host matches it; correct the watch's paths, or leave the watch out for this host"
 
 
-class Tally:
+class RunCoverage:
     """Coverage and statistics of one run over the watches."""
 
     def __init__(self, watches: t.Sequence[Watch]) -> None:

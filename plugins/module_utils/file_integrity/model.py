@@ -20,7 +20,7 @@ SOCKET = "socket"
 CHAR_DEVICE = "char_device"
 BLOCK_DEVICE = "block_device"
 
-# Change.kind.
+# FileChange.kind.
 CREATED = "created"
 DELETED = "deleted"
 MODIFIED = "modified"
@@ -35,7 +35,7 @@ UNMOUNTED = "unmounted"
 REMOUNTED = "remounted"
 KINDS = (CREATED, DELETED, MODIFIED, RENAMED, REPLACED_TYPE, PACKAGE_MISMATCH, MOUNTED, UNMOUNTED, REMOUNTED)
 
-# What a watch can select, and the names in Change.attributes. "content" is the hashes; "acl", "capabilities" and
+# What a watch can select, and the names in FileChange.attributes. "content" is the hashes; "acl", "capabilities" and
 # "selinux" are the extended attributes of those names, "xattrs" all others; "device" is the number of a device node.
 ATTRIBUTES = (
     "type",
@@ -112,7 +112,7 @@ def is_code(path: bytes, mode: int) -> bool:
     return bool(mode & 0o111) or b".so." in name or name.endswith((b".so", b".ko", b".ko.xz", b".ko.zst", b".ko.gz"))
 
 
-class Change(t.NamedTuple):
+class FileChange(t.NamedTuple):
     """One difference between the baseline and the host.
 
     path: where it is now, or was when it was deleted. before is None when created, after is None when deleted.

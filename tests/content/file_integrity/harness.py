@@ -227,7 +227,7 @@ def owner(path: bytes) -> str | None:
     return None if number == plan.NOBODY else default_watches()[number].name
 
 
-def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) -> model.Change:
+def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) -> model.FileChange:
     before = _entry(fields.get("before"), fields.get("packages", ()))
     after = _entry(fields.get("after"), ())
     entry = after or before
@@ -243,7 +243,7 @@ def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) 
             kind = model.REPLACED_TYPE
         elif before.path != after.path:
             kind = model.RENAMED
-    return model.Change(fields.get("kind", kind), entry.path, entry.watch, before, after, attributes)
+    return model.FileChange(fields.get("kind", kind), entry.path, entry.watch, before, after, attributes)
 
 
 def _entry(

@@ -140,7 +140,7 @@ def test_a_file_that_comes_below_a_known_new_directory_is_news(host: Host) -> No
 
 
 def test_claims_are_one_finding_for_each_package() -> None:
-    def classify(change: model.Change) -> model.Verdict:
+    def classify(change: model.FileChange) -> model.Verdict:
         name = change.path.decode().split("/")[2]
         return model.Verdict(f"claimed by {name} 1: it is not signed", package=name, version="1", claimed=True)
 

@@ -289,7 +289,7 @@ def test_what_could_not_be_looked_at_is_not_forgotten(
     assert found[str(tree / "sub")] == found[str(tree / "sub" / "c")] == "created"
 
 
-def test_a_baseline_of_before_there_were_vouchers_is_compared(engine: Engine, tree: pathlib.Path) -> None:
+def test_a_baseline_of_before_there_were_status_digests_is_compared(engine: Engine, tree: pathlib.Path) -> None:
     _rewrite_as_before(engine.file)
     compared = _unchanged(engine)
     assert compared["changes"] == []

@@ -114,7 +114,7 @@ def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
                 continue
             if old.type != new.type:
                 kind = model.REPLACED_TYPE
-        change = model.Change(kind, path, entry.watch, old, new, attributes)
+        change = model.FileChange(kind, path, entry.watch, old, new, attributes)
         found[path.decode()] = classifier.classify(change, context, signed)
     return found
 

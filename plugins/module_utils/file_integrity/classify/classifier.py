@@ -51,7 +51,7 @@ _NOT_VERIFIABLE = "nothing signed says what it should be"
 _REWRITTEN = frozenset(("inode", "links", "mtime", "ctime"))
 
 
-def classify(change: model.Change, context: model.Context, signed: model.Context | None) -> model.Verdict:
+def classify(change: model.FileChange, context: model.Context, signed: model.Context | None) -> model.Verdict:
     """Return what one change means. Pure: everything comes from the arguments.
 
     context: with all that the host says. signed: the same with only what a signature covers; None while files are

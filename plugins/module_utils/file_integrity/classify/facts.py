@@ -35,7 +35,7 @@ TRUSTED_CATEGORIES = frozenset((PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE, DE
 class Facts:
     """One change with what the context says about it."""
 
-    def __init__(self, change: model.Change, context: model.Context) -> None:
+    def __init__(self, change: model.FileChange, context: model.Context) -> None:
         self.change = change
         self.context = context
         self.path = change.path

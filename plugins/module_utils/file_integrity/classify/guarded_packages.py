@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Plan, child
 
 
-def packages(
+def guarded_packages(
     plan: Plan,
     watches: t.Sequence[model.Watch],
     directories: t.Iterable[bytes],

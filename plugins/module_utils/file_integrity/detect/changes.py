@@ -22,17 +22,17 @@ _MOST_WAITING = 20000
 _MOST_WAITING_BYTES = 64 << 20
 
 
-class Found(t.NamedTuple):
+class DetectedChange(t.NamedTuple):
     """A change and the state that accepts it, None when it is accepted that nothing is there."""
 
-    change: model.Change
+    change: model.FileChange
     state: bytes | None
 
 
 class Changes:
     """Makes changes of differences as they come. ``emit`` gets each once; ``finish`` must be called at the end."""
 
-    def __init__(self, watches: t.Sequence[model.Watch], emit: t.Callable[[Found], None]) -> None:
+    def __init__(self, watches: t.Sequence[model.Watch], emit: t.Callable[[DetectedChange], None]) -> None:
         self._watches = watches
         self._emit = emit
         self._created: dict[bytes, Difference] = {}
@@ -90,7 +90,7 @@ class Changes:
                 found.append((candidates[0], news[key][0]))
         return found
 
-    def _change(self, difference: Difference) -> Found:
+    def _change(self, difference: Difference) -> DetectedChange:
         before = self._entry(difference, difference.before)
         after = self._entry(difference, difference.after)
         watch = self._watches[difference.watch]
@@ -106,7 +106,7 @@ class Changes:
             kind = model.REPLACED_TYPE if "type" in attributes else model.MODIFIED
         return self._found(kind, difference, before, after, attributes)
 
-    def _renamed(self, old: Difference, new: Difference) -> Found:
+    def _renamed(self, old: Difference, new: Difference) -> DetectedChange:
         before = self._entry(old, old.before)
         after = self._entry(new, new.after)
         attributes = differing(t.cast("model.Entry", before), t.cast("model.Entry", after), self._watches[new.watch])
@@ -119,12 +119,14 @@ class Changes:
         before: model.Entry | None,
         after: model.Entry | None,
         attributes: tuple[str, ...],
-    ) -> Found:
+    ) -> DetectedChange:
         state = None if difference.after is None else lines.state_of(difference.after)
         identity = (kind, difference.path, before.path if before else None, state)
         identifier = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
         watch = self._watches[difference.watch].name
-        return Found(model.Change(kind, difference.path, watch, before, after, attributes, identifier), state)
+        return DetectedChange(
+            model.FileChange(kind, difference.path, watch, before, after, attributes, identifier), state
+        )
 
     def _entry(self, difference: Difference, line: bytes | None) -> t.Any:
         if line is None:

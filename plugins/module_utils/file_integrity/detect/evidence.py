@@ -34,7 +34,7 @@ _SHOWN_PATHS = 10
 
 
 def change_detection(
-    change: model.Change, verdict: model.Verdict, below: t.Mapping[str, t.Any] | None = None
+    change: model.FileChange, verdict: model.Verdict, below: t.Mapping[str, t.Any] | None = None
 ) -> dict[str, t.Any]:
     """Return the detection of a change that its verdict makes an alert. below: what else is new below a directory."""
     entry = change.after or change.before
@@ -131,7 +131,7 @@ def _fingerprint(algorithm: str, value: str) -> dict[str, t.Any]:
     return {"algorithm_id": number, "algorithm": name, "value": value}
 
 
-def _data(change: model.Change) -> dict[str, t.Any]:
+def _data(change: model.FileChange) -> dict[str, t.Any]:
     """Return the attributes before and after: those that differ, or all where there is only one side."""
     data: dict[str, t.Any] = {"kind": change.kind, "changed": list(change.attributes), "change_id": change.id}
     if change.before is not None and change.before.path != change.path:

@@ -160,7 +160,7 @@ class MountReview:
         recorded: Mounts | None,
         now: Mounts,
         is_recorded: t.Callable[[bytes], bool],
-        takes: t.Callable[[model.Change], bool] | None = None,
+        takes: t.Callable[[model.FileChange], bool] | None = None,
     ) -> None:
         """takes: says whether a person accepts a change, which then is none any more."""
         self._plan = plan
@@ -262,8 +262,8 @@ class MountReview:
     def _name(self, change: MountChange) -> str:
         return self._plan.watches[change.watches[0]].name
 
-    def _described(self, change: MountChange) -> model.Change:
-        return model.Change(change.kind, change.point, self._name(change), None, None, id=change.id)
+    def _described(self, change: MountChange) -> model.FileChange:
+        return model.FileChange(change.kind, change.point, self._name(change), None, None, id=change.id)
 
 
 def _alert(change: MountChange) -> str:

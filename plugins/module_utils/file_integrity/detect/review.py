@@ -14,16 +14,19 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import EXAMPLES_LIMIT, SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import PACKAGES_SCOPE, Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import PACKAGES_SCOPE, RunCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import evidence
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import Changes, Found
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import (
+    Changes,
+    DetectedChange,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.trees import NewTrees
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import parent
 
 _SHOWN_PATHS = 10
 
-Classify = t.Callable[[model.Change], model.Verdict]
+Classify = t.Callable[[model.FileChange], model.Verdict]
 
 
 @dataclasses.dataclass
@@ -54,7 +57,7 @@ class Review:
         self._acceptance = acceptance
         self._changes = Changes(watches, self._take)
         # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
-        self._kept: list[tuple[int, int, model.Change, model.Verdict]] = []
+        self._kept: list[tuple[int, int, model.FileChange, model.Verdict]] = []
         self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         self._explanations: _Explanations = {}
         self._claims: _Explanations = {}
@@ -109,7 +112,7 @@ class Review:
         """Return what the host's own files say of changes that no signature explains, in the same form."""
         return _merged(self._claims)
 
-    def explain(self, tally: Tally) -> None:
+    def explain(self, coverage: RunCoverage) -> None:
         """Tell the coverage of each watch which of its changes are no findings, and what explains them."""
         merged: dict[tuple[str, str], _Explanation] = collections.defaultdict(_Explanation)
         for (watch, package, version, message), explanation in self._explanations.items():
@@ -117,13 +120,13 @@ class Review:
             merged[(watch, printable(by))].add(explanation)
         for (watch, by), explanation in merged.items():
             examples = [printable(path) for path in explanation.paths[:EXAMPLES_LIMIT]]
-            tally.explain(watch, by, explanation.count, examples)
+            coverage.explain(watch, by, explanation.count, examples)
 
-    def _take(self, found: Found) -> None:
-        change = found.change
+    def _take(self, detected: DetectedChange) -> None:
+        change = detected.change
         verdict = self._classify(change)
         if self._acceptance is not None:
-            self._acceptance.consider(found, verdict)
+            self._acceptance.consider(detected, verdict)
         if verdict.explained or verdict.claimed:
             self.explained_count += verdict.explained
             self.claimed_count += verdict.claimed
@@ -161,7 +164,7 @@ class Acceptance:
         self._unread: list[str] = []
         self.lines: dict[bytes, dict[bytes, bytes | None]] = {}
         # Those that need a person, and those that are explained.
-        self._taken: tuple[list[model.Change], list[model.Change]] = ([], [])
+        self._taken: tuple[list[model.FileChange], list[model.FileChange]] = ([], [])
         self.count = 0
 
     @property
@@ -179,12 +182,12 @@ class Acceptance:
         return self._all or self._claimed
 
     @property
-    def taken(self) -> list[model.Change]:
+    def taken(self) -> list[model.FileChange]:
         """Return what is accepted, as much as the limit allows of it: what is explained last."""
         return [change for change, _is_explained in self._listed()]
 
-    def consider(self, found: Found, verdict: model.Verdict) -> None:
-        change = found.change
+    def consider(self, detected: DetectedChange, verdict: model.Verdict) -> None:
+        change = detected.change
         shown = {change.id, printable(change.path)}
         if change.before is not None:
             shown.add(printable(change.before.path))
@@ -193,7 +196,7 @@ class Acceptance:
         if not (named or self._all or in_bulk):
             return
         self._matched |= named
-        line = None if found.state is None else lines.recorded(found.state, self._package(change.path))
+        line = None if detected.state is None else lines.recorded(detected.state, self._package(change.path))
         if line is not None and lines.is_unread(line):
             # Whoever accepts it would accept content that nobody has seen.
             self._unread.append(printable(change.path))
@@ -206,7 +209,7 @@ class Acceptance:
         if len(taken) < self._limit:
             taken.append(change)
 
-    def takes(self, change: model.Change) -> bool:
+    def takes(self, change: model.FileChange) -> bool:
         """Take a change that no line of the baseline has, such as a mount; return whether it is accepted."""
         named = {change.id, printable(change.path)} & self._names
         self._matched |= named
@@ -243,7 +246,7 @@ class Acceptance:
             for change, is_explained in self._listed()
         ]
 
-    def _listed(self) -> list[tuple[model.Change, bool]]:
+    def _listed(self) -> list[tuple[model.FileChange, bool]]:
         return [(change, bool(which)) for which in (0, 1) for change in self._taken[which]][: self._limit]
 
     def _set(self, path: bytes, line: bytes | None) -> None:
@@ -270,7 +273,7 @@ def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
     ]
 
 
-def _described(change: model.Change, verdict: model.Verdict) -> dict[str, t.Any]:
+def _described(change: model.FileChange, verdict: model.Verdict) -> dict[str, t.Any]:
     described = {
         "id": change.id,
         "path": printable(change.path),

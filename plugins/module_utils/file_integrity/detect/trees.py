@@ -24,7 +24,7 @@ _LONGEST = 1_000
 class NewTrees:
     """What new directories have below them. reviewed: the changes that are listed, with what they mean."""
 
-    def __init__(self, reviewed: t.Sequence[tuple[model.Change, model.Verdict]]) -> None:
+    def __init__(self, reviewed: t.Sequence[tuple[model.FileChange, model.Verdict]]) -> None:
         # By watch, as each is a scope of its own.
         self._directories = {
             (change.watch, change.path) for change, verdict in reviewed if verdict.alert == DIRECTORY_ALERT
@@ -35,15 +35,15 @@ class NewTrees:
             if top is not None and change.kind == model.CREATED:
                 self._add(top, change)
 
-    def is_inner(self, change: model.Change) -> bool:
+    def is_inner(self, change: model.FileChange) -> bool:
         """Say whether a change is a new directory below another one, whose finding tells of it."""
         return (change.watch, change.path) in self._directories and self._top(change) is not None
 
-    def below(self, change: model.Change) -> dict[str, t.Any] | None:
+    def below(self, change: model.FileChange) -> dict[str, t.Any] | None:
         """Return how many ``files`` and ``directories`` are new below a new directory, and the first ``paths``."""
         return self._below.get((change.watch, change.path))
 
-    def _add(self, top: tuple[str, bytes], change: model.Change) -> None:
+    def _add(self, top: tuple[str, bytes], change: model.FileChange) -> None:
         found = self._below.setdefault(top, {"files": 0, "directories": 0, "paths": []})
         is_directory = change.after is not None and change.after.type == model.DIRECTORY
         found["directories" if is_directory else "files"] += 1
@@ -51,7 +51,7 @@ class NewTrees:
         if len(found["paths"]) < _SHOWN and len(shown) <= _LONGEST:
             found["paths"].append(shown)
 
-    def _top(self, change: model.Change) -> tuple[str, bytes] | None:
+    def _top(self, change: model.FileChange) -> tuple[str, bytes] | None:
         top = None
         above = change.path
         while above != b"/":

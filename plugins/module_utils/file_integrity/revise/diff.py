@@ -44,7 +44,7 @@ def watches_diff(header: Header | None, wanted: t.Sequence[model.Watch] | None) 
     }
 
 
-def _entry(entry: model.Entry, change: model.Change) -> str:
+def _entry(entry: model.Entry, change: model.FileChange) -> str:
     names = change.attributes if change.before and change.after and change.attributes else model.ATTRIBUTES
     values = ((name, attributes.attribute(entry, name)) for name in names)
     shown = ["%s=%s" % (name, _plain(value)) for name, value in values if value not in (None, [], {})]

@@ -27,7 +27,7 @@ def tells(file_system: str) -> bool:
     return not (file_system in _TELL_NOTHING or _safe_fs.is_foreign(file_system) or file_system.startswith("fuse"))
 
 
-class Trust:
+class TrustedTimes:
     """What is believed of the entries of a baseline whose status is as recorded.
 
     racy: spans of nanoseconds in which files were being read for the baseline, see ``Header.reading_times``. recorded:

@@ -12,7 +12,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import differing
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import (
+    IndexEntry,
+    Reader,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import Node
@@ -111,28 +114,28 @@ class Extend(Record):
         new = {recording(watch) for watch in plan.watches}
         self._changed = frozenset(i for i, watch in enumerate(plan.watches) if recording(watch) not in old)
         self._dropped = frozenset(i for i, watch in enumerate(old_plan.watches) if recording(watch) not in new)
-        self._place: Place | None = None
+        self._indexed: IndexEntry | None = None
         self._recorded: dict[bytes, bytes] = {}
 
     def begin(self, directory: bytes) -> bool:
         super().begin(directory)
-        place = self._place = self._reader.place(directory)
+        indexed = self._indexed = self._reader.index_entry(directory)
         self._recorded = {}
         rules = self.plan.rules(directory)
-        if place is None:
+        if indexed is None:
             return bool(rules.watches & self._changed)
         if not rules.active:
             if self.plan.is_beyond(directory):
                 # What a mount covers for now is still watched.
-                self.report.blocks.append(Block(directory, None, pending=place.pending))
+                self.report.blocks.append(Block(directory, None, pending=indexed.pending))
             return False
-        if place.pending is not None:
+        if indexed.pending is not None:
             return True
         involved = rules.watches & self._changed or self._old_plan.rules(directory).watches & self._dropped
         if not involved:
             self.report.blocks.append(Block(directory, None))
             return False
-        self._recorded = by_name(self._reader.block(place))
+        self._recorded = by_name(self._reader.block(indexed))
         return True
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
@@ -163,14 +166,14 @@ class Extend(Record):
             self.finish(directory)
 
     def unreadable(self, directory: bytes, reason: str) -> None:
-        if self._place is not None and self._place.pending is None:
+        if self._indexed is not None and self._indexed.pending is None:
             self.report.blocks.append(Block(directory, None))
         else:
             super().unreadable(directory, reason)
 
     def _is_new(self, path: bytes, owner: int) -> bool:
         """Say whether an entry is to be recorded now: it isn't there because nobody asked for it until now."""
-        if self._place is not None and self._place.pending is not None:
+        if self._indexed is not None and self._indexed.pending is not None:
             return True
         return owner in self._changed and self._old_plan.owner(path) == NOBODY
 

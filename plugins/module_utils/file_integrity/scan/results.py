@@ -26,7 +26,7 @@ class Difference(t.NamedTuple):
 class Block(t.NamedTuple):
     """A directory as it goes into a baseline. block: None to keep the block that the old baseline has.
 
-    stamp: see ``vouchers.stamp``; None where the block may not have each name that was in the directory.
+    stamp: see ``status_digests.stamp``; None where the block may not have each name that was in the directory.
     """
 
     directory: bytes

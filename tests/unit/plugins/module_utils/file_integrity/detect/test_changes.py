@@ -9,7 +9,10 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import Changes, Found
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import (
+    Changes,
+    DetectedChange,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance, Review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
 
@@ -25,8 +28,8 @@ def _difference(path: str, before: bytes | None, after: bytes | None, watch: int
     return Difference(path.encode(), watch, before, after)
 
 
-def _changes(*differences: Difference) -> dict[str, Found]:
-    found: list[Found] = []
+def _changes(*differences: Difference) -> dict[str, DetectedChange]:
+    found: list[DetectedChange] = []
     changes = Changes(_WATCHES, found.append)
     for difference in differences:
         changes.add(difference)
@@ -110,7 +113,7 @@ def test_an_id_stands_for_path_kind_and_state() -> None:
     assert len(others) == 4
 
 
-def _verdict(change: model.Change) -> model.Verdict:
+def _verdict(change: model.FileChange) -> model.Verdict:
     if b"explained" in change.path:
         return model.Verdict("explained by p 1", package="p", version="1")
     return model.Verdict("x", alert="fim_file_modified", severity="high" if b"high" in change.path else "low")
