@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import NewerError, StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import NewerError, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import coverage
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.sta
     CAPABILITY,
     Opened,
     open_baseline,
+    open_state,
 )
 
 
@@ -49,12 +50,8 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
 def _open(options: Options) -> Opened:
     """Return the baseline, or what is wrong with where it should be: this module tells, rather than fail the scan."""
     try:
-        state = StateDirectory.open(options.root, CAPABILITY, create=False)
-        try:
+        with open_state(options, create=False) as state:
             return open_baseline(state, options)
-        finally:
-            if state is not None:
-                state.close()
     except NewerError as error:
         return Opened(options.root, problem=str(error))
     except StateError as error:

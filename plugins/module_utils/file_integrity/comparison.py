@@ -37,7 +37,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.wat
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, parent
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance, Review
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Review
+    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
     from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import (
         PackageDatabases,
         PackageEdit,
@@ -231,7 +232,8 @@ class Comparison:
         from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
         self._whole = self._reader.has_all_blocks()
-        self.review = Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
+        consider = self._acceptance.consider if self._acceptance is not None else None
+        self.review = Review(self._watches, self._classify, self._options.max_changes, consider)
         self.coverage.add_packages(self._packages)
         self._edited = databases.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
 

@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.header import Header
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import attributes
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 
 

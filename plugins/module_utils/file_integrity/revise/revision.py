@@ -22,10 +22,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Writer
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise import diff
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.recording import RecordingRun
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.write import Recording, rewrite
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import TrustedTimes

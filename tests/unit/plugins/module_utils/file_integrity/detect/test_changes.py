@@ -13,7 +13,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.det
     Changes,
     DetectedChange,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance, Review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
 
 _WATCHES = (model.Watch("one", ("/a",)), model.Watch("two", ("/b",)))
@@ -120,7 +121,7 @@ def _verdict(change: model.FileChange) -> model.Verdict:
 
 
 def _reviewed(limit: int, acceptance: Acceptance | None, *paths: str) -> Review:
-    review = Review(_WATCHES, _verdict, limit, acceptance)
+    review = Review(_WATCHES, _verdict, limit, acceptance and acceptance.consider)
     for number, path in enumerate(paths):
         review.add(_difference(path, _line("x"), _line("x", mode="100755", digest=f"{number:02}")))
     review.finish()
@@ -136,7 +137,7 @@ def test_the_most_severe_are_kept_and_all_are_counted() -> None:
     mass = review.detections()[-1]
     assert (mass["alert"], mass["count"], mass["scope"]) == ("fim_mass_change", 52, "one")
     assert review.explained() == [
-        {"package": "p", "version": "1", "message": "explained by p 1", "files": 1, "paths": ["/a/explained"]}
+        {"package": "p", "version": "1", "message": "explained by p 1", "count": 1, "paths": ["/a/explained"]}
     ]
     nothing = _reviewed(0, None, *paths)
     assert nothing.changes() == []
@@ -190,7 +191,7 @@ def test_a_name_that_is_no_change_accepts_nothing() -> None:
 def test_unread_content_is_accepted_by_nobody() -> None:
     for wanted, fails in (("all", False), ("/a/x", True)):
         acceptance = _acceptance(wanted)
-        review = Review(_WATCHES, _verdict, 9, acceptance)
+        review = Review(_WATCHES, _verdict, 9, acceptance.consider)
         unread = _line("x", mode="100755").replace(b"sha256=aa", b"!")
         review.add(_difference("/a/x", _line("x"), unread))
         review.finish()
