@@ -65,6 +65,16 @@ class Owned(t.NamedTuple):
     def of(cls, package: Package, **recorded: t.Any) -> Owned:
         return cls(package.key, package.name, package.version, package.arch, package.manager, **recorded)
 
+    @property
+    def label(self) -> str:
+        """Return the package's name and version, as people read them."""
+        return "%s %s" % (self.package, self.version)
+
+    def has_content(self, digests: t.Mapping[str, str]) -> bool | None:
+        """Say whether content with these digests is what the package ships; None if no digest can be compared."""
+        common = [digests[name] == digest for name, digest in self.digests.items() if name in digests]
+        return all(common) if common else None
+
 
 class Database(t.Protocol):
     """One package manager's database."""

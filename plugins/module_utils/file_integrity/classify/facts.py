@@ -59,7 +59,7 @@ class Facts:
     @property
     def label(self) -> str:
         """Return the owning package with its version."""
-        return "%s %s" % (self.owned.package, self.owned.version) if self.owned else ""
+        return self.owned.label if self.owned else ""
 
     @property
     def former_owner(self) -> str | None:
@@ -159,9 +159,7 @@ def ships(owned: model.Owned, entry: model.Entry) -> bool | None:
     if entry.type == model.FILE:
         if owned.link_target is not None:
             return False
-        hashes = entry.hashes or {}
-        common = [hashes[name] == digest for name, digest in owned.digests.items() if name in hashes]
-        return all(common) if common else None
+        return owned.has_content(entry.hashes or {})
     if owned.digests or (entry.type == model.DIRECTORY and owned.link_target is not None):
         return False
     if entry.type == model.LINK:

@@ -55,8 +55,7 @@ def detected(facts: Facts, alert: str, severity: str, message: str, techniques: 
 
 def explained_by(owned: model.Owned) -> model.Verdict:
     """Return the verdict that the installed package explains the change."""
-    message = "explained by %s %s" % (owned.package, owned.version)
-    return model.Verdict(message=message, package=owned.package, version=owned.version)
+    return model.Verdict(message="explained by " + owned.label, package=owned.package, version=owned.version)
 
 
 def unexplained(facts: Facts, generic: str, message: str) -> model.Verdict:

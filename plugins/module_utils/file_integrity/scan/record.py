@@ -63,17 +63,17 @@ class Record(Scan):
     def recorded(self, directory: int, path: bytes, name: bytes, owner: int) -> tuple[Node, bytes]:
         """Return an entry and its line as it goes into the baseline."""
         owned = self._packages.owner(path)
-        expected = self._promised(owned)
+        verifiable = self._verifiable_digests(owned)
 
         def extra(status: os.stat_result, _beginning: bytes) -> t.Sequence[str]:
-            return tuple(expected) if model.is_code(path, status.st_mode) else ()
+            return verifiable if model.is_code(path, status.st_mode) else ()
 
         node = self.nodes.read(directory, name, lines.escape(name), self.layouts[owner], extra)
         if node.problem:
             self.skip(owner, path, node.problem)
         line = lines.recorded(node.state, owned.key if owned else None)
-        if node.extra and any(node.extra[algorithm] != digest for algorithm, digest in expected.items()):
-            line = lines.recorded(node.state, owned.key if owned else None, marked=True)
+        if owned and verifiable and node.extra and owned.has_content(node.extra) is False:
+            line = lines.recorded(node.state, owned.key, marked=True)
             self.report.differences.append(Difference(path, owner, line, line, node.extra))
         return node, line
 
@@ -89,11 +89,11 @@ class Record(Scan):
         del self.report.differences[self._found_before :]
         self.report.blocks.append(Block(directory, None, pending=reason))
 
-    def _promised(self, owned: model.Owned | None) -> dict[str, str]:
-        """Return the digests that a package promises of a file that nobody is meant to edit."""
+    def _verifiable_digests(self, owned: model.Owned | None) -> tuple[str, ...]:
+        """Return the algorithms of a package's digests of a file that nobody is meant to edit."""
         if owned is None or owned.conffile or owned.ghost:
-            return {}
-        return {algorithm: digest for algorithm, digest in owned.digests.items() if algorithm in self._verifiable}
+            return ()
+        return tuple(algorithm for algorithm in owned.digests if algorithm in self._verifiable)
 
 
 class Extend(Record):
