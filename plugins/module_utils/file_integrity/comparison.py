@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
+    LIBRARY,
     Context,
     Entry,
     FileChange,
@@ -254,7 +255,7 @@ class Comparison:
             was_owned=self._was_owned,
             content=_content,
             keeps_severity=lambda key: key in self._guarded_packages,
-            is_read=self._is_read,
+            is_library=self._is_library,
         )
 
     @functools.cached_property
@@ -279,11 +280,18 @@ class Comparison:
         line = self._line(path)
         return line is not None and lines.digests_of(line).get("sha256") == hashlib.sha256(content).hexdigest()
 
-    def _is_read(self, path: bytes) -> bool:
-        """Say whether the content of what is at a path is compared."""
-        path = _resolved(path)
-        owner = self._plan.rules(parent(path)).look(os.path.basename(path))[0]
-        return owner != NOBODY and "content" in self._watches[owner].attributes
+    def _category(self, path: bytes) -> str | None:
+        """Return the category of the watch that compares the content of a path; None if no watch does."""
+        owner = self._plan.owner(path)
+        is_compared = owner != NOBODY and "content" in self._watches[owner].attributes
+        return self._watches[owner].category if is_compared else None
+
+    def _is_library(self, path: bytes) -> bool:
+        """Say whether a path is a watched library, by its own name and by where links lead.
+
+        A link that nobody watches can lead elsewhere later; those of merged directories are watched themselves.
+        """
+        return self._category(self._packages.names(path)[0]) == self._category(_resolved(path)) == LIBRARY
 
     def _is_changed(self, program: str) -> bool:
         """Say whether a program is another than in the baseline; False where it was not compared with one."""
@@ -292,7 +300,7 @@ class Comparison:
             path = _resolved(path)
             if self.mounts.covers(path):
                 return True
-            if not self._is_read(path):
+            if self._category(path) is None:
                 return False
             line = self._line(path)
             try:

@@ -60,6 +60,16 @@ ATTRIBUTES = (
 # Directories change these whenever a child does, and the child is reported itself.
 NOISE_OF_DIRECTORIES = frozenset(("size", "links", "mtime", "ctime", "inode"))
 
+# Watch.category; see content/file_integrity/watches.yml.
+PROGRAM = "program"
+LOCAL_PROGRAM = "local_program"
+LIBRARY = "library"
+PERSISTENCE = "persistence"
+DEFENCE = "defence"
+ACCOUNT = "account"
+STATE = "state"
+CATEGORIES = (PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE, ACCOUNT, DEFENCE, "configuration", STATE, "other")
+
 CAPABILITY_XATTR = b"security.capability"
 SELINUX_XATTR = b"security.selinux"
 ACL_XATTRS = (b"system.posix_acl_access", b"system.posix_acl_default")
@@ -196,7 +206,7 @@ class Context(t.NamedTuple):
     content: what programs generate when packages change. was_owned: whether a path was a package's in the baseline.
     content: reads a file; None where it isn't any more what the entry says. signed_only: packages and snapshot have
     only what a signature covers. keeps_severity: whether a package, by its key, had files in the baseline by which
-    accounts authenticate or things start. is_read: whether the content of a path is compared.
+    accounts authenticate or things start. is_library: whether a path is a watched library whose content is compared.
     """
 
     packages: Packages
@@ -209,7 +219,7 @@ class Context(t.NamedTuple):
     content: t.Callable[[Entry], bytes | None] = lambda _entry: None
     signed_only: bool = False
     keeps_severity: t.Callable[[str], bool] = lambda _key: False
-    is_read: t.Callable[[bytes], bool] = lambda _path: True
+    is_library: t.Callable[[bytes], bool] = lambda _path: False
 
 
 class Verdict(t.NamedTuple):

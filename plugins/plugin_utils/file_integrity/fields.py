@@ -16,17 +16,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 CAPABILITY = "file_integrity"
-CATEGORIES = (
-    "program",
-    "local_program",
-    "library",
-    "persistence",
-    "account",
-    "defence",
-    "configuration",
-    "state",
-    "other",
-)
 FILE_SYSTEMS = ("local", "all")
 
 _TYPES = (
@@ -70,7 +59,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
         watch["recurse"] = _levels(fields["recurse"], place)
     _choices(watch, "attributes", model.ATTRIBUTES, place)
     _choices(watch, "hashes", HASHES, place)
-    for field, known in (("category", CATEGORIES), ("filesystems", FILE_SYSTEMS)):
+    for field, known in (("category", model.CATEGORIES), ("filesystems", FILE_SYSTEMS)):
         if field in fields and fields[field] not in known:
             raise ContentError(f"{place}: {field} '{fields[field]}' is none of {', '.join(known)}")
     if fields.get("alert") is not None:

@@ -14,7 +14,6 @@ same content, of root, with an ordinary mode when left out).
 guarded: names of packages that had start-up files in the baseline. overrides_changed: dpkg's statoverride file was
 edited. linker_cache: the libraries, by name, that the file as a cache of the dynamic linker leads to. damaged: the
 manager whose database can't be read completely. was_owned: other paths that were a package's in the baseline.
-unread: paths whose content no watch compares.
 """
 
 from __future__ import annotations
@@ -181,7 +180,7 @@ def verdict(case: Case) -> model.Verdict:
             content=lambda _entry: _linker_cache(case.fields.get("linker_cache")),
             signed_only=signed_only,
             keeps_severity=lambda key: key.split(":")[1] in case.fields.get("guarded", ()),
-            is_read=lambda path: path.decode() not in case.fields.get("unread", ()),
+            is_library=_is_library,
         )
         contexts.append(context)
     return classifier.classify(change, *contexts)
@@ -225,6 +224,12 @@ def owner(path: bytes) -> str | None:
     """Return the name of the default watch that owns a path on a host with ``HOMES``."""
     number = _plan().owner(path)
     return None if number == plan.NOBODY else default_watches()[number].name
+
+
+def _is_library(path: bytes) -> bool:
+    number = _plan().owner(path)
+    watch = default_watches()[number]
+    return number != plan.NOBODY and watch.category == model.LIBRARY and "content" in watch.attributes
 
 
 def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) -> model.FileChange:

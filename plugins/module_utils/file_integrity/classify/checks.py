@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts, ships
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.linker_cache import (
-    leads_to_watched,
+    leads_to_libraries,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
@@ -185,7 +185,7 @@ def _created(facts: Facts) -> bool:
 def _watched_libraries(facts: Facts) -> bool:
     """A cache of the dynamic linker that gives each name the library of this name in a watched directory."""
     cache = facts.context.content(facts.after) if facts.after else None
-    return cache is not None and leads_to_watched(cache, facts.context.is_read)
+    return cache is not None and leads_to_libraries(cache, facts.context.is_library)
 
 
 def _registered_alternative(facts: Facts) -> bool:

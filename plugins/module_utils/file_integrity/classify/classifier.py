@@ -25,8 +25,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import content
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
-    ACCOUNT,
-    DEFENCE,
     GUARDED_CATEGORIES,
     Facts,
     is_code,
@@ -43,6 +41,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
     rank,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.xattrs import capabilities
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ACCOUNT, DEFENCE
 
 METADATA_ALERT = "fim_metadata_changed"
 _CONTRADICTED = "the signed package ships something else there"

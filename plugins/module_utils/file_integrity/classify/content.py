@@ -10,12 +10,7 @@ import posixpath
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.derived_files import derived
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
-    LIBRARY,
-    PROGRAM,
-    Facts,
-    is_code,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts, is_code
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.verdicts import (
     CREATED_ALERT,
     DELETED_ALERT,
@@ -27,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
     rank,
     unexplained,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import LIBRARY, PROGRAM
 
 MISMATCH_ALERT = "fim_package_mismatch"
 DATABASE_EDITED_ALERT = "fim_package_database_edited"

@@ -10,21 +10,20 @@ import posixpath
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
+    ACCOUNT,
+    DEFENCE,
+    LIBRARY,
+    LOCAL_PROGRAM,
+    PERSISTENCE,
+    PROGRAM,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import metadata_edited
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.dpkg import STATOVERRIDE_KEY
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     INCOMPLETE_KEY,
     is_package,
 )
-
-# What a watch's category says of its files; see content/file_integrity/watches.yml.
-PROGRAM = "program"
-LOCAL_PROGRAM = "local_program"
-LIBRARY = "library"
-PERSISTENCE = "persistence"
-DEFENCE = "defence"
-ACCOUNT = "account"
-STATE = "state"
 
 # What authenticates, starts something, or guards that.
 GUARDED_CATEGORIES = frozenset((PERSISTENCE, DEFENCE, ACCOUNT))

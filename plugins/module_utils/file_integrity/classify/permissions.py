@@ -10,15 +10,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import xattrs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
-    ACCOUNT,
-    PROGRAM,
-    Facts,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.verdicts import (
     detected,
     explained_by,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ACCOUNT, PROGRAM
 
 SETUID_ALERT = "fim_setuid_added"
 CAPABILITY_ALERT = "fim_capability_added"

@@ -9,13 +9,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     LIBRARY,
     LOCAL_PROGRAM,
     PERSISTENCE,
     PROGRAM,
     STATE,
-    Facts,
 )
 
 CREATED_ALERT = "fim_file_created"
