@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
 
 

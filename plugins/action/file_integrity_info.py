@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import collect_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
 
 

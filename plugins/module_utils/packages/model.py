@@ -131,12 +131,12 @@ class AccountIds:
             lines = read_state(os.path.join(self._root, table)).split(b"\n")
         except OSError:
             lines = []
-        found = {"root": 0}
+        ids = {"root": 0}
         for line in lines:
             fields = line.split(b":")
             if len(fields) > 2 and fields[2].isdigit():
-                found[fields[0].decode("utf-8", "surrogateescape")] = int(fields[2])
-        return found
+                ids[fields[0].decode("utf-8", "surrogateescape")] = int(fields[2])
+        return ids
 
 
 def read_state(path: bytes) -> bytes:

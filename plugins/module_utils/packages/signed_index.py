@@ -130,10 +130,10 @@ class SignedIndexes:
         if name not in self._stanzas:
             content = self._content(name)
             first = _FIRST.match(content)
-            found: dict[bytes, tuple[int, ...]] = {}
+            offsets: dict[bytes, tuple[int, ...]] = {}
             for match in itertools.chain((first,) if first else (), _FURTHER.finditer(content)):
-                found[match[1]] = (*found.get(match[1], ()), match.start(1))
-            self._stanzas[name] = found
+                offsets[match[1]] = (*offsets.get(match[1], ()), match.start(1))
+            self._stanzas[name] = offsets
         return self._stanzas[name]
 
     def _is_named(self, name: bytes, release: _Release) -> bool:

@@ -83,7 +83,7 @@ class SealedActionBase(CapabilityActionBase):
         host = self.host(task_vars).name
         with self.open_store() as store:
             why = reason or _what_is_done(store, host, self._baseline, arguments, staged)
-            taken = accepted.read(self.capability, staged) if arguments.get("accept") else None
+            taken = accepted.accepted_changes(self.capability, staged) if arguments.get("accept") else None
             store.propose_seal(host, self._baseline, digest, by=by, reason=why, accepted=taken, now=time.time())
         committed = self.execute({**arguments, "_phase": "commit", "_digest": digest}, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
@@ -133,8 +133,8 @@ def _what_is_done(
         before = {entry.action for entry in store.seal_history(host, baseline)}
         return "Baseline taken anew." if before & {"confirmed", "removed"} else "First baseline."
     asked = [watch["name"] for watch in arguments.get("watches") or ()]
-    told = {kind: staged.get(f"watches_{kind}") for kind in Difference._fields}
-    names = {kind: value if isinstance(value, list) else [] for kind, value in told.items()}
+    returned = {kind: staged.get(f"watches_{kind}") for kind in Difference._fields}
+    names = {kind: value if isinstance(value, list) else [] for kind, value in returned.items()}
     return Difference(
         added=tuple(name for name in asked if name in names["added"]),
         removed=tuple(_shown(name) for name in names["removed"][:_MOST_REMOVED] if name not in asked),

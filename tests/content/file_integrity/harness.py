@@ -31,7 +31,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions, plan
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
 
 CASES = pathlib.Path(__file__).parent / "cases"
 HOMES = ("/root", "/home/alice")

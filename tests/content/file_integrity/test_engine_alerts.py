@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import results
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
 
 # Raised by tests/integration/file_integrity/test_mounts.py, with real mounts.
 MOUNTS = ("fim_mounted_over", "fim_unmounted")

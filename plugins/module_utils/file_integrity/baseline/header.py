@@ -142,19 +142,17 @@ def merged_packages(sealed: Snapshot, now: Snapshot) -> Snapshot:
     So metadata that was edited on the host isn't sealed along with changes of something else.
     """
     return {
-        key: {version: _kept(sealed.get(key, {}).get(version), digest) for version, digest in versions.items()}
+        key: {version: _merged_digest(sealed.get(key, {}).get(version), digest) for version, digest in versions.items()}
         for key, versions in now.items()
     }
 
 
-def _kept(sealed: str | None, now: str) -> str:
+def _merged_digest(sealed: str | None, now: str) -> str:
     """Return a sealed metadata digest with what was not known of it then."""
     if not sealed:
         return now
     return (
-        SEPARATOR.join(one or other for one, other in zip(sealed.split(SEPARATOR), now.split(SEPARATOR)))
-        if now
-        else sealed
+        SEPARATOR.join(old or new for old, new in zip(sealed.split(SEPARATOR), now.split(SEPARATOR))) if now else sealed
     )
 
 

@@ -59,17 +59,17 @@ def classify(change: model.FileChange, context: model.Context, signed: model.Con
     if signed is None:
         return _judged(Facts(change, context))
     by_signature = Facts(change, signed)
-    proved = _judged(by_signature)
+    proven = _judged(by_signature)
     # Packages have no SELinux labels: those follow the policy, which is asked below.
-    if proved.explained or (by_signature.matches is True and proved.alert != LABEL_ALERT):
-        return proved
+    if proven.explained or (by_signature.matches is True and proven.alert != LABEL_ALERT):
+        return proven
     facts = Facts(change, context)
-    said = _judged(facts)
-    if said.explained:
-        return _claimed(facts, by_signature, said, proved)
-    if by_signature.matches is False and rank(proved.severity) > rank(said.severity):
-        return proved
-    return said._replace(severity=max(said.severity, proved.severity, key=rank))
+    claimed = _judged(facts)
+    if claimed.explained:
+        return _claimed(facts, by_signature, claimed, proven)
+    if by_signature.matches is False and rank(proven.severity) > rank(claimed.severity):
+        return proven
+    return claimed._replace(severity=max(claimed.severity, proven.severity, key=rank))
 
 
 def _judged(facts: Facts) -> model.Verdict:
@@ -80,20 +80,20 @@ def _judged(facts: Facts) -> model.Verdict:
     return verdicts[0] if verdicts else _metadata(facts)
 
 
-def _claimed(facts: Facts, signed: Facts, said: model.Verdict, proved: model.Verdict) -> model.Verdict:
+def _claimed(facts: Facts, signed: Facts, claimed: model.Verdict, proven: model.Verdict) -> model.Verdict:
     """Return what to make of an explanation (``said``) that no signature backs. proved: what is left without it."""
     packages = t.cast("model.SignedPackages", signed.context.packages)
     owned = facts.owned
-    is_owners = owned is not None and said.package == owned.package
+    is_owners = owned is not None and claimed.package == owned.package
     problem = packages.problem(t.cast("model.Owned", owned)) if is_owners else _NOT_VERIFIABLE
     is_contradicted = _is_contradicted(facts, signed, problem)
     reason = _CONTRADICTED if is_contradicted else problem or _NOT_VERIFIABLE
-    by = "claimed by %s %s" % (said.package, said.version) if is_owners else "claimed: " + said.message
+    by = "claimed by %s %s" % (claimed.package, claimed.version) if is_owners else "claimed: " + claimed.message
     claim = "%s: %s" % (by, reason)
-    if is_contradicted or (proved.severity != "informational" and _keeps_severity(facts)):
-        message = "%s Only the host's own records explain it (%s)." % (proved.message, claim)
-        return proved._replace(message=message)
-    return model.Verdict(message=claim, package=said.package, version=said.version, claimed=True)
+    if is_contradicted or (proven.severity != "informational" and _keeps_severity(facts)):
+        message = "%s Only the host's own records explain it (%s)." % (proven.message, claim)
+        return proven._replace(message=message)
+    return model.Verdict(message=claim, package=claimed.package, version=claimed.version, claimed=True)
 
 
 def _is_contradicted(facts: Facts, signed: Facts, problem: str) -> bool:

@@ -207,8 +207,8 @@ def _with_times(facts: Facts, verdict: model.Verdict) -> model.Verdict:
         return verdict
     if before.mtime_ns is None or after.mtime_ns is None or after.mtime_ns > before.mtime_ns:
         return verdict
-    kept = after.mtime_ns == before.mtime_ns
-    message = "%s Its modification time was %s." % (verdict.message, "kept" if kept else "set back")
+    is_unchanged = after.mtime_ns == before.mtime_ns
+    message = "%s Its modification time was %s." % (verdict.message, "kept" if is_unchanged else "set back")
     severity = raised(verdict.severity or "medium")
     techniques = tuple(dict.fromkeys([*verdict.techniques, _TIMESTOMP]))
     alert = FORGED_ALERT if verdict.alert == MODIFIED_ALERT else verdict.alert

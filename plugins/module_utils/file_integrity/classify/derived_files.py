@@ -42,12 +42,12 @@ class DerivedRule:
 
 def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule, ...]:
     """Return the rules that the controller sent; raise ValueError, naming the rule, for what is none."""
-    found = []
+    parsed = []
     for rule in rules:
         check = rule.get("check", "none")
         if check not in CHECKS:
             raise ValueError("derived rule '%s': check '%s' is none of %s" % (rule["name"], check, ", ".join(CHECKS)))
-        found.append(
+        parsed.append(
             DerivedRule(
                 name=rule["name"],
                 description=rule["description"],
@@ -58,7 +58,7 @@ def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule
                 exclude=tuple(globs.compiled(globs.components(path)) for path in rule.get("exclude", ())),
             )
         )
-    return tuple(found)
+    return tuple(parsed)
 
 
 def derived(facts: Facts) -> DerivedRule | None:

@@ -144,8 +144,8 @@ class Facts:
         return None if target is None else self.context.packages.owner(target)
 
     def _of_baseline(self, key: str) -> t.Mapping[str, str]:
-        found: t.Mapping[str, str] = self.context.baseline_snapshot.get(key, {})
-        return found
+        versions: t.Mapping[str, str] = self.context.baseline_snapshot.get(key, {})
+        return versions
 
 
 def ships(owned: model.Owned, entry: model.Entry) -> bool | None:

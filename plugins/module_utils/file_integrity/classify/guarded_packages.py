@@ -27,7 +27,7 @@ def guarded_packages(
     lines_of: returns the baseline's lines of a directory by escaped name.
     """
     guarding = {number for number, watch in enumerate(watches) if watch.category in GUARDED_CATEGORIES}
-    found = set()
+    keys = set()
     for directory in directories:
         rules = plan.rules(directory)
         if not guarding & rules.watches:
@@ -36,5 +36,5 @@ def guarded_packages(
             if lines.type_of(line) == model.FILE and rules.look(lines.unescape(name))[0] in guarding:
                 entry = lines.parse(line, child(directory, lines.unescape(name)), "")
                 if entry.package is not None:
-                    found.add(entry.package)
-    return frozenset(found)
+                    keys.add(entry.package)
+    return frozenset(keys)

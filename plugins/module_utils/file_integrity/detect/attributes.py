@@ -115,12 +115,12 @@ def _xattr(entry: Entry, name: bytes, shown: t.Callable[[bytes], str]) -> str | 
 
 
 def _acls(entry: Entry) -> dict[str, str]:
-    found = {}
+    acls = {}
     for name in ACL_XATTRS:
         text = _xattr(entry, name, acl)
         if text is not None:
-            found[name.decode().rsplit("_", 1)[1]] = text
-    return found
+            acls[name.decode().rsplit("_", 1)[1]] = text
+    return acls
 
 
 def _others(entry: Entry) -> dict[str, str]:

@@ -75,20 +75,20 @@ class Changes:
         """Return deletions with the creation that has the same inode and content, or else uniquely the same content."""
         old = [(difference, self._entry(difference, difference.before)) for difference in self._deleted.values()]
         new = [(difference, self._entry(difference, difference.after)) for difference in self._created.values()]
-        found: list[tuple[Difference, Difference]] = []
+        pairs: list[tuple[Difference, Difference]] = []
         used: set[bytes] = set()
         inodes = {entry.inode: (difference, entry) for difference, entry in new if entry.inode is not None}
         for difference, entry in old:
             match = inodes.get(entry.inode) if entry.inode is not None else None
             if match is not None and match[0].path not in used and same_content(entry, match[1]):
-                found.append((difference, match[0]))
+                pairs.append((difference, match[0]))
                 used.update((difference.path, match[0].path))
         olds = _by_content(pair for pair in old if pair[0].path not in used)
         news = _by_content(pair for pair in new if pair[0].path not in used)
         for key, candidates in olds.items():
             if len(candidates) == 1 and len(news.get(key, ())) == 1:
-                found.append((candidates[0], news[key][0]))
-        return found
+                pairs.append((candidates[0], news[key][0]))
+        return pairs
 
     def _change(self, difference: Difference) -> DetectedChange:
         before = self._entry(difference, difference.before)
@@ -139,9 +139,9 @@ def _by_content(
     pairs: t.Iterable[tuple[Difference, model.Entry]],
 ) -> dict[tuple[int | None, str], list[Difference]]:
     """Group files that aren't empty by size and digest."""
-    found: dict[tuple[int | None, str], list[Difference]] = collections.defaultdict(list)
+    groups: dict[tuple[int | None, str], list[Difference]] = collections.defaultdict(list)
     for difference, entry in pairs:
         if entry.size and entry.hashes:
             digest = entry.hashes.get("sha256") or entry.hashes[min(entry.hashes)]
-            found[(entry.size, digest)].append(difference)
-    return found
+            groups[(entry.size, digest)].append(difference)
+    return groups

@@ -74,10 +74,10 @@ def mass_detection(
 
 
 def seal_detection(
-    alert: str, path: str, message: str, expected: t.Sequence[str], found: str | None
+    alert: str, path: str, message: str, expected: t.Sequence[str], digest: str | None
 ) -> dict[str, t.Any]:
     """Return the detection of a baseline that is not what the controller sealed."""
-    data = {"expected_digests": list(expected), "digest": found}
+    data = {"expected_digests": list(expected), "digest": digest}
     return _finding.detection(alert, printable(path), SEAL_SCOPE, [{"data": data}], message=message)
 
 
@@ -110,20 +110,22 @@ def claim_detection(claim: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any
 
 def ocsf_file(entry: model.Entry) -> dict[str, t.Any]:
     """Return the OCSF file object of an entry: what is known of it, nothing of its content but digests."""
-    found: dict[str, t.Any] = {
+    fields: dict[str, t.Any] = {
         "name": printable(entry.path.rsplit(b"/", 1)[1] or b"/"),
         "path": printable(entry.path),
         "type_id": _TYPE_IDS[entry.type],
     }
     if entry.size is not None:
-        found["size"] = entry.size
+        fields["size"] = entry.size
     if entry.mtime_ns is not None:
-        found["modified_time"] = entry.mtime_ns // 1_000_000
+        fields["modified_time"] = entry.mtime_ns // 1_000_000
     if entry.uid is not None:
-        found["owner"] = {"uid": str(entry.uid), "name": attributes.account(entry.uid)}
+        fields["owner"] = {"uid": str(entry.uid), "name": attributes.account(entry.uid)}
     if entry.hashes:
-        found["hashes"] = [_fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items()) if value]
-    return found
+        fields["hashes"] = [
+            _fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items()) if value
+        ]
+    return fields
 
 
 def _fingerprint(algorithm: str, value: str) -> dict[str, t.Any]:

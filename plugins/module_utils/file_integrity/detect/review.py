@@ -56,7 +56,7 @@ class Review:
         self._consider = consider
         self._changes = Changes(watches, self._take)
         # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
-        self._kept: list[tuple[int, int, model.FileChange, model.Verdict]] = []
+        self._ranked: list[tuple[int, int, model.FileChange, model.Verdict]] = []
         self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         self._explanations: _Explanations = {}
         self._claims: _Explanations = {}
@@ -69,25 +69,25 @@ class Review:
 
     def finish(self) -> None:
         self._changes.finish()
-        self._kept.sort(key=lambda kept: (-kept[0], -kept[1]))
+        self._ranked.sort(key=lambda ranked: (-ranked[0], -ranked[1]))
 
     def detections(self) -> list[dict[str, t.Any]]:
         """Return a detection for each change that is kept, and one for each watch of which some aren't.
 
         Of new directories the topmost speaks for those below it.
         """
-        reviewed = [(change, verdict) for _rank, _order, change, verdict in self._kept]
+        reviewed = [(change, verdict) for _rank, _order, change, verdict in self._ranked]
         trees = NewTrees(reviewed)
-        found = [
+        detections = [
             evidence.change_detection(change, verdict, trees.below(change))
             for change, verdict in reviewed
             if not trees.is_inner(change)
         ]
         for watch, omitted in self.omitted().items():
-            paths = [change.path for _rank, _order, change, _verdict in self._kept if change.watch == watch]
+            paths = [change.path for _rank, _order, change, _verdict in self._ranked if change.watch == watch]
             counts = self._kinds[watch]
-            found.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
-        return found + [evidence.claim_detection(claim, PACKAGES_SCOPE) for claim in self.claimed()]
+            detections.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
+        return detections + [evidence.claim_detection(claim, PACKAGES_SCOPE) for claim in self.claimed()]
 
     def changed_watches(self) -> frozenset[str]:
         """Return the names of the watches with changes that need a person."""
@@ -95,13 +95,13 @@ class Review:
 
     def omitted(self) -> dict[str, int]:
         """Return how many changes of each watch are not kept, for the watches where there are any."""
-        listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._kept)
+        listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._ranked)
         missing = {watch: sum(kinds.values()) - listed[watch] for watch, kinds in self._kinds.items()}
         return {watch: number for watch, number in missing.items() if number}
 
     def changes(self) -> list[dict[str, t.Any]]:
         """Return the kept changes for people to review."""
-        return [_described(change, verdict) for _rank, _order, change, verdict in self._kept]
+        return [_described(change, verdict) for _rank, _order, change, verdict in self._ranked]
 
     def explained(self) -> list[dict[str, t.Any]]:
         """Return what explains changes, each with the number of changes and some of their paths."""
@@ -138,10 +138,10 @@ class Review:
         rank = SEVERITIES.index(verdict.severity) if verdict.severity else 0
         self.count += 1
         item = (rank, -self.count, change, verdict)
-        if len(self._kept) < self._limit:
-            heapq.heappush(self._kept, item)
+        if len(self._ranked) < self._limit:
+            heapq.heappush(self._ranked, item)
         elif self._limit:
-            heapq.heappushpop(self._kept, item)
+            heapq.heappushpop(self._ranked, item)
 
 
 def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:

@@ -44,12 +44,12 @@ class NewTrees:
         return self._below.get((change.watch, change.path))
 
     def _add(self, top: tuple[str, bytes], change: model.FileChange) -> None:
-        found = self._below.setdefault(top, {"files": 0, "directories": 0, "paths": []})
+        below = self._below.setdefault(top, {"files": 0, "directories": 0, "paths": []})
         is_directory = change.after is not None and change.after.type == model.DIRECTORY
-        found["directories" if is_directory else "files"] += 1
+        below["directories" if is_directory else "files"] += 1
         shown = printable(change.path)
-        if len(found["paths"]) < _SHOWN and len(shown) <= _LONGEST:
-            found["paths"].append(shown)
+        if len(below["paths"]) < _SHOWN and len(shown) <= _LONGEST:
+            below["paths"].append(shown)
 
     def _top(self, change: model.FileChange) -> tuple[str, bytes] | None:
         top = None

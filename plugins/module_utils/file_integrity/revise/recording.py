@@ -64,8 +64,8 @@ class RecordingRun:
 
         def lost(directory: bytes, reason: str) -> None:
             indexed = reader.index_entry(directory) if reader else None
-            kept = indexed is not None and indexed.pending is None
-            recording.add(Block(directory, None, pending=None if kept else reason))
+            is_recorded = indexed is not None and indexed.pending is None
+            recording.add(Block(directory, None, pending=None if is_recorded else reason))
 
         self._note_hiding(plan)
         survey(self._options, self._deadline, plan, make_scan, reader, self.coverage, receive, lost)

@@ -113,7 +113,7 @@ class Compare(Scan):
         for name in now.directories:
             below = now.rules[name][1]
             if below.active:
-                self.found(child(directory, name), below)
+                self.note_directory(child(directory, name), below)
         return True
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:

@@ -172,9 +172,9 @@ class Scan:
                         self.skip(watch, path, "it cannot be looked at: %s" % _safe_fs.reason(error))
                 continue
             if stat.S_ISDIR(mode) and below.active:
-                self.found(path, below)
+                self.note_directory(path, below)
 
-    def found(self, path: bytes, below: Rules) -> None:
+    def note_directory(self, path: bytes, below: Rules) -> None:
         """Note a directory to read, unless it is read anyway."""
         if path in self._known:
             return
@@ -200,8 +200,8 @@ class Scan:
         Unless it leads to a name beside it that is watched in the same way, as /opt/java to /opt/java-17.
         """
         is_name = b"/" not in target and target not in (b".", b"..")
-        beside = rules.look(target)[1].watches if is_name else frozenset()
-        for watch in below.watches - beside:
+        watched = rules.look(target)[1].watches if is_name else frozenset()
+        for watch in below.watches - watched:
             self.skip(watch, path, "it is a link, and what it leads to is not watched")
 
     def _bar(self, descriptor: int, path: bytes, name: bytes, file_system: str, owner: int, below: Rules) -> None:

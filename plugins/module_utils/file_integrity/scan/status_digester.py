@@ -76,12 +76,12 @@ class StatusDigester:
         if by_name is None:
             return None
 
-        def state_of(name: bytes, found: os.stat_result) -> bytes:
+        def state_of(name: bytes, now: os.stat_result) -> bytes:
             layout = self._layouts[by_name[name][0]]
             escaped = lines.escape(name)
-            if recorded is not None and self._reader.stamp(child(directory, name)) == status_digests.stamp(found):
+            if recorded is not None and self._reader.stamp(child(directory, name)) == status_digests.stamp(now):
                 line = recorded[escaped]
-                if line.startswith(layout.status(escaped, found)):
+                if line.startswith(layout.status(escaped, now)):
                     return lines.state_of(line)
             node = self._nodes.read_directory(descriptor, name, escaped, layout)
             if node.problem:

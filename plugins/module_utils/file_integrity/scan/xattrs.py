@@ -40,18 +40,18 @@ def read(where: int | bytes, kinds: t.AbstractSet[str]) -> tuple[t.Mapping[bytes
     if not names:
         return _NOTHING, None
     named = [name for name in names if lines.xattr_kind(name) in kinds and lines.xattr_kind(name) != "xattrs"]
-    found = _values(where, named)
+    values = _values(where, named)
     if "xattrs" in kinds:
-        found.update(_sealed(_values(where, [name for name in names if lines.xattr_kind(name) == "xattrs"])))
-    return found, None
+        values.update(_sealed(_values(where, [name for name in names if lines.xattr_kind(name) == "xattrs"])))
+    return values, None
 
 
 def _values(where: int | bytes, names: t.Iterable[bytes]) -> dict[bytes, bytes]:
-    found = {}
+    values = {}
     for name in names:
         with contextlib.suppress(OSError):  # not there, or removed since it was listed
-            found[name] = os.getxattr(where, name)
-    return found
+            values[name] = os.getxattr(where, name)
+    return values
 
 
 def _sealed(values: t.Mapping[bytes, bytes]) -> dict[bytes, bytes]:

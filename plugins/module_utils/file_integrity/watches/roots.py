@@ -23,12 +23,12 @@ _MOST_LINKS = 40
 
 def homes(passwd: bytes) -> list[str]:
     """Return the distinct home directories of a passwd file (passwd(5)), as globs that match exactly them."""
-    found: dict[str, None] = {}
+    directories: dict[str, None] = {}
     for line in passwd.split(b"\n"):
         fields = line.split(b":")
         if len(fields) >= 7 and fields[5].startswith(b"/"):
-            found[globs.escaped(globs.to_text(posixpath.normpath(b"/" + fields[5].lstrip(b"/"))))] = None
-    return list(found)
+            directories[globs.escaped(globs.to_text(posixpath.normpath(b"/" + fields[5].lstrip(b"/"))))] = None
+    return list(directories)
 
 
 def read_passwd() -> bytes:
@@ -45,15 +45,15 @@ def resolve(watches: t.Sequence[Watch], home_directories: t.Sequence[str]) -> li
     it is noticed, and the path continues where it leads. Links of others are not followed: they could lead root
     anywhere.
     """
-    found: dict[Root, None] = {}
+    roots: dict[Root, None] = {}
     for number, watch in enumerate(watches):
         for path in watch.paths:
             for glob in _expanded(path, home_directories):
                 way, end = _followed(globs.components(glob))
                 for link in way:
-                    found[Root(number, link, 0)] = None
-                found[Root(number, end, watch.recurse)] = None
-    return list(found)
+                    roots[Root(number, link, 0)] = None
+                roots[Root(number, end, watch.recurse)] = None
+    return list(roots)
 
 
 def _expanded(path: str, home_directories: t.Sequence[str]) -> list[str]:
