@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One comparison of a host with its baseline: what file_integrity_info returns, and what accepting needs to know."""
+"""One comparison of a host with its baseline, for file_integrity_info and for accepting."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._state import (
-    DamagedError,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import coverage
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
@@ -30,10 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.sca
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import Compare, by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import ScannedHost, survey
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import (
-    NO_SEAL,
-    Opened,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import NO_SEAL, Opened
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, parent
 

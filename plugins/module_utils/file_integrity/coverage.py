@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run came to in each scope: counted while reports come in, and returned as coverage."""
+"""The coverage and statistics of a run, counted while reports come in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of file integrity monitoring: what is recorded of a file, what a change is, what is made of it."""
+"""The records of file integrity monitoring: entries, changes, watches and verdicts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the package managers of a host say of its files: dpkg, rpm, or both.
+"""The package databases of a host: dpkg, rpm, or both.
 
 These databases are on the host and root can edit them. What they say is evidence for the ordinary case (an upgrade),
 and ``edited_packages`` compares them with the snapshot that is sealed in the baseline: the metadata of a package whose

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What signed repositories say of packages: the indexes that apt keeps, believed as far as a key signed them.
+"""Indexes of signed repositories that apt keeps, believed as far as a key signed them.
 
 An index counts when the InRelease file beside it names its SHA-256 digest and a key of the host signed that file
 (https://wiki.debian.org/DebianRepository/Format). Who brings a repository of his own brings its key, too, be it in a

@@ -14,10 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives, openpgp
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import (
-    RPM_PROGRAMS,
-    PackageDatabases,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import RPM_PROGRAMS, PackageDatabases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     Owned,
     Package,

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says that it accepted into its baseline, for the history of seals."""
+"""The changes that a host reports as accepted into its baseline, for the history of seals."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File integrity monitoring's content: what is watched by default, what the user adds, what follows from packages."""
+"""Load file integrity's content: default watches, those of the user, and rules of generated files."""
 
 from __future__ import annotations
 

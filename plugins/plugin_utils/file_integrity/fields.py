@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of a watch and of a rule of what follows from package changes, checked by name."""
+"""Check the fields of a watch, and of a rule of generated files, by name."""
 
 from __future__ import annotations
 

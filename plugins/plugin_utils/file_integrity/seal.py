@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller knows of a host's baseline: the seal, and the two-phase change of both.
+"""The seal of a host's baseline on the controller, and the two-phase change of both.
 
 The baseline is on the host and its digest, the seal, in the store. Both must change together although
 either side can fail at any moment. So a new baseline is first staged beside the old one, its digest

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a baseline says of itself, sealed with it: its watches, its packages, and who accepted what and why."""
+"""The sealed header of a baseline: its watches, its packages, and the history of its changes."""
 
 from __future__ import annotations
 

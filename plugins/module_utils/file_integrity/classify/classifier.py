@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a change means: a detection, package activity that explains it, or one that only claims to.
+"""Decide about a change: it is a detection, or package activity explains it or only claims to.
 
 A change is judged twice. First only what a signature covers counts: the archive whose digest a signed repository index
 has, or an RPM header whose signature verifies, each by a key that the sealed baseline knows. What that explains

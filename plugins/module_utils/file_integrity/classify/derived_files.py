@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs generate when packages change: caches, links, bytecode, boot images.
+"""Files that programs generate when packages change: caches, links, bytecode, boot images.
 
 No package has a digest for them, so each kind names the packages that must really have come, gone or changed version
 since the baseline, and a check of what the file says where there is one. The rules are content:

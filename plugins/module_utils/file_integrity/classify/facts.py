@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of one change: who owns the path, whether that package changed, whether the file is what it ships."""
+"""The facts of one change: the owner of the path, and whether its package changed and ships the file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import metadata_edited
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.dpkg import STATOVERRIDE_KEY
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
-    INCOMPLETE_KEY,
-    is_package,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import INCOMPLETE_KEY, is_package
 
 # What authenticates, starts something, or guards that.
 GUARDED_CATEGORIES = frozenset((PERSISTENCE, DEFENCE, ACCOUNT))

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packages authenticate accounts or start things: those that the sealed baseline saw with files for it.
+"""Packages that authenticate accounts or start things: the sealed baseline saw files for it in them.
 
 The host's own lists of what a package has can be edited; the baseline's can't.
 """

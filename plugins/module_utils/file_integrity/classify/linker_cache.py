@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the dynamic linker's cache, ld.so.cache: which library a program gets for a name.
+"""Read the dynamic linker's cache, ld.so.cache, which maps names to libraries.
 
 The format is that of glibc's sysdeps/generic/dl-cache.h.
 """

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to make of modes, owners, ACLs, capabilities, flags and labels that changed or came with a new file."""
+"""Judge modes, owners, ACLs, capabilities, flags and labels that changed or came with a new file."""
 
 from __future__ import annotations
 

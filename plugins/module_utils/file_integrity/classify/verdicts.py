@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a verdict is made: which alert a watch raises, how severe it is, and what explains."""
+"""Make verdicts: the alert of a watch with its severity, or an explanation."""
 
 from __future__ import annotations
 

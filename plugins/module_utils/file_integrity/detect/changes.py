@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From differing lines to changes: what kind each is, and which are two sides of a renaming."""
+"""Turn differing lines into changes with their kinds, and pair the two sides of a renaming."""
 
 from __future__ import annotations
 

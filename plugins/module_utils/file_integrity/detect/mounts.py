@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounts over and below watched paths: what came and went since the baseline, named as that (ATT&CK T1564.013).
+"""Mounts over and below watched paths that came and went since the baseline (ATT&CK T1564.013).
 
 A mount over a path decides which files everybody sees there. They are other files, not changed ones, so the scan does
 not compare them with the recorded ones: the mount is the finding, and the coverage leaves out the files that it hides.

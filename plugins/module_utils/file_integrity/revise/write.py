@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing baselines: a first one, one that covers more, and one with accepted changes."""
+"""Write baselines: a first one, one that covers more, and one with accepted changes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _is_gone(directory: bytes, accepted: Lines) -> bool:
 
 
 def _write_new_empty_ones(writer: Writer, old: Reader, accepted: Lines) -> None:
-    """A directory that was accepted while nothing was in it is known from now on, so that what appears there is new."""
+    """Add directories that were accepted while nothing was in them, so that what appears there is new."""
     for directory, changed in accepted.items():
         for name, line in changed.items():
             path = child(directory, lines.unescape(name))

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where and when a change time vouches for what ``rehash: changed`` does not read again."""
+"""The file systems and spans of time in which ``rehash: changed`` believes change times."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparing directories with a baseline."""
+"""Compare directories with a baseline."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Compare(Scan):
         return self._recorded.pop(lines.escape(name), None) is not None
 
     def finish(self, directory: bytes) -> None:
-        """What the baseline has and the directory has not, is deleted."""
+        """Report the entries that the baseline has and the directory has not as deleted."""
         if not self._recorded:
             return
         rules = self.plan.rules(directory)
@@ -164,7 +164,7 @@ class Compare(Scan):
             self.finish(directory)
 
     def unreadable(self, directory: bytes, reason: str) -> None:
-        """What could not be read is neither there nor gone: the coverage has it."""
+        """Report nothing: the coverage has it, and it is neither there nor gone."""
 
     def _compare(
         self, directory: int, path: bytes, name: bytes, owner: int, escaped: bytes, before: bytes | None

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading one directory: what comparing with a baseline, making one and extending one have in common."""
+"""Read one directory, for comparing with a baseline, making one and extending one."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def _is_directory(directory: int, name: bytes) -> bool:
 
 
 def _keep() -> None:
-    """What flushing means as long as nobody takes reports before a directory is finished."""
+    """Keep the report, as nobody takes it before a directory is finished."""
 
 
 def _same_directory_above(descriptor: int, directory: bytes) -> bytes | None:

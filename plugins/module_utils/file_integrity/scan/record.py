@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a baseline of directories, and extending one."""
+"""Record directories for a baseline, and extend one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Record(Scan):
         return node.mode
 
     def withheld(self, name: bytes) -> bool:
-        """An entry that may not be looked at isn't recorded; it will be new to whoever may."""
+        """Leave out an entry that may not be looked at; it will be new to whoever may."""
         self._stamp = None
         return False
 
@@ -83,7 +83,7 @@ class Record(Scan):
         self.report.blocks.append(Block(directory, block, len(self._lines), content, stamp=self._stamp))
 
     def gone(self, directory: bytes) -> None:
-        """A directory that went away between being listed and being read leaves nothing."""
+        """Record nothing of a directory that went away between being listed and being read."""
 
     def unreadable(self, directory: bytes, reason: str) -> None:
         del self.report.differences[self._found_before :]
@@ -139,7 +139,7 @@ class Extend(Record):
         return True
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
-        """What waits for a review is left out: a stamp would say that there is no more than what was recorded."""
+        """Make no stamp: it would say that the changes that wait for a review are not there."""
         return False
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
@@ -153,7 +153,7 @@ class Extend(Record):
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
 
     def finish(self, directory: bytes) -> None:
-        """What was recorded and isn't there is a deletion to review: it stays, if a watch still wants it."""
+        """Keep recorded entries that are gone, if a watch still wants them: they are deletions to review."""
         rules = self.plan.rules(directory)
         for escaped, line in self._recorded.items():
             name = lines.unescape(escaped)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading extended attributes, of which the owner of a file can make as many as the file system holds (xattr(7))."""
+"""Read extended attributes, of which the owner of a file can make as many as the file system holds (xattr(7))."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which watch owns which path: watches compiled to rules for one directory at a time.
+"""Watches compiled to rules for one directory at a time, which say what watch owns a path.
 
 The rules of a directory are a state of a nondeterministic automaton that reads path components: the watches that cover
 the directory's children by recursion, and the globs of which some components have matched. Directories

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where watches begin on this host: the home directories that ``~/`` stands for, and links on the way to a path."""
+"""The roots of watches on this host: home directories in place of ``~/``, and links on the way to a path."""
 
 from __future__ import annotations
 

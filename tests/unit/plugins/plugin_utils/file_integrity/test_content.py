@@ -9,9 +9,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import (
-    fields as file_integrity_fields,
-)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import fields as file_integrity_fields
 
 from tests.content.file_integrity import harness
 
