@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import keep_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
 
 
@@ -17,7 +17,7 @@ class ActionModule(SealedActionBase):
     """Give the module the watches as content defines them, and change baseline and seal together."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
-        "argument_spec": content.unchecked_watches(keep_spec()),
+        "argument_spec": content.unchecked_watches(apply_spec()),
         "required_by": {"accept": ["reason"]},
     }
 

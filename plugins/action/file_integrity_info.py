@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as content
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import collect_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
 
 
 class ActionModule(SealedActionBase):
     """Give the module the watches that are asked for, and what is known of files that package changes generate."""
 
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": content.unchecked_watches(compare_spec())}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": content.unchecked_watches(collect_spec())}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)

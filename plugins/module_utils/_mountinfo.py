@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is mounted where, as this process sees it: proc_pid_mountinfo(5)."""
+"""Mounts and mount points: proc_pid_mountinfo(5)."""
 
 from __future__ import annotations
 
@@ -76,6 +76,17 @@ def of_first_process() -> dict[bytes, Mount] | None:
             return parse(stream.read())
     except OSError:
         return None
+
+
+def own_file_systems() -> dict[bytes, str]:
+    """Return the type of the file system that was mounted last at each point; OSError as it comes."""
+    with open(_PATH, "rb") as stream:
+        return file_systems(stream.read())
+
+
+def file_systems(text: bytes) -> dict[bytes, str]:
+    """Return the last file system type at each point, also of mounts that no path leads to any more."""
+    return {line.point: line.mount.kind for line in map(_parsed, text.split(b"\n")) if line is not None}
 
 
 def parse(text: bytes) -> dict[bytes, Mount]:

@@ -49,8 +49,6 @@ _PSEUDO_FILE_SYSTEMS = frozenset(_PSEUDO.split())
 _NETWORK_FILE_SYSTEMS = frozenset(_NETWORK.split())
 _LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))
 
-_NODE_ESCAPES = {b"\\040": b" ", b"\\011": b"\t", b"\\012": b"\n", b"\\134": b"\\"}
-
 
 def reason(error: OSError) -> str:
     """Return why something cannot be read, and what to do where it is root that is missing, for the coverage."""
@@ -73,27 +71,6 @@ def is_foreign(file_system: str) -> bool:
     if is_pseudo(file_system) or file_system in _NETWORK_FILE_SYSTEMS or file_system == "fuse":
         return True
     return file_system.startswith("fuse.") and file_system not in _LOCAL_FUSE
-
-
-def mounts() -> dict[bytes, str]:
-    """Return the type of the topmost file system at each mount point (proc_pid_mountinfo(5)); OSError as it comes."""
-    with open("/proc/self/mountinfo", "rb") as stream:
-        return parse_mounts(stream.read())
-
-
-def parse_mounts(text: bytes) -> dict[bytes, str]:
-    """Return the last file system type for each mount point of a mountinfo file; lines of another form are ignored."""
-    found: dict[bytes, str] = {}
-    for line in text.split(b"\n"):
-        left, separator, right = line.partition(b" - ")
-        fields = left.split(b" ")
-        if not separator or len(fields) < 5:
-            continue
-        point = fields[4]
-        for escape, char in _NODE_ESCAPES.items():
-            point = point.replace(escape, char)
-        found[point] = right.split(b" ")[0].decode("ascii", "replace")
-    return found
 
 
 def open_directory(path: bytes) -> int:

@@ -147,7 +147,7 @@ baseline:
       description: When it was last changed, in seconds since the epoch.
       type: float
       returned: when it exists
-    by:
+    updated_by:
       description: Who changed it last.
       type: str
       returned: when it exists
@@ -253,17 +253,17 @@ staged_digest:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import keep_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.apply import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import apply_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.apply import apply
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=keep_spec(),
+        argument_spec=apply_spec(),
         required_by={"accept": ("reason", "accepted_by")},
         supports_check_mode=True,
     )
-    run_module(module, keep)
+    run_module(module, apply)
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ explained:
       description: Version of the package, and of one that was removed the version that it had.
       type: str
       returned: success
-    files:
+    count:
       description: How many changes it explains.
       type: int
       returned: success
@@ -226,7 +226,7 @@ baseline:
       description: When it was last changed, in seconds since the epoch.
       type: float
       returned: when it can be read
-    by:
+    updated_by:
       description: Who changed it last.
       type: str
       returned: when it can be read
@@ -257,13 +257,13 @@ statistics:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import compare_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import compare
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import collect_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import collect
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=compare_spec(), supports_check_mode=True)
-    run_module(module, compare)
+    module = AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True)
+    run_module(module, collect)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeping the baseline: what file_integrity does."""
+"""Make, extend, accept into and remove the baseline: the work of file_integrity."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import time
@@ -13,22 +12,18 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import opened as finding
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.header import Header, summary
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.revise import Revision
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import coverage
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import state as host_state
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.header import summary
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options, parse
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.revision import Revision
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import begin
-
-# Seconds that a controller has to note the seal of a staged baseline in its store. Whoever takes longer was cut off.
-_SEALED_WITHIN = 30.0
-_POLL = 0.1
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import locked, open_state
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of file_integrity. Raises UsageError and StateError."""
-    options = Options.of(params)
+    options = parse(params)
     if params["state"] == "absent":
         return _remove(options, check_mode)
     if options.phase == "commit":
@@ -39,19 +34,19 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 
 
 def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
-    obstacle = finding.obstacle(options)
+    obstacle = host_state.obstacle(options)
     if obstacle is not None:
         return _refused(options, obstacle)
-    with _state(options, create=False) as state:
+    with open_state(options, create=False) as state:
         # Looking needs neither the lock nor a directory that can be written.
-        opened = finding.open_baseline(state, options)
+        opened = host_state.open_baseline(state, options)
         result = _settled(options, opened)
         if opened.reader is not None:
             opened.reader.close()
     if result is not None:
         return result
     try:
-        with _state(options, create=not check_mode) as state, _locked(state, options, check_mode):
+        with open_state(options, create=not check_mode) as state, locked(state, options, check_mode):
             return _changed(state, options, check_mode)
     except StateError as error:
         if opened.reader is None or options.accept:
@@ -60,19 +55,19 @@ def _present(options: Options, check_mode: bool) -> dict[str, t.Any]:
         return _refused(options, opened._replace(problem=str(error)))
 
 
-def _settled(options: Options, opened: finding.Opened) -> dict[str, t.Any] | None:
+def _settled(options: Options, opened: host_state.Opened) -> dict[str, t.Any] | None:
     """Return the result where the baseline may not be changed, or need not be; None where it is to be."""
     if opened.alert is not None or (opened.reader is None and options.accept):
         return _refused(options, opened)
     if opened.reader is not None and options.unsealed:
-        return _refused(options, opened._replace(problem=finding.NO_SEAL))
+        return _refused(options, opened._replace(problem=host_state.NO_SEAL))
     revision = Revision(options, opened, _run.Deadline(0), _account(), time.time())
     return None if revision.needed else {**revision.unchanged(), "created": False}
 
 
 def _changed(state: StateDirectory | None, options: Options, check_mode: bool) -> dict[str, t.Any]:
     """Return the result of changing the baseline, which another run may have done before this one had the lock."""
-    opened = finding.open_baseline(state, options)
+    opened = host_state.open_baseline(state, options)
     if opened.alert is not None or (opened.reader is not None and options.unsealed):
         return _refused(options, opened)
     revision = Revision(options, opened, begin(options), _account(), time.time())
@@ -82,7 +77,7 @@ def _changed(state: StateDirectory | None, options: Options, check_mode: bool) -
 
 def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict[str, t.Any]:
     """Write the new baseline under the staged name; unless the controller asked to wait, let it take its place."""
-    staged = finding.staged_name(options)
+    staged = host_state.staged_name(options)
     state.remove(staged)
     result = revision.write(state, staged)
     digest = result.pop("written", None)
@@ -90,51 +85,51 @@ def _revise(state: StateDirectory, options: Options, revision: Revision) -> dict
         return result
     if options.phase == "stage":
         return {**result, "staged_digest": digest}
-    state.rename(staged, finding.file_name(options))
+    state.rename(staged, host_state.file_name(options))
     return result
 
 
 def _commit(options: Options, check_mode: bool) -> dict[str, t.Any]:
     """Let the staged baseline that the controller noted the digest of take its place; harmless when it already has."""
-    with _state(options, create=False) as state:
+    with open_state(options, create=False) as state:
         if state is None or check_mode:
             raise StateError("there is no staged baseline to take over")
-        with state.locked(finding.lock_name(options), options.lock_timeout):
-            current = _read(state, finding.file_name(options))
+        with state.locked(host_state.lock_name(options), options.lock_timeout):
+            current = host_state.read_header(state, host_state.file_name(options))
             if current is not None and current[0] == options.digest:
                 return {"changed": False, "baseline": summary(current[1], current[0])}
-            staged = _read(state, finding.staged_name(options))
+            staged = host_state.read_header(state, host_state.staged_name(options))
             if staged is None or staged[0] != options.digest:
                 raise StateError("the staged baseline is not there any more, or is another one; run the task again")
             if staged[1].parent != (current[0] if current else None):
-                state.remove(finding.staged_name(options))
+                state.remove(host_state.staged_name(options))
                 raise StateError("the baseline changed since this change was staged; run the task again")
-            state.rename(finding.staged_name(options), finding.file_name(options))
+            state.rename(host_state.staged_name(options), host_state.file_name(options))
             return {"changed": True, "baseline": summary(staged[1], staged[0])}
 
 
 def _abort(options: Options, check_mode: bool) -> dict[str, t.Any]:
-    with _state(options, create=False) as state:
+    with open_state(options, create=False) as state:
         if state is None or check_mode:
             return {"changed": False}
-        with state.locked(finding.lock_name(options), options.lock_timeout):
-            return {"changed": state.remove(finding.staged_name(options))}
+        with state.locked(host_state.lock_name(options), options.lock_timeout):
+            return {"changed": state.remove(host_state.staged_name(options))}
 
 
 def _remove(options: Options, check_mode: bool) -> dict[str, t.Any]:
     """Remove the baseline whatever state it is in: this is the way out of a damaged or tampered one."""
     gone = {"changed": False, "created": False, "baseline": summary(None, None), "detections": [], "coverage": []}
-    with _state(options, create=False) as state:
+    with open_state(options, create=False) as state:
         if state is None:
             return gone
         if check_mode:
-            return {**gone, "changed": state.exists(finding.file_name(options))}
-        with state.locked(finding.lock_name(options), options.lock_timeout):
-            state.remove(finding.staged_name(options))
-            return {**gone, "changed": state.remove(finding.file_name(options))}
+            return {**gone, "changed": state.exists(host_state.file_name(options))}
+        with state.locked(host_state.lock_name(options), options.lock_timeout):
+            state.remove(host_state.staged_name(options))
+            return {**gone, "changed": state.remove(host_state.file_name(options))}
 
 
-def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
+def _refused(options: Options, opened: host_state.Opened) -> dict[str, t.Any]:
     """Return the result where the baseline is not changed: it can't be believed, or not be written, or isn't there.
 
     A task that only makes sure of the baseline doesn't fail, so that its finding arrives; one that accepts fails.
@@ -153,61 +148,9 @@ def _refused(options: Options, opened: finding.Opened) -> dict[str, t.Any]:
     return {
         **result,
         "detections": opened.detections(options.expected),
-        "coverage": tally.nothing_checked(options.watches, str(opened.problem), sealed),
+        "coverage": coverage.nothing_checked(options.watches, str(opened.problem), sealed),
         "warnings": [reason],
     }
-
-
-@contextlib.contextmanager
-def _state(options: Options, create: bool) -> t.Iterator[StateDirectory | None]:
-    state = StateDirectory.open(options.root, finding.CAPABILITY, create)
-    try:
-        yield state
-    finally:
-        if state is not None:
-            state.close()
-
-
-@contextlib.contextmanager
-def _locked(state: StateDirectory | None, options: Options, check_mode: bool) -> t.Iterator[None]:
-    """Keep other writers out, also one between staging a baseline and letting it take its place (see ``seal``).
-
-    Check mode writes nothing, and takes no lock. Raises StateError after ``lock_timeout``.
-    """
-    if state is None or check_mode:
-        yield
-        return
-    end = time.monotonic() + options.lock_timeout
-    while True:
-        with state.locked(finding.lock_name(options), max(0.0, end - time.monotonic())):
-            if not _is_being_sealed(state, options):
-                yield
-                return
-        if time.monotonic() >= end:
-            raise StateError(
-                "another run is sealing a new baseline in %s and did not end within %g s; wait for it, or raise "
-                "lock_timeout" % (state.path, options.lock_timeout)
-            )
-        time.sleep(_POLL)
-
-
-def _is_being_sealed(state: StateDirectory, options: Options) -> bool:
-    """Say whether a baseline was staged a moment ago, which a controller is about to seal unless it was cut off."""
-    staged = state.modified().get(finding.staged_name(options))
-    return staged is not None and 0 <= time.time() - staged < _SEALED_WITHIN
-
-
-def _read(state: StateDirectory, name: str) -> tuple[str, Header] | None:
-    """Return the seal and header of a baseline file, None when there is none; StateError when it is damaged."""
-    descriptor = state.open_file(name)
-    if descriptor is None:
-        return None
-    path = os.path.join(state.path, name)
-    try:
-        reader = Reader(descriptor, path).load()
-        return reader.seal, Header.of(reader.header, path)
-    finally:
-        os.close(descriptor)
 
 
 def _account() -> str:

@@ -1,70 +1,37 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparing: what file_integrity_info returns, and what accepting needs to know."""
+"""Compare the host's files with their baseline: the work of file_integrity_info."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _run
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._state import (
-    DamagedError,
-    NewerError,
-    StateDirectory,
-    StateError,
-)
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.opened import (
+from ansible_collections.bulwark.servers.plugins.module_utils._state import NewerError, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import coverage
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options, parse
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import begin
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import (
     CAPABILITY,
-    NO_SEAL,
     Opened,
     open_baseline,
+    open_state,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
-    Change,
-    Context,
-    Entry,
-    Verdict,
-)
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import mounts, tally, watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import Compare, by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, parent
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import Host, begin, survey
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
-
-if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance, Review
-    from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import (
-        PackageDatabases,
-        PackageEdit,
-    )
-    from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Snapshot
-
-# On the host every module is compiled anew by each run. What the workers don't need is imported where it is used: once
-# they are busy, or where something changed.
-
-# A program may be a link to an alternative, which leads to another link.
-_MOST_LINKS = 8
-_PART_DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
 
 
-def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     """Return the result of file_integrity_info. Raises UsageError and StateError."""
-    options = Options.of(params)
+    options = parse(params)
     deadline = begin(options)
-    opened = _opened(options)
+    opened = _open(options)
     if opened.reader is None or opened.header is None:
         return {
             "changed": False,
             "detections": opened.detections(options.expected),
-            "coverage": tally.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
+            "coverage": coverage.nothing_checked(options.watches, opened.problem or "", opened.alert is not None),
             "changes": [],
             "changes_count": 0,
             "explained": [],
@@ -80,310 +47,13 @@ def compare(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     return {"changed": False, **comparison.result()}
 
 
-def _opened(options: Options) -> Opened:
+def _open(options: Options) -> Opened:
     """Return the baseline, or what is wrong with where it should be: this module tells, rather than fail the scan."""
     try:
-        state = StateDirectory.open(options.root, CAPABILITY, create=False)
-        try:
+        with open_state(options, create=False) as state:
             return open_baseline(state, options)
-        finally:
-            if state is not None:
-                state.close()
     except NewerError as error:
         return Opened(options.root, problem=str(error))
     except StateError as error:
         alert = "fim_baseline_tampered" if options.expected else None
         return Opened(os.path.join(options.root, CAPABILITY), problem=str(error), alert=alert)
-
-
-class Comparison:
-    """One comparison of the host with a baseline that is believed."""
-
-    review: Review
-    _plan: Plan
-
-    def __init__(
-        self,
-        options: Options,
-        opened: Opened,
-        deadline: _run.Deadline,
-        databases: PackageDatabases | None = None,
-        acceptance: Acceptance | None = None,
-    ) -> None:
-        """databases: the host's, those that are installed when left out."""
-        self._options = options
-        self._opened = opened
-        self._deadline = deadline
-        self._reader, self._header = opened.believed()
-        self._watches = watches.with_meaning_of(self._header.watches, options.watches or ())
-        self._given_packages = databases
-        self._acceptance = acceptance
-        self._edited: list[PackageEdit] = []
-        self.tally = tally.Tally(self._watches)
-        self._damaged: set[bytes] = set()
-        self._whole = True
-
-    def run(self) -> None:
-        """Compare everything; afterwards ``review`` and ``tally`` are complete."""
-        host = Host.read()
-        host.note_problems(self._watches, self.tally)
-        self._table = host.table
-        state = os.path.dirname(self._opened.path)
-        plan = host.plan(self._watches, self._header.roots, state)
-        takes = self._acceptance.takes if self._acceptance is not None else None
-        self.mounts = mounts.MountReview(plan, self._header.mounts, host.mounts, self._has_recorded, takes)
-        self.mounts.note_elsewhere(host.mounts_of_first)
-        if self.mounts.points:
-            plan = host.plan(self._watches, self._header.roots, state, self.mounts.points)
-        self._plan = plan
-        trust = None
-        if self._options.rehash == "changed":
-            recorded = None if self._header.mounts is None else mounts.kinds(self._header.mounts)
-            trust = Trust(self._header.reading_times(), recorded, mounts.kinds(host.mounts))
-
-        @functools.lru_cache(maxsize=None)
-        def verifying() -> t.Sequence[str]:
-            # Only asked where something changed: it loads the package databases, in the worker.
-            return sorted(self._packages.digest_algorithms())
-
-        def make_scan() -> Compare:
-            return Compare(plan, self._reader, self._deadline, verifying, trust)
-
-        survey(
-            self._options,
-            self._deadline,
-            plan,
-            make_scan,
-            self._reader,
-            self.tally,
-            self._receive,
-            meanwhile=self._prepare_review,
-        )
-        self._note_mounts()
-        if not self._whole:
-            self._note_other_damage(plan)
-        self.review.finish()
-        # Where everything was deleted, that is the finding.
-        self.tally.note_unmatched(self._options.default_names | self.review.changed_watches())
-        for watch, number in self.review.omitted().items():
-            self.tally.skip(
-                watch,
-                watch,
-                "%d changes are counted, not listed: max_changes is %d" % (number, self._options.max_changes),
-            )
-        self.review.explain(self.tally)
-
-    def note_other_watches(self) -> None:
-        """Say where the watches that were asked for are not those of the baseline."""
-        sealed = {watch.name: watches.recording(watch) for watch in self._header.watches}
-        for watch in self._options.watches or ():
-            if watch.name not in sealed:
-                self.tally.skip(
-                    watch.name,
-                    watch.name,
-                    "it is not in the baseline yet; run bulwark.servers.file_integrity to add it",
-                )
-            elif sealed[watch.name] != watches.recording(watch):
-                self.tally.skip(
-                    watch.name,
-                    watch.name,
-                    "its definition changed after the baseline was made; run bulwark.servers.file_integrity",
-                )
-
-    def _judge_seal(self) -> None:
-        """Say in the coverage whether the controller could tell that the baseline is the one it sealed."""
-        if self._options.unsealed:
-            self.tally.doubt(NO_SEAL)
-            self.tally.add_seal(NO_SEAL)
-        elif self._options.expected is not None:
-            self.tally.add_seal(_PART_DAMAGED if self._damaged else None)
-
-    def result(self) -> dict[str, t.Any]:
-        self._judge_seal()
-        detections = self.mounts.detections() + self.review.detections() + self._package_detections()
-        if self._damaged and self._options.expected:
-            opened = self._opened._replace(problem=_PART_DAMAGED, alert="fim_baseline_tampered")
-            detections = opened.detections(self._options.expected) + detections
-        return {
-            "detections": detections,
-            "coverage": self.tally.entries(),
-            "changes": self.mounts.described() + self.review.changes(),
-            "changes_count": len(self.mounts.described()) + self.review.count,
-            "explained": self.review.explained(),
-            "explained_count": self.review.explained_count,
-            "claimed": self.review.claimed(),
-            "claimed_count": self.review.claimed_count,
-            "packages_changed": not self._options.unsealed and self.packages_to_seal() is not None,
-            "baseline": header.summary(self._header, self._reader.seal),
-            "statistics": self.tally.statistics(self._options.workers),
-        }
-
-    def _receive(self, report: Report) -> None:
-        if self._table.has_changed():
-            self.mounts.note_now(self._table.read())
-        for difference in report.differences:
-            if not self.mounts.has_come_over(difference.path):
-                self.review.add(difference)
-        for watch, directory in report.damaged:
-            self._note_damage(watch, directory)
-
-    def _note_mounts(self) -> None:
-        self._table.close()
-        for watch, point, reason in self.mounts.notes():
-            self.tally.withhold(watch, point, reason)
-
-    def _note_damage(self, watch: int, directory: bytes) -> None:
-        self._damaged.add(directory)
-        self.tally.skip(self._watches[watch].name, printable(directory), _PART_DAMAGED)
-
-    def _note_other_damage(self, plan: Plan) -> None:
-        """Note what is damaged of the baseline although nothing of it was needed."""
-        for directory in self._reader.damaged_blocks():
-            for watch in plan.rules(directory).watches or {0} if directory not in self._damaged else ():
-                self._note_damage(watch, directory)
-
-    def _classify(self, change: Change) -> Verdict:
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier
-
-        return classifier.classify(change, self._context, self._signed_context)
-
-    def packages_to_seal(self, claimed: bool = False, edited: bool = False) -> Snapshot | None:
-        """Return the packages as they are now, to be sealed in place of the baseline's; None when those are the same.
-
-        Sealing them ends the time in which what the upgraded packages' programs generate is explained. It explains
-        nothing that was not explained before. Of packages that no signature covers, the baseline's stay until what they
-        claim is accepted, too (``claimed``). A version that is sealed keeps the digest of its metadata, unless what was
-        ``edited`` is accepted. Where time ran out the old ones stay: what was not read yet may be explained by them.
-        """
-        if self._deadline.passed() or self._context.snapshot == self._header.packages:
-            return None
-        now = (self._context if claimed else self._signed_context).snapshot
-        if not edited:
-            now = header.merged_packages(self._header.packages, now)
-        return None if now == self._header.packages else now
-
-    def _package_detections(self) -> list[dict[str, t.Any]]:
-        if not self._edited:
-            return []
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import evidence
-
-        return [evidence.package_detection(edit, tally.PACKAGES_SCOPE) for edit in self._edited]
-
-    def _prepare_review(self) -> None:
-        """Do what nothing needs before the first report of a worker arrives."""
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Review
-        from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
-
-        self._whole = self._reader.has_all_blocks()
-        self.review = Review(self._watches, self._classify, self._options.max_changes, self._acceptance)
-        self.tally.add_packages(self._packages)
-        self._edited = databases.edited_packages(self._context.baseline_snapshot, self._context.snapshot)
-
-    @functools.cached_property
-    def _packages(self) -> PackageDatabases:
-        from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
-
-        return self._given_packages or databases.load_packages()
-
-    @functools.cached_property
-    def _context(self) -> Context:
-        return Context(
-            packages=self._packages,
-            snapshot=self._packages.snapshot(),
-            baseline_snapshot=self._header.packages,
-            watches={watch.name: watch for watch in self._watches},
-            derived=self._options.derived_rules(),
-            was_owned=self._was_owned,
-            content=_content,
-            keeps_severity=lambda key: key in self._guarded_packages,
-            is_read=self._is_read,
-        )
-
-    @functools.cached_property
-    def _signed_context(self) -> Context:
-        from ansible_collections.bulwark.servers.plugins.module_utils.packages import signed_packages
-
-        now = self._context.snapshot
-        signed = signed_packages.SignedPackages(
-            self._packages, self._is_sealed, self._header.packages, now, self._is_changed
-        )
-        return self._context._replace(packages=signed, snapshot=signed.snapshot(), signed_only=True)
-
-    @functools.cached_property
-    def _guarded_packages(self) -> frozenset[str]:
-        """Return the packages that had files in the baseline by which accounts authenticate or something starts."""
-        from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import guarded
-
-        return guarded.packages(self._plan, self._watches, self._reader.directories, self._lines)
-
-    def _is_sealed(self, path: bytes, content: bytes) -> bool:
-        """Say whether the baseline has a file with this content."""
-        line = self._line(path)
-        return line is not None and lines.digests_of(line).get("sha256") == hashlib.sha256(content).hexdigest()
-
-    def _is_read(self, path: bytes) -> bool:
-        """Say whether the content of what is at a path is compared."""
-        path = _resolved(path)
-        owner = self._plan.rules(parent(path)).look(os.path.basename(path))[0]
-        return owner != NOBODY and "content" in self._watches[owner].attributes
-
-    def _is_changed(self, program: str) -> bool:
-        """Say whether a program is another than in the baseline; False where it was not compared with one."""
-        path = os.fsencode(program)
-        for _link in range(_MOST_LINKS):
-            path = _resolved(path)
-            if self.mounts.covers(path):
-                return True
-            if not self._is_read(path):
-                return False
-            line = self._line(path)
-            try:
-                if not os.path.islink(path):
-                    with open(path, "rb") as stream:
-                        digest = hashlib.sha256(stream.read()).hexdigest()
-                    return line is None or lines.digests_of(line).get("sha256") != digest
-                target = os.readlink(path)
-            except OSError as error:
-                return not isinstance(error, FileNotFoundError)
-            if line is None or lines.parse(line, path, "").link_target != target:
-                return True
-            path = os.path.join(os.path.dirname(path), target)
-        return True
-
-    def _was_owned(self, path: bytes) -> bool:
-        line = self._line(path)
-        return line is not None and lines.is_owned(line)
-
-    def _has_recorded(self, path: bytes) -> bool:
-        """Say whether the baseline has an entry for a path, or anything in a directory of that path."""
-        return path in self._reader.directories or self._line(path) is not None
-
-    def _line(self, path: bytes) -> bytes | None:
-        """Return the baseline's line of a path."""
-        return self._lines(parent(path)).get(lines.escape(path[path.rindex(b"/") + 1 :]))
-
-    def _lines(self, directory: bytes) -> t.Mapping[bytes, bytes]:
-        """Return the baseline's lines of a directory by escaped name, nothing where there are none."""
-        place = self._reader.place(directory)
-        if place is None or place.pending is not None:
-            return {}
-        try:
-            return by_name(self._reader.block(place))
-        except DamagedError:
-            return {}
-
-
-def _resolved(path: bytes) -> bytes:
-    """Return a path without links on the way to its last component."""
-    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-
-
-def _content(entry: Entry) -> bytes | None:
-    """Return a file's content, None where it isn't the recorded one any more."""
-    from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
-
-    try:
-        content = read_state(entry.path)
-    except OSError:
-        return None
-    return content if hashlib.sha256(content).hexdigest() == (entry.hashes or {}).get("sha256") else None

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of file integrity monitoring: what is recorded of a file, what a change is, what is made of it."""
+"""The records of file integrity monitoring: entries, changes, watches and verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOCKET = "socket"
 CHAR_DEVICE = "char_device"
 BLOCK_DEVICE = "block_device"
 
-# Change.kind.
+# FileChange.kind.
 CREATED = "created"
 DELETED = "deleted"
 MODIFIED = "modified"
@@ -35,7 +35,7 @@ UNMOUNTED = "unmounted"
 REMOUNTED = "remounted"
 KINDS = (CREATED, DELETED, MODIFIED, RENAMED, REPLACED_TYPE, PACKAGE_MISMATCH, MOUNTED, UNMOUNTED, REMOUNTED)
 
-# What a watch can select, and the names in Change.attributes. "content" is the hashes; "acl", "capabilities" and
+# What a watch can select, and the names in FileChange.attributes. "content" is the hashes; "acl", "capabilities" and
 # "selinux" are the extended attributes of those names, "xattrs" all others; "device" is the number of a device node.
 ATTRIBUTES = (
     "type",
@@ -59,6 +59,16 @@ ATTRIBUTES = (
 
 # Directories change these whenever a child does, and the child is reported itself.
 NOISE_OF_DIRECTORIES = frozenset(("size", "links", "mtime", "ctime", "inode"))
+
+# Watch.category; see content/file_integrity/watches.yml.
+PROGRAM = "program"
+LOCAL_PROGRAM = "local_program"
+LIBRARY = "library"
+PERSISTENCE = "persistence"
+DEFENCE = "defence"
+ACCOUNT = "account"
+STATE = "state"
+CATEGORIES = (PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE, ACCOUNT, DEFENCE, "configuration", STATE, "other")
 
 CAPABILITY_XATTR = b"security.capability"
 SELINUX_XATTR = b"security.selinux"
@@ -112,7 +122,7 @@ def is_code(path: bytes, mode: int) -> bool:
     return bool(mode & 0o111) or b".so." in name or name.endswith((b".so", b".ko", b".ko.xz", b".ko.zst", b".ko.gz"))
 
 
-class Change(t.NamedTuple):
+class FileChange(t.NamedTuple):
     """One difference between the baseline and the host.
 
     path: where it is now, or was when it was deleted. before is None when created, after is None when deleted.
@@ -196,7 +206,7 @@ class Context(t.NamedTuple):
     content: what programs generate when packages change. was_owned: whether a path was a package's in the baseline.
     content: reads a file; None where it isn't any more what the entry says. signed_only: packages and snapshot have
     only what a signature covers. keeps_severity: whether a package, by its key, had files in the baseline by which
-    accounts authenticate or things start. is_read: whether the content of a path is compared.
+    accounts authenticate or things start. is_library: whether a path is a watched library whose content is compared.
     """
 
     packages: Packages
@@ -209,7 +219,7 @@ class Context(t.NamedTuple):
     content: t.Callable[[Entry], bytes | None] = lambda _entry: None
     signed_only: bool = False
     keeps_severity: t.Callable[[str], bool] = lambda _key: False
-    is_read: t.Callable[[bytes], bool] = lambda _path: True
+    is_library: t.Callable[[bytes], bool] = lambda _path: False
 
 
 class Verdict(t.NamedTuple):

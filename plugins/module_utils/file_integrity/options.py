@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _argspec, _run, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import (
@@ -30,7 +30,7 @@ _WATCH = {
     "include": _TEXTS,
     "recurse": {"type": "int", "default": -1},
     "attributes": {"type": "list", "elements": "str", "choices": sorted(ATTRIBUTES)},
-    "hashes": {"type": "list", "elements": "str", "choices": list(watches.HASHES), "default": ["sha256"]},
+    "hashes": {"type": "list", "elements": "str", "choices": list(definitions.HASHES), "default": ["sha256"]},
     "filesystems": {"type": "str", "choices": ["local", "all"], "default": "local"},
     "category": {"type": "str", "default": "other"},
     "alert": {"type": "raw"},
@@ -50,7 +50,7 @@ def _common_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def compare_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of file_integrity_info."""
     return {
         **_common_spec(),
@@ -59,7 +59,7 @@ def compare_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def keep_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of file_integrity.
 
     ``_phase`` and ``_digest`` are how the action plugin changes baseline and seal together
@@ -105,47 +105,6 @@ class Options:
     phase: str | None = None
     digest: str | None = None
 
-    @classmethod
-    def of(cls, params: t.Mapping[str, t.Any]) -> Options:
-        """Raises UsageError, which names the option."""
-        if not _NAME.fullmatch(params["baseline"]):
-            raise UsageError(
-                "baseline '%s' is no name: use letters, digits and . _ -, beginning with a letter or digit"
-                % params["baseline"]
-            )
-        if params.get("state_dir") and not os.path.isabs(params["state_dir"]):
-            raise UsageError("state_dir '%s' is relative; give an absolute path" % params["state_dir"])
-        for name in ("time_budget", "max_changes", "lock_timeout"):
-            if params.get(name) is not None and params[name] < 0:
-                raise UsageError("%s is %d; use 0 or more" % (name, params[name]))
-        if params["workers"] < 1:
-            raise UsageError("workers is %d; use 1 or more" % params["workers"])
-        accept = tuple(params.get("accept") or ())
-        for name in ("reason", "accepted_by"):
-            if accept and not (params.get(name) or "").strip():
-                raise UsageError("%s is missing; with accept, say it so that it can be kept in the baseline" % name)
-        given = params.get("watches")
-        expected = params.get("_expected_digests")
-        return cls(
-            root=params.get("state_dir") or _state.default_root(os.environ, os.geteuid()),
-            baseline=params["baseline"],
-            watches=None if given is None else tuple(watches.from_options(given)),
-            expected=None if expected is None else tuple(expected),
-            time_budget=params["time_budget"],
-            workers=_run.worker_count(params["workers"]),
-            priority=params["priority"],
-            max_changes=params["max_changes"],
-            derived=tuple(params.get("_derived") or ()),
-            default_names=frozenset(params.get("_default_names") or ()),
-            rehash=params.get("rehash") or "always",
-            accept=accept,
-            reason=params.get("reason") or "",
-            accepted_by=params.get("accepted_by") or "",
-            lock_timeout=params.get("lock_timeout") or 0,
-            phase=params.get("_phase"),
-            digest=params.get("_digest"),
-        )
-
     @property
     def unsealed(self) -> bool:
         """Say whether a baseline that is found is one that the controller knows nothing of: anyone can have made it."""
@@ -164,3 +123,44 @@ class Options:
             return classify_derived.parse_derived(self.derived)
         except (KeyError, ValueError) as error:
             raise UsageError("the content of the controller does not fit this module: %s" % error) from error
+
+
+def parse(params: t.Mapping[str, t.Any]) -> Options:
+    """Return the options of a task, checked; raise UsageError, which names the option."""
+    if not _NAME.fullmatch(params["baseline"]):
+        raise UsageError(
+            "baseline '%s' is no name: use letters, digits and . _ -, beginning with a letter or digit"
+            % params["baseline"]
+        )
+    if params.get("state_dir") and not os.path.isabs(params["state_dir"]):
+        raise UsageError("state_dir '%s' is relative; give an absolute path" % params["state_dir"])
+    for name in ("time_budget", "max_changes", "lock_timeout"):
+        if params.get(name) is not None and params[name] < 0:
+            raise UsageError("%s is %d; use 0 or more" % (name, params[name]))
+    if params["workers"] < 1:
+        raise UsageError("workers is %d; use 1 or more" % params["workers"])
+    accept = tuple(params.get("accept") or ())
+    for name in ("reason", "accepted_by"):
+        if accept and not (params.get(name) or "").strip():
+            raise UsageError("%s is missing; with accept, say it so that it can be kept in the baseline" % name)
+    given = params.get("watches")
+    expected = params.get("_expected_digests")
+    return Options(
+        root=params.get("state_dir") or _state.default_root(os.environ, os.geteuid()),
+        baseline=params["baseline"],
+        watches=None if given is None else tuple(definitions.from_options(given)),
+        expected=None if expected is None else tuple(expected),
+        time_budget=params["time_budget"],
+        workers=_run.worker_count(params["workers"]),
+        priority=params["priority"],
+        max_changes=params["max_changes"],
+        derived=tuple(params.get("_derived") or ()),
+        default_names=frozenset(params.get("_default_names") or ()),
+        rehash=params.get("rehash") or "always",
+        accept=accept,
+        reason=params.get("reason") or "",
+        accepted_by=params.get("accepted_by") or "",
+        lock_timeout=params.get("lock_timeout") or 0,
+        phase=params.get("_phase"),
+        digest=params.get("_digest"),
+    )

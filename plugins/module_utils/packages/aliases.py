@@ -44,11 +44,11 @@ class MergedDirectories:
     def names(self, path: bytes) -> list[bytes]:
         """Return every name of the file at ``path``, its real one first."""
         real = self.real(path)
-        found = [real]
+        names_of_file = [real]
         for link, target in self._links:
             if real.startswith(target):
-                found.append(link + real[len(target) :])
-        return found
+                names_of_file.append(link + real[len(target) :])
+        return names_of_file
 
     def _target(self, name: bytes) -> bytes:
         for _step in range(_LINKS_LIMIT):

@@ -181,12 +181,12 @@ def _digest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 
 
 def _control(archive: tarfile.TarFile) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    members: dict[str, bytes] = {}
     for member in archive:
         body = archive.extractfile(member) if member.isfile() and member.size <= _MOST_SCRIPT else None
         if body is not None:
-            found[os.path.basename(member.name)] = body.read()
-    return found
+            members[os.path.basename(member.name)] = body.read()
+    return members
 
 
 def _absolute(name: str) -> bytes:

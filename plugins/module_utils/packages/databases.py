@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the package managers of a host say of its files: dpkg, rpm, or both.
+"""The package databases of a host: dpkg, rpm, or both.
 
 These databases are on the host and root can edit them. What they say is evidence for the ordinary case (an upgrade),
 and ``edited_packages`` compares them with the snapshot that is sealed in the baseline: the metadata of a package whose
@@ -34,7 +34,7 @@ RPM_PROGRAMS = ("/usr/bin/rpm", "/bin/rpm")
 _RPM_TIMEOUT = 120.0
 _RPM_SIGNATURE_TIMEOUT = 10.0
 _RPM_OUTPUT_LIMIT = 64 * 1024 * 1024
-_RPM_SAID_LIMIT = 500
+_RPM_MESSAGE_LIMIT = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,10 +111,10 @@ class PackageDatabases:
 
     def snapshot(self) -> Snapshot:
         """Return the version and metadata digest of every package: ``{key: {version: digest}}``, plain JSON."""
-        found: Snapshot = {}
+        packages: Snapshot = {}
         for database in self._databases():
-            found.update(database.snapshot())
-        return found
+            packages.update(database.snapshot())
+        return packages
 
     def coverage_notes(self) -> list[tuple[str, str]]:
         """Return (subject, reason) of everything that can't be verified with a package."""
@@ -174,7 +174,7 @@ def metadata_edited(baseline: SnapshotView, now: SnapshotView, key: str, version
     """Say whether what two snapshots both know of one version's metadata differs."""
     before = baseline.get(key, {}).get(version, "").split(SEPARATOR)
     after = now.get(key, {}).get(version, "").split(SEPARATOR)
-    return any(one and other and one != other for one, other in zip(before, after))
+    return any(old and new and old != new for old, new in zip(before, after))
 
 
 def _rpm_command(root: bytes, directory: bytes) -> list[str]:
@@ -204,8 +204,11 @@ def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:
         # A header that fails its own digest is left out with a message only; the status stays 0.
         if not done.returncode and b"error:" not in done.stderr:
             return done.stdout, None
-        said = " ".join(done.stderr.decode("utf-8", "backslashreplace").split())[:_RPM_SAID_LIMIT]
-        return done.stdout, "rpm left something out (status %d): %s" % (done.returncode, said or "it did not say what")
+        message = " ".join(done.stderr.decode("utf-8", "backslashreplace").split())[:_RPM_MESSAGE_LIMIT]
+        return done.stdout, "rpm left something out (status %d): %s" % (
+            done.returncode,
+            message or "no message",
+        )
 
     return run
 

@@ -81,12 +81,12 @@ class DpkgDatabase:
         return frozenset(["md5", "sha256"])
 
     def snapshot(self) -> Snapshot:
-        found: Snapshot = {}
+        packages: Snapshot = {}
         for group, package in enumerate(self._packages):
             if self._stanzas[group].state != "config-files":
-                found.setdefault(package.key, {})[package.version] = self._metadata_digest(group)
-        found[STATOVERRIDE_KEY] = {"": hashlib.sha256(repr(sorted(self._overrides.items())).encode()).hexdigest()}
-        return found
+                packages.setdefault(package.key, {})[package.version] = self._metadata_digest(group)
+        packages[STATOVERRIDE_KEY] = {"": hashlib.sha256(repr(sorted(self._overrides.items())).encode()).hexdigest()}
+        return packages
 
     def notes(self) -> list[tuple[str, str]]:
         notes = list(self._notes)
@@ -105,12 +105,12 @@ class DpkgDatabase:
 
     def _read_stanzas(self) -> list[files.Stanza]:
         """Return the stanzas of all packages that own files, with the journal that a killed dpkg leaves applied."""
-        found = files.parse_status(read_state(os.path.join(self._directory, b"status")))
+        stanzas = files.parse_status(read_state(os.path.join(self._directory, b"status")))
         updates = os.path.join(self._directory, b"updates")
         for name in sorted(os.listdir(updates)) if os.path.isdir(updates) else []:
             if name.isdigit():
-                found.update(files.parse_status(read_state(os.path.join(updates, name))))
-        return [stanza for _key, stanza in sorted(found.items()) if stanza.state != "not-installed"]
+                stanzas.update(files.parse_status(read_state(os.path.join(updates, name))))
+        return [stanza for _key, stanza in sorted(stanzas.items()) if stanza.state != "not-installed"]
 
     def _list(self, stem: bytes) -> list[bytes]:
         try:

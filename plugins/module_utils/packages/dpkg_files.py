@@ -72,7 +72,7 @@ class StatOverride:
 
 def parse_status(data: bytes) -> dict[tuple[str, str], Stanza]:
     """Return the packages of a status file, or of a journal entry in updates/, by name and architecture."""
-    found = {}
+    stanzas = {}
     for text in data.split(b"\n\n"):
         fields = dict(_FIELD.findall(text))
         if b"Package" not in fields or b"Status" not in fields:
@@ -84,12 +84,12 @@ def parse_status(data: bytes) -> dict[tuple[str, str], Stanza]:
             state=_text(fields[b"Status"]).split(" ")[-1],
             conffiles=_conffiles(fields.get(b"Conffiles", b"")),
         )
-        found[stanza.name, stanza.arch] = stanza
-    return found
+        stanzas[stanza.name, stanza.arch] = stanza
+    return stanzas
 
 
 def _conffiles(text: bytes) -> dict[bytes, Conffile]:
-    found = {}
+    digests = {}
     for line in text.split(b"\n"):
         words = line.strip().split(b" ")
         flags = []
@@ -97,8 +97,8 @@ def _conffiles(text: bytes) -> dict[bytes, Conffile]:
             flags.append(words.pop())
         if len(words) > 1:  # the name itself may hold spaces
             md5 = binascii.unhexlify(words[-1]) if _MD5_HEX.fullmatch(words[-1]) else None
-            found[b" ".join(words[:-1])] = Conffile(md5, b"obsolete" in flags)
-    return found
+            digests[b" ".join(words[:-1])] = Conffile(md5, b"obsolete" in flags)
+    return digests
 
 
 def parse_list(data: bytes) -> list[bytes]:
@@ -132,12 +132,12 @@ def parse_diversions(data: bytes) -> list[Diversion]:
 
 def parse_statoverrides(data: bytes) -> dict[bytes, StatOverride]:
     """Return the overrides by path: user, group, octal mode and path on each line."""
-    found = {}
+    overrides = {}
     for line in data.split(b"\n"):
         words = line.split(b" ", 3)
         if len(words) == 4 and re.fullmatch(rb"[0-7]{1,5}", words[2]):
-            found[words[3]] = StatOverride(_text(words[0]), _text(words[1]), int(words[2], 8))
-    return found
+            overrides[words[3]] = StatOverride(_text(words[0]), _text(words[1]), int(words[2], 8))
+    return overrides
 
 
 def _text(value: bytes) -> str:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of the executables of processes: their digests, and the packages that ship them."""
+"""Executables of processes: their digests, and the packages that ship them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Owned
 
 _CHUNK = 1 << 20
 # The largest executables are browsers and language models' runtimes of some hundred megabytes.
@@ -29,22 +30,19 @@ class Files:
     def owner(self, path: bytes) -> str | None:
         """Return name and version of the package that owns a path of the host."""
         if path not in self._owners:
-            owned = self._databases().owner(path) if path.startswith(b"/") else None
-            self._owners[path] = "%s %s" % (owned.package, owned.version) if owned is not None else None
+            owned = self._owned(path)
+            self._owners[path] = owned.label if owned is not None else None
         return self._owners[path]
 
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         """Return name and version of the package that ships this content under this path."""
-        owned = self._databases().owner(path) if path.startswith(b"/") else None
-        if owned is None or not owned.digests:
-            return None
-        found = self.digests(descriptor)
-        same = found is not None and all(found.get(name) == value for name, value in owned.digests.items())
-        return "%s %s" % (owned.package, owned.version) if same else None
+        owned = self._owned(path)
+        digests = self.digests(descriptor) if owned is not None and owned.digests else None
+        return owned.label if owned is not None and digests and owned.has_content(digests) else None
 
     def has_digests(self, path: bytes) -> bool:
         """Say whether the package that owns a path records what is in it."""
-        owned = self._databases().owner(path) if path.startswith(b"/") else None
+        owned = self._owned(path)
         return owned is not None and bool(owned.digests)
 
     def digests(self, descriptor: int) -> dict[str, str] | None:
@@ -64,6 +62,9 @@ class Files:
         """Return (subject, reason) of what can't be told by packages, if they were asked at all."""
         return self._packages.coverage_notes() if self._packages is not None else []
 
+    def _owned(self, path: bytes) -> Owned | None:
+        return self._databases().owner(path) if path.startswith(b"/") else None
+
     def _databases(self) -> databases.PackageDatabases:
         if self._packages is None:
             self._packages = databases.load_packages()
@@ -75,8 +76,8 @@ def _hashed(descriptor: int, size: int, algorithms: t.Iterable[str]) -> dict[str
     hashes = {name: hashlib.new(name) for name in algorithms}
     try:
         for data in _page_cache.pieces(descriptor, size, _CHUNK):
-            for one in hashes.values():
-                one.update(data)
+            for digest in hashes.values():
+                digest.update(data)
     except OSError:
         return None
-    return {name: one.hexdigest() for name, one in hashes.items()}
+    return {name: digest.hexdigest() for name, digest in hashes.items()}

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the package managers have in common: a package, what one records of a path, and the names of its owners."""
+"""Records that the package managers have in common: packages, paths of theirs, and account ids."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ class Owned(t.NamedTuple):
     def of(cls, package: Package, **recorded: t.Any) -> Owned:
         return cls(package.key, package.name, package.version, package.arch, package.manager, **recorded)
 
+    @property
+    def label(self) -> str:
+        """Return the package's name and version, as people read them."""
+        return "%s %s" % (self.package, self.version)
+
+    def has_content(self, digests: t.Mapping[str, str]) -> bool | None:
+        """Say whether content with these digests is what the package ships; None if no digest can be compared."""
+        common = [digests[name] == digest for name, digest in self.digests.items() if name in digests]
+        return all(common) if common else None
+
 
 class Database(t.Protocol):
     """One package manager's database."""
@@ -121,12 +131,12 @@ class AccountIds:
             lines = read_state(os.path.join(self._root, table)).split(b"\n")
         except OSError:
             lines = []
-        found = {"root": 0}
+        ids = {"root": 0}
         for line in lines:
             fields = line.split(b":")
             if len(fields) > 2 and fields[2].isdigit():
-                found[fields[0].decode("utf-8", "surrogateescape")] = int(fields[2])
-        return found
+                ids[fields[0].decode("utf-8", "surrogateescape")] = int(fields[2])
+        return ids
 
 
 def read_state(path: bytes) -> bytes:

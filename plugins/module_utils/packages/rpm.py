@@ -72,12 +72,12 @@ class RpmDatabase:
         return frozenset(row.algorithm for row in self._rows if row.algorithm)
 
     def snapshot(self) -> Snapshot:
-        found: Snapshot = {}
+        packages: Snapshot = {}
         for group, package in enumerate(self._packages):
-            found.setdefault(package.key, {})[package.version] = self._metadata.get(group, "")
+            packages.setdefault(package.key, {})[package.version] = self._metadata.get(group, "")
         if self._notes:
-            found[INCOMPLETE_KEY % "rpm"] = {"": "rpm"}
-        return found
+            packages[INCOMPLETE_KEY % "rpm"] = {"": "rpm"}
+        return packages
 
     def notes(self) -> list[tuple[str, str]]:
         return list(self._notes)
@@ -131,7 +131,7 @@ class RpmDatabase:
 
 def directory(root: bytes) -> bytes | None:
     """Return where ``root`` has an RPM database, as rpm's --dbpath takes it, or None."""
-    for place in _DIRECTORIES:
-        if any(os.path.isfile(os.path.join(root, place, name)) for name in _FILES):
-            return b"/" + place
+    for path in _DIRECTORIES:
+        if any(os.path.isfile(os.path.join(root, path, name)) for name in _FILES):
+            return b"/" + path
     return None

@@ -84,7 +84,7 @@ class FileRow:
 
 def parse_packages(output: bytes) -> list[PackageRow]:
     """Return the packages that ``PACKAGES_FORMAT`` listed; raise AnswerError when a part is none."""
-    found = []
+    packages = []
     position = 0
     while position < len(output):
         match = _PACKAGE.match(output, position)
@@ -92,7 +92,7 @@ def parse_packages(output: bytes) -> list[PackageRow]:
             raise AnswerError("rpm's package list is not understood at byte %d" % position)
         number, algorithm, epoch, name, version, release, arch = match.groups()
         full = "%s-%s" % (_text(version), _text(release))
-        found.append(
+        packages.append(
             PackageRow(
                 number=int(number),
                 # Packages from before rpm 4.6 have no such tag and are MD5.
@@ -104,7 +104,7 @@ def parse_packages(output: bytes) -> list[PackageRow]:
             )
         )
         position = match.end()
-    return found
+    return packages
 
 
 def parse_files(output: bytes) -> t.Iterator[tuple[int, list[FileRow]]]:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the header of an installed RPM package has a signature that rpm(8) verifies with a key of the host.
+"""Signatures of the headers of installed RPM packages that rpm(8) verifies with a key of the host.
 
 The header holds the digest and the mode of each file, so a signature that verifies covers them. rpm says which key it
 was only in its debug output; a header without a signature, or by a key that the host does not have, has no such line.

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What RPM records of every file of a host, in about 40 bytes per file beside its path."""
+"""A table of the files that RPM records, in about 40 bytes per file beside its path."""
 
 from __future__ import annotations
 

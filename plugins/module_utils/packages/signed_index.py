@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What signed repositories say of packages: the indexes that apt keeps, believed as far as a key signed them.
+"""Indexes of signed repositories that apt keeps, believed as far as a key signed them.
 
 An index counts when the InRelease file beside it names its SHA-256 digest and a key of the host signed that file
 (https://wiki.debian.org/DebianRepository/Format). Who brings a repository of his own brings its key, too, be it in a
@@ -130,10 +130,10 @@ class SignedIndexes:
         if name not in self._stanzas:
             content = self._content(name)
             first = _FIRST.match(content)
-            found: dict[bytes, tuple[int, ...]] = {}
+            offsets: dict[bytes, tuple[int, ...]] = {}
             for match in itertools.chain((first,) if first else (), _FURTHER.finditer(content)):
-                found[match[1]] = (*found.get(match[1], ()), match.start(1))
-            self._stanzas[name] = found
+                offsets[match[1]] = (*offsets.get(match[1], ()), match.start(1))
+            self._stanzas[name] = offsets
         return self._stanzas[name]
 
     def _is_named(self, name: bytes, release: _Release) -> bool:

@@ -14,10 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives, openpgp
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import (
-    RPM_PROGRAMS,
-    PackageDatabases,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import RPM_PROGRAMS, PackageDatabases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     Owned,
     Package,
@@ -120,17 +117,17 @@ class SignedPackages:
 
     def snapshot(self) -> Snapshot:
         """Return the packages as if only what is signed had changed since the baseline."""
-        found: Snapshot = {}
+        packages: Snapshot = {}
         for key in {**self._baseline, **self._now}:
             before, after = self._baseline.get(key, {}), self._now.get(key, {})
             # What is no package, as dpkg's overrides of modes, is signed by nobody and compared on its own.
             if not is_package(key) or all(version in before or self._is_signed(key, version) for version in after):
-                kept = after or before
+                versions = after or before
             else:
-                kept = before
-            if kept:
-                found[key] = dict(kept)
-        return found
+                versions = before
+            if versions:
+                packages[key] = dict(versions)
+        return packages
 
     def _is_signed(self, key: str, version: str) -> bool:
         manager, name, arch = key.split(":", 2)

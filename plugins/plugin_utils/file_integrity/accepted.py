@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says that it accepted into its baseline, for the history of seals."""
+"""The changes that a host reports as accepted into its baseline, for the history of seals."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MOST = 1_000
 _LONGEST_WORD = 100
 
 
-def read(capability: str, answer: t.Mapping[str, t.Any]) -> Accepted | None:
+def accepted_changes(capability: str, result: t.Mapping[str, t.Any]) -> Accepted | None:
     """Return what a module accepted, None where its answer doesn't say it.
 
     What packages explain is no finding, and the explanations of each run have it: it is only counted, and listed last.
     """
-    told, count = answer.get("accepted"), answer.get("accepted_count")
-    if not isinstance(told, list):
+    changes, count = result.get("accepted"), result.get("accepted_count")
+    if not isinstance(changes, list):
         return None
-    listed = told[:_MOST]
+    listed = changes[:_MOST]
     unexplained = [item for item in listed if not (isinstance(item, dict) and item.get("explained") is True)]
-    total = count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31 else len(told)
+    total = count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31 else len(changes)
     return Accepted(
         capability,
         total,

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of a watch and of a rule of what follows from package changes, checked by name."""
+"""Check the fields of a watch, and of a rule of generated files, by name."""
 
 from __future__ import annotations
 
@@ -9,24 +9,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import derived_files
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import HASHES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 CAPABILITY = "file_integrity"
-CATEGORIES = (
-    "program",
-    "local_program",
-    "library",
-    "persistence",
-    "account",
-    "defence",
-    "configuration",
-    "state",
-    "other",
-)
 FILE_SYSTEMS = ("local", "all")
 
 _TYPES = (
@@ -56,101 +45,101 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
         raise ContentError(f"{where}: name is missing; give the watch one")
-    place = f"watch '{name}'"
+    where = f"watch '{name}'"
     unknown = sorted(set(fields) - _WATCH_FIELDS)
     if unknown:
-        raise ContentError(f"{place}: '{unknown[0]}' is no field; there are {', '.join(sorted(_WATCH_FIELDS))}")
-    watch = {**fields, "paths": _globs(fields, "paths", place)}
+        raise ContentError(f"{where}: '{unknown[0]}' is no field; there are {', '.join(sorted(_WATCH_FIELDS))}")
+    watch = {**fields, "paths": _globs(fields, "paths", where)}
     if not watch["paths"]:
-        raise ContentError(f"{place}: paths is missing; name at least one path")
+        raise ContentError(f"{where}: paths is missing; name at least one path")
     for field in ("exclude", "include"):
         if field in fields:
-            watch[field] = _globs(fields, field, place)
+            watch[field] = _globs(fields, field, where)
     if "recurse" in fields:
-        watch["recurse"] = _levels(fields["recurse"], place)
-    _choices(watch, "attributes", model.ATTRIBUTES, place)
-    _choices(watch, "hashes", HASHES, place)
-    for field, known in (("category", CATEGORIES), ("filesystems", FILE_SYSTEMS)):
+        watch["recurse"] = _levels(fields["recurse"], where)
+    _choices(watch, "attributes", model.ATTRIBUTES, where)
+    _choices(watch, "hashes", HASHES, where)
+    for field, known in (("category", model.CATEGORIES), ("filesystems", FILE_SYSTEMS)):
         if field in fields and fields[field] not in known:
-            raise ContentError(f"{place}: {field} '{fields[field]}' is none of {', '.join(known)}")
+            raise ContentError(f"{where}: {field} '{fields[field]}' is none of {', '.join(known)}")
     if fields.get("alert") is not None:
-        watch["alert"] = _alert(fields["alert"], place)
+        watch["alert"] = _alert(fields["alert"], where)
     if fields.get("techniques") is not None:
-        watch["techniques"] = _techniques(fields, place)
+        watch["techniques"] = _techniques(fields, where)
     return watch
 
 
-def _globs(fields: t.Mapping[str, t.Any], field: str, place: str) -> list[str]:
-    found = _texts(fields, field, place)
-    for glob in found:
+def _globs(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
+    texts = _texts(fields, field, where)
+    for glob in texts:
         try:
             globs.check(glob[1:] if field == "paths" and glob.startswith("~/") else glob, name=field != "paths")
         except globs.GlobError as error:
-            raise ContentError(f"{place}: {field}: {error}") from error
-    return found
+            raise ContentError(f"{where}: {field}: {error}") from error
+    return texts
 
 
-def _texts(fields: t.Mapping[str, t.Any], field: str, place: str) -> list[str]:
+def _texts(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
     value = fields.get(field) or []
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) and text for text in texts):
-        raise ContentError(f"{place}: {field} is a list of texts, none of them empty; it is {value!r}")
+        raise ContentError(f"{where}: {field} is a list of texts, none of them empty; it is {value!r}")
     return list(texts)
 
 
-def _levels(value: t.Any, place: str) -> int:
+def _levels(value: t.Any, where: str) -> int:
     try:
         levels = int(value)
     except (TypeError, ValueError):
         levels = -2
     if levels < -1 or isinstance(value, bool):
-        raise ContentError(f"{place}: recurse '{value}' is no number of levels; use -1 for all, or 0 and more")
+        raise ContentError(f"{where}: recurse '{value}' is no number of levels; use -1 for all, or 0 and more")
     return levels
 
 
-def _choices(watch: dict[str, t.Any], field: str, known: t.Sequence[str], place: str) -> None:
+def _choices(watch: dict[str, t.Any], field: str, known: t.Sequence[str], where: str) -> None:
     if field not in watch:
         return
-    watch[field] = _texts(watch, field, place)
+    watch[field] = _texts(watch, field, where)
     for value in watch[field]:
         if value not in known:
-            raise ContentError(f"{place}: {field}: '{value}' is none of {', '.join(known)}")
+            raise ContentError(f"{where}: {field}: '{value}' is none of {', '.join(known)}")
 
 
-def _alert(identifier: t.Any, place: str) -> dict[str, str]:
+def _alert(identifier: t.Any, where: str) -> dict[str, str]:
     severities = {alert.id: alert.severity for alert in catalogue.load() if alert.capability == CAPABILITY}
     severity = severities.get(str(identifier))
     if severity is None:
         known = ", ".join(sorted(severities))
-        raise ContentError(f"{place}: alert '{identifier}' is no alert of file integrity; there are {known}")
+        raise ContentError(f"{where}: alert '{identifier}' is no alert of file integrity; there are {known}")
     return {"id": identifier, "severity": severity}
 
 
-def _techniques(fields: t.Mapping[str, t.Any], place: str) -> list[str]:
-    found = _texts(fields, "techniques", place)
-    for technique in found:
+def _techniques(fields: t.Mapping[str, t.Any], where: str) -> list[str]:
+    techniques = _texts(fields, "techniques", where)
+    for technique in techniques:
         try:
             catalogue.load().technique(technique)
         except ContentError as error:
-            raise ContentError(f"{place}: techniques: {error}") from error
-    return found
+            raise ContentError(f"{where}: techniques: {error}") from error
+    return techniques
 
 
-def checked_rule(name: str, fields: t.Mapping[str, t.Any], place: str) -> dict[str, t.Any]:
+def checked_rule(name: str, fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     unknown = sorted(set(fields) - _DERIVED_FIELDS)
     if unknown:
-        raise ContentError(f"{place}: '{unknown[0]}' is no field; there are {', '.join(sorted(_DERIVED_FIELDS))}")
+        raise ContentError(f"{where}: '{unknown[0]}' is no field; there are {', '.join(sorted(_DERIVED_FIELDS))}")
     description = fields.get("description")
     if not isinstance(description, str) or not description.strip():
-        raise ContentError(f"{place}: description is missing; say what is generated")
-    rule = {**fields, "name": name, "paths": _globs(fields, "paths", place)}
+        raise ContentError(f"{where}: description is missing; say what is generated")
+    rule = {**fields, "name": name, "paths": _globs(fields, "paths", where)}
     if not rule["paths"]:
-        raise ContentError(f"{place}: paths is missing; name at least one path")
+        raise ContentError(f"{where}: paths is missing; name at least one path")
     if "exclude" in fields:
-        rule["exclude"] = _globs(fields, "exclude", place)
+        rule["exclude"] = _globs(fields, "exclude", where)
     if "packages" in fields:
-        rule["packages"] = _texts(fields, "packages", place)
-    _choices(rule, "types", _TYPES, place)
+        rule["packages"] = _texts(fields, "packages", where)
+    _choices(rule, "types", _TYPES, where)
     try:
         derived_files.parse_derived([rule])
     except ValueError as error:

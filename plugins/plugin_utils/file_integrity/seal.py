@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller knows of a host's baseline: the seal, and the two-phase change of both.
+"""The seal of a host's baseline on the controller, and the two-phase change of both.
 
 The baseline is on the host and its digest, the seal, in the store. Both must change together although
 either side can fail at any moment. So a new baseline is first staged beside the old one, its digest
@@ -19,7 +19,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import Difference
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import Difference
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import accepted
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
@@ -83,7 +83,7 @@ class SealedActionBase(CapabilityActionBase):
         host = self.host(task_vars).name
         with self.open_store() as store:
             why = reason or _what_is_done(store, host, self._baseline, arguments, staged)
-            taken = accepted.read(self.capability, staged) if arguments.get("accept") else None
+            taken = accepted.accepted_changes(self.capability, staged) if arguments.get("accept") else None
             store.propose_seal(host, self._baseline, digest, by=by, reason=why, accepted=taken, now=time.time())
         committed = self.execute({**arguments, "_phase": "commit", "_digest": digest}, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
@@ -133,8 +133,8 @@ def _what_is_done(
         before = {entry.action for entry in store.seal_history(host, baseline)}
         return "Baseline taken anew." if before & {"confirmed", "removed"} else "First baseline."
     asked = [watch["name"] for watch in arguments.get("watches") or ()]
-    told = {kind: staged.get(f"watches_{kind}") for kind in Difference._fields}
-    names = {kind: value if isinstance(value, list) else [] for kind, value in told.items()}
+    returned = {kind: staged.get(f"watches_{kind}") for kind in Difference._fields}
+    names = {kind: value if isinstance(value, list) else [] for kind, value in returned.items()}
     return Difference(
         added=tuple(name for name in asked if name in names["added"]),
         removed=tuple(_shown(name) for name in names["removed"][:_MOST_REMOVED] if name not in asked),

@@ -14,7 +14,6 @@ same content, of root, with an ordinary mode when left out).
 guarded: names of packages that had start-up files in the baseline. overrides_changed: dpkg's statoverride file was
 edited. linker_cache: the libraries, by name, that the file as a cache of the dynamic linker leads to. damaged: the
 manager whose database can't be read completely. was_owned: other paths that were a package's in the baseline.
-unread: paths whose content no watch compares.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import differences
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier, derived_files
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import differ
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import plan, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions, plan
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import model as packages_model
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
 
 CASES = pathlib.Path(__file__).parent / "cases"
 HOMES = ("/root", "/home/alice")
@@ -181,7 +180,7 @@ def verdict(case: Case) -> model.Verdict:
             content=lambda _entry: _linker_cache(case.fields.get("linker_cache")),
             signed_only=signed_only,
             keeps_severity=lambda key: key.split(":")[1] in case.fields.get("guarded", ()),
-            is_read=lambda path: path.decode() not in case.fields.get("unread", ()),
+            is_library=_is_library,
         )
         contexts.append(context)
     return classifier.classify(change, *contexts)
@@ -202,7 +201,7 @@ def _linker_cache(libraries: t.Mapping[str, str] | None) -> bytes | None:
 
 @functools.cache
 def default_watches() -> tuple[model.Watch, ...]:
-    return tuple(watches.from_options(file_integrity.load_watches()))
+    return tuple(definitions.from_options(file_integrity.load_watches()))
 
 
 @functools.cache
@@ -227,7 +226,13 @@ def owner(path: bytes) -> str | None:
     return None if number == plan.NOBODY else default_watches()[number].name
 
 
-def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) -> model.Change:
+def _is_library(path: bytes) -> bool:
+    number = _plan().owner(path)
+    watch = default_watches()[number]
+    return number != plan.NOBODY and watch.category == model.LIBRARY and "content" in watch.attributes
+
+
+def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) -> model.FileChange:
     before = _entry(fields.get("before"), fields.get("packages", ()))
     after = _entry(fields.get("after"), ())
     entry = after or before
@@ -237,13 +242,13 @@ def _change(fields: t.Mapping[str, t.Any], watch_list: t.Sequence[model.Watch]) 
         kind = model.CREATED if before is None else model.DELETED
     else:
         watch = next(watch for watch in watch_list if watch.name == entry.watch)
-        attributes = differ.differing(before, after, watch)
+        attributes = differences.differing(before, after, watch)
         kind = model.MODIFIED
         if before.type != after.type:
             kind = model.REPLACED_TYPE
         elif before.path != after.path:
             kind = model.RENAMED
-    return model.Change(fields.get("kind", kind), entry.path, entry.watch, before, after, attributes)
+    return model.FileChange(fields.get("kind", kind), entry.path, entry.watch, before, after, attributes)
 
 
 def _entry(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
 
 from tests.content.file_integrity import harness, test_engine_alerts
 
@@ -29,7 +29,7 @@ def test_a_case(case: harness.Case) -> None:
 def test_every_alert_has_cases_for_and_against() -> None:
     raised = {case.alert for case in ALL if case.becomes == case.alert}
     not_raised = {case.alert for case in ALL if case.becomes != case.alert}
-    alerts = {alert.id for alert in catalogue.load() if alert.capability == watches.CAPABILITY}
+    alerts = {alert.id for alert in catalogue.load() if alert.capability == content.CAPABILITY}
     proven = test_engine_alerts.PROVEN
     assert raised | proven == alerts
     assert not_raised | proven == alerts
@@ -44,6 +44,6 @@ def test_every_technique_that_a_verdict_adds_is_listed() -> None:
 
 def test_every_derived_rule_has_a_case_that_it_explains_or_claims() -> None:
     messages = [harness.verdict(case).message for case in ALL]
-    for rule in watches.load_derived():
+    for rule in content.load_derived():
         said = f"follows from package changes: {rule['description']}"
         assert any(said in message for message in messages), rule["name"]

@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import results
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
 
 # Raised by tests/integration/file_integrity/test_mounts.py, with real mounts.
 MOUNTS = ("fim_mounted_over", "fim_unmounted")
@@ -34,7 +34,7 @@ class Host:
 
     def keep(self) -> str:
         """Make the baseline and return the digest that seals it."""
-        result = apply.keep(self._parameters(options.keep_spec()), False)
+        result = apply.apply(self._parameters(options.apply_spec()), False)
         digest = result["baseline"]["digest"]
         assert isinstance(digest, str)
         return digest
@@ -44,9 +44,9 @@ class Host:
         return [detection["alert"] for detection in self.detections(seals, max_changes)]
 
     def detections(self, seals: list[str], max_changes: int = 1000) -> list[dict[str, t.Any]]:
-        parameters = self._parameters(options.compare_spec())
+        parameters = self._parameters(options.collect_spec())
         parameters.update(_expected_digests=seals, max_changes=max_changes)
-        found = collect.compare(parameters, False)["detections"]
+        found = collect.collect(parameters, False)["detections"]
         for detection in found:
             catalogue.load().alert(detection["alert"])
         return t.cast("list[dict[str, t.Any]]", found)
@@ -140,7 +140,7 @@ def test_a_file_that_comes_below_a_known_new_directory_is_news(host: Host) -> No
 
 
 def test_claims_are_one_finding_for_each_package() -> None:
-    def classify(change: model.Change) -> model.Verdict:
+    def classify(change: model.FileChange) -> model.Verdict:
         name = change.path.decode().split("/")[2]
         return model.Verdict(f"claimed by {name} 1: it is not signed", package=name, version="1", claimed=True)
 

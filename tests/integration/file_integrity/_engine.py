@@ -24,14 +24,14 @@ _PROGRAM = """
 import json, os, sys
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.{module} import {function}
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.{room} import {room}
 request = json.load(sys.stdin)
 if request["nobody"]:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
 try:
-    result = {function}(request["params"], request["check"])
+    result = {room}(request["params"], request["check"])
 except (HostError, StateError, UsageError) as error:
     result = {{"failed": True, "msg": str(error)}}
 json.dump(result, sys.stdout)
@@ -56,12 +56,12 @@ class Engine:
     common: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     prefix: tuple[str, ...] = ()
 
-    def keep(self, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+    def apply(self, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
         """Return what file_integrity returns, and fail the test when it fails."""
-        return _successful(self.try_keep(check, **arguments))
+        return _successful(self.try_apply(check, **arguments))
 
-    def try_keep(self, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
-        return self._finish(self.start_keep(check, **arguments))
+    def try_apply(self, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+        return self._finish(self.start_apply(check, **arguments))
 
     def compare(self, **arguments: t.Any) -> dict[str, t.Any]:
         """Return what file_integrity_info returns, and fail the test when it fails."""
@@ -70,12 +70,12 @@ class Engine:
     def try_compare(self, **arguments: t.Any) -> dict[str, t.Any]:
         return self._finish(self.start_compare(**arguments))
 
-    def start_keep(self, check: bool = False, **arguments: t.Any) -> subprocess.Popen[bytes]:
+    def start_apply(self, check: bool = False, **arguments: t.Any) -> subprocess.Popen[bytes]:
         arguments.setdefault("watches", list(self.watches))
-        return self._start("keep", "keep", options.keep_spec(), arguments, check)
+        return self._start("apply", options.apply_spec(), arguments, check)
 
     def start_compare(self, **arguments: t.Any) -> subprocess.Popen[bytes]:
-        return self._start("comparison", "compare", options.compare_spec(), arguments, check=False)
+        return self._start("collect", options.collect_spec(), arguments, check=False)
 
     def finish(self, process: subprocess.Popen[bytes]) -> dict[str, t.Any]:
         return self._finish(process)
@@ -85,7 +85,7 @@ class Engine:
         return self.state / "file_integrity" / "default.baseline"
 
     def _start(
-        self, module: str, function: str, spec: t.Mapping[str, t.Any], arguments: dict[str, t.Any], check: bool
+        self, room: str, spec: t.Mapping[str, t.Any], arguments: dict[str, t.Any], check: bool
     ) -> subprocess.Popen[bytes]:
         given = {"state_dir": str(self.state), "priority": "normal", **self.common, **arguments}
         params = {**_defaults(spec), **given}
@@ -93,7 +93,7 @@ class Engine:
             watch_spec = t.cast("dict[str, t.Any]", spec["watches"]["options"])
             params["watches"] = [{**_defaults(watch_spec), **watch} for watch in params["watches"]]
         process = subprocess.Popen(
-            [*self.prefix, self.python, "-W", "error", "-c", _PROGRAM.format(module=module, function=function)],
+            [*self.prefix, self.python, "-W", "error", "-c", _PROGRAM.format(room=room)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

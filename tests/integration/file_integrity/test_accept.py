@@ -90,7 +90,7 @@ def test_what_is_accepted_is_resolved_and_the_rest_stays(desk: Desk) -> None:
         ("proposed", who, "First baseline."),
     ]
     baseline = desk.scanner.module("file_integrity_info", desk.host.name)["baseline"]
-    assert (baseline["by"], baseline["reason"]) == (who, why)
+    assert (baseline["updated_by"], baseline["reason"]) == (who, why)
     # Accepting what is accepted changes nothing, and says so.
     again = desk.accept(_CRON[1])
     assert again["failed"]

@@ -24,7 +24,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import HASHES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
@@ -97,18 +97,18 @@ def _data(result: t.Mapping[str, t.Any], path: pathlib.Path | str) -> dict[str, 
 
 
 def test_an_untouched_tree_has_no_changes_and_is_wholly_covered(engine: Engine) -> None:
-    made = engine.keep()
+    made = engine.apply()
     assert made["changed"]
     assert coverage(made, WATCH)["examined"] == 8  # five files and links, and the directories sub, deep and the tree
     compared = engine.compare()
     assert compared["changes"] == compared["detections"] == []
     assert coverage(compared, WATCH)["status"] == "checked"
     assert coverage(compared, WATCH)["examined"] == 8
-    assert not engine.keep()["changed"]
+    assert not engine.apply()["changed"]
 
 
 def test_every_comparison_says_what_the_packages_cannot_verify(engine: Engine) -> None:
-    made = engine.keep()
+    made = engine.apply()
     assert coverage(engine.compare(), "packages") == coverage(made, "packages")
 
 
@@ -116,7 +116,7 @@ def _settled(engine: Engine, tree: pathlib.Path) -> None:
     """Make a baseline of files whose change times are older than its making, as they are on a real host."""
     assert tree.is_dir()
     time.sleep(1.5)
-    engine.keep()
+    engine.apply()
 
 
 @pytest.mark.parametrize("rehash", ["always", "changed"])
@@ -148,7 +148,7 @@ def test_each_kind_of_change_is_found(engine: Engine, tree: pathlib.Path, rehash
 
 
 def test_a_deleted_directory_takes_what_was_in_it(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     shutil.rmtree(tree / "sub")
     assert changes(engine.compare()) == {
         str(tree / "sub"): "deleted",
@@ -159,7 +159,7 @@ def test_a_deleted_directory_takes_what_was_in_it(engine: Engine, tree: pathlib.
 
 
 def test_a_directory_replaced_by_a_link_to_a_copy_is_no_disguise(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "sub").rename(tree.parent / "elsewhere")
     (tree / "sub").symlink_to(tree.parent / "elsewhere")
     found = changes(engine.compare())
@@ -177,7 +177,7 @@ def test_a_changed_file_with_its_old_times_is_found(engine: Engine, tree: pathli
 
 
 def test_mode_and_owner_are_shown_by_name(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "a").chmod(0o4755)
     os.chown(tree / "b", 1, 1)
     compared = engine.compare()
@@ -187,7 +187,7 @@ def test_mode_and_owner_are_shown_by_name(engine: Engine, tree: pathlib.Path) ->
 
 
 def test_hard_links_are_found_by_their_count(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     os.link(tree / "a", tree / "sub" / "hard")
     compared = engine.compare()
     assert changes(compared) == {str(tree / "a"): "modified", str(tree / "sub" / "hard"): "created"}
@@ -202,7 +202,7 @@ def test_acls_capabilities_flags_and_attributes(ext4: pathlib.Path, tmp_path: pa
         shutil.copy("/bin/true", root / name)
     (root / "directory").mkdir()
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(root)]},))
-    engine.keep()
+    engine.apply()
     _run("setfacl", "-m", "u:daemon:rw", str(root / "acl"))
     _run("setfacl", "-d", "-m", "g:bin:rwx", str(root / "directory"))
     _run("setcap", "cap_net_raw,cap_sys_admin=ep", str(root / "caps"))
@@ -238,7 +238,7 @@ def test_what_getcap_and_getfacl_say_is_what_the_evidence_says(ext4: pathlib.Pat
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(root)]},))
     for number in range(len(texts)):
         shutil.copy("/bin/true", root / str(number))
-    engine.keep()
+    engine.apply()
     for number, text in enumerate(texts):
         _run("setcap", text, str(root / str(number)))
     compared = engine.compare()
@@ -256,7 +256,7 @@ def test_no_heap_of_attributes_hides_a_capability_or_fills_the_memory(tmp_path: 
         engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(point)], "category": "program"},))
         (point / "program").touch(0o755)
         (point / "other").touch(0o755)
-        engine.keep()
+        engine.apply()
         _heap(point / "other", 2000)
         compared = engine.compare()
         assert _first(compared, point / "other")["attributes"] == ["ctime", "xattrs"]
@@ -287,7 +287,7 @@ def test_more_hashes_on_request(tmp_path: pathlib.Path, tree: pathlib.Path) -> N
     engine = Engine(
         tmp_path / "state", ({"name": WATCH, "paths": [str(tree)], "hashes": ["sha512", "blake2b", "md5"]},)
     )
-    engine.keep()
+    engine.apply()
     (tree / "a").write_text("other")
     evidence = _data(engine.compare(), tree / "a")
     assert evidence["after"]["content"]["sha512"] == hashlib.sha512(b"other").hexdigest()
@@ -297,7 +297,7 @@ def test_more_hashes_on_request(tmp_path: pathlib.Path, tree: pathlib.Path) -> N
 
 def test_only_the_selected_attributes_count(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tree)], "attributes": ["type", "mode"]},))
-    engine.keep()
+    engine.apply()
     (tree / "a").write_text("other")
     (tree / "b").chmod(0o600)
     assert changes(engine.compare()) == {str(tree / "b"): "modified"}
@@ -314,7 +314,7 @@ def test_the_most_specific_watch_owns_a_path(tmp_path: pathlib.Path, tree: pathl
         {"name": "libraries", "paths": [str(tree / "**" / "lib")], "include": ["*.so*"]},
     )
     engine = Engine(tmp_path / "state", watches)
-    engine.keep()
+    engine.apply()
     (tree / "sub" / "deep" / "d").write_text("changed")  # below sub's one level, and excluded from all
     (tree / "sub" / "x").touch()
     (tree / "sub" / "c").write_text("changed")
@@ -336,7 +336,7 @@ def test_paths_that_appear_later_are_created(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "later"
     watches = ({"name": WATCH, "paths": [str(root / "*" / ".ssh" / "authorized_keys"), str(root / "file")]},)
     engine = Engine(tmp_path / "state", watches)
-    made = engine.keep(_default_names=[WATCH])
+    made = engine.apply(_default_names=[WATCH])
     assert coverage(made, WATCH)["status"] == "checked"
     (root / "bob" / ".ssh").mkdir(parents=True)
     (root / "bob" / ".ssh" / "authorized_keys").touch()
@@ -350,7 +350,7 @@ def test_paths_that_appear_later_are_created(tmp_path: pathlib.Path) -> None:
 
 def test_homes_of_every_account(tmp_path: pathlib.Path) -> None:
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": ["~/.bulwark-test-file"]},))
-    engine.keep()
+    engine.apply()
     home = pathlib.Path("~root").expanduser()
     file = home / ".bulwark-test-file"
     file.touch()
@@ -363,7 +363,7 @@ def test_homes_of_every_account(tmp_path: pathlib.Path) -> None:
 def test_a_root_that_is_a_link_is_recorded_and_not_followed(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
     (tmp_path / "entry").symlink_to(tree)
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tmp_path / "entry")]},))
-    assert coverage(engine.keep(), WATCH)["examined"] == 1
+    assert coverage(engine.apply(), WATCH)["examined"] == 1
     (tree / "a").write_text("other")
     assert changes(engine.compare()) == {}
     (tmp_path / "entry").unlink()
@@ -374,7 +374,7 @@ def test_a_root_that_is_a_link_is_recorded_and_not_followed(tmp_path: pathlib.Pa
 def test_roots_links_on_the_way_are_followed_and_watched(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
     (tmp_path / "entry").symlink_to("tree/sub/..")
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tmp_path / "entry" / "sub" / "c")]},))
-    engine.keep()
+    engine.apply()
     (tree / "sub" / "c").write_text("other")
     assert changes(engine.compare()) == {str(tree / "sub" / "c"): "modified"}
     (tmp_path / "entry").unlink()
@@ -385,7 +385,7 @@ def test_roots_links_on_the_way_are_followed_and_watched(tmp_path: pathlib.Path,
     (tmp_path / "entry").symlink_to(tree)
     os.lchown(tmp_path / "entry", 65534, 65534)
     other = dataclasses.replace(engine, state=tmp_path / "other")
-    made = coverage(other.keep(), WATCH)
+    made = coverage(other.apply(), WATCH)
     assert made["examined"] == 0
     assert [entry["subject"] for entry in made["skipped"]] == [str(tmp_path / "entry")]
 
@@ -396,7 +396,7 @@ def test_a_link_in_place_of_a_directory_that_is_only_searched_is_said(tmp_path: 
     (tmp_path / "opt" / "java").symlink_to("java-17")
     (tmp_path / "elsewhere" / "bin").mkdir(parents=True)
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [f"{tmp_path}/opt/*/bin"]},))
-    assert coverage(engine.keep(), WATCH)["status"] == "checked"
+    assert coverage(engine.apply(), WATCH)["status"] == "checked"
     for target in ("../elsewhere", str(tmp_path / "elsewhere"), ".", ".."):
         (tmp_path / "opt" / "evil").symlink_to(target)
         compared = coverage(engine.compare(), WATCH)
@@ -415,7 +415,7 @@ def test_mounts(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
         _mounted("--bind", str(tree), str(tree / "loop")),
     ):
         (tree / "tmpfs" / "real").touch()
-        made = engine.keep()
+        made = engine.apply()
         skipped = {entry["subject"]: entry["reason"] for entry in coverage(made, WATCH)["skipped"]}
         # A pseudo file system has no files to leave out.
         assert skipped == {str(tree / "loop"): f"it is {tree} mounted into itself"}
@@ -424,16 +424,16 @@ def test_mounts(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
         asked_for = Engine(
             tmp_path / "all", ({"name": WATCH, "paths": [str(tree / "proc")], "recurse": 1, "filesystems": "all"},)
         )
-        assert coverage(asked_for.keep(), WATCH)["examined"] > 20
+        assert coverage(asked_for.apply(), WATCH)["examined"] > 20
 
 
 def test_a_pseudo_file_system_mounted_over_a_watched_directory_hides_nothing(
     engine: Engine, tree: pathlib.Path
 ) -> None:
-    engine.keep()
+    engine.apply()
     with _mounted("-t", "proc", "proc", str(tree / "sub")):
         compared = engine.compare()
-        engine.keep(watches=[*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}])
+        engine.apply(watches=[*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}])
     assert coverage(compared, WATCH)["status"] == "partial"
     assert {entry["subject"] for entry in coverage(compared, WATCH)["skipped"]} >= {str(tree / "sub")}
     assert changes(compared) == {str(tree / "sub"): "mounted"}
@@ -454,7 +454,7 @@ def test_a_name_is_not_taken_for_the_one_that_is_written_like_it(
     engine: Engine, tree: pathlib.Path, rehash: str
 ) -> None:
     (tree / "a b").write_text("spaced")
-    engine.keep()
+    engine.apply()
     (tree / "a b").rename(tree / "a\\x20b")
     (change,) = engine.compare(rehash=rehash)["changes"]
     assert (change["kind"], change["previous_path"]) == ("renamed", str(tree / "a b"))
@@ -466,7 +466,7 @@ def test_names_with_newlines_and_bytes_that_are_no_utf8(engine: Engine, tree: pa
     for name in names:
         pathlib.Path(os.fsdecode(os.path.join(os.fsencode(tree), name))).write_bytes(name)
     os.symlink(b"\xff\n target", os.path.join(os.fsencode(tree), b"odd link"))
-    engine.keep()
+    engine.apply()
     assert engine.compare()["changes"] == []
     for name in names:
         pathlib.Path(os.fsdecode(os.path.join(os.fsencode(tree), name))).write_bytes(b"other " + name)
@@ -475,7 +475,7 @@ def test_names_with_newlines_and_bytes_that_are_no_utf8(engine: Engine, tree: pa
         f"{tree}/{shown}"
         for shown in (r"new\nline", r"\xff\xfe", "sp ace", r"back\\slash", "-", ".hidden", "Grüße", "x" * 255)
     }
-    engine.keep(accept=[f"{tree}/" + r"new\nline", f"{tree}/" + r"\xff\xfe"], reason="test", accepted_by="me")
+    engine.apply(accept=[f"{tree}/" + r"new\nline", f"{tree}/" + r"\xff\xfe"], reason="test", accepted_by="me")
     assert len(engine.compare()["changes"]) == len(names) - 2
 
 
@@ -491,7 +491,7 @@ def test_only_regular_files_are_opened(engine: Engine, tree: pathlib.Path) -> No
         ) as writer:
             try:
                 with opened_names(tree) as names:
-                    made = engine.keep()
+                    made = engine.apply()
                     compared = engine.compare()
                 assert writer.poll() is None, "someone opened the FIFO"
             finally:
@@ -503,7 +503,7 @@ def test_only_regular_files_are_opened(engine: Engine, tree: pathlib.Path) -> No
 
 
 def test_a_device_that_appears_is_described_and_not_opened(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     os.mknod(tree / "b2", 0o666 | stat.S_IFBLK, os.makedev(7, 200))
     with opened_names(tree) as names:
         compared = engine.compare()
@@ -516,7 +516,7 @@ def test_swapping_links_never_leads_outside(engine: Engine, tree: pathlib.Path, 
     outside.mkdir()
     for name in ("c", "a"):
         (outside / name).write_text("secret")
-    engine.keep()
+    engine.apply()
     stop = threading.Event()
 
     def swap(name: str, target: pathlib.Path) -> None:
@@ -574,7 +574,7 @@ def _being_written(file: pathlib.Path) -> t.Iterator[None]:
 
 def test_a_growing_file_ends(engine: Engine, tree: pathlib.Path) -> None:
     with _being_written(tree / "growing"):
-        made = engine.keep()
+        made = engine.apply()
     assert coverage(made, WATCH)["skipped"] == [
         {"subject": str(tree / "growing"), "reason": "it was changing while it was read"}
     ]
@@ -583,7 +583,7 @@ def test_a_growing_file_ends(engine: Engine, tree: pathlib.Path) -> None:
 
 
 def test_files_that_vanish_meanwhile_are_no_errors(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     stop = threading.Event()
 
     def churn() -> None:
@@ -611,7 +611,7 @@ def test_sparse_files_have_their_true_digest_without_reading_holes(engine: Engin
         stream.truncate(96 << 20)
         stream.seek(40 << 20)
         stream.write(b"in the middle")
-    before = engine.keep()["statistics"]["bytes_read"]
+    before = engine.apply()["statistics"]["bytes_read"]
     assert before < 1 << 20
     with sparse.open("r+b") as stream:
         stream.seek(41 << 20)
@@ -628,7 +628,7 @@ def test_a_hole_of_a_terabyte_takes_no_time_and_is_compared(engine: Engine, tree
         stream.seek(500 << 30)
         stream.write(b"in the middle")
     with processor.spent() as spent:
-        made = engine.keep()
+        made = engine.apply()
         assert coverage(made, WATCH)["status"] == "checked"
         assert engine.compare()["changes"] == []
         (tree / "new").write_bytes(b"")
@@ -642,7 +642,7 @@ def test_a_hole_of_a_terabyte_takes_no_time_and_is_compared(engine: Engine, tree
     assert set(changes(compared)) == {str(sparse), str(tree / "new")}
     assert "content" in _first(compared, sparse)["attributes"]
     assert list(_data(compared, sparse)["after"]["content"]) == ["sha256-nonzero"]
-    assert engine.keep(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 2
+    assert engine.apply(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 2
     assert engine.compare()["changes"] == []
 
 
@@ -658,7 +658,7 @@ def test_a_copy_with_other_holes_has_the_same_content(engine: Engine, tree: path
     if make == "never":
         _run("cp", "--sparse=never", str(file), str(copy))
         copy.replace(file)
-    engine.keep()
+    engine.apply()
     _run("cp", f"--sparse={other[make]}", str(file), str(copy))
     copy.replace(file)
     compared = engine.compare()
@@ -687,7 +687,7 @@ def _slow(*files: pathlib.Path) -> None:
 
 
 def test_one_slow_file_is_named_and_the_rest_is_compared(slow: Engine, tree: pathlib.Path) -> None:
-    slow.keep()
+    slow.apply()
     _slow(tree / "sub" / "large", tree / "aa")
     (tree / "b").write_text("changed")
     (tree / "sub" / "c").write_text("changed")
@@ -703,7 +703,7 @@ def test_one_slow_file_is_named_and_the_rest_is_compared(slow: Engine, tree: pat
 
 def test_a_slow_file_that_was_read_in_part_is_not_read_twice(slow: Engine, tree: pathlib.Path) -> None:
     _slow(tree / "large")
-    slow.keep(time_budget=10)
+    slow.apply(time_budget=10)
     os.utime(tree / "large", (1, 1))
     with processor.spent() as spent:
         compared = slow.compare(time_budget=10)
@@ -726,7 +726,7 @@ def test_no_account_can_use_up_the_time_for_everything_else(tmp_path: pathlib.Pa
         (directory / "file").write_text(str(number))
     watches = tuple({"name": directory.name, "paths": [str(directory)], **_SLOWLY} for directory in (theirs, others))
     engine = Engine(tmp_path / "state", watches, common={"workers": workers})
-    engine.keep()
+    engine.apply()
     _slow(*files)
     (others / "0" / "file").write_text("changed")
     with processor.spent() as spent:
@@ -740,7 +740,7 @@ def test_no_account_can_use_up_the_time_for_everything_else(tmp_path: pathlib.Pa
 
 
 def test_the_time_budget_bounds_many_slow_files(slow: Engine, tree: pathlib.Path) -> None:
-    slow.keep()
+    slow.apply()
     _slow(*(tree / "sub" / f"large{number}" for number in range(9)))
     with processor.spent() as spent:
         compared = slow.compare(time_budget=3)
@@ -754,16 +754,16 @@ def test_the_time_budget_bounds_many_slow_files(slow: Engine, tree: pathlib.Path
 
 def test_a_baseline_cut_short_is_completed_by_the_next_run(slow: Engine, tree: pathlib.Path) -> None:
     _slow(tree / "sub" / "large")
-    made = slow.keep(time_budget=1)
+    made = slow.apply(time_budget=1)
     assert coverage(made, WATCH)["status"] == "partial"
     compared = slow.compare()
     gaps = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
     assert gaps[str(tree / "sub")] == "it is not in the baseline: the time budget of 1 s was used up"
     assert compared["changes"] == []
     (tree / "sub" / "large").unlink()
-    assert slow.keep()["changed"]
+    assert slow.apply()["changed"]
     assert coverage(slow.compare(), WATCH)["status"] == "checked"
-    assert not slow.keep()["changed"]
+    assert not slow.apply()["changed"]
 
 
 def test_a_hundred_thousand_files_in_one_directory(tmp_path: pathlib.Path) -> None:
@@ -772,7 +772,7 @@ def test_a_hundred_thousand_files_in_one_directory(tmp_path: pathlib.Path) -> No
         for number in range(100_000):
             os.close(os.open(root / f"file-{number}", os.O_CREAT | os.O_WRONLY))
         engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [name]},))
-        assert coverage(engine.keep(), WATCH)["examined"] == 100_001
+        assert coverage(engine.apply(), WATCH)["examined"] == 100_001
         (root / "file-54321").write_text("x")
         (root / "file-99999").unlink()
         compared = engine.compare()
@@ -791,7 +791,7 @@ def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path, name: str, leve
     root = tmp_path / "deep"
     root.mkdir()
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(root)]},))
-    engine.keep()
+    engine.apply()
     current = os.open(root, os.O_RDONLY)
     for _level in range(levels):
         os.mkdir(name, dir_fd=current)
@@ -822,7 +822,7 @@ def test_without_root_what_cannot_be_read_is_said() -> None:
         state.mkdir(mode=0o700)
         os.chown(state, 65534, 65534)
         engine = Engine(state, ({"name": WATCH, "paths": [name], "exclude": [str(state)]},), as_nobody=True)
-        engine.keep()
+        engine.apply()
         (root / "open").write_text("changed")
         compared = engine.compare()
         assert changes(compared) == {str(root / "open"): "modified"}
@@ -834,7 +834,7 @@ def test_without_root_what_cannot_be_read_is_said() -> None:
 
 
 def test_a_worker_that_dies_is_no_clean_result(slow: Engine, tree: pathlib.Path) -> None:
-    slow.keep()
+    slow.apply()
     _slow(*(tree / "sub" / f"large{number}" for number in range(4)))
     process = slow.start_compare(workers=1, time_budget=120)
     worker = _child_of(process.pid)
@@ -858,7 +858,7 @@ def _child_of(pid: int) -> int:
 
 
 def test_many_changes_are_counted_and_the_worst_are_listed(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     for number in range(300):
         (tree / f"new{number}").touch()
     (tree / "a").chmod(0o4755)
@@ -880,7 +880,7 @@ def _digest(result: t.Mapping[str, t.Any]) -> str:
 
 
 def test_the_controllers_seal(engine: Engine) -> None:
-    digest = _digest(engine.keep())
+    digest = _digest(engine.apply())
     sealed = engine.compare(_expected_digests=[digest])
     assert coverage(sealed, "baseline_seal")["status"] == "checked"
     assert sealed["detections"] == []
@@ -888,7 +888,7 @@ def test_the_controllers_seal(engine: Engine) -> None:
 
 
 def test_a_first_baseline_is_taken_for_sealed_and_says_so(engine: Engine) -> None:
-    made = engine.keep(_phase="stage", _expected_digests=[])
+    made = engine.apply(_phase="stage", _expected_digests=[])
     seal = coverage(made, "baseline_seal")
     assert (seal["status"], seal["note"]) == (
         "checked",
@@ -899,7 +899,7 @@ def test_a_first_baseline_is_taken_for_sealed_and_says_so(engine: Engine) -> Non
 def test_a_baseline_that_the_controller_knows_nothing_of_is_neither_believed_nor_changed(
     engine: Engine, tree: pathlib.Path
 ) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "a").write_text("changed")
     before = engine.file.read_bytes()
     unsealed = engine.compare(_expected_digests=[])
@@ -914,18 +914,18 @@ def test_a_baseline_that_the_controller_knows_nothing_of_is_neither_believed_nor
     other = {"name": "other", "paths": ["/etc/hostname"]}
     for watches in (list(engine.watches), [*engine.watches, other]):
         for check in (False, True):
-            kept = engine.keep(check, watches=watches, _expected_digests=[], _phase="stage")
+            kept = engine.apply(check, watches=watches, _expected_digests=[], _phase="stage")
             assert (kept["changed"], kept["created"], kept["warnings"]) == (False, False, [reason])
             assert {entry["status"] for entry in kept["coverage"]} == {"not_checked"}
             assert "staged_digest" not in kept
     for wanted in (["all"], ["explained"]):
-        refused = engine.try_keep(accept=wanted, reason="x", accepted_by="me", _expected_digests=[])
+        refused = engine.try_apply(accept=wanted, reason="x", accepted_by="me", _expected_digests=[])
         assert (refused["failed"], refused["msg"]) == (True, reason)
     assert engine.file.read_bytes() == before
 
     # The way out.
-    assert engine.keep(state="absent", _expected_digests=[])["changed"]
-    assert engine.keep(_expected_digests=[])["created"]
+    assert engine.apply(state="absent", _expected_digests=[])["changed"]
+    assert engine.apply(_expected_digests=[])["created"]
     assert engine.compare()["changes"] == []
 
 
@@ -958,7 +958,7 @@ def _put(file: pathlib.Path, kind: str) -> None:
 def test_an_edited_baseline_is_an_alert_and_nothing_counts_as_checked(
     engine: Engine, edit: t.Callable[[pathlib.Path], t.Any]
 ) -> None:
-    digest = _digest(engine.keep())
+    digest = _digest(engine.apply())
     edit(engine.file)
     compared = engine.compare(_expected_digests=[digest], watches=list(engine.watches))
     assert [detection["alert"] for detection in compared["detections"]] == ["fim_baseline_tampered"]
@@ -966,23 +966,23 @@ def test_an_edited_baseline_is_an_alert_and_nothing_counts_as_checked(
         WATCH: "not_checked",
         "baseline_seal": "not_checked",
     }
-    kept = engine.keep(_expected_digests=[digest])
+    kept = engine.apply(_expected_digests=[digest])
     assert not kept["changed"]
     assert [detection["alert"] for detection in kept["detections"]] == ["fim_baseline_tampered"]
-    refused = engine.try_keep(accept=["all"], reason="x", accepted_by="x", _expected_digests=[digest])
+    refused = engine.try_apply(accept=["all"], reason="x", accepted_by="x", _expected_digests=[digest])
     assert refused["failed"]
     # One sentence, whatever number of watches there are.
     assert set(refused) == {"changed", "created", "baseline", "failed", "msg"}
     # The way out.
-    assert engine.keep(state="absent")["changed"]
-    assert engine.keep()["changed"]
+    assert engine.apply(state="absent")["changed"]
+    assert engine.apply()["changed"]
 
 
 def test_a_whole_forged_baseline_is_found_by_its_seal(engine: Engine, tree: pathlib.Path) -> None:
-    digest = _digest(engine.keep())
+    digest = _digest(engine.apply())
     (tree / "a").write_text("trojan")
     forged = dataclasses.replace(engine, state=engine.state.with_name("forged"))
-    forged.keep()
+    forged.apply()
     shutil.copy(forged.file, engine.file)
     assert engine.compare()["changes"] == []
     compared = engine.compare(_expected_digests=[digest])
@@ -993,7 +993,7 @@ def test_a_whole_forged_baseline_is_found_by_its_seal(engine: Engine, tree: path
 
 
 def test_an_edited_block_is_found_when_it_is_used(engine: Engine, tree: pathlib.Path) -> None:
-    digest = _digest(engine.keep())
+    digest = _digest(engine.apply())
     (tree / "a").write_text("trojan")
     old, new = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"trojan").hexdigest()
     _edit(engine.file, old.encode(), new.encode())
@@ -1005,12 +1005,12 @@ def test_an_edited_block_is_found_when_it_is_used(engine: Engine, tree: pathlib.
 
 
 def test_a_removed_baseline_is_not_silently_made_anew(engine: Engine) -> None:
-    digest = _digest(engine.keep())
+    digest = _digest(engine.apply())
     engine.file.unlink()
     compared = engine.compare(_expected_digests=[digest], watches=list(engine.watches))
     assert [detection["alert"] for detection in compared["detections"]] == ["fim_baseline_removed"]
     assert coverage(compared, WATCH)["status"] == "not_checked"
-    kept = engine.keep(_expected_digests=[digest])
+    kept = engine.apply(_expected_digests=[digest])
     assert not kept["changed"]
     assert kept["warnings"]
     assert not engine.file.exists()
@@ -1018,7 +1018,7 @@ def test_a_removed_baseline_is_not_silently_made_anew(engine: Engine) -> None:
 
 def test_without_a_seal_damage_is_an_error_of_its_own(engine: Engine) -> None:
     assert "there is no baseline yet" in coverage(engine.compare(), "file_integrity")["reason"]
-    engine.keep()
+    engine.apply()
     whole = engine.file.read_bytes()
     for content, message in (
         (whole[:-10], "is damaged: its end is missing"),
@@ -1030,28 +1030,28 @@ def test_without_a_seal_damage_is_an_error_of_its_own(engine: Engine) -> None:
         compared = engine.compare()
         assert message in coverage(compared, "file_integrity")["reason"]
         assert compared["detections"] == []
-        assert message in engine.try_keep()["msg"]
+        assert message in engine.try_apply()["msg"]
 
 
 # Accepting
 
 
 def test_accepting_takes_exactly_what_was_reviewed(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "a").write_text("reviewed")
     (tree / "b").write_text("reviewed")
     reviewed = {change["path"]: change["id"] for change in engine.compare()["changes"]}
     ids = [reviewed[str(tree / "a")], reviewed[str(tree / "b")]]
     (tree / "b").write_text("changed since")
     before = engine.file.read_bytes()
-    refused = engine.try_keep(accept=ids, reason="CHG-1", accepted_by="me")
+    refused = engine.try_apply(accept=ids, reason="CHG-1", accepted_by="me")
     assert reviewed[str(tree / "b")] in refused["msg"]
     assert reviewed[str(tree / "a")] not in refused["msg"]
     assert engine.file.read_bytes() == before
-    accepted = engine.keep(accept=ids[:1], reason="CHG-1", accepted_by="me")
+    accepted = engine.apply(accept=ids[:1], reason="CHG-1", accepted_by="me")
     assert accepted["accepted"] == [{"id": ids[0], "path": str(tree / "a"), "kind": "modified", "explained": False}]
     assert changes(engine.compare()) == {str(tree / "b"): "modified"}
-    assert engine.keep(accept=[str(tree / "b")], reason="CHG-2", accepted_by="me")["accepted_count"] == 1
+    assert engine.apply(accept=[str(tree / "b")], reason="CHG-2", accepted_by="me")["accepted_count"] == 1
     assert engine.compare()["changes"] == []
     assert (
         b'"by":"me","count":1,"paths":["' + os.fsencode(tree / "a") + b'"],"reason":"CHG-1"' in engine.file.read_bytes()
@@ -1059,7 +1059,7 @@ def test_accepting_takes_exactly_what_was_reviewed(engine: Engine, tree: pathlib
 
 
 def test_accepting_every_kind_of_change(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "new" / "sub" / "empty").mkdir(parents=True)
     (tree / "new" / "file").touch()
     shutil.rmtree(tree / "sub")
@@ -1067,42 +1067,42 @@ def test_accepting_every_kind_of_change(engine: Engine, tree: pathlib.Path) -> N
     (tree / "link").unlink()
     (tree / "link").mkdir()
     (tree / "link" / "inside").touch()
-    assert engine.keep(check=True, accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 11
-    accepted = engine.keep(accept=["all"], reason="x", accepted_by="me")
+    assert engine.apply(check=True, accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 11
+    accepted = engine.apply(accept=["all"], reason="x", accepted_by="me")
     assert accepted["changed"]
     assert accepted["accepted_count"] == 11
     assert engine.compare()["changes"] == []
     (tree / "new" / "sub" / "empty" / "later").touch()
     assert changes(engine.compare()) == {str(tree / "new" / "sub" / "empty" / "later"): "created"}
-    assert not engine.keep(accept=["explained"], reason="x", accepted_by="me")["changed"]
+    assert not engine.apply(accept=["explained"], reason="x", accepted_by="me")["changed"]
 
 
 def test_accepting_needs_a_reason_and_a_name(engine: Engine) -> None:
-    engine.keep()
-    assert "reason is missing" in engine.try_keep(accept=["all"], accepted_by="me")["msg"]
-    assert "accepted_by is missing" in engine.try_keep(accept=["all"], reason="x")["msg"]
+    engine.apply()
+    assert "reason is missing" in engine.try_apply(accept=["all"], accepted_by="me")["msg"]
+    assert "accepted_by is missing" in engine.try_apply(accept=["all"], reason="x")["msg"]
 
 
 def test_check_mode_changes_nothing_and_shows_the_difference(engine: Engine, tree: pathlib.Path) -> None:
-    assert engine.keep(check=True)["changed"]
+    assert engine.apply(check=True)["changed"]
     assert not engine.state.exists()
-    engine.keep()
-    assert not engine.keep(check=True)["changed"]
+    engine.apply()
+    assert not engine.apply(check=True)["changed"]
     (tree / "a").chmod(0o4755)
     before = engine.file.read_bytes()
-    preview = engine.keep(check=True, accept=["all"], reason="x", accepted_by="me")
+    preview = engine.apply(check=True, accept=["all"], reason="x", accepted_by="me")
     assert preview["changed"]
     assert "mode=0644 rw-r--r--" in preview["diff"]["before"]
     assert "mode=4755 rwsr-xr-x" in preview["diff"]["after"]
-    assert engine.keep(check=True, state="absent")["changed"]
+    assert engine.apply(check=True, state="absent")["changed"]
     assert engine.file.read_bytes() == before
 
 
 def test_content_that_could_not_be_read_is_not_accepted(engine: Engine, tree: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     with _being_written(tree / "a"):
-        refused = engine.try_keep(accept=[str(tree / "a")], reason="x", accepted_by="me")
-        all_others = engine.keep(accept=["all"], reason="x", accepted_by="me")
+        refused = engine.try_apply(accept=[str(tree / "a")], reason="x", accepted_by="me")
+        all_others = engine.apply(accept=["all"], reason="x", accepted_by="me")
     assert "could not be read" in refused["msg"]
     assert all_others["accepted_count"] == 0
     assert changes(engine.compare()) == {str(tree / "a"): "modified"}
@@ -1112,7 +1112,7 @@ def test_content_that_could_not_be_read_is_not_accepted(engine: Engine, tree: pa
 
 
 def test_extending_does_not_accept_what_is_waiting(engine: Engine, tree: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "a").write_text("waiting")
     (tree / "created").touch()
     (tree / "b").unlink()
@@ -1126,9 +1126,9 @@ def test_extending_does_not_accept_what_is_waiting(engine: Engine, tree: pathlib
     assert "its definition changed" in coverage(asked, WATCH)["skipped"][-1]["reason"]
     added = ({"name": "second", "paths": [str(other)]},)
     assert coverage(engine.compare(watches=[*engine.watches, *added]), "second")["status"] == "not_checked"
-    assert engine.keep(watches=list(wider))["changed"]
+    assert engine.apply(watches=list(wider))["changed"]
     assert changes(engine.compare()) == waiting
-    assert not engine.keep(watches=list(wider))["changed"]
+    assert not engine.apply(watches=list(wider))["changed"]
     (other / "file").write_text("x")
     (tree / "sub" / "c").write_text("x")
     compared = engine.compare()
@@ -1145,11 +1145,11 @@ def test_extending_does_not_accept_what_is_waiting(engine: Engine, tree: pathlib
 def test_an_extension_says_which_watches_it_is_for(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
     one, two, three = ({"name": name, "paths": [str(tree / name)]} for name in ("a", "b", "sub"))
     engine = Engine(tmp_path / "state", (one, two))
-    engine.keep()
-    extended = engine.keep(watches=[{**one, "recurse": 1}, three])
+    engine.apply()
+    extended = engine.apply(watches=[{**one, "recurse": 1}, three])
     assert extended["baseline"]["reason"] == "Watches added: sub. Watches removed: b. Watches changed: a."
     assert [extended[f"watches_{kind}"] for kind in ("added", "removed", "changed")] == [["sub"], ["b"], ["a"]]
-    assert engine.keep(watches=[one], reason="CHG-1")["baseline"]["reason"] == "CHG-1"
+    assert engine.apply(watches=[one], reason="CHG-1")["baseline"]["reason"] == "CHG-1"
 
 
 @contextlib.contextmanager
@@ -1171,15 +1171,15 @@ def _read_only(file: pathlib.Path) -> t.Iterator[None]:
 def test_a_state_that_cannot_be_written_hinders_no_comparison(
     engine: Engine, tree: pathlib.Path, hold: t.Callable[[pathlib.Path], contextlib.AbstractContextManager[None]]
 ) -> None:
-    engine.keep()
+    engine.apply()
     (tree / "a").write_text("changed")
     wider = [*engine.watches, {"name": "other", "paths": ["/etc/hostname"]}]
     with hold(engine.file):
         assert changes(engine.compare()) == {str(tree / "a"): "modified"}
         # What is as it should be needs no lock.
-        assert "warnings" not in engine.keep(lock_timeout=0)
+        assert "warnings" not in engine.apply(lock_timeout=0)
         # What can't be extended now can be compared all the same, and the rest is said.
-        kept = engine.keep(watches=wider, lock_timeout=0)
+        kept = engine.apply(watches=wider, lock_timeout=0)
         assert (kept["changed"], kept["created"], kept["baseline"]["exists"]) == (False, False, True)
         assert len(kept["warnings"]) == 1
         assert str(engine.file.parent) in kept["warnings"][0]
@@ -1187,22 +1187,22 @@ def test_a_state_that_cannot_be_written_hinders_no_comparison(
         compared = engine.compare(watches=wider)
         assert coverage(compared, "other")["status"] == "not_checked"
         assert changes(compared) == {str(tree / "a"): "modified"}
-        refused = engine.try_keep(accept=["all"], reason="x", accepted_by="me", lock_timeout=0)
+        refused = engine.try_apply(accept=["all"], reason="x", accepted_by="me", lock_timeout=0)
         assert str(engine.file.parent) in refused["msg"]
-    assert engine.keep(watches=wider)["changed"]
+    assert engine.apply(watches=wider)["changed"]
 
 
 def test_dropping_and_splitting_watches(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
     one = {"name": "one", "paths": [str(tree)]}
     two = {"name": "two", "paths": [str(tree / "sub")]}
     engine = Engine(tmp_path / "state", (one,))
-    engine.keep()
+    engine.apply()
     (tree / "sub" / "c").write_text("waiting")
-    engine.keep(watches=[one, two])
+    engine.apply(watches=[one, two])
     assert [(change["path"], change["watch"]) for change in engine.compare()["changes"]] == [
         (str(tree / "sub" / "c"), "two")
     ]
-    engine.keep(watches=[two])
+    engine.apply(watches=[two])
     (tree / "a").write_text("not watched any more")
     compared = engine.compare()
     assert set(changes(compared)) == {str(tree / "sub" / "c")}
@@ -1223,13 +1223,13 @@ def test_dropping_and_splitting_watches(tmp_path: pathlib.Path, tree: pathlib.Pa
     ],
 )
 def test_wrong_watches_are_named(engine: Engine, watch: dict[str, t.Any], message: str) -> None:
-    assert message in engine.try_keep(watches=[*engine.watches, watch])["msg"]
+    assert message in engine.try_apply(watches=[*engine.watches, watch])["msg"]
 
 
 def test_a_watch_of_ones_own_that_matches_nothing_is_not_checked(engine: Engine, tree: pathlib.Path) -> None:
     nowhere = {"name": "typo", "paths": [str(tree / "nonexistent"), str(tree / "[[]b*")]}
     engine = dataclasses.replace(engine, watches=(*engine.watches, nowhere, {**nowhere, "name": "default"}))
-    for result in (engine.keep(_default_names=["default"]), engine.compare(_default_names=["default"])):
+    for result in (engine.apply(_default_names=["default"]), engine.compare(_default_names=["default"])):
         assert coverage(result, WATCH)["status"] == coverage(result, "default")["status"] == "checked"
         unmatched = coverage(result, "typo")
         assert unmatched["status"] == "partial"
@@ -1251,7 +1251,7 @@ def test_a_watch_of_ones_own_that_matches_nothing_is_not_checked(engine: Engine,
     ],
 )
 def test_wrong_numbers_are_named(engine: Engine, option: str, value: int, message: str) -> None:
-    assert engine.try_keep(**{option: value})["msg"] == message
+    assert engine.try_apply(**{option: value})["msg"] == message
     assert engine.try_compare(**{option: value})["msg"] == message
 
 
@@ -1259,25 +1259,25 @@ def test_wrong_numbers_are_named(engine: Engine, option: str, value: int, messag
 
 
 def test_staging_and_committing(engine: Engine, tree: pathlib.Path) -> None:
-    staged = engine.keep(_phase="stage")
+    staged = engine.apply(_phase="stage")
     assert not engine.file.exists()
-    committed = engine.keep(_phase="commit", _digest=staged["staged_digest"])
+    committed = engine.apply(_phase="commit", _digest=staged["staged_digest"])
     assert committed["changed"]
     assert _digest(committed) == staged["staged_digest"]
-    again = engine.keep(_phase="commit", _digest=staged["staged_digest"])
+    again = engine.apply(_phase="commit", _digest=staged["staged_digest"])
     assert not again["changed"]
     (tree / "a").write_text("x")
     accept: dict[str, t.Any] = {"accept": ["all"], "reason": "x", "accepted_by": "me"}
-    second = engine.keep(_phase="stage", **accept)
+    second = engine.apply(_phase="stage", **accept)
     assert changes(engine.compare()) == {str(tree / "a"): "modified"}
-    assert engine.keep(_phase="abort")["changed"]
-    assert "not there any more" in engine.try_keep(_phase="commit", _digest=second["staged_digest"])["msg"]
-    third = engine.keep(_phase="stage", **accept)
+    assert engine.apply(_phase="abort")["changed"]
+    assert "not there any more" in engine.try_apply(_phase="commit", _digest=second["staged_digest"])["msg"]
+    third = engine.apply(_phase="stage", **accept)
     staged_file = engine.file.with_name("default.staged")
     content = staged_file.read_bytes()
-    engine.keep(**accept)
+    engine.apply(**accept)
     staged_file.write_bytes(content)
-    refused = engine.try_keep(_phase="commit", _digest=third["staged_digest"])
+    refused = engine.try_apply(_phase="commit", _digest=third["staged_digest"])
     assert "the baseline changed since" in refused["msg"]
     assert engine.compare()["changes"] == []
 
@@ -1290,23 +1290,23 @@ def test_a_full_disk_leaves_the_old_baseline_whole(tmp_path: pathlib.Path, tree:
     state.mkdir(mode=0o700)
     with _mounted("-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(state)):
         engine = Engine(state, ({"name": WATCH, "paths": [str(tree)]},))
-        engine.keep()
+        engine.apply()
         before = engine.file.read_bytes()
         for number in range(2000):
             (tree / f"{number:0200}").touch()
-        refused = engine.try_keep(accept=["all"], reason="x", accepted_by="me")
+        refused = engine.try_apply(accept=["all"], reason="x", accepted_by="me")
         assert "no space left to write" in refused["msg"]
         assert engine.file.read_bytes() == before
         assert sorted(entry.name for entry in engine.file.parent.iterdir()) == ["default.baseline", "default.lock"]
         assert engine.compare()["changes_count"] == 2000
-        engine.keep(state="absent")
-        assert "no space left to write" in engine.try_keep()["msg"]
+        engine.apply(state="absent")
+        assert "no space left to write" in engine.try_apply()["msg"]
         assert [entry.name for entry in engine.file.parent.iterdir()] == ["default.lock"]
 
 
 def test_a_full_disk_while_syncing(ext4: pathlib.Path, tree: pathlib.Path) -> None:
     engine = Engine(ext4 / "state", ({"name": WATCH, "paths": [str(tree)]},))
-    engine.keep()
+    engine.apply()
     before = engine.file.read_bytes()
     for number in range(3000):
         (tree / f"{number:0200}").touch()
@@ -1315,19 +1315,19 @@ def test_a_full_disk_while_syncing(ext4: pathlib.Path, tree: pathlib.Path) -> No
         while True:
             stream.write(b"x" * 4096)
     try:
-        refused = engine.try_keep(accept=["all"], reason="x", accepted_by="me")
+        refused = engine.try_apply(accept=["all"], reason="x", accepted_by="me")
         assert "no space left to write" in refused["msg"]
         assert engine.file.read_bytes() == before
     finally:
         filler.unlink()
-    assert engine.keep(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 3000
+    assert engine.apply(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 3000
     assert engine.compare()["changes"] == []
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_baseline(engine: Engine, tree: pathlib.Path) -> None:
     for number in range(4000):
         (tree / f"file{number}").write_text(str(number))
-    engine.keep()
+    engine.apply()
     temporary = engine.file.with_name(".default.staged.tmp")
     old = engine.file.read_bytes()
     outcomes = {"old": 0, "new": 0}
@@ -1335,7 +1335,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_baseline(engine: Engine, tree: path
     delay = 0.02
     for number in range(16):
         (tree / "a").write_text(str(number))
-        process = engine.start_keep(accept=["all"], reason="x", accepted_by="me")
+        process = engine.start_apply(accept=["all"], reason="x", accepted_by="me")
         while process.poll() is None and not temporary.exists():
             time.sleep(0.0002)
         time.sleep(delay)
@@ -1348,19 +1348,19 @@ def test_a_kill_at_any_moment_leaves_a_whole_baseline(engine: Engine, tree: path
         old = new
     assert min(outcomes.values()) >= 1, outcomes
     (tree / "a").write_text("last")
-    engine.keep(accept=["all"], reason="x", accepted_by="me")
+    engine.apply(accept=["all"], reason="x", accepted_by="me")
     assert sorted(entry.name for entry in engine.file.parent.iterdir()) == ["default.baseline", "default.lock"]
 
 
 def test_two_at_once(engine: Engine, tree: pathlib.Path) -> None:
     for number in range(2000):
         (tree / f"file{number}").write_text(str(number))
-    makers = [engine.start_keep() for _number in range(2)]
+    makers = [engine.start_apply() for _number in range(2)]
     made = [engine.finish(maker) for maker in makers]
     assert sorted(result["changed"] for result in made) == [False, True]
     (tree / "a").write_text("x")
     processes = [engine.start_compare() for _number in range(3)]
-    writer = engine.start_keep(accept=["all"], reason="x", accepted_by="me")
+    writer = engine.start_apply(accept=["all"], reason="x", accepted_by="me")
     assert engine.finish(writer)["accepted_count"] == 1
     for process in processes:
         # Whichever baseline a check met, it met a whole one.
@@ -1370,31 +1370,31 @@ def test_two_at_once(engine: Engine, tree: pathlib.Path) -> None:
 
 def test_a_writer_waits_for_another_and_says_when_it_gives_up(slow: Engine, tree: pathlib.Path) -> None:
     _slow(*(tree / f"large{number}" for number in range(4)))
-    writing = slow.start_keep(time_budget=80)
+    writing = slow.start_apply(time_budget=80)
     _child_of(writing.pid)
-    refused = slow.try_keep(lock_timeout=1)
+    refused = slow.try_apply(lock_timeout=1)
     assert "another run is writing in" in refused["msg"]
     assert "lock_timeout" in refused["msg"]
     assert slow.finish(writing)["changed"]
 
 
 def test_a_writer_waits_until_another_controller_has_sealed(engine: Engine, tree: pathlib.Path) -> None:
-    staged = engine.keep(_phase="stage")
-    second = engine.start_keep(_phase="stage", lock_timeout=20)
+    staged = engine.apply(_phase="stage")
+    second = engine.start_apply(_phase="stage", lock_timeout=20)
     time.sleep(1)
     assert second.poll() is None
-    assert engine.keep(_phase="commit", _digest=staged["staged_digest"])["changed"]
+    assert engine.apply(_phase="commit", _digest=staged["staged_digest"])["changed"]
     assert not engine.finish(second)["changed"]
     (tree / "a").write_text("changed")
     taken: dict[str, t.Any] = {"accept": ["all"], "reason": "x", "accepted_by": "me", "_phase": "stage"}
-    staged = engine.keep(**taken)
-    refused = engine.try_keep(**taken, lock_timeout=1)
+    staged = engine.apply(**taken)
+    refused = engine.try_apply(**taken, lock_timeout=1)
     assert refused["msg"].startswith("another run is sealing a new baseline in ")
     assert "lock_timeout" in refused["msg"]
     # One whose controller was cut off holds up nobody for long.
     long_ago = time.time() - 60
     os.utime(engine.file.with_name("default.staged"), (long_ago, long_ago))
-    assert engine.keep(**taken, lock_timeout=0)["staged_digest"]
+    assert engine.apply(**taken, lock_timeout=0)["staged_digest"]
 
 
 def _directory(path: pathlib.Path, mode: int = 0o700, owner: int = 0) -> None:
@@ -1416,13 +1416,13 @@ def test_a_state_directory_that_others_control_is_refused(
     engine: Engine, spoil: t.Callable[[pathlib.Path], t.Any], message: str
 ) -> None:
     spoil(engine.state)
-    assert message in engine.try_keep()["msg"]
+    assert message in engine.try_apply()["msg"]
     assert message in coverage(engine.compare(), "file_integrity")["reason"]
     # Where a sealed baseline was, it is there for a reason.
-    for result in (engine.keep(_expected_digests=["0" * 64]), engine.compare(_expected_digests=["0" * 64])):
+    for result in (engine.apply(_expected_digests=["0" * 64]), engine.compare(_expected_digests=["0" * 64])):
         (found,) = result["detections"]
         assert (found["alert"], message in found["message"]) == ("fim_baseline_tampered", True)
-    assert engine.try_keep(accept=["all"], reason="x", accepted_by="x", _expected_digests=["0" * 64])["failed"]
+    assert engine.try_apply(accept=["all"], reason="x", accepted_by="x", _expected_digests=["0" * 64])["failed"]
 
 
 @pytest.mark.parametrize(
@@ -1441,7 +1441,7 @@ def test_a_state_directory_below_one_that_others_control_is_refused(
     if below == "made":
         (tmp_path / "own" / "made").mkdir(mode=0o700)
     engine = dataclasses.replace(engine, state=tmp_path / "own" / below)
-    assert message in engine.try_keep()["msg"]
+    assert message in engine.try_apply()["msg"]
     assert message in coverage(engine.compare(), "file_integrity")["reason"]
     assert not (tmp_path / "own" / "not").exists()
 
@@ -1451,24 +1451,24 @@ def test_a_state_directory_is_reached_through_links_of_root_only(engine: Engine,
     link = tmp_path / "link"
     link.symlink_to("real")
     engine = dataclasses.replace(engine, state=link / "state")
-    assert engine.keep()["changed"]
+    assert engine.apply()["changed"]
     assert (tmp_path / "real" / "state").is_dir()
     os.chown(link, 65534, 65534, follow_symlinks=False)
-    assert "is a symbolic link that is not to be followed" in engine.try_keep()["msg"]
+    assert "is a symbolic link that is not to be followed" in engine.try_apply()["msg"]
     link.unlink()
     _directory(tmp_path / "own", owner=65534)
     (tmp_path / "own" / "real").mkdir()
     for target in ("own/real", "own/../real", str(tmp_path / "own" / "real")):
         link.symlink_to(target)
-        assert "belongs to user 65534" in engine.try_keep()["msg"]
+        assert "belongs to user 65534" in engine.try_apply()["msg"]
         link.unlink()
     (tmp_path / "own" / "away").symlink_to(tmp_path / "real")
     link.symlink_to("own/away")
-    assert "belongs to user 65534" in engine.try_keep()["msg"]
+    assert "belongs to user 65534" in engine.try_apply()["msg"]
 
 
 def test_a_relative_state_directory_is_refused(engine: Engine) -> None:
-    for refused in (engine.try_keep(state_dir="some/where"), engine.try_compare(state_dir="some/where")):
+    for refused in (engine.try_apply(state_dir="some/where"), engine.try_compare(state_dir="some/where")):
         assert refused["msg"] == "state_dir 'some/where' is relative; give an absolute path"
 
 
@@ -1477,10 +1477,10 @@ def test_a_read_only_state_directory_says_what_to_do(tmp_path: pathlib.Path, tre
     state.mkdir(mode=0o700)
     with _mounted("-t", "tmpfs", "-o", "mode=700", "tmpfs", str(state)):
         engine = Engine(state, ({"name": WATCH, "paths": [str(tree)]},))
-        engine.keep()
+        engine.apply()
         (tree / "a").write_text("changed")
         _run("mount", "-o", "remount,ro", str(state))
-        refused = engine.try_keep(accept=["all"], reason="x", accepted_by="me")
+        refused = engine.try_apply(accept=["all"], reason="x", accepted_by="me")
         assert "Read-only file system; what was there before is kept: make it writable" in refused["msg"]
 
 
@@ -1493,18 +1493,18 @@ def test_every_supported_python(engine: Engine, tree: pathlib.Path, version: str
     python = commands.python(version)
     assert python is not None
     engine = dataclasses.replace(engine, python=python)
-    digest = _digest(engine.keep())
+    digest = _digest(engine.apply())
     (tree / "a").write_text("changed")
     os.mkfifo(tree / "fifo")
     compared = engine.compare(_expected_digests=[digest])
     assert changes(compared) == {str(tree / "a"): "modified", str(tree / "fifo"): "created"}
-    assert engine.keep(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 2
+    assert engine.apply(accept=["all"], reason="x", accepted_by="me")["accepted_count"] == 2
     assert engine.compare(rehash="changed")["changes"] == []
 
 
 def test_a_baseline_is_the_same_for_every_python(engine: Engine) -> None:
     require("python:3.8", "python:3.13")
-    engine.keep()
+    engine.apply()
     for version in ("3.8", "3.13"):
         other = dataclasses.replace(engine, python=t.cast("str", commands.python(version)))
         assert other.compare()["changes"] == []
@@ -1517,14 +1517,14 @@ def test_zeros_at_the_end_of_a_sparse_file_are_content(engine: Engine, tree: pat
     engine = dataclasses.replace(engine, watches=({**_NOT_THE_SIZE, "paths": [str(tree)]},))
     (tree / "image").write_bytes(b"data")
     os.truncate(tree / "image", 200 << 20)
-    engine.keep()
+    engine.apply()
     os.truncate(tree / "image", 300 << 20)
     assert _first(engine.compare(), tree / "image")["attributes"] == ["content"]
 
 
 def test_a_file_that_became_too_long_to_hash_is_not_checked(engine: Engine, tree: pathlib.Path) -> None:
     engine = dataclasses.replace(engine, watches=({**_NOT_THE_SIZE, "paths": [str(tree)]},))
-    engine.keep()
+    engine.apply()
     (tree / "a").write_bytes(b"evil")
     os.truncate(tree / "a", 1 << 42)
     compared = engine.compare(time_budget=20)
@@ -1534,7 +1534,7 @@ def test_a_file_that_became_too_long_to_hash_is_not_checked(engine: Engine, tree
 
 def test_a_file_that_is_kept_changing_counts_as_changed(engine: Engine, tree: pathlib.Path) -> None:
     (tree / "a").write_bytes(b"x" * (64 << 20))
-    engine.keep()
+    engine.apply()
     (tree / "a").write_bytes(b"y" * (64 << 20))
     done = threading.Event()
 

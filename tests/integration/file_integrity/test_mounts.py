@@ -92,7 +92,7 @@ def _found(result: t.Mapping[str, t.Any]) -> dict[str, tuple[str, str]]:
     ids=["bind", "tmpfs", "proc", "overlay", "stacked", "deleted source"],
 )
 def test_a_mount_over_a_directory_is_one_finding(space: Namespace, mount: str, kind: str, shown: str) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run(mount)
     compared = space.engine.compare()
     path = str(space.tree / "sub")
@@ -107,7 +107,7 @@ def test_a_mount_over_a_directory_is_one_finding(space: Namespace, mount: str, k
 
 
 def test_what_is_beside_a_mount_is_compared(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run("mount -t tmpfs t tree/sub && echo evil > tree/shadow")
     assert changes(space.engine.compare()) == {
         str(space.tree / "sub"): "mounted",
@@ -116,7 +116,7 @@ def test_what_is_beside_a_mount_is_compared(space: Namespace) -> None:
 
 
 def test_a_mount_over_one_file_is_named(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run("mount --bind other/evil tree/shadow")
     for rehash in ("always", "changed"):
         compared = space.engine.compare(rehash=rehash)
@@ -125,7 +125,7 @@ def test_a_mount_over_one_file_is_named(space: Namespace) -> None:
 
 
 def test_a_mount_above_all_that_is_watched_leaves_nothing_checked(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run("mount -t tmpfs t tree")
     compared = space.engine.compare()
     assert _found(compared) == {str(space.tree): ("fim_mounted_over", "high")}
@@ -136,7 +136,7 @@ def test_a_mount_above_all_that_is_watched_leaves_nothing_checked(space: Namespa
 
 def test_a_file_system_that_is_unmounted_is_one_finding(space: Namespace) -> None:
     watches = [{"name": WATCH, "paths": [str(space.tree)]}, {"name": "disk", "paths": [str(space.tree / "disk")]}]
-    space.engine.keep(watches=watches)
+    space.engine.apply(watches=watches)
     space.run("umount tree/disk && echo planted > tree/disk/planted")
     compared = space.engine.compare()
     path = str(space.tree / "disk")
@@ -147,7 +147,7 @@ def test_a_file_system_that_is_unmounted_is_one_finding(space: Namespace) -> Non
 
 
 def test_another_file_system_at_the_same_point_is_named(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run("umount tree/disk && mkdir low && mount -t overlay o -o lowerdir=low:other tree/disk")
     compared = space.engine.compare()
     assert changes(compared) == {str(space.tree / "disk"): "remounted"}
@@ -156,7 +156,7 @@ def test_another_file_system_at_the_same_point_is_named(space: Namespace) -> Non
 
 def test_the_same_mounts_are_no_finding_and_what_they_show_is_compared(space: Namespace) -> None:
     space.run("mount --bind other tree/sub/deep")
-    made = space.engine.keep()
+    made = space.engine.apply()
     # What lies below a bind mount has never been seen.
     assert coverage(made, WATCH)["note"].startswith(f"{space.tree}/sub/deep: ")
     assert coverage(made, WATCH)["note"].endswith("what lies below it cannot be seen")
@@ -169,7 +169,7 @@ def test_the_same_mounts_are_no_finding_and_what_they_show_is_compared(space: Na
 
 
 def test_new_mounts_at_new_places_are_one_finding(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run(
         "for n in 1 2 3; do mkdir -p tree/engine/$n/merged && mount -t tmpfs c$n tree/engine/$n/merged &&"
         "touch tree/engine/$n/merged/a tree/engine/$n/merged/b; done"
@@ -181,7 +181,7 @@ def test_new_mounts_at_new_places_are_one_finding(space: Namespace) -> None:
 
 
 def test_what_is_mounted_in_another_namespace_is_not_seen(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run("unshare --mount --propagation private mount -t tmpfs t tree/sub")
     compared = space.engine.compare()
     assert compared["detections"] == []
@@ -189,13 +189,13 @@ def test_what_is_mounted_in_another_namespace_is_not_seen(space: Namespace) -> N
 
 
 def test_an_accepted_mount_is_compared_from_then_on(space: Namespace) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run("mount --bind other tree/sub && umount tree/disk")
     both = [str(space.tree / "sub"), str(space.tree / "disk")]
-    taken = space.engine.keep(accept=both[:1], reason="a new disk", accepted_by="me")
+    taken = space.engine.apply(accept=both[:1], reason="a new disk", accepted_by="me")
     assert taken["accepted_count"] == 1
     assert changes(space.engine.compare())[str(space.tree / "sub" / "evil")] == "created"
-    space.engine.keep(accept=["all"], reason="as it is", accepted_by="me")
+    space.engine.apply(accept=["all"], reason="as it is", accepted_by="me")
     compared = space.engine.compare()
     assert compared["changes"] == []
     assert coverage(compared, WATCH)["status"] == "checked"
@@ -205,11 +205,11 @@ def test_an_accepted_mount_is_compared_from_then_on(space: Namespace) -> None:
 
 @pytest.mark.parametrize("mount", ["mount -t tmpfs t tree/sub", "mount --bind other/evil tree/shadow"])
 def test_extending_a_baseline_neither_takes_nor_forgets_what_a_mount_shows(space: Namespace, mount: str) -> None:
-    space.engine.keep()
+    space.engine.apply()
     space.run(mount)
     before = changes(space.engine.compare())
     wider = [{**space.engine.watches[0], "hashes": ["sha256", "md5"]}, {"name": "other", "paths": ["/etc/hostname"]}]
-    assert coverage(space.engine.keep(watches=wider), WATCH)["status"] == "partial"
+    assert coverage(space.engine.apply(watches=wider), WATCH)["status"] == "partial"
     assert changes(space.engine.compare()) == before
     space.run("umount tree/sub || umount tree/shadow")
     assert changes(space.engine.compare()) == {}
@@ -218,7 +218,7 @@ def test_extending_a_baseline_neither_takes_nor_forgets_what_a_mount_shows(space
 def test_a_mount_that_comes_during_the_scan_is_no_flood(space: Namespace) -> None:
     for number in range(30):
         space.run(f"mkdir tree/sub/d{number} && for n in $(seq 100); do echo $n > tree/sub/d{number}/$n; done")
-    space.engine.keep()
+    space.engine.apply()
     scan = space.engine.start_compare()
     found: list[dict[str, t.Any]] = []
     time.sleep(0.25)
@@ -236,7 +236,7 @@ def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
         "'systemd-1','tree/sub'],check=True,pass_fds=(w,));"
     )
     space.run(autofs + "subprocess.run(['mount','-t','tmpfs','boot','tree/sub'],check=True)\"")
-    space.engine.keep()
+    space.engine.apply()
     assert space.engine.compare()["changes"] == []
     space.run("umount tree/sub")
     compared = space.engine.compare()
@@ -248,7 +248,7 @@ def test_an_automounter_may_mount_and_unmount(space: Namespace) -> None:
 def test_a_home_on_a_file_system_that_was_mounted_all_the_time(space: Namespace) -> None:
     space.run("cp /etc/passwd passwd && mount --bind passwd /etc/passwd && mount -t tmpfs homes other")
     watches = [{"name": WATCH, "paths": [str(space.tree), "~/.ssh"]}]
-    space.engine.keep(watches=watches)
+    space.engine.apply(watches=watches)
     home = space.directory / "other" / "new"
     space.run(f"mkdir -p {home}/.ssh && echo key > {home}/.ssh/authorized_keys")
     space.run(f"echo new:x:7777:7777::{home}:/bin/sh >> /etc/passwd")
@@ -295,7 +295,7 @@ def test_a_mount_that_only_process_1_sees_is_named(tmp_path: pathlib.Path, befor
             common={"workers": 1},
             prefix=(nsenter, "--mount", "--pid", "--target", session),
         )
-        engine.keep()
+        engine.apply()
         assert engine.compare()["detections"] == []
         # What services run is in the place of process 1; the session sees what was there before.
         subprocess.run([*inside, "sh", "-c", f"cd '{tmp_path}' && {meanwhile}"], check=True)

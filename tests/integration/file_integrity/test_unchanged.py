@@ -71,7 +71,7 @@ def engine(tmp_path: pathlib.Path, image: pathlib.Path, tree: pathlib.Path) -> E
     """Return an engine with a baseline of files whose change times are older than its making, as on a real host."""
     _age(image, tree)
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tree)]},))
-    engine.keep()
+    engine.apply()
     return engine
 
 
@@ -182,9 +182,9 @@ def test_a_forged_file_system_is_no_disguise_wherever_it_is_mounted(
     engine: Engine, tree: pathlib.Path, image: pathlib.Path, tmp_path: pathlib.Path, over: str
 ) -> None:
     (tree / "sub" / "c").write_text("genuine" * 1000)
-    engine.keep(state="absent")
+    engine.apply(state="absent")
     _age(image, tree)
-    engine.keep()
+    engine.apply()
     genuine = (tree / "sub" / "c").stat()
     forged = _forged(image, b"genuine" * 500, b"forgery")
     point = tmp_path / "elsewhere"
@@ -210,12 +210,12 @@ def test_files_that_changed_shortly_before_they_were_recorded_are_read(
         for letter in b"BCDEF":
             mapped[0] = letter
             before = (tree / "sub" / "mapped").stat().st_ctime_ns
-            engine.keep()
+            engine.apply()
             mapped[0] = letter + 32
             if (tree / "sub" / "mapped").stat().st_ctime_ns == before:
                 break
             # The kernel wrote it back meanwhile, as for anybody who calls sync(2).
-            engine.keep(state="absent")
+            engine.apply(state="absent")
         else:
             pytest.fail("the change time told each time")
     compared = _unchanged(engine)
@@ -228,7 +228,7 @@ def test_files_that_changed_shortly_before_they_were_accepted_are_read(engine: E
     assert _unchanged(engine)["statistics"]["bytes_read"] == 0
     (tree / "a").write_text("longer")
     assert changes(_unchanged(engine)) == {str(tree / "a"): "modified"}
-    engine.keep(accept=["all"], reason="x", accepted_by="me")
+    engine.apply(accept=["all"], reason="x", accepted_by="me")
     compared = _unchanged(engine)
     assert compared["changes"] == []
     assert compared["statistics"]["bytes_read"] == 6
@@ -265,7 +265,7 @@ def test_what_waits_for_a_review_stays_visible(
     # As when all of this was long ago, but not as long as when the baseline was taken.
     _age(image, tree, seconds=1800, files=False)
     ids = {change["path"]: change["id"] for change in _unchanged(engine)["changes"]}
-    engine.keep(accept=[ids[str(tree / "sub" / "new")]], reason="x", accepted_by="me")
+    engine.apply(accept=[ids[str(tree / "sub" / "new")]], reason="x", accepted_by="me")
     waiting = {str(tree / "sub" / "newer"): "created", str(tree / "sub" / "deep" / "waits"): "created"}
     assert changes(_unchanged(engine)) == waiting
     (tmp_path / "more").mkdir()
@@ -273,7 +273,7 @@ def test_what_waits_for_a_review_stays_visible(
         {**engine.watches[0], "hashes": ["sha256", "sha512"]},
         {"name": "more", "paths": [str(tmp_path / "more")]},
     ]
-    engine.keep(watches=watches)
+    engine.apply(watches=watches)
     assert changes(_unchanged(engine)) == waiting
     assert changes(engine.compare()) == waiting
 
@@ -284,19 +284,19 @@ def test_what_could_not_be_looked_at_is_not_forgotten(
     _age(image, tree)
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tree)]},))
     with _mounted("-t", "proc", "proc", str(tree / "sub")):
-        engine.keep()
+        engine.apply()
     found = changes(_unchanged(engine))
     assert found[str(tree / "sub")] == found[str(tree / "sub" / "c")] == "created"
 
 
-def test_a_baseline_of_before_there_were_vouchers_is_compared(engine: Engine, tree: pathlib.Path) -> None:
+def test_a_baseline_of_before_there_were_status_digests_is_compared(engine: Engine, tree: pathlib.Path) -> None:
     _rewrite_as_before(engine.file)
     compared = _unchanged(engine)
     assert compared["changes"] == []
     assert compared["statistics"]["bytes_read"] == 0
     (tree / "sub" / "new").touch()
     assert changes(_unchanged(engine)) == {str(tree / "sub" / "new"): "created"}
-    engine.keep(accept=["all"], reason="x", accepted_by="me")
+    engine.apply(accept=["all"], reason="x", accepted_by="me")
     assert changes(_unchanged(engine)) == {}
 
 
@@ -321,7 +321,7 @@ def test_damage_is_said_although_nothing_of_it_was_needed(
     _age(image, tree)
     # Where names are left out a directory is listed, and nothing has to be known of what was in it.
     engine = Engine(tmp_path / "state", ({"name": WATCH, "paths": [str(tree)], "exclude": ["*.log"]},))
-    engine.keep()
+    engine.apply()
     content = engine.file.read_bytes()
     position = content.index(b"\nb f ") + 1
     engine.file.write_bytes(content[:position] + b"B" + content[position + 1 :])

@@ -117,7 +117,7 @@ def test_a_trojan_is_found_on_the_very_first_run_and_until_it_is_gone(namespace:
     namespace.install("1.0")
     namespace.write(_TOOL, "#!/bin/sh\necho trojan\n")
     engine = namespace.engine
-    made = engine.keep()
+    made = engine.apply()
     assert _alerts(made) == {_TOOL: "fim_package_mismatch"}
     for rehash in ("always", "changed"):
         compared = engine.compare(rehash=rehash)
@@ -127,7 +127,7 @@ def test_a_trojan_is_found_on_the_very_first_run_and_until_it_is_gone(namespace:
     repaired = engine.compare()
     assert _alerts(repaired) == {}
     assert repaired["explained"][0]["package"] == "bulwark-test"
-    engine.keep(accept=["explained"], reason="reinstalled", accepted_by="me")
+    engine.apply(accept=["explained"], reason="reinstalled", accepted_by="me")
     assert _alerts(engine.compare()) == {}
 
 
@@ -135,16 +135,16 @@ def test_a_mismatch_that_was_accepted_stays_silent(namespace: Namespace) -> None
     namespace.install("1.0")
     namespace.write(_TOOL, "#!/bin/sh\necho patched by us\n")
     engine = namespace.engine
-    engine.keep()
+    engine.apply()
     (change,) = engine.compare()["changes"]
-    engine.keep(accept=[change["id"]], reason="our patch", accepted_by="me")
+    engine.apply(accept=[change["id"]], reason="our patch", accepted_by="me")
     assert _alerts(engine.compare()) == {}
 
 
 def test_an_upgrade_is_explained_and_a_trojan_within_it_is_not(namespace: Namespace) -> None:
     namespace.install("1.0")
     engine = namespace.engine
-    assert _alerts(engine.keep()) == {}
+    assert _alerts(engine.apply()) == {}
     namespace.install("2.0")
     upgraded = engine.compare()
     assert upgraded["changes"] == []
@@ -160,7 +160,7 @@ def test_an_upgrade_is_explained_and_a_trojan_within_it_is_not(namespace: Namesp
     assert len(group["examples"]) <= 3
     namespace.write(_TOOL, "#!/bin/sh\necho trojan\n")
     assert _alerts(engine.compare()) == {_TOOL: "fim_package_mismatch"}
-    engine.keep(accept=["explained"], reason="upgrade", accepted_by="me")
+    engine.apply(accept=["explained"], reason="upgrade", accepted_by="me")
     assert _alerts(engine.compare()) == {_TOOL: "fim_package_mismatch"}
 
 
@@ -169,58 +169,58 @@ def test_what_is_known_of_packages_moves_on_with_what_they_explain(namespace: Na
     engine = dataclasses.replace(namespace.engine, watches=({"name": _WATCH, "paths": ["/opt/other"]}, _KEYS))
     namespace.install("1.0")
     namespace.install("1.0", "bulwark-second")
-    digest = engine.keep()["baseline"]["digest"]
+    digest = engine.apply()["baseline"]["digest"]
     assert not engine.compare(_expected_digests=[digest])["packages_changed"]
     namespace.install("2.0")
     upgraded = engine.compare(_expected_digests=[digest])
     assert (upgraded["explained_count"], upgraded["packages_changed"]) == (0, True)
     accept: dict[str, t.Any] = {"reason": "upgrade", "accepted_by": "me"}
-    assert engine.keep(check=True, accept=["explained"], **accept)["changed"]
+    assert engine.apply(check=True, accept=["explained"], **accept)["changed"]
     # What is waiting for a person is not accepted with it, and single changes leave the packages as they were.
     namespace.write("/opt/other/tool", "x")
     namespace.write("/opt/other/second", "x")
-    engine.keep(accept=["/opt/other/second"], **accept)
+    engine.apply(accept=["/opt/other/second"], **accept)
     assert engine.compare()["packages_changed"]
     waiting = changes(engine.compare())
     assert waiting["/opt/other/tool"] == "created"
-    moved = engine.keep(accept=["explained"], **accept)
+    moved = engine.apply(accept=["explained"], **accept)
     assert (moved["changed"], moved["accepted_count"]) == (True, 0)
     after = engine.compare()
     assert (changes(after), after["packages_changed"]) == (waiting, False)
-    assert not engine.keep(accept=["explained"], **accept)["changed"]
+    assert not engine.apply(accept=["explained"], **accept)["changed"]
     # What was edited under a version that is sealed stays an alert, and the sealed digest stays the genuine one.
     namespace.run("sh", "-c", "echo >>/var/lib/dpkg/info/bulwark-test.md5sums")
     namespace.install("2.0", "bulwark-second")
     edited = engine.compare()
     assert edited["packages_changed"]
     assert "fim_package_database_edited" in _alerts(edited).values()
-    engine.keep(accept=["explained"], **accept)
+    engine.apply(accept=["explained"], **accept)
     after = engine.compare()
     assert not after["packages_changed"]
     assert "fim_package_database_edited" in _alerts(after).values()
     # A person can say that it is as it should be.
-    assert engine.keep(accept=["all"], **accept)["changed"]
+    assert engine.apply(accept=["all"], **accept)["changed"]
     assert _alerts(engine.compare()) == {}
 
 
 def test_what_only_the_host_says_is_claimed_until_a_person_accepts_it(namespace: Namespace) -> None:
     namespace.install("1.0")
     engine = namespace.engine
-    engine.keep()
+    engine.apply()
     namespace.install("2.0", signed=False)
     compared = engine.compare()
     assert (compared["changes"], compared["explained"], compared["packages_changed"]) == ([], [], False)
     (claim,) = compared["claimed"]
     assert claim["message"] == "claimed by bulwark-test 2.0: no signed repository index has this version"
-    assert claim["files"] == compared["claimed_count"] >= 2
+    assert claim["count"] == compared["claimed_count"] >= 2
     (detection,) = compared["detections"]
     assert (detection["alert"], detection["subject"]) == ("fim_changes_claimed", "bulwark-test 2.0")
-    assert detection["count"] == claim["files"]
+    assert detection["count"] == claim["count"]
     # Taking what is explained takes none of it, and the packages stay: what they generate is still only claimed.
     accept: dict[str, t.Any] = {"reason": "upgrade", "accepted_by": "me"}
-    assert not engine.keep(accept=["explained"], **accept)["changed"]
-    assert engine.compare()["claimed_count"] == claim["files"]
-    assert engine.keep(accept=["claimed"], **accept)["accepted_count"] == claim["files"]
+    assert not engine.apply(accept=["explained"], **accept)["changed"]
+    assert engine.compare()["claimed_count"] == claim["count"]
+    assert engine.apply(accept=["claimed"], **accept)["accepted_count"] == claim["count"]
     after = engine.compare()
     assert (after["detections"], after["claimed"], after["packages_changed"]) == ([], [], False)
 
@@ -228,7 +228,7 @@ def test_what_only_the_host_says_is_claimed_until_a_person_accepts_it(namespace:
 def test_the_removal_of_a_package_is_claimed_and_that_of_a_file_is_a_finding(namespace: Namespace) -> None:
     namespace.install("1.0")
     engine = namespace.engine
-    engine.keep()
+    engine.apply()
     namespace.run("rm", _TOOL)
     found = engine.compare()
     assert changes(found)[_TOOL] == "deleted"
@@ -236,7 +236,7 @@ def test_the_removal_of_a_package_is_claimed_and_that_of_a_file_is_a_finding(nam
     removed = engine.compare()
     assert (removed["changes"], removed["explained"]) == ([], [])
     assert removed["claimed_count"] >= 2
-    engine.keep(accept=["claimed"], reason="removed", accepted_by="me")
+    engine.apply(accept=["claimed"], reason="removed", accepted_by="me")
     assert engine.compare()["claimed"] == []
 
 
@@ -248,7 +248,7 @@ def test_a_program_that_verifies_signatures_is_believed_as_it_was_sealed(namespa
     programs = {"name": "programs", "paths": ["/usr/bin/gpgv", "/usr/bin/dpkg-deb"]}
     engine = dataclasses.replace(namespace.engine, watches=(*namespace.engine.watches, programs))
     namespace.install("1.0")
-    engine.keep()
+    engine.apply()
     stranger = Repository(namespace.apt, Key(namespace.directory / "stranger"))
     forged = dataclasses.replace(namespace, repository=stranger)
     forged.install("2.0")
@@ -265,7 +265,7 @@ def test_a_program_that_verifies_signatures_and_is_mounted_over_is_not_believed(
     programs = {"name": "programs", "paths": ["/usr/bin"], "include": ["gpgv", "dpkg-deb"]}
     engine = dataclasses.replace(namespace.engine, watches=(*namespace.engine.watches, programs))
     namespace.install("1.0")
-    engine.keep()
+    engine.apply()
     namespace.install("2.0")
     layers = namespace.directory / "layers"
     namespace.run("mkdir", str(layers))
@@ -283,7 +283,7 @@ def test_a_program_that_verifies_signatures_and_is_mounted_over_is_not_believed(
 def test_an_older_signed_version_is_claimed(namespace: Namespace) -> None:
     namespace.install("1.10")
     engine = namespace.engine
-    engine.keep()
+    engine.apply()
     namespace.install("1.9")
     compared = engine.compare()
     assert (compared["explained"], compared["packages_changed"]) == ([], False)
@@ -296,7 +296,7 @@ def test_an_older_signed_version_is_claimed(namespace: Namespace) -> None:
 def test_a_forged_diversion_gives_no_file_the_content_of_another(namespace: Namespace) -> None:
     namespace.install("1.0")
     engine = namespace.engine
-    engine.keep()
+    engine.apply()
     data = "/opt/bulwark-test/share/data"
     # The program's own place leads away, and that of the data leads there: as with pam_permit.so for pam_unix.so.
     namespace.write("/var/lib/dpkg/diversions", f"{_TOOL}\n/nowhere\n:\n{data}\n{_TOOL}\n:\n", "644")
@@ -309,7 +309,7 @@ def test_a_forged_diversion_gives_no_file_the_content_of_another(namespace: Name
 def test_a_file_that_the_signed_package_ships_is_not_obsolete(namespace: Namespace) -> None:
     namespace.install("1.0")
     engine = namespace.engine
-    engine.keep()
+    engine.apply()
     namespace.install("2.0")
     data = "/opt/bulwark-test/share/data"
     status = "/var/lib/dpkg/status"

@@ -14,8 +14,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import differences
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import differ
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import signed_packages
 
 from tests.content.file_integrity import harness
@@ -109,12 +109,12 @@ def verdicts(root: Root, before: State) -> dict[str, model.Verdict]:
         if old is None or new is None:
             kind = model.CREATED if old is None else model.DELETED
         else:
-            attributes = differ.differing(old, new, watches[new.watch])
+            attributes = differences.differing(old, new, watches[new.watch])
             if not attributes or (new.type == model.DIRECTORY and model.NOISE_OF_DIRECTORIES.issuperset(attributes)):
                 continue
             if old.type != new.type:
                 kind = model.REPLACED_TYPE
-        change = model.Change(kind, path, entry.watch, old, new, attributes)
+        change = model.FileChange(kind, path, entry.watch, old, new, attributes)
         found[path.decode()] = classifier.classify(change, context, signed)
     return found
 

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.watches import load_watches
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.content import load_watches
 
 from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet

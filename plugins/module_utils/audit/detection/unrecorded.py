@@ -19,7 +19,7 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateDirectory,
@@ -293,7 +293,7 @@ def _describe_count(new: int | None) -> str:
 
 def _mounts() -> dict[bytes, str]:
     try:
-        return _safe_fs.mounts()
+        return _mountinfo.own_file_systems()
     except OSError:
         return {}
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a baseline says of itself, sealed with it: its watches, its packages, and who accepted what and why."""
+"""The sealed header of a baseline: its watches, its packages, and the history of its changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import Mount
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs, watches
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions, globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import SEPARATOR, Snapshot
 
 # The oldest events leave a history that is longer.
@@ -59,7 +59,7 @@ class Header:
     def to_data(self) -> dict[str, t.Any]:
         """Return JSON data, the inverse of ``of``. The writer adds ``entries``."""
         return {
-            "watches": [watches.to_data(watch) for watch in self.watches],
+            "watches": [definitions.to_data(watch) for watch in self.watches],
             "roots": [list(root) for root in self.roots],
             "packages": dict(self.packages),
             "history": [dataclasses.asdict(event) for event in self.history],
@@ -72,7 +72,7 @@ class Header:
         """Raises DamagedError when this is no header; path: the file, for the message."""
         try:
             return cls(
-                watches=tuple(watches.from_data(watch) for watch in data["watches"]),
+                watches=tuple(definitions.from_data(watch) for watch in data["watches"]),
                 roots=tuple(Root(*root) for root in data["roots"]),
                 packages=dict(data["packages"]),
                 history=tuple(Event(**{**event, "paths": tuple(event["paths"])}) for event in data["history"]),
@@ -142,19 +142,17 @@ def merged_packages(sealed: Snapshot, now: Snapshot) -> Snapshot:
     So metadata that was edited on the host isn't sealed along with changes of something else.
     """
     return {
-        key: {version: _kept(sealed.get(key, {}).get(version), digest) for version, digest in versions.items()}
+        key: {version: _merged_digest(sealed.get(key, {}).get(version), digest) for version, digest in versions.items()}
         for key, versions in now.items()
     }
 
 
-def _kept(sealed: str | None, now: str) -> str:
+def _merged_digest(sealed: str | None, now: str) -> str:
     """Return a sealed metadata digest with what was not known of it then."""
     if not sealed:
         return now
     return (
-        SEPARATOR.join(one or other for one, other in zip(sealed.split(SEPARATOR), now.split(SEPARATOR)))
-        if now
-        else sealed
+        SEPARATOR.join(old or new for old, new in zip(sealed.split(SEPARATOR), now.split(SEPARATOR))) if now else sealed
     )
 
 
@@ -168,7 +166,7 @@ def summary(header: Header | None, seal: str | None) -> dict[str, t.Any]:
         "digest": seal,
         "created": header.history[0].when,
         "updated": last.when,
-        "by": last.by,
+        "updated_by": last.by,
         "reason": last.reason,
         "entries": header.entries,
         "watches": [watch.name for watch in header.watches],

@@ -243,11 +243,11 @@ def _digests(word: bytes) -> dict[str, str] | None:
         return None
     if word == UNREAD:
         return {}
-    found = {}
+    digests = {}
     for pair in word.decode("ascii").split(","):
         algorithm, _separator, digest = pair.partition("=")
-        found[algorithm] = digest
-    return found
+        digests[algorithm] = digest
+    return digests
 
 
 def _xattrs(word: bytes) -> tuple[tuple[str, ...], dict[bytes, bytes] | None]:
@@ -257,11 +257,11 @@ def _xattrs(word: bytes) -> tuple[tuple[str, ...], dict[bytes, bytes] | None]:
     kinds = tuple(kind for kind in XATTR_KINDS if _KIND_LETTERS[kind].encode() in letters)
     if text == b".":
         return kinds, {}
-    found = {}
+    values = {}
     for pair in text.split(b","):
         name, _separator, value = pair.partition(b"=")
-        found[unescape(name)] = bytes.fromhex(value.decode("ascii"))
-    return kinds, found
+        values[unescape(name)] = bytes.fromhex(value.decode("ascii"))
+    return kinds, values
 
 
 def xattr_kind(name: bytes) -> str:

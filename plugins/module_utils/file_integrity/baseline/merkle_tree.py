@@ -4,9 +4,9 @@
 """The baseline file: a Merkle tree of directories, verified piece by piece as it is used.
 
 Layout: a first line with the version; for each directory one block (``lines``, sorted by name, joined by newlines); the
-index, one line for each directory with the place, size and SHA-256 of its block, and its voucher and stamp
-(``vouchers``); the header (JSON); and a last line of fixed length with the places of index and header. The seal is
-SHA-256 over first line, header and index: it covers every block through the index. The header has a SHA-256 of all
+index, one line for each directory with the offset, size and SHA-256 of its block, and its status digest and stamp
+(``status_digests``); the header (JSON); and a last line of fixed length with the offsets of index and header. The seal
+is SHA-256 over first line, header and index: it covers every block through the index. The header has a SHA-256 of all
 blocks, too, for a run that uses few of them. The first 32 bytes and the last line never change their form, so that any
 version can compute the seal of any other's file.
 
@@ -25,7 +25,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import read_at
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, vouchers
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
 
 FORMAT = 1
 _MAGIC = b"bulwark file integrity "
@@ -38,10 +38,10 @@ _HEADER_LIMIT = 1 << 30
 _PIECE = 1 << 20
 
 
-class Place(t.NamedTuple):
-    """Where a directory's block is. pending: why the directory was not recorded, otherwise None.
+class IndexEntry(t.NamedTuple):
+    """The location of a directory's block. pending: why the directory was not recorded, otherwise None.
 
-    voucher and stamp: see ``vouchers``; None where each entry has to be compared, or the directory has to be listed.
+    status_digest, stamp: see ``status_digests``; None if each entry has to be compared, or the directory listed.
     """
 
     offset: int
@@ -50,14 +50,14 @@ class Place(t.NamedTuple):
     content: int
     digest: bytes
     pending: str | None = None
-    voucher: bytes | None = None
+    status_digest: bytes | None = None
     stamp: bytes | None = None
 
 
 class Writer:
     """Writes a baseline front to back. stream: an empty file. covers: which change times vouch for entries, if any."""
 
-    def __init__(self, stream: t.BinaryIO, covers: vouchers.Covers | None = None) -> None:
+    def __init__(self, stream: t.BinaryIO, covers: status_digests.Covers | None = None) -> None:
         self._stream = stream
         self._covers = covers
         self._first = _first_line(FORMAT)
@@ -67,9 +67,9 @@ class Writer:
         self._blocks = hashlib.sha256()
         self.entries = 0
 
-    def keep(self, directory: bytes, block: bytes, place: Place) -> None:
+    def keep(self, directory: bytes, block: bytes, indexed: IndexEntry) -> None:
         """Append a directory as it is in another baseline."""
-        self.add(directory, block, place.entries, place.content, place.stamp, place.voucher)
+        self.add(directory, block, indexed.entries, indexed.content, indexed.stamp, indexed.status_digest)
 
     def add(
         self,
@@ -78,20 +78,22 @@ class Writer:
         entries: int,
         content: int,
         stamp: bytes | None = None,
-        voucher: bytes | None = None,
+        status_digest: bytes | None = None,
     ) -> None:
-        """Append a directory. content: bytes in its files, by which checks are scheduled. voucher: if it is known."""
+        """Append a directory. content: bytes in its files, by which checks are scheduled. status_digest: if known."""
         self._stream.write(block)
         self._blocks.update(block)
         covers = self._covers
         if covers is None:
-            stamp = voucher = None
+            stamp = status_digest = None
         else:
-            voucher = voucher or vouchers.of_block(block, covers)
-            stamp = stamp if stamp is not None and covers(vouchers.stamped(stamp)) else None
+            status_digest = status_digest or status_digests.digest_of_block(block, covers)
+            stamp = stamp if stamp is not None and covers(status_digests.change_time_of(stamp)) else None
         digest = hashlib.sha256(block).hexdigest()
-        place = b"%d %d %d %d %s" % (self._offset, len(block), entries, content, digest.encode())
-        self._index.append(b" ".join((lines.escape(directory), place, voucher or lines.NONE, stamp or lines.NONE)))
+        indexed = b"%d %d %d %d %s" % (self._offset, len(block), entries, content, digest.encode())
+        self._index.append(
+            b" ".join((lines.escape(directory), indexed, status_digest or lines.NONE, stamp or lines.NONE))
+        )
         self._offset += len(block)
         self.entries += entries
 
@@ -144,28 +146,28 @@ class Reader:
             raise DamagedError("the baseline %s is damaged: its header is no JSON" % self._path) from error
         self.directories: dict[bytes, bytes] = {}
         for line in self._index.split(b"\n") if self._index else ():
-            name, _separator, place = line.partition(b" ")
-            self.directories[lines.unescape(name)] = place
+            name, _separator, indexed = line.partition(b" ")
+            self.directories[lines.unescape(name)] = indexed
         self._header = self._index = b""
         return self
 
     def close(self) -> None:
         os.close(self._descriptor)
 
-    def place(self, directory: bytes) -> Place | None:
-        """Return where a directory's block is, None when the baseline doesn't know the directory."""
+    def index_entry(self, directory: bytes) -> IndexEntry | None:
+        """Return the location of a directory's block, None for a directory that the baseline doesn't know."""
         text = self.directories.get(directory)
-        return None if text is None else self._place(text)
+        return None if text is None else self._parsed(text)
 
     def stamp(self, directory: bytes) -> bytes | None:
         """Return a directory's stamp; None, or what no stamp is like, where it has none."""
         text = self.directories.get(directory)
         return None if text is None else text[text.rindex(b" ") + 1 :]
 
-    def places(self) -> t.Iterator[tuple[bytes, Place]]:
-        """Yield every directory that the baseline knows, and where its block is."""
+    def index_entries(self) -> t.Iterator[tuple[bytes, IndexEntry]]:
+        """Yield every directory that the baseline knows, and the location of its block."""
         for directory, text in self.directories.items():
-            yield directory, self._place(text)
+            yield directory, self._parsed(text)
 
     def sizes(self) -> t.Iterator[tuple[bytes, int, int]]:
         """Yield every directory that the baseline knows, with the numbers of its entries and of bytes in its files."""
@@ -174,19 +176,19 @@ class Reader:
             yield (directory, 0, 0) if fields[0] == b"-" else (directory, int(fields[2]), int(fields[3]))
 
     @staticmethod
-    def _place(text: bytes) -> Place:
+    def _parsed(text: bytes) -> IndexEntry:
         fields = text.split(b" ")
         if fields[0] == b"-":
-            return Place(0, 0, 0, 0, b"", lines.unescape(fields[1]).decode("utf-8", "replace"))
+            return IndexEntry(0, 0, 0, 0, b"", lines.unescape(fields[1]).decode("utf-8", "replace"))
         offset, length, entries, content = map(int, fields[:4])
-        # A baseline of before there were any has neither voucher nor stamp.
-        voucher, stamp = (None if field == lines.NONE else field for field in (fields[5:] or (lines.NONE,) * 2))
-        return Place(offset, length, entries, content, fields[4], None, voucher, stamp)
+        # A baseline of before there were any has neither status digest nor stamp.
+        status_digest, stamp = (None if field == lines.NONE else field for field in (fields[5:] or (lines.NONE,) * 2))
+        return IndexEntry(offset, length, entries, content, fields[4], None, status_digest, stamp)
 
-    def block(self, place: Place) -> bytes:
+    def block(self, indexed: IndexEntry) -> bytes:
         """Return a block's content; DamagedError when it is not what the seal covers."""
-        data = read_at(self._descriptor, place.offset, place.length)
-        if hashlib.sha256(data).hexdigest().encode() != place.digest:
+        data = read_at(self._descriptor, indexed.offset, indexed.length)
+        if hashlib.sha256(data).hexdigest().encode() != indexed.digest:
             raise DamagedError("a part of the baseline %s is not what its seal covers" % self._path)
         return data
 
@@ -205,13 +207,13 @@ class Reader:
 
     def damaged_blocks(self) -> t.Iterator[bytes]:
         """Yield the directories whose blocks are not what the seal covers."""
-        for directory, place in self.places():
-            if place.pending is None and not self._is_whole(place):
+        for directory, indexed in self.index_entries():
+            if indexed.pending is None and not self._is_whole(indexed):
                 yield directory
 
-    def _is_whole(self, place: Place) -> bool:
+    def _is_whole(self, indexed: IndexEntry) -> bool:
         try:
-            self.block(place)
+            self.block(indexed)
         except DamagedError:
             return False
         return True

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be checked of a file that programs generate, for the rules of ``classify_derived``."""
+"""Checks of generated files, for the rules of ``derived_files``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts, ships
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.linker_cache import (
-    leads_to_watched,
+    leads_to_libraries,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
@@ -44,7 +44,7 @@ def _unchecked(_facts: Facts) -> bool:
 
 
 def _packaged_link(facts: Facts) -> bool:
-    """A link to a packaged file; gone when the file is no package's any more, so not one to what was never packaged."""
+    """Accept a link to a packaged file, and its loss with the package, so not of one to what was never packaged."""
     if facts.after is None:
         target = facts.target(facts.before) if facts.before else None
         if facts.before is None or target is None or facts.target_owner(facts.before) is not None:
@@ -56,7 +56,7 @@ def _packaged_link(facts: Facts) -> bool:
 
 
 def _changed_package_link(facts: Facts) -> bool:
-    """A link to a file of a package that itself is new or has a new version."""
+    """Accept a link to a file of a package that itself is new or has a new version."""
     if facts.after is None:
         return _packaged_link(facts)
     owned = facts.target_owner(facts.after)
@@ -64,7 +64,7 @@ def _changed_package_link(facts: Facts) -> bool:
 
 
 def _unit_link(facts: Facts) -> bool:
-    """A link to a unit of a package that itself is new or has a new version, under the unit's own name or an alias.
+    """Accept a link to a unit of a package that is new or has a new version, under the unit's own name or an alias.
 
     The name of the link decides what systemd(1) starts. An alias is no name that a packaged unit has already.
     """
@@ -84,7 +84,7 @@ def _unit_link(facts: Facts) -> bool:
 
 
 def _alternative(facts: Facts) -> bool:
-    """A link into /etc/alternatives, whose own links must lead to packaged files."""
+    """Accept a link into /etc/alternatives, whose own links must lead to packaged files."""
     if facts.path.startswith(_ALTERNATIVES):
         return _packaged_link(facts)
     entry = facts.after or facts.before
@@ -93,21 +93,21 @@ def _alternative(facts: Facts) -> bool:
 
 
 def _configuration_link(facts: Facts) -> bool:
-    """A link to configuration, which is watched itself."""
+    """Accept a link to configuration, which is watched itself."""
     entry = facts.after or facts.before
     target = facts.target(entry) if entry else None
     return target is not None and target.startswith(_CONFIGURATION)
 
 
 def _sibling_link(facts: Facts) -> bool:
-    """A link to a name in the same directory, which is watched itself."""
+    """Accept a link to a name in the same directory, which is watched itself."""
     entry = facts.after or facts.before
     target = facts.target(entry) if entry else None
     return target is not None and posixpath.dirname(target) == posixpath.dirname(facts.path)
 
 
 def _bytecode(facts: Facts) -> bool:
-    """Compiled from a module of a package that is new or has a new version, or left over by one that is gone."""
+    """Accept bytecode of a module of a new or upgraded package, and its loss."""
     match = _BYTECODE.fullmatch(facts.path)
     if match is None:
         return False
@@ -118,7 +118,7 @@ def _bytecode(facts: Facts) -> bool:
 
 
 def _kernel_copy(facts: Facts) -> bool:
-    """/boot/vmlinuz-6.1 and the like, which kernel-install(8) copies from /usr/lib/modules/6.1; or gone with it."""
+    """Accept /boot/vmlinuz-6.1 and the like, which kernel-install(8) copies from /usr/lib/modules/6.1; or gone."""
     match = _KERNEL.fullmatch(facts.path)
     if match is None:
         return False
@@ -131,7 +131,7 @@ def _kernel_copy(facts: Facts) -> bool:
 
 
 def _copy(facts: Facts) -> bool:
-    """The content of a file that a package that is new or has a new version ships elsewhere, as ucf(1) installs it.
+    """Accept a copy of a file that a new or upgraded package ships elsewhere, as ucf(1) installs it.
 
     Documentation is no source: it has examples of everything.
     """
@@ -145,7 +145,7 @@ def _copy(facts: Facts) -> bool:
 
 
 def _leftover(facts: Facts) -> bool:
-    """What dpkg or rpm leave beside a configuration file of a package of theirs that has a new version.
+    """Accept a leftover of dpkg or rpm beside a configuration file of an upgraded package.
 
     The new version's file can be verified by its digest. The old file can't, but the distribution's programs don't read
     a name like that (cron of an rpm distribution would read a ``.dpkg-old``, so the manager must fit): nobody else may
@@ -167,29 +167,29 @@ def _leftover(facts: Facts) -> bool:
 
 
 def _maintainer_script(facts: Facts) -> bool:
-    """A script of dpkg's database whose own package is new, gone or has a new version."""
+    """Accept a script of dpkg's database whose own package is new, gone or has a new version."""
     match = _SCRIPT.fullmatch(facts.path)
     return match is not None and facts.changed_packages([globs.escaped(globs.to_text(match["package"]))])
 
 
 def _empty(facts: Facts) -> bool:
-    """Empty, and nothing was lost by it."""
+    """Accept an empty file that was empty before, if it was there."""
     return all(entry is None or entry.size == 0 for entry in (facts.before, facts.after))
 
 
 def _created(facts: Facts) -> bool:
-    """New, not changed: what an installation makes once."""
+    """Accept a new file, as an installation makes one once, not a changed one."""
     return facts.before is None
 
 
 def _watched_libraries(facts: Facts) -> bool:
-    """A cache of the dynamic linker that gives each name the library of this name in a watched directory."""
+    """Accept a cache of the dynamic linker that gives each name a watched library of this name."""
     cache = facts.context.content(facts.after) if facts.after else None
-    return cache is not None and leads_to_watched(cache, facts.context.is_read)
+    return cache is not None and leads_to_libraries(cache, facts.context.is_library)
 
 
 def _registered_alternative(facts: Facts) -> bool:
-    """A link of /etc/alternatives that a signed package's own script registers by its name, to where it leads."""
+    """Accept a link of /etc/alternatives that a signed package's own script registers, with its target."""
     target = facts.target(facts.after) if facts.after else None
     owned = facts.target_owner(facts.after) if facts.after else None
     if target is None or owned is None or not facts.path.startswith(_ALTERNATIVES):
@@ -199,13 +199,13 @@ def _registered_alternative(facts: Facts) -> bool:
 
 
 def _signed_copy(facts: Facts) -> bool:
-    """The new version of a configuration file that its package ships, which dpkg or rpm put beside the edited one."""
+    """Accept the new version of a configuration file that dpkg or rpm put beside the edited one."""
     match = _LEFTOVER.fullmatch(facts.path)
     return match is not None and bool(match["new"] or match["rpmnew"]) and _leftover(facts)
 
 
 def _signed_script(facts: Facts) -> bool:
-    """A script of dpkg's database that is the one in the signed package."""
+    """Accept a script of dpkg's database that is the one in the signed package."""
     match = _SCRIPT.fullmatch(facts.path)
     if match is None or facts.after is None or not facts.path.startswith(_DPKG_INFO):
         return False

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a change means: a detection, package activity that explains it, or one that only claims to.
+"""Decide about a change: it is a detection, or package activity explains it or only claims to.
 
 A change is judged twice. First only what a signature covers counts: the archive whose digest a signed repository index
 has, or an RPM header whose signature verifies, each by a key that the sealed baseline knows. What that explains
@@ -25,8 +25,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import content
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
-    ACCOUNT,
-    DEFENCE,
     GUARDED_CATEGORIES,
     Facts,
     is_code,
@@ -43,6 +41,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
     rank,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.xattrs import capabilities
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ACCOUNT, DEFENCE
 
 METADATA_ALERT = "fim_metadata_changed"
 _CONTRADICTED = "the signed package ships something else there"
@@ -51,7 +50,7 @@ _NOT_VERIFIABLE = "nothing signed says what it should be"
 _REWRITTEN = frozenset(("inode", "links", "mtime", "ctime"))
 
 
-def classify(change: model.Change, context: model.Context, signed: model.Context | None) -> model.Verdict:
+def classify(change: model.FileChange, context: model.Context, signed: model.Context | None) -> model.Verdict:
     """Return what one change means. Pure: everything comes from the arguments.
 
     context: with all that the host says. signed: the same with only what a signature covers; None while files are
@@ -60,17 +59,17 @@ def classify(change: model.Change, context: model.Context, signed: model.Context
     if signed is None:
         return _judged(Facts(change, context))
     by_signature = Facts(change, signed)
-    proved = _judged(by_signature)
+    proven = _judged(by_signature)
     # Packages have no SELinux labels: those follow the policy, which is asked below.
-    if proved.explained or (by_signature.matches is True and proved.alert != LABEL_ALERT):
-        return proved
+    if proven.explained or (by_signature.matches is True and proven.alert != LABEL_ALERT):
+        return proven
     facts = Facts(change, context)
-    said = _judged(facts)
-    if said.explained:
-        return _claimed(facts, by_signature, said, proved)
-    if by_signature.matches is False and rank(proved.severity) > rank(said.severity):
-        return proved
-    return said._replace(severity=max(said.severity, proved.severity, key=rank))
+    claimed = _judged(facts)
+    if claimed.explained:
+        return _claimed(facts, by_signature, claimed, proven)
+    if by_signature.matches is False and rank(proven.severity) > rank(claimed.severity):
+        return proven
+    return claimed._replace(severity=max(claimed.severity, proven.severity, key=rank))
 
 
 def _judged(facts: Facts) -> model.Verdict:
@@ -81,20 +80,20 @@ def _judged(facts: Facts) -> model.Verdict:
     return verdicts[0] if verdicts else _metadata(facts)
 
 
-def _claimed(facts: Facts, signed: Facts, said: model.Verdict, proved: model.Verdict) -> model.Verdict:
+def _claimed(facts: Facts, signed: Facts, claimed: model.Verdict, proven: model.Verdict) -> model.Verdict:
     """Return what to make of an explanation (``said``) that no signature backs. proved: what is left without it."""
     packages = t.cast("model.SignedPackages", signed.context.packages)
     owned = facts.owned
-    is_owners = owned is not None and said.package == owned.package
+    is_owners = owned is not None and claimed.package == owned.package
     problem = packages.problem(t.cast("model.Owned", owned)) if is_owners else _NOT_VERIFIABLE
     is_contradicted = _is_contradicted(facts, signed, problem)
     reason = _CONTRADICTED if is_contradicted else problem or _NOT_VERIFIABLE
-    by = "claimed by %s %s" % (said.package, said.version) if is_owners else "claimed: " + said.message
+    by = "claimed by %s %s" % (claimed.package, claimed.version) if is_owners else "claimed: " + claimed.message
     claim = "%s: %s" % (by, reason)
-    if is_contradicted or (proved.severity != "informational" and _keeps_severity(facts)):
-        message = "%s Only the host's own records explain it (%s)." % (proved.message, claim)
-        return proved._replace(message=message)
-    return model.Verdict(message=claim, package=said.package, version=said.version, claimed=True)
+    if is_contradicted or (proven.severity != "informational" and _keeps_severity(facts)):
+        message = "%s Only the host's own records explain it (%s)." % (proven.message, claim)
+        return proven._replace(message=message)
+    return model.Verdict(message=claim, package=claimed.package, version=claimed.version, claimed=True)
 
 
 def _is_contradicted(facts: Facts, signed: Facts, problem: str) -> bool:

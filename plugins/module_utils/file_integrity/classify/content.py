@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to make of a file that came, went, or has other content than before."""
+"""Judge files that came, went, or have other content than before."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ import posixpath
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.derived_files import derived
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
-    LIBRARY,
-    PROGRAM,
-    Facts,
-    is_code,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts, is_code
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.verdicts import (
     CREATED_ALERT,
     DELETED_ALERT,
@@ -27,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
     rank,
     unexplained,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import LIBRARY, PROGRAM
 
 MISMATCH_ALERT = "fim_package_mismatch"
 DATABASE_EDITED_ALERT = "fim_package_database_edited"
@@ -211,8 +207,8 @@ def _with_times(facts: Facts, verdict: model.Verdict) -> model.Verdict:
         return verdict
     if before.mtime_ns is None or after.mtime_ns is None or after.mtime_ns > before.mtime_ns:
         return verdict
-    kept = after.mtime_ns == before.mtime_ns
-    message = "%s Its modification time was %s." % (verdict.message, "kept" if kept else "set back")
+    is_unchanged = after.mtime_ns == before.mtime_ns
+    message = "%s Its modification time was %s." % (verdict.message, "kept" if is_unchanged else "set back")
     severity = raised(verdict.severity or "medium")
     techniques = tuple(dict.fromkeys([*verdict.techniques, _TIMESTOMP]))
     alert = FORGED_ALERT if verdict.alert == MODIFIED_ALERT else verdict.alert

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs generate when packages change: caches, links, bytecode, boot images.
+"""Files that programs generate when packages change: caches, links, bytecode, boot images.
 
 No package has a digest for them, so each kind names the packages that must really have come, gone or changed version
 since the baseline, and a check of what the file says where there is one. The rules are content:
@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.cla
     SIGNED_CHECKS,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +42,12 @@ class DerivedRule:
 
 def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule, ...]:
     """Return the rules that the controller sent; raise ValueError, naming the rule, for what is none."""
-    found = []
+    parsed = []
     for rule in rules:
         check = rule.get("check", "none")
         if check not in CHECKS:
             raise ValueError("derived rule '%s': check '%s' is none of %s" % (rule["name"], check, ", ".join(CHECKS)))
-        found.append(
+        parsed.append(
             DerivedRule(
                 name=rule["name"],
                 description=rule["description"],
@@ -58,7 +58,7 @@ def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule
                 exclude=tuple(globs.compiled(globs.components(path)) for path in rule.get("exclude", ())),
             )
         )
-    return tuple(found)
+    return tuple(parsed)
 
 
 def derived(facts: Facts) -> DerivedRule | None:

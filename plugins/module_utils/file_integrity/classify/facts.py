@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of one change: who owns the path, whether that package changed, whether the file is what it ships."""
+"""The facts of one change: the owner of the path, and whether its package changed and ships the file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ import posixpath
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
+    ACCOUNT,
+    DEFENCE,
+    LIBRARY,
+    LOCAL_PROGRAM,
+    PERSISTENCE,
+    PROGRAM,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import metadata_edited
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.dpkg import STATOVERRIDE_KEY
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
-    INCOMPLETE_KEY,
-    is_package,
-)
-
-# What a watch's category says of its files; see content/file_integrity/watches.yml.
-PROGRAM = "program"
-LOCAL_PROGRAM = "local_program"
-LIBRARY = "library"
-PERSISTENCE = "persistence"
-DEFENCE = "defence"
-ACCOUNT = "account"
-STATE = "state"
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import INCOMPLETE_KEY, is_package
 
 # What authenticates, starts something, or guards that.
 GUARDED_CATEGORIES = frozenset((PERSISTENCE, DEFENCE, ACCOUNT))
@@ -35,7 +31,7 @@ TRUSTED_CATEGORIES = frozenset((PROGRAM, LOCAL_PROGRAM, LIBRARY, PERSISTENCE, DE
 class Facts:
     """One change with what the context says about it."""
 
-    def __init__(self, change: model.Change, context: model.Context) -> None:
+    def __init__(self, change: model.FileChange, context: model.Context) -> None:
         self.change = change
         self.context = context
         self.path = change.path
@@ -59,7 +55,7 @@ class Facts:
     @property
     def label(self) -> str:
         """Return the owning package with its version."""
-        return "%s %s" % (self.owned.package, self.owned.version) if self.owned else ""
+        return self.owned.label if self.owned else ""
 
     @property
     def former_owner(self) -> str | None:
@@ -145,8 +141,8 @@ class Facts:
         return None if target is None else self.context.packages.owner(target)
 
     def _of_baseline(self, key: str) -> t.Mapping[str, str]:
-        found: t.Mapping[str, str] = self.context.baseline_snapshot.get(key, {})
-        return found
+        versions: t.Mapping[str, str] = self.context.baseline_snapshot.get(key, {})
+        return versions
 
 
 def ships(owned: model.Owned, entry: model.Entry) -> bool | None:
@@ -159,9 +155,7 @@ def ships(owned: model.Owned, entry: model.Entry) -> bool | None:
     if entry.type == model.FILE:
         if owned.link_target is not None:
             return False
-        hashes = entry.hashes or {}
-        common = [hashes[name] == digest for name, digest in owned.digests.items() if name in hashes]
-        return all(common) if common else None
+        return owned.has_content(entry.hashes or {})
     if owned.digests or (entry.type == model.DIRECTORY and owned.link_target is not None):
         return False
     if entry.type == model.LINK:

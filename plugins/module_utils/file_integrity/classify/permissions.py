@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to make of modes, owners, ACLs, capabilities, flags and labels that changed or came with a new file."""
+"""Judge modes, owners, ACLs, capabilities, flags and labels that changed or came with a new file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import xattrs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
-    ACCOUNT,
-    PROGRAM,
-    Facts,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.verdicts import (
     detected,
     explained_by,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ACCOUNT, PROGRAM
 
 SETUID_ALERT = "fim_setuid_added"
 CAPABILITY_ALERT = "fim_capability_added"

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a verdict is made: which alert a watch raises, how severe it is, and what explains."""
+"""Make verdicts: the alert of a watch with its severity, or an explanation."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import (
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.facts import Facts
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     LIBRARY,
     LOCAL_PROGRAM,
     PERSISTENCE,
     PROGRAM,
     STATE,
-    Facts,
 )
 
 CREATED_ALERT = "fim_file_created"
@@ -55,8 +55,7 @@ def detected(facts: Facts, alert: str, severity: str, message: str, techniques: 
 
 def explained_by(owned: model.Owned) -> model.Verdict:
     """Return the verdict that the installed package explains the change."""
-    message = "explained by %s %s" % (owned.package, owned.version)
-    return model.Verdict(message=message, package=owned.package, version=owned.version)
+    return model.Verdict(message="explained by " + owned.label, package=owned.package, version=owned.version)
 
 
 def unexplained(facts: Facts, generic: str, message: str) -> model.Verdict:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From differing lines to changes: what kind each is, and which are two sides of a renaming."""
+"""Turn differing lines into changes with their kinds, and pair the two sides of a renaming."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.differ import (
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import (
     differing,
     same_content,
 )
@@ -22,17 +22,17 @@ _MOST_WAITING = 20000
 _MOST_WAITING_BYTES = 64 << 20
 
 
-class Found(t.NamedTuple):
+class DetectedChange(t.NamedTuple):
     """A change and the state that accepts it, None when it is accepted that nothing is there."""
 
-    change: model.Change
+    change: model.FileChange
     state: bytes | None
 
 
 class Changes:
     """Makes changes of differences as they come. ``emit`` gets each once; ``finish`` must be called at the end."""
 
-    def __init__(self, watches: t.Sequence[model.Watch], emit: t.Callable[[Found], None]) -> None:
+    def __init__(self, watches: t.Sequence[model.Watch], emit: t.Callable[[DetectedChange], None]) -> None:
         self._watches = watches
         self._emit = emit
         self._created: dict[bytes, Difference] = {}
@@ -75,22 +75,22 @@ class Changes:
         """Return deletions with the creation that has the same inode and content, or else uniquely the same content."""
         old = [(difference, self._entry(difference, difference.before)) for difference in self._deleted.values()]
         new = [(difference, self._entry(difference, difference.after)) for difference in self._created.values()]
-        found: list[tuple[Difference, Difference]] = []
+        pairs: list[tuple[Difference, Difference]] = []
         used: set[bytes] = set()
         inodes = {entry.inode: (difference, entry) for difference, entry in new if entry.inode is not None}
         for difference, entry in old:
             match = inodes.get(entry.inode) if entry.inode is not None else None
             if match is not None and match[0].path not in used and same_content(entry, match[1]):
-                found.append((difference, match[0]))
+                pairs.append((difference, match[0]))
                 used.update((difference.path, match[0].path))
         olds = _by_content(pair for pair in old if pair[0].path not in used)
         news = _by_content(pair for pair in new if pair[0].path not in used)
         for key, candidates in olds.items():
             if len(candidates) == 1 and len(news.get(key, ())) == 1:
-                found.append((candidates[0], news[key][0]))
-        return found
+                pairs.append((candidates[0], news[key][0]))
+        return pairs
 
-    def _change(self, difference: Difference) -> Found:
+    def _change(self, difference: Difference) -> DetectedChange:
         before = self._entry(difference, difference.before)
         after = self._entry(difference, difference.after)
         watch = self._watches[difference.watch]
@@ -106,7 +106,7 @@ class Changes:
             kind = model.REPLACED_TYPE if "type" in attributes else model.MODIFIED
         return self._found(kind, difference, before, after, attributes)
 
-    def _renamed(self, old: Difference, new: Difference) -> Found:
+    def _renamed(self, old: Difference, new: Difference) -> DetectedChange:
         before = self._entry(old, old.before)
         after = self._entry(new, new.after)
         attributes = differing(t.cast("model.Entry", before), t.cast("model.Entry", after), self._watches[new.watch])
@@ -119,12 +119,14 @@ class Changes:
         before: model.Entry | None,
         after: model.Entry | None,
         attributes: tuple[str, ...],
-    ) -> Found:
+    ) -> DetectedChange:
         state = None if difference.after is None else lines.state_of(difference.after)
         identity = (kind, difference.path, before.path if before else None, state)
         identifier = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
         watch = self._watches[difference.watch].name
-        return Found(model.Change(kind, difference.path, watch, before, after, attributes, identifier), state)
+        return DetectedChange(
+            model.FileChange(kind, difference.path, watch, before, after, attributes, identifier), state
+        )
 
     def _entry(self, difference: Difference, line: bytes | None) -> t.Any:
         if line is None:
@@ -137,9 +139,9 @@ def _by_content(
     pairs: t.Iterable[tuple[Difference, model.Entry]],
 ) -> dict[tuple[int | None, str], list[Difference]]:
     """Group files that aren't empty by size and digest."""
-    found: dict[tuple[int | None, str], list[Difference]] = collections.defaultdict(list)
+    groups: dict[tuple[int | None, str], list[Difference]] = collections.defaultdict(list)
     for difference, entry in pairs:
         if entry.size and entry.hashes:
             digest = entry.hashes.get("sha256") or entry.hashes[min(entry.hashes)]
-            found[(entry.size, digest)].append(difference)
-    return found
+            groups[(entry.size, digest)].append(difference)
+    return groups

@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import decode
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import SEAL_SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import SEAL_SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import attributes
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
@@ -34,7 +34,7 @@ _SHOWN_PATHS = 10
 
 
 def change_detection(
-    change: model.Change, verdict: model.Verdict, below: t.Mapping[str, t.Any] | None = None
+    change: model.FileChange, verdict: model.Verdict, below: t.Mapping[str, t.Any] | None = None
 ) -> dict[str, t.Any]:
     """Return the detection of a change that its verdict makes an alert. below: what else is new below a directory."""
     entry = change.after or change.before
@@ -74,10 +74,10 @@ def mass_detection(
 
 
 def seal_detection(
-    alert: str, path: str, message: str, expected: t.Sequence[str], found: str | None
+    alert: str, path: str, message: str, expected: t.Sequence[str], digest: str | None
 ) -> dict[str, t.Any]:
     """Return the detection of a baseline that is not what the controller sealed."""
-    data = {"expected_digests": list(expected), "digest": found}
+    data = {"expected_digests": list(expected), "digest": digest}
     return _finding.detection(alert, printable(path), SEAL_SCOPE, [{"data": data}], message=message)
 
 
@@ -95,7 +95,7 @@ def claim_detection(claim: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any
     """Return the detection of what only the host's own files explain. claim: see ``Review.claimed``."""
     package, version = claim["package"], claim["version"]
     subject = claim["message"] if package is None else "%s %s" % (package, version)
-    data = {"message": claim["message"], "changes": claim["files"], "paths": claim["paths"]}
+    data = {"message": claim["message"], "changes": claim["count"], "paths": claim["paths"]}
     if package is not None:
         data.update(package=package, version=version)
     return _finding.detection(
@@ -103,27 +103,29 @@ def claim_detection(claim: t.Mapping[str, t.Any], scope: str) -> dict[str, t.Any
         printable(os.fsencode(subject)),
         scope,
         [{"data": data}],
-        count=claim["files"],
-        message="Changed files: %d; %s." % (claim["files"], claim["message"]),
+        count=claim["count"],
+        message="Changed files: %d; %s." % (claim["count"], claim["message"]),
     )
 
 
 def ocsf_file(entry: model.Entry) -> dict[str, t.Any]:
     """Return the OCSF file object of an entry: what is known of it, nothing of its content but digests."""
-    found: dict[str, t.Any] = {
+    fields: dict[str, t.Any] = {
         "name": printable(entry.path.rsplit(b"/", 1)[1] or b"/"),
         "path": printable(entry.path),
         "type_id": _TYPE_IDS[entry.type],
     }
     if entry.size is not None:
-        found["size"] = entry.size
+        fields["size"] = entry.size
     if entry.mtime_ns is not None:
-        found["modified_time"] = entry.mtime_ns // 1_000_000
+        fields["modified_time"] = entry.mtime_ns // 1_000_000
     if entry.uid is not None:
-        found["owner"] = {"uid": str(entry.uid), "name": decode.account(entry.uid)}
+        fields["owner"] = {"uid": str(entry.uid), "name": attributes.account(entry.uid)}
     if entry.hashes:
-        found["hashes"] = [_fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items()) if value]
-    return found
+        fields["hashes"] = [
+            _fingerprint(algorithm, value) for algorithm, value in sorted(entry.hashes.items()) if value
+        ]
+    return fields
 
 
 def _fingerprint(algorithm: str, value: str) -> dict[str, t.Any]:
@@ -131,7 +133,7 @@ def _fingerprint(algorithm: str, value: str) -> dict[str, t.Any]:
     return {"algorithm_id": number, "algorithm": name, "value": value}
 
 
-def _data(change: model.Change) -> dict[str, t.Any]:
+def _data(change: model.FileChange) -> dict[str, t.Any]:
     """Return the attributes before and after: those that differ, or all where there is only one side."""
     data: dict[str, t.Any] = {"kind": change.kind, "changed": list(change.attributes), "change_id": change.id}
     if change.before is not None and change.before.path != change.path:
@@ -139,6 +141,6 @@ def _data(change: model.Change) -> dict[str, t.Any]:
     names = change.attributes if change.before and change.after and change.attributes else model.ATTRIBUTES
     for side, entry in (("before", change.before), ("after", change.after)):
         if entry is not None and (change.kind != model.PACKAGE_MISMATCH or side == "after"):
-            shown = {name: decode.attribute(entry, name) for name in names}
+            shown = {name: attributes.attribute(entry, name) for name in names}
             data[side] = {name: value for name, value in shown.items() if value not in (None, [], {})}
     return data

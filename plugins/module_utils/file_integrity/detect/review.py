@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of the changes: findings, explanations, and what is accepted."""
+"""Sort the changes into findings and explanations."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import dataclasses
 import heapq
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import EXAMPLES_LIMIT, SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import PACKAGES_SCOPE, RunCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import evidence
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import Changes, Found
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import (
+    Changes,
+    DetectedChange,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.trees import NewTrees
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import PACKAGES_SCOPE, Tally
 
 _SHOWN_PATHS = 10
 
-Classify = t.Callable[[model.Change], model.Verdict]
+Classify = t.Callable[[model.FileChange], model.Verdict]
+# Gets each change with its verdict.
+Consider = t.Callable[[DetectedChange, model.Verdict], None]
 
 
 @dataclasses.dataclass
 class _Explanation:
-    files: int = 0
+    count: int = 0
     paths: list[bytes] = dataclasses.field(default_factory=list)
 
     def add(self, other: _Explanation) -> None:
-        self.files += other.files
+        self.count += other.count
         self.paths += other.paths[: _SHOWN_PATHS - len(self.paths)]
 
 
@@ -47,14 +49,14 @@ class Review:
     """
 
     def __init__(
-        self, watches: t.Sequence[model.Watch], classify: Classify, limit: int, acceptance: Acceptance | None = None
+        self, watches: t.Sequence[model.Watch], classify: Classify, limit: int, consider: Consider | None = None
     ) -> None:
         self._classify = classify
         self._limit = limit
-        self._acceptance = acceptance
+        self._consider = consider
         self._changes = Changes(watches, self._take)
         # (severity, -arrival, change, verdict): the least severe, and of those the latest, leaves first.
-        self._kept: list[tuple[int, int, model.Change, model.Verdict]] = []
+        self._ranked: list[tuple[int, int, model.FileChange, model.Verdict]] = []
         self._kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         self._explanations: _Explanations = {}
         self._claims: _Explanations = {}
@@ -67,25 +69,25 @@ class Review:
 
     def finish(self) -> None:
         self._changes.finish()
-        self._kept.sort(key=lambda kept: (-kept[0], -kept[1]))
+        self._ranked.sort(key=lambda ranked: (-ranked[0], -ranked[1]))
 
     def detections(self) -> list[dict[str, t.Any]]:
         """Return a detection for each change that is kept, and one for each watch of which some aren't.
 
         Of new directories the topmost speaks for those below it.
         """
-        reviewed = [(change, verdict) for _rank, _order, change, verdict in self._kept]
+        reviewed = [(change, verdict) for _rank, _order, change, verdict in self._ranked]
         trees = NewTrees(reviewed)
-        found = [
+        detections = [
             evidence.change_detection(change, verdict, trees.below(change))
             for change, verdict in reviewed
             if not trees.is_inner(change)
         ]
         for watch, omitted in self.omitted().items():
-            paths = [change.path for _rank, _order, change, _verdict in self._kept if change.watch == watch]
+            paths = [change.path for _rank, _order, change, _verdict in self._ranked if change.watch == watch]
             counts = self._kinds[watch]
-            found.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
-        return found + [evidence.claim_detection(claim, PACKAGES_SCOPE) for claim in self.claimed()]
+            detections.append(evidence.mass_detection(watch, counts, sum(counts.values()) - omitted, paths))
+        return detections + [evidence.claim_detection(claim, PACKAGES_SCOPE) for claim in self.claimed()]
 
     def changed_watches(self) -> frozenset[str]:
         """Return the names of the watches with changes that need a person."""
@@ -93,13 +95,13 @@ class Review:
 
     def omitted(self) -> dict[str, int]:
         """Return how many changes of each watch are not kept, for the watches where there are any."""
-        listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._kept)
+        listed = collections.Counter(change.watch for _rank, _order, change, _verdict in self._ranked)
         missing = {watch: sum(kinds.values()) - listed[watch] for watch, kinds in self._kinds.items()}
         return {watch: number for watch, number in missing.items() if number}
 
     def changes(self) -> list[dict[str, t.Any]]:
         """Return the kept changes for people to review."""
-        return [_described(change, verdict) for _rank, _order, change, verdict in self._kept]
+        return [_described(change, verdict) for _rank, _order, change, verdict in self._ranked]
 
     def explained(self) -> list[dict[str, t.Any]]:
         """Return what explains changes, each with the number of changes and some of their paths."""
@@ -109,7 +111,7 @@ class Review:
         """Return what the host's own files say of changes that no signature explains, in the same form."""
         return _merged(self._claims)
 
-    def explain(self, tally: Tally) -> None:
+    def explain(self, coverage: RunCoverage) -> None:
         """Tell the coverage of each watch which of its changes are no findings, and what explains them."""
         merged: dict[tuple[str, str], _Explanation] = collections.defaultdict(_Explanation)
         for (watch, package, version, message), explanation in self._explanations.items():
@@ -117,13 +119,13 @@ class Review:
             merged[(watch, printable(by))].add(explanation)
         for (watch, by), explanation in merged.items():
             examples = [printable(path) for path in explanation.paths[:EXAMPLES_LIMIT]]
-            tally.explain(watch, by, explanation.files, examples)
+            coverage.explain(watch, by, explanation.count, examples)
 
-    def _take(self, found: Found) -> None:
-        change = found.change
+    def _take(self, detected: DetectedChange) -> None:
+        change = detected.change
         verdict = self._classify(change)
-        if self._acceptance is not None:
-            self._acceptance.consider(found, verdict)
+        if self._consider is not None:
+            self._consider(detected, verdict)
         if verdict.explained or verdict.claimed:
             self.explained_count += verdict.explained
             self.claimed_count += verdict.claimed
@@ -136,119 +138,10 @@ class Review:
         rank = SEVERITIES.index(verdict.severity) if verdict.severity else 0
         self.count += 1
         item = (rank, -self.count, change, verdict)
-        if len(self._kept) < self._limit:
-            heapq.heappush(self._kept, item)
+        if len(self._ranked) < self._limit:
+            heapq.heappush(self._ranked, item)
         elif self._limit:
-            heapq.heappushpop(self._kept, item)
-
-
-class Acceptance:
-    """Chooses the changes that a person accepts, and keeps their lines.
-
-    wanted: ``all``, ``explained``, ``claimed``, change ids and printable paths. limit: how many changes ``taken``
-    returns. package: tells the key of the package that owns a path. lines: by directory and escaped name, the new line,
-    None for what is gone.
-    """
-
-    def __init__(self, wanted: t.Sequence[str], limit: int, package: t.Callable[[bytes], str | None]) -> None:
-        self._package = package
-        self._all = "all" in wanted
-        self._explained = "explained" in wanted
-        self._claimed = "claimed" in wanted
-        self._names = {name for name in wanted if name not in ("all", "explained", "claimed")}
-        self._matched: set[str] = set()
-        self._limit = limit
-        self._unread: list[str] = []
-        self.lines: dict[bytes, dict[bytes, bytes | None]] = {}
-        # Those that need a person, and those that are explained.
-        self._taken: tuple[list[model.Change], list[model.Change]] = ([], [])
-        self.count = 0
-
-    @property
-    def everything(self) -> bool:
-        return self._all
-
-    @property
-    def takes_explained(self) -> bool:
-        """Say whether every change that is explained is accepted."""
-        return self._all or self._explained
-
-    @property
-    def takes_claimed(self) -> bool:
-        """Say whether every change that is claimed is accepted."""
-        return self._all or self._claimed
-
-    @property
-    def taken(self) -> list[model.Change]:
-        """Return what is accepted, as much as the limit allows of it: what is explained last."""
-        return [change for change, _is_explained in self._listed()]
-
-    def consider(self, found: Found, verdict: model.Verdict) -> None:
-        change = found.change
-        shown = {change.id, printable(change.path)}
-        if change.before is not None:
-            shown.add(printable(change.before.path))
-        named = shown & self._names
-        in_bulk = (self._explained and verdict.explained) or (self._claimed and verdict.claimed)
-        if not (named or self._all or in_bulk):
-            return
-        self._matched |= named
-        line = None if found.state is None else lines.recorded(found.state, self._package(change.path))
-        if line is not None and lines.is_unread(line):
-            # Whoever accepts it would accept content that nobody has seen.
-            self._unread.append(printable(change.path))
-            return
-        if change.before is not None and change.before.path != change.path:
-            self._set(change.before.path, None)
-        self._set(change.path, line)
-        self.count += 1
-        taken = self._taken[verdict.explained]
-        if len(taken) < self._limit:
-            taken.append(change)
-
-    def takes(self, change: model.Change) -> bool:
-        """Take a change that no line of the baseline has, such as a mount; return whether it is accepted."""
-        named = {change.id, printable(change.path)} & self._names
-        self._matched |= named
-        if not (named or self._all):
-            return False
-        self.count += 1
-        if len(self._taken[0]) < self._limit:
-            self._taken[0].append(change)
-        return True
-
-    def conclude(self) -> list[str]:
-        """Return the paths that could not be accepted with all others; raise UsageError when a named one could not."""
-        missing = sorted(self._names - self._matched)
-        if missing:
-            raise UsageError(
-                "nothing was accepted: %s is no change that is there now; compare again and review what is"
-                % ", ".join("'%s'" % name for name in missing[:_SHOWN_PATHS])
-            )
-        if self._unread and self._names:
-            raise UsageError(
-                "nothing was accepted: the content of %s could not be read; see the coverage"
-                % ", ".join(self._unread[:_SHOWN_PATHS])
-            )
-        return self._unread
-
-    def described(self) -> list[dict[str, t.Any]]:
-        return [
-            {
-                "id": change.id,
-                "path": printable(change.path),
-                "kind": change.kind,
-                "explained": is_explained,
-            }
-            for change, is_explained in self._listed()
-        ]
-
-    def _listed(self) -> list[tuple[model.Change, bool]]:
-        return [(change, bool(which)) for which in (0, 1) for change in self._taken[which]][: self._limit]
-
-    def _set(self, path: bytes, line: bytes | None) -> None:
-        name = lines.escape(path[path.rindex(b"/") + 1 :])
-        self.lines.setdefault(parent(path), {})[name] = line
+            heapq.heappushpop(self._ranked, item)
 
 
 def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
@@ -261,7 +154,7 @@ def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
             "package": package,
             "version": version,
             "message": message,
-            "files": explanation.files,
+            "count": explanation.count,
             "paths": [printable(path) for path in explanation.paths],
         }
         for (package, version, message), explanation in sorted(
@@ -270,7 +163,7 @@ def _merged(explanations: _Explanations) -> list[dict[str, t.Any]]:
     ]
 
 
-def _described(change: model.Change, verdict: model.Verdict) -> dict[str, t.Any]:
+def _described(change: model.FileChange, verdict: model.Verdict) -> dict[str, t.Any]:
     described = {
         "id": change.id,
         "path": printable(change.path),

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify.verdicts import DIRECTORY_ALERT
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import parent
 
 _SHOWN = 10
 # A longer path is only counted: evidence has limited room, and whoever makes such a path wants it used up.
@@ -24,7 +24,7 @@ _LONGEST = 1_000
 class NewTrees:
     """What new directories have below them. reviewed: the changes that are listed, with what they mean."""
 
-    def __init__(self, reviewed: t.Sequence[tuple[model.Change, model.Verdict]]) -> None:
+    def __init__(self, reviewed: t.Sequence[tuple[model.FileChange, model.Verdict]]) -> None:
         # By watch, as each is a scope of its own.
         self._directories = {
             (change.watch, change.path) for change, verdict in reviewed if verdict.alert == DIRECTORY_ALERT
@@ -35,23 +35,23 @@ class NewTrees:
             if top is not None and change.kind == model.CREATED:
                 self._add(top, change)
 
-    def is_inner(self, change: model.Change) -> bool:
+    def is_inner(self, change: model.FileChange) -> bool:
         """Say whether a change is a new directory below another one, whose finding tells of it."""
         return (change.watch, change.path) in self._directories and self._top(change) is not None
 
-    def below(self, change: model.Change) -> dict[str, t.Any] | None:
+    def below(self, change: model.FileChange) -> dict[str, t.Any] | None:
         """Return how many ``files`` and ``directories`` are new below a new directory, and the first ``paths``."""
         return self._below.get((change.watch, change.path))
 
-    def _add(self, top: tuple[str, bytes], change: model.Change) -> None:
-        found = self._below.setdefault(top, {"files": 0, "directories": 0, "paths": []})
+    def _add(self, top: tuple[str, bytes], change: model.FileChange) -> None:
+        below = self._below.setdefault(top, {"files": 0, "directories": 0, "paths": []})
         is_directory = change.after is not None and change.after.type == model.DIRECTORY
-        found["directories" if is_directory else "files"] += 1
+        below["directories" if is_directory else "files"] += 1
         shown = printable(change.path)
-        if len(found["paths"]) < _SHOWN and len(shown) <= _LONGEST:
-            found["paths"].append(shown)
+        if len(below["paths"]) < _SHOWN and len(shown) <= _LONGEST:
+            below["paths"].append(shown)
 
-    def _top(self, change: model.Change) -> tuple[str, bytes] | None:
+    def _top(self, change: model.FileChange) -> tuple[str, bytes] | None:
         top = None
         above = change.path
         while above != b"/":

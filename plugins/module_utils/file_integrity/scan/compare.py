@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparing directories with a baseline."""
+"""Compare directories with a baseline."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.differ import differing
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import differing
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import (
+    IndexEntry,
+    Reader,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import TrustedTimes
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import Node
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Rules, child
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.quick_look import QuickLook
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.status_digester import StatusDigester
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
+    NOBODY,
+    Plan,
+    Rules,
+    child,
+)
 
 # How many differences are gathered before they are sent on: a directory can have a million.
 _MOST_DIFFERENCES = 2000
@@ -49,38 +57,38 @@ class Compare(Scan):
         reader: Reader,
         deadline: _run.Deadline,
         verifying: t.Callable[[], t.Sequence[str]],
-        trust: Trust | None,
+        trust: TrustedTimes | None,
     ) -> None:
         super().__init__(plan, reader.directories, deadline)
         self._reader = reader
         self._verifying = verifying
         self._trust = trust
-        self._believed: Trust | None = None
-        self._quick = QuickLook(plan, reader, self.nodes, self.layouts, deadline)
-        self._place: Place | None = None
+        self._believed: TrustedTimes | None = None
+        self._status_digester = StatusDigester(plan, reader, self.nodes, self.layouts, deadline)
+        self._indexed: IndexEntry | None = None
         self._is_too_large = False
         self._device = 0
         self._recorded: dict[bytes, bytes] = {}
 
     def begin(self, directory: bytes) -> bool:
-        place = self._place = self._reader.place(directory)
+        indexed = self._indexed = self._reader.index_entry(directory)
         self._recorded = {}
         self._believed = self._trust if self._trust is not None and self._trust.holds_in(directory) else None
-        if place is None:
+        if indexed is None:
             return True
-        if place.pending is not None:
-            self._explain(directory, "it is not in the baseline: %s" % place.pending)
+        if indexed.pending is not None:
+            self._explain(directory, "it is not in the baseline: %s" % indexed.pending)
             return False
-        return self._has_voucher() or self._load(directory, place)
+        return self._has_status_digest() or self._load(directory, indexed)
 
-    def _has_voucher(self) -> bool:
-        """Say whether the lines of the directory are only needed if its voucher turns out to be another one."""
-        return self._believed is not None and self._place is not None and self._place.voucher is not None
+    def _has_status_digest(self) -> bool:
+        """Say whether the lines of the directory are only needed if its status digest turns out to be another one."""
+        return self._believed is not None and self._indexed is not None and self._indexed.status_digest is not None
 
-    def _load(self, directory: bytes, place: Place) -> bool:
+    def _load(self, directory: bytes, indexed: IndexEntry) -> bool:
         """Take in the lines of a directory; return whether they are what the seal covers."""
         try:
-            self._recorded = by_name(self._reader.block(place))
+            self._recorded = by_name(self._reader.block(indexed))
         except DamagedError:
             for watch in self.plan.rules(directory).watches or {0}:
                 self.report.damaged.append((watch, directory))
@@ -89,23 +97,23 @@ class Compare(Scan):
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
         self._device = status.st_dev
-        place = self._place
-        if place is None or self._believed is None or place.voucher is None:
+        indexed = self._indexed
+        if indexed is None or self._believed is None or indexed.status_digest is None:
             return False
-        stamped = self._quick.is_stamped(self._believed, directory, rules, place, status)
-        if stamped and not self._load(directory, place):
+        stamped = self._status_digester.is_stamped(self._believed, directory, rules, indexed, status)
+        if stamped and not self._load(directory, indexed):
             return True
-        found = self._quick.look(descriptor, directory, rules, status, self._recorded if stamped else None)
-        if found is None or found.voucher != place.voucher:
-            return not (stamped or self._load(directory, place))
+        now = self._status_digester.read(descriptor, directory, rules, status, self._recorded if stamped else None)
+        if now is None or now.status_digest != indexed.status_digest:
+            return not (stamped or self._load(directory, indexed))
         self._recorded = {}
         examined = self.report.examined
-        for owner, _below in found.looks.values():
+        for owner, _below in now.rules.values():
             examined[owner] = examined.get(owner, 0) + 1
-        for name in found.directories:
-            below = found.looks[name][1]
+        for name in now.directories:
+            below = now.rules[name][1]
             if below.active:
-                self.found(child(directory, name), below)
+                self.note_directory(child(directory, name), below)
         return True
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
@@ -140,7 +148,7 @@ class Compare(Scan):
         return self._recorded.pop(lines.escape(name), None) is not None
 
     def finish(self, directory: bytes) -> None:
-        """What the baseline has and the directory has not, is deleted."""
+        """Report the entries that the baseline has and the directory has not as deleted."""
         if not self._recorded:
             return
         rules = self.plan.rules(directory)
@@ -152,11 +160,11 @@ class Compare(Scan):
             self._add(Difference(child(directory, name), owner, line, None))
 
     def gone(self, directory: bytes) -> None:
-        if self._place is None or not self._has_voucher() or self._load(directory, self._place):
+        if self._indexed is None or not self._has_status_digest() or self._load(directory, self._indexed):
             self.finish(directory)
 
     def unreadable(self, directory: bytes, reason: str) -> None:
-        """What could not be read is neither there nor gone: the coverage has it."""
+        """Report nothing: the coverage has it, and it is neither there nor gone."""
 
     def _compare(
         self, directory: int, path: bytes, name: bytes, owner: int, escaped: bytes, before: bytes | None

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading one directory: what comparing with a baseline, making one and extending one have in common."""
+"""Read one directory, for comparing with a baseline, making one and extending one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.content import OutOfTimeError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import NodeReader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import (
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
     NOBODY,
     Plan,
     Rules,
     parent,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
 
 # Deeper than this no one installs anything, and each level costs an open for every directory in it.
 DEEPEST = 256
@@ -172,9 +172,9 @@ class Scan:
                         self.skip(watch, path, "it cannot be looked at: %s" % _safe_fs.reason(error))
                 continue
             if stat.S_ISDIR(mode) and below.active:
-                self.found(path, below)
+                self.note_directory(path, below)
 
-    def found(self, path: bytes, below: Rules) -> None:
+    def note_directory(self, path: bytes, below: Rules) -> None:
         """Note a directory to read, unless it is read anyway."""
         if path in self._known:
             return
@@ -200,8 +200,8 @@ class Scan:
         Unless it leads to a name beside it that is watched in the same way, as /opt/java to /opt/java-17.
         """
         is_name = b"/" not in target and target not in (b".", b"..")
-        beside = rules.look(target)[1].watches if is_name else frozenset()
-        for watch in below.watches - beside:
+        watched = rules.look(target)[1].watches if is_name else frozenset()
+        for watch in below.watches - watched:
             self.skip(watch, path, "it is a link, and what it leads to is not watched")
 
     def _bar(self, descriptor: int, path: bytes, name: bytes, file_system: str, owner: int, below: Rules) -> None:
@@ -223,7 +223,7 @@ def _is_directory(directory: int, name: bytes) -> bool:
 
 
 def _keep() -> None:
-    """What flushing means as long as nobody takes reports before a directory is finished."""
+    """Keep the report, as nobody takes it before a directory is finished."""
 
 
 def _same_directory_above(descriptor: int, directory: bytes) -> bytes | None:

@@ -59,8 +59,8 @@ class NodeReader:
             if kind == stat.S_IFDIR:
                 return self._directory(pinned, status, escaped, layout)
             target = _safe_fs.link_target(pinned) if kind == stat.S_IFLNK and layout.target else None
-            found, problem = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
-            state = layout.status(escaped, status) + layout.rest(None, target, found, None)
+            values, problem = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
+            state = layout.status(escaped, status) + layout.rest(None, target, values, None)
             return Node(state, status.st_mode, problem=problem)
         finally:
             os.close(pinned)
@@ -76,8 +76,8 @@ class NodeReader:
         try:
             status = os.fstat(descriptor)
             flags = self._flags.flags(descriptor, status.st_dev) if layout.flags else None
-            found, problem = xattrs.read(descriptor, layout.kinds)
-            state = layout.status(escaped, status) + layout.rest(flags, None, found, None)
+            values, problem = xattrs.read(descriptor, layout.kinds)
+            state = layout.status(escaped, status) + layout.rest(flags, None, values, None)
             return Node(state, status.st_mode, problem=problem)
         finally:
             os.close(descriptor)
@@ -95,8 +95,8 @@ class NodeReader:
                     flags = self._flags.flags(descriptor, status.st_dev)
                 finally:
                     os.close(descriptor)
-        found, unlisted = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
-        state = layout.status(escaped, status) + layout.rest(flags, None, found, None)
+        values, unlisted = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
+        state = layout.status(escaped, status) + layout.rest(flags, None, values, None)
         return Node(state, status.st_mode, problem=problem or unlisted)
 
     def _file(
@@ -105,8 +105,8 @@ class NodeReader:
         try:
             descriptor = self._reopener.read(pinned)
         except OSError as error:
-            found, _problem = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
-            state = layout.status(escaped, status) + layout.rest(None, None, found, {})
+            values, _problem = xattrs.read(_safe_fs.pinned_path(pinned), layout.kinds)
+            state = layout.status(escaped, status) + layout.rest(None, None, values, {})
             return Node(state, status.st_mode, problem=_because("it cannot be opened", error))
         try:
             return self._open_file(descriptor, status, escaped, layout, extra)
@@ -126,7 +126,7 @@ class NodeReader:
         for _attempt in range(_ATTEMPTS if status.st_size <= _READ_AGAIN else 1):
             beginning = layout.status(escaped, status)
             flags = self._flags.flags(descriptor, status.st_dev) if layout.flags else None
-            found, unlisted = xattrs.read(descriptor, layout.kinds)
+            values, unlisted = xattrs.read(descriptor, layout.kinds)
             further = extra(status, beginning) if extra else ()
             try:
                 wanted = layout.hashes or further
@@ -152,7 +152,7 @@ class NodeReader:
             digests = {}
             problem = "it was changing while it was read"
         of_watch = dict(itertools.islice(digests.items(), len(layout.hashes))) if further else digests
-        state = beginning + layout.rest(flags, None, found, of_watch)
+        state = beginning + layout.rest(flags, None, values, of_watch)
         return Node(state, status.st_mode, digests if digests and further else None, problem or unlisted)
 
 

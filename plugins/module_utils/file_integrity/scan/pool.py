@@ -190,8 +190,8 @@ def _ended(pid: int) -> int | None:
     """Return a child's wait status; None when it hangs in the kernel, where no signal reaches it."""
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
             return status
         time.sleep(_POLL)
     return None

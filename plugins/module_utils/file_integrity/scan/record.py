@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a baseline of directories, and extending one."""
+"""Record directories for a baseline, and extend one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, vouchers
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.differ import differing
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.differences import differing
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import (
+    IndexEntry,
+    Reader,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import by_name
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import Node
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Rules
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Block, Difference
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import recording
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import recording
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, Rules
 
 
 class Record(Scan):
@@ -44,7 +47,7 @@ class Record(Scan):
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
         if rules.only is not None and rules.only[0] != NOBODY:
-            self._stamp = vouchers.stamp(status)
+            self._stamp = status_digests.stamp(status)
         return False
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
@@ -53,24 +56,24 @@ class Record(Scan):
         return node.mode
 
     def withheld(self, name: bytes) -> bool:
-        """An entry that may not be looked at isn't recorded; it will be new to whoever may."""
+        """Leave out an entry that may not be looked at; it will be new to whoever may."""
         self._stamp = None
         return False
 
     def recorded(self, directory: int, path: bytes, name: bytes, owner: int) -> tuple[Node, bytes]:
         """Return an entry and its line as it goes into the baseline."""
         owned = self._packages.owner(path)
-        expected = self._promised(owned)
+        verifiable = self._verifiable_digests(owned)
 
         def extra(status: os.stat_result, _beginning: bytes) -> t.Sequence[str]:
-            return tuple(expected) if model.is_code(path, status.st_mode) else ()
+            return verifiable if model.is_code(path, status.st_mode) else ()
 
         node = self.nodes.read(directory, name, lines.escape(name), self.layouts[owner], extra)
         if node.problem:
             self.skip(owner, path, node.problem)
         line = lines.recorded(node.state, owned.key if owned else None)
-        if node.extra and any(node.extra[algorithm] != digest for algorithm, digest in expected.items()):
-            line = lines.recorded(node.state, owned.key if owned else None, marked=True)
+        if owned and verifiable and node.extra and owned.has_content(node.extra) is False:
+            line = lines.recorded(node.state, owned.key, marked=True)
             self.report.differences.append(Difference(path, owner, line, line, node.extra))
         return node, line
 
@@ -80,17 +83,17 @@ class Record(Scan):
         self.report.blocks.append(Block(directory, block, len(self._lines), content, stamp=self._stamp))
 
     def gone(self, directory: bytes) -> None:
-        """A directory that went away between being listed and being read leaves nothing."""
+        """Record nothing of a directory that went away between being listed and being read."""
 
     def unreadable(self, directory: bytes, reason: str) -> None:
         del self.report.differences[self._found_before :]
         self.report.blocks.append(Block(directory, None, pending=reason))
 
-    def _promised(self, owned: model.Owned | None) -> dict[str, str]:
-        """Return the digests that a package promises of a file that nobody is meant to edit."""
+    def _verifiable_digests(self, owned: model.Owned | None) -> tuple[str, ...]:
+        """Return the algorithms of a package's digests of a file that nobody is meant to edit."""
         if owned is None or owned.conffile or owned.ghost:
-            return {}
-        return {algorithm: digest for algorithm, digest in owned.digests.items() if algorithm in self._verifiable}
+            return ()
+        return tuple(algorithm for algorithm in owned.digests if algorithm in self._verifiable)
 
 
 class Extend(Record):
@@ -111,32 +114,32 @@ class Extend(Record):
         new = {recording(watch) for watch in plan.watches}
         self._changed = frozenset(i for i, watch in enumerate(plan.watches) if recording(watch) not in old)
         self._dropped = frozenset(i for i, watch in enumerate(old_plan.watches) if recording(watch) not in new)
-        self._place: Place | None = None
+        self._indexed: IndexEntry | None = None
         self._recorded: dict[bytes, bytes] = {}
 
     def begin(self, directory: bytes) -> bool:
         super().begin(directory)
-        place = self._place = self._reader.place(directory)
+        indexed = self._indexed = self._reader.index_entry(directory)
         self._recorded = {}
         rules = self.plan.rules(directory)
-        if place is None:
+        if indexed is None:
             return bool(rules.watches & self._changed)
         if not rules.active:
             if self.plan.is_beyond(directory):
                 # What a mount covers for now is still watched.
-                self.report.blocks.append(Block(directory, None, pending=place.pending))
+                self.report.blocks.append(Block(directory, None, pending=indexed.pending))
             return False
-        if place.pending is not None:
+        if indexed.pending is not None:
             return True
         involved = rules.watches & self._changed or self._old_plan.rules(directory).watches & self._dropped
         if not involved:
             self.report.blocks.append(Block(directory, None))
             return False
-        self._recorded = by_name(self._reader.block(place))
+        self._recorded = by_name(self._reader.block(indexed))
         return True
 
     def settled(self, descriptor: int, directory: bytes, rules: Rules, status: os.stat_result) -> bool:
-        """What waits for a review is left out: a stamp would say that there is no more than what was recorded."""
+        """Make no stamp: it would say that the changes that wait for a review are not there."""
         return False
 
     def entry(self, directory: int, path: bytes, name: bytes, owner: int) -> int:
@@ -150,7 +153,7 @@ class Extend(Record):
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
 
     def finish(self, directory: bytes) -> None:
-        """What was recorded and isn't there is a deletion to review: it stays, if a watch still wants it."""
+        """Keep recorded entries that are gone, if a watch still wants them: they are deletions to review."""
         rules = self.plan.rules(directory)
         for escaped, line in self._recorded.items():
             name = lines.unescape(escaped)
@@ -163,14 +166,14 @@ class Extend(Record):
             self.finish(directory)
 
     def unreadable(self, directory: bytes, reason: str) -> None:
-        if self._place is not None and self._place.pending is None:
+        if self._indexed is not None and self._indexed.pending is None:
             self.report.blocks.append(Block(directory, None))
         else:
             super().unreadable(directory, reason)
 
     def _is_new(self, path: bytes, owner: int) -> bool:
         """Say whether an entry is to be recorded now: it isn't there because nobody asked for it until now."""
-        if self._place is not None and self._place.pending is not None:
+        if self._indexed is not None and self._indexed.pending is not None:
             return True
         return owner in self._changed and self._old_plan.owner(path) == NOBODY
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process tells about the directories it was given."""
+"""The results that a worker process reports of its directories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Difference(t.NamedTuple):
 class Block(t.NamedTuple):
     """A directory as it goes into a baseline. block: None to keep the block that the old baseline has.
 
-    stamp: see ``vouchers.stamp``; None where the block may not have each name that was in the directory.
+    stamp: see ``status_digests.stamp``; None where the block may not have each name that was in the directory.
     """
 
     directory: bytes

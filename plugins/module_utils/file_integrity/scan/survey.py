@@ -14,20 +14,20 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import MountTable, of_first_process
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import RunCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.mounts import Mounts, kinds
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import roots
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.directory import Scan
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.mounts import Mounts, kinds
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Plan, Root
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.pool import WorkerPool
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tasks import Tasks, cost
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import roots
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Plan, Root
 
 
 @dataclasses.dataclass(frozen=True)
-class Host:
+class ScannedHost:
     """What is asked of the host once for a run. mounts_of_first: see ``_mountinfo.of_first_process``."""
 
     homes: tuple[str, ...]
@@ -37,7 +37,7 @@ class Host:
     problems: tuple[str, ...]
 
     @classmethod
-    def read(cls) -> Host:
+    def read(cls) -> ScannedHost:
         problems = []
         homes: list[str] = []
         try:
@@ -53,11 +53,11 @@ class Host:
             ) from error
         return cls(tuple(homes), mounted, of_first_process(), table, tuple(problems))
 
-    def note_problems(self, watches: t.Sequence[Watch], tally: Tally) -> None:
+    def note_problems(self, watches: t.Sequence[Watch], coverage: RunCoverage) -> None:
         """Say of each watch of home directories why it doesn't know them."""
         for watch in watches:
             for problem in self.problems if any(path.startswith("~/") for path in watch.paths) else ():
-                tally.skip(watch.name, "~", problem)
+                coverage.skip(watch.name, "~", problem)
 
     def roots(self, watches: t.Sequence[Watch]) -> tuple[Root, ...]:
         return tuple(roots.resolve(watches, self.homes))
@@ -80,12 +80,12 @@ def survey(
     plan: Plan,
     make_scan: t.Callable[[], Scan],
     reader: Reader | None,
-    tally: Tally,
+    coverage: RunCoverage,
     receive: t.Callable[[Report], None],
     lost: t.Callable[[bytes, str], None] = lambda _directory, _reason: None,
     meanwhile: t.Callable[[], None] = lambda: None,
 ) -> None:
-    """Read every directory that the baseline knows, and what is new; ``receive`` gets the reports after the tally.
+    """Read every directory that the baseline knows, and what is new; ``receive`` gets the reports after the coverage.
 
     lost: called with each directory whose worker died, after it was noted in the coverage of all watches it may hold.
     meanwhile: what this process does while the workers start reading.
@@ -97,13 +97,13 @@ def survey(
     tasks = Tasks(known, options.workers)
 
     def take(report: Report) -> None:
-        tally.add(report)
+        coverage.add(report)
         receive(report)
 
     def bury(share: list[bytes], reason: str) -> None:
         for directory in share:
             for watch in plan.rules(directory).watches:
-                tally.skip(plan.watches[watch].name, printable(directory), reason)
+                coverage.skip(plan.watches[watch].name, printable(directory), reason)
             lost(directory, reason)
 
     WorkerPool(options.workers, make_scan, deadline).run(tasks, take, bury, meanwhile)

@@ -44,17 +44,17 @@ class Tasks:
         """
         limit = max(_SMALLEST_SHARE, self._cost // (self._workers * _SHARES_PER_WORKER))
         taken = 0
-        found: list[bytes] = []
-        while self._waiting and len(found) < _MOST_DIRECTORIES and (not found or taken < limit):
+        directories: list[bytes] = []
+        while self._waiting and len(directories) < _MOST_DIRECTORIES and (not directories or taken < limit):
             cost, directory = self._waiting.pop()
             taken += cost
-            found.append(directory)
+            directories.append(directory)
         self._cost -= taken
-        return found
+        return directories
 
     def rest(self) -> list[bytes]:
         """Return everything that is left, and leave nothing."""
-        found = [directory for _cost, directory in self._waiting]
+        directories = [directory for _cost, directory in self._waiting]
         self._waiting.clear()
         self._cost = 0
-        return found
+        return directories

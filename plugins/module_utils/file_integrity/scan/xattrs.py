@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading extended attributes, of which the owner of a file can make as many as the file system holds (xattr(7))."""
+"""Read extended attributes, of which the owner of a file can make as many as the file system holds (xattr(7))."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def read(where: int | bytes, kinds: t.AbstractSet[str]) -> tuple[t.Mapping[bytes
     if not names:
         return _NOTHING, None
     named = [name for name in names if lines.xattr_kind(name) in kinds and lines.xattr_kind(name) != "xattrs"]
-    found = _values(where, named)
+    values = _values(where, named)
     if "xattrs" in kinds:
-        found.update(_sealed(_values(where, [name for name in names if lines.xattr_kind(name) == "xattrs"])))
-    return found, None
+        values.update(_sealed(_values(where, [name for name in names if lines.xattr_kind(name) == "xattrs"])))
+    return values, None
 
 
 def _values(where: int | bytes, names: t.Iterable[bytes]) -> dict[bytes, bytes]:
-    found = {}
+    values = {}
     for name in names:
         with contextlib.suppress(OSError):  # not there, or removed since it was listed
-            found[name] = os.getxattr(where, name)
-    return found
+            values[name] = os.getxattr(where, name)
+    return values
 
 
 def _sealed(values: t.Mapping[bytes, bytes]) -> dict[bytes, bytes]:

@@ -12,6 +12,7 @@ import re
 import stat
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
@@ -331,7 +332,7 @@ class Surroundings:
     def _mounts_of(self, pid: int | None) -> dict[bytes, str]:
         key = pid or 0
         if key not in self._mounts:
-            self._mounts[key] = _safe_fs.parse_mounts(_mountinfo(pid))
+            self._mounts[key] = file_systems(_mountinfo(pid))
         return self._mounts[key]
 
 

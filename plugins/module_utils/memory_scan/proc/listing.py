@@ -18,7 +18,7 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import own_file_systems
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
 
 # getdents64(2): the C library's own function for it is one that can be replaced.
@@ -69,7 +69,7 @@ def parse_entries(data: bytes) -> set[int]:
 
 def by_control_groups(skip: t.Callable[[str], None]) -> set[int]:
     """Return the pids in all control groups of one hierarchy: each process is in one group of each."""
-    hierarchies = {kind: point for point, kind in sorted(_safe_fs.mounts().items()) if kind in ("cgroup", "cgroup2")}
+    hierarchies = {kind: point for point, kind in sorted(own_file_systems().items()) if kind in ("cgroup", "cgroup2")}
     point = hierarchies.get("cgroup2", hierarchies.get("cgroup"))
     if point is None:
         return set()

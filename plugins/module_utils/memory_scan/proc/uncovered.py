@@ -15,7 +15,7 @@ import ctypes
 import os
 import re
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
 
 PROC = "/proc"
 
@@ -47,7 +47,7 @@ def covered(text: bytes, point: str = PROC) -> dict[int, str]:
     """
     found: dict[int, str] = {}
     start = os.fsencode(point) + b"/"
-    for path, kind in _safe_fs.parse_mounts(text).items():
+    for path, kind in _mountinfo.file_systems(text).items():
         match = _POINT.match(path[len(start) :]) if path.startswith(start) else None
         if match:
             found[int(match.group(1))] = kind

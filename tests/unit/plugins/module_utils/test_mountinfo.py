@@ -48,3 +48,22 @@ def test_a_table_tells_of_this_machine_and_of_changes_only() -> None:
         assert not table.has_changed()
     finally:
         table.close()
+
+
+def test_the_last_file_system_at_each_point() -> None:
+    text = (
+        b"22 28 0:21 / /proc rw,nosuid - proc proc rw\n"
+        b"30 28 8:1 / /with\\040space\\012and\\134more rw shared:1 - ext4 /dev/sda1 rw\n"
+        b"31 28 0:50 / /mnt rw - autofs x rw\n"
+        b"32 31 0:51 / /mnt rw - nfs4 server:/ rw\n"
+        b"broken\n"
+    )
+    assert _mountinfo.file_systems(text) == {
+        b"/proc": "proc",
+        b"/with space\nand\\more": "ext4",
+        b"/mnt": "nfs4",
+    }
+
+
+def test_the_file_systems_of_this_machine() -> None:
+    assert _mountinfo.own_file_systems()[b"/proc"] == "proc"

@@ -137,21 +137,6 @@ def test_the_flag_request_of_each_architecture() -> None:
     assert _safe_fs._get_flags_request("ppc64le") == 0x40086601
 
 
-def test_mountinfo() -> None:
-    text = (
-        b"22 28 0:21 / /proc rw,nosuid - proc proc rw\n"
-        b"30 28 8:1 / /with\\040space\\012and\\134more rw shared:1 - ext4 /dev/sda1 rw\n"
-        b"31 28 0:50 / /mnt rw - autofs x rw\n"
-        b"32 31 0:51 / /mnt rw - nfs4 server:/ rw\n"
-        b"broken\n"
-    )
-    assert _safe_fs.parse_mounts(text) == {
-        b"/proc": "proc",
-        b"/with space\nand\\more": "ext4",
-        b"/mnt": "nfs4",
-    }
-
-
 @pytest.mark.parametrize(
     ("file_system", "foreign"),
     [
@@ -170,10 +155,6 @@ def test_mountinfo() -> None:
 )
 def test_which_file_systems_are_foreign(file_system: str, foreign: bool) -> None:
     assert _safe_fs.is_foreign(file_system) is foreign
-
-
-def test_mounts_of_this_machine() -> None:
-    assert _safe_fs.mounts()[b"/proc"] == "proc"
 
 
 def test_where_state_is() -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, watched_paths
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import rule_groups
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import watches as file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
 
 from tests.support import paths
 

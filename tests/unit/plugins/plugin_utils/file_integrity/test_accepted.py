@@ -31,7 +31,7 @@ def change(number: int, is_explained: bool = False, **other: t.Any) -> dict[str,
     ],
 )
 def test_what_a_host_says(told: list[t.Any], count: int, subjects: list[str], is_complete: bool) -> None:
-    found = accepted.read("file_integrity", {"accepted": told, "accepted_count": count})
+    found = accepted.accepted_changes("file_integrity", {"accepted": told, "accepted_count": count})
     assert found is not None
     assert [item["subject"] for item in found.changes] == subjects
     assert (found.capability, found.count, found.is_complete) == ("file_integrity", count, is_complete)
@@ -39,13 +39,13 @@ def test_what_a_host_says(told: list[t.Any], count: int, subjects: list[str], is
 
 @pytest.mark.parametrize("count", [None, "3", True, -1, 2**70, 1.5])
 def test_a_number_that_is_none_is_that_of_the_list(count: t.Any) -> None:
-    found = accepted.read("file_integrity", {"accepted": [change(1)], "accepted_count": count})
+    found = accepted.accepted_changes("file_integrity", {"accepted": [change(1)], "accepted_count": count})
     assert found is not None
     assert found.count == 1
 
 
 @given(JSON, JSON)
 def test_whatever_a_host_says_is_text_that_can_be_shown(told: t.Any, count: t.Any) -> None:
-    found = accepted.read("file_integrity", {"accepted": told, "accepted_count": count})
+    found = accepted.accepted_changes("file_integrity", {"accepted": told, "accepted_count": count})
     for item in found.changes if found else ():
         assert all(text.isascii() and text.isprintable() for text in item.values())

@@ -174,7 +174,9 @@ def test_a_file_system_of_another_machine_is_left_alone_and_that_is_said(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.make(".ssh/authorized_keys")
-    monkeypatch.setattr(unrecorded._safe_fs, "mounts", lambda: {b"/": "ext4", os.fsencode(host.home.parent): "nfs4"})
+    monkeypatch.setattr(
+        unrecorded._mountinfo, "own_file_systems", lambda: {b"/": "ext4", os.fsencode(host.home.parent): "nfs4"}
+    )
     assert host.look(".ssh") == []
     words = "it is on a file system of another machine, or a link leads to it, and nothing there was judged"
     assert words in host.entry["skipped"][0]["reason"]

@@ -13,8 +13,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Dama
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import header, merkle_tree
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import content, nonzero, tasks
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.watches import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.definitions import HASHES
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,19 +45,19 @@ def test_what_is_written_is_read(file: pathlib.Path) -> None:
     blocks = hashlib.sha256(b"one").hexdigest()
     assert reader.header == {"a": 1, "entries": 1, "blocks": blocks}
     assert set(reader.directories) == {b"/", b"/odd\n name", b"/gap"}
-    place = reader.place(b"/odd\n name")
-    assert place is not None
-    assert (reader.block(place), place.entries, place.content) == (b"one", 1, 10)
-    gap = reader.place(b"/gap")
+    indexed = reader.index_entry(b"/odd\n name")
+    assert indexed is not None
+    assert (reader.block(indexed), indexed.entries, indexed.content) == (b"one", 1, 10)
+    gap = reader.index_entry(b"/gap")
     assert gap is not None
     assert gap.pending == "no time, sorry"
-    assert reader.place(b"/unknown") is None
+    assert reader.index_entry(b"/unknown") is None
     reader.close()
 
 
 def _read_blocks(reader: merkle_tree.Reader) -> None:
-    for _directory, place in reader.load().places():
-        reader.block(place)
+    for _directory, indexed in reader.load().index_entries():
+        reader.block(indexed)
 
 
 def test_no_byte_can_be_changed_without_notice(file: pathlib.Path) -> None:

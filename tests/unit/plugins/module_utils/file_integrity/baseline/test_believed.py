@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``rehash: changed`` believes, and the vouchers by which it compares a directory."""
+"""What ``rehash: changed`` believes, and the status digests by which it compares a directory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
     header,
     lines,
     merkle_tree,
-    vouchers,
+    status_digests,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import change_times
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import NodeReader
 
 NOW = 1_700_000_000
@@ -30,7 +30,7 @@ LAYOUT = lines.Layout(Watch("w", ("/a",)))
     ["tmpfs", "ramfs", "f2fs", "vfat", "exfat", "nfs4", "9p", "fuse.sshfs", "fuse.fuse-overlayfs", "fuseblk", "proc"],
 )
 def test_no_change_time_is_believed_where_it_need_not_tell(kind: str) -> None:
-    believed = trust.Trust((), None, {b"/": "ext4", b"/a": kind})
+    believed = change_times.TrustedTimes((), None, {b"/": "ext4", b"/a": kind})
     assert believed.holds_in(b"/")
     assert believed.holds_in(b"/ab/c")
     assert not believed.holds_in(b"/a")
@@ -38,7 +38,7 @@ def test_no_change_time_is_believed_where_it_need_not_tell(kind: str) -> None:
 
 
 def test_what_was_mounted_since_is_not_believed() -> None:
-    believed = trust.Trust(
+    believed = change_times.TrustedTimes(
         (), {b"/": "ext4", b"/a": "xfs", b"/b": "ext4"}, {b"/": "ext4", b"/a": "xfs", b"/b": "xfs", b"/c/d": "ext4"}
     )
     held = {
@@ -49,7 +49,7 @@ def test_what_was_mounted_since_is_not_believed() -> None:
 
 
 def test_names_are_believed_only_where_a_directory_tells_of_all_of_them() -> None:
-    believed = trust.Trust((), None, {b"/": "overlay", b"/a": "ext4"})
+    believed = change_times.TrustedTimes((), None, {b"/": "overlay", b"/a": "ext4"})
     assert (believed.holds_in(b"/x"), believed.stamps_in(b"/x")) == (True, False)
     assert (believed.holds_in(b"/a/x"), believed.stamps_in(b"/a/x")) == (True, True)
 
@@ -64,7 +64,7 @@ def test_times_in_which_something_may_have_changed_again_are_not_believed() -> N
         header.Event(NOW + 1000, NOW + 1010, "me", "x", "accepted"),
     )
     made = header.Header((), (), {}, events)
-    believed = trust.Trust(made.reading_times(), None, {})
+    believed = change_times.TrustedTimes(made.reading_times(), None, {})
     covered = {
         second
         for second in (-100, -61, -59, 0, 10.5, 12, 900, 939, 941, 1005, 1010.5, 10**9)
@@ -72,7 +72,7 @@ def test_times_in_which_something_may_have_changed_again_are_not_believed() -> N
     }
     # A change time that was still to come when it was recorded can come once more.
     assert covered == {-100, -61, 12, 900, 939}
-    making = trust.Trust(made.doubtful_times(NOW + 5000), None, {})
+    making = change_times.TrustedTimes(made.doubtful_times(NOW + 5000), None, {})
     assert making.covers(_at(NOW + 2000))
     assert not making.covers(_at(NOW + 4950))
     assert not making.covers(_at(NOW + 10**9))
@@ -89,7 +89,7 @@ def _block(directory: pathlib.Path) -> tuple[int, list[bytes], bytes]:
 
 def _now(descriptor: int, names: list[bytes]) -> bytes:
     nodes = NodeReader(_run.Deadline(0))
-    return vouchers.of_directory(
+    return status_digests.digest_of_directory(
         descriptor,
         os.fstat(descriptor).st_dev,
         names,
@@ -98,7 +98,7 @@ def _now(descriptor: int, names: list[bytes]) -> bytes:
     )[0]
 
 
-def test_a_voucher_is_the_same_from_lines_and_from_the_directory(tmp_path: pathlib.Path) -> None:
+def test_a_status_digest_is_the_same_from_lines_and_from_the_directory(tmp_path: pathlib.Path) -> None:
     for number in range(2500):
         (tmp_path / f"many{number}").touch()
     (tmp_path / "odd\n name, = \\x20").write_text("x")
@@ -107,8 +107,8 @@ def test_a_voucher_is_the_same_from_lines_and_from_the_directory(tmp_path: pathl
     os.mkfifo(tmp_path / "fifo")
     os.utime(tmp_path / "many1", ns=(-(10**9) - 1, -(10**9) - 1))
     descriptor, names, block = _block(tmp_path)
-    voucher = vouchers.of_block(block, lambda _changed: True)
-    assert voucher == _now(descriptor, names)
+    status_digest = status_digests.digest_of_block(block, lambda _changed: True)
+    assert status_digest == _now(descriptor, names)
     changes: tuple[t.Callable[[], object], ...] = (
         lambda: os.link(tmp_path / "many2", tmp_path.parent / "hard"),
         lambda: (tmp_path / "many2400").chmod(0o600),
@@ -124,12 +124,12 @@ def test_a_voucher_is_the_same_from_lines_and_from_the_directory(tmp_path: pathl
 
 
 @pytest.mark.requires("late_times")
-def test_a_time_beyond_what_a_voucher_can_hold_is_compared_by_its_line(tmp_path: pathlib.Path) -> None:
+def test_a_time_beyond_what_a_status_digest_can_hold_is_compared_by_its_line(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").touch()
     os.utime(tmp_path / "a", (2**33 + 2**31, 2**33 + 2**31))
     descriptor, names, block = _block(tmp_path)
-    assert vouchers.of_block(block, lambda _changed: True) is None
-    with pytest.raises(vouchers.NoVoucherError):
+    assert status_digests.digest_of_block(block, lambda _changed: True) is None
+    with pytest.raises(status_digests.NoStatusDigestError):
         _now(descriptor, names)
     os.close(descriptor)
 
@@ -145,10 +145,13 @@ def test_a_time_beyond_what_a_voucher_can_hold_is_compared_by_its_line(tmp_path:
         (b"a f 100644 0 0 3 7 1 5 99 - . - . sha256=00 . -", "it may have changed again"),
     ],
 )
-def test_what_a_status_cannot_vouch_for_has_no_voucher(line: bytes, why: str) -> None:
+def test_what_a_status_cannot_vouch_for_has_no_status_digest(line: bytes, why: str) -> None:
     good = b"a f 100644 0 0 3 7 1 5 6 - . - . sha256=00 . -"
-    assert vouchers.of_block(good, lambda changed: changed < 50) is not None
-    assert vouchers.of_block(good.replace(b"a ", b"b ", 1) + b"\n" + line, lambda changed: changed < 50) is None, why
+    assert status_digests.digest_of_block(good, lambda changed: changed < 50) is not None
+    assert (
+        status_digests.digest_of_block(good.replace(b"a ", b"b ", 1) + b"\n" + line, lambda changed: changed < 50)
+        is None
+    ), why
 
 
 def test_stamps_are_kept_where_they_tell_and_read_as_they_were_written(tmp_path: pathlib.Path) -> None:
@@ -160,13 +163,15 @@ def test_stamps_are_kept_where_they_tell_and_read_as_they_were_written(tmp_path:
         writer.add(b"/none", line, 1, 3)
         writer.finish({})
     reader = merkle_tree.Reader(os.open(tmp_path / "baseline", os.O_RDONLY), "x").load()
-    places = dict(reader.places())
-    assert {directory: place.stamp for directory, place in places.items()} == {
+    places = dict(reader.index_entries())
+    assert {directory: indexed.stamp for directory, indexed in places.items()} == {
         b"/good": b"7:49",
         b"/late": None,
         b"/none": None,
     }
-    assert {place.voucher for place in places.values()} == {vouchers.of_block(line, lambda _changed: True)}
+    assert {indexed.status_digest for indexed in places.values()} == {
+        status_digests.digest_of_block(line, lambda _changed: True)
+    }
     assert (reader.stamp(b"/good"), reader.stamp(b"/unknown")) == (b"7:49", None)
     assert reader.has_all_blocks()
     assert list(reader.damaged_blocks()) == []

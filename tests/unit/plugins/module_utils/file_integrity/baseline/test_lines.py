@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import decode, differ
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import differences, lines
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import attributes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,22 +125,22 @@ def _entry(**fields: t.Any) -> model.Entry:
     ],
 )
 def test_what_differs(before: dict[str, t.Any], after: dict[str, t.Any], expected: tuple[str, ...]) -> None:
-    assert differ.differing(_entry(**before), _entry(**after), model.Watch("w", ("/",))) == expected
+    assert differences.differing(_entry(**before), _entry(**after), model.Watch("w", ("/",))) == expected
 
 
 def test_capabilities_that_are_none_are_shown_as_they_are() -> None:
-    assert decode.capabilities(b"") == "0x"
-    assert decode.capabilities(b"\xff" * 20) == "0x" + "ff" * 20
+    assert attributes.capabilities(b"") == "0x"
+    assert attributes.capabilities(b"\xff" * 20) == "0x" + "ff" * 20
     version3 = bytes.fromhex("01000003" + "00200000" + "00000000" + "00000000" + "00000000" + "e8030000")
-    assert decode.capabilities(version3) == "cap_net_raw=ep [rootid=1000]"
+    assert attributes.capabilities(version3) == "cap_net_raw=ep [rootid=1000]"
 
 
 @given(st.binary(max_size=60))
 def test_no_acl_and_no_capability_is_too_strange_to_show(value: bytes) -> None:
-    assert isinstance(decode.acl(value), str)
-    assert isinstance(decode.capabilities(value), str)
+    assert isinstance(attributes.acl(value), str)
+    assert isinstance(attributes.capabilities(value), str)
 
 
 def test_every_attribute_can_be_shown() -> None:
     for name in model.ATTRIBUTES:
-        decode.attribute(_entry(), name)
+        attributes.attribute(_entry(), name)

@@ -9,8 +9,12 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import Changes, Found
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance, Review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.changes import (
+    Changes,
+    DetectedChange,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Review
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Difference
 
 _WATCHES = (model.Watch("one", ("/a",)), model.Watch("two", ("/b",)))
@@ -25,8 +29,8 @@ def _difference(path: str, before: bytes | None, after: bytes | None, watch: int
     return Difference(path.encode(), watch, before, after)
 
 
-def _changes(*differences: Difference) -> dict[str, Found]:
-    found: list[Found] = []
+def _changes(*differences: Difference) -> dict[str, DetectedChange]:
+    found: list[DetectedChange] = []
     changes = Changes(_WATCHES, found.append)
     for difference in differences:
         changes.add(difference)
@@ -110,14 +114,14 @@ def test_an_id_stands_for_path_kind_and_state() -> None:
     assert len(others) == 4
 
 
-def _verdict(change: model.Change) -> model.Verdict:
+def _verdict(change: model.FileChange) -> model.Verdict:
     if b"explained" in change.path:
         return model.Verdict("explained by p 1", package="p", version="1")
     return model.Verdict("x", alert="fim_file_modified", severity="high" if b"high" in change.path else "low")
 
 
 def _reviewed(limit: int, acceptance: Acceptance | None, *paths: str) -> Review:
-    review = Review(_WATCHES, _verdict, limit, acceptance)
+    review = Review(_WATCHES, _verdict, limit, acceptance and acceptance.consider)
     for number, path in enumerate(paths):
         review.add(_difference(path, _line("x"), _line("x", mode="100755", digest=f"{number:02}")))
     review.finish()
@@ -133,7 +137,7 @@ def test_the_most_severe_are_kept_and_all_are_counted() -> None:
     mass = review.detections()[-1]
     assert (mass["alert"], mass["count"], mass["scope"]) == ("fim_mass_change", 52, "one")
     assert review.explained() == [
-        {"package": "p", "version": "1", "message": "explained by p 1", "files": 1, "paths": ["/a/explained"]}
+        {"package": "p", "version": "1", "message": "explained by p 1", "count": 1, "paths": ["/a/explained"]}
     ]
     nothing = _reviewed(0, None, *paths)
     assert nothing.changes() == []
@@ -187,7 +191,7 @@ def test_a_name_that_is_no_change_accepts_nothing() -> None:
 def test_unread_content_is_accepted_by_nobody() -> None:
     for wanted, fails in (("all", False), ("/a/x", True)):
         acceptance = _acceptance(wanted)
-        review = Review(_WATCHES, _verdict, 9, acceptance)
+        review = Review(_WATCHES, _verdict, 9, acceptance.consider)
         unread = _line("x", mode="100755").replace(b"sha256=aa", b"!")
         review.add(_difference("/a/x", _line("x"), unread))
         review.finish()

@@ -1,14 +1,14 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where and when a change time vouches for what ``rehash: changed`` does not read again."""
+"""The file systems and spans of time in which ``rehash: changed`` believes change times."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import innermost, parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import innermost, parent
 
 Mounts = t.Mapping[bytes, str]
 
@@ -27,7 +27,7 @@ def tells(file_system: str) -> bool:
     return not (file_system in _TELL_NOTHING or _safe_fs.is_foreign(file_system) or file_system.startswith("fuse"))
 
 
-class Trust:
+class TrustedTimes:
     """What is believed of the entries of a baseline whose status is as recorded.
 
     racy: spans of nanoseconds in which files were being read for the baseline, see ``Header.reading_times``. recorded:

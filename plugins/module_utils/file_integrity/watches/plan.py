@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which watch owns which path: watches compiled to rules for one directory at a time.
+"""Watches compiled to rules for one directory at a time, which say what watch owns a path.
 
 The rules of a directory are a state of a nondeterministic automaton that reads path components: the watches that cover
 the directory's children by recursion, and the globs of which some components have matched. Directories
@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 NOBODY = -1
 
@@ -157,10 +157,10 @@ class Plan:
         pending = tuple(sorted(set(items)))
         alive = {watch for watch, levels in covers if levels} | {self.watch_of(i) for i in pending if self.begins(i)}
         key = (covers, tuple(i for i in pending if self.watch_of(i) in alive))
-        found = self._states.get(key)
-        if found is None:
-            found = self._states[key] = Rules(self, *key)
-        return found
+        rules = self._states.get(key)
+        if rules is None:
+            rules = self._states[key] = Rules(self, *key)
+        return rules
 
     def _at_top(self) -> Rules:
         items: list[_Item] = []
@@ -189,16 +189,16 @@ class Plan:
             items.append((number, position + 1))
 
     def _compiled(self, roots: t.Iterable[Root]) -> list[_Pattern]:
-        found = []
+        patterns = []
         for root in roots:
             parts = globs.compiled(globs.components(root.glob))
-            found.append(_Pattern(_ROOT, root.watch, root.recurse, parts))
+            patterns.append(_Pattern(_ROOT, root.watch, root.recurse, parts))
         for index, watch in enumerate(self.watches):
             for purpose, texts in ((_EXCLUDE, watch.exclude), (_INCLUDE, watch.include)):
-                found += [
+                patterns += [
                     _Pattern(purpose, index, 0, globs.compiled(globs.components(text))) for text in texts if "/" in text
                 ]
-        return found
+        return patterns
 
 
 class Rules:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run came to in each scope: counted while reports come in, and returned as coverage."""
+"""The coverage and statistics of a run, counted while reports come in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Packages, Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Report
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
 
 PACKAGES_SCOPE = "packages"
 SEAL_SCOPE = "baseline_seal"
@@ -19,7 +19,7 @@ _TAKEN = "A baseline was taken: the host as it is now is what later scans compar
 _UNMATCHED = "nothing on the host matches it; correct the watch's paths, or leave the watch out for this host"
 
 
-class Tally:
+class RunCoverage:
     """Coverage and statistics of one run over the watches."""
 
     def __init__(self, watches: t.Sequence[Watch]) -> None:

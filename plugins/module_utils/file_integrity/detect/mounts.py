@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounts over and below watched paths: what came and went since the baseline, named as that (ATT&CK T1564.013).
+"""Mounts over and below watched paths that came and went since the baseline (ATT&CK T1564.013).
 
 A mount over a path decides which files everybody sees there. They are other files, not changed ones, so the scan does
 not compare them with the recorded ones: the mount is the finding, and the coverage leaves out the files that it hides.
@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding, _
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import Mount
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, parent
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import NOBODY, Plan, parent
 
 Mounts = t.Mapping[bytes, Mount]
 
@@ -95,8 +95,8 @@ def mounts_kept(old: Mounts | None, now: Mounts, was_watched: t.Callable[[bytes]
     """
     if old is None:
         return None
-    kept = {point: mount for point, mount in old.items() if was_watched(point)}
-    return {**{point: mount for point, mount in now.items() if not was_watched(point)}, **kept}
+    watched = {point: mount for point, mount in old.items() if was_watched(point)}
+    return {**{point: mount for point, mount in now.items() if not was_watched(point)}, **watched}
 
 
 def accepted_mounts(old: Mounts | None, accepted: t.Mapping[bytes, Mount | None]) -> Mounts | None:
@@ -118,22 +118,22 @@ def find_changes(
 
     recorded: None where a baseline doesn't say. Raises nothing for odd tables.
     """
-    found: dict[bytes, MountChange] = {}
+    changes: dict[bytes, MountChange] = {}
     if recorded is None:
         return []
     # A baseline of before network and pseudo file systems were recorded has no layers either.
     is_old = any(not mount.layers for mount in recorded.values())
     for point in sorted({*recorded, *now}):
         before, after = recorded.get(point), now.get(point)
-        if not _differs(before, after) or _is_below(point, found):
+        if not _differs(before, after) or _is_below(point, changes):
             continue
         watches = _concerned(plan, point)
         if not watches or (before is None and is_old and after is not None and _safe_fs.is_foreign(after.kind)):
             continue
         if after is None and before is not None and not _was_entered(plan, before, watches):
             continue
-        found[point] = MountChange(point, before, after, watches, is_recorded(point), _is_expected(before, after))
-    return list(found.values())
+        changes[point] = MountChange(point, before, after, watches, is_recorded(point), _is_expected(before, after))
+    return list(changes.values())
 
 
 def hiding(plan: Plan, mounts: Mounts) -> list[tuple[bytes, Mount, tuple[int, ...]]]:
@@ -141,14 +141,14 @@ def hiding(plan: Plan, mounts: Mounts) -> list[tuple[bytes, Mount, tuple[int, ..
 
     A disk that is mounted as a whole on a directory is left out: that is how disks are used.
     """
-    found = []
+    hiding_mounts = []
     for point, mount in sorted(mounts.items()):
         is_part = mount.root != b"/" and mount.kind not in _WITH_SUBVOLUMES
         is_over = mount.layers > 1 and not mount.automounted
         if point != b"/" and not _safe_fs.is_foreign(mount.kind) and (is_part or is_over or mount.kind == _OVERLAY):
             watches = _concerned(plan, point)
-            found += [(point, mount, watches)] if watches else []
-    return found
+            hiding_mounts += [(point, mount, watches)] if watches else []
+    return hiding_mounts
 
 
 class MountReview:
@@ -160,7 +160,7 @@ class MountReview:
         recorded: Mounts | None,
         now: Mounts,
         is_recorded: t.Callable[[bytes], bool],
-        takes: t.Callable[[model.Change], bool] | None = None,
+        takes: t.Callable[[model.FileChange], bool] | None = None,
     ) -> None:
         """takes: says whether a person accepts a change, which then is none any more."""
         self._plan = plan
@@ -227,13 +227,13 @@ class MountReview:
 
     def detections(self) -> list[dict[str, t.Any]]:
         """Return one detection for each mount over what is recorded, and one for each watch with others."""
-        found = []
+        detections = []
         others: dict[str, list[MountChange]] = {}
         for change in self._findings():
             if change.before is None and not change.is_recorded:
                 others.setdefault(self._name(change), []).append(change)
             else:
-                found.append(self._detection(printable(change.point), [change], _message(change)))
+                detections.append(self._detection(printable(change.point), [change], _message(change)))
         for watch, changes in others.items():
             message = "File systems are mounted at %d place%s of watch '%s' that are not in its baseline, %s first" % (
                 len(changes),
@@ -241,8 +241,8 @@ class MountReview:
                 watch,
                 printable(changes[0].point),
             )
-            found.append(self._detection(watch, changes, message))
-        return found
+            detections.append(self._detection(watch, changes, message))
+        return detections
 
     def _detection(self, subject: str, changes: t.Sequence[MountChange], message: str) -> dict[str, t.Any]:
         first = changes[0]
@@ -262,8 +262,8 @@ class MountReview:
     def _name(self, change: MountChange) -> str:
         return self._plan.watches[change.watches[0]].name
 
-    def _described(self, change: MountChange) -> model.Change:
-        return model.Change(change.kind, change.point, self._name(change), None, None, id=change.id)
+    def _described(self, change: MountChange) -> model.FileChange:
+        return model.FileChange(change.kind, change.point, self._name(change), None, None, id=change.id)
 
 
 def _alert(change: MountChange) -> str:

@@ -9,9 +9,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import ATTRIBUTES, Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.content import constructor
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 
 # How many watches a sentence names.
 _LISTED = 20
@@ -71,8 +71,8 @@ class Difference(t.NamedTuple):
 
     def sentence(self) -> str:
         """Return why a baseline is extended."""
-        said = ["Watches %s: %s." % (kind, _listed(names)) for kind, names in self._asdict().items() if names]
-        return " ".join(said) or "What could not be read before was added, or the order of the watches changed."
+        sentences = ["Watches %s: %s." % (kind, _listed(names)) for kind, names in self._asdict().items() if names]
+        return " ".join(sentences) or "What could not be read before was added, or the order of the watches changed."
 
 
 def _listed(names: t.Sequence[str]) -> str:
@@ -98,8 +98,8 @@ def _meaning(watch: Watch, other: Watch) -> Watch:
 def roots_kept(old: t.Sequence[Watch], roots: t.Iterable[Root], new: t.Sequence[Watch]) -> list[Root]:
     """Return where the old watches began that are among the new ones unchanged, numbered like those."""
     numbers = {recording(watch): number for number, watch in enumerate(new)}
-    found = ((numbers.get(recording(old[root.watch])), root) for root in roots)
-    return [root._replace(watch=number) for number, root in found if number is not None]
+    numbered = ((numbers.get(recording(old[root.watch])), root) for root in roots)
+    return [root._replace(watch=number) for number, root in numbered if number is not None]
 
 
 def _checked(option: t.Mapping[str, t.Any]) -> Watch:

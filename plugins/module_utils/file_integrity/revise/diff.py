@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was accepted, and differences for diff mode, as people read them."""
+"""The accepted changes, and differences for diff mode, as people read them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.header import Header
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import decode
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import attributes
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 
 
 def accepted(acceptance: Acceptance) -> dict[str, t.Any]:
@@ -44,9 +44,9 @@ def watches_diff(header: Header | None, wanted: t.Sequence[model.Watch] | None) 
     }
 
 
-def _entry(entry: model.Entry, change: model.Change) -> str:
+def _entry(entry: model.Entry, change: model.FileChange) -> str:
     names = change.attributes if change.before and change.after and change.attributes else model.ATTRIBUTES
-    values = ((name, decode.attribute(entry, name)) for name in names)
+    values = ((name, attributes.attribute(entry, name)) for name in names)
     shown = ["%s=%s" % (name, _plain(value)) for name, value in values if value not in (None, [], {})]
     return "%s: %s\n" % (printable(entry.path), " ".join(shown))
 
@@ -56,4 +56,4 @@ def _plain(value: t.Any) -> str:
 
 
 def _watches(shown: t.Iterable[model.Watch]) -> str:
-    return "".join("%s\n" % json.dumps(watches.to_data(watch), sort_keys=True) for watch in shown)
+    return "".join("%s\n" % json.dumps(definitions.to_data(watch), sort_keys=True) for watch in shown)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File integrity monitoring's content: what is watched by default, what the user adds, what follows from packages."""
+"""Load file integrity's content: default watches, those of the user, and rules of generated files."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _list_of_watches(given: t.Any) -> t.Sequence[t.Any]:
 @functools.lru_cache(maxsize=1)
 def _default_watches() -> tuple[dict[str, t.Any], ...]:
     path = _DIRECTORY / "watches.yml"
-    found = []
+    watches = []
     entries = _entries(catalogue.read(path), path.name)
     for entry in watched_paths.load():
         if entry.watch is not None and entry.watch not in entries:
@@ -115,8 +115,8 @@ def _default_watches() -> tuple[dict[str, t.Any], ...]:
             raise ContentError(f"{path.name}: watch '{name}': description is missing; say what it watches")
         given = {field: value for field, value in fields.items() if field != "description"}
         paths = watched_paths.of_watch(name)
-        found.append(checked_watch({"name": name, "paths": paths, **given}, path.name))
-    return tuple(found)
+        watches.append(checked_watch({"name": name, "paths": paths, **given}, path.name))
+    return tuple(watches)
 
 
 @functools.lru_cache(maxsize=1)

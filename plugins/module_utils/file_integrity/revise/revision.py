@@ -20,17 +20,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.bas
     summary,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Writer
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.opened import Opened
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.record import RecordingRun
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.write import Recording, rewrite
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.collect import Comparison
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import show
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Acceptance
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.comparison import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import mounts, watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise import diff
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.acceptance import Acceptance
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.recording import RecordingRun
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.write import Recording, rewrite
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import TrustedTimes
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.record import Extend, Record
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.state import Opened
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Snapshot
 
@@ -91,7 +92,7 @@ class Revision:
             "detections": [],
             "coverage": [],
             "baseline": summary(header, self._opened.seal),
-            "diff": show.watches_diff(header, self._options.watches),
+            "diff": diff.watches_diff(header, self._options.watches),
         }
 
     def _create(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
@@ -105,17 +106,17 @@ class Revision:
         def make_scan() -> Record:
             return Record(plan, (), self._deadline, self._packages)
 
-        trust = Trust((doubtful_since(self._now),), None, {})
+        trust = TrustedTimes((doubtful_since(self._now),), None, {})
         with state.written(name) as stream:
             writer = Writer(stream, trust.covers)
             run.run(plan, make_scan, Recording(writer, None), None)
-            run.tally.note_unmatched(self._options.default_names)
+            run.coverage.note_unmatched(self._options.default_names)
             event = self._event("created", self._options.reason or "Taken.")
             # Also those of places that nobody watches yet: a new account may have its home there.
             header = Header(tuple(wanted), plan.roots, snapshot, (event,), mounts=run.host.mounts)
             seal = writer.finish(header.to_data())
         if self._options.expected is not None:
-            run.tally.add_seal(taken=True)
+            run.coverage.add_seal(taken=True)
         return {**run.result(), **self._changed(header, seal, writer.entries)}
 
     def _accept(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
@@ -126,7 +127,7 @@ class Revision:
         event = self._event("accepted", self._options.reason, acceptance)
         header = old.followed_by(event, reader.seal, packages=packages_now or old.packages, mounts=mounted)
         with state.written(name) as stream:
-            writer = Writer(stream, Trust(old.doubtful_times(self._now), None, {}).covers)
+            writer = Writer(stream, TrustedTimes(old.doubtful_times(self._now), None, {}).covers)
             rewrite(writer, reader, acceptance.lines)
             seal = writer.finish(header.to_data())
         return {**result, **self._changed(header, seal, writer.entries)}
@@ -143,25 +144,25 @@ class Revision:
 
         others = mounts.find_changes(old.mounts, run.host.mounts, old_plan, reader.directories.__contains__)
         points = [change.point for change in others]
-        plan = run.host.plan(wanted, watches.roots_kept(old.watches, old.roots, wanted), hidden, points)
+        plan = run.host.plan(wanted, definitions.roots_kept(old.watches, old.roots, wanted), hidden, points)
 
         def make_scan() -> Extend:
             return Extend(plan, old_plan, reader, self._deadline, self._packages)
 
         try:
             with state.written(name) as stream:
-                writer = Writer(stream, Trust(old.doubtful_times(self._now), None, {}).covers)
+                writer = Writer(stream, TrustedTimes(old.doubtful_times(self._now), None, {}).covers)
                 recording = Recording(writer, reader)
                 run.run(plan, make_scan, recording, reader)
                 self._note_mounts(run, others, old.watches)
                 _check_news(recording.news or wanted != old.watches)
-                difference = watches.Difference.of(old.watches, wanted)
+                difference = definitions.Difference.of(old.watches, wanted)
                 event = self._event("extended", self._options.reason or difference.sentence())
                 mounted = mounts.mounts_kept(old.mounts, run.host.mounts, was_watched)
                 header = old.followed_by(event, reader.seal, watches=tuple(wanted), roots=plan.roots, mounts=mounted)
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
-            return {"changed": False, "coverage": run.tally.entries()}
+            return {"changed": False, "coverage": run.coverage.entries()}
         return {**run.result(), **self._changed(header, seal, writer.entries), **difference.result()}
 
     @staticmethod
@@ -169,10 +170,10 @@ class Revision:
         run: RecordingRun, changes: t.Iterable[mounts.MountChange], watches_of_old: t.Sequence[Watch]
     ) -> None:
         """Name what could not be extended, as another file system is mounted there than was recorded."""
-        wanted = {scope.scope for scope in run.tally.scopes}
+        wanted = {scope.scope for scope in run.coverage.scopes}
         for change in changes:
             for name in {watches_of_old[watch].name for watch in change.watches} & wanted:
-                run.tally.skip(name, printable(change.point), change.reason)
+                run.coverage.skip(name, printable(change.point), change.reason)
 
     def _compared(self) -> tuple[Acceptance, Snapshot | None, mounts.Mounts | None, dict[str, t.Any]]:
         """Compare the host; return what is accepted, packages and mounts that go with it, and what either mode says.
@@ -193,9 +194,9 @@ class Revision:
         if acceptance.takes_explained or acceptance.takes_claimed:
             packages_now = comparison.packages_to_seal(acceptance.takes_claimed, acceptance.everything)
         result = {
-            **show.accepted(acceptance),
-            "coverage": comparison.tally.entries(),
-            "diff": show.changes_diff(acceptance),
+            **diff.accepted(acceptance),
+            "coverage": comparison.coverage.entries(),
+            "diff": diff.changes_diff(acceptance),
         }
         if unread:
             result["warnings"] = ["%d changes were not accepted: their content could not be read" % len(unread)]
@@ -209,7 +210,7 @@ class Revision:
     def _has_gaps(self) -> bool:
         """Say whether there are directories that the baseline should have and hasn't yet."""
         reader = self._opened.reader
-        return reader is not None and any(place.startswith(b"-") for place in reader.directories.values())
+        return reader is not None and any(indexed.startswith(b"-") for indexed in reader.directories.values())
 
     def _event(self, action: str, reason: str, acceptance: Acceptance | None = None) -> Event:
         paths = tuple(printable(change.path) for change in acceptance.taken[:_KEPT_PATHS]) if acceptance else ()

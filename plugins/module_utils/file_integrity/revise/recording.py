@@ -11,22 +11,22 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _run
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.write import Recording
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import classifier
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.coverage import RunCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect import mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.detect.review import Review
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
-    Change,
     Context,
+    FileChange,
     Verdict,
     Watch,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import Options
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import mounts
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Plan
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.revise.write import Recording
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.record import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Block, Report
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import Host, survey
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.survey import ScannedHost, survey
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Plan
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import databases
 
 
@@ -45,10 +45,10 @@ class RecordingRun:
         self._deadline = deadline
         self._watches = watches
         self._sealed = sealed
-        self.host = Host.read()
+        self.host = ScannedHost.read()
         self._packages = databases
-        self.tally = Tally(watches)
-        self.host.note_problems(watches, self.tally)
+        self.coverage = RunCoverage(watches)
+        self.host.note_problems(watches, self.coverage)
         self._review = Review(watches, self._classify, options.max_changes)
 
     def run(self, plan: Plan, make_scan: t.Callable[[], Record], recording: Recording, reader: Reader | None) -> None:
@@ -63,22 +63,22 @@ class RecordingRun:
                 recording.add(block)
 
         def lost(directory: bytes, reason: str) -> None:
-            place = reader.place(directory) if reader else None
-            kept = place is not None and place.pending is None
-            recording.add(Block(directory, None, pending=None if kept else reason))
+            indexed = reader.index_entry(directory) if reader else None
+            is_recorded = indexed is not None and indexed.pending is None
+            recording.add(Block(directory, None, pending=None if is_recorded else reason))
 
         self._note_hiding(plan)
-        survey(self._options, self._deadline, plan, make_scan, reader, self.tally, receive, lost)
+        survey(self._options, self._deadline, plan, make_scan, reader, self.coverage, receive, lost)
         self._note_changes(plan)
         self._review.finish()
-        self.tally.add_packages(self._packages)
+        self.coverage.add_packages(self._packages)
 
     def _note_hiding(self, plan: Plan) -> None:
         """Name the mounts that keep from view what is below them."""
         for point, mount, numbers in mounts.hiding(plan, self.host.mounts):
             for watch in numbers:
                 reason = "%s is mounted over it; what lies below it cannot be seen" % mounts.describe(mount)
-                self.tally.note(watch, "%s: %s" % (printable(point), reason))
+                self.coverage.note(watch, "%s: %s" % (printable(point), reason))
 
     def _note_changes(self, plan: Plan) -> None:
         """Name what was mounted or unmounted while files were read."""
@@ -86,16 +86,16 @@ class RecordingRun:
         self.host.table.close()
         for change in mounts.find_changes(self.host.mounts, now, plan, lambda _point: True):
             for watch in change.watches:
-                self.tally.withhold(watch, change.point, "it was %s while files were read" % change.kind)
+                self.coverage.withhold(watch, change.point, "it was %s while files were read" % change.kind)
 
     def result(self) -> dict[str, t.Any]:
         return {
             "detections": self._review.detections(),
-            "coverage": self.tally.entries(),
-            "statistics": self.tally.statistics(self._options.workers),
+            "coverage": self.coverage.entries(),
+            "statistics": self.coverage.statistics(self._options.workers),
         }
 
-    def _classify(self, change: Change) -> Verdict:
+    def _classify(self, change: FileChange) -> Verdict:
         return classifier.classify(change, self._context, None)
 
     @functools.cached_property

@@ -6,14 +6,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import watches
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import definitions
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import (
-    fields as file_integrity_fields,
-)
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import (
-    watches as file_integrity,
-)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content as file_integrity
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import fields as file_integrity_fields
 
 from tests.content.file_integrity import harness
 
@@ -44,7 +40,7 @@ SHOP = {"name": "shop", "paths": ["/srv/shop"]}
 
 def test_the_defaults_are_what_the_module_takes() -> None:
     found = file_integrity.load_watches()
-    assert len(watches.from_options([{"recurse": -1, **watch} for watch in found])) == len(found) > 40
+    assert len(definitions.from_options([{"recurse": -1, **watch} for watch in found])) == len(found) > 40
     assert all("description" not in watch for watch in found)
 
 

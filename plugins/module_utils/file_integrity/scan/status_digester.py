@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Telling the voucher of a directory as it is now, in as few steps as what is believed of it allows."""
+"""Compute the status digest of a directory as it is now, in as few calls as its change times allow."""
 
 from __future__ import annotations
 
@@ -9,26 +9,34 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _run, _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, vouchers
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import Place, Reader
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines, status_digests
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import (
+    IndexEntry,
+    Reader,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.change_times import TrustedTimes
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.content import OutOfTimeError
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.nodes import NodeReader
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Rules, child
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.trust import Trust
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
+    NOBODY,
+    Plan,
+    Rules,
+    child,
+)
 
-Looks = t.Mapping[bytes, t.Tuple[int, Rules]]
+RulesByName = t.Mapping[bytes, t.Tuple[int, Rules]]
 
 
-class Found(t.NamedTuple):
-    """What was seen. looks: what the plan says of each name that a watch owns. directories: those of them."""
+class DirectoryStatus(t.NamedTuple):
+    """The status of a directory. rules: owner and rules of each name that a watch owns. directories: those of them."""
 
-    voucher: bytes
-    looks: Looks
+    status_digest: bytes
+    rules: RulesByName
     directories: t.Sequence[bytes]
 
 
-class QuickLook:
-    """Looks at directories that are expected to be as they were recorded. One for each process."""
+class StatusDigester:
+    """Reads directories that are expected to be as they were recorded. One for each process."""
 
     def __init__(
         self,
@@ -44,50 +52,54 @@ class QuickLook:
         self._layouts = layouts
         self._deadline = deadline
 
-    def is_stamped(self, trust: Trust, directory: bytes, rules: Rules, place: Place, status: os.stat_result) -> bool:
+    def is_stamped(
+        self, trust: TrustedTimes, directory: bytes, rules: Rules, indexed: IndexEntry, status: os.stat_result
+    ) -> bool:
         """Say whether a directory has the names that were recorded, and no others."""
-        if place.stamp is None or place.stamp != vouchers.stamp(status):
+        if indexed.stamp is None or indexed.stamp != status_digests.stamp(status):
             return False
         return rules.only is not None and rules.only[0] != NOBODY and trust.stamps_in(directory)
 
-    def look(
+    def read(
         self,
         descriptor: int,
         directory: bytes,
         rules: Rules,
         status: os.stat_result,
         recorded: t.Mapping[bytes, bytes] | None,
-    ) -> Found | None:
-        """Return what a directory is like now; None where that can't be told so.
+    ) -> DirectoryStatus | None:
+        """Return the status of a directory; None if each of its entries has to be compared.
 
         recorded: its lines by escaped name, of a directory that is stamped. Raises OutOfTimeError.
         """
-        looks = self._looks(descriptor, directory, rules, recorded)
-        if looks is None:
+        by_name = self._rules_by_name(descriptor, directory, rules, recorded)
+        if by_name is None:
             return None
 
-        def state_of(name: bytes, found: os.stat_result) -> bytes:
-            layout = self._layouts[looks[name][0]]
+        def state_of(name: bytes, now: os.stat_result) -> bytes:
+            layout = self._layouts[by_name[name][0]]
             escaped = lines.escape(name)
-            if recorded is not None and self._reader.stamp(child(directory, name)) == vouchers.stamp(found):
+            if recorded is not None and self._reader.stamp(child(directory, name)) == status_digests.stamp(now):
                 line = recorded[escaped]
-                if line.startswith(layout.status(escaped, found)):
+                if line.startswith(layout.status(escaped, now)):
                     return lines.state_of(line)
             node = self._nodes.read_directory(descriptor, name, escaped, layout)
             if node.problem:
-                raise vouchers.NoVoucherError
+                raise status_digests.NoStatusDigestError
             return node.state
 
         try:
-            voucher, directories = vouchers.of_directory(descriptor, status.st_dev, list(looks), state_of, self._check)
-        except (OSError, vouchers.NoVoucherError):
+            status_digest, directories = status_digests.digest_of_directory(
+                descriptor, status.st_dev, list(by_name), state_of, self._check
+            )
+        except (OSError, status_digests.NoStatusDigestError):
             return None
-        return Found(voucher, looks, directories)
+        return DirectoryStatus(status_digest, by_name, directories)
 
-    def _looks(
+    def _rules_by_name(
         self, descriptor: int, directory: bytes, rules: Rules, recorded: t.Mapping[bytes, bytes] | None
-    ) -> Looks | None:
-        """Return what the plan says of the names in a directory that a watch owns; None where others matter, too."""
+    ) -> RulesByName | None:
+        """Return the rules of the names in a directory that a watch owns; None if others matter, too."""
         if rules.names is not None or self._plan.barred(directory):
             return None
         if recorded is not None and rules.only is not None:
@@ -99,8 +111,8 @@ class QuickLook:
             raise OutOfTimeError
 
 
-def _owned(rules: Rules, names: t.Sequence[bytes]) -> Looks | None:
-    """Return what the rules say of the names that a watch owns; None where something can be watched below others."""
+def _owned(rules: Rules, names: t.Sequence[bytes]) -> RulesByName | None:
+    """Return the rules of the names that a watch owns; None if something can be watched below others."""
     if rules.only is not None and rules.only[0] != NOBODY:
         return dict.fromkeys(names, rules.only)
     looks = [(name, rules.look(name)) for name in names]

@@ -9,10 +9,10 @@ import grp
 import os
 import pwd
 import stat
-import struct
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import xattr_values
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     ACL_XATTRS,
@@ -21,21 +21,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
     Entry,
 )
 
-# In the order of their bits, from linux/capability.h; capabilities(7) explains each.
-_CAPABILITIES = """
-    chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service
-    net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin
-    sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override
-    mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
-"""
-_CAPABILITY_NAMES = ["cap_" + name for name in _CAPABILITIES.split()]
-
-_VFS_CAP_REVISION_MASK = 0xFF000000
-_VFS_CAP_EFFECTIVE = 0x000001
-_VFS_CAP_WORDS = {0x01000000: 1, 0x02000000: 2, 0x03000000: 2}
-_VFS_CAP_REVISION_3 = 0x03000000
-
-_ACL_VERSION = 2
 # ACL_USER_OBJ, ACL_USER, ... of linux/posix_acl.h, as setfacl(1) writes them.
 _ACL_TAGS = {0x01: "user:", 0x02: "user:%s", 0x04: "group:", 0x08: "group:%s", 0x10: "mask:", 0x20: "other:"}
 
@@ -69,39 +54,26 @@ def group(gid: int | None) -> str | None:
 
 
 def capabilities(value: bytes) -> str:
-    """Return a ``security.capability`` attribute (linux/capability.h) as setcap(8) takes it; hex if it is none."""
-    try:
-        (magic,) = struct.unpack_from("<I", value)
-        words = _VFS_CAP_WORDS[magic & _VFS_CAP_REVISION_MASK]
-        fields = struct.unpack_from("<%dI" % (2 * words), value, 4)
-    except (struct.error, KeyError):
+    """Return a ``security.capability`` attribute as setcap(8) takes it; hex if it is none."""
+    sets = xattr_values.capability_sets(value)
+    if sets is None:
         return "0x" + value.hex()
-    permitted = sum(fields[2 * word] << 32 * word for word in range(words))
-    inheritable = sum(fields[2 * word + 1] << 32 * word for word in range(words))
-    effective = "e" if magic & _VFS_CAP_EFFECTIVE else ""
+    effective = "e" if sets.is_effective else ""
     by_flags: dict[str, list[str]] = {}
-    for bit in range(32 * words):
-        held = effective * bool((permitted | inheritable) >> bit & 1)
-        flags = held + "i" * (inheritable >> bit & 1) + "p" * (permitted >> bit & 1)
-        if flags:
-            name = _CAPABILITY_NAMES[bit] if bit < len(_CAPABILITY_NAMES) else str(bit)
-            by_flags.setdefault(flags, []).append(name)
+    for bit in xattr_values.bits(sets.permitted | sets.inheritable):
+        flags = effective + "i" * (sets.inheritable >> bit & 1) + "p" * (sets.permitted >> bit & 1)
+        by_flags.setdefault(flags, []).append(xattr_values.capability_name(bit))
     text = " ".join("%s=%s" % (",".join(names), flags) for flags, names in by_flags.items())
-    if magic & _VFS_CAP_REVISION_MASK == _VFS_CAP_REVISION_3 and len(value) >= 4 * (2 + 2 * words):
-        (root,) = struct.unpack_from("<I", value, 4 * (1 + 2 * words))
-        text += " [rootid=%d]" % root
-    return text
+    return text if sets.root_id is None else text + " [rootid=%d]" % sets.root_id
 
 
 def acl(value: bytes) -> str:
-    """Return a POSIX ACL attribute (linux/posix_acl_xattr.h) in the short form of setfacl(1); hex if it is none."""
-    try:
-        if struct.unpack_from("<I", value)[0] != _ACL_VERSION or (len(value) - 4) % 8:
-            return "0x" + value.hex()
-    except struct.error:
+    """Return a POSIX ACL attribute in the short form of setfacl(1); hex if it is none."""
+    entries = xattr_values.acl_entries(value)
+    if entries is None or (len(value) - 4) % 8:
         return "0x" + value.hex()
     shown = []
-    for tag, bits, identifier in struct.iter_unpack("<HHI", value[4:]):
+    for tag, bits, identifier in entries:
         form = _ACL_TAGS.get(tag, "%d:%%s" % tag)
         if "%s" in form:
             form = form % (account(identifier) if tag == 0x02 else group(identifier))
@@ -143,12 +115,12 @@ def _xattr(entry: Entry, name: bytes, shown: t.Callable[[bytes], str]) -> str | 
 
 
 def _acls(entry: Entry) -> dict[str, str]:
-    found = {}
+    acls = {}
     for name in ACL_XATTRS:
         text = _xattr(entry, name, acl)
         if text is not None:
-            found[name.decode().rsplit("_", 1)[1]] = text
-    return found
+            acls[name.decode().rsplit("_", 1)[1]] = text
+    return acls
 
 
 def _others(entry: Entry) -> dict[str, str]:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing baselines: a first one, one that covers more, and one with accepted changes."""
+"""Write baselines: a first one, one that covers more, and one with accepted changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline.merkle_tree import (
-    Place,
+    IndexEntry,
     Reader,
     Writer,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.compare import by_name
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import child, parent
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.results import Block
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import child, parent
 
 Lines = t.Mapping[bytes, t.Mapping[bytes, t.Optional[bytes]]]
 
@@ -33,29 +33,29 @@ class Recording:
         self.news = old is None
 
     def add(self, block: Block) -> None:
-        place = self._old.place(block.directory) if self._old else None
+        indexed = self._old.index_entry(block.directory) if self._old else None
         if block.pending is not None:
             self._writer.add_pending(block.directory, block.pending)
-            self.news = self.news or place is None or place.pending is None
+            self.news = self.news or indexed is None or indexed.pending is None
         elif block.block is not None:
-            content = max(block.content, place.content if place else 0)
+            content = max(block.content, indexed.content if indexed else 0)
             self._writer.add(block.directory, block.block, block.entries, content, block.stamp)
             if self._old is not None and not self.news:
-                same = place is not None and place.pending is None and self._old.block(place) == block.block
+                same = indexed is not None and indexed.pending is None and self._old.block(indexed) == block.block
                 self.news = not same
-        elif self._old is not None and place is not None:
-            self._writer.keep(block.directory, self._old.block(place), place)
+        elif self._old is not None and indexed is not None:
+            self._writer.keep(block.directory, self._old.block(indexed), indexed)
 
 
 def rewrite(writer: Writer, old: Reader, accepted: Lines) -> None:
     """Write ``old`` again with the accepted lines in it; DamagedError when ``old`` isn't what its seal covers."""
-    for directory, place in old.places():
-        if place.pending is not None:
-            writer.add_pending(directory, place.pending)
+    for directory, indexed in old.index_entries():
+        if indexed.pending is not None:
+            writer.add_pending(directory, indexed.pending)
         elif directory in accepted or _is_gone(directory, accepted):
-            _patched(writer, directory, by_name(old.block(place)), accepted, place)
+            _patched(writer, directory, by_name(old.block(indexed)), accepted, indexed)
         else:
-            writer.keep(directory, old.block(place), place)
+            writer.keep(directory, old.block(indexed), indexed)
     for directory in accepted:
         if directory not in old.directories:
             _patched(writer, directory, {}, accepted, None)
@@ -63,7 +63,7 @@ def rewrite(writer: Writer, old: Reader, accepted: Lines) -> None:
 
 
 def _patched(
-    writer: Writer, directory: bytes, entries: dict[bytes, bytes], accepted: Lines, place: Place | None
+    writer: Writer, directory: bytes, entries: dict[bytes, bytes], accepted: Lines, indexed: IndexEntry | None
 ) -> None:
     before = set(entries)
     for name, line in accepted.get(directory, {}).items():
@@ -76,8 +76,8 @@ def _patched(
     ordered = sorted(entries.items(), key=lambda item: lines.unescape(item[0]))
     block = b"\n".join(line for _name, line in ordered)
     # The stamp is of a directory with the names that were in it then.
-    stamp = place.stamp if place is not None and set(entries) == before else None
-    writer.add(directory, block, len(ordered), place.content if place is not None else 0, stamp)
+    stamp = indexed.stamp if indexed is not None and set(entries) == before else None
+    writer.add(directory, block, len(ordered), indexed.content if indexed is not None else 0, stamp)
 
 
 def _is_gone(directory: bytes, accepted: Lines) -> bool:
@@ -91,7 +91,7 @@ def _is_gone(directory: bytes, accepted: Lines) -> bool:
 
 
 def _write_new_empty_ones(writer: Writer, old: Reader, accepted: Lines) -> None:
-    """A directory that was accepted while nothing was in it is known from now on, so that what appears there is new."""
+    """Add directories that were accepted while nothing was in them, so that what appears there is new."""
     for directory, changed in accepted.items():
         for name, line in changed.items():
             path = child(directory, lines.unescape(name))

@@ -9,8 +9,13 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs, roots
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import NOBODY, Plan, Root, Rules
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs, roots
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import (
+    NOBODY,
+    Plan,
+    Root,
+    Rules,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where watches begin on this host: the home directories that ``~/`` stands for, and links on the way to a path."""
+"""The roots of watches on this host: home directories in place of ``~/``, and links on the way to a path."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import Watch
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan import globs
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.scan.plan import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches import globs
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.watches.plan import Root
 
 # A passwd file beyond this isn't read further: 64 MiB is a million accounts.
 _PASSWD_LIMIT = 64 << 20
@@ -23,12 +23,12 @@ _MOST_LINKS = 40
 
 def homes(passwd: bytes) -> list[str]:
     """Return the distinct home directories of a passwd file (passwd(5)), as globs that match exactly them."""
-    found: dict[str, None] = {}
+    directories: dict[str, None] = {}
     for line in passwd.split(b"\n"):
         fields = line.split(b":")
         if len(fields) >= 7 and fields[5].startswith(b"/"):
-            found[globs.escaped(globs.to_text(posixpath.normpath(b"/" + fields[5].lstrip(b"/"))))] = None
-    return list(found)
+            directories[globs.escaped(globs.to_text(posixpath.normpath(b"/" + fields[5].lstrip(b"/"))))] = None
+    return list(directories)
 
 
 def read_passwd() -> bytes:
@@ -45,15 +45,15 @@ def resolve(watches: t.Sequence[Watch], home_directories: t.Sequence[str]) -> li
     it is noticed, and the path continues where it leads. Links of others are not followed: they could lead root
     anywhere.
     """
-    found: dict[Root, None] = {}
+    roots: dict[Root, None] = {}
     for number, watch in enumerate(watches):
         for path in watch.paths:
             for glob in _expanded(path, home_directories):
                 way, end = _followed(globs.components(glob))
                 for link in way:
-                    found[Root(number, link, 0)] = None
-                found[Root(number, end, watch.recurse)] = None
-    return list(found)
+                    roots[Root(number, link, 0)] = None
+                roots[Root(number, end, watch.recurse)] = None
+    return list(roots)
 
 
 def _expanded(path: str, home_directories: t.Sequence[str]) -> list[str]:

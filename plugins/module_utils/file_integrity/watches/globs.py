@@ -69,16 +69,16 @@ def check(glob: str, name: bool = False) -> None:
 
 def compiled(parts: t.Iterable[str]) -> tuple[Component, ...]:
     """Return components ready to match; neighbouring ``**`` are one."""
-    found: list[Component] = []
+    compiled_components: list[Component] = []
     for part in parts:
         if part == "**":
-            if not found or found[-1] is not ANY_DEPTH:
-                found.append(ANY_DEPTH)
+            if not compiled_components or compiled_components[-1] is not ANY_DEPTH:
+                compiled_components.append(ANY_DEPTH)
         elif has_special(part):
-            found.append(re.compile(fnmatch.translate(part)))
+            compiled_components.append(re.compile(fnmatch.translate(part)))
         else:
-            found.append(to_bytes(part))
-    return tuple(found)
+            compiled_components.append(to_bytes(part))
+    return tuple(compiled_components)
 
 
 def any_of(globs: t.Sequence[str]) -> re.Pattern[str] | None:

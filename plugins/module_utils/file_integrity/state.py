@@ -1,11 +1,13 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding the baseline of a host, and deciding whether to believe it."""
+"""The baseline on the host: its files, its lock, and whether to believe it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
@@ -20,6 +22,10 @@ NO_SEAL = (
     "the controller holds no seal for the baseline on the host and cannot tell who made or edited it; look at what a "
     "comparison shows, then remove it with state=absent and take a new one with state=present"
 )
+
+# Seconds that a controller has to note the seal of a staged baseline in its store. Whoever takes longer was cut off.
+_SEALED_WITHIN = 30.0
+_POLL = 0.1
 
 
 class Opened(t.NamedTuple):
@@ -116,3 +122,56 @@ def _read(state: StateDirectory | None, name: str, path: str) -> Reader | None:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+@contextlib.contextmanager
+def open_state(options: Options, create: bool) -> t.Iterator[StateDirectory | None]:
+    """Open the state directory, None where there is none; raise StateError for one that can't be trusted."""
+    state = StateDirectory.open(options.root, CAPABILITY, create)
+    try:
+        yield state
+    finally:
+        if state is not None:
+            state.close()
+
+
+@contextlib.contextmanager
+def locked(state: StateDirectory | None, options: Options, check_mode: bool) -> t.Iterator[None]:
+    """Keep other writers out, also one between staging a baseline and letting it take its place (see ``seal``).
+
+    Check mode writes nothing, and takes no lock. Raises StateError after ``lock_timeout``.
+    """
+    if state is None or check_mode:
+        yield
+        return
+    end = time.monotonic() + options.lock_timeout
+    while True:
+        with state.locked(lock_name(options), max(0.0, end - time.monotonic())):
+            if not _is_being_sealed(state, options):
+                yield
+                return
+        if time.monotonic() >= end:
+            raise StateError(
+                "another run is sealing a new baseline in %s and did not end within %g s; wait for it, or raise "
+                "lock_timeout" % (state.path, options.lock_timeout)
+            )
+        time.sleep(_POLL)
+
+
+def _is_being_sealed(state: StateDirectory, options: Options) -> bool:
+    """Say whether a baseline was staged a moment ago, which a controller is about to seal unless it was cut off."""
+    staged = state.modified().get(staged_name(options))
+    return staged is not None and 0 <= time.time() - staged < _SEALED_WITHIN
+
+
+def read_header(state: StateDirectory, name: str) -> tuple[str, Header] | None:
+    """Return the seal and header of a baseline file, None when there is none; StateError when it is damaged."""
+    descriptor = state.open_file(name)
+    if descriptor is None:
+        return None
+    path = os.path.join(state.path, name)
+    try:
+        reader = Reader(descriptor, path).load()
+        return reader.seal, Header.of(reader.header, path)
+    finally:
+        os.close(descriptor)
