@@ -29,7 +29,7 @@ def memory_answers(findings: t.Any, answers: t.Any, uncaptured: t.Any = ()) -> l
             for entry in answers:
                 if _is_about(entry, kind, seen):
                     wanted = asked.setdefault(process, {})
-                    wanted[entry["answer"]] = wanted.get(entry["answer"], False) or bool(entry.get("dump"))
+                    wanted[entry["action"]] = wanted.get(entry["action"], False) or bool(entry.get("dump"))
     for (pid, _started), wanted in asked.items():
         # The memory of a process that is only stopped is still there for whoever comes to keep it.
         if pid in uncaptured:
@@ -42,7 +42,7 @@ def _ordered(asked: t.Mapping[tuple[int, int], t.Mapping[str, bool]]) -> t.Itera
         for (pid, started), wanted in asked.items():
             # What is to be ended need not be stopped before.
             if answer in wanted and not (answer == STOP and KILL in wanted):
-                yield {"pid": pid, "started": started, "answer": answer, "dump": wanted[answer]}
+                yield {"pid": pid, "started": started, "action": answer, "dump": wanted[answer]}
 
 
 def _kind(finding: t.Any) -> str | None:

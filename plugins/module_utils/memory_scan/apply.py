@@ -39,7 +39,7 @@ def response_spec() -> dict[str, dict[str, t.Any]]:
     return {
         "pid": {"type": "int", "required": True},
         "started": {"type": "int", "required": True},
-        "answer": {"type": "str", "choices": [CAPTURE, STOP, CONTINUE, KILL], "required": True},
+        "action": {"type": "str", "choices": [CAPTURE, STOP, CONTINUE, KILL], "required": True},
         "dump": {"type": "bool", "default": False},
         "max_dump": {"type": "int", "default": 64},
         "max_captures": {"type": "int", "default": 20},
@@ -52,8 +52,8 @@ def response_spec() -> dict[str, dict[str, t.Any]]:
 def check(params: t.Mapping[str, t.Any]) -> None:
     """Raise UsageError where validated options ask for what can't be."""
     check_options(params, ("state_dir",), {"pid": 1, "started": 0, "max_dump": 1, "max_captures": 1, "lock_timeout": 0})
-    if params["dump"] and params["answer"] != CAPTURE:
-        raise UsageError("dump: only answer=%s keeps memory, not answer=%s" % (CAPTURE, params["answer"]))
+    if params["dump"] and params["action"] != CAPTURE:
+        raise UsageError("dump: only action=%s keeps memory, not action=%s" % (CAPTURE, params["action"]))
     if params["run"] is not None and not _RUN.match(params["run"]):
         raise UsageError("run: %r is not 1 to 64 letters, digits and hyphens" % params["run"])
 
@@ -61,21 +61,21 @@ def check(params: t.Mapping[str, t.Any]) -> None:
 def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_response. Raises HostError for a process that is left alone, and StateError."""
     check(params)
-    pid, started, answer = params["pid"], params["started"], params["answer"]
+    pid, started, action = params["pid"], params["started"], params["action"]
     found = _process.stat(pid)
     if found is None or found.started != started or found.state in _ENDED:
         return _not_there(pid, started)
-    if answer != CAPTURE:
+    if action != CAPTURE:
         reason = refusal(pid, found)
         if reason is not None:
             raise HostError("Process %d is left alone: %s." % (pid, reason))
-        if (answer == STOP and found.state == _STOPPED) or (answer == CONTINUE and found.state != _STOPPED):
-            return _result(False, True, "Process %d is %s already." % (pid, _DONE[answer]))
+        if (action == STOP and found.state == _STOPPED) or (action == CONTINUE and found.state != _STOPPED):
+            return _result(False, True, "Process %d is %s already." % (pid, _DONE[action]))
     if check_mode:
-        return _result(True, True, "Process %d would be %s." % (pid, _DONE[answer]))
-    if answer == CAPTURE:
+        return _result(True, True, "Process %d would be %s." % (pid, _DONE[action]))
+    if action == CAPTURE:
         return _captured(params)
-    return _signalled(pid, started, answer)
+    return _signalled(pid, started, action)
 
 
 def _captured(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -87,11 +87,11 @@ def _captured(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             # Nobody may take this for a process that has ended, and needs no evidence any more.
             raise HostError("Process %d started another program while it was read; nothing was kept, ask again." % pid)
         return _not_there(pid, started)
-    said = "Evidence of process %d was kept in %s." % (pid, kept["path"])
+    message = "Evidence of process %d was kept in %s." % (pid, kept["path"])
     if kept["removed"]:
         removed = ", ".join(kept["removed"])
-        said += " As max_captures is %d, older evidence was removed: %s." % (params["max_captures"], removed)
-    return {**_result(True, True, said), "capture": kept}
+        message += " As max_captures is %d, older evidence was removed: %s." % (params["max_captures"], removed)
+    return {**_result(True, True, message), "capture": kept}
 
 
 def refusal(pid: int, found: _process.Stat) -> str | None:
@@ -122,26 +122,26 @@ def _ancestors() -> set[int]:
     return found
 
 
-def _signalled(pid: int, started: int, answer: str) -> dict[str, t.Any]:
+def _signalled(pid: int, started: int, action: str) -> dict[str, t.Any]:
     try:
-        sent = _process.send(pid, started, _SIGNALS[answer], _SECONDS_TO_END if answer == KILL else 0.0)
+        sent = _process.send(pid, started, _SIGNALS[action], _SECONDS_TO_END if action == KILL else 0.0)
     except OSError as error:
-        raise HostError("Process %d can't be %s: %s." % (pid, _DONE[answer], error.strerror)) from error
+        raise HostError("Process %d can't be %s: %s." % (pid, _DONE[action], error.strerror)) from error
     if not sent:
         return _not_there(pid, started)
-    left = _settled(pid, started, answer)
-    if answer == STOP and left is not None and left.started == started and left.state != _STOPPED:
-        said = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
-        return _result(True, True, said)
-    if answer == KILL and left is not None and left.started == started and left.state not in _ENDED:
-        said = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
-        return _result(True, True, said)
-    return _result(True, answer != KILL, "Process %d was %s." % (pid, _DONE[answer]))
+    left = _settled(pid, started, action)
+    if action == STOP and left is not None and left.started == started and left.state != _STOPPED:
+        message = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
+        return _result(True, True, message)
+    if action == KILL and left is not None and left.started == started and left.state not in _ENDED:
+        message = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
+        return _result(True, True, message)
+    return _result(True, action != KILL, "Process %d was %s." % (pid, _DONE[action]))
 
 
-def _settled(pid: int, started: int, answer: str) -> _process.Stat | None:
+def _settled(pid: int, started: int, action: str) -> _process.Stat | None:
     """Return the process once it is stopped, which it does when it runs next, or gone; as it is after a while."""
-    deadline = time.monotonic() + (_SECONDS_TO_STOP if answer == STOP else 0.0)
+    deadline = time.monotonic() + (_SECONDS_TO_STOP if action == STOP else 0.0)
     left = _process.stat(pid)
     while left is not None and left.started == started and left.state != _STOPPED and time.monotonic() < deadline:
         time.sleep(_PAUSE)
@@ -154,9 +154,9 @@ def _not_there(pid: int, started: int) -> dict[str, t.Any]:
     found = _process.stat(pid)
     if found is None or found.started == started or found.state in _ENDED:
         return _result(False, False, "The process that had the id %d is gone; nothing was done." % pid)
-    said = "Nothing was done: the process that has the id %d is another one; its 'started' is %d, not %d."
-    return _result(False, False, said % (pid, found.started, started))
+    message = "Nothing was done: the process that has the id %d is another one; its 'started' is %d, not %d."
+    return _result(False, False, message % (pid, found.started, started))
 
 
-def _result(changed: bool, there: bool, said: str) -> dict[str, t.Any]:
-    return {"changed": changed, "there": there, "said": said}
+def _result(changed: bool, exists: bool, message: str) -> dict[str, t.Any]:
+    return {"changed": changed, "exists": exists, "message": message}

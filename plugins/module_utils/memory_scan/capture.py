@@ -52,12 +52,12 @@ def capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
         try:
             with where.written(name) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
                 archive = _Archive(tar)
-                left_out = _fill(archive, process, most)
+                omitted = _fill(archive, process, most)
         except GoneError:
             return None
         removed = _forget(where, params["max_captures"], name, own)
         path = os.path.join(where.path, name)
-    return {"path": path, "files": archive.listed[:_MOST_LISTED], "left_out": left_out, "removed": removed}
+    return {"path": path, "files": archive.listed[:_MOST_LISTED], "omitted": omitted, "removed": removed}
 
 
 class _Archive:
@@ -79,16 +79,16 @@ def _moment(seconds: float) -> str:
 
 def _fill(archive: _Archive, process: Process, most: int) -> list[str]:
     """Put in what is known of a process, and so many bytes of its memory; return what was left out, with the reason."""
-    left_out: list[str] = []
-    view = ProcessView(process, Budget(most or _PIECE), left_out.append)
+    omitted: list[str] = []
+    view = ProcessView(process, Budget(most or _PIECE), omitted.append)
     with contextlib.closing(view):
         mappings = view.maps
         archive.add("maps", b"".join(map(_line, mappings)))
-        about = {**_described(process), "files": _hashes(view, mappings, left_out)}
+        about = {**_described(process), "files": _hashes(view, mappings, omitted)}
         archive.add("process.json", json.dumps(about, indent=2).encode("ascii"))
         if most:
-            _dump(archive, view, mappings, most, left_out)
-    return left_out
+            _dump(archive, view, mappings, most, omitted)
+    return omitted
 
 
 def _described(process: Process) -> dict[str, t.Any]:
@@ -119,7 +119,7 @@ def _line(mapping: Mapping) -> bytes:
     return ("%x-%x %s %08x %02x:%02x %d %s" % (*about, name)).rstrip().encode("ascii", "backslashreplace") + b"\n"
 
 
-def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], left_out: list[str]) -> list[dict[str, t.Any]]:
+def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], omitted: list[str]) -> list[dict[str, t.Any]]:
     """Return the digests of the files whose code the process has mapped, each once."""
     found: list[dict[str, t.Any]] = []
     known: set[tuple[tuple[int, int], int]] = set()
@@ -134,7 +134,7 @@ def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], left_out: list[str
         with os.fdopen(descriptor, "rb") as stream:
             size = os.fstat(descriptor).st_size
             if size > room:
-                left_out.append("the digest of %s: it is too large" % printable(mapping.path))
+                omitted.append("the digest of %s: it is too large" % printable(mapping.path))
                 continue
             room -= size
             digest = hashlib.sha256()
@@ -144,7 +144,7 @@ def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], left_out: list[str
     return found
 
 
-def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], most: int, left_out: list[str]) -> None:
+def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], most: int, omitted: list[str]) -> None:
     """Put in the executable where it has no name any more, and executable memory that no file has."""
     room = most
     if view.process.executable_deleted:
@@ -153,7 +153,7 @@ def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], m
             with os.fdopen(descriptor, "rb") as stream:
                 content = stream.read(room)
                 if stream.read(1):
-                    left_out.append("the end of the executable: it is larger than max_dump")
+                    omitted.append("the end of the executable: it is larger than max_dump")
             archive.add("executable", content)
             room -= len(content)
     for mapping in mappings:
@@ -163,7 +163,7 @@ def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], m
         for start, end in pages.present if mapping.anonymous or mapping.deleted else pages.private:
             for piece in _split(Range(start, end)):
                 if piece.end - piece.start > room:
-                    left_out.append("memory from %x on: there is more than max_dump" % piece.start)
+                    omitted.append("memory from %x on: there is more than max_dump" % piece.start)
                     return
                 content = view.read(piece.start, piece.end - piece.start)
                 if content:

@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import
 CAPTURE, STOP, KILL = "capture", "stop", "kill"
 # In this order: what is ended leaves no evidence.
 ANSWERS = (CAPTURE, STOP, KILL)
-_FIELDS = ("answer", "classes", "subtypes", "dump")
+_FIELDS = ("action", "classes", "subtypes", "dump")
 
 
 def problems(answers: t.Any) -> list[str]:
@@ -28,16 +28,16 @@ def problems(answers: t.Any) -> list[str]:
 
 def _of_entry(entry: t.Any, known: t.Sequence[str]) -> t.Iterator[str]:
     if not isinstance(entry, dict):
-        yield "a mapping with 'answer' and 'classes' or 'subtypes' is needed"
+        yield "a mapping with 'action' and 'classes' or 'subtypes' is needed"
         return
     for name in entry:
         if name not in _FIELDS:
             yield f"there is no '{name}'; {_meant(str(name), _FIELDS)}"
-    answer = entry.get("answer")
+    answer = entry.get("action")
     if answer not in ANSWERS:
-        yield f"'answer' is one of {', '.join(ANSWERS)}"
+        yield f"'action' is one of {', '.join(ANSWERS)}"
     elif entry.get("dump") and answer != CAPTURE:
-        yield f"only answer={CAPTURE} has 'dump'"
+        yield f"only action={CAPTURE} has 'dump'"
     lists = {name: entry.get(name) or [] for name in ("classes", "subtypes")}
     wrong = [name for name, given in lists.items() if not isinstance(given, list)]
     yield from (f"'{name}' is a list" for name in wrong)

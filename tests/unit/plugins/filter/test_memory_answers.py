@@ -22,12 +22,12 @@ def finding(kind: str, *pids: int, subtypes: t.Sequence[str] = ("known_miner",))
 def test_evidence_comes_first_and_each_answer_once() -> None:
     findings = [finding("toolkit", 5, 6), finding("technique", 7), finding("behavior", 8)]
     answers = [
-        {"answer": "kill", "classes": ["toolkit"]},
-        {"answer": "stop", "classes": ["toolkit", "technique"]},
-        {"answer": "capture", "classes": ["toolkit"]},
-        {"answer": "capture", "subtypes": ["known_miner"], "classes": ["technique", "toolkit"], "dump": True},
+        {"action": "kill", "classes": ["toolkit"]},
+        {"action": "stop", "classes": ["toolkit", "technique"]},
+        {"action": "capture", "classes": ["toolkit"]},
+        {"action": "capture", "subtypes": ["known_miner"], "classes": ["technique", "toolkit"], "dump": True},
     ]
-    found = [(one["answer"], one["pid"], one["started"], one["dump"]) for one in memory_answers(findings, answers)]
+    found = [(one["action"], one["pid"], one["started"], one["dump"]) for one in memory_answers(findings, answers)]
     assert found == [
         ("capture", 5, 50, True),
         ("capture", 6, 60, True),
@@ -43,7 +43,7 @@ def test_subtypes_and_classes_must_both_fit() -> None:
         finding("technique", 5, subtypes=["known_bot", "known_tunnel"]),
         finding("behavior", 6, subtypes=["known_bot"]),
     ]
-    answers = [{"answer": "stop", "classes": ["technique"], "subtypes": ["known_tunnel", "known_miner"]}]
+    answers = [{"action": "stop", "classes": ["technique"], "subtypes": ["known_tunnel", "known_miner"]}]
     assert [one["pid"] for one in memory_answers(findings, answers)] == [5]
     assert memory_answers(findings, []) == []
 
@@ -52,7 +52,7 @@ def test_findings_of_other_kinds_and_hosts_that_lie_are_no_processes() -> None:
     other = {"metadata": {"event_code": "process_new_listener"}, "evidences": finding("toolkit", 5)["evidences"]}
     nobody = finding("toolkit")
     nobody["evidences"] = [{}, {"process": {"pid": "1; reboot"}, "data": {"started": 1}}, {"process": {"pid": 1}}]
-    assert memory_answers([other, nobody], [{"answer": "kill", "classes": ["toolkit"]}]) == []
+    assert memory_answers([other, nobody], [{"action": "kill", "classes": ["toolkit"]}]) == []
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_findings_of_other_kinds_and_hosts_that_lie_are_no_processes() -> None:
     [
         ({}, [], "the input and answers are lists"),
         ([], "kill", "the input and answers are lists"),
-        ([], ["kill"], "entry 1: a mapping with 'answer' and 'classes' or 'subtypes' is needed"),
-        ([], [{"classes": ["toolkit"]}], "entry 1: 'answer' is one of capture, stop, kill"),
-        ([], [{"answer": "reboot", "classes": ["toolkit"]}], "'answer' is one of capture, stop, kill"),
-        ([], [{"answer": "kill"}], "entry 1: say with 'classes' or 'subtypes' what it is about"),
-        ([], [{"answer": "kill", "classes": "toolkit"}], "'classes' is a list"),
-        ([], [{"answer": "kill", "classes": ["tool"]}], "there is no class 'tool'; use toolkit, technique or behavior"),
-        ([], [{"answer": "kill", "classes": ["toolkit"], "dump": True}], "only answer=capture has 'dump'"),
+        ([], ["kill"], "entry 1: a mapping with 'action' and 'classes' or 'subtypes' is needed"),
+        ([], [{"classes": ["toolkit"]}], "entry 1: 'action' is one of capture, stop, kill"),
+        ([], [{"action": "reboot", "classes": ["toolkit"]}], "'action' is one of capture, stop, kill"),
+        ([], [{"action": "kill"}], "entry 1: say with 'classes' or 'subtypes' what it is about"),
+        ([], [{"action": "kill", "classes": "toolkit"}], "'classes' is a list"),
+        ([], [{"action": "kill", "classes": ["tool"]}], "there is no class 'tool'; use toolkit, technique or behavior"),
+        ([], [{"action": "kill", "classes": ["toolkit"], "dump": True}], "only action=capture has 'dump'"),
         ([1], [], "the input has what is no finding"),
     ],
 )
@@ -78,21 +78,21 @@ def test_what_cannot_be_asked_is_named(findings: t.Any, answers: t.Any, words: s
 def test_what_was_not_captured_is_not_ended_but_stopped_where_that_was_asked() -> None:
     findings = [finding("toolkit", 5, 6), finding("technique", 7)]
     answers = [
-        {"answer": "capture", "classes": ["toolkit", "technique"]},
-        {"answer": "stop", "classes": ["technique"]},
-        {"answer": "kill", "classes": ["toolkit", "technique"]},
+        {"action": "capture", "classes": ["toolkit", "technique"]},
+        {"action": "stop", "classes": ["technique"]},
+        {"action": "kill", "classes": ["toolkit", "technique"]},
     ]
-    found = [(one["answer"], one["pid"]) for one in memory_answers(findings, answers, [6, 7])]
+    found = [(one["action"], one["pid"]) for one in memory_answers(findings, answers, [6, 7])]
     assert found == [("capture", 5), ("capture", 6), ("capture", 7), ("stop", 7), ("kill", 5)]
 
 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ([{"answer": "kill", "subtypes": ["known_miner"]}], []),
+        ([{"action": "kill", "subtypes": ["known_miner"]}], []),
         ("kill", ["a list of entries is needed"]),
         (
-            [{"answer": "kill", "subtypes": ["known_minr", "weather", {}]}, {"answer": "stop"}],
+            [{"action": "kill", "subtypes": ["known_minr", "weather", {}]}, {"action": "stop"}],
             [
                 "entry 1: there is no subtype 'known_minr'; known_miner is probably meant",
                 "entry 1: there is no subtype 'weather'; the guide on memory scans lists them",
@@ -101,7 +101,7 @@ def test_what_was_not_captured_is_not_ended_but_stopped_where_that_was_asked() -
             ],
         ),
         (
-            [{"answer": "stop", "classes": ["tecnique"]}, {"answer": "stop", "subtype": ["known_miner"]}],
+            [{"action": "stop", "classes": ["tecnique"]}, {"action": "stop", "subtype": ["known_miner"]}],
             [
                 "entry 1: there is no class 'tecnique'; technique is probably meant",
                 "entry 2: there is no 'subtype'; subtypes is probably meant",
