@@ -41,9 +41,9 @@ options:
     required: true
   action:
     description:
-      - The action to take. V(capture) keeps evidence in the directory O(state_dir), as an archive that only root can read.
-        In it are the mappings of the process, the digests of the files whose code it runs, and what is known of the
-        process.
+      - The action to take. V(capture) keeps evidence in the directory O(state_dir), as an archive that only root can
+        read. In it are the mappings of the process, the digests of the files whose code it runs, and what is known of
+        the process.
       - V(stop) freezes the process (SIGSTOP), V(continue) takes that back. V(kill) ends it (SIGKILL).
     type: str
     choices: [capture, stop, continue, kill]
@@ -81,8 +81,7 @@ options:
     default: 60
 seealso:
   - module: bulwark.servers.memory_scan_info
-  - plugin: bulwark.servers.memory_answers
-    plugin_type: filter
+  - module: bulwark.servers.memory_scan_respond
 """
 
 EXAMPLES = r"""
