@@ -12,7 +12,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import apply_spec, check_apply
 from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import responder, response_rules
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.responder import ResponseError
@@ -31,7 +31,7 @@ class ActionModule(AnsweredActionBase):
             "findings": {"type": "list", "elements": "dict"},
             **{
                 name: fields
-                for name, fields in apply.response_spec().items()
+                for name, fields in apply_spec().items()
                 if name in ("max_dump", "max_captures", "run", "lock_timeout")
             },
             # Of the host, so that no ~ is expanded here.
@@ -77,7 +77,7 @@ class ActionModule(AnsweredActionBase):
                     run=run_id,
                 )
             try:
-                apply.check(ArgumentSpecValidator(apply.response_spec()).validate(arguments).validated_parameters)
+                check_apply(ArgumentSpecValidator(apply_spec()).validate(arguments).validated_parameters)
                 given = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
             except UsageError as error:
                 raise ResponseError(str(error)) from error

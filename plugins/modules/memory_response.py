@@ -136,12 +136,13 @@ capture:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.apply import respond, response_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import apply_spec
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=response_spec(), supports_check_mode=True)
-    run_module(module, respond)
+    module = AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True)
+    run_module(module, apply)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,27 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done about a process that was found: evidence is kept, or it is stopped, continued or ended."""
+"""Take one action on a process: keep evidence, stop it, continue it, or end it."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import capture
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PF_KTHREAD
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
+    CAPTURE,
+    CONTINUE,
+    KILL,
+    STOP,
+    check_apply,
+)
 
-CAPTURE, STOP, CONTINUE, KILL = "capture", "stop", "continue", "kill"
 _SIGNALS = {STOP: signal.SIGSTOP, CONTINUE: signal.SIGCONT, KILL: signal.SIGKILL}
 _DONE = {STOP: "stopped", CONTINUE: "continued", KILL: "ended", CAPTURE: "captured"}
 _STOPPED, _ENDED = "T", "ZX"
@@ -30,37 +35,11 @@ _SERVERS = frozenset(
     for name in ("sshd", "dropbear", "tinysshd")
 )
 _MOST_ANCESTORS = 1_000
-# A part of the name of a file.
-_RUN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
-def response_spec() -> dict[str, dict[str, t.Any]]:
-    """Return the argument spec of memory_response, as the module's documentation describes it."""
-    return {
-        "pid": {"type": "int", "required": True},
-        "started": {"type": "int", "required": True},
-        "action": {"type": "str", "choices": [CAPTURE, STOP, CONTINUE, KILL], "required": True},
-        "dump": {"type": "bool", "default": False},
-        "max_dump": {"type": "int", "default": 64},
-        "max_captures": {"type": "int", "default": 20},
-        "run": {"type": "str"},
-        "state_dir": {"type": "path"},
-        "lock_timeout": {"type": "int", "default": 60},
-    }
-
-
-def check(params: t.Mapping[str, t.Any]) -> None:
-    """Raise UsageError where validated options ask for what can't be."""
-    check_options(params, ("state_dir",), {"pid": 1, "started": 0, "max_dump": 1, "max_captures": 1, "lock_timeout": 0})
-    if params["dump"] and params["action"] != CAPTURE:
-        raise UsageError("dump: only action=%s keeps memory, not action=%s" % (CAPTURE, params["action"]))
-    if params["run"] is not None and not _RUN.match(params["run"]):
-        raise UsageError("run: %r is not 1 to 64 letters, digits and hyphens" % params["run"])
-
-
-def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_response. Raises HostError for a process that is left alone, and StateError."""
-    check(params)
+    check_apply(params)
     pid, started, action = params["pid"], params["started"], params["action"]
     found = _process.stat(pid)
     if found is None or found.started != started or found.state in _ENDED:

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect, drift, options, watched
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect, drift, watched
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import progress as place
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import (
     changed,
@@ -39,7 +39,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.option
     DRIFT,
     HOST,
     PROCESSES,
-    Settings,
+    Options,
+    parse,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes, uncovered
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
@@ -66,40 +67,40 @@ _RANDOMISED = "/proc/sys/kernel/randomize_va_space"
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_scan_info. What can't be looked at is in the coverage with the reason."""
-    settings = options.settings(params)
-    if settings.idle:
+    options = parse(params)
+    if options.idle:
         yield_to_others()
     began = time.monotonic()
-    deadline = Deadline(settings.time_budget)
-    scan = functools.partial(_scan, params["_content"] or "", settings, deadline, check_mode, os.getpid())
+    deadline = Deadline(options.time_budget)
+    scan = functools.partial(_scan, params["_content"] or "", options, deadline, check_mode, os.getpid())
     try:
-        result = watched.run(scan, deadline, Patience.within(settings.time_budget, settings.lock_timeout))
+        result = watched.run(scan, deadline, Patience.within(options.time_budget, options.lock_timeout))
     except LostError as error:
-        result = _nothing_seen(settings, "%s." % error)
+        result = _nothing_seen(options, "%s." % error)
     result["memory_scan"]["seconds"] = round(time.monotonic() - began, 3)
     return result
 
 
-def _nothing_seen(settings: Settings, reason: str) -> dict[str, t.Any]:
+def _nothing_seen(options: Options, reason: str) -> dict[str, t.Any]:
     return {
         "changed": False,
         "detections": [],
-        "coverage": [not_checked(PROCESSES, reason), *_not_of_the_host(settings, reason)],
+        "coverage": [not_checked(PROCESSES, reason), *_not_of_the_host(options, reason)],
         "memory_scan": {"processes": 0, "ended": 0, "bytes_read": 0, "allowed": 0},
     }
 
 
-def _not_of_the_host(settings: Settings, reason: str) -> list[dict[str, t.Any]]:
+def _not_of_the_host(options: Options, reason: str) -> list[dict[str, t.Any]]:
     """Return the coverage of what only the whole host tells where it isn't looked at. reason: where it was to be."""
-    said = reason if settings.whole_host else _WHOLE_HOST
-    return [not_checked(scope, said) for scope in settings.scopes if scope != PROCESSES]
+    said = reason if options.whole_host else _WHOLE_HOST
+    return [not_checked(scope, said) for scope in options.scopes if scope != PROCESSES]
 
 
 def _scan(
     packed: str,
-    settings: Settings,
+    options: Options,
     deadline: Deadline,
     check_mode: bool,
     watching: int,
@@ -108,37 +109,37 @@ def _scan(
 ) -> dict[str, t.Any]:
     """Return the result, as a process of its own that may be ended at any time. watching: the pid of who does that."""
     content = Content(packed)
-    choice = _choice(settings, watching)
+    choice = _choice(options, watching)
     collector = processes.Collector(uncovered.root())
-    collect = functools.partial(processes.collect, deadline, progress=progress, lost=lost, collector=collector)
-    there = collect(chosen=choice.pids if choice.is_pids_only else None)
-    host = LinuxHost(there.processes, content, deadline, settings)
+    list_processes = functools.partial(processes.collect, deadline, progress=progress, lost=lost, collector=collector)
+    there = list_processes(chosen=choice.pids if choice.is_pids_only else None)
+    host = LinuxHost(there.processes, content, deadline, options)
     coverage = ScopeCoverage(PROCESSES)
     for subject, reason in there.skipped:
         coverage.skip(subject, reason)
-    _note_unknown(choice, settings, there, coverage, lost)
-    inspection = _inspected(host, choice, coverage, deadline, there, collect, progress)
+    _note_unknown(choice, options, there, coverage, lost)
+    inspection = _inspected(host, choice, coverage, deadline, there, list_processes, progress)
     progress(SCAN)
     coverage.note = " ".join(filter(None, (coverage.note, inspection.note_ended(), known.left_out(host)))) or None
     detections = detect.of_processes(inspection.seen(), content, PROCESSES)
     entries = [coverage]
-    if settings.whole_host:
+    if options.whole_host:
         entries.append(ScopeCoverage(HOST))
         detections.extend(detect.of_host(_of_host(host, entries[-1], progress, lost), content, HOST))
-        if settings.drift:
+        if options.drift:
             entries.append(ScopeCoverage(DRIFT))
             progress(place.DRIFT)
             if place.DRIFT in lost:
                 entries[-1].fail("%s." % lost[place.DRIFT].reason)
             else:
-                detections.extend(_drift(inspection, host, settings, entries[-1], check_mode))
-    kept = detect.fitting(detections, settings.max_findings)
+                detections.extend(_drift(inspection, host, options, entries[-1], check_mode))
+    kept = detect.fitting(detections, options.max_findings)
     if len(kept) < len(detections):
         coverage.skip("result", "%d findings are left out of it" % (len(detections) - len(kept)))
-    _note_choice(choice, settings, there, coverage)
+    _note_choice(choice, options, there, coverage)
     told = [entry.entry() for entry in entries]
-    if not settings.whole_host:
-        told += _not_of_the_host(settings, _WHOLE_HOST)
+    if not options.whole_host:
+        told += _not_of_the_host(options, _WHOLE_HOST)
     return {
         "changed": False,
         "detections": kept,
@@ -152,12 +153,12 @@ def _scan(
     }
 
 
-def _choice(settings: Settings, watching: int) -> Choice:
+def _choice(options: Options, watching: int) -> Choice:
     """Return which processes are looked at."""
-    users = frozenset(user for user in map(_user, settings.users) if user is not None)
+    users = frozenset(user for user in map(_user, options.users) if user is not None)
     # Itself has all signatures in its memory, and who watches it what they are packed in.
-    excluded = settings.exclude | {os.getpid(), watching}
-    return Choice(frozenset(settings.pids), settings.names, users, excluded, settings.whole_host)
+    excluded = options.exclude | {os.getpid(), watching}
+    return Choice(frozenset(options.pids), options.names, users, excluded, options.whole_host)
 
 
 def _user(name: str) -> int | None:
@@ -169,25 +170,25 @@ def _user(name: str) -> int | None:
 
 
 def _note_unknown(
-    choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage, lost: t.Mapping[int, Lost]
+    choice: Choice, options: Options, there: Collected, coverage: ScopeCoverage, lost: t.Mapping[int, Lost]
 ) -> None:
     """Note what is asked for by a name or number that nothing has."""
-    for name in settings.users:
+    for name in options.users:
         if _user(name) is None:
             coverage.skip("users", "this host has no account '%s'" % printable(os.fsencode(name)))
     for pid in sorted(choice.pids - set(there.processes) - {pid for pid, one in lost.items() if one.entirely}):
         coverage.skip("process %d" % pid, "there is no such process")
 
 
-def _note_choice(choice: Choice, settings: Settings, there: Collected, coverage: ScopeCoverage) -> None:
+def _note_choice(choice: Choice, options: Options, there: Collected, coverage: ScopeCoverage) -> None:
     """Note what was not asked for, after all that could not be looked at although it was."""
-    if not settings.whole_host:
-        own = choice.excluded - settings.exclude
+    if not options.whole_host:
+        own = choice.excluded - options.exclude
         everything = [one for one in there.processes.values() if has_memory(one) and one.pid not in own]
         some = ", %d of %d" % (sum(map(choice.takes, everything)), len(everything))
         # By pids alone, no other processes are known.
         coverage.skip("processes", _CHOSEN + ("" if choice.is_pids_only else some))
-    for pid in sorted(settings.exclude & set(there.processes)):
+    for pid in sorted(options.exclude & set(there.processes)):
         if choice.wants(there.processes[pid]):
             coverage.skip("process %d" % pid, "it is excluded")
 
@@ -198,20 +199,22 @@ def _inspected(
     coverage: ScopeCoverage,
     deadline: Deadline,
     there: Collected,
-    collect: t.Callable[..., Collected],
+    list_processes: t.Callable[..., Collected],
     progress: Progress,
 ) -> Inspection:
-    settings = host.settings
-    budget = Budget(settings.read_budget)
+    options = host.options
+    budget = Budget(options.read_budget)
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    ended = [entry for entry in settings.allowlist if entry.is_over(today)]
+    ended = [entry for entry in options.allowlist if entry.is_over(today)]
     if ended:
         said = ", ".join("%s ended on %s" % (entry.shown, entry.until) for entry in ended)
         coverage.note = "Of the allowlist, what has ended is not used: %s." % said
-    allowed = [entry for entry in settings.allowlist if not entry.is_over(today)]
+    allowed = [entry for entry in options.allowlist if not entry.is_over(today)]
     lineages = Lineages(_is_randomised())
-    inspection = Inspection(host, _CHEAP, _CHECKS, _DEEP, allowed, budget, coverage, there, collect, lineages, progress)
-    newcomers = Newcomers(there, collect, choice, inspection, lineages)
+    inspection = Inspection(
+        host, _CHEAP, _CHECKS, _DEEP, allowed, budget, coverage, there, list_processes, lineages, progress
+    )
+    newcomers = Newcomers(there, list_processes, choice, inspection, lineages)
     # The newest are the first to end.
     waiting = sorted(filter(choice.takes, there.processes.values()), key=lambda one: one.started, reverse=True)
     for number, process in enumerate(waiting):
@@ -259,19 +262,19 @@ def _of_host(
 
 
 def _drift(
-    inspection: Inspection, host: LinuxHost, settings: Settings, coverage: ScopeCoverage, check_mode: bool
+    inspection: Inspection, host: LinuxHost, options: Options, coverage: ScopeCoverage, check_mode: bool
 ) -> list[dict[str, t.Any]]:
     """Return what is new since the last scan, and remember what is there now."""
     there = [inspection.described(one) for one in host.processes.values() if not one.is_kernel_thread]
     now = drift.current(there, _first_ephemeral())
     coverage.examined = len(now.listeners) + len(now.privileged)
     try:
-        where = drift.open_state(settings.state_dir, create=not check_mode)
+        where = drift.open_state(options.state_dir, create=not check_mode)
         if where is None:
             coverage.note = "There was no scan before, so that nothing is new."
             return []
         try:
-            return _compared(where, now, host, settings, coverage, check_mode)
+            return _compared(where, now, host, options, coverage, check_mode)
         finally:
             where.close()
     except StateError as error:
@@ -280,9 +283,9 @@ def _drift(
 
 
 def _compared(
-    where: StateDirectory, now: Drift, host: LinuxHost, settings: Settings, coverage: ScopeCoverage, check_mode: bool
+    where: StateDirectory, now: Drift, host: LinuxHost, options: Options, coverage: ScopeCoverage, check_mode: bool
 ) -> list[dict[str, t.Any]]:
-    with drift.locked(where, settings.lock_timeout):
+    with drift.locked(where, options.lock_timeout):
         last = drift.read(where)
         detections, seen = drift.compare(last, now, time.time(), DRIFT, host.is_packaged)
         if not check_mode:

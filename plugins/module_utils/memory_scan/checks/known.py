@@ -210,7 +210,7 @@ def _worth(process: Process, host: Host, signs: t.Sequence[Sign]) -> int:
     """Return how much of a process's memory is to be searched."""
     if process.is_kernel_thread:
         return 0
-    if host.settings.full:
+    if host.options.full:
         return 1 << 62
     if any(host.content.severity(sign) != "informational" for sign in signs):
         return _MOST_MEMORY

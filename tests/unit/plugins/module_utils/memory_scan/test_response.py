@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import apply, capture
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import apply, capture, options
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 _PROGRAM = """
@@ -45,11 +45,11 @@ def started(pid: int) -> int:
 
 
 def respond(pid: int, action: str, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
-    params = {name: fields.get("default") for name, fields in apply.response_spec().items()}
+    params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
     params.update({"pid": pid, "action": action, **given})
     if params["started"] is None:
         params["started"] = started(pid)
-    return apply.respond(params, check_mode)
+    return apply.apply(params, check_mode)
 
 
 def state(pid: int) -> str:
