@@ -26,6 +26,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
     KINDS,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
     Match,
     Matcher,
 )
