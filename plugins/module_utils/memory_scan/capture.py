@@ -21,7 +21,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
+    Budget,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
+    ProcessView,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 CAPABILITY = "memory_scan"

@@ -43,8 +43,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.option
     parse,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes, uncovered
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
+    Budget,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import SCAN, Lost, Progress
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import HostCheck
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.watched import LostError, Patience

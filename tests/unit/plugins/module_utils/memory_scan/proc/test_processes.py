@@ -290,12 +290,12 @@ def test_all_processes_of_a_namespace() -> None:
 def test_a_process_that_a_mount_covers_is_read_all_the_same() -> None:
     code = _COLLECT + textwrap.dedent(
         """
-        from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import reader
+        from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import budget, reader
         child = subprocess.Popen(["sleep", "60"])
         subprocess.run(["mount", "-t", "tmpfs", "none", "/proc/%d" % child.pid], check=True)
         found = processes.collect()
         process = found.processes[child.pid]
-        view = reader.ProcessView(process, reader.Budget(1 << 20), print, found.mounts, found.root)
+        view = reader.ProcessView(process, budget.Budget(1 << 20), print, found.mounts, found.root)
         print(os.path.basename(process.executable), len(view.maps) > 5)
         """
     )
