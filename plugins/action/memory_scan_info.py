@@ -13,8 +13,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
     PROCESSES,
     Allowed,
-    info_spec,
-    settings,
+    collect_spec,
+    parse,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
@@ -34,16 +34,16 @@ class ActionModule(CapabilityActionBase):
     """Give the module what signs mean, and signatures; check what is asked for before any host is."""
 
     capability = "memory_scan"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         try:
-            self._asked = settings(given)
+            self._options = parse(given)
         except UsageError as error:
             raise ContentError(str(error)) from error
-        _check_subtypes(self._asked.allowlist)
+        _check_subtypes(self._options.allowlist)
         passed = {name: value for name, value in arguments.items() if name not in _SIGNATURES}
         compiled = content.compiled(given["signature_paths"], given["own_signatures"])
         self._problems = [visible(problem) for problem in compiled.problems[:_MOST_PROBLEMS]]
@@ -70,7 +70,7 @@ class ActionModule(CapabilityActionBase):
         return {**entry, "note": " ".join(filter(None, (note, entry.get("note"))))}
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
-        return self._asked.scopes
+        return self._options.scopes
 
 
 def _check_subtypes(allowlist: t.Sequence[Allowed]) -> None:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Does one thing about one process, which M(bulwark.servers.memory_scan_info) has found or somebody else.
+  - Takes one action on one process, which M(bulwark.servers.memory_scan_info) has found or somebody else.
   - A process is named by its id and by when it was started, so that a later one of the same id is never meant.
   - The first process of the host, parts of the kernel, the SSH server, and the processes that carry the connection of
     Ansible get no signal.
@@ -27,7 +27,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A process that is stopped, or gone, is no change. O(answer=capture) keeps evidence each time.
+      - A process that is stopped, or gone, is no change. O(action=capture) keeps evidence each time.
 options:
   pid:
     description: Id of the process, as the evidence of a finding has it.
@@ -39,18 +39,18 @@ options:
         C(/proc/PID/stat).
     type: int
     required: true
-  answer:
+  action:
     description:
-      - What is done. V(capture) keeps evidence in the directory O(state_dir), as an archive that only root can read.
-        In it are the mappings of the process, the digests of the files whose code it runs, and what is known of the
-        process.
+      - The action to take. V(capture) keeps evidence in the directory O(state_dir), as an archive that only root can
+        read. In it are the mappings of the process, the digests of the files whose code it runs, and what is known of
+        the process.
       - V(stop) freezes the process (SIGSTOP), V(continue) takes that back. V(kill) ends it (SIGKILL).
     type: str
     choices: [capture, stop, continue, kill]
     required: true
   dump:
     description:
-      - Whether O(answer=capture) keeps also the executable, where it has no file any more, and executable memory that
+      - Whether O(action=capture) keeps also the executable, where it has no file any more, and executable memory that
         is none of a file. What is in there may be secret, and stays on the host.
     type: bool
     default: false
@@ -81,8 +81,7 @@ options:
     default: 60
 seealso:
   - module: bulwark.servers.memory_scan_info
-  - plugin: bulwark.servers.memory_answers
-    plugin_type: filter
+  - module: bulwark.servers.memory_scan_respond
 """
 
 EXAMPLES = r"""
@@ -90,29 +89,29 @@ EXAMPLES = r"""
   bulwark.servers.memory_response:
     pid: 4711
     started: 1234567
-    answer: capture
+    action: capture
     dump: true
 
 - name: Freeze it while somebody looks
   bulwark.servers.memory_response:
     pid: 4711
     started: 1234567
-    answer: stop
+    action: stop
 """
 
 RETURN = r"""
-there:
-  description: Whether the process is still there, and no later one that has its id.
+exists:
+  description: Whether the process still exists, and is no later one that has its id.
   type: bool
   returned: success
-said:
-  description: What was done, or would be, as a sentence.
+message:
+  description: One sentence on what was done, or would be.
   type: str
   returned: success
 capture:
   description: What was kept.
   type: dict
-  returned: with O(answer=capture), not in check mode
+  returned: with O(action=capture), not in check mode
   contains:
     path:
       description: The archive on the host.
@@ -123,7 +122,7 @@ capture:
       type: list
       elements: dict
       returned: success
-    left_out:
+    omitted:
       description: What is not in it, with the reason.
       type: list
       elements: str
@@ -137,12 +136,13 @@ capture:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.apply import respond, response_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import apply_spec
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=response_spec(), supports_check_mode=True)
-    run_module(module, respond)
+    module = AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True)
+    run_module(module, apply)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,27 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done about a process that was found: evidence is kept, or it is stopped, continued or ended."""
+"""Take one action on a process: keep evidence, stop it, continue it, or end it."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import capture
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PF_KTHREAD
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
+    CAPTURE,
+    CONTINUE,
+    KILL,
+    STOP,
+    check_apply,
+)
 
-CAPTURE, STOP, CONTINUE, KILL = "capture", "stop", "continue", "kill"
 _SIGNALS = {STOP: signal.SIGSTOP, CONTINUE: signal.SIGCONT, KILL: signal.SIGKILL}
 _DONE = {STOP: "stopped", CONTINUE: "continued", KILL: "ended", CAPTURE: "captured"}
 _STOPPED, _ENDED = "T", "ZX"
@@ -30,75 +35,49 @@ _SERVERS = frozenset(
     for name in ("sshd", "dropbear", "tinysshd")
 )
 _MOST_ANCESTORS = 1_000
-# A part of the name of a file.
-_RUN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
-def response_spec() -> dict[str, dict[str, t.Any]]:
-    """Return the argument spec of memory_response, as the module's documentation describes it."""
-    return {
-        "pid": {"type": "int", "required": True},
-        "started": {"type": "int", "required": True},
-        "answer": {"type": "str", "choices": [CAPTURE, STOP, CONTINUE, KILL], "required": True},
-        "dump": {"type": "bool", "default": False},
-        "max_dump": {"type": "int", "default": 64},
-        "max_captures": {"type": "int", "default": 20},
-        "run": {"type": "str"},
-        "state_dir": {"type": "path"},
-        "lock_timeout": {"type": "int", "default": 60},
-    }
-
-
-def check(params: t.Mapping[str, t.Any]) -> None:
-    """Raise UsageError where validated options ask for what can't be."""
-    check_options(params, ("state_dir",), {"pid": 1, "started": 0, "max_dump": 1, "max_captures": 1, "lock_timeout": 0})
-    if params["dump"] and params["answer"] != CAPTURE:
-        raise UsageError("dump: only answer=%s keeps memory, not answer=%s" % (CAPTURE, params["answer"]))
-    if params["run"] is not None and not _RUN.match(params["run"]):
-        raise UsageError("run: %r is not 1 to 64 letters, digits and hyphens" % params["run"])
-
-
-def respond(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of memory_response. Raises HostError for a process that is left alone, and StateError."""
-    check(params)
-    pid, started, answer = params["pid"], params["started"], params["answer"]
-    found = _process.stat(pid)
-    if found is None or found.started != started or found.state in _ENDED:
-        return _not_there(pid, started)
-    if answer != CAPTURE:
-        reason = refusal(pid, found)
+    check_apply(params)
+    pid, started, action = params["pid"], params["started"], params["action"]
+    process = _process.stat(pid)
+    if process is None or process.started != started or process.state in _ENDED:
+        return _missing(pid, started)
+    if action != CAPTURE:
+        reason = refusal(pid, process)
         if reason is not None:
             raise HostError("Process %d is left alone: %s." % (pid, reason))
-        if (answer == STOP and found.state == _STOPPED) or (answer == CONTINUE and found.state != _STOPPED):
-            return _result(False, True, "Process %d is %s already." % (pid, _DONE[answer]))
+        if (action == STOP and process.state == _STOPPED) or (action == CONTINUE and process.state != _STOPPED):
+            return _result(False, True, "Process %d is %s already." % (pid, _DONE[action]))
     if check_mode:
-        return _result(True, True, "Process %d would be %s." % (pid, _DONE[answer]))
-    if answer == CAPTURE:
-        return _captured(params)
-    return _signalled(pid, started, answer)
+        return _result(True, True, "Process %d would be %s." % (pid, _DONE[action]))
+    if action == CAPTURE:
+        return _capture(params)
+    return _send_signal(pid, started, action)
 
 
-def _captured(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     pid, started = params["pid"], params["started"]
-    kept = capture.capture(params)
-    if kept is None:
-        left = _process.stat(pid)
-        if left is not None and left.started == started and left.state not in _ENDED:
+    archive = capture.capture(params)
+    if archive is None:
+        process = _process.stat(pid)
+        if process is not None and process.started == started and process.state not in _ENDED:
             # Nobody may take this for a process that has ended, and needs no evidence any more.
             raise HostError("Process %d started another program while it was read; nothing was kept, ask again." % pid)
-        return _not_there(pid, started)
-    said = "Evidence of process %d was kept in %s." % (pid, kept["path"])
-    if kept["removed"]:
-        removed = ", ".join(kept["removed"])
-        said += " As max_captures is %d, older evidence was removed: %s." % (params["max_captures"], removed)
-    return {**_result(True, True, said), "capture": kept}
+        return _missing(pid, started)
+    message = "Evidence of process %d was kept in %s." % (pid, archive["path"])
+    if archive["removed"]:
+        removed = ", ".join(archive["removed"])
+        message += " As max_captures is %d, older evidence was removed: %s." % (params["max_captures"], removed)
+    return {**_result(True, True, message), "capture": archive}
 
 
-def refusal(pid: int, found: _process.Stat) -> str | None:
+def refusal(pid: int, process: _process.Stat) -> str | None:
     """Return why a process must get no signal; None where it may."""
     if pid == 1:
         return "everything on the host ends with it"
-    if found.flags & PF_KTHREAD:
+    if process.flags & PF_KTHREAD:
         return "it is a part of the kernel"
     if pid in _ancestors():
         return "it carries this connection"
@@ -106,57 +85,65 @@ def refusal(pid: int, found: _process.Stat) -> str | None:
         executable = os.readlink("/proc/%d/exe" % pid)
     except OSError:
         return None
-    if found.parent == 1 and executable in _SERVERS:
+    if process.parent == 1 and executable in _SERVERS:
         return "it is an SSH server, by which people get to this host; where it is not yours, end it by hand"
     return None
 
 
 def _ancestors() -> set[int]:
-    """Return this process and those that it comes from."""
-    found: set[int] = set()
+    """Return the ids of this process and of its ancestors."""
+    ancestors: set[int] = set()
     pid = os.getpid()
-    while pid > 0 and pid not in found and len(found) < _MOST_ANCESTORS:
-        found.add(pid)
-        above = _process.stat(pid)
-        pid = above.parent if above is not None else 0
-    return found
+    while pid > 0 and pid not in ancestors and len(ancestors) < _MOST_ANCESTORS:
+        ancestors.add(pid)
+        process = _process.stat(pid)
+        pid = process.parent if process is not None else 0
+    return ancestors
 
 
-def _signalled(pid: int, started: int, answer: str) -> dict[str, t.Any]:
+def _send_signal(pid: int, started: int, action: str) -> dict[str, t.Any]:
     try:
-        sent = _process.send(pid, started, _SIGNALS[answer], _SECONDS_TO_END if answer == KILL else 0.0)
+        sent = _process.send(pid, started, _SIGNALS[action], _SECONDS_TO_END if action == KILL else 0.0)
     except OSError as error:
-        raise HostError("Process %d can't be %s: %s." % (pid, _DONE[answer], error.strerror)) from error
+        raise HostError("Process %d can't be %s: %s." % (pid, _DONE[action], error.strerror)) from error
     if not sent:
-        return _not_there(pid, started)
-    left = _settled(pid, started, answer)
-    if answer == STOP and left is not None and left.started == started and left.state != _STOPPED:
-        said = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
-        return _result(True, True, said)
-    if answer == KILL and left is not None and left.started == started and left.state not in _ENDED:
-        said = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (pid, left.state)
-        return _result(True, True, said)
-    return _result(True, answer != KILL, "Process %d was %s." % (pid, _DONE[answer]))
+        return _missing(pid, started)
+    process = _wait_until_settled(pid, started, action)
+    if action == STOP and process is not None and process.started == started and process.state != _STOPPED:
+        message = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (
+            pid,
+            process.state,
+        )
+        return _result(True, True, message)
+    if action == KILL and process is not None and process.started == started and process.state not in _ENDED:
+        message = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (
+            pid,
+            process.state,
+        )
+        return _result(True, True, message)
+    return _result(True, action != KILL, "Process %d was %s." % (pid, _DONE[action]))
 
 
-def _settled(pid: int, started: int, answer: str) -> _process.Stat | None:
+def _wait_until_settled(pid: int, started: int, action: str) -> _process.Stat | None:
     """Return the process once it is stopped, which it does when it runs next, or gone; as it is after a while."""
-    deadline = time.monotonic() + (_SECONDS_TO_STOP if answer == STOP else 0.0)
-    left = _process.stat(pid)
-    while left is not None and left.started == started and left.state != _STOPPED and time.monotonic() < deadline:
+    deadline = time.monotonic() + (_SECONDS_TO_STOP if action == STOP else 0.0)
+    process = _process.stat(pid)
+    while (
+        process is not None and process.started == started and process.state != _STOPPED and time.monotonic() < deadline
+    ):
         time.sleep(_PAUSE)
-        left = _process.stat(pid)
-    return left
+        process = _process.stat(pid)
+    return process
 
 
-def _not_there(pid: int, started: int) -> dict[str, t.Any]:
+def _missing(pid: int, started: int) -> dict[str, t.Any]:
     """Return that nothing was done; whoever mistyped ``started`` must not read that the process is gone."""
-    found = _process.stat(pid)
-    if found is None or found.started == started or found.state in _ENDED:
+    process = _process.stat(pid)
+    if process is None or process.started == started or process.state in _ENDED:
         return _result(False, False, "The process that had the id %d is gone; nothing was done." % pid)
-    said = "Nothing was done: the process that has the id %d is another one; its 'started' is %d, not %d."
-    return _result(False, False, said % (pid, found.started, started))
+    message = "Nothing was done: the process that has the id %d is another one; its 'started' is %d, not %d."
+    return _result(False, False, message % (pid, process.started, started))
 
 
-def _result(changed: bool, there: bool, said: str) -> dict[str, t.Any]:
-    return {"changed": changed, "there": there, "said": said}
+def _result(changed: bool, exists: bool, message: str) -> dict[str, t.Any]:
+    return {"changed": changed, "exists": exists, "message": message}

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence of a process, kept on the host as one archive that only root can read."""
+"""Keep evidence of a process on the host, as one archive that only root can read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
+    Budget,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
+    ProcessView,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 CAPABILITY = "memory_scan"
@@ -40,24 +45,24 @@ def capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     if process is None or process.started != params["started"]:
         return None
     root = params["state_dir"] or _state.default_root(os.environ, os.geteuid())
-    where = StateDirectory.open(root, CAPABILITY, create=True)
-    if where is None:
+    directory = StateDirectory.open(root, CAPABILITY, create=True)
+    if directory is None:
         raise HostError("%s could not be made." % root)
-    with contextlib.closing(where), where.locked(_LOCK, params["lock_timeout"]):
+    with contextlib.closing(directory), directory.locked(_LOCK, params["lock_timeout"]):
         most = params["max_dump"] * _MIB if params["dump"] else 0
         own = ".%s%s" % (params["run"], _SUFFIX) if params["run"] else None
-        _check_room(where, most)
-        _check_number(where, params["max_captures"], own)
-        name = "%s%s-%d-%d%s" % (_PREFIX, _moment(time.time()), *process.key, own or _SUFFIX)
+        _check_room(directory, most)
+        _check_number(directory, params["max_captures"], own)
+        name = "%s%s-%d-%d%s" % (_PREFIX, _timestamp(time.time()), *process.key, own or _SUFFIX)
         try:
-            with where.written(name) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+            with directory.written(name) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
                 archive = _Archive(tar)
-                left_out = _fill(archive, process, most)
+                omitted = _fill(archive, process, most)
         except GoneError:
             return None
-        removed = _forget(where, params["max_captures"], name, own)
-        path = os.path.join(where.path, name)
-    return {"path": path, "files": archive.listed[:_MOST_LISTED], "left_out": left_out, "removed": removed}
+        removed = _remove_oldest(directory, params["max_captures"], name, own)
+        path = os.path.join(directory.path, name)
+    return {"path": path, "files": archive.listed[:_MOST_LISTED], "omitted": omitted, "removed": removed}
 
 
 class _Archive:
@@ -66,32 +71,32 @@ class _Archive:
         self.listed: list[dict[str, t.Any]] = []
 
     def add(self, name: str, content: bytes) -> None:
-        about = tarfile.TarInfo(name)
-        about.size, about.mode, about.mtime = len(content), 0o600, int(time.time())
-        self._archive.addfile(about, io.BytesIO(content))
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = len(content), 0o600, int(time.time())
+        self._archive.addfile(info, io.BytesIO(content))
         self.listed.append({"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
 
 
-def _moment(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     """Return a time such that names which begin with it are in its order, and no two captures have the same."""
     return "%s.%06dZ" % (time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds)), seconds % 1 * 1_000_000)
 
 
 def _fill(archive: _Archive, process: Process, most: int) -> list[str]:
-    """Put in what is known of a process, and so many bytes of its memory; return what was left out, with the reason."""
-    left_out: list[str] = []
-    view = ProcessView(process, Budget(most or _PIECE), left_out.append)
+    """Add the facts of a process, and ``most`` bytes of its memory; return what is omitted, with the reason."""
+    omitted: list[str] = []
+    view = ProcessView(process, Budget(most or _PIECE), omitted.append)
     with contextlib.closing(view):
         mappings = view.maps
-        archive.add("maps", b"".join(map(_line, mappings)))
-        about = {**_described(process), "files": _hashes(view, mappings, left_out)}
+        archive.add("maps", b"".join(map(_format_mapping, mappings)))
+        about = {**_describe(process), "files": _hashes(view, mappings, omitted)}
         archive.add("process.json", json.dumps(about, indent=2).encode("ascii"))
         if most:
-            _dump(archive, view, mappings, most, left_out)
-    return left_out
+            _dump(archive, view, mappings, most, omitted)
+    return omitted
 
 
-def _described(process: Process) -> dict[str, t.Any]:
+def _describe(process: Process) -> dict[str, t.Any]:
     executable = process.executable
     return {
         "captured": time.time(),
@@ -112,16 +117,16 @@ def _described(process: Process) -> dict[str, t.Any]:
     }
 
 
-def _line(mapping: Mapping) -> bytes:
+def _format_mapping(mapping: Mapping) -> bytes:
     """Return a mapping as proc_pid_maps(5) has it."""
     about = (mapping.start, mapping.end, mapping.permissions, mapping.offset, *mapping.device, mapping.inode)
     name = printable(mapping.path) + (" (deleted)" if mapping.deleted else "")
     return ("%x-%x %s %08x %02x:%02x %d %s" % (*about, name)).rstrip().encode("ascii", "backslashreplace") + b"\n"
 
 
-def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], left_out: list[str]) -> list[dict[str, t.Any]]:
+def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], omitted: list[str]) -> list[dict[str, t.Any]]:
     """Return the digests of the files whose code the process has mapped, each once."""
-    found: list[dict[str, t.Any]] = []
+    digests: list[dict[str, t.Any]] = []
     known: set[tuple[tuple[int, int], int]] = set()
     room = _MOST_HASHED
     for mapping in mappings:
@@ -134,17 +139,17 @@ def _hashes(view: ProcessView, mappings: t.Sequence[Mapping], left_out: list[str
         with os.fdopen(descriptor, "rb") as stream:
             size = os.fstat(descriptor).st_size
             if size > room:
-                left_out.append("the digest of %s: it is too large" % printable(mapping.path))
+                omitted.append("the digest of %s: it is too large" % printable(mapping.path))
                 continue
             room -= size
             digest = hashlib.sha256()
             for piece in _pieces(stream, size):
                 digest.update(piece)
-        found.append({"path": printable(mapping.path), "size": size, "sha256": digest.hexdigest()})
-    return found
+        digests.append({"path": printable(mapping.path), "size": size, "sha256": digest.hexdigest()})
+    return digests
 
 
-def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], most: int, left_out: list[str]) -> None:
+def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], most: int, omitted: list[str]) -> None:
     """Put in the executable where it has no name any more, and executable memory that no file has."""
     room = most
     if view.process.executable_deleted:
@@ -153,7 +158,7 @@ def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], m
             with os.fdopen(descriptor, "rb") as stream:
                 content = stream.read(room)
                 if stream.read(1):
-                    left_out.append("the end of the executable: it is larger than max_dump")
+                    omitted.append("the end of the executable: it is larger than max_dump")
             archive.add("executable", content)
             room -= len(content)
     for mapping in mappings:
@@ -163,7 +168,7 @@ def _dump(archive: _Archive, view: ProcessView, mappings: t.Sequence[Mapping], m
         for start, end in pages.present if mapping.anonymous or mapping.deleted else pages.private:
             for piece in _split(Range(start, end)):
                 if piece.end - piece.start > room:
-                    left_out.append("memory from %x on: there is more than max_dump" % piece.start)
+                    omitted.append("memory from %x on: there is more than max_dump" % piece.start)
                     return
                 content = view.read(piece.start, piece.end - piece.start)
                 if content:
@@ -186,35 +191,35 @@ def _pieces(stream: t.BinaryIO, size: int) -> t.Iterator[bytes]:
         yield piece
 
 
-def _check_room(where: StateDirectory, most: int) -> None:
+def _check_room(directory: StateDirectory, most: int) -> None:
     """Raise HostError where what is kept would fill a disk."""
-    free = os.statvfs(where.path)
+    free = os.statvfs(directory.path)
     if free.f_bavail * free.f_frsize < 2 * most + 64 * _MIB:
-        raise HostError("There is too little room in %s for evidence; make some, or lower max_dump." % where.path)
+        raise HostError("There is too little room in %s for evidence; make some, or lower max_dump." % directory.path)
 
 
-def _kept(where: StateDirectory) -> list[str]:
+def _list_captures(directory: StateDirectory) -> list[str]:
     """Return the names of all captures, the oldest first."""
-    return sorted(name for name in where.modified() if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
+    return sorted(name for name in directory.modified() if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
 
 
-def _check_number(where: StateDirectory, most: int, own: str | None) -> None:
+def _check_number(directory: StateDirectory, most: int, own: str | None) -> None:
     """Raise HostError where only evidence of the same run could make room: decoys must not push out the real one.
 
     own: how the names of this run's captures end.
     """
-    if own is not None and sum(name.endswith(own) for name in _kept(where)) >= most:
+    if own is not None and sum(name.endswith(own) for name in _list_captures(directory)) >= most:
         raise HostError(
             "%s has %d captures of this run already, none of which is removed for another one; raise max_captures."
-            % (where.path, most)
+            % (directory.path, most)
         )
 
 
-def _forget(where: StateDirectory, most: int, newest: str, own: str | None) -> list[str]:
+def _remove_oldest(directory: StateDirectory, most: int, newest: str, own: str | None) -> list[str]:
     """Remove the oldest of more than so many captures, but none of the same run; return their names."""
-    kept = _kept(where)
-    old = [name for name in kept if name != newest and not (own is not None and name.endswith(own))]
-    removed = old[: max(0, len(kept) - most)]
+    captures = _list_captures(directory)
+    old = [name for name in captures if name != newest and not (own is not None and name.endswith(own))]
+    removed = old[: max(0, len(captures) - most)]
     for name in removed:
-        where.remove(name)
+        directory.remove(name)
     return removed

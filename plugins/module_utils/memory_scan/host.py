@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadli
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Settings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import sockets
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files
@@ -27,9 +27,9 @@ class LinuxHost(Host):
     """Reads sockets and packages when they are first asked for."""
 
     def __init__(
-        self, processes: t.Mapping[int, Process], content: Content, deadline: Deadline, settings: Settings
+        self, processes: t.Mapping[int, Process], content: Content, deadline: Deadline, options: Options
     ) -> None:
-        self._settings = settings
+        self._options = options
         self._processes = processes
         self._content = content
         self._deadline = deadline
@@ -50,8 +50,8 @@ class LinuxHost(Host):
         return self._content
 
     @property
-    def settings(self) -> Settings:
-        return self._settings
+    def options(self) -> Options:
+        return self._options
 
     @property
     def boot_time(self) -> float:

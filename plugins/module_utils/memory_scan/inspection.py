@@ -21,8 +21,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.host i
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.lineage import Lineages, program
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import MEMORY, Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Allowed
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
+    Budget,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import ENDED_STATES, Collected
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
+    ProcessView,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import Progress, nothing
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Check, GoneError
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of memory_scan_info, for the module and for its action plugin, and what they come to."""
+"""The options of memory_scan_info and memory_response, for the modules and their action plugins."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 # What the coverage names: the processes that were looked at, what only the whole host can tell, and what is new since
 # the last scan of the whole host.
 PROCESSES, HOST, DRIFT = "processes", "host", "drift"
+# The actions of memory_response.
+CAPTURE, STOP, CONTINUE, KILL = "capture", "stop", "continue", "kill"
 _MIB = 1 << 20
 # PID_MAX_LIMIT of linux/threads.h.
 _LAST_PID = 1 << 22
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 # date.fromisoformat takes more from Python 3.11 on.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+# A part of the name of a file.
+_RUN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Allowed:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What is asked for.
+class Options:
+    """Hold the options of memory_scan_info, parsed.
 
     pids, users, names: which processes; with several of them, those that any of them chooses, with none all.
     exclude: pids that are left out whatever else says so. full: whether signatures are looked for in all memory.
@@ -83,7 +88,7 @@ class Settings:
         return (PROCESSES, HOST, DRIFT) if self.drift else (PROCESSES, HOST)
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of memory_scan_info, as the module's documentation describes it.
 
     ``_content`` is what plugin_utils/memory_scan/content.py packs.
@@ -121,8 +126,8 @@ def info_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def settings(params: t.Mapping[str, t.Any]) -> Settings:
-    """Return what validated options ask for. Raises UsageError."""
+def parse(params: t.Mapping[str, t.Any]) -> Options:
+    """Parse validated options of memory_scan_info. Raises UsageError."""
     least = {"time_budget": 1, "read_budget": 1, "max_findings": 1, "lock_timeout": 0}
     check_options(params, ("state_dir", "yara_rules"), least)
     for option in ("pids", "exclude"):
@@ -132,7 +137,7 @@ def settings(params: t.Mapping[str, t.Any]) -> Settings:
     for option in ("users", "names"):
         if not all(params[option]):
             raise UsageError("%s: one of them is empty; leave it out, or name what is meant" % option)
-    return Settings(
+    return Options(
         pids=tuple(params["pids"]),
         users=tuple(params["users"]),
         names=tuple(params["names"]),
@@ -148,6 +153,30 @@ def settings(params: t.Mapping[str, t.Any]) -> Settings:
         lock_timeout=params["lock_timeout"],
         max_findings=params["max_findings"],
     )
+
+
+def apply_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of memory_response, as the module's documentation describes it."""
+    return {
+        "pid": {"type": "int", "required": True},
+        "started": {"type": "int", "required": True},
+        "action": {"type": "str", "choices": [CAPTURE, STOP, CONTINUE, KILL], "required": True},
+        "dump": {"type": "bool", "default": False},
+        "max_dump": {"type": "int", "default": 64},
+        "max_captures": {"type": "int", "default": 20},
+        "run": {"type": "str"},
+        "state_dir": {"type": "path"},
+        "lock_timeout": {"type": "int", "default": 60},
+    }
+
+
+def check_apply(params: t.Mapping[str, t.Any]) -> None:
+    """Check validated options of memory_response. Raises UsageError."""
+    check_options(params, ("state_dir",), {"pid": 1, "started": 0, "max_dump": 1, "max_captures": 1, "lock_timeout": 0})
+    if params["dump"] and params["action"] != CAPTURE:
+        raise UsageError("dump: only action=%s keeps memory, not action=%s" % (CAPTURE, params["action"]))
+    if params["run"] is not None and not _RUN.match(params["run"]):
+        raise UsageError("run: %r is not 1 to 64 letters, digits and hyphens" % params["run"])
 
 
 def _allowed(entry: t.Mapping[str, t.Any], place: str) -> Allowed:

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
     Socket,
     Thread,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Settings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Options
 
 
 class GoneError(Exception):
@@ -76,7 +76,7 @@ class Host(t.Protocol):
         """Return the compiled content."""
 
     @property
-    def settings(self) -> Settings:
+    def options(self) -> Options:
         """Return what the user asked for."""
 
     @property

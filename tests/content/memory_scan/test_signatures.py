@@ -13,8 +13,10 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
     KINDS,
     PLACES,
-    Matcher,
     compile_signature,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
+    Matcher,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import signatures, subtypes
 

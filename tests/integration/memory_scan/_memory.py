@@ -19,8 +19,8 @@ from tests.support import paths
 _PYTHON = "/usr/bin/python3"
 _PROGRAM = """
 import json, sys
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.collect import look
-json.dump(look(json.load(sys.stdin), False), sys.stdout)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.collect import collect
+json.dump(collect(json.load(sys.stdin), False), sys.stdout)
 """
 # What the coverage says of a process that is chosen by its number and is not there.
 _ENDED = "there is no such process"
@@ -38,7 +38,7 @@ def scan(
     """
     alone = any(os.path.basename(word) in ("nsenter", "unshare") for word in prefix)
     assert pids or alone, "a test looks at the processes that it started, and at no others"
-    spec = options.info_spec()
+    spec = options.collect_spec()
     params = {name: option.get("default") for name, option in spec.items()}
     given = {"pids": list(pids), "exclude": list(exclude), "priority": "normal", "drift": False, "_content": _content()}
     answer = subprocess.run(

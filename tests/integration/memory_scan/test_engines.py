@@ -19,7 +19,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import engines, memory_code
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
+    Budget,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
+    ProcessView,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content

@@ -181,44 +181,44 @@ def test_wrong_variables_are_noted_by_their_names(play: Play, variables: dict[st
 
 
 def test_respond_does_what_is_said_and_only_when_told_to(play: Play) -> None:
-    answers = [
-        {"answer": "stop", "classes": ["technique"]},
-        {"answer": "capture", "classes": ["toolkit", "technique"], "dump": True},
+    rules = [
+        {"action": "stop", "classes": ["technique"]},
+        {"action": "capture", "classes": ["toolkit", "technique"], "dump": True},
     ]
     with from_memory() as process:
         pid = process.pid
-        said = play("bulwark.servers.respond", pid=pid, works=False, memory_scan_answers=answers)
+        said = play("bulwark.servers.respond", pid=pid, works=False, memory_scan_response_rules=rules)
         assert "Set bulwark_respond=true to keep evidence of processes" in said
-        said = play("bulwark.servers.respond", "--check", pid=pid, memory_scan_answers=answers)
+        said = play("bulwark.servers.respond", "--check", pid=pid, memory_scan_response_rules=rules)
         assert f"Process {pid} would be captured." in said
         assert f"Process {pid} would be stopped." in said
         assert not play.state.exists()
         said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True)
-        assert "Nothing was found that memory_scan_answers is about." in said
-        said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True, memory_scan_answers=answers)
+        assert "No finding matches memory_scan_response_rules." in said
+        said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True, memory_scan_response_rules=rules)
         assert f"Evidence of process {pid} was kept in {play.state}/memory_scan/capture-" in said
         assert f"Process {pid} was stopped." in said
         (kept,) = (play.state / "memory_scan").glob("capture-*.tar")
         assert kept.stat().st_size > pathlib.Path("/bin/sleep").stat().st_size
         assert state(pid) == "T"
-        kill = [{"answer": "kill", "classes": ["technique"]}]
-        said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True, memory_scan_answers=kill)
+        kill = [{"action": "kill", "classes": ["technique"]}]
+        said = play("bulwark.servers.respond", pid=pid, bulwark_respond=True, memory_scan_response_rules=kill)
         assert f"Process {pid} was ended." in said
         assert process.wait() == -9
         # What has ended can't be found again.
-        assert "What was found is recorded" in said
+        assert "The findings are recorded" in said
         assert [alert for alert, _subject in play.scanner.open()] == [TECHNIQUE]
         assert play.evidence()["process"]["pid"] == pid
 
 
 def test_without_its_evidence_no_process_is_ended(play: Play) -> None:
-    answers = [
-        {"answer": "capture", "classes": ["technique"]},
-        {"answer": "kill", "classes": ["technique"]},
+    rules = [
+        {"action": "capture", "classes": ["technique"]},
+        {"action": "kill", "classes": ["technique"]},
     ]
     with from_memory() as first, from_memory() as second:
         pids = {first.pid, second.pid}
-        given = {"bulwark_respond": True, "memory_scan_answers": answers, "memory_scan_pids": sorted(pids)}
+        given = {"bulwark_respond": True, "memory_scan_response_rules": rules, "memory_scan_pids": sorted(pids)}
         said = play("bulwark.servers.respond", pid=0, works=False, memory_scan_max_captures=1, **given)
         (ended,) = (pid for pid in pids if f"Evidence of process {pid} was kept in " in said)
         (left,) = pids - {ended}
@@ -229,20 +229,22 @@ def test_without_its_evidence_no_process_is_ended(play: Play) -> None:
         assert f"Process {left} was not ended, as no evidence of it was kept." in shown
         assert state(left) == "S"
         # To be stopped keeps what is in memory.
-        answers.append({"answer": "stop", "classes": ["technique"]})
+        rules.append({"action": "stop", "classes": ["technique"]})
         given["memory_scan_pids"] = [left]
         said = play("bulwark.servers.respond", pid=0, works=False, memory_scan_max_dump=0, **given)
         assert f"Process {left}, capture: memory_scan_max_dump is 0; use 1 or more" in said
         assert f"Process {left} was stopped." in said
-        assert f"Of process {left}, which was to be stopped, the evidence is in its memory only." in said
+        assert f"Process {left} was stopped; its evidence is in its memory only." in said
         assert state(left) == "T"
 
 
-def test_answers_that_are_misspelt_are_refused_before_any_host_is_looked_at(play: Play) -> None:
-    answers = [{"answer": "kill", "subtypes": ["known_minr"]}, {"answer": "stop"}]
-    said = play("bulwark.servers.respond", pid=1 << 30, works=False, bulwark_respond=True, memory_scan_answers=answers)
+def test_misspelt_rules_are_refused_before_any_host_is_scanned(play: Play) -> None:
+    rules = [{"action": "kill", "subtypes": ["known_minr"]}, {"action": "stop"}]
+    said = play(
+        "bulwark.servers.respond", pid=1 << 30, works=False, bulwark_respond=True, memory_scan_response_rules=rules
+    )
     assert (
-        "memory_scan_answers: entry 1: there is no subtype 'known_minr'; known_miner is probably meant; "
+        "memory_scan_response_rules: entry 1: there is no subtype 'known_minr'; known_miner is probably meant; "
         "entry 2: say with 'classes' or 'subtypes' what it is about."
     ) in said
     assert "TASK [Open the run]" not in said
@@ -267,8 +269,8 @@ def test_answers_that_are_misspelt_are_refused_before_any_host_is_looked_at(play
 def test_a_host_that_cannot_be_looked_at_is_said_and_recorded(
     play: Play, variables: dict[str, t.Any], said: str, recorded: str
 ) -> None:
-    answers = [{"answer": "kill", "classes": ["technique"]}]
-    given = {"bulwark_respond": True, "memory_scan_answers": answers, **variables}
+    rules = [{"action": "kill", "classes": ["technique"]}]
+    given = {"bulwark_respond": True, "memory_scan_response_rules": rules, **variables}
     shown = play("bulwark.servers.respond", pid=os.getpid(), works=False, **given)
     assert said in shown.partition("Show what was done, and what was not")[2]
     assert recorded in play.scanner.reasons("localhost")

@@ -114,9 +114,9 @@ class Stage:
             sign_ins.look({**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False),
         ]
         if staying:
-            memory_params = {name: fields.get("default") for name, fields in memory_options.info_spec().items()}
+            memory_params = {name: fields.get("default") for name, fields in memory_options.collect_spec().items()}
             about = {"pids": staying, "_content": memory_content.load(), "state_dir": str(self.state)}
-            seen.append(memory.look({**memory_params, **about}, False))
+            seen.append(memory.collect({**memory_params, **about}, False))
         found = [detection for result in seen for detection in result["detections"]]
         host = ocsf.Host.from_vars({"inventory_hostname": "stage"})
         return ocsf.findings(found, catalogue.load(), host, time.time())

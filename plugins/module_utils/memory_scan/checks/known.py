@@ -26,6 +26,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
     KINDS,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
     Match,
     Matcher,
 )
@@ -210,7 +212,7 @@ def _worth(process: Process, host: Host, signs: t.Sequence[Sign]) -> int:
     """Return how much of a process's memory is to be searched."""
     if process.is_kernel_thread:
         return 0
-    if host.settings.full:
+    if host.options.full:
         return 1 << 62
     if any(host.content.severity(sign) != "informational" for sign in signs):
         return _MOST_MEMORY

@@ -14,13 +14,15 @@ import stat
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.package_managers import (
+    PackageManagers,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 _KEY = "surroundings"
 _MOST_MOUNTINFO = 1 << 22
-_MOST_LOCKS = 1 << 22
 # Of terminals (devices.txt): the major number of pseudo-terminals' slaves, the device that masters are, and that which
 # stands for whatever terminal controls a process. What says a master's number.
 _SLAVES, _MASTERS, _OWN = 136, os.makedev(5, 2), os.makedev(5, 0)
@@ -31,18 +33,6 @@ _SAMPLES, _SAMPLE = 32, 1 << 8
 _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 # Where an overlay is mounted, and the directory for what is written to it; of another form than plain is none.
 _OVERLAY = re.compile(rb"\d+ \d+ \d+:\d+ \S+ (\S+) .* - overlay \S+ (?:\S*,)?upperdir=(/[^, \\]*)")
-_DPKG = b"/var/lib/dpkg"
-# Where other package managers note what they have installed.
-_DATABASES = (
-    b"/usr/lib/sysimage/rpm/rpmdb.sqlite",
-    b"/var/lib/rpm/rpmdb.sqlite",
-    b"/var/lib/rpm/Packages",
-    b"/var/lib/rpm/Packages.db",
-    b"/usr/lib/sysimage/rpm/Packages.db",
-    b"/lib/apk/db/installed",
-    b"/usr/lib/apk/db/installed",
-    b"/var/lib/pacman/local",
-)
 # Programs that become root and then run another one in their own place, so that nothing in between is left of them.
 _DOAS = (b"/usr/bin/doas", b"/usr/local/bin/doas", b"/run/wrappers/bin/doas")
 _WAYS = (
@@ -64,8 +54,8 @@ class UnknownError(Exception):
     """What is at a path can't be asked: who keeps it may never answer. The text says why."""
 
 
-class Surroundings:
-    """Of the process that looks: whatever is in another mount namespace has to be asked for by pid."""
+class Surroundings(PackageManagers):
+    """Ask the host's file system, as the process that scans sees it. Other mount namespaces are asked for by pid."""
 
     def __init__(self) -> None:
         self.mount_namespace = _namespace("mnt")
@@ -243,35 +233,6 @@ class Surroundings:
             return None
         return at
 
-    def installed_since(self, owner: str, when: float) -> bool:
-        """Say whether a package was installed, or another version of it, after a time.
-
-        owner: its name and version. dpkg writes a file for each package when it has unpacked it; of others only the
-        time is known when anything was installed.
-        """
-        name = os.fsencode(owner.partition(" ")[0])
-        listed = _DPKG + b"/info/"
-        try:
-            lists = [each for each in os.listdir(listed) if each == name + b".list" or _is_list_of(each, name)]
-        except OSError:
-            lists = []
-        if lists:
-            return any(_changed(listed + each) >= when for each in lists)
-        return any(_changed(path) >= when for path in _DATABASES)
-
-    def is_dpkg_at_work(self) -> bool:
-        """Say whether somebody holds dpkg's lock (proc_locks(5)); only root can."""
-        lock = _followed(_DPKG + b"/lock")
-        try:
-            with open("/proc/locks", "rb") as stream:
-                return lock is not None and b":%d " % lock.st_ino in stream.read(_MOST_LOCKS)
-        except OSError:
-            return False
-
-    def packages_changed_since(self, when: float) -> bool:
-        """Say whether any package was installed, removed or upgraded after a time."""
-        return any(_changed(path) >= when for path in (_DPKG + b"/status", *_DATABASES))
-
     def ways_to_root(self) -> bool:
         """Say whether there is a program by which users become root without a trace in the tree of processes."""
         return self._any_set_user(_WAYS)
@@ -387,13 +348,3 @@ def _link(path: bytes) -> bytes | None:
         if error.errno == errno.EINVAL:
             return None
         raise
-
-
-def _changed(path: bytes) -> float:
-    """Return when a file's status was changed: unlike its other times, nobody can set this one."""
-    found = _followed(path)
-    return found.st_ctime if found is not None else float("-inf")
-
-
-def _is_list_of(name: bytes, package: bytes) -> bool:
-    return name.endswith(b".list") and name.startswith(package + b":")

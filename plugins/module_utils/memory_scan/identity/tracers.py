@@ -51,7 +51,7 @@ def of(view: View, host: Host) -> Tracer | None:
 
 def _why_not_seen(host: Host) -> str | None:
     """Return why a process may be there and not among those that were seen; None where only hiding explains it."""
-    if not host.settings.whole_host:
+    if not host.options.whole_host:
         return "it is not among the processes that were read"
     return None if os.geteuid() == 0 else "it can't be seen; run as root (become: true, or sudo make scan)"
 

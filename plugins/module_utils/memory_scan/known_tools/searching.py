@@ -11,7 +11,9 @@ import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import Chunk
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
+    Chunk,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 

@@ -60,7 +60,7 @@ class _Rules(t.NamedTuple):
 
 def of_executable(view: View, host: Host) -> t.Iterator[Sign]:
     """Yield what the rules say of the executable; nothing where there are none. Each file is looked at once."""
-    if not host.settings.yara_rules or view.process.executable is None:
+    if not host.options.yara_rules or view.process.executable is None:
         return
     descriptor = view.open_executable()
     if descriptor is None:
@@ -77,7 +77,7 @@ def of_executable(view: View, host: Host) -> t.Iterator[Sign]:
 
 def of_memory(view: View, host: Host, ranges: t.Sequence[Range]) -> t.Iterator[Sign]:
     """Yield what the rules say of memory that is present, each rule once."""
-    if not host.settings.yara_rules:
+    if not host.options.yara_rules:
         return
     seen = set()
     try:
@@ -159,7 +159,7 @@ def _scan(view: View, host: Host, descriptor: int) -> list[Match]:
         _say_once(view, host, "yara_rules: neither yara nor yr is on this host; install one of them")
         return []
     found: list[Match] = []
-    for path in host.settings.yara_rules:
+    for path in host.options.yara_rules:
         rules: _Rules | str = host.remember(("yara", "rules", path), functools.partial(_compiled, tool, path))
         if isinstance(rules, str):
             _say_once(view, host, rules)

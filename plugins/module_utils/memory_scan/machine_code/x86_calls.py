@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
     Instruction,
     decode,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_trace import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_registers import (
     INITIAL,
     PLACE,
     R8,
@@ -29,9 +29,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
     RDX,
     RSI,
     STACK,
-    State,
     Value,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_trace import State
 
 # How far before a system call its number and arguments are looked for, in bytes.
 _REACH = 112

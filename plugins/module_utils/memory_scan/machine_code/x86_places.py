@@ -13,14 +13,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
     Instruction,
     decode,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_trace import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_registers import (
     PLACE,
     RCX,
     RDI,
     RSI,
-    State,
     Value,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_trace import State
 
 # How many instructions of a decoder are followed, and how far what it decodes may lie from it.
 _MOST_STEPS = 96

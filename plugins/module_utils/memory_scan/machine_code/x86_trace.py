@@ -16,57 +16,29 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
     VECTOR,
     Instruction,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_registers import (
+    CONSTANT,
+    LOW,
+    PLACE,
+    RAX,
+    RBX,
+    RCX,
+    RDI,
+    RDX,
+    STACK,
+    ZERO,
+    Known,
+    Registers,
+    Value,
+    add,
+    signed,
+)
 
-RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 = range(12)
-
-# What is known of a value: a constant; an offset in the data that is searched; the lowest byte of it alone; a stack
-# address; the register that held it at first.
-CONSTANT, PLACE, LOW, STACK, INITIAL = range(5)
-
-# Registers that a called function may change.
-_SCRATCH = (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11)
 _ADD, _OR, _AND, _SUB, _XOR, _CMP = 0, 1, 4, 5, 6, 7
 
 
-class Value(t.NamedTuple):
-    """kind: of the above, with what number."""
-
-    kind: int
-    number: int
-
-
-Known = t.Optional[Value]
-_ZERO = Value(CONSTANT, 0)
-
-
-class State:
-    """Registers and stack along a path. long: of 64-bit code.
-
-    written: registers that got a value on the way. texts: constants of four bytes and more that were seen, in which a
-    name may be hidden. stored: places relative to the code that were written to.
-    """
-
-    def __init__(self, long: bool) -> None:
-        self.long = long
-        self.registers: list[Known] = [Value(INITIAL, number) for number in range(16)]
-        self.registers[RSP] = Value(STACK, 0)
-        self.stack: list[Known] = []
-        self.written: set[int] = set()
-        self.texts: list[bytes] = []
-        self.stored: list[int] = []
-        self._mask = (1 << 64) - 1 if long else (1 << 32) - 1
-
-    def constant(self, register: int) -> int | None:
-        """Return the number that a register holds, if that is known for sure."""
-        value = self.registers[register]
-        return value.number if value is not None and value.kind == CONSTANT else None
-
-    def number(self, register: int) -> tuple[int, bool] | None:
-        """Return the number that a register holds, and whether it is known but for bits that are zero by custom."""
-        value = self.registers[register]
-        if value is None or value.kind not in (CONSTANT, LOW):
-            return None
-        return value.number, value.kind == CONSTANT
+class State(Registers):
+    """Follow instructions along a path. What one does to registers, stack and memory is a method each."""
 
     def step(self, one: Instruction) -> None:
         """Take over what an instruction does. Branches are the caller's, calls push where they return to."""
@@ -75,61 +47,6 @@ class State:
             handler(self, one)
         elif one.modrm >= 0:
             self._forget_operands(one)
-
-    def set(self, register: int, value: Known, instruction: Instruction | None = None) -> None:
-        """Give a register a value. instruction: whose operand size cuts a constant."""
-        if value is not None and value.kind == CONSTANT:
-            wide = instruction is None or instruction.wide or not self.long
-            number = value.number & (self._mask if wide else 0xFFFFFFFF)
-            value = Value(CONSTANT, number)
-            if number > 0xFFFFFF:
-                self.texts.append(number.to_bytes(8, "little"))
-        if register == RSP and value is None:
-            value = Value(STACK, 0)
-        self.registers[register] = value
-        self.written.add(register)
-
-    def pushed(self, value: Known) -> None:
-        self.stack.append(value)
-        if value is not None and value.kind == CONSTANT and value.number > 0xFFFFFF:
-            self.texts.append(value.number.to_bytes(8, "little"))
-
-    def popped(self) -> Known:
-        return self.stack.pop() if self.stack else None
-
-    def after_call(self) -> None:
-        """Forget what a function that was called may have changed."""
-        for register in _SCRATCH if self.long else (RAX, RCX, RDX):
-            self.registers[register] = None
-
-    def operand(self, one: Instruction) -> int:
-        """Return the register of the operand that may be memory; -1 where it is memory."""
-        return one.modrm & 7 | (one.rex & 1) << 3 if one.modrm >= 0xC0 else -1
-
-    def field(self, one: Instruction) -> int:
-        """Return the other register of an instruction."""
-        return one.modrm >> 3 & 7 | (one.rex & 4) << 1
-
-    def address(self, one: Instruction) -> Known:
-        """Return what is known of the address that an instruction uses."""
-        if one.modrm >= 0xC0 or one.modrm < 0:
-            return None
-        mode, low = one.modrm >> 6, one.modrm & 7
-        index: Known = _ZERO
-        if low == 4:
-            low = one.sib & 7
-            number = one.sib >> 3 & 7 | (one.rex & 2) << 2
-            if number != RSP:
-                index = _scaled(self.registers[number], one.sib >> 6)
-            if low == 5 and mode == 0:
-                return _sum(index, one.displacement)
-        elif low == 5 and mode == 0:
-            return Value(PLACE, one.end + one.displacement) if self.long else None
-        base = self.registers[low | (one.rex & 1) << 3]
-        if index is None or index.kind != CONSTANT:
-            # A counter that walks over memory: what counts is where it begins.
-            index = _ZERO
-        return _sum(base, one.displacement + _signed(index.number))
 
     def _forget_operands(self, one: Instruction) -> None:
         operand = self.operand(one)
@@ -148,7 +65,7 @@ class State:
         """An instruction that changes no register."""
 
     def push_immediate(self, one: Instruction) -> None:
-        self.pushed(Value(CONSTANT, one.immediate & self._mask))
+        self.pushed(Value(CONSTANT, one.immediate & self.mask))
 
     def push(self, one: Instruction) -> None:
         self.pushed(self.registers[one.opcode & 7 | (one.rex & 1) << 3])
@@ -160,7 +77,7 @@ class State:
         self.set(one.opcode & 7 | (one.rex & 1) << 3, Value(CONSTANT, one.immediate), one)
 
     def move_byte(self, one: Instruction) -> None:
-        self._set_byte(one.opcode & 7 | (one.rex & 1) << 3, one.immediate & 0xFF, bool(one.rex))
+        self.set_byte(one.opcode & 7 | (one.rex & 1) << 3, one.immediate & 0xFF, bool(one.rex))
 
     def move_to_operand(self, one: Instruction) -> None:
         """C6 and C7."""
@@ -170,9 +87,9 @@ class State:
             if one.opcode == 0xC7 and not one.narrow:
                 self.texts.append((one.immediate & 0xFFFFFFFF).to_bytes(4, "little"))
         elif one.opcode == 0xC6:
-            self._set_byte(operand, one.immediate & 0xFF, bool(one.rex))
+            self.set_byte(operand, one.immediate & 0xFF, bool(one.rex))
         elif one.narrow:
-            self._low_word(operand, one.immediate & 0xFFFF)
+            self.set_low_word(operand, one.immediate & 0xFFFF)
         else:
             self.set(operand, Value(CONSTANT, one.immediate), one)
 
@@ -201,7 +118,7 @@ class State:
         if value is None or value.kind not in (CONSTANT, LOW):
             self.set(target if one.rex or target < 4 else target - 4, None)
         else:
-            self._set_byte(target, value.number & 0xFF, bool(one.rex))
+            self.set_byte(target, value.number & 0xFF, bool(one.rex))
 
     def extend(self, one: Instruction) -> None:
         """0F B6, B7, BE and BF of small values, and 63."""
@@ -241,11 +158,11 @@ class State:
                 known = value is not None and value.kind in (CONSTANT, LOW)
                 number = (value.number if value is not None else 0) + (1 if what == 0 else -1)
                 if known:
-                    self._set_byte(operand, number & 0xFF, bool(one.rex))
+                    self.set_byte(operand, number & 0xFF, bool(one.rex))
                 else:
                     self.set(operand if one.rex or operand < 4 else operand - 4, None)
             else:
-                self.set(operand, _sum(self.registers[operand], 1 if what == 0 else -1), one)
+                self.set(operand, add(self.registers[operand], 1 if what == 0 else -1), one)
         elif what < 2:
             self._store(one)
         elif what == 6:
@@ -256,7 +173,7 @@ class State:
     def count_short(self, one: Instruction) -> None:
         """40 to 4F of 32-bit code."""
         register = one.opcode & 7
-        self.set(register, _sum(self.registers[register], 1 if one.opcode < 0x48 else -1))
+        self.set(register, add(self.registers[register], 1 if one.opcode < 0x48 else -1))
 
     def calculate_immediate(self, one: Instruction) -> None:
         """80, 81 and 83."""
@@ -289,9 +206,9 @@ class State:
         byte = not one.opcode & 1
         if target == source and what in (_SUB, _XOR):
             if byte:
-                self._set_byte(target, 0, bool(one.rex))
+                self.set_byte(target, 0, bool(one.rex))
             else:
-                self.set(target, _ZERO)
+                self.set(target, ZERO)
         else:
             self._calculate(what, target, None if byte else self.registers[source], one, byte)
 
@@ -309,7 +226,7 @@ class State:
             self.set(operand, changed, one)
             return
         zero = self.constant(RAX) == 0 or (operand >= 0 and self.constant(operand) == 0)
-        result = _ZERO if zero and what in (4, 5) and one.opcode == 0xF7 else None
+        result = ZERO if zero and what in (4, 5) and one.opcode == 0xF7 else None
         self.set(RAX, result)
         if one.opcode == 0xF7:
             self.set(RDX, result)
@@ -330,7 +247,7 @@ class State:
     def sign(self, one: Instruction) -> None:
         """99: the sign of eax, mostly a short way to say edx = 0."""
         number = self.constant(RAX)
-        self.set(RDX, _ZERO if number is not None and number < 0x80000000 else None)
+        self.set(RDX, ZERO if number is not None and number < 0x80000000 else None)
 
     def pop_operand(self, one: Instruction) -> None:
         value, operand = self.popped(), self.operand(one)
@@ -371,53 +288,20 @@ class State:
                 return
         value = _calculated(what, first, second)
         if byte and value is not None:
-            self._set_byte(target, value.number & 0xFF, bool(one.rex))
+            self.set_byte(target, value.number & 0xFF, bool(one.rex))
         elif one.narrow and value is not None:
-            self._low_word(target, value.number & 0xFFFF)
+            self.set_low_word(target, value.number & 0xFFFF)
         else:
             self.set(target, value, one)
 
-    def _set_byte(self, register: int, number: int, any_register: bool) -> None:
-        """Set the lowest byte of a register, or without a REX prefix the one above it (ah to bh)."""
-        high = register > 3 and not any_register
-        value = self.registers[register - 4 if high else register]
-        if high:
-            known = value is not None and value.kind == CONSTANT
-            rest = value.number & ~0xFF00 if value is not None else 0
-            self.set(register - 4, Value(CONSTANT, rest | number << 8) if known else None)
-        elif value is not None and value.kind == CONSTANT:
-            self.set(register, Value(CONSTANT, value.number & ~0xFF | number))
-        else:
-            self.set(register, Value(LOW, number))
-
-    def _low_word(self, register: int, number: int) -> None:
-        value = self.registers[register]
-        known = value is not None and value.kind == CONSTANT
-        rest = value.number & ~0xFFFF if value is not None else 0
-        self.set(register, Value(CONSTANT, rest | number) if known else Value(LOW, number))
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >> 63 else number
-
-
-def _sum(value: Known, number: int) -> Known:
-    if value is None or value.kind == INITIAL:
-        return None
-    return Value(value.kind, value.number + number)
-
-
-def _scaled(value: Known, by: int) -> Known:
-    return Value(CONSTANT, value.number << by) if value is not None and value.kind == CONSTANT else None
-
 
 def _calculated(what: int, first: Known, second: Known) -> Known:
-    if what == _AND and second == _ZERO:
-        return _ZERO
+    if what == _AND and second == ZERO:
+        return ZERO
     if first is None or second is None:
         return None
     if what in (_ADD, _SUB) and second.kind == CONSTANT and first.kind in (PLACE, STACK):
-        return Value(first.kind, first.number + (_signed(second.number) if what == _ADD else -_signed(second.number)))
+        return Value(first.kind, first.number + (signed(second.number) if what == _ADD else -signed(second.number)))
     if first.kind not in (CONSTANT, LOW) or second.kind != CONSTANT:
         return None
     a, b = first.number, second.number

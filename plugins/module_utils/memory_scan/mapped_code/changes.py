@@ -15,7 +15,12 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import facts
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import comparing, elf, images
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
+    comparing,
+    elf,
+    images,
+    relocations,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.comparing import Run
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code.images import File
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import PAGE, Mapping, Pages, Range
@@ -128,7 +133,7 @@ def _relocated(file: File, read: elf.Read) -> tuple[t.Sequence[int], int]:
         return places, 0
     dynamic = elf.read_dynamic(file.image, read)
     if dynamic.has_text_relocations:
-        for relocation in elf.relocations(file.image, dynamic, read):
+        for relocation in relocations.read_all(file.image, dynamic, read):
             offset = file.image.offset_of(relocation.address)
             if offset is not None and offset < _FILE_LIMIT and any(start <= offset < end for start, end in file.code):
                 places.append(offset)

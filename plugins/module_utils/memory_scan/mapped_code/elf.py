@@ -8,10 +8,7 @@ Nothing raises: what can't be is left out, and every number of entries has a bou
 
 from __future__ import annotations
 
-import array
-import bisect
 import struct
-import sys
 import typing as t
 
 MAGIC = b"\x7fELF"
@@ -48,11 +45,10 @@ EM_AARCH64 = 183
 
 # The kernel takes no more program headers than fit into this (load_elf_phdrs of fs/binfmt_elf.c).
 _SEGMENTS_LIMIT = 65_536
-# 4,000 entries of a dynamic section; 170,000 relocations or symbols, which of the largest libraries are not all.
+# 4,000 entries of a dynamic section.
 _DYNAMIC_LIMIT = 1 << 16
-_TABLE_LIMIT = 1 << 22
-# 2,800,000 relocations, read in parts: more than the largest browsers have.
-_ALL_RELOCATIONS_LIMIT = 1 << 26
+# 170,000 relocations or symbols, which of the largest libraries are not all.
+TABLE_LIMIT = 1 << 22
 _NOTES_LIMIT = 1 << 14
 _NAME_LIMIT = 256
 _PATH_LIMIT = 4096
@@ -61,33 +57,13 @@ _NEEDED_LIMIT = 1024
 _DT_NEEDED, _DT_SONAME, DT_DEBUG = 1, 14, 21
 # DT_DEPAUDIT, DT_AUDIT, DT_AUXILIARY and DT_FILTER: the loader brings these, too, because a file asks for them.
 _ASKED_FOR = frozenset((_DT_NEEDED, 0x6FFFFEFB, 0x6FFFFEFC, 0x7FFFFFFD, 0x7FFFFFFF))
-_DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ = 2, 5, 6, 7, 8
-_DT_RELRSZ, _DT_RELR = 35, 36
-_DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_TEXTREL, _DT_JMPREL, _DT_FLAGS = 17, 18, 20, 22, 23, 30
+_DT_STRTAB, _DT_SYMTAB, _DT_TEXTREL, _DT_FLAGS = 5, 6, 22, 30
 _DF_TEXTREL = 4
 _NT_GNU_BUILD_ID = 3
 
 _DYNAMIC = {32: "II", 64: "QQ"}
-_REL = {32: "II", 64: "QQ"}
-_RELA = {32: "IIi", 64: "QQq"}
-_CODES = {32: "I", 64: "Q"}
 # STT_FUNC and STT_GNU_IFUNC.
 _FUNCTIONS = frozenset((2, 10))
-# R_*_GLOB_DAT: the address of a symbol, in the GOT.
-_GLOBAL = {EM_386: 6, EM_ARM: 21, EM_X86_64: 6, EM_AARCH64: 1025, 20: 20, 21: 20, 22: 10}
-# Those that make a word an address: of a symbol (64 or 32, GLOB_DAT, JUMP_SLOT), of a place in the file (RELATIVE), or
-# what a function returns (IRELATIVE), by machine as the psABIs number them. Others are offsets, modules or copies.
-_ADDRESSES: t.Mapping[int, frozenset[int]] = {
-    EM_386: frozenset((1, 6, 7, 8, 42)),
-    EM_ARM: frozenset((2, 21, 22, 23, 160)),
-    EM_X86_64: frozenset((1, 6, 7, 8, 10, 37, 38)),
-    EM_AARCH64: frozenset((257, 1025, 1026, 1027, 1032)),
-    20: frozenset((1, 20, 21, 22, 248)),  # PowerPC
-    21: frozenset((20, 21, 22, 38, 248)),
-    22: frozenset((4, 10, 11, 12, 22, 61)),  # S/390
-    243: frozenset((1, 2, 3, 5, 58)),  # RISC-V
-    258: frozenset((1, 2, 3, 5, 12)),  # LoongArch
-}
 
 
 class Header(t.NamedTuple):
@@ -180,14 +156,6 @@ class Image(t.NamedTuple):
         return None
 
 
-class Relocation(t.NamedTuple):
-    """A place that the loader writes: virtual address, number of the symbol, type."""
-
-    address: int
-    symbol: int
-    kind: int
-
-
 class Dynamic(t.NamedTuple):
     """The dynamic section: the value of each tag, the last one where a tag comes again."""
 
@@ -227,7 +195,7 @@ def read_dynamic(image: Image, read: Read) -> Dynamic:
     values: dict[int, int] = {}
     if segment is not None:
         data = read(segment.offset, min(segment.file_size, _DYNAMIC_LIMIT))
-        for tag, value in _entries(image.header.order + _DYNAMIC[image.header.bits], data):
+        for tag, value in entries(image.header.order + _DYNAMIC[image.header.bits], data):
             if tag == 0:
                 break
             values[tag] = value
@@ -245,146 +213,18 @@ def read_names(image: Image, read: Read) -> Names:
     """Return the names in the dynamic section (DT_SONAME, DT_NEEDED and the like)."""
     segment = image.first(PT_DYNAMIC)
     data = read(segment.offset, min(segment.file_size, _DYNAMIC_LIMIT)) if segment is not None else b""
-    entries = list(_entries(image.header.order + _DYNAMIC[image.header.bits], data))
-    start = image.offset_of(next((value for tag, value in entries if tag == _DT_STRTAB), 0))
+    tags = list(entries(image.header.order + _DYNAMIC[image.header.bits], data))
+    start = image.offset_of(next((value for tag, value in tags if tag == _DT_STRTAB), 0))
     if start is None:
         return Names(None, ())
 
     def text(value: int) -> bytes:
         return read(start + value, _PATH_LIMIT).partition(b"\0")[0]
 
-    own = next((text(value) for tag, value in entries if tag == _DT_SONAME), None)
-    asked = [text(value) for tag, value in entries if tag in _ASKED_FOR][:_NEEDED_LIMIT]
+    own = next((text(value) for tag, value in tags if tag == _DT_SONAME), None)
+    asked = [text(value) for tag, value in tags if tag in _ASKED_FOR][:_NEEDED_LIMIT]
     # Those of DT_AUDIT are a list.
     return Names(own, tuple(name for one in asked for name in one.split(b":") if name))
-
-
-def relocations(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocation]:
-    """Yield what the loader relocates before the program starts, but for compact ones, which are of no symbol."""
-    values = dynamic.values
-    for layout, start, size in ((_REL, _DT_REL, _DT_RELSZ), (_RELA, _DT_RELA, _DT_RELASZ)):
-        if start in values:
-            yield from _relocations(image, layout, values[start], values.get(size, 0), read)
-
-
-def jump_slots(image: Image, dynamic: Dynamic, read: Read) -> t.Iterator[Relocation]:
-    """Yield the slots of the procedure linkage table, which the loader may fill when a function is first called."""
-    values = dynamic.values
-    if _DT_JMPREL in values:
-        layout = _REL if values.get(_DT_PLTREL) == _DT_REL else _RELA
-        yield from _relocations(image, layout, values[_DT_JMPREL], values.get(_DT_PLTRELSZ, 0), read)
-
-
-def has_known_relocations(image: Image) -> bool:
-    """Say whether it is known which relocations of its machine make a word an address."""
-    return image.header.machine in _ADDRESSES
-
-
-def addresses_among(image: Image, dynamic: Dynamic, read: Read, wanted: t.Collection[int]) -> set[int]:
-    """Return which of some virtual addresses are of words that hold an address of code or data.
-
-    These are relocated by the loader (elf(5), "Relocation types"), or, where a file has its place from the beginning
-    (ET_EXEC), the linker has put an address into them. Everything else is a number, whatever it looks like.
-    """
-    found: set[int] = set()
-    values, left = dynamic.values, set(wanted)
-    jumps = _REL if values.get(_DT_PLTREL) == _DT_REL else _RELA
-    for layouts, start, size in (
-        (_REL, _DT_REL, _DT_RELSZ),
-        (_RELA, _DT_RELA, _DT_RELASZ),
-        (jumps, _DT_JMPREL, _DT_PLTRELSZ),
-    ):
-        if start in values:
-            found |= _relocated(image, layouts, values[start], values.get(size, 0), read, left)
-    if _DT_RELR in values:
-        found |= _relocated_compactly(image, values[_DT_RELR], values.get(_DT_RELRSZ, 0), read, left)
-    if image.header.kind == ET_EXEC:
-        found |= {address for address in left - found if _is_linked(image, read, address)}
-    return found
-
-
-def _relocated(
-    image: Image, layouts: t.Mapping[int, str], address: int, size: int, read: Read, wanted: t.AbstractSet[int]
-) -> set[int]:
-    """Return the wanted addresses that a table of relocations makes addresses; tables may have millions of entries."""
-    bits, kinds = image.header.bits, _ADDRESSES.get(image.header.machine, frozenset())
-    mask = 0xFFFFFFFF if bits == 64 else 0xFF
-    width = len(layouts[bits])
-    found: set[int] = set()
-    for words in _words(image, address, size, read, width):
-        if wanted.isdisjoint(words[::width]):
-            continue
-        pairs = zip(words[::width], words[1::width])
-        found.update(place for place, info in pairs if place in wanted and info & mask in kinds)
-    return found
-
-
-def _relocated_compactly(image: Image, address: int, size: int, read: Read, wanted: t.AbstractSet[int]) -> set[int]:
-    """Return the wanted addresses that a table of relative relocations names (DT_RELR of the gABI).
-
-    An even entry is an address, an odd one says which of the words behind the last one are relocated, too.
-    """
-    word = image.header.bits // 8
-    ordered, found, base = sorted(wanted), set(), 0
-    for words in _words(image, address, size, read, 1):
-        for entry in words:
-            if not entry & 1:
-                if entry in wanted:
-                    found.add(entry)
-                base = entry + word
-                continue
-            end = base + (image.header.bits - 1) * word
-            for place in ordered[bisect.bisect_left(ordered, base) : bisect.bisect_left(ordered, end)]:
-                distance, rest = divmod(place - base, word)
-                if not rest and entry >> distance + 1 & 1:
-                    found.add(place)
-            base = end
-    return found
-
-
-def _words(image: Image, address: int, size: int, read: Read, width: int) -> t.Iterator[array.array[int]]:
-    """Yield a table in parts of whole entries. width: words of an entry."""
-    offset = image.offset_of(address)
-    if offset is None:
-        return
-    entry = width * image.header.bits // 8
-    part = _TABLE_LIMIT // entry * entry
-    for place in range(0, min(size, _ALL_RELOCATIONS_LIMIT), part):
-        data = read(offset + place, min(part, size - place))
-        words = array.array(_CODES[image.header.bits])
-        words.frombytes(data[: len(data) // entry * entry])
-        if image.header.order != ("<" if sys.byteorder == "little" else ">"):
-            words.byteswap()
-        yield words
-
-
-def _is_linked(image: Image, read: Read, address: int) -> bool:
-    """Say whether the file itself has the address of a place of its own in a word."""
-    offset, size = image.offset_of(address), image.header.bits // 8
-    data = read(offset, size) if offset is not None else b""
-    value = int.from_bytes(data, "little" if image.header.order == "<" else "big")
-    return len(data) == size and any(one.address <= value < one.address + one.memory_size for one in image.loaded)
-
-
-def is_global(image: Image, relocation: Relocation) -> bool:
-    """Say whether a relocation fills an entry of the GOT with the address of a symbol."""
-    return relocation.kind == _GLOBAL.get(image.header.machine)
-
-
-def _relocations(
-    image: Image, layouts: t.Mapping[int, str], address: int, size: int, read: Read
-) -> t.Iterator[Relocation]:
-    offset = image.offset_of(address)
-    if offset is None:
-        return
-    wide = image.header.bits == 64
-    data = read(offset, min(size, _TABLE_LIMIT))
-    for words in _entries(image.header.order + layouts[image.header.bits], data):
-        info = words[1]
-        if wide:
-            yield Relocation(words[0], info >> 32, info & 0xFFFFFFFF)
-        else:
-            yield Relocation(words[0], info >> 8, info & 0xFF)
 
 
 def function_at(image: Image, dynamic: Dynamic, read: Read, address: int) -> tuple[bytes, int] | None:
@@ -396,9 +236,9 @@ def function_at(image: Image, dynamic: Dynamic, read: Read, address: int) -> tup
     names_at = image.offset_of(dynamic.values.get(_DT_STRTAB, 0))
     if start is None or names_at is None or names_at <= start:
         return None
-    data = read(start, min(names_at - start, _TABLE_LIMIT))
+    data = read(start, min(names_at - start, TABLE_LIMIT))
     wide = image.header.bits == 64
-    for words in _entries(image.header.order + ("IBBHQQ" if wide else "IIIBBH"), data):
+    for words in entries(image.header.order + ("IBBHQQ" if wide else "IIIBBH"), data):
         name, info, section, begin, size = words[:2] + words[3:] if wide else _narrow(words)
         if section and info & 15 in _FUNCTIONS and begin <= address < begin + size:
             return read(names_at + name, _NAME_LIMIT).partition(b"\0")[0], address - begin
@@ -434,7 +274,7 @@ def _build_id(data: bytes, order: str) -> str | None:
     return None
 
 
-def _entries(layout: str, data: bytes) -> t.Iterator[tuple[int, ...]]:
+def entries(layout: str, data: bytes) -> t.Iterator[tuple[int, ...]]:
     """Return the whole entries of a table that may be cut."""
     size = struct.calcsize(layout)
     return struct.iter_unpack(layout, data[: len(data) // size * size])

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped
     images,
     libraries,
     pointers,
+    relocations,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Range, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
@@ -72,7 +73,7 @@ def _of_addresses(view: View, mapping: Mapping, image: elf.Image, entries: t.Seq
     moved = images.bias(image, mapping)
     if not entries or moved is None:
         return []
-    descriptor = view.open_mapped(mapping) if elf.has_known_relocations(image) else None
+    descriptor = view.open_mapped(mapping) if relocations.are_known(image) else None
     if descriptor is None:
         view.skip(
             "a table of %s may lead astray: which of its words are addresses is not known" % printable(mapping.path)
@@ -81,7 +82,7 @@ def _of_addresses(view: View, mapping: Mapping, image: elf.Image, entries: t.Seq
     try:
         read = images.reader(descriptor)
         wanted = {entry.address - moved for entry in entries}
-        known = elf.addresses_among(image, elf.read_dynamic(image, read), read, wanted)
+        known = relocations.find_addresses(image, elf.read_dynamic(image, read), read, wanted)
     finally:
         os.close(descriptor)
     return [entry for entry in entries if entry.address - moved in known]
@@ -177,9 +178,11 @@ def filled(image: elf.Image, read: elf.Read) -> list[tuple[int, int]]:
     dynamic = elf.read_dynamic(image, read)
     word = image.header.bits // 8
     fixed = image.first(elf.PT_GNU_RELRO)
-    slots = {slot.address for slot in elf.jump_slots(image, dynamic, read)}
+    slots = {slot.address for slot in relocations.read_jump_slots(image, dynamic, read)}
     if fixed is None:
-        slots.update(one.address for one in elf.relocations(image, dynamic, read) if elf.is_global(image, one))
+        slots.update(
+            one.address for one in relocations.read_all(image, dynamic, read) if relocations.is_global(image, one)
+        )
         return list(_runs(sorted(slots), word))
     end = fixed.address + fixed.memory_size
     outside = sorted(slot for slot in slots if not fixed.address <= slot < end)

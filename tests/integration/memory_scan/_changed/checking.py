@@ -13,7 +13,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed, injected
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import Budget, ProcessView
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
+    Budget,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
+    ProcessView,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue

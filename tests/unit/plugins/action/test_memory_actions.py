@@ -47,8 +47,8 @@ def test_the_role_has_each_option_with_its_default() -> None:
     assert [name for name in spec if not name.startswith("_") and f"{name}: " not in tasks] == []
 
 
-def arguments(action: t.Any, **given: t.Any) -> dict[str, t.Any]:
-    made = action.ActionModule.__new__(action.ActionModule)
+def arguments(plugin: t.Any, **given: t.Any) -> dict[str, t.Any]:
+    made = plugin.ActionModule.__new__(plugin.ActionModule)
     made._task = types.SimpleNamespace(args=given, action="bulwark.servers.x")
     return t.cast("dict[str, t.Any]", made.module_arguments(dict(given), {}))
 
@@ -81,9 +81,9 @@ def test_a_misspelt_subtype_is_told_what_is_probably_meant(given: str, meant: st
         arguments(memory_scan_info, allowlist=[entry])
 
 
-def test_wrong_answers_are_named_before_a_host_is_asked() -> None:
-    with pytest.raises(ContentError, match="dump: only answer=capture keeps memory, not answer=kill"):
-        arguments(memory_response, pid=5, started=5, answer="kill", dump=True)
+def test_wrong_actions_are_named_before_a_host_is_asked() -> None:
+    with pytest.raises(ContentError, match="dump: only action=capture keeps memory, not action=kill"):
+        arguments(memory_response, pid=5, started=5, action="kill", dump=True)
 
 
 def test_signatures_that_are_not_there_are_named(tmp_path: pathlib.Path) -> None:

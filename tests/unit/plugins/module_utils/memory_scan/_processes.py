@@ -206,7 +206,7 @@ class FakeHost:
         self.unpackaged, self.packaged = unpackaged, packaged
         self.asked: list[bytes] = []
         self.digests = True
-        self.settings: t.Any = types.SimpleNamespace(whole_host=True)
+        self.options: t.Any = types.SimpleNamespace(whole_host=True)
         self._sockets = sockets or {}
         self._remembered: dict[t.Hashable, t.Any] = {"surroundings": self.around}
 

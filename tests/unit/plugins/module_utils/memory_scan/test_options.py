@@ -11,16 +11,16 @@ import typing as t
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Settings, info_spec, settings
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Options, collect_spec, parse
 
 SHA256 = "ab" * 32
 ALLOWED = {"sha256": SHA256, "reason": "ours", "until": "2027-01-31"}
 
 
-def asked(**given: t.Any) -> Settings:
-    found = ArgumentSpecValidator(info_spec()).validate(given)
+def asked(**given: t.Any) -> Options:
+    found = ArgumentSpecValidator(collect_spec()).validate(given)
     assert found.error_messages == []
-    return settings(found.validated_parameters)
+    return parse(found.validated_parameters)
 
 
 def test_by_default_everything_is_looked_at() -> None:
@@ -98,4 +98,4 @@ def test_what_cannot_be_is_named_in_one_sentence(given: dict[str, t.Any], words:
 @pytest.mark.parametrize("missing", ["reason", "until"])
 def test_an_entry_of_the_allowlist_needs_a_reason_and_an_end(missing: str) -> None:
     entry = {name: value for name, value in ALLOWED.items() if name != missing}
-    assert missing in ArgumentSpecValidator(info_spec()).validate({"allowlist": [entry]}).error_messages[0]
+    assert missing in ArgumentSpecValidator(collect_spec()).validate({"allowlist": [entry]}).error_messages[0]

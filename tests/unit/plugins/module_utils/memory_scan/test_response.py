@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import apply, capture
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import apply, capture, options
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
 _PROGRAM = """
@@ -44,12 +44,12 @@ def started(pid: int) -> int:
     return found.started
 
 
-def respond(pid: int, answer: str, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
-    params = {name: fields.get("default") for name, fields in apply.response_spec().items()}
-    params.update({"pid": pid, "answer": answer, **given})
+def respond(pid: int, action: str, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
+    params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
+    params.update({"pid": pid, "action": action, **given})
     if params["started"] is None:
         params["started"] = started(pid)
-    return apply.respond(params, check_mode)
+    return apply.apply(params, check_mode)
 
 
 def state(pid: int) -> str:
@@ -61,26 +61,26 @@ def test_a_process_is_stopped_continued_and_ended(process: subprocess.Popen[str]
     pid = process.pid
     assert respond(pid, "stop", check_mode=True) == {
         "changed": True,
-        "there": True,
-        "said": f"Process {pid} would be stopped.",
+        "exists": True,
+        "message": f"Process {pid} would be stopped.",
     }
     assert state(pid) in "RS"
     assert respond(pid, "stop")["changed"]
     assert state(pid) == "T"
-    assert respond(pid, "stop") == {"changed": False, "there": True, "said": f"Process {pid} is stopped already."}
+    assert respond(pid, "stop") == {"changed": False, "exists": True, "message": f"Process {pid} is stopped already."}
     assert respond(pid, "continue")["changed"]
     assert not respond(pid, "continue")["changed"]
-    assert respond(pid, "kill")["said"] == f"Process {pid} was ended."
+    assert respond(pid, "kill")["message"] == f"Process {pid} was ended."
     assert process.wait() == -9
 
 
 def test_a_later_process_of_the_same_id_is_never_meant(process: subprocess.Popen[str], tmp_path: pathlib.Path) -> None:
-    for answer in ("stop", "kill", "capture"):
+    for action in ("stop", "kill", "capture"):
         began = started(process.pid)
         given = {"started": began - 1, "state_dir": str(tmp_path / "state")}
-        result = respond(process.pid, answer, **given)
-        assert (result["changed"], result["there"]) == (False, False)
-        assert result["said"] == (
+        result = respond(process.pid, action, **given)
+        assert (result["changed"], result["exists"]) == (False, False)
+        assert result["message"] == (
             f"Nothing was done: the process that has the id {process.pid} is another one; its 'started' is {began}, "
             f"not {began - 1}."
         )
@@ -96,14 +96,14 @@ def test_a_process_that_has_ended_gets_nothing(process: subprocess.Popen[str]) -
     process.wait()
     result = respond(process.pid, "kill", started=began)
     assert not result["changed"]
-    assert result["said"] == f"The process that had the id {process.pid} is gone; nothing was done."
+    assert result["message"] == f"The process that had the id {process.pid} is gone; nothing was done."
 
 
 @pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["first", "own", "parent"])
 def test_what_everything_depends_on_gets_no_signal(pid: int) -> None:
-    for answer in ("stop", "kill", "continue"):
+    for action in ("stop", "kill", "continue"):
         with pytest.raises(HostError, match=f"^Process {pid} is left alone: (everything on the host|it carries this)"):
-            respond(pid, answer, check_mode=True)
+            respond(pid, action, check_mode=True)
 
 
 def test_parts_of_the_kernel_and_ssh_servers_get_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_without_dump_no_memory_is_kept_and_old_evidence_goes(
     result = respond(process.pid, "capture", state_dir=str(place), max_captures=2)
     removed = os.path.basename(paths[1])
     assert result["capture"]["removed"] == [removed]
-    assert result["said"].endswith(f" As max_captures is 2, older evidence was removed: {removed}.")
+    assert result["message"].endswith(f" As max_captures is 2, older evidence was removed: {removed}.")
 
 
 @pytest.mark.requires("root")
@@ -210,11 +210,11 @@ def test_evidence_is_bounded(process: subprocess.Popen[str], tmp_path: pathlib.P
     [
         ({"pid": 0}, "pid is 0; use 1 or more"),
         ({"started": -1}, "started is -1; use 0 or more"),
-        ({"dump": True}, "dump: only answer=capture keeps memory, not answer=stop"),
+        ({"dump": True}, "dump: only action=capture keeps memory, not action=stop"),
         ({"state_dir": "x"}, "state_dir: 'x' is relative"),
         ({"run": "../x"}, "run: '../x' is not 1 to 64 letters, digits and hyphens"),
     ],
 )
 def test_what_cannot_be_is_named_in_one_sentence(given: dict[str, t.Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        respond(**{"pid": 4711, "started": 1, "answer": "stop", **given})
+        respond(**{"pid": 4711, "started": 1, "action": "stop", **given})

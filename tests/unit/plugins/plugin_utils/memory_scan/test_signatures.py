@@ -8,7 +8,9 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import Matcher
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
+    Matcher,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import signatures

@@ -144,6 +144,6 @@ def test_a_tracer_is_unknown_only_where_it_was_looked_for(
     monkeypatch.setattr(os, "geteuid", lambda: user)
     view = _memory.FakeView([], _TRACED)
     host = FakeHost([_TRACED] if tracer is None else [_TRACED, tracer])
-    host.settings = types.SimpleNamespace(whole_host=whole_host)
+    host.options = types.SimpleNamespace(whole_host=whole_host)
     assert [(sign.subtype, sign.severity) for sign in injected.check(view, host)] == [expected]
     assert view.skipped == skipped

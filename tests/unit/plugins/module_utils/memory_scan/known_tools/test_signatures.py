@@ -11,9 +11,11 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import (
-    Matcher,
     SignatureError,
     compile_signature,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
+    Matcher,
 )
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,10 +9,12 @@ import contextlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures import Matcher
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_pattern import (
     PatternError,
     compile_pattern,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.known_tools.signatures_search import (
+    Matcher,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st

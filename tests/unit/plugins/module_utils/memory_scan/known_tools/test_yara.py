@@ -33,7 +33,7 @@ class FakeHost:
     kept: dict[t.Hashable, t.Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def settings(self) -> t.Any:
+    def options(self) -> t.Any:
         return types.SimpleNamespace(yara_rules=self.yara_rules)
 
     def seconds_left(self) -> float:

@@ -10,9 +10,9 @@ import re
 import subprocess
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import x86_trace
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code import x86_registers
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_decode import LONGEST, decode
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_trace import (
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_registers import (
     CONSTANT,
     INITIAL,
     LOW,
@@ -23,9 +23,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
     RDI,
     RDX,
     STACK,
-    State,
     Value,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machine_code.x86_trace import State
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,4 +143,4 @@ def test_what_isn_t_known_is_said_to_be(source: str, register: int, value: Value
 
 
 def test_32_bit_code_is_followed_too() -> None:
-    assert _known("xor eax, eax; inc eax; push eax; pop ebx", x86_trace.RBX, "i386") == Value(CONSTANT, 1)
+    assert _known("xor eax, eax; inc eax; push eax; pop ebx", x86_registers.RBX, "i386") == Value(CONSTANT, 1)

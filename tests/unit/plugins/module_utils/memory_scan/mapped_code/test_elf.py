@@ -12,7 +12,7 @@ import sys
 import hypothesis
 import hypothesis.strategies as st
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, tables
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import elf, relocations, tables
 
 _PYTHON = pathlib.Path(sys.executable).resolve().read_bytes()
 
@@ -29,10 +29,12 @@ def _everything(data: bytes) -> None:
         return
     dynamic = elf.read_dynamic(image, read)
     assert dynamic.has_text_relocations in (True, False)
-    for relocation in [*elf.relocations(image, dynamic, read), *elf.jump_slots(image, dynamic, read)][:100]:
-        elf.is_global(image, relocation)
+    for relocation in [*relocations.read_all(image, dynamic, read), *relocations.read_jump_slots(image, dynamic, read)][
+        :100
+    ]:
+        relocations.is_global(image, relocation)
         image.offset_of(relocation.address)
-    elf.addresses_among(image, dynamic, read, {image.header.entry, 0, 8, 1 << 40})
+    relocations.find_addresses(image, dynamic, read, {image.header.entry, 0, 8, 1 << 40})
     elf.build_id(image, read)
     elf.function_at(image, dynamic, read, image.header.entry)
     image.segment_at(0, 4096)
@@ -70,7 +72,9 @@ def test_a_real_program_is_read() -> None:
     assert any(segment.flags & elf.PF_X for segment in image.loaded)
     assert image.offset_of(image.header.entry) is not None
     assert elf.read_dynamic(image, read).values
-    assert list(elf.jump_slots(image, elf.read_dynamic(image, read), read)) or image.first(elf.PT_GNU_RELRO)
+    assert list(relocations.read_jump_slots(image, elf.read_dynamic(image, read), read)) or image.first(
+        elf.PT_GNU_RELRO
+    )
 
 
 @hypothesis.given(st.data())
@@ -141,6 +145,8 @@ def test_the_words_that_hold_addresses_are_those_that_are_relocated(
         elf.Header(bits, order, kind, machine, 0, 0, 0), (loaded, elf.Segment(elf.PT_DYNAMIC, 6, 0x300, base, 0x100, 0))
     )
     read = _read(bytes(data))
-    found = elf.addresses_among(image, elf.read_dynamic(image, read), read, range(base + 0x800, base + 0x1000, word))
+    found = relocations.find_addresses(
+        image, elf.read_dynamic(image, read), read, range(base + 0x800, base + 0x1000, word)
+    )
     expected = {places[number] for number in addresses} | {base + 0xA00 + word * at for at in (0, 1, 2, 4, bits - 1)}
     assert found == expected | ({base + 0xE00} if kind == elf.ET_EXEC else set())

@@ -21,10 +21,14 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Process
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, pagemap, reader
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
-    PAGE_SIZE,
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, page_scan, pagemap, reader
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
     Budget,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.page_scan import (
+    PAGE_SIZE,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.reader import (
     ProcessView,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
@@ -75,7 +79,7 @@ def _bytes(view: ProcessView, mapping: Mapping) -> bytes:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to learn what is in memory: the new one, if this kernel has it, and that of older kernels."""
     if request.param == "entries":
-        monkeypatch.setattr(reader, "_can_scan", lambda _descriptor: False)
+        monkeypatch.setattr(page_scan, "can_scan", lambda _descriptor: False)
     return str(request.param)
 
 
@@ -297,7 +301,7 @@ def test_a_budget_is_shared_with_those_that_come_later() -> None:
 
 
 def test_a_budget_of_addresses_that_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_can_scan", lambda _descriptor: False)
+    monkeypatch.setattr(page_scan, "can_scan", lambda _descriptor: False)
     with python(WAITING) as started:
         skipped: list[str] = []
         view = ProcessView(known(started.pid), Budget(1 << 20, most_entries=3), skipped.append)
