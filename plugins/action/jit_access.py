@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import access_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import policy
 
@@ -16,7 +16,7 @@ class ActionModule(TrialActionBase):
     """Lock the ports that the policy names."""
 
     capability = "jit_access"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": access_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     ADVICE = (
         "put the address that Ansible comes from into always (jit_access_always of the role); a port that was opened "
         "for it for a while does not count"

@@ -213,12 +213,12 @@ closed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.opening import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply_grant import apply
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import grant_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=grant_spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=grant_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

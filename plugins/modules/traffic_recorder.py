@@ -138,12 +138,12 @@ survives_reboot:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.apply import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import recorder_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import apply_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=recorder_spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

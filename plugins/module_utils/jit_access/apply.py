@@ -24,12 +24,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import TooManyError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.shown import result
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     enforcing.check_trial(params)
     wanted = None
@@ -47,19 +46,6 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
             if params["_withdraw"]:
                 return _withdraw(params, where)
             return _act(params, where, wanted, check_mode)
-
-
-def refill(packets: Nftables, book: Book, now: Now) -> None:
-    """Put what is open into the kernel, each with the time that is left of it. FirewallError."""
-    packets.put(fill(packets, book, now))
-
-
-def fill(packets: Nftables, book: Book, now: Now) -> str:
-    """Return what ``refill`` puts there; raise HostError when grants overlap in too many ways."""
-    try:
-        return packets.openings(list(grants.rectangles(book.lasting)), book.cut, now.since_boot)
-    except TooManyError as error:
-        raise HostError(str(error)) from error
 
 
 def _act(
@@ -110,7 +96,7 @@ def _propose(
     try:
         # First, so that whoever looks meanwhile knows whose trial that is.
         state.write_policy(where, wanted, state.PROPOSED, **enforcing.trial_note(token, alone))
-        refill(packets, *open_ones)
+        kernel.fill(packets, *open_ones)
     except Exception:
         packets.withdraw()
         where.remove(state.PROPOSED)
@@ -180,7 +166,7 @@ def _settle(
     outside = [one for one in book.open if not grants.allows(wanted, one.request)]
     book = book.without(outside, grants.CLOSED, now)
     reopening.forget(where)
-    refill(packets, book, now)
+    kernel.fill(packets, book, now)
     book = book.closed(now)
     state.write_policy(where, wanted, confirmed=now.wall, **beside)
     state.write_book(where, book)

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network, Ports
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import LONGEST, SHORTEST, Lock, Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
@@ -184,6 +185,13 @@ def rectangles(grants: t.Iterable[Grant]) -> t.Iterator[Rectangle]:
                 for source in one.request.sources:
                     first, last = words.bounds(source)
                     yield Rectangle(source.version, protocol, ports.first, ports.last, first, last, one.end)
+
+
+def shown(one: Grant, now: Now) -> dict[str, t.Any]:
+    """Return a grant as the modules return it."""
+    fields = one.fields()
+    del fields["end"], fields["counted"], fields["closing"]
+    return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}
 
 
 def _check_lock(lock: Lock, asked: Request) -> None:

@@ -1,15 +1,17 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel has, held against what it is to have."""
+"""Compare what is open in the kernel with the policy and the grants, and fill its sets."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, rectangles
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
@@ -26,7 +28,7 @@ _SLACK = 3.0
 _MOST_NAMED = 1000
 
 # A policy as the state has it, with what is noted beside it.
-Proposed = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
+Noted = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Kernel:
         return None if self.opened is None else _covers(self.opened, list(rectangles([one])), now)
 
 
-def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Proposed = None) -> Kernel:
+def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Noted = None) -> Kernel:
     """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError.
 
     proposed: what the state has noted of a trial.
@@ -97,6 +99,19 @@ def _meet(one: Rectangle, other: Rectangle) -> bool:
         and one.first <= other.last
         and other.first <= one.last
     )
+
+
+def fill(packets: Nftables, book: Book, now: Now) -> None:
+    """Open what the book has open, each grant for the time that is left of it. FirewallError."""
+    packets.put(openings_text(packets, book, now))
+
+
+def openings_text(packets: Nftables, book: Book, now: Now) -> str:
+    """Return the text that ``fill`` applies; raise HostError when grants overlap in too many ways."""
+    try:
+        return packets.openings(list(rectangles(book.lasting)), book.cut, now.since_boot)
+    except TooManyError as error:
+        raise HostError(str(error)) from error
 
 
 def holds(packets: Nftables, book: Book, now: float) -> bool:

@@ -32,9 +32,6 @@ class Nftables:
     has the lock of the state.
     """
 
-    # For people.
-    place = "table inet %s" % table.NAME
-
     def __init__(self) -> None:
         self._nft = Nft()
         self._own = OwnTable(self._nft, table.NAME)

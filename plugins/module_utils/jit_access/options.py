@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import USUAL
 
 
-def access_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of jit_access, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -56,7 +56,7 @@ def grant_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of jit_access_info, as the module's documentation describes it."""
     return {
         "history": {"type": "int", "default": 100},

@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 NAME = "bulwark_jit"
+# For people.
+PLACE = "table inet %s" % NAME
 GRANTS = openings.SETS
 ATTEMPTS = {4: "attempts4", 6: "attempts6"}
 # Whose connections end with the window: everybody that a window was opened for since the host was booted.

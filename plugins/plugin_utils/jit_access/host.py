@@ -14,7 +14,7 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, PARTIAL
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import POLICY_SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.detect import POLICY_SCOPE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitRequest, JitSeen, JitUse

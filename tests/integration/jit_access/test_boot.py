@@ -23,22 +23,22 @@ PORT = 8000
 _DRIVER = """
 import json, sys
 sys.path.insert(0, "/opt")
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply as access, collect as look
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import opening, options
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply, apply_grant
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import collect, options
 
 def defaults(spec):
     return {name: fields.get("default") for name, fields in spec.items()}
 
 what, given = sys.argv[1], json.loads(sys.argv[2])
-spec = {"lock": options.access_spec, "open": options.grant_spec, "look": options.info_spec}[what]()
+spec = {"lock": options.apply_spec, "open": options.grant_spec, "look": options.collect_spec}[what]()
 params = {**defaults(spec), **given}
 if what == "lock":
     params["ports"] = [{**defaults(spec["ports"]["options"]), **port} for port in params["ports"]]
-    result = access.keep(params, False)
+    result = apply.apply(params, False)
     if result.get("trial"):
-        result = access.keep({**params, "_confirm": result["trial"]["token"]}, False)
+        result = apply.apply({**params, "_confirm": result["trial"]["token"]}, False)
 else:
-    result = {"open": opening.keep, "look": look.look}[what](params, False)
+    result = {"open": apply_grant.apply, "look": collect.collect}[what](params, False)
 print(json.dumps(result))
 """
 

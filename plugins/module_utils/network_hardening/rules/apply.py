@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     enforcing.check_trial(params)
     wanted = None

@@ -39,7 +39,7 @@ _SETTLING = 0.5
 _Noted = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
 
 
-def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     """Return the result of network_rules_info. What can't be looked at is in the coverage with the reason."""
     check_options(params, ("state_dir",), {})
     result: dict[str, t.Any] = {
@@ -55,13 +55,13 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
         "detections": [],
     }
     try:
-        coverage = _look(params, result)
+        coverage = _collect(params, result)
     except (HostError, StateError) as error:
         coverage = [not_checked(scope, "%s." % str(error).rstrip(".")) for scope in SCOPES]
     return {**result, "coverage": coverage}
 
 
-def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage."""
     if os.geteuid() != 0:
         raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import AUDIT, MODES
 
 
-def rules_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of network_rules, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -38,6 +38,6 @@ def rules_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of network_rules_info, as the module's documentation describes it."""
     return {"state_dir": {"type": "path"}}

@@ -28,7 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
 LONGEST_KEPT = 400
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     check_options(params, ("state_dir",), {"lock_timeout": 0})
     check_kept(params["keep_days"])

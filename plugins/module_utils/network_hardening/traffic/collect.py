@@ -47,7 +47,7 @@ def scopes(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     return (TRAFFIC, LISTENING, IMPORTS) if params.get("imports") else (TRAFFIC, LISTENING)
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of traffic_info. What can't be looked at is in the coverage with the reason."""
     check_options(params, ("state_dir",), {"lock_timeout": 0, "max_traffic": 0})
     apply.check_kept(params["keep_days"])

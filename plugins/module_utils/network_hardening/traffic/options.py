@@ -20,7 +20,7 @@ MINIMUM_DAYS = 14
 MAX_PREFIXES = 16
 
 
-def recorder_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of traffic_recorder, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -44,7 +44,7 @@ def evidence_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of traffic_info, as the module's documentation describes it."""
     return {
         "keep_days": {"type": "int", "default": KEEP_DAYS},

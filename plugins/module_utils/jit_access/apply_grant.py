@@ -17,13 +17,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
-    apply,
     clock,
     grants,
     kernel,
     other_firewalls,
     reopening,
     state,
+    table,
     usage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
@@ -39,7 +39,7 @@ _LONGEST_TEXT = 1000
 _NAMED = 5
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     check_options(params, ("state_dir",), {"lock_timeout": 0})
     _check(params)
@@ -99,7 +99,7 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
     if answer.certain and not answer.timed and params["other_firewalls"] == "fail":
         return _denied(answer)
     new = _grant(params, asked, None, now)
-    apply.fill(packets, opened(book, new, policy), now)
+    kernel.openings_text(packets, opened(book, new, policy), now)
     return {**_result(new, grants.replaced(book.open, asked), now, changed=True), **_others(answer)}
 
 
@@ -122,7 +122,7 @@ def _open_anew(
     new = _grant(params, asked, usage.begin(asked, seen, now), now)
     old = grants.replaced(book.open, asked)
     both = opened(book, new, policy)
-    apply.fill(packets, both, now)  # where there is no room for it, nothing is noted
+    kernel.openings_text(packets, both, now)  # where there is no room for it, nothing is noted
     state.write_book(where, both)
     try:
         if other_firewalls.open_through(answer.timed, asked.duration):
@@ -230,7 +230,7 @@ def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mo
         else:
             reopening.forget(where)
             state.write_book(where, book.closed(now))
-    return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
+    return {"changed": bool(gone), "closed": [grants.shown(one, now) for one in gone]}
 
 
 def _close_unnoted(
@@ -244,9 +244,9 @@ def _close_unnoted(
     with contextlib.suppress(StateError):  # A full disk lets files be removed.
         reopening.forget(where)
     now = clock.now()
-    apply.refill(packets, book, now)
+    kernel.fill(packets, book, now)
     if not kernel.holds(packets, book, now.since_boot):
-        raise FirewallError("%s; %s still has open what was to be closed" % (error, packets.place)) from error
+        raise FirewallError("%s; %s still has open what was to be closed" % (error, table.PLACE)) from error
     raise StateError(
         "%s is closed in the kernel, but this could not be noted, so that the next run that opens or closes anything"
         " opens it again: %s; then close it once more" % (", ".join(one.id for one in gone[:_NAMED]), error)
@@ -299,9 +299,9 @@ def _fill(packets: Nftables, where: StateDirectory, book: Book) -> None:
     now = clock.now()
     # What is closed now is not to be opened again by a reload of nftables.
     reopening.forget(where)
-    apply.refill(packets, book, now)
+    kernel.fill(packets, book, now)
     if not kernel.holds(packets, book, clock.now().since_boot):
-        raise FirewallError("the kernel took the openings of %s, and does not have them" % packets.place)
+        raise FirewallError("the kernel took the openings of %s, and does not have them" % table.PLACE)
     state.write_book(where, book.closed(now))
     packets.note(where, book, now)
 
@@ -313,7 +313,7 @@ def _undo(packets: Nftables, where: StateDirectory, book: Book, new: Grant, erro
     """
     try:
         now = clock.now()
-        apply.refill(packets, book, now)
+        kernel.fill(packets, book, now)
         if not kernel.holds(packets, book, clock.now().since_boot):
             raise FirewallError("the kernel does not have what it was told")
         state.write_book(where, book)
@@ -333,14 +333,7 @@ def _result(one: Grant, old: t.Sequence[Grant], now: Now, changed: bool) -> dict
     return {
         "changed": changed,
         "id": one.id,
-        "grant": shown(one, now),
+        "grant": grants.shown(one, now),
         "replaced": [gone.id for gone in old],
         "denied_by": [],
     }
-
-
-def shown(one: Grant, now: Now) -> dict[str, t.Any]:
-    """Return a grant as the modules return it."""
-    fields = one.fields()
-    del fields["end"], fields["counted"], fields["closing"]
-    return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}
