@@ -18,13 +18,13 @@ class ActionModule(TrialActionBase):
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     ADVICE = (
-        "put the address that Ansible comes from into always (jit_access_always of the role); a port that was opened "
-        "for it for a while does not count"
+        "put the address that Ansible comes from into always_allow (jit_access_always_allow of the role); a port that "
+        "was opened for it for a while does not count"
     )
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         result = super().run_module(arguments, task_vars)
         if result.get("failed"):
             return result
-        notices = policy.useless(arguments.get("ports"), arguments.get("always"))
+        notices = policy.useless(arguments.get("ports"), arguments.get("always_allow"))
         return {**result, "notices": [*(result.get("notices") or []), *notices]}

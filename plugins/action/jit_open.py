@@ -29,14 +29,14 @@ class ActionModule(JitActionBase):
         "source": {"type": "list", "elements": "str"},
         "duration": {"type": "str", "default": "3h"},
         "justification": {"type": "str"},
-        "for_whom": {"type": "str"},
+        "requested_for": {"type": "str"},
         "valid_for": {"type": "str", "default": "1d"},
         "policy": {"type": "list", "elements": "dict"},
         "request": {"type": "list", "elements": "str", "default": []},
         "reason": {"type": "str"},
         "approvers": {"type": "list", "elements": "str", "default": []},
         "self_approval": {"type": "bool", "default": False},
-        "by": {"type": "str"},
+        "actor": {"type": "str"},
         "state_dir": {"type": "str"},
     }
 

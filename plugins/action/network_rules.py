@@ -17,7 +17,7 @@ class ActionModule(TrialActionBase):
     capability = "network_hardening"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     ADVICE = (
-        "put the address that Ansible comes from into always "
-        "(network_hardening_always of the role), or, unless it is blocked, among the prefixes of the port "
+        "put the address that Ansible comes from into always_allow "
+        "(network_hardening_always_allow of the role), or, unless it is blocked, among the prefixes of the port "
         "that it comes to; a port that was opened for it for a while does not count"
     )

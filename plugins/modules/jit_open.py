@@ -74,7 +74,7 @@ options:
   justification:
     description: Why; needed for a request.
     type: str
-  for_whom:
+  requested_for:
     description: For which person. Defaults to who runs this.
     type: str
   valid_for:
@@ -103,7 +103,7 @@ options:
     description: Whether people may approve what they asked for.
     type: bool
     default: false
-  by:
+  actor:
     description: The name of who runs this, which is recorded as asserted, beside the account.
     type: str
   state_dir:

@@ -141,7 +141,7 @@ requests:
       returned: always
       type: str
       sample: alice
-    for_whom:
+    requested_for:
       description: For whom.
       returned: always
       type: str

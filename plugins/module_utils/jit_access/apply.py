@@ -34,7 +34,7 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     wanted = None
     if params["state"] == "present":
         try:
-            wanted = policy.parse(params["ports"], params["always"])
+            wanted = policy.parse(params["ports"], params["always_allow"])
         except policy.PolicyError as error:
             raise UsageError(str(error)) from error
     with state.directory(params, create=not check_mode and wanted is not None) as where:

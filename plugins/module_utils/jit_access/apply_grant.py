@@ -57,16 +57,18 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
         raise UsageError("id: use at most 64 letters, digits, dots, hyphens and underscores")
     if params["digest"] is not None and not _DIGEST.fullmatch(params["digest"]):
         raise UsageError("digest is no SHA-256: write its 64 hexadecimal digits in lower case")
-    for name in ("for_whom", "requested_by", "reason", "closed_by"):
+    for name in ("requested_for", "requested_by", "reason", "closed_by"):
         if len(params[name] or "") > _LONGEST_TEXT:
             raise UsageError("%s is longer than %d characters; shorten it" % (name, _LONGEST_TEXT))
     if params["state"] == "open":
-        missing = [name for name in ("ports", "sources", "for_whom") if not params[name]]
+        missing = [name for name in ("ports", "sources", "requested_for") if not params[name]]
         if missing:
-            raise UsageError("%s is missing; state=open needs ports, sources and for_whom" % missing[0])
+            raise UsageError("%s is missing; state=open needs ports, sources and requested_for" % missing[0])
         _request(params)
-    elif not any(params[name] for name in ("id", "ports", "sources", "for_whom")):
-        raise UsageError("id is missing; state=closed needs it, or for_whom, ports or sources of what is to be closed")
+    elif not any(params[name] for name in ("id", "ports", "sources", "requested_for")):
+        raise UsageError(
+            "id is missing; state=closed needs it, or requested_for, ports or sources of what is to be closed"
+        )
 
 
 def _request(params: t.Mapping[str, t.Any]) -> Request:
@@ -193,7 +195,7 @@ def opened(book: Book, new: Grant, policy: Policy) -> Book:
 
 def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
     """Return whose connections end with their window, with those of one more grant."""
-    locked = [(protocol, lock.ports) for lock in policy.locks if lock.cut for protocol in lock.protocols]
+    locked = [(protocol, lock.ports) for lock in policy.locks if lock.close_connections for protocol in lock.protocols]
     added = [
         dataclasses.replace(
             one,
@@ -257,7 +259,7 @@ def _meant(params: t.Mapping[str, t.Any], one: Grant) -> bool:
     """Say whether a grant is one that is to be closed: everything that was named fits it."""
     if params["id"] and params["id"] != one.id:
         return False
-    if params["for_whom"] and params["for_whom"] != one.request.for_whom:
+    if params["requested_for"] and params["requested_for"] != one.request.requested_for:
         return False
     try:
         if params["sources"] and words.networks(params["sources"], "sources") != one.request.sources:

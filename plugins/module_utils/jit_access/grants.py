@@ -31,7 +31,7 @@ class Request:
     duration: in seconds.
     """
 
-    for_whom: str
+    requested_for: str
     requested_by: str
     reason: str
     ports: tuple[Ports, ...]
@@ -42,7 +42,7 @@ class Request:
     @property
     def key(self) -> tuple[t.Any, ...]:
         """What a newer request of the same person replaces."""
-        return (self.for_whom, self.ports, self.protocols, self.sources)
+        return (self.requested_for, self.ports, self.protocols, self.sources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,8 @@ class Grant:
         asked = self.request
         return {
             "id": self.id,
-            "for_whom": asked.for_whom,
+            # State files keep the key of the first version.
+            "for_whom": asked.requested_for,
             "requested_by": asked.requested_by,
             "reason": asked.reason,
             "ports": [str(one) for one in asked.ports],
@@ -88,7 +89,7 @@ def grant(fields: t.Mapping[str, t.Any]) -> Grant:
     """Return the grant of what the state has; raise ValueError, KeyError or TypeError for anything else."""
     return Grant(
         str(fields["id"]),
-        request(fields),
+        noted_request(fields),
         float(fields["opened"]),
         float(fields["until"]),
         float(fields["end"]),
@@ -106,14 +107,19 @@ def request(fields: t.Mapping[str, t.Any]) -> Request:
     if not fields["sources"]:
         raise ValueError("sources is empty; name the addresses or prefixes that the ports are to be opened for")
     return Request(
-        for_whom=str(fields["for_whom"]),
-        requested_by=str(fields["requested_by"] or fields["for_whom"]),
+        requested_for=str(fields["requested_for"]),
+        requested_by=str(fields["requested_by"] or fields["requested_for"]),
         reason=str(fields["reason"] or ""),
         ports=_joined(words.ports(one, "ports") for one in fields["ports"]),
         protocols=words.protocols(fields["protocol"], "protocol"),
         sources=words.networks(fields["sources"], "sources"),
         duration=int(fields["duration"]),
     )
+
+
+def noted_request(fields: t.Mapping[str, t.Any]) -> Request:
+    """Return the request of a grant, or of an entry of the history, as the state has it; raise as ``grant`` does."""
+    return request({**fields, "requested_for": fields["for_whom"]})
 
 
 def check(policy: Policy, asked: Request) -> None:
@@ -160,7 +166,7 @@ def check_same(one: Grant, asked: Request, digest: str | None) -> None:
         ("ports", ", ".join(map(str, had.ports)), ", ".join(map(str, asked.ports))),
         ("protocol", words.protocol_name(had.protocols), words.protocol_name(asked.protocols)),
         ("sources", _some(list(map(words.name, had.sources))), _some(list(map(words.name, asked.sources)))),
-        ("for_whom", had.for_whom, asked.for_whom),
+        ("requested_for", had.requested_for, asked.requested_for),
         ("digest", one.digest or "none", digest or one.digest or "none"),
     ):
         if is_open != wanted:
@@ -190,8 +196,8 @@ def rectangles(grants: t.Iterable[Grant]) -> t.Iterator[Rectangle]:
 def shown(one: Grant, now: Now) -> dict[str, t.Any]:
     """Return a grant as the modules return it."""
     fields = one.fields()
-    del fields["end"], fields["counted"], fields["closing"]
-    return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}
+    del fields["end"], fields["counted"], fields["closing"], fields["for_whom"]
+    return {**fields, "requested_for": one.request.requested_for, "seconds_left": max(0, int(one.end - now.since_boot))}
 
 
 def _check_lock(lock: Lock, asked: Request) -> None:

@@ -43,9 +43,9 @@ def _shown(policy: Policy | None, packets: Nftables) -> str:
             lock,
             ", ".join(str(one) for one in lock.sources),
             lock.max_duration,
-            "; connections end with the window" if lock.cut else "",
+            "; connections end with the window" if lock.close_connections else "",
         )
         for lock in policy.locks
     ]
-    lines += ["never lock out %s" % one for one in policy.always]
+    lines += ["never lock out %s" % one for one in policy.always_allow]
     return "".join("%s\n" % line for line in [*lines, *packets.lines(policy)])

@@ -140,7 +140,8 @@ def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Polic
 
 def _ports(content: t.Mapping[str, t.Any]) -> t.Sequence[t.Mapping[str, t.Any]]:
     """Return the ports of a policy; earlier versions have noted everybody where the sources were left out, too."""
-    ports: t.Sequence[t.Mapping[str, t.Any]] = content["policy"]["ports"]
+    noted: t.Sequence[t.Mapping[str, t.Any]] = content["policy"]["ports"]
+    ports = [{**lock, "close_connections": lock["cut"]} for lock in noted]
     if content.get(_EXACT):
         return ports
     everybody = [words.name(one) for one in words.EVERYBODY]
@@ -148,7 +149,12 @@ def _ports(content: t.Mapping[str, t.Any]) -> t.Sequence[t.Mapping[str, t.Any]]:
 
 
 def write_policy(where: StateDirectory, policy: Policy, name: str = POLICY, **beside: t.Any) -> None:
-    records.write(where, name, {"policy": policy.fields(), _EXACT: True, **beside})
+    """Write a policy, with the keys of the first version. Raises StateError."""
+    fields = policy.fields()
+    for lock in fields["ports"]:
+        lock["cut"] = lock.pop("close_connections")
+    content = {"ports": fields["ports"], "always": fields["always_allow"]}
+    records.write(where, name, {"policy": content, _EXACT: True, **beside})
 
 
 def read_book(where: StateDirectory | None, now: Now) -> Book:

@@ -184,7 +184,7 @@ def _named(policy: Policy) -> list[str]:
 
 
 def _always(policy: Policy) -> list[str]:
-    free = {version: [str(one) for one in policy.always if one.version == version] for version in (4, 6)}
+    free = {version: [str(one) for one in policy.always_allow if one.version == version] for version in (4, 6)}
     return ["%s %s accept" % (_SOURCE[version], _set(found)) for version, found in free.items() if found]
 
 
@@ -263,7 +263,7 @@ def _cut(policy: Policy, parts: t.Mapping[str, _Cut]) -> list[str]:
     """
     lines = []
     for protocol, cut in parts.items():
-        ports = [str(lock.ports) for lock in policy.locks if lock.cut and protocol in lock.protocols]
+        ports = [str(lock.ports) for lock in policy.locks if lock.close_connections and protocol in lock.protocols]
         if not ports:
             continue
         for version in (4, 6):

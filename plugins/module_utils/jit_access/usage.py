@@ -86,7 +86,7 @@ def of_ended(entry: Fields, seen: Counters | None, now: Now) -> dict[str, t.Any]
         return t.cast("dict[str, t.Any] | None", entry["used"])
     if entry.get("counted") is None:
         return None
-    return used(grants.request(entry), entry["counted"], seen, now)
+    return used(grants.noted_request(entry), entry["counted"], seen, now)
 
 
 def settled(book: Book, seen: Counters | None, now: Now) -> Book:
@@ -104,7 +104,10 @@ def shown(one: Grant, seen: Counters | None, now: Now) -> dict[str, t.Any] | Non
 
 def shown_ended(entry: Fields, seen: Counters | None, now: Now) -> dict[str, t.Any]:
     """Return an entry of the history as the modules return it."""
-    return {"digest": None, "closed_by": None, **_without(entry), "used": of_ended(entry, seen, now)}
+    fields = _without(entry)
+    # The state keeps the keys of the first version.
+    fields.update(requested_for=fields.pop("for_whom"), outcome=fields.pop("how"))
+    return {"digest": None, "closed_by": None, **fields, "used": of_ended(entry, seen, now)}
 
 
 def _without(entry: Fields) -> dict[str, t.Any]:

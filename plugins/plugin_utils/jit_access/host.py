@@ -69,7 +69,7 @@ def open_ports(run: Run, request: JitRequest, state_dir: str | None) -> Opened:
         "protocol": request.protocol,
         "sources": list(request.sources),
         "duration": request.duration,
-        "for_whom": request.for_whom,
+        "requested_for": request.requested_for,
         "requested_by": request.requested_by,
         "reason": request.justification,
         "state_dir": state_dir,
@@ -185,14 +185,14 @@ def _open(item: t.Mapping[str, t.Any]) -> JitSeen | None:
 
 
 def _ended(item: t.Mapping[str, t.Any]) -> JitSeen | None:
-    if item.get("how") not in _ENDS:
+    if item.get("outcome") not in _ENDS:
         return None
     return JitSeen(
         evidence.plain_text(item["id"]),
-        how=evidence.plain_text(item["how"]),
+        how=evidence.plain_text(item["outcome"]),
         ended=number(item.get("ended")),
         closed_by=_text(item.get("closed_by"), requests.NAME_LIMIT),
-        reason=_reason(item) if item["how"] == "closed" else None,
+        reason=_reason(item) if item["outcome"] == "closed" else None,
         used=_used(item.get("used")),
     )
 

@@ -102,7 +102,7 @@ def _names(*names: str | None) -> set[str]:
 
 
 def _requesters(found: JitRequest) -> set[str]:
-    return _names(found.requested_by, found.for_whom, found.requested_account, found.requested_login)
+    return _names(found.requested_by, found.requested_for, found.requested_account, found.requested_login)
 
 
 def _shown(by: JitActor) -> str:
@@ -287,7 +287,7 @@ def _same(connection: sa.Connection, found: JitRequest, now: float) -> list[JitR
     statement = sa.select(tables().jit_requests).where(
         columns.id != found.id,
         columns.host == found.host,
-        columns.for_whom == found.for_whom,
+        columns.for_whom == found.requested_for,
         columns.ports == row["ports"],
         columns.protocol == found.protocol,
         columns.sources == row["sources"],

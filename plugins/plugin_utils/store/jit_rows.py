@@ -148,8 +148,8 @@ def log(connection: sa.Connection, about: JitRequest, when: float, by: JitActor 
 def request(row: sql.Row, now: float | None) -> JitRequest:
     """Return the request of a row; with None as the time, as it was written."""
     lists = {name: tuple(json.loads(row[name])) for name in _LISTS}
-    fields = {**row, **lists, "grant": row["grant_id"]}
-    del fields["grant_id"]
+    fields = {**row, **lists, "grant": row["grant_id"], "requested_for": row["for_whom"]}
+    del fields["grant_id"], fields["for_whom"]
     found = JitRequest(**fields)
     return found if now is None else at(found, now)
 
@@ -157,6 +157,6 @@ def request(row: sql.Row, now: float | None) -> JitRequest:
 def as_row(made: JitRequest) -> dict[str, t.Any]:
     """Return the row of a request."""
     lists = {name: json.dumps(list(getattr(made, name))) for name in _LISTS}
-    fields = {**vars(made), **lists, "grant_id": made.grant}
-    del fields["grant"]
+    fields = {**vars(made), **lists, "grant_id": made.grant, "for_whom": made.requested_for}
+    del fields["grant"], fields["requested_for"]
     return fields

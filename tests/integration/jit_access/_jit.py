@@ -90,7 +90,7 @@ class Site:
         return self.access(_confirm=tried["trial"]["token"], **changes)
 
     def grant(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
-        given = {"ports": ["22"], "sources": [self.friend.address[4]], "for_whom": "ada", "reason": "a ticket"}
+        given = {"ports": ["22"], "sources": [self.friend.address[4]], "requested_for": "ada", "reason": "a ticket"}
         if changes.get("state") == "closed":
             given = {}
         params = {**defaults(options.grant_spec()), "state_dir": str(self.state), **given, **changes}

@@ -90,7 +90,7 @@ def test_a_reload_leaves_open_what_is_open_and_a_boot_closes_it(fleet: Fleet) ->
     assert not booted.lets_in()
 
     def grant() -> dict[str, t.Any]:
-        return booted.do("open", ports=[str(PORT)], sources=[booted.client], for_whom="ada", duration=300)
+        return booted.do("open", ports=[str(PORT)], sources=[booted.client], requested_for="ada", duration=300)
 
     host.shell("systemctl disable bulwark-firewall-jit")
     assert "boot" in [one["subject"] for one in booted.do("look")["detections"]]
@@ -111,7 +111,7 @@ def test_a_reload_leaves_open_what_is_open_and_a_boot_closes_it(fleet: Fleet) ->
     booted.listen()
     assert not booted.lets_in()
     seen = booted.do("look")
-    assert (seen["in_force"], seen["grants"], [one["how"] for one in seen["history"]]) == (True, [], ["rebooted"])
+    assert (seen["in_force"], seen["grants"], [one["outcome"] for one in seen["history"]]) == (True, [], ["rebooted"])
     assert host.shell("systemctl is-active bulwark-firewall-jit") == "active"
     booted.load("reload")
     assert not booted.lets_in(), "nor does the old copy open anything"

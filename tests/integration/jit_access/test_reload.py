@@ -86,7 +86,7 @@ def test_what_is_open_stays_open_for_the_time_that_is_left(site: Site, version: 
 @pytest.mark.parametrize("version", BOTH)
 def test_connections_that_are_to_be_cut_are_although_it_was_loaded_anew(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
-        site.lock(ports=[{"port": "22", "cut": True}])
+        site.lock(ports=[{"port": "22", "close_connections": True}])
         end = site.ending(8, sources=[site.friend.address[version]])
         with session(site.friend, site.host, sockets[version, 22], version) as cut:
             load(site)

@@ -10,7 +10,7 @@ import ipaddress
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Prefixes
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
 
-ALWAYS = "always"
+ALWAYS = "always_allow"
 BLOCKED = "blocked"
 LET_IN = "let_in"
 DENIED = "denied"
@@ -22,7 +22,7 @@ class Decision:
     """Answers for many sources what a policy does with them, quickly."""
 
     def __init__(self, policy: Policy) -> None:
-        self._always = Prefixes(policy.always)
+        self._always = Prefixes(policy.always_allow)
         self._blocked = Prefixes(policy.blocked)
         self._rules = [(rule, Prefixes(rule.prefixes)) for rule in policy.rules]
 

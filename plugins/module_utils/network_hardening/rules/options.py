@@ -27,7 +27,7 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
             },
         },
         "blocked": {"type": "list", "elements": "str", "default": []},
-        "always": {"type": "list", "elements": "str", "default": []},
+        "always_allow": {"type": "list", "elements": "str", "default": []},
         "log": {"type": "bool", "default": False},
         "confirm_within": {"type": "int", "default": 60},
         "state_dir": {"type": "path"},

@@ -42,10 +42,13 @@ def read(where: StateDirectory | None, name: str = POLICY) -> tuple[Policy, t.Ma
     """Return a policy that was noted with what was noted beside it, None where there is none. StateError."""
 
     def parsed(content: t.Mapping[str, t.Any]) -> tuple[Policy, t.Mapping[str, t.Any]]:
-        return policies.parse(content["policy"]), content
+        return policies.parse({**content["policy"], "always_allow": content["policy"]["always"]}), content
 
     return records.read(where, name, parsed, _LOST)
 
 
 def write(where: StateDirectory, policy: Policy, name: str = POLICY, **beside: t.Any) -> None:
-    records.write(where, name, {"policy": policy.fields(), **beside})
+    """Write a policy, with the keys of the first version. Raises StateError."""
+    fields = policy.fields()
+    fields["always"] = fields.pop("always_allow")
+    records.write(where, name, {"policy": fields, **beside})

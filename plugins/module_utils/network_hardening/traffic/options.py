@@ -29,7 +29,7 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
         "timeout_days": {"type": "int", "default": 7},
         "unrecorded_ports": {"type": "list", "elements": "str", "default": list(PUBLIC_PORTS)},
         "keep_days": {"type": "int", "default": KEEP_DAYS},
-        "forget": {"type": "bool", "default": False},
+        "purge": {"type": "bool", "default": False},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
     }
