@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle, covered
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
     clock,
     grants,
@@ -30,7 +31,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock i
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, Request
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle, covered
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 _ID = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

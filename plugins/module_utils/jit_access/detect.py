@@ -11,10 +11,10 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import former_iptables, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.kernel import Kernel, Noted
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 POLICY_SCOPE = "policy"

@@ -9,10 +9,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network, Ports
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import LONGEST, SHORTEST, Lock, Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 EXPIRED = "expired"
 CLOSED = "closed"

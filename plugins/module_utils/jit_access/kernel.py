@@ -10,16 +10,16 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
+    Rectangle,
+    TooManyError,
+    disjoint,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, rectangles
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import (
-    Rectangle,
-    TooManyError,
-    disjoint,
-)
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS, Book
 
 # Seconds by which the times of the kernel and of the state may differ: whole ones are told.

@@ -13,12 +13,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import ne
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.structure import Tried
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import reopening, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS, Book
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.usage import Counters
 

@@ -16,9 +16,9 @@ import shlex
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, grants, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 NOTE = "open"

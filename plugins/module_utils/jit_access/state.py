@@ -12,13 +12,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 CAPABILITY = "jit"
 LOCK = "lock"

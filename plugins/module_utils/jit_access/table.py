@@ -10,10 +10,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, places, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules, remembered
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Ports
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 NAME = "bulwark_jit"
 # For people.

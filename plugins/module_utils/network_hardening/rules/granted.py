@@ -13,13 +13,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.openings import SETS
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, kernel, nftables
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import table as jit_table
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import (
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
     Rectangle,
     TooManyError,
     disjoint,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, kernel, nftables
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import table as jit_table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import table
 

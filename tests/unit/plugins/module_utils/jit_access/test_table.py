@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import parse
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 TEN = 10 << 24
 
