@@ -16,7 +16,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle, covered
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
+    MOST_ELEMENTS,
+    Rectangle,
+    covered,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
     clock,
     grants,
@@ -207,7 +211,7 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
         for protocol, ports in locked
         if protocol == one.protocol and ports.overlaps(words.Ports(one.first_port, one.last_port))
     ]
-    return tuple(covered([*book.cut, *added], state.MOST_ELEMENTS))
+    return tuple(covered([*book.cut, *added], MOST_ELEMENTS))
 
 
 def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:

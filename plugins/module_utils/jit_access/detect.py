@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import former_iptables, table
@@ -70,7 +70,7 @@ def drift(seen: Kernel, book: Book, now: Now) -> list[dict[str, t.Any]]:
 
 def _opened(one: Rectangle, now: Now) -> dict[str, t.Any]:
     """Return what is open for the evidence, and in words."""
-    source, protocol, port = table.element(one).split(" . ")
+    source, protocol, port = openings.element(one).split(" . ")
     left = None if one.end == float("inf") else max(0, int(one.end - now.since_boot))
     shown = "%s port %s for %s, %s" % (
         protocol,

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
@@ -13,16 +12,18 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import ne
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle, disjoint
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
+    MOST_ELEMENTS,
+    Rectangle,
+    disjoint,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.structure import Tried
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import reopening, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS, Book
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.usage import Counters
-
-_FOREVER = float("inf")
 
 
 class Nftables:
@@ -102,11 +103,11 @@ class Nftables:
 
     def opened(self, now: float) -> list[Rectangle]:
         """Return what is open; until for ever where the kernel would not close it. now: of the clock of the ends."""
-        return [one for name in table.GRANTS.values() for one in opened(self._nft.elements(table.NAME, name), now)]
+        return openings.read(self._nft, table.NAME, openings.SETS, now)
 
     def cut(self) -> list[Rectangle]:
         """Return whose connections end with their window."""
-        return [one for name in table.CUT.values() for one in opened(self._nft.elements(table.NAME, name), 0.0)]
+        return openings.read(self._nft, table.NAME, table.CUT, 0.0)
 
     def attempts(self) -> list[Element]:
         """Return who tried locked ports: source, protocol and port, packets, and seconds until that is forgotten."""
@@ -157,26 +158,3 @@ class Nftables:
     def forget(self, place: Place, lock_timeout: float) -> bool:
         """Let the rules not be there after a boot; return whether they would have been. Raises StateError."""
         return persist.forget(place, table.NAME, lock_timeout)
-
-
-def opened(elements: t.Sequence[Element], now: float) -> list[Rectangle]:
-    """Return what the elements of a set of grants open; until for ever where one has no time."""
-    found = []
-    for element in elements:
-        if len(element.key) != 3:
-            continue
-        source, protocol, ports = element.key
-        version, first, last = _addresses(source)
-        low, _dash, high = ports.partition("-")
-        end = _FOREVER if element.left is None else now + element.left
-        found.append(Rectangle(version, protocol, int(low), int(high or low), first, last, end))
-    return found
-
-
-def _addresses(text: str) -> tuple[int, int, int]:
-    first, dash, last = text.partition("-")
-    if dash:
-        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
-        return low.version, int(low), int(high)
-    network = ipaddress.ip_network(text, strict=False)
-    return network.version, int(network.network_address), int(network.broadcast_address)

@@ -29,8 +29,6 @@ GRANTS = "grants.json"
 HISTORY = 1000
 # Characters of all of those: a grant can have thousands of sources, and a file that is too long can't be read again.
 _LONGEST_HISTORY = 1 << 23
-# Elements of a set of the kernel.
-MOST_ELEMENTS = 16384
 _LOST = "is locked or open"
 # Says that a policy has sources only where somebody has named them.
 _EXACT = "exact_sources"

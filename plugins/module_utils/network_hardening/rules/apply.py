@@ -10,12 +10,17 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, persist, records
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import (
+    enforcing,
+    needs,
+    openings,
+    persist,
+    records,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.structure import Tried
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import (
-    granted,
     policy,
     state,
     table,
@@ -59,7 +64,7 @@ def _set(
     tried = seen.force is not None and seen.force.proposed is not None
     if before is not None and seen.problem is None and not tried:
         # The kernel has these rules already: there is nothing to try.
-        unknown = bool(granted.unknown(nft))
+        unknown = bool(openings.unknown(nft, table.NAME))
         changed = before != wanted or unknown or persist.differs(enforcing.place(params), table.NAME, rules)
         if changed and not check_mode and where is not None:
             _settle(params, nft, where, wanted, result)
@@ -78,7 +83,7 @@ def _set(
     try:
         # First, so that whoever looks meanwhile knows whose trial that is.
         state.write(where, wanted, state.PROPOSED, **enforcing.trial_note(token, alone))
-        granted.fill(nft)
+        openings.copy(nft, table.NAME)
     except Exception:
         own.withdraw()
         where.remove(state.PROPOSED)
@@ -139,7 +144,7 @@ def _settle(
 
     beside: what else is noted with it.
     """
-    granted.fill(nft)
+    openings.copy(nft, table.NAME)
     state.write(where, wanted, confirmed=time.time(), **beside)
     where.remove(state.PROPOSED)
     survives, said = enforcing.persisted(params, table.NAME, table.rules(wanted))

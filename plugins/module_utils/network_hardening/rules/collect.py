@@ -12,14 +12,13 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, persist
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, openings, persist
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import (
     apply,
     detect,
-    granted,
     policy,
     state,
     table,
@@ -128,7 +127,7 @@ def _drift(nft: Nft, seen: Comparison) -> list[dict[str, t.Any]]:
         message = "The network rules of this host are not in force: %s." % seen.problem
         found.append(_missing("rules", message, {"problem": seen.problem}))
     try:
-        unknown = granted.unknown(nft) if seen.force is not None else []
+        unknown = openings.unknown(nft, table.NAME) if seen.force is not None else []
     except FirewallError:
         unknown = []  # A table without the sets is none of ours, which is the problem.
     if unknown:
