@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateError,
 )
 
+# Names in the state directory of each capability that has a policy: what is in force, and what is on trial.
+LOCK, POLICY, PROPOSED = "lock", "policy.json", "proposed.json"
 _VERSION = 1
 _LONGEST = 1 << 25
 _ASIDE = ".damaged"

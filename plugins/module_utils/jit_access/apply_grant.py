@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
     MOST_ELEMENTS,
     Rectangle,
@@ -31,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import 
     table,
     usage,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply import LockTable
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, Request
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
@@ -51,7 +53,7 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     with state.directory(params, create=False) as where:
         if check_mode or where is None:
             return act(params, where, check_mode)
-        with where.locked(state.LOCK, params["lock_timeout"]):
+        with where.locked(LOCK, params["lock_timeout"]):
             return act(params, where, check_mode)
 
 
@@ -91,7 +93,8 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
         for one in book.open:
             if params["id"] and one.id == params["id"]:
                 grants.check_same(one, asked, params["digest"])
-                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot) is True
+                seen = LockTable(params).compare(policy)
+                is_open = kernel.compare(packets, seen, book, now.since_boot).has(one, now.since_boot) is True
                 return _opened_again(one, is_open, book, packets, None if check_mode else where, now)
         if params["duration"] is None:
             asked = dataclasses.replace(asked, duration=grants.longest(policy, asked))

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import needs, policy_info
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
     clock,
     detect,
@@ -26,10 +23,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import 
     table,
     usage,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply import LockTable
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.detect import ATTEMPTS_SCOPE, POLICY_SCOPE
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.kernel import Kernel, Noted
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.kernel import Kernel
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
@@ -38,8 +35,6 @@ SCOPES = (POLICY_SCOPE, ATTEMPTS_SCOPE)
 _NOTHING = "No ports of this host are locked by just-in-time access."
 # Attempts in the result: those with most packets.
 _ATTEMPTS = 1000
-# Seconds that a run needs between noting what it does and doing it.
-_SETTLING = 0.5
 
 
 def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
@@ -57,98 +52,67 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         "other_firewalls": [],
         "detections": [],
     }
-    try:
-        coverage = _collect(params, result)
-    except (HostError, StateError) as error:
-        coverage = [not_checked(scope, "%s." % str(error).rstrip(".")) for scope in SCOPES]
-    return {**result, "coverage": coverage}
+    return policy_info.covered(result, SCOPES, lambda: _collect(params, result))
 
 
 def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage."""
-    if os.geteuid() != 0:
-        raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
-    noted, book, proposed, now = _noted(params)
-    _show_noted(result, params, book, None, now)
-    result["detections"] += detect.former_lock(former_iptables.commands(enforcing.place(params)), noted)
-    packets = Nftables()
+    policy_info.check_root()
+    lock = LockTable(params)
+    now = clock.now()
+    with state.directory(params, create=False) as where:
+        noted, book = state.read_policy(where), state.read_book(where, now)
+    _show(result, params["history"], book, None, now)
+    result["detections"] += detect.former_lock(former_iptables.commands(lock.place), noted)
     if noted is None:
-        return _without_policy(packets, result, book)
-    packets.check_needs()
+        coverage = policy_info.without_policy(lock, SCOPES, _NOTHING, result)
+        if result["in_force"] is False:
+            result["grants_in_force"] = not book.open
+        return coverage
+    needs.check(lock.nft)
     policy = noted[0]
     result["policy"] = policy.fields()
-    seen = kernel.compare(packets, policy, book, now.since_boot, proposed)
-    if not seen.right:
-        # Another run may be about to change both.
-        time.sleep(_SETTLING)
-        again, book, proposed, now = _noted(params)
-        seen = kernel.compare(packets, again[0] if again else policy, book, now.since_boot, proposed)
-    _show_noted(result, params, book, packets.used(), now, seen)
+    book, now, seen = policy_info.settled(lambda: _look(lock, policy), lambda looked: looked[2].right)
+    _show(result, params["history"], book, lock.packets.used(), now, seen)
     result["in_force"] = seen.problem is None
     result["grants_in_force"] = not seen.missing
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
     result["detections"] += detect.drift(seen, book, now)
-    result["other_firewalls"] = other_firewalls.names(packets)
-    coverage = _policy_coverage(policy, seen)
-    result["detections"] += _after_boot(packets, enforcing.place(params), policy, coverage)
-    return [coverage.entry(), _attempts(packets, seen, now, result)]
+    result["other_firewalls"] = other_firewalls.names(lock.packets)
+    policy_coverage = _policy_coverage(policy, seen)
+    changed = policy_info.boot_evidence(lock, policy, policy_coverage)
+    if changed is not None:
+        result["detections"].append(detect.lost_at_boot(changed))
+    return [policy_coverage.entry(), _attempts(lock.packets, seen, now, result)]
 
 
-def _noted(params: t.Mapping[str, t.Any]) -> tuple[Noted, Book, Noted, Now]:
-    """Return what the state has: the policy, the grants, and the policy on trial; and when that was read."""
+def _look(lock: LockTable, policy: Policy) -> tuple[Book, Now, Kernel]:
+    """Return the grants, when they were read, and how the kernel stands to them. policy: where none is noted."""
     now = clock.now()
-    with state.directory(params, create=False) as where:
-        return state.read_policy(where), state.read_book(where, now), state.read_policy(where, state.PROPOSED), now
+    with lock.directory(create=False) as where:
+        noted, book, proposed = lock.read(where), state.read_book(where, now), lock.read(where, PROPOSED)
+    compared = lock.compare(noted[0] if noted else policy, proposed)
+    return book, now, kernel.compare(lock.packets, compared, book, now.since_boot)
 
 
-def _show_noted(
+def _show(
     result: dict[str, t.Any],
-    params: t.Mapping[str, t.Any],
+    history: int,
     book: Book,
     counters: usage.Counters | None,
     now: Now,
     seen: Kernel | None = None,
 ) -> None:
-    """Put what the state has into the result, as ``_show`` does."""
-    ended = list(reversed(book.history))[: params["history"]]
-    _show(result, sorted(book.open, key=lambda one: one.end), ended, counters, now, seen)
-
-
-def _show(
-    result: dict[str, t.Any],
-    open_ones: t.Sequence[Grant],
-    ended: t.Sequence[t.Mapping[str, t.Any]],
-    counters: usage.Counters | None,
-    now: Now,
-    seen: Kernel | None = None,
-) -> None:
-    """Put grants and history into the result. seen: None where the kernel could not be asked."""
+    """Put grants and history into the result. seen: None where the kernel was not asked."""
     result["grants"] = [
         {
             **grants.shown(one, now),
             "used": usage.shown(one, counters, now),
             "in_kernel": seen.has(one, now.since_boot) if seen else None,
         }
-        for one in open_ones
+        for one in sorted(book.open, key=lambda one: one.end)
     ]
-    result["history"] = [usage.shown_ended(entry, counters, now) for entry in ended]
-
-
-def _without_policy(packets: Nftables, result: dict[str, t.Any], book: Book) -> list[dict[str, t.Any]]:
-    """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
-    found = [ScopeCoverage(scope) for scope in SCOPES]
-    force = packets.look_without_policy()
-    result["trial_seconds_left"] = force.left if force else 0
-    if force is not None and force.confirmed is not None:
-        reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
-        for scope in found:
-            scope.skip(table.PLACE, reason)
-    else:
-        result["in_force"] = False
-        result["grants_in_force"] = not book.open
-        for scope in found:
-            scope.note = _NOTHING
-    return [scope.entry() for scope in found]
+    result["history"] = [usage.shown_ended(entry, counters, now) for entry in book.history[::-1][:history]]
 
 
 def _policy_coverage(policy: Policy, seen: Kernel) -> ScopeCoverage:
@@ -157,20 +121,6 @@ def _policy_coverage(policy: Policy, seen: Kernel) -> ScopeCoverage:
     if seen.unsure:
         coverage.skip("rules of %s" % table.PLACE, "only their mark could be compared: %s" % seen.unsure)
     return coverage
-
-
-def _after_boot(packets: Nftables, place: Place, policy: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
-    """Return that the ports are not locked after the next boot, where somebody has changed what would do that."""
-    try:
-        if not packets.is_forgetful(place, policy):
-            return []
-    except StateError as error:
-        coverage.skip("rules for the next boot", "they can't be read: %s" % error)
-        return []
-    message = (
-        "After the next boot this host's ports are not locked as the policy says: what loads the rules was changed."
-    )
-    return [detect.missing("boot", message, {"state": place.state_root, "units": place.units})]
 
 
 def _attempts(packets: Nftables, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -11,10 +11,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, openings
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.policy_table import Noted
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import former_iptables, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.kernel import Kernel, Noted
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.kernel import Kernel
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 POLICY_SCOPE = "policy"
@@ -24,7 +26,7 @@ _SOURCES = 50
 _NAMED = 3
 
 
-def former_lock(commands: t.Sequence[former_iptables.Command], noted: Noted) -> list[dict[str, t.Any]]:
+def former_lock(commands: t.Sequence[former_iptables.Command], noted: Noted[Policy]) -> list[dict[str, t.Any]]:
     """Return a detection where an earlier version has locked ports with iptables. commands: those that remove that."""
     if commands:
         message = enforcing.sentence(former_iptables.summary())
@@ -45,6 +47,14 @@ def missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str
     """Return the detection that the host does not lock what the policy says."""
     evidence = {"data": {"place": table.PLACE, **data}}
     return detection("jit_policy_missing", subject, POLICY_SCOPE, [evidence], message=message)
+
+
+def lost_at_boot(data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the detection that somebody has changed what loads the rules. data: for the evidence."""
+    message = (
+        "After the next boot this host's ports are not locked as the policy says: what loads the rules was changed."
+    )
+    return missing("boot", message, data)
 
 
 def drift(seen: Kernel, book: Book, now: Now) -> list[dict[str, t.Any]]:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
     MOST_ELEMENTS,
     Rectangle,
@@ -23,14 +24,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial imp
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, rectangles
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 # Of what is open, so much is compared piece by piece.
 _MOST_NAMED = 1000
-
-# A policy as the state has it, with what is noted beside it.
-Noted = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +56,11 @@ class Kernel:
         return None if self.opened is None else covers(self.opened, list(rectangles([one])), now)
 
 
-def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Noted = None) -> Kernel:
-    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError.
+def compare(packets: Nftables, seen: Comparison, book: Book, now: float) -> Kernel:
+    """Return how the kernel stands to the grants. now: in seconds since boot. FirewallError.
 
-    proposed: what the state has noted of a trial.
+    seen: how its rules stand to the policy.
     """
-    token = proposed[1].get("token") if proposed else None
-    seen = packets.compare(policy, (proposed[0], str(token)) if proposed and token else None)
     if seen.force is None:
         return Kernel(None, seen.problem, missing=bool(book.lasting), opened=())
     try:

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY, PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import grants as granting
@@ -21,9 +22,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
 
 CAPABILITY = "jit"
-LOCK = "lock"
-POLICY = "policy.json"
-PROPOSED = "proposed.json"
 GRANTS = "grants.json"
 # Grants that ended, the newest; the store of the controller has all.
 HISTORY = 1000

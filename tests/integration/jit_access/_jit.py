@@ -15,9 +15,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
     apply,
     apply_grant,
+    clock,
     collect,
     kernel,
+    nftables,
     options,
+    state,
 )
 
 from tests.support import network
@@ -121,10 +124,10 @@ class Site:
         return started + seconds
 
     def refill(self) -> None:
-        with apply.state.directory({"state_dir": str(self.state)}, create=False) as where:
-            now = apply.clock.now()
-            packets = apply.Nftables()
-            book = apply.state.read_book(where, now)
+        with state.directory({"state_dir": str(self.state)}, create=False) as where:
+            now = clock.now()
+            packets = nftables.Nftables()
+            book = state.read_book(where, now)
             kernel.fill(packets, book, now)
             packets.note(where, book, now)
 

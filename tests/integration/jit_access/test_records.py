@@ -15,6 +15,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import state
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitQuery, JitRequest, Store
 
@@ -82,12 +83,12 @@ class Office(_team.Team):
         """Have the host's module wait while the block runs: something else has its lock."""
         with state.directory({"state_dir": str(self.site.state)}, create=False) as where:
             assert where is not None
-            with where.locked(state.LOCK, 10):
+            with where.locked(records.LOCK, 10):
                 yield
 
     def is_waiting(self) -> bool:
         """Say whether the host's module has come as far as the lock: before that it may not be there as a whole."""
-        lock = str(self.site.state / "jit" / state.LOCK)
+        lock = str(self.site.state / "jit" / records.LOCK)
         return any(lock in open_files(process) for process in processes_of(self.site.host.name, b"python"))
 
     def wait_for(self, request: str, wanted: str) -> None:

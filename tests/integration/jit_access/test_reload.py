@@ -19,7 +19,8 @@ import unittest.mock
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 
 from tests.integration.jit_access._jit import Site, listening, session, since_boot, site, talks
 
@@ -206,10 +207,10 @@ def test_what_took_a_while_makes_no_opening_longer(site: Site) -> None:
     site.lock()
     site.grant()
     before = note(site).read_text()
-    with site.host.entered(), apply.state.directory({"state_dir": str(site.state)}, create=False) as where:
-        now = apply.clock.now()
-        book = apply.state.read_book(where, now)
-        packets = apply.Nftables()
+    with site.host.entered(), state.directory({"state_dir": str(site.state)}, create=False) as where:
+        now = clock.now()
+        book = state.read_book(where, now)
+        packets = Nftables()
         assert where is not None
         packets.note(where, book, dataclasses.replace(now, since_boot=now.since_boot - 100))
     ends = [int(text.splitlines()[1].split()[0]) for text in (before, note(site).read_text())]

@@ -10,13 +10,11 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY, PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
 
 CAPABILITY = "network_rules"
-LOCK = "lock"
-POLICY = "policy.json"
-PROPOSED = "proposed.json"
 _LOST = "is let in or denied"
 
 

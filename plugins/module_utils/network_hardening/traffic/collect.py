@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, policy_info, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.flows.fields import Flow
@@ -84,8 +84,7 @@ def _recorded(
     params: t.Mapping[str, t.Any], check_mode: bool, nft: Nft, here: Sockets, result: dict[str, t.Any]
 ) -> list[dict[str, t.Any]]:
     """Fill the result with what was recorded and return the coverage."""
-    if os.geteuid() != 0:
-        raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
+    policy_info.check_root()
     create = not check_mode and bool(params["imports"])
     with enforcing.directory(params, state.CAPABILITY, create=create) as where:
         if where is None or check_mode:

@@ -10,6 +10,7 @@ import json
 import pathlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, grants, state, usage
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import parse
 
@@ -38,7 +39,7 @@ def test_a_policy_is_written_and_read_with_its_keys(tmp_path: pathlib.Path) -> N
     wanted = parse([{**POLICY["ports"][0], "close_connections": True}], POLICY["always"])
     with contextlib.closing(_directory(tmp_path)) as where:
         state.write_policy(where, wanted)
-        noted = json.loads((tmp_path / "state" / state.CAPABILITY / state.POLICY).read_text())
+        noted = json.loads((tmp_path / "state" / state.CAPABILITY / records.POLICY).read_text())
         assert noted["policy"] == POLICY
         found = state.read_policy(where)
     assert found is not None

@@ -10,6 +10,7 @@ import json
 import pathlib
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import policy, state
 
 POLICY = {
@@ -28,7 +29,7 @@ def test_a_policy_is_written_and_read_with_its_keys(tmp_path: pathlib.Path) -> N
     assert where is not None
     with contextlib.closing(where):
         state.write(where, wanted)
-        noted = json.loads((root / state.CAPABILITY / state.POLICY).read_text())
+        noted = json.loads((root / state.CAPABILITY / records.POLICY).read_text())
         assert noted["policy"] == {**POLICY, "always": ["192.0.2.1"]}
         found = state.read(where)
     assert found is not None
