@@ -127,10 +127,6 @@ class OwnTable:
         if self.look() is not None:
             self._nft.apply(trial.withdraw(self.name))
 
-    def intact(self, rules: trial.Rules) -> bool:
-        """Say whether the confirmed rules are these and nobody has changed any of them, or what leads to them."""
-        return self.compare(rules).problem is None
-
     def compare(self, rules: trial.Rules, tried: structure.Tried | None = None) -> Comparison:
         """Return how the kernel stands to the rules that are to be the confirmed ones.
 

@@ -41,7 +41,8 @@ def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
 def load(site: Site, configured: str = "", verb: str = "ExecReload") -> None:
     """Do what a reload of nftables.service does, with what is in /etc/nftables.conf: everything is flushed first."""
     site.nft("-f", "-", given=f"flush ruleset\n{configured}")
-    unit = persist.unit_text(persist.Place(str(site.state)), table.NAME, "/usr/sbin/nft", script=True)
+    place = persist.Place(str(site.state))
+    unit = persist.unit(place, table.NAME, "/usr/sbin/nft", script=True).text(place)
     commands = re.findall(rf"^{verb}=-?(.+)$", unit, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
