@@ -55,7 +55,10 @@ class ActionModule(JitActionBase):
             self._steps(desk, options, mine, outcome, task_vars)
         except (NotOpenError, StoreError, requests.RequestError) as error:
             return self.shown(outcome, str(error))
-        return self.shown(outcome)
+        result = self.shown(outcome)
+        if options["step"] == "request" and not desk.is_check:
+            result["ansible_stats"] = steps.handed_on(outcome.requests)
+        return result
 
     def _steps(
         self, desk: Desk, options: dict[str, t.Any], mine: list[str], outcome: Outcome, task_vars: dict[str, t.Any]

@@ -15,6 +15,8 @@ description:
     C(jit_) before its name, and messages name those.
   - It runs on the controller, with the store, and for O(step=open) and O(step=all) has M(bulwark.servers.jit_grant)
     open the ports on the host.
+  - With O(step=request) it hands on the ids as C(jit_request) to the next job of an AWX workflow, as
+    M(ansible.builtin.set_stats) does.
   - A request is noted as V(opening) before the host is asked, and as open when the host has said so. It is closed only
     where the host said that it opened nothing. Where the connection breaks, or the module crashes, it is V(unknown)
     until a look at the host says what became of it; the same step again asks the host again.
