@@ -220,14 +220,14 @@ traffic:
           reading, at least.
       type: int
       returned: success
-    held:
+    long_lived_count:
       description:
         - How many of them lasted for 600 seconds or more, which is longer than sshd lets anybody stay who does not sign
           in. None where that is not known.
       type: int
       returned: success
     seconds_known_count:
-      description: How many of the connections RV(traffic[].seconds) and RV(traffic[].held) are of.
+      description: How many of the connections RV(traffic[].seconds) and RV(traffic[].long_lived_count) are of.
       type: int
       returned: success
     days:

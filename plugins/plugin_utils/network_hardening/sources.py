@@ -77,9 +77,9 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
         raise InputError(f"{where} was last seen before it was first seen, or before 2001")
     days = dates(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}
     count = int(_number(entry, "count", where))
-    held = _known(entry, "held", where)
+    held = _known(entry, "long_lived_count", where)
     sized = _known_count(entry, "bytes", count, where)
-    timed = _known_count(entry, "held", count, where, "seconds_known_count")
+    timed = _known_count(entry, "long_lived_count", count, where, "seconds_known_count")
     return Seen(
         str(address),
         version,

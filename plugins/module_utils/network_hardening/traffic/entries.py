@@ -75,7 +75,7 @@ class Entry:
             "bytes": self.sampled * sets.SAMPLE if sized else None,
             "bytes_known_count": min(self.count, self.watched) if sized else 0,
             "seconds": int(self.seconds) if self.measured else None,
-            "held": min(self.count, self.held) if self.measured else None,
+            "long_lived_count": min(self.count, self.held) if self.measured else None,
             "seconds_known_count": min(self.count, self.measured),
             "days": {_date(day): number for day, number in sorted(self.days.items())},
         }

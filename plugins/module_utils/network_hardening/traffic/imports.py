@@ -31,7 +31,16 @@ MOST_ENTRIES = 50_000
 _BEGINNING = 4096
 # Of what reads the files: what an earlier one has read is read again.
 _READER = "2"
-_SHARED = ("count", "answered", "refused", "bytes", "bytes_known_count", "seconds", "held", "seconds_known_count")
+_SHARED = (
+    "count",
+    "answered",
+    "refused",
+    "bytes",
+    "bytes_known_count",
+    "seconds",
+    "long_lived_count",
+    "seconds_known_count",
+)
 # Of one file, unpacked.
 _MOST_BYTES = 1 << 31
 _GZIP = b"\x1f\x8b"
