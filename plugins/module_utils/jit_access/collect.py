@@ -60,8 +60,9 @@ def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[di
     policy_info.check_root()
     lock = LockTable(params)
     now = clock.now()
-    with state.directory(params, create=False) as where:
-        noted, book = state.read_policy(where), state.read_book(where, now)
+    with lock.directory(create=False) as where:
+        # Also what is on trial: a damaged file means that nothing is known.
+        noted, book, _proposed = lock.read(where), state.read_book(where, now), lock.read(where, PROPOSED)
     _show(result, params["history"], book, None, now)
     result["detections"] += detect.former_lock(former_iptables.commands(lock.place), noted)
     if noted is None:

@@ -51,7 +51,8 @@ def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[di
     policy_info.check_root()
     own = RulesTable(params)
     with own.directory(create=False) as where:
-        noted = own.read(where)
+        # Also what is on trial: a damaged file means that nothing is known.
+        noted, _proposed = own.read(where), own.read(where, PROPOSED)
     if noted is None:
         return policy_info.without_policy(own, SCOPES, _NOTHING, result)
     needs.check(own.nft)
