@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is opened for a while, in every table of ours that denies: a packet must get through all of them.
+"""Openings for a while, in every table of ours that denies: a packet must get through all of them.
 
 Such a table has the sets ``grants4`` and ``grants6`` of sources, protocols and ports, and accepts what is in them.
 Who opens fills them, in the table SOURCE and in those beside it, and the kernel empties them. Another capability with

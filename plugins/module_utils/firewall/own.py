@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What the kernel has, held against rules. force: None without a table.
+    """The kernel's table compared with rules. force: None without a table.
 
     problem: how it differs, None where it doesn't. unsure: why the rules could only be compared by their mark.
     """

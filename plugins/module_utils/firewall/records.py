@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is noted on the host beside the rules: small files of JSON in the state directory of a capability."""
+"""Small files of JSON in the state directory of a capability, which describe its rules."""
 
 from __future__ import annotations
 

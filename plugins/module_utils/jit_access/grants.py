@@ -26,7 +26,7 @@ class RefusedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is asked for; ``parse`` makes it of options.
+    """A request to open ports; ``request`` makes it of options.
 
     duration: in seconds.
     """
@@ -41,7 +41,7 @@ class Request:
 
     @property
     def key(self) -> tuple[t.Any, ...]:
-        """What a newer request of the same person replaces."""
+        """Identify what a newer request of the same person replaces."""
         return (self.requested_for, self.ports, self.protocols, self.sources)
 
 

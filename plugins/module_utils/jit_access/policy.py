@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host locks, who may ask for it, and for how long: the policy of just-in-time access."""
+"""The policy of just-in-time access: locked ports, who may ask for them, and for how long."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is still open is open again after the rules were loaded anew, as when nftables is reloaded; not after a boot.
+"""Open again what is still granted after a reload of nftables, and nothing after a boot.
 
 The kernel forgets its sets then, and what the configuration of nftables brings may be an old copy of them. A note says
 what is open until when. The unit that loads the rules runs a script of the shell that reads it: neither the controller

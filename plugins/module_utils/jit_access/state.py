@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host knows of just-in-time access: its policy, the grants that are open, and those that ended."""
+"""State of just-in-time access on a host: its policy, the grants that are open, and those that ended."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 
 class _Cut(t.NamedTuple):
-    """How packets of a connection are told that ends with its window: the match of the port, its part of a key."""
+    """The match for packets of a connection that ends with its window: the match of the port, its part of a key."""
 
     port: str
     key: str

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much came in by a grant: packets and bytes that the kernel has counted for its sources, protocols and ports.
+"""Traffic of a grant: packets and bytes that the kernel has counted for its sources, protocols and ports.
 
 The counters are in sets of their own, so that they are still there when a grant has ended. A grant keeps what they were
 when it was opened. What can't be known is None, and never 0: of counters that are gone, or had no room.

@@ -23,12 +23,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states i
 
 
 class NotClosedError(Exception):
-    """What may be open could not be closed; the message says why and what to do."""
+    """A host could not close what may be open; the message says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What is to be closed; everything where nothing is given. ids: of requests or of openings."""
+    """Openings to close; all of them where nothing is given. ids: of requests or of openings."""
 
     ids: tuple[str, ...] = ()
     requested_for: str | None = None

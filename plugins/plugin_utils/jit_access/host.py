@@ -30,7 +30,7 @@ _ENDS = ("closed", "expired", "replaced", "rebooted")
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """What came of asking a host to open ports.
+    """Result of asking a host to open ports.
 
     seconds: for how long they are open, None where the host did not say so. is_refused: whether it said that it opened
     nothing. message: why they are not open, or nobody knows it.
@@ -44,7 +44,7 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True)
 class Closed:
-    """What came of asking a host to close an opening. failure: why nobody knows. shown: its ports and sources."""
+    """Result of asking a host to close an opening. failure: why nobody knows. shown: its ports and sources."""
 
     was_open: bool = False
     failure: str | None = None
@@ -53,7 +53,7 @@ class Closed:
 
 @dataclasses.dataclass(frozen=True)
 class Looked:
-    """What came of looking at a host. result: None where it does not say what is open. failure: why it does not."""
+    """Result of looking at a host. result: None where it does not say what is open. failure: why it does not."""
 
     result: Result | None = None
     failure: str | None = None

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people wrote as a policy of just-in-time access, looked at before it is used: locks that lock out nobody."""
+"""Check a policy of just-in-time access before it is used: find locks that lock out nobody."""
 
 from __future__ import annotations
 

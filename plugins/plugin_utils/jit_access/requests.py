@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person asks for, checked before it is stored: the host checks the same again when it opens."""
+"""Check what a person asks for before it is stored; the host checks the same again when it opens."""
 
 from __future__ import annotations
 

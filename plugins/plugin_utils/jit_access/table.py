@@ -47,7 +47,7 @@ _FORMULA = re.compile(r"(^|[;,|\t\"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 class TableError(ValueError):
-    """What was given are no requests; the message says which entry and what is needed."""
+    """The input is no list of requests; the message says which entry and what is needed."""
 
 
 def table(requests: t.Any) -> str:

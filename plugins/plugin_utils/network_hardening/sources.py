@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was seen of each source, read from entries of ``traffic_info``, which come from a host."""
+"""Read what was seen of each source from entries of ``traffic_info``, which come from a host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EARLIEST, LATEST = 978_307_200, 4_102_444_800
 
 
 class InputError(Exception):
-    """What was given is no traffic, or no list of prefixes; the message names the entry and what is wrong."""
+    """The input is no traffic, or no list of prefixes; the message names the entry and what is wrong."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a policy does with a source on a port, as the rules that ``table`` makes of it do in the kernel."""
+"""Decide what a policy does with a source on a port, as the rules that ``table`` makes of it do in the kernel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which sources a host lets in on which ports, and which it blocks: the policy of network rules."""
+"""The policy of network rules: the sources that a host lets in on its ports, and those that it blocks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host knows of network rules: the policy that is in force, and the one on trial."""
+"""State of network rules on a host: the policy that is in force, and the one on trial."""
 
 from __future__ import annotations
 

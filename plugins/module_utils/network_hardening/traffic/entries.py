@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host remembers of who connected: summed up for each peer, port, protocol and direction, by days.
+"""Recorded connections, summed up for each peer, port, protocol and direction, by days.
 
 Days are those of UTC. What came between two readings counts for the day on which the last of it came, as the kernel
 remembers no other.

@@ -54,9 +54,11 @@ IsKnown = t.Callable[[Flow, str, float], bool]
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """What a file held. status: of the file that was read and how, to see that it is the same. beginning: digest of its
-    first ``length`` bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences.
-    gave: whether any flow was read from it.
+    """Flows of a file that was read.
+
+    status: of the file that was read and how, to see that it is the same. beginning: digest of its first ``length``
+    bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences. gave: whether
+    any flow was read from it.
     """
 
     path: str

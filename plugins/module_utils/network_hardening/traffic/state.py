@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the recorder has left on the host: its settings, and what was read from the kernel so far.
+"""State of the recorder on the host: its settings, and what was read from the kernel so far.
 
 What was read and what that came to are in one file, which is replaced as a whole: however a reading is cut off, each
 connection counts once.
