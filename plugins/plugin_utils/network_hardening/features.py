@@ -86,7 +86,7 @@ class Activity:
 
     @property
     def comes_often(self) -> bool:
-        """Say whether it came on many days, and was answered each time. An answer to a made-up packet proves nothing."""
+        """Say whether it came on many days, and was answered each time. An answer to a made-up packet is no proof."""
         return len(self.days) >= _OFTEN and self.count - self.refused >= len(self.days)
 
     def probes(self, port: Port) -> int:

@@ -163,7 +163,7 @@ class AwsVpc:
 
 
 class Nfdump:
-    """Lines that ``nfdump`` writes with ``-o line``, ``-o long`` and ``-o csv``; times are taken for UTC (``TZ=UTC``)."""
+    """Lines that ``nfdump`` writes with ``-o line``, ``-o long`` and ``-o csv``; times are UTC (``TZ=UTC``)."""
 
     def __init__(self) -> None:
         self._columns: dict[str, int] = {}
