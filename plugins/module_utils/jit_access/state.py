@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY, PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
@@ -101,17 +100,9 @@ def ended(one: Grant, how: str, when: float, by: str | None = None, reason: str 
     return {**fields, **why, "ended": when, "how": how, "closed_by": by}
 
 
-@contextlib.contextmanager
-def directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
-    """Give the directory of the state, None where there is none and ``create`` is false.
-
-    Where a file is damaged, the error that comes out names all that are.
-    """
-    with enforcing.directory(params, CAPABILITY, create) as where:
-        try:
-            yield where
-        except DamagedError as error:
-            raise records.together(error, where, damaged(where), _LOST) from error
+def directory(params: t.Mapping[str, t.Any], create: bool) -> t.ContextManager[StateDirectory | None]:
+    """Give the directory of the state, None where there is none and ``create`` is false."""
+    return enforcing.directory(params, CAPABILITY, create, damaged, _LOST)
 
 
 def damaged(where: StateDirectory | None) -> list[str]:

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY, PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import policy as policies
@@ -18,17 +17,9 @@ CAPABILITY = "network_rules"
 _LOST = "is let in or denied"
 
 
-@contextlib.contextmanager
-def directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
-    """Give the directory of the state, None where there is none and ``create`` is false.
-
-    Where a file is damaged, the error that comes out names all that are.
-    """
-    with enforcing.directory(params, CAPABILITY, create) as where:
-        try:
-            yield where
-        except DamagedError as error:
-            raise records.together(error, where, damaged(where), _LOST) from error
+def directory(params: t.Mapping[str, t.Any], create: bool) -> t.ContextManager[StateDirectory | None]:
+    """Give the directory of the state, None where there is none and ``create`` is false."""
+    return enforcing.directory(params, CAPABILITY, create, damaged, _LOST)
 
 
 def damaged(where: StateDirectory | None) -> list[str]:
