@@ -41,12 +41,14 @@ Noted = t.Optional[t.Tuple[_P, t.Mapping[str, t.Any]]]
 class PolicyTable(abc.ABC, t.Generic[_P]):
     """The table of a capability, and the files that say what is to be in it.
 
-    name: of the table. title: above a difference. Methods raise FirewallError and StateError.
+    name: of the table. title: above a difference. files: of the state, that are removed with the table. more: of the
+    result of the module, where nothing else is to be said. Methods raise FirewallError and StateError.
     """
 
     name: str
     title: str
     files: tuple[str, ...] = (POLICY, PROPOSED)
+    more: t.ClassVar[t.Mapping[str, t.Any]] = {}
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -168,8 +170,8 @@ def _set(table: PolicyTable[_P], where: StateDirectory | None, wanted: _P | None
             _add(result, _settle(table, where, wanted))
         return {**result, "changed": changed}
     needs.check(table.nft)
-    table.own.check(table.rules(wanted))
     if check_mode or where is None:
+        table.own.check(table.rules(wanted))
         return {**result, "changed": True}
     if table.denies_nobody(wanted):
         # Nobody needs to prove that somebody still gets in.
@@ -283,6 +285,7 @@ def _result(table: PolicyTable[_P], before: _P | None, wanted: _P | None, seen: 
     is_same = before is not None and before == wanted
     is_there = seen is None or (seen.force is not None and (not is_same or seen.problem is None))
     return {
+        **table.more,
         "policy": wanted.fields() if wanted is not None else None,
         "problem": seen.problem if seen and is_same else None,
         "trial": None,

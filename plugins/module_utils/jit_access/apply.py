@@ -38,7 +38,7 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
             wanted = policy.parse(params["ports"], params["always_allow"])
         except policy.PolicyError as error:
             raise UsageError(str(error)) from error
-    return {"closed": [], **policy_table.apply(LockTable(params), wanted, check_mode)}
+    return policy_table.apply(LockTable(params), wanted, check_mode)
 
 
 class LockTable(PolicyTable[Policy]):
@@ -47,6 +47,7 @@ class LockTable(PolicyTable[Policy]):
     name = table.NAME
     title = "locked ports"
     files = (reopening.NOTE, POLICY, PROPOSED)
+    more: t.ClassVar[t.Mapping[str, t.Any]] = {"closed": []}
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         super().__init__(params)
