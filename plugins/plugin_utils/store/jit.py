@@ -258,9 +258,10 @@ def history(connection: sa.Connection, query: JitQuery, now: float) -> list[JitE
         .where(*_conditions(query, connection.dialect.name, now))
         .order_by(table.c.at.desc(), table.c.id.desc())
     )
-    names = [field.name for field in dataclasses.fields(JitEntry)]
+    columns = {"time": "at", "actor": "by"}
+    names = {field.name: columns.get(field.name, field.name) for field in dataclasses.fields(JitEntry)}
     rows = connection.execute(sql.limited(statement, query.limit, query.offset)).mappings()
-    return [JitEntry(**{name: row[name] for name in names}) for row in rows]
+    return [JitEntry(**{name: row[column] for name, column in names.items()}) for row in rows]
 
 
 def _conditions(query: JitQuery, dialect: str, now: float) -> list[sa.ColumnElement[bool]]:

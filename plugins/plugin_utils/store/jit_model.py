@@ -162,11 +162,11 @@ class JitQuery:
 class JitEntry:
     """One thing that happened to a request: the state that it got, from whom (nobody: by time), and why."""
 
-    at: float
+    time: float
     request: str
     host: str
     state: str
-    by: str
+    actor: str
     reason: str
     account: str | None = None
     login: str | None = None

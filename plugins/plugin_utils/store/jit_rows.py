@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model import (
     JitActor,
     JitChange,
-    JitEntry,
     JitRequest,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -141,8 +140,9 @@ def store(connection: sa.Connection, changed: JitRequest) -> None:
 def log(connection: sa.Connection, about: JitRequest, when: float, by: JitActor | None, reason: str) -> None:
     """Add to the history what state a request has now."""
     name, *known = (by.name, by.account, by.login, by.asserted) if by else ("", None, None, None)
-    entry = JitEntry(when, about.id, about.host, about.state, name, reason, *known)
-    connection.execute(tables().jit_history.insert().values(**vars(entry)))
+    row = {"at": when, "request": about.id, "host": about.host, "state": about.state, "by": name, "reason": reason}
+    row.update(zip(("account", "login", "asserted"), known, strict=True))
+    connection.execute(tables().jit_history.insert().values(**row))
 
 
 def request(row: sql.Row, now: float | None) -> JitRequest:

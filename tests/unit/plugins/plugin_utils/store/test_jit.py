@@ -103,7 +103,7 @@ def test_a_request_is_approved_opened_and_closed_and_all_of_it_is_known(store: S
         opened_asserted="AWX job 7",
         ended_account="carol",
     )
-    assert [(entry.at, entry.state, entry.by, entry.reason) for entry in store.jit_history()] == [
+    assert [(entry.time, entry.state, entry.actor, entry.reason) for entry in store.jit_history()] == [
         (400, "closed", "carol", "done"),
         (301, "open", "alice", ""),
         (300, "opening", "alice", ""),
@@ -247,7 +247,7 @@ def test_only_approvers_decide_and_whoever_asked_may_take_it_back(store: Store) 
     taken = store.jit_decide(request, "denied", by=person("alice"), reason="not needed", now=210, approvers=["bob"])
     assert (taken.before, taken.request.state, taken.request.decided_by) == ("approved", "denied", "alice")
     # Who approved it first is still known.
-    assert [(entry.state, entry.by) for entry in store.jit_history()] == [
+    assert [(entry.state, entry.actor) for entry in store.jit_history()] == [
         ("denied", "alice"),
         ("approved", "bob"),
         ("requested", "alice"),
@@ -277,7 +277,7 @@ def test_time_ends_requests_and_whoever_sees_it_writes_it(store: Store) -> None:
             assert store.jit_counts(now=now)[state] == len(ids)
     # What was seen to be over is written, with when it was.
     ended = [entry for entry in store.jit_history() if entry.state == "expired"]
-    assert sorted((entry.request, entry.by, entry.reason) for entry in ended) == sorted(
+    assert sorted((entry.request, entry.actor, entry.reason) for entry in ended) == sorted(
         (request, "", "its time was over") for request in (waiting, allowed, running)
     )
 
