@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import access_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import policy
 
@@ -16,15 +16,15 @@ class ActionModule(TrialActionBase):
     """Lock the ports that the policy names."""
 
     capability = "jit_access"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": access_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     ADVICE = (
-        "put the address that Ansible comes from into always (jit_access_always of the role); a port that was opened "
-        "for it for a while does not count"
+        "put the address that Ansible comes from into always_allow (jit_access_always_allow of the role); a port that "
+        "was opened for it for a while does not count"
     )
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         result = super().run_module(arguments, task_vars)
         if result.get("failed"):
             return result
-        notices = policy.useless(arguments.get("ports"), arguments.get("always"))
+        notices = policy.useless(arguments.get("ports"), arguments.get("always_allow"))
         return {**result, "notices": [*(result.get("notices") or []), *notices]}

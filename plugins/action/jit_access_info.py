@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import SCOPES
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import books, compare, host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
@@ -19,7 +19,7 @@ class ActionModule(CapabilityActionBase):
     """Turn what the module saw, and what it says of the requests in the store, into findings."""
 
     capability = "jit_access"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)

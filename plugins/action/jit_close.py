@@ -22,9 +22,9 @@ class ActionModule(JitActionBase):
         "only_check": {"type": "bool", "default": False},
         "host": {"type": "raw"},
         "request": {"type": "list", "elements": "str", "default": []},
-        "for_whom": {"type": "str"},
+        "requested_for": {"type": "str"},
         "reason": {"type": "str", "default": ""},
-        "by": {"type": "str"},
+        "actor": {"type": "str"},
         "state_dir": {"type": "str"},
     }
 
@@ -39,7 +39,7 @@ class ActionModule(JitActionBase):
             return self.shown(outcome)
         closer = Closer(options["store"], self.host(task_vars), self.person(options, task_vars), self._task.check_mode)
         reason = requests.line(options["reason"], "reason", is_needed=False)
-        wanted = Wanted(tuple(mine), options["for_whom"] or None, reason)
+        wanted = Wanted(tuple(mine), options["requested_for"] or None, reason)
         try:
             closer.close(wanted, self.runner(task_vars), options["state_dir"], outcome)
         except NotClosedError as error:

@@ -22,7 +22,7 @@ class ActionModule(CapabilityActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         if arguments.get("state", "open") == "open":
             arguments["requested_by"] = arguments.get("requested_by") or person(task_vars)
-            arguments["for_whom"] = arguments.get("for_whom") or arguments["requested_by"]
+            arguments["requested_for"] = arguments.get("requested_for") or arguments["requested_by"]
         else:
             arguments["closed_by"] = arguments.get("closed_by") or person(task_vars)
         return arguments

@@ -29,14 +29,14 @@ class ActionModule(JitActionBase):
         "source": {"type": "list", "elements": "str"},
         "duration": {"type": "str", "default": "3h"},
         "justification": {"type": "str"},
-        "for_whom": {"type": "str"},
+        "requested_for": {"type": "str"},
         "valid_for": {"type": "str", "default": "1d"},
         "policy": {"type": "list", "elements": "dict"},
         "request": {"type": "list", "elements": "str", "default": []},
         "reason": {"type": "str"},
         "approvers": {"type": "list", "elements": "str", "default": []},
         "self_approval": {"type": "bool", "default": False},
-        "by": {"type": "str"},
+        "actor": {"type": "str"},
         "state_dir": {"type": "str"},
     }
 
@@ -55,7 +55,10 @@ class ActionModule(JitActionBase):
             self._steps(desk, options, mine, outcome, task_vars)
         except (NotOpenError, StoreError, requests.RequestError) as error:
             return self.shown(outcome, str(error))
-        return self.shown(outcome)
+        result = self.shown(outcome)
+        if options["step"] == "request" and not desk.is_check:
+            result["ansible_stats"] = steps.handed_on(outcome.requests)
+        return result
 
     def _steps(
         self, desk: Desk, options: dict[str, t.Any], mine: list[str], outcome: Outcome, task_vars: dict[str, t.Any]

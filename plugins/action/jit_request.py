@@ -37,11 +37,11 @@ class ActionModule(ControllerActionBase):
             "protocol": {"type": "str", "choices": ["tcp", "udp", "both"], "default": "tcp"},
             "sources": {"type": "list", "elements": "str"},
             "duration": {"type": "str", "default": "3h"},
-            "for_whom": {"type": "str"},
+            "requested_for": {"type": "str"},
             "justification": {"type": "str"},
             "valid_for": {"type": "str", "default": "1d"},
             "policy": {"type": "list", "elements": "dict"},
-            "by": {"type": "str"},
+            "actor": {"type": "str"},
             "reason": {"type": "str", "default": ""},
             "approvers": {"type": "list", "elements": "str", "default": []},
             "self_approval": {"type": "bool", "default": False},
@@ -70,7 +70,7 @@ class ActionModule(ControllerActionBase):
 
     def _act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> JitChange:
         now, state = time.time(), options["state"]
-        by = requests.person(actor(options["by"], task_vars))
+        by = requests.person(actor(options["actor"], task_vars))
         if state == "requested":
             # Delegated, it is that host whose ports are asked for.
             host = host_name(options["host"] or self._task.delegate_to or task_vars["inventory_hostname"])

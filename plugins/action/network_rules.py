@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import rules_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
 
 
@@ -15,9 +15,9 @@ class ActionModule(TrialActionBase):
     """Set the rules; those in audit mode deny nobody, and are on no trial."""
 
     capability = "network_hardening"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": rules_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     ADVICE = (
-        "put the address that Ansible comes from into always "
-        "(network_hardening_always of the role), or, unless it is blocked, among the prefixes of the port "
+        "put the address that Ansible comes from into always_allow "
+        "(network_hardening_always_allow of the role), or, unless it is blocked, among the prefixes of the port "
         "that it comes to; a port that was opened for it for a while does not count"
     )

@@ -104,7 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "lines": [reason],
                 "path": None,
                 "enough_data": False,
-                "kept": False,
+                "preserved": False,
                 "changes": [],
             }
         blocked = blocking.blocked(result)
@@ -125,25 +125,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Write the file, beside the one that is there unless that says the same or may be replaced."""
         path = output.located(given["path"])
         before = _content(path)
-        kept = before is not None and not given["replace"] and not draft.is_same(before, text)
+        preserved = before is not None and not given["replace"] and not draft.is_same(before, text)
         # Whatever people have changed in a file is theirs.
-        place = path.with_name(f"{path.stem}.new{path.suffix}") if kept else path
+        place = path.with_name(f"{path.stem}.new{path.suffix}") if preserved else path
         old = _content(place) or ""
         changed = output.put(place, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules")
-        shown = (before if kept else old) or ""
-        changes = [visible(line) for line in draft.differences(before or "", text)] if kept else []
+        shown = (before if preserved else old) or ""
+        changes = [visible(line) for line in draft.differences(before or "", text)] if preserved else []
         difference = {"before": shown, "after": text, "before_header": str(path), "after_header": str(place)}
         return {
             "changed": changed,
             "path": str(place),
-            "kept": kept,
+            "preserved": preserved,
             "changes": changes,
-            **({"diff": difference} if changed or kept else {}),
+            **({"diff": difference} if changed or preserved else {}),
         }
 
 
 def _last_line(written: t.Mapping[str, t.Any]) -> list[str]:
-    if written["kept"]:
+    if written["preserved"]:
         there = f"Other rules were there already and are as they were; compare them with {written['path']}."
         return [*(f"  {line}" for line in written["changes"]), there]
     return [f"Review {written['path']}, which enforces nothing by itself."]

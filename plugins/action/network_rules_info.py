@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.collect import SCOPES
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 
 
@@ -16,7 +16,7 @@ class ActionModule(CapabilityActionBase):
     """Turn what the module saw into findings."""
 
     capability = "network_hardening"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return SCOPES

@@ -13,8 +13,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.collect import scopes
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import (
+    collect_spec,
     evidence_spec,
-    info_spec,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
@@ -35,7 +35,7 @@ class ActionModule(CapabilityActionBase):
     """Give the recommender what the host has seen, and find ports that are open to more than needs them."""
 
     capability = "network_hardening"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": info_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import recorder_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 
 
@@ -15,4 +15,4 @@ class ActionModule(CapabilityActionBase):
     """Nothing of it is decided on the controller."""
 
     capability = "network_hardening"
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": recorder_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}

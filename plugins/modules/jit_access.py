@@ -69,13 +69,13 @@ options:
         description: The longest time in seconds that the ports may be opened for, 300 to 86400.
         type: int
         default: 10800
-      cut:
+      close_connections:
         description:
           - Whether connections end together with the time that they were opened in. Without it they live on, and only
             new ones are refused.
         type: bool
         default: false
-  always:
+  always_allow:
     description:
       - Addresses and prefixes that are never locked out, such as that of the controller.
       - Where they cover C(sources) of a lock, or some of them, the task warns, as these need no grant.
@@ -138,8 +138,8 @@ EXAMPLES = r"""
         max_duration: 7200
       - port: 8000-8100
         protocol: both
-        cut: true
-    always: [10.0.0.5]
+        close_connections: true
+    always_allow: [10.0.0.5]
 
 - name: See what would change
   bulwark.servers.jit_access:
@@ -160,8 +160,8 @@ policy:
   returned: success
   sample:
     ports:
-      - {port: '22', protocol: tcp, sources: [10.0.0.0/8], max_duration: 7200, cut: false}
-    always: [10.0.0.5]
+      - {port: '22', protocol: tcp, sources: [10.0.0.0/8], max_duration: 7200, close_connections: false}
+    always_allow: [10.0.0.5]
 confirmed:
   description: Whether the policy is in force for good, as a new connection has come in.
   type: bool
@@ -192,12 +192,12 @@ closed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import access_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import apply_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=access_spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

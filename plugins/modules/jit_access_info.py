@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 - name: Show it
   ansible.builtin.debug:
-    msg: "{{ item.for_whom }} may reach {{ item.ports | join(', ') }} for {{ item.seconds_left }} s: {{ item.reason }}"
+    msg: "{{ item.requested_for }} may reach {{ item.ports | join(', ') }} for {{ item.seconds_left }} s"
   loop: "{{ access.grants }}"
 """
 
@@ -91,7 +91,7 @@ grants:
   returned: success
   sample:
     - id: grant-4a1f0c2b9d3e
-      for_whom: ada
+      requested_for: ada
       requested_by: ada
       reason: Ticket 4711
       ports: ['22']
@@ -107,7 +107,7 @@ grants:
 history:
   description:
     - What was open before, the newest first. Beside the fields of M(bulwark.servers.jit_grant), C(ended) says when it
-      ended, in seconds since the epoch, and C(how) is C(expired), C(closed), C(replaced) or C(rebooted).
+      ended, in seconds since the epoch, and C(outcome) is C(expired), C(closed), C(replaced) or C(rebooted).
     - C(closed_by) is who closed it. C(reason) is why, or why it was opened where nobody gave a reason to close it, and
       C(opened_reason) is always why it was opened.
     - C(used) is as in RV(grants). It is known for a week after a grant was opened, and longer when another one was
@@ -163,12 +163,12 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import look
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import collect_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=info_spec(), supports_check_mode=True), look)
+    run_module(AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True), collect)
 
 
 if __name__ == "__main__":

@@ -48,14 +48,14 @@ options:
     type: list
     elements: str
     default: []
-  for_whom:
+  requested_for:
     description: Only what is open for this person.
     type: str
   reason:
     description: Why, for the record.
     type: str
     default: ''
-  by:
+  actor:
     description: The name of who runs this, which is recorded as asserted, beside the account.
     type: str
   state_dir:

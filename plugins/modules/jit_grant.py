@@ -39,8 +39,8 @@ options:
   state:
     description:
       - V(open) opens ports. A newer request of the same person for the same ports and sources replaces the older one.
-      - V(closed) closes what is open under O(id), or everything that fits all that is given of O(for_whom), O(ports)
-        and O(sources).
+      - V(closed) closes what is open under O(id), or everything that matches all of O(requested_for), O(ports) and
+        O(sources) that are given.
     type: str
     choices: [open, closed]
     default: open
@@ -71,7 +71,7 @@ options:
     description:
       - For how many seconds, at least 300. As long as the policy allows when not given.
     type: int
-  for_whom:
+  requested_for:
     description: The person that the ports are opened for; O(requested_by) when not given.
     type: str
   requested_by:
@@ -117,7 +117,7 @@ EXAMPLES = r"""
     ports: [22]
     sources: [10.1.2.3]
     duration: 3600
-    for_whom: ada
+    requested_for: ada
     reason: Ticket 4711
   register: opened
 
@@ -141,7 +141,7 @@ grant:
       description: What it is called.
       type: str
       returned: success
-    for_whom:
+    requested_for:
       description: The person that it is for.
       type: str
       returned: success
@@ -213,12 +213,12 @@ closed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.opening import keep
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply_grant import apply
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import grant_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=grant_spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=grant_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

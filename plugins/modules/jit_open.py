@@ -15,6 +15,8 @@ description:
     C(jit_) before its name, and messages name those.
   - It runs on the controller, with the store, and for O(step=open) and O(step=all) has M(bulwark.servers.jit_grant)
     open the ports on the host.
+  - With O(step=request) it hands on the ids as C(jit_request) to the next job of an AWX workflow, as
+    M(ansible.builtin.set_stats) does.
   - A request is noted as V(opening) before the host is asked, and as open when the host has said so. It is closed only
     where the host said that it opened nothing. Where the connection breaks, or the module crashes, it is V(unknown)
     until a look at the host says what became of it; the same step again asks the host again.
@@ -74,7 +76,7 @@ options:
   justification:
     description: Why; needed for a request.
     type: str
-  for_whom:
+  requested_for:
     description: For which person. Defaults to who runs this.
     type: str
   valid_for:
@@ -103,7 +105,7 @@ options:
     description: Whether people may approve what they asked for.
     type: bool
     default: false
-  by:
+  actor:
     description: The name of who runs this, which is recorded as asserted, beside the account.
     type: str
   state_dir:

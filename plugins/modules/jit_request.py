@@ -20,7 +20,7 @@ description:
   - A request that was not opened in time (O(valid_for)), and one whose time is over (O(duration)), is V(expired). Who
     first sees that writes it, so that a clock that goes back makes nothing open again.
   - Each step is recorded with the account of the process, as the kernel has it, the account that signed in where that
-    is another one (sudo), and the name that AWX or O(by) says, marked as asserted. Variables and the environment
+    is another one (sudo), and the name that AWX or O(actor) says, marked as asserted. Variables and the environment
     change only the last.
 extends_documentation_fragment:
   - bulwark.servers.attributes
@@ -84,8 +84,8 @@ options:
         V(3h), V(1d)); 5 minutes to 1 day.
     type: str
     default: 3h
-  for_whom:
-    description: With O(state=requested) the person who is to get in. Defaults to O(by).
+  requested_for:
+    description: With O(state=requested) the person who is to get in. Defaults to O(actor).
     type: str
   justification:
     description: With O(state=requested) why, at most 1000 characters.
@@ -102,7 +102,7 @@ options:
         not allow is refused and not stored. The host checks it again before it opens anything.
     type: list
     elements: dict
-  by:
+  actor:
     description:
       - The name of who does this. Defaults to the AWX user where there is one, otherwise to the account on the
         controller.
@@ -118,7 +118,7 @@ options:
       - With O(state=approved) and O(state=denied) the accounts on the controller that may decide. Any by default.
         Whoever asked may always deny what they asked for themselves.
       - It is compared with the account of the process and the one that signed in, as the kernel has them, and not with
-        O(by) or the AWX user. In AWX all jobs have one account; let AWX decide there who may run the job.
+        O(actor) or the AWX user. In AWX all jobs have one account; let AWX decide there who may run the job.
     type: list
     elements: str
     default: []
@@ -219,7 +219,7 @@ request:
       returned: always
       type: str
       sample: alice
-    for_whom:
+    requested_for:
       description: For whom.
       returned: always
       type: str

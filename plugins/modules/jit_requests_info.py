@@ -141,7 +141,7 @@ requests:
       returned: always
       type: str
       sample: alice
-    for_whom:
+    requested_for:
       description: For whom.
       returned: always
       type: str
@@ -276,7 +276,7 @@ history:
   type: list
   elements: dict
   contains:
-    at:
+    time:
       description: When it happened.
       returned: always
       type: float
@@ -292,7 +292,7 @@ history:
       description: The state that it got.
       returned: always
       type: str
-    by:
+    actor:
       description: Who did it; empty where time did.
       returned: always
       type: str
@@ -305,7 +305,7 @@ history:
       returned: always
       type: str
     asserted:
-      description: Who says the name RV(history[].by), such as AWX or an option; none where it is the account's own.
+      description: Who says the name RV(history[].actor), such as AWX or an option; none where it is the account's own.
       returned: always
       type: str
     reason:

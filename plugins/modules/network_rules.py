@@ -85,7 +85,7 @@ options:
     type: list
     elements: str
     default: []
-  always:
+  always_allow:
     description:
       - Addresses and prefixes that are never denied, such as that of the controller. They win over O(blocked).
     type: list
@@ -151,7 +151,7 @@ EXAMPLES = r"""
       - port: 23
         closed: true
     blocked: [203.0.113.0/24]
-    always: [10.0.0.5]
+    always_allow: [10.0.0.5]
 
 - name: Deny them
   bulwark.servers.network_rules:
@@ -159,7 +159,7 @@ EXAMPLES = r"""
     rules:
       - port: 22
         prefixes: [10.0.0.0/8, 2001:db8::/32]
-    always: [10.0.0.5]
+    always_allow: [10.0.0.5]
 
 - name: Take the rules away
   bulwark.servers.network_rules:
@@ -176,7 +176,7 @@ policy:
     rules:
       - {port: '22', protocol: tcp, prefixes: [10.0.0.0/8], closed: false}
     blocked: []
-    always: [10.0.0.5]
+    always_allow: [10.0.0.5]
     log: false
 confirmed:
   description:
@@ -204,12 +204,12 @@ survives_reboot:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.apply import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import rules_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import apply_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=rules_spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

@@ -165,8 +165,8 @@ path:
   description: The file that was written, or that says the same already; none where too little was seen.
   type: str
   returned: success
-kept:
-  description: Whether another file was there, which is as it was.
+preserved:
+  description: Whether a file that is there was left as it is.
   type: bool
   returned: success
 changes:

@@ -123,12 +123,12 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.collect import look
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.collect import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import collect_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=info_spec(), supports_check_mode=True), look)
+    run_module(AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True), collect)
 
 
 if __name__ == "__main__":

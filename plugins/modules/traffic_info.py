@@ -220,14 +220,14 @@ traffic:
           reading, at least.
       type: int
       returned: success
-    held:
+    long_lived_count:
       description:
         - How many of them lasted for 600 seconds or more, which is longer than sshd lets anybody stay who does not sign
           in. None where that is not known.
       type: int
       returned: success
     seconds_known_count:
-      description: How many of the connections RV(traffic[].seconds) and RV(traffic[].held) are of.
+      description: How many of the connections RV(traffic[].seconds) and RV(traffic[].long_lived_count) are of.
       type: int
       returned: success
     days:
@@ -304,12 +304,12 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.collect import look
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import info_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.collect import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import collect_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=info_spec(), supports_check_mode=True), look)
+    run_module(AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True), collect)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ options:
   state:
     description:
       - V(present) has the kernel record.
-      - V(absent) removes the recorder. What it has counted so far stays on the host, unless O(forget) is set.
+      - V(absent) removes the recorder. What it has counted so far stays on the host, unless O(purge) is set.
     type: str
     choices: [present, absent]
     default: present
@@ -70,8 +70,8 @@ options:
     description: For how many days the host remembers what was read from the kernel, 1 to 400.
     type: int
     default: 90
-  forget:
-    description: With O(state=absent), whether what was recorded is removed, too.
+  purge:
+    description: With O(state=absent), whether the recorded traffic is deleted, too.
     type: bool
     default: false
   state_dir:
@@ -113,7 +113,7 @@ EXAMPLES = r"""
 - name: Remove the recorder and all it has recorded
   bulwark.servers.traffic_recorder:
     state: absent
-    forget: true
+    purge: true
 """
 
 RETURN = r"""
@@ -138,12 +138,12 @@ survives_reboot:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.apply import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import recorder_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import apply_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=recorder_spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def actor(by: str | None, task_vars: t.Mapping[str, t.Any]) -> JitActor:
     name = by or user
     if name is None:
         return JitActor(account, account, login, said)
-    sources = [*(["the option by"] if by else []), *([said] if said else [])]
+    sources = [*(["the option actor"] if by else []), *([said] if said else [])]
     return JitActor(name, account, login, ", ".join(sources))
 
 

@@ -84,7 +84,7 @@ class World:
         """Return the first half, without what connections transferred and how long they took unless that is known."""
         if with_bytes:
             return self.entries[0]
-        return [{**entry, "bytes": None, "seconds": None, "held": None} for entry in self.entries[0]]
+        return [{**entry, "bytes": None, "seconds": None, "long_lived_count": None} for entry in self.entries[0]]
 
 
 def world(seed: int) -> World:
@@ -343,8 +343,8 @@ class _World:
             (source, port),
             {
                 "source": source, "port": port, "protocol": "tcp", "direction": "in", "first_seen": float(moments[0]),
-                "last_seen": 0.0, "count": 0, "answered": 0, "refused": 0, "bytes": 0, "seconds": 0, "held": 0,
-                "days": {},
+                "last_seen": 0.0, "count": 0, "answered": 0, "refused": 0, "bytes": 0, "seconds": 0,
+                "long_lived_count": 0, "days": {},
             },
         )  # fmt: skip
         entry["first_seen"] = min(entry["first_seen"], float(moments[0]))
@@ -353,7 +353,7 @@ class _World:
         entry["answered" if port in LISTENING else "refused"] += count
         entry["bytes"] += int(count * size * self._random.lognormvariate(0, 0.3))
         entry["seconds"] += int(count * seconds)
-        entry["held"] += held
+        entry["long_lived_count"] += held
         date = _date(day)
         entry["days"][date] = entry["days"].get(date, 0) + count
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the connection came in that this process was started through, for a trial that it is to confirm.
+"""Find out how the connection came in that started this process, for a trial that it is to confirm.
 
 Several sessions can share one connection of SSH, which may be older than the rules that it is to prove. Each connection
 has a process of its own on the host: it was started when the connection was accepted (proc_pid_stat(5), starttime), and

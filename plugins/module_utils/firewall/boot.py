@@ -53,7 +53,7 @@ WantedBy={wanted_by}
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a host keeps things. state_root: the collection's state; units: of systemd; running: there if it runs."""
+    """Directories of a host. state_root: the collection's state; units: of systemd; running: there if it runs."""
 
     state_root: str = "/var/lib/bulwark"
     units: str = "/etc/systemd/system"
@@ -62,7 +62,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of it. survives: whether the rules are there after a boot; note: why not, in a sentence."""
+    """Result of keeping rules. survives: whether they are there after a boot; note: why not, in a sentence."""
 
     changed: bool
     survives: bool

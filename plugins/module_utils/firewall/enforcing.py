@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module that puts rules on trial does alike."""
+"""Steps that all modules share which put rules on trial."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import (
     arrival,
     boot,
     persist,
+    records,
     structure,
     trial,
 )
@@ -47,11 +48,23 @@ def place(params: t.Mapping[str, t.Any]) -> boot.Place:
 
 
 @contextlib.contextmanager
-def directory(params: t.Mapping[str, t.Any], capability: str, create: bool) -> t.Iterator[StateDirectory | None]:
-    """Give the directory of a capability's state, None where there is none and ``create`` is false."""
+def directory(
+    params: t.Mapping[str, t.Any],
+    capability: str,
+    create: bool,
+    damaged: t.Callable[[StateDirectory | None], list[str]] = lambda _where: [],
+    lost: str = "",
+) -> t.Iterator[StateDirectory | None]:
+    """Give the directory of a capability's state, None where there is none and ``create`` is false.
+
+    damaged: returns the names of files that are damaged, so that the error that comes out names all of them. lost: as
+    for ``records.read``.
+    """
     found = StateDirectory.open(place(params).state_root, capability, create=create)
     try:
         yield found
+    except DamagedError as error:
+        raise records.together(error, found, damaged(found), lost) from error
     finally:
         if found is not None:
             found.close()

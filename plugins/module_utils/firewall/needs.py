@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a host can have our tables: nft and the kernel must know sets of prefixes, protocols and ranges of ports."""
+"""Try whether a host can have our tables: nft and its kernel need sets of prefixes, protocols and ranges of ports."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class FirewallError(HostError):
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """What is in a set. key: its parts as nft writes them: ``("10.0.0.0/24", "tcp", "8000-8100")``.
+    """An element of a set. key: its parts as nft writes them: ``("10.0.0.0/24", "tcp", "8000-8100")``.
 
     timeout, left: seconds, whole ones, rounded down; both None where it stays. timeout is None, too, where it is the
     set's. packets: None without a counter.

@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What the kernel has, held against rules. force: None without a table.
+    """The kernel's table compared with rules. force: None without a table.
 
     problem: how it differs, None where it doesn't. unsure: why the rules could only be compared by their mark.
     """
@@ -126,10 +126,6 @@ class OwnTable:
         """End a trial now, if one runs."""
         if self.look() is not None:
             self._nft.apply(trial.withdraw(self.name))
-
-    def intact(self, rules: trial.Rules) -> bool:
-        """Say whether the confirmed rules are these and nobody has changed any of them, or what leads to them."""
-        return self.compare(rules).problem is None
 
     def compare(self, rules: trial.Rules, tried: structure.Tried | None = None) -> Comparison:
         """Return how the kernel stands to the rules that are to be the confirmed ones.

@@ -25,11 +25,6 @@ def unit_name(table: str) -> str:
     return "bulwark-firewall-%s.service" % table.replace("bulwark_", "", 1)
 
 
-def unit_text(place: Place, table: str, nft: str, script: bool = False) -> str:
-    """Return the unit. nft: absolute path of the program; script: whether there is one."""
-    return _unit(place, table, nft, script).text(place)
-
-
 def differs(place: Place, table: str, rules: trial.Rules, script: str | None = None) -> bool:
     """Say whether ``keep`` would change anything. Raises StateError."""
     return boot.differs(place, _files(table, rules, script), _wanted_units(place, table, script))
@@ -52,8 +47,8 @@ def keep(
 
 def forget(place: Place, table: str, lock_timeout: float = 60.0) -> bool:
     """Remove file and unit; return whether one was there. Raises StateError."""
-    unit = Unit(unit_name(table), table, "", (), _BESIDE)
-    return boot.forget(place, (table + ".nft", table + ".sh"), [unit], lock_timeout)
+    units = [Unit(unit_name(table), table, "", (), _BESIDE)]
+    return boot.forget(place, (table + ".nft", table + ".sh"), units, lock_timeout)
 
 
 def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]:
@@ -68,10 +63,11 @@ def _files(table: str, rules: trial.Rules, script: str | None) -> dict[str, str]
 def _wanted_units(place: Place, table: str, script: str | None) -> list[Unit]:
     """Return the unit for this host, none where nothing could load the rules. Raises StateError."""
     nft = boot.program("nft")
-    return [_unit(place, table, nft, script is not None)] if nft else []
+    return [unit(place, table, nft, script is not None)] if nft else []
 
 
-def _unit(place: Place, table: str, nft: str, script: bool) -> Unit:
+def unit(place: Place, table: str, nft: str, script: bool) -> Unit:
+    """Return the unit of a table. nft: absolute path of the program; script: whether there is one."""
     commands = ["%s -f %s" % (nft, boot.argument(place, table + ".nft"))]
     # What a script can't do leaves the rules as they are, which deny. It fills sets of other tables, too.
     commands += ["-/bin/sh %s" % boot.argument(place, table + ".sh")] if script else []

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is noted on the host beside the rules: small files of JSON in the state directory of a capability."""
+"""Small files of JSON in the state directory of a capability, which describe its rules."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import (
     StateError,
 )
 
+# Names in the state directory of each capability that has a policy: what is in force, and what is on trial.
+LOCK, POLICY, PROPOSED = "lock", "policy.json", "proposed.json"
 _VERSION = 1
 _LONGEST = 1 << 25
 _ASIDE = ".damaged"

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a table of ours besides its rules: flags, chains and sets, and what is in the set ``trial``.
+"""Find what is wrong with a table of ours besides its rules: flags, chains and sets, and what is in the set ``trial``.
 
 A table that is dormant sees no packet, and an element of ``trial`` that does not expire leads packets to rules that
 nobody confirmed, for ever. Both leave every rule as it was.

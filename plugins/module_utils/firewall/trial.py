@@ -38,7 +38,7 @@ _MARK = re.compile(r"bulwark ([0-9a-f]{16})(?: ([0-9a-f]{16}))?\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What a table of ours holds.
+    """The content of a table of ours.
 
     chains: for each hook ("input", "output", ...) its rules in their order, each a line as after ``nft add rule FAMILY
     TABLE CHAIN``. What belongs to the policy goes into them as anonymous sets: ``tcp dport { 22, 8000-8100 } ...``.
@@ -74,7 +74,7 @@ def remembered(kind: str, size: int, seconds: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class InForce:
-    """What the kernel has. confirmed, proposed: digests, None without; left: seconds that the trial still runs.
+    """Rules in the kernel. confirmed, proposed: digests, None without; left: seconds that the trial still runs.
 
     proposed and token are those of a trial that runs; afterwards they are None.
     """

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a firewall does with the first packet of a connection, as far as its rules tell.
+"""Decide what a firewall does with the first packet of a connection, as far as its rules tell.
 
 A condition holds, does not hold, or can't be told (None): an interface, a rate, a mark. What follows from one that
 can't be told is possible, and so is what comes after it. Pure functions; the rules come from ``nft_rules`` and

@@ -9,9 +9,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Network, Ports
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import LONGEST, SHORTEST, Lock, Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 EXPIRED = "expired"
 CLOSED = "closed"
@@ -25,12 +26,12 @@ class RefusedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is asked for; ``parse`` makes it of options.
+    """A request to open ports; ``request`` makes it of options.
 
     duration: in seconds.
     """
 
-    for_whom: str
+    requested_for: str
     requested_by: str
     reason: str
     ports: tuple[Ports, ...]
@@ -40,8 +41,8 @@ class Request:
 
     @property
     def key(self) -> tuple[t.Any, ...]:
-        """What a newer request of the same person replaces."""
-        return (self.for_whom, self.ports, self.protocols, self.sources)
+        """Identify what a newer request of the same person replaces."""
+        return (self.requested_for, self.ports, self.protocols, self.sources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Grant:
         asked = self.request
         return {
             "id": self.id,
-            "for_whom": asked.for_whom,
+            # State files keep the key of the first version.
+            "for_whom": asked.requested_for,
             "requested_by": asked.requested_by,
             "reason": asked.reason,
             "ports": [str(one) for one in asked.ports],
@@ -87,7 +89,7 @@ def grant(fields: t.Mapping[str, t.Any]) -> Grant:
     """Return the grant of what the state has; raise ValueError, KeyError or TypeError for anything else."""
     return Grant(
         str(fields["id"]),
-        request(fields),
+        noted_request(fields),
         float(fields["opened"]),
         float(fields["until"]),
         float(fields["end"]),
@@ -105,14 +107,19 @@ def request(fields: t.Mapping[str, t.Any]) -> Request:
     if not fields["sources"]:
         raise ValueError("sources is empty; name the addresses or prefixes that the ports are to be opened for")
     return Request(
-        for_whom=str(fields["for_whom"]),
-        requested_by=str(fields["requested_by"] or fields["for_whom"]),
+        requested_for=str(fields["requested_for"]),
+        requested_by=str(fields["requested_by"] or fields["requested_for"]),
         reason=str(fields["reason"] or ""),
         ports=_joined(words.ports(one, "ports") for one in fields["ports"]),
         protocols=words.protocols(fields["protocol"], "protocol"),
         sources=words.networks(fields["sources"], "sources"),
         duration=int(fields["duration"]),
     )
+
+
+def noted_request(fields: t.Mapping[str, t.Any]) -> Request:
+    """Return the request of a grant, or of an entry of the history, as the state has it; raise as ``grant`` does."""
+    return request({**fields, "requested_for": fields["for_whom"]})
 
 
 def check(policy: Policy, asked: Request) -> None:
@@ -159,7 +166,7 @@ def check_same(one: Grant, asked: Request, digest: str | None) -> None:
         ("ports", ", ".join(map(str, had.ports)), ", ".join(map(str, asked.ports))),
         ("protocol", words.protocol_name(had.protocols), words.protocol_name(asked.protocols)),
         ("sources", _some(list(map(words.name, had.sources))), _some(list(map(words.name, asked.sources)))),
-        ("for_whom", had.for_whom, asked.for_whom),
+        ("requested_for", had.requested_for, asked.requested_for),
         ("digest", one.digest or "none", digest or one.digest or "none"),
     ):
         if is_open != wanted:
@@ -184,6 +191,13 @@ def rectangles(grants: t.Iterable[Grant]) -> t.Iterator[Rectangle]:
                 for source in one.request.sources:
                     first, last = words.bounds(source)
                     yield Rectangle(source.version, protocol, ports.first, ports.last, first, last, one.end)
+
+
+def shown(one: Grant, now: Now) -> dict[str, t.Any]:
+    """Return a grant as the modules return it."""
+    fields = one.fields()
+    del fields["end"], fields["counted"], fields["closing"], fields["for_whom"]
+    return {**fields, "requested_for": one.request.requested_for, "seconds_left": max(0, int(one.end - now.since_boot))}
 
 
 def _check_lock(lock: Lock, asked: Request) -> None:

@@ -1,32 +1,33 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel has, held against what it is to have."""
+"""Compare what is open in the kernel with the policy and the grants, and fill its sets."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, rectangles
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import (
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
+    MOST_ELEMENTS,
     Rectangle,
     TooManyError,
+    covers,
     disjoint,
+    exceeds,
+    united,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS, Book
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, rectangles
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
-# Seconds by which the times of the kernel and of the state may differ: whole ones are told.
-_SLACK = 3.0
 # Of what is open, so much is compared piece by piece.
 _MOST_NAMED = 1000
-
-# A policy as the state has it, with what is noted beside it.
-Proposed = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +53,14 @@ class Kernel:
 
     def has(self, one: Grant, now: float) -> bool | None:
         """Say whether everything of a grant is open; None where that is not known. now: in seconds since boot."""
-        return None if self.opened is None else _covers(self.opened, list(rectangles([one])), now)
+        return None if self.opened is None else covers(self.opened, list(rectangles([one])), now)
 
 
-def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed: Proposed = None) -> Kernel:
-    """Return how the kernel stands to a policy and the grants. now: in seconds since boot. FirewallError.
+def compare(packets: Nftables, seen: Comparison, book: Book, now: float) -> Kernel:
+    """Return how the kernel stands to the grants. now: in seconds since boot. FirewallError.
 
-    proposed: what the state has noted of a trial.
+    seen: how its rules stand to the policy.
     """
-    token = proposed[1].get("token") if proposed else None
-    seen = packets.compare(policy, (proposed[0], str(token)) if proposed and token else None)
     if seen.force is None:
         return Kernel(None, seen.problem, missing=bool(book.lasting), opened=())
     try:
@@ -72,20 +71,20 @@ def compare(packets: Nftables, policy: Policy, book: Book, now: float, proposed:
         return Kernel(seen.force, seen.problem or "the sets of the policy can't be read", seen.unsure)
     wanted = disjoint(rectangles(book.open), MOST_ELEMENTS)
     unknown = _beyond(found, wanted, now)
-    missing = _covers(found, list(rectangles(book.lasting)), now) is False
+    missing = covers(found, list(rectangles(book.lasting)), now) is False
     return Kernel(seen.force, seen.problem, seen.unsure, unknown, missing, uncut, found)
 
 
 def _ended(found: t.Sequence[Rectangle]) -> list[Rectangle]:
-    return _united([dataclasses.replace(one, end=0.0) for one in found])
+    return united([dataclasses.replace(one, end=0.0) for one in found])
 
 
 def _beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> tuple[Rectangle, ...]:
     """Return what is open and is not to be, or for longer; of very much that is open some that it is among."""
-    if not beyond(found, wanted, now):
+    if not exceeds(found, wanted, now):
         return ()
     few = found[:_MOST_NAMED]
-    named = tuple(one for one in few if beyond([one], [other for other in wanted if _meet(one, other)], now))
+    named = tuple(one for one in few if exceeds([one], [other for other in wanted if _meet(one, other)], now))
     return named or tuple(few)
 
 
@@ -99,36 +98,21 @@ def _meet(one: Rectangle, other: Rectangle) -> bool:
     )
 
 
+def fill(packets: Nftables, book: Book, now: Now) -> None:
+    """Open what the book has open, each grant for the time that is left of it. FirewallError."""
+    packets.put(openings_text(packets, book, now))
+
+
+def openings_text(packets: Nftables, book: Book, now: Now) -> str:
+    """Return the text that ``fill`` applies; raise HostError when grants overlap in too many ways."""
+    try:
+        return packets.openings(list(rectangles(book.lasting)), book.cut, now.since_boot)
+    except TooManyError as error:
+        raise HostError(str(error)) from error
+
+
 def holds(packets: Nftables, book: Book, now: float) -> bool:
     """Say whether the kernel has open what the book has, and no more. now: in seconds since boot. FirewallError."""
     found = packets.opened(now)
     wanted = disjoint(rectangles(book.lasting), MOST_ELEMENTS)
-    return not beyond(found, wanted, now) and _covers(found, wanted, now) is not False
-
-
-def _covers(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool | None:
-    """Say whether everything wanted is open for as long; None where there are too many ways to tell."""
-    # What ends about now may be gone in the one and not yet in the other.
-    lasting = [one for one in wanted if one.end > now + _SLACK]
-    late = _moved(found, _SLACK)
-    try:
-        return _united([*lasting, *late]) == _united(late)
-    except TooManyError:
-        return None
-
-
-def beyond(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool:
-    """Return whether more is open than is to be, or for longer. wanted: disjoint. now: in seconds since boot."""
-    early = _moved(found, -_SLACK)
-    try:
-        return _united([*wanted, *(one for one in early if one.end > now)]) != list(wanted)
-    except TooManyError:
-        return True
-
-
-def _moved(found: t.Sequence[Rectangle], seconds: float) -> list[Rectangle]:
-    return [dataclasses.replace(one, end=one.end + seconds) for one in found]
-
-
-def _united(found: t.Sequence[Rectangle]) -> list[Rectangle]:
-    return disjoint(found, 4 * MOST_ELEMENTS)
+    return not exceeds(found, wanted, now) and covers(found, wanted, now) is not False

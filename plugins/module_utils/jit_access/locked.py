@@ -25,7 +25,7 @@ def port(params: t.Mapping[str, t.Any], source: str) -> tuple[str, str, int]:
     if noted is None:
         raise HostError("no port of this host is locked by just-in-time access")
     policy = noted[0]
-    if words.within(address, policy.always):
+    if words.within(address, policy.always_allow):
         raise HostError("the policy of just-in-time access always lets %s in" % source)
     for lock in policy.locks:
         for protocol in lock.protocols:

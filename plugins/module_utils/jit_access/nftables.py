@@ -5,35 +5,30 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import needs, openings, others, persist, places
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Outcome, Place
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, others, places
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.structure import Tried
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
+    MOST_ELEMENTS,
+    Rectangle,
+    disjoint,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import InForce
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import reopening, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle, disjoint
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import MOST_ELEMENTS, Book
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.usage import Counters
-
-_FOREVER = float("inf")
 
 
 class Nftables:
-    """Rules of a policy in the kernel, on trial until they are confirmed, and openings that end by themselves.
+    """The sets of the kernel: openings, who came in by them, and who tried.
 
     Every method raises FirewallError when nftables can't be used, or refuses what it is told. Whoever changes anything
     has the lock of the state.
     """
-
-    # For people.
-    place = "table inet %s" % table.NAME
 
     def __init__(self) -> None:
         self._nft = Nft()
@@ -42,43 +37,6 @@ class Nftables:
     def look(self) -> InForce | None:
         """Return what is in force, None where the host has nothing of ours."""
         return self._own.look()
-
-    def look_without_policy(self) -> InForce | None:
-        """Return what is in force where no policy is noted, None also where there is no nft and nothing of ours."""
-        return self._own.look_without_policy()
-
-    def check_needs(self) -> None:
-        """Raise FirewallError where the host can have no rules of ours, with what it has and what it needs."""
-        needs.check(self._nft)
-
-    def check(self, policy: Policy) -> None:
-        """Raise FirewallError when the host can't have the rules of a policy; nothing is changed."""
-        needs.check(self._nft)
-        self._own.check(table.rules(policy))
-
-    def propose(self, policy: Policy, seconds: int, former: Policy | None = None) -> str:
-        """Put a policy on trial for that many seconds; return the token with which to confirm it.
-
-        When the time is over, the kernel goes back to what was in force by itself. former: the policy that is to be in
-        force then, where the table has to be made afresh.
-        """
-        return self._own.propose(table.rules(policy), seconds, table.rules(former) if former else None)
-
-    def confirm(self, policy: Policy, token: str) -> None:
-        """Have what is on trial in force for good. Raises FirewallError when the time is over."""
-        self._own.confirm(table.rules(policy), token)
-
-    def withdraw(self) -> None:
-        """End a trial now, if one runs: what was in force before it is in force again."""
-        self._own.withdraw()
-
-    def compare(self, policy: Policy, tried: tuple[Policy, str] | None = None) -> Comparison:
-        """Return how the kernel stands to the policy that is to be in force.
-
-        tried: a policy that is on trial, and the token of that.
-        """
-        on_trial = Tried(table.rules(tried[0]), tried[1]) if tried else None
-        return self._own.compare(table.rules(policy), on_trial)
 
     def remove(self) -> bool:
         """Remove rules and openings; return whether there were any."""
@@ -105,11 +63,11 @@ class Nftables:
 
     def opened(self, now: float) -> list[Rectangle]:
         """Return what is open; until for ever where the kernel would not close it. now: of the clock of the ends."""
-        return [one for name in table.GRANTS.values() for one in opened(self._nft.elements(table.NAME, name), now)]
+        return openings.read(self._nft, table.NAME, openings.SETS, now)
 
     def cut(self) -> list[Rectangle]:
         """Return whose connections end with their window."""
-        return [one for name in table.CUT.values() for one in opened(self._nft.elements(table.NAME, name), 0.0)]
+        return openings.read(self._nft, table.NAME, table.CUT, 0.0)
 
     def attempts(self) -> list[Element]:
         """Return who tried locked ports: source, protocol and port, packets, and seconds until that is forgotten."""
@@ -139,47 +97,6 @@ class Nftables:
         missed = [table.USED_KEPT - (one.left or 0) for one in self._nft.elements(table.NAME, table.USED_MISSED)]
         return Counters(handle, elements, min(missed) if missed else None)
 
-    def lines(self, policy: Policy) -> list[str]:
-        """Return the rules of a policy for people."""
-        chains = table.rules(policy).chains
-        return ["inet %s %s: %s" % (table.NAME, hook, rule) for hook, rules in chains.items() for rule in rules]
-
     def others(self) -> list[others.Other]:
         """Return the firewalls of others that look at what comes in for this host."""
         return others.find(self._nft, table.NAME)
-
-    def is_forgetful(self, place: Place, policy: Policy) -> bool:
-        """Say whether ``remember`` would change anything. Raises StateError."""
-        return persist.differs(place, table.NAME, table.rules(policy), reopening.script(place.state_root))
-
-    def remember(self, place: Place, policy: Policy, lock_timeout: float) -> Outcome:
-        """Let the rules be there after a boot, with nothing open. What fails is in the outcome."""
-        script = reopening.script(place.state_root)
-        return persist.keep(place, table.NAME, table.rules(policy), lock_timeout, script)
-
-    def forget(self, place: Place, lock_timeout: float) -> bool:
-        """Let the rules not be there after a boot; return whether they would have been. Raises StateError."""
-        return persist.forget(place, table.NAME, lock_timeout)
-
-
-def opened(elements: t.Sequence[Element], now: float) -> list[Rectangle]:
-    """Return what the elements of a set of grants open; until for ever where one has no time."""
-    found = []
-    for element in elements:
-        if len(element.key) != 3:
-            continue
-        source, protocol, ports = element.key
-        version, first, last = _addresses(source)
-        low, _dash, high = ports.partition("-")
-        end = _FOREVER if element.left is None else now + element.left
-        found.append(Rectangle(version, protocol, int(low), int(high or low), first, last, end))
-    return found
-
-
-def _addresses(text: str) -> tuple[int, int, int]:
-    first, dash, last = text.partition("-")
-    if dash:
-        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
-        return low.version, int(low), int(high)
-    network = ipaddress.ip_network(text, strict=False)
-    return network.version, int(network.network_address), int(network.broadcast_address)

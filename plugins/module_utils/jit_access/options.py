@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import USUAL
 
 
-def access_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of jit_access, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -23,10 +23,10 @@ def access_spec() -> dict[str, dict[str, t.Any]]:
                 "protocol": {"type": "str", "choices": ["tcp", "udp", "both"], "default": "tcp"},
                 "sources": {"type": "list", "elements": "str"},
                 "max_duration": {"type": "int", "default": USUAL},
-                "cut": {"type": "bool", "default": False},
+                "close_connections": {"type": "bool", "default": False},
             },
         },
-        "always": {"type": "list", "elements": "str", "default": []},
+        "always_allow": {"type": "list", "elements": "str", "default": []},
         "confirm_within": {"type": "int", "default": 60},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
@@ -45,7 +45,7 @@ def grant_spec() -> dict[str, dict[str, t.Any]]:
         "protocol": {"type": "str", "choices": ["tcp", "udp", "both"], "default": "tcp"},
         "sources": {"type": "list", "elements": "str"},
         "duration": {"type": "int"},
-        "for_whom": {"type": "str"},
+        "requested_for": {"type": "str"},
         "requested_by": {"type": "str"},
         "reason": {"type": "str"},
         "digest": {"type": "str"},
@@ -56,7 +56,7 @@ def grant_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of jit_access_info, as the module's documentation describes it."""
     return {
         "history": {"type": "int", "default": 100},

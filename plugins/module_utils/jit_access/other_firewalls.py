@@ -20,7 +20,7 @@ _TIMED = "firewalld"
 
 
 class Answer(t.NamedTuple):
-    """What others do with a request, in sentences. certain: they deny it; possible: they may."""
+    """Sentences on what other firewalls do with a request. certain: they deny it; possible: they may."""
 
     certain: list[str]
     possible: list[str]

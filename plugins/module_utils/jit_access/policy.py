@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host locks, who may ask for it, and for how long: the policy of just-in-time access."""
+"""The policy of just-in-time access: locked ports, who may ask for them, and for how long."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class PolicyError(ValueError):
 class Lock:
     """Ports that are locked, and what may be asked for on them.
 
-    sources: the prefixes that may ask. max_duration: in seconds. cut: whether connections end with the window. named:
-    whether the policy names the sources; where it leaves them out, everybody may ask, but nobody for everybody.
+    sources: the prefixes that may ask. max_duration: in seconds. close_connections: whether connections end with the
+    window. named: whether the policy names the sources; if not, everybody may ask, but nobody for everybody.
     """
 
     ports: Ports
     protocols: tuple[str, ...]
     sources: tuple[Network, ...]
     max_duration: int
-    cut: bool
+    close_connections: bool
     named: bool = True
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Policy:
     """All locks of a host, in the order of their ports, and the prefixes that are never locked out."""
 
     locks: tuple[Lock, ...]
-    always: tuple[Network, ...]
+    always_allow: tuple[Network, ...]
 
     def fields(self) -> dict[str, t.Any]:
         """Return the policy as the options of jit_access and as the state have it; ``parse`` is the inverse."""
@@ -57,16 +57,16 @@ class Policy:
                     "protocol": words.protocol_name(lock.protocols),
                     "sources": [words.name(one) for one in lock.sources] if lock.named else None,
                     "max_duration": lock.max_duration,
-                    "cut": lock.cut,
+                    "close_connections": lock.close_connections,
                 }
                 for lock in self.locks
             ],
-            "always": [words.name(one) for one in self.always],
+            "always_allow": [words.name(one) for one in self.always_allow],
         }
 
 
-def parse(ports: t.Sequence[t.Mapping[str, t.Any]], always: t.Sequence[str]) -> Policy:
-    """Return the policy of the options ``ports`` and ``always``; raise PolicyError for what is wrong in them."""
+def parse(ports: t.Sequence[t.Mapping[str, t.Any]], always_allow: t.Sequence[str]) -> Policy:
+    """Return the policy of the options ``ports`` and ``always_allow``; raise PolicyError for what is wrong in them."""
     if not ports:
         raise PolicyError("ports is empty; list what is to be locked, or remove everything with state=absent")
     if len(ports) > MOST:
@@ -76,14 +76,14 @@ def parse(ports: t.Sequence[t.Mapping[str, t.Any]], always: t.Sequence[str]) -> 
             (_lock(fields, "ports, item %d" % number) for number, fields in enumerate(ports, 1)),
             key=lambda lock: (lock.ports, lock.protocols),
         )
-        free = words.networks(always, "always")
+        free = words.networks(always_allow, "always_allow")
     except PolicyError:
         raise
     except ValueError as error:
         raise PolicyError(str(error)) from None
     for one in free:
         if one.prefixlen == 0:
-            raise PolicyError("always: %s is everybody, so that nothing would be locked; name fewer" % one)
+            raise PolicyError("always_allow: %s is everybody, so that nothing would be locked; name fewer" % one)
     _check_overlaps(locks)
     return Policy(tuple(locks), free)
 
@@ -104,7 +104,7 @@ def _lock(fields: t.Mapping[str, t.Any], where: str) -> Lock:
         protocols=words.protocols(fields.get("protocol") or "tcp", where),
         sources=words.EVERYBODY if sources is None else words.networks(sources, "%s: sources" % where),
         max_duration=duration,
-        cut=bool(fields.get("cut")),
+        close_connections=bool(fields.get("close_connections")),
         named=sources is not None,
     )
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is still open is open again after the rules were loaded anew, as when nftables is reloaded; not after a boot.
+"""Open again what is still granted after a reload of nftables, and nothing after a boot.
 
 The kernel forgets its sets then, and what the configuration of nftables brings may be an old copy of them. A note says
 what is open until when. The unit that loads the rules runs a script of the shell that reads it: neither the controller
@@ -16,9 +16,9 @@ import shlex
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import MOST_ELEMENTS, disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, grants, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import disjoint
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 NOTE = "open"
@@ -69,15 +69,15 @@ def script(state_root: str) -> str:
 
 def keep(where: StateDirectory, nft: Nft, book: Book, now: Now) -> None:
     """Note what is open. now: when the book was read, which may be a while ago. Raises StateError, FirewallError."""
-    open_ones = disjoint(grants.rectangles(book.lasting), state.MOST_ELEMENTS)
+    open_ones = disjoint(grants.rectangles(book.lasting), MOST_ELEMENTS)
     ahead = clock.uptime() - clock.now().since_boot
     lines = [now.boot]
     for name in (table.NAME, *openings.beside(nft, table.NAME)):
         lines += [
-            "%d %s %s %s" % ((one.end + ahead) * 100, name, table.GRANTS[one.version], table.element(one))
+            "%d %s %s %s" % ((one.end + ahead) * 100, name, table.GRANTS[one.version], openings.element(one))
             for one in open_ones
         ]
-    lines += ["- %s %s %s" % (table.NAME, table.CUT[one.version], table.element(one)) for one in book.cut]
+    lines += ["- %s %s %s" % (table.NAME, table.CUT[one.version], openings.element(one)) for one in book.cut]
     with where.written(NOTE) as stream:
         stream.write("".join("%s\n" % line for line in lines).encode("ascii"))
 

@@ -1,36 +1,31 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host knows of just-in-time access: its policy, the grants that are open, and those that ended."""
+"""State of just-in-time access on a host: its policy, the grants that are open, and those that ended."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, records, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY, PROPOSED
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import grants as granting
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import policy as policies
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 CAPABILITY = "jit"
-LOCK = "lock"
-POLICY = "policy.json"
-PROPOSED = "proposed.json"
 GRANTS = "grants.json"
 # Grants that ended, the newest; the store of the controller has all.
 HISTORY = 1000
 # Characters of all of those: a grant can have thousands of sources, and a file that is too long can't be read again.
 _LONGEST_HISTORY = 1 << 23
-# Elements of a set of the kernel.
-MOST_ELEMENTS = 16384
 _LOST = "is locked or open"
 # Says that a policy has sources only where somebody has named them.
 _EXACT = "exact_sources"
@@ -105,17 +100,9 @@ def ended(one: Grant, how: str, when: float, by: str | None = None, reason: str 
     return {**fields, **why, "ended": when, "how": how, "closed_by": by}
 
 
-@contextlib.contextmanager
-def directory(params: t.Mapping[str, t.Any], create: bool) -> t.Iterator[StateDirectory | None]:
-    """Give the directory of the state, None where there is none and ``create`` is false.
-
-    Where a file is damaged, the error that comes out names all that are.
-    """
-    with enforcing.directory(params, CAPABILITY, create) as where:
-        try:
-            yield where
-        except DamagedError as error:
-            raise records.together(error, where, damaged(where), _LOST) from error
+def directory(params: t.Mapping[str, t.Any], create: bool) -> t.ContextManager[StateDirectory | None]:
+    """Give the directory of the state, None where there is none and ``create`` is false."""
+    return enforcing.directory(params, CAPABILITY, create, damaged, _LOST)
 
 
 def damaged(where: StateDirectory | None) -> list[str]:
@@ -140,7 +127,8 @@ def read_policy(where: StateDirectory | None, name: str = POLICY) -> tuple[Polic
 
 def _ports(content: t.Mapping[str, t.Any]) -> t.Sequence[t.Mapping[str, t.Any]]:
     """Return the ports of a policy; earlier versions have noted everybody where the sources were left out, too."""
-    ports: t.Sequence[t.Mapping[str, t.Any]] = content["policy"]["ports"]
+    noted: t.Sequence[t.Mapping[str, t.Any]] = content["policy"]["ports"]
+    ports = [{**lock, "close_connections": lock["cut"]} for lock in noted]
     if content.get(_EXACT):
         return ports
     everybody = [words.name(one) for one in words.EVERYBODY]
@@ -148,7 +136,12 @@ def _ports(content: t.Mapping[str, t.Any]) -> t.Sequence[t.Mapping[str, t.Any]]:
 
 
 def write_policy(where: StateDirectory, policy: Policy, name: str = POLICY, **beside: t.Any) -> None:
-    records.write(where, name, {"policy": policy.fields(), _EXACT: True, **beside})
+    """Write a policy, with the keys of the first version. Raises StateError."""
+    fields = policy.fields()
+    for lock in fields["ports"]:
+        lock["cut"] = lock.pop("close_connections")
+    content = {"ports": fields["ports"], "always": fields["always_allow"]}
+    records.write(where, name, {"policy": content, _EXACT: True, **beside})
 
 
 def read_book(where: StateDirectory | None, now: Now) -> Book:

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import openings, places, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.trial import Rules, remembered
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Ports
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
-NAME = "bulwark_jit"
+NAME = openings.SOURCE
+# For people.
+PLACE = "table inet %s" % NAME
 GRANTS = openings.SETS
 ATTEMPTS = {4: "attempts4", 6: "attempts6"}
 # Whose connections end with the window: everybody that a window was opened for since the host was booted.
@@ -57,7 +57,7 @@ _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 
 class _Cut(t.NamedTuple):
-    """How packets of a connection are told that ends with its window: the match of the port, its part of a key."""
+    """The match for packets of a connection that ends with its window: the match of the port, its part of a key."""
 
     port: str
     key: str
@@ -106,38 +106,13 @@ def fill(grants: t.Sequence[Rectangle], cut: t.Sequence[Rectangle], now: float, 
     Both are disjoint. The ends of the grants are of the same clock as ``now``; what has ended is left out. beside:
     other tables of ours, which let in the same.
     """
-    lines = let_in(grants, now, (NAME, *beside))
+    lines = openings.let_in(grants, now, (NAME, *beside))
     for version in (4, 6):
         own = "%s %s %s" % (FAMILY, NAME, CUT[version])
-        ended = [element(one) for one in cut if one.version == version]
+        ended = [openings.element(one) for one in cut if one.version == version]
         lines.append("flush set %s" % own)
         lines += ["add element %s { %s }" % (own, ", ".join(ended))] if ended else []
     return "".join("%s\n" % line for line in lines)
-
-
-def let_in(grants: t.Sequence[Rectangle], now: float, tables: t.Sequence[str]) -> list[str]:
-    """Return the lines that put grants in the place of what is open in some tables of ours."""
-    open_ones = [one for one in grants if _milliseconds(one, now) > 0]
-    elements = {
-        version: [
-            "%s timeout %dms" % (element(one), _milliseconds(one, now)) for one in open_ones if one.version == version
-        ]
-        for version in (4, 6)
-    }
-    return [line for name in tables for line in openings.filled(name, elements)]
-
-
-def _milliseconds(one: Rectangle, now: float) -> int:
-    return int((one.end - now) * 1000)
-
-
-def element(one: Rectangle) -> str:
-    """Return the key of an element; of a range, whether or not it is a prefix, the two ends."""
-    kind: t.Callable[[int], t.Any] = ipaddress.IPv4Address if one.version == 4 else ipaddress.IPv6Address
-    address = str(kind(one.first))
-    if one.last != one.first:
-        address += "-%s" % kind(one.last)
-    return "%s . %s . %s" % (address, one.protocol, Ports(one.first_port, one.last_port))
 
 
 def _locked(policy: Policy, hook: str, end: t.Sequence[str]) -> list[str]:
@@ -182,7 +157,7 @@ def _named(policy: Policy) -> list[str]:
 
 
 def _always(policy: Policy) -> list[str]:
-    free = {version: [str(one) for one in policy.always if one.version == version] for version in (4, 6)}
+    free = {version: [str(one) for one in policy.always_allow if one.version == version] for version in (4, 6)}
     return ["%s %s accept" % (_SOURCE[version], _set(found)) for version, found in free.items() if found]
 
 
@@ -261,7 +236,7 @@ def _cut(policy: Policy, parts: t.Mapping[str, _Cut]) -> list[str]:
     """
     lines = []
     for protocol, cut in parts.items():
-        ports = [str(lock.ports) for lock in policy.locks if lock.cut and protocol in lock.protocols]
+        ports = [str(lock.ports) for lock in policy.locks if lock.close_connections and protocol in lock.protocols]
         if not ports:
             continue
         for version in (4, 6):

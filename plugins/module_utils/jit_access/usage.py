@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much came in by a grant: packets and bytes that the kernel has counted for its sources, protocols and ports.
+"""Traffic of a grant: packets and bytes that the kernel has counted for its sources, protocols and ports.
 
 The counters are in sets of their own, so that they are still there when a grant has ended. A grant keeps what they were
 when it was opened. What can't be known is None, and never 0: of counters that are gone, or had no room.
@@ -86,7 +86,7 @@ def of_ended(entry: Fields, seen: Counters | None, now: Now) -> dict[str, t.Any]
         return t.cast("dict[str, t.Any] | None", entry["used"])
     if entry.get("counted") is None:
         return None
-    return used(grants.request(entry), entry["counted"], seen, now)
+    return used(grants.noted_request(entry), entry["counted"], seen, now)
 
 
 def settled(book: Book, seen: Counters | None, now: Now) -> Book:
@@ -104,7 +104,10 @@ def shown(one: Grant, seen: Counters | None, now: Now) -> dict[str, t.Any] | Non
 
 def shown_ended(entry: Fields, seen: Counters | None, now: Now) -> dict[str, t.Any]:
     """Return an entry of the history as the modules return it."""
-    return {"digest": None, "closed_by": None, **_without(entry), "used": of_ended(entry, seen, now)}
+    fields = _without(entry)
+    # The state keeps the keys of the first version.
+    fields.update(requested_for=fields.pop("for_whom"), outcome=fields.pop("how"))
+    return {"digest": None, "closed_by": None, **fields, "used": of_ended(entry, seen, now)}
 
 
 def _without(entry: Fields) -> dict[str, t.Any]:

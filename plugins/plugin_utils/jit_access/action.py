@@ -49,7 +49,7 @@ class JitActionBase(AnsweredActionBase):
 
     def person(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> JitActor:
         """Return who runs this."""
-        return jit_requests.person(actor(options["by"], task_vars))
+        return jit_requests.person(actor(options["actor"], task_vars))
 
     def reach(self, task_vars: dict[str, t.Any]) -> None:
         """Raise AnsibleConnectionFailure where the host cannot be reached, AnsibleActionFail where it runs nothing."""

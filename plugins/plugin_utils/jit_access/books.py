@@ -21,7 +21,7 @@ _NO_LOOK = "What is open could not be looked at, so that it was compared with no
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """What comparing the books of a host and of the store says; coverage: the entry of the scope ``requests``."""
+    """Result of comparing the books of a host and of the store. coverage: the entry of the scope ``requests``."""
 
     detections: list[dict[str, t.Any]]
     coverage: dict[str, t.Any]

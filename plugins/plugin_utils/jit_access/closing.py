@@ -23,15 +23,15 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states i
 
 
 class NotClosedError(Exception):
-    """What may be open could not be closed; the message says why and what to do."""
+    """A host could not close what may be open; the message says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What is to be closed; everything where nothing is given. ids: of requests or of openings."""
+    """Openings to close; all of them where nothing is given. ids: of requests or of openings."""
 
     ids: tuple[str, ...] = ()
-    for_whom: str | None = None
+    requested_for: str | None = None
     reason: str = ""
 
 
@@ -84,10 +84,12 @@ class Closer:
             # Under both names, as the store may have another one than the host.
             named = [(requests[name].grant if name in requests else None, name) for name in wanted.ids]
             return dict.fromkeys(name for names in named for name in names if name is not None)
-        people = {found.grant or found.id: found.for_whom for found in requests.values() if found.state in MAYBE_OPEN}
+        people = {
+            found.grant or found.id: found.requested_for for found in requests.values() if found.state in MAYBE_OPEN
+        }
         for grant in host.grants(looked) if looked is not None else ():
-            people.setdefault(str(grant["id"]), str(grant.get("for_whom")))
-        return [grant for grant, whom in people.items() if wanted.for_whom in (None, whom)]
+            people.setdefault(str(grant["id"]), str(grant.get("requested_for")))
+        return [grant for grant, whom in people.items() if wanted.requested_for in (None, whom)]
 
     def _say_closed(self, grant: str, found: JitRequest | None, answer: host.Closed) -> str:
         verb = "Would be closed:" if self.is_check else "Closed"
@@ -131,7 +133,7 @@ class Closer:
     def _is_wanted(self, found: JitRequest, wanted: Wanted) -> bool:
         if wanted.ids:
             return found.id in wanted.ids or found.grant in wanted.ids
-        return wanted.for_whom in (None, found.for_whom)
+        return wanted.requested_for in (None, found.requested_for)
 
     def _end(self, store: Store, found: JitRequest, reason: str, outcome: Outcome) -> None:
         if found.state in MAYBE_OPEN:

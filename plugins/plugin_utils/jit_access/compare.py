@@ -23,7 +23,7 @@ _SLACK = 900
 # Seconds from when a look began until what was closed meanwhile is noted.
 _SETTLING = 60
 _NO_REQUEST = "the store has no request for it"
-_SAME = ("ports", "protocol", "sources", "for_whom", "requested_by")
+_SAME = ("ports", "protocol", "sources", "requested_for", "requested_by")
 
 
 def compare(result: host.Result, requests: t.Mapping[str, JitRequest], now: float) -> list[dict[str, t.Any]]:
@@ -113,7 +113,7 @@ def _listed(value: t.Any) -> str:
 
 
 def _unrecorded(grant: t.Mapping[str, t.Any], reason: str, is_open: bool) -> dict[str, t.Any]:
-    whom = _listed(grant.get("for_whom"))
+    whom = _listed(grant.get("requested_for"))
     verb = "are open" if is_open else "were open"
     message = f"{host.shown(grant).capitalize()} ({whom}) {verb}, and {reason}."
     return detection(

@@ -34,7 +34,7 @@ class NotOpenError(Exception):
 
 @dataclasses.dataclass
 class Outcome:
-    """What a job did: requests as they are now, sentences for people, and warnings."""
+    """Result of a job: requests as they are now, sentences for people, and warnings."""
 
     requests: list[JitRequest] = dataclasses.field(default_factory=list)
     messages: list[str] = dataclasses.field(default_factory=list)
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Desk:
-    """Where requests for one host are made, decided and opened.
+    """Make, decide about and open requests for one host.
 
     url: of the store. is_check: whether nothing is to be kept, nor the host changed.
     """

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, PARTIAL
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import POLICY_SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.detect import POLICY_SCOPE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitRequest, JitSeen, JitUse
@@ -30,7 +30,7 @@ _ENDS = ("closed", "expired", "replaced", "rebooted")
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """What came of asking a host to open ports.
+    """Result of asking a host to open ports.
 
     seconds: for how long they are open, None where the host did not say so. is_refused: whether it said that it opened
     nothing. message: why they are not open, or nobody knows it.
@@ -44,7 +44,7 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True)
 class Closed:
-    """What came of asking a host to close an opening. failure: why nobody knows. shown: its ports and sources."""
+    """Result of asking a host to close an opening. failure: why nobody knows. shown: its ports and sources."""
 
     was_open: bool = False
     failure: str | None = None
@@ -53,7 +53,7 @@ class Closed:
 
 @dataclasses.dataclass(frozen=True)
 class Looked:
-    """What came of looking at a host. result: None where it does not say what is open. failure: why it does not."""
+    """Result of looking at a host. result: None where it does not say what is open. failure: why it does not."""
 
     result: Result | None = None
     failure: str | None = None
@@ -69,7 +69,7 @@ def open_ports(run: Run, request: JitRequest, state_dir: str | None) -> Opened:
         "protocol": request.protocol,
         "sources": list(request.sources),
         "duration": request.duration,
-        "for_whom": request.for_whom,
+        "requested_for": request.requested_for,
         "requested_by": request.requested_by,
         "reason": request.justification,
         "state_dir": state_dir,
@@ -185,14 +185,14 @@ def _open(item: t.Mapping[str, t.Any]) -> JitSeen | None:
 
 
 def _ended(item: t.Mapping[str, t.Any]) -> JitSeen | None:
-    if item.get("how") not in _ENDS:
+    if item.get("outcome") not in _ENDS:
         return None
     return JitSeen(
         evidence.plain_text(item["id"]),
-        how=evidence.plain_text(item["how"]),
+        how=evidence.plain_text(item["outcome"]),
         ended=number(item.get("ended")),
         closed_by=_text(item.get("closed_by"), requests.NAME_LIMIT),
-        reason=_reason(item) if item["how"] == "closed" else None,
+        reason=_reason(item) if item["outcome"] == "closed" else None,
         used=_used(item.get("used")),
     )
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person asks for, checked before it is stored: the host checks the same again when it opens."""
+"""Check what a person asks for before it is stored; the host checks the same again when it opens."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: JitActor, address: str
         )
     asked = _request(
         {
-            "for_whom": name(options["for_whom"] or by.name, "for_whom"),
+            "requested_for": name(options["requested_for"] or by.name, "requested_for"),
             "requested_by": by.name,
             "reason": line(options["justification"], "justification"),
             "ports": [port for port in options["ports"] if port.strip()],
@@ -62,7 +62,7 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: JitActor, address: str
         sources=tuple(words.name(source) for source in asked.sources),
         duration=asked.duration,
         requested_by=by.name,
-        for_whom=asked.for_whom,
+        requested_for=asked.requested_for,
         justification=asked.reason,
         valid_for=seconds(options["valid_for"], "valid_for", policy.SHORTEST, _LONGEST_VALID),
         requested_account=by.account,
@@ -73,16 +73,17 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: JitActor, address: str
 
 def digest(found: JitRequest) -> str:
     """Return the SHA-256 of what was approved, which the host keeps with the opening."""
-    names = ("id", "host", "ports", "protocol", "sources", "duration", "for_whom", "requested_by", "justification")
-    fields = {name: getattr(found, name) for name in (*names, "decided_by")}
+    names = ("id", "host", "ports", "protocol", "sources", "duration", "requested_by", "justification", "decided_by")
+    # Hosts keep digests of the first version, which had this key.
+    fields = {"for_whom": found.requested_for, **{name: getattr(found, name) for name in names}}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def person(by: JitActor) -> JitActor:
     """Return who does something with names that can be shown; raise RequestError for a name that is none."""
-    asserted = by.asserted and line(by.asserted, "by")
-    return dataclasses.replace(by, name=name(by.name, "by"), asserted=asserted)
+    asserted = by.asserted and line(by.asserted, "actor")
+    return dataclasses.replace(by, name=name(by.name, "actor"), asserted=asserted)
 
 
 def seconds(text: str, option: str, shortest: int, longest: int) -> int:

@@ -109,6 +109,11 @@ def to_close(url: str | None, ids: t.Sequence[str], name: str, hosts: t.Sequence
     return [request for request in ids if request not in found or found[request].host == name]
 
 
+def handed_on(requests: t.Iterable[JitRequest]) -> dict[str, t.Any]:
+    """Return what the next job of an AWX workflow gets as variables, as ``set_stats`` does; hosts add up."""
+    return {"data": {"jit_request": [found.id for found in requests]}, "per_host": False, "aggregate": True}
+
+
 def own_store(path: str) -> str:
     """Return the warning of who makes a request in a store that is only theirs."""
     return (

@@ -20,7 +20,18 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 # Who it was by the kernel, and who says the name that people read.
 _KNOWN = ("account", "login", "asserted")
 COLUMNS = (
-    *("id", "state", "host", "ports", "protocol", "sources", "duration", "requested_by", "for_whom", "justification"),
+    *(
+        "id",
+        "state",
+        "host",
+        "ports",
+        "protocol",
+        "sources",
+        "duration",
+        "requested_by",
+        "requested_for",
+        "justification",
+    ),
     *("requested_at", "valid_until", "decided_by", "decided_at", "decision_reason", "opened_by", "opened_at", "until"),
     *("grant", "ended_by", "ended_at", "end_reason"),
     *(f"{step}_{name}" for step in ("requested", "decided", "opened", "ended") for name in _KNOWN),
@@ -36,7 +47,7 @@ _FORMULA = re.compile(r"(^|[;,|\t\"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 class TableError(ValueError):
-    """What was given are no requests; the message says which entry and what is needed."""
+    """The input is no list of requests; the message says which entry and what is needed."""
 
 
 def table(requests: t.Any) -> str:

@@ -1,4 +1,4 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which sources a host's firewall should let in: read traffic, judge sources, cover them with prefixes, replay."""
+"""Recommend sources that a host's firewall should let in: read traffic, judge sources, make prefixes, replay."""

@@ -46,7 +46,7 @@ class Group:
 
     @property
     def worth(self) -> float:
-        """How much would be lost without it: people who come each day count as machines that come each minute."""
+        """Return what would be lost without it: people who come each day count as machines that come each minute."""
         return self.days * self.probability + min(self.connections, 1000) / 1000
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the recommender says as a file of variables for people to review: network rules, with the reasons beside them.
+"""Write recommendations as a file of variables for people to review: network rules, with the reasons beside them.
 
 Nothing that closes a port is written so that it would be used unread: where nobody is to be let in, the rule is a
 comment.
@@ -37,7 +37,7 @@ _MOST_CAME = 20
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a draft says of itself. file: where it will be; written: when, as text.
+    """The head of a draft. file: where it will be; written: when, as text.
 
     locked: ports of just-in-time access, as its policy has them. most_blocked: how many addresses it may block. notes:
     what else there is to say, in sentences.

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of a host's listening ports are open to more than needs them: recommendations as detections.
+"""Turn recommendations into detections: listening ports that are open to more sources than need them.
 
 Nothing is found where too little was seen, where a firewall lets few in already, or where that can't be told.
 """

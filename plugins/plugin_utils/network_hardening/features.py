@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What speaks for and against a source on one port, as numbers: its own traffic, and that of its neighbours.
+"""Evidence for and against a source on one port, as numbers: its own traffic, and that of its neighbours.
 
 Everything a source did counts, also on other ports. Neighbours are those of its /24 and /20 (IPv6: /56 and /44) without
 itself: an office with a new address each day is told by them, and so is a farm of scanners.
@@ -60,7 +60,7 @@ Port = tuple[int, str]
 
 @dataclasses.dataclass
 class Activity:
-    """What one source, or all of a neighbourhood, did on one port or on all of them."""
+    """Traffic of one source, or of all of a neighbourhood, on one port or on all of them."""
 
     days: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     count: int = 0
@@ -86,7 +86,7 @@ class Activity:
 
     @property
     def comes_often(self) -> bool:
-        """Whether it came on many days, and was answered each time: made-up packets are answered, and prove nothing."""
+        """Say whether it came on many days, and was answered each time. An answer to a made-up packet is no proof."""
         return len(self.days) >= _OFTEN and self.count - self.refused >= len(self.days)
 
     def probes(self, port: Port) -> int:
@@ -124,7 +124,7 @@ class Traffic:
 
     @property
     def days(self) -> int:
-        """How many days traffic was, or would have been, seen."""
+        """Return the number of days on which traffic was, or would have been, seen."""
         return self._observed
 
     def everywhere(self, key: Key) -> Activity:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the hosts of a fleet saw of the same sources, summed up once and read by each of them.
+"""Sum up what the hosts of a fleet saw of the same sources, once for all of them.
 
 The sum is text that no template looks into, so that it costs a host the reading of it, and not one of every other host.
 """
@@ -22,7 +22,7 @@ _LARGEST = 64 * 1024 * 1024
 
 
 class FleetError(Exception):
-    """What was given is no result of a host, or no sum; the message says what to give."""
+    """The input is no result of a host, or no sum; the message says what to give."""
 
 
 class _Host(t.NamedTuple):

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is legitimate on a port: what the administrator says, what is known as bad, who signed in, and else the model.
+"""Judge who is legitimate on a port: by the administrator, known threats, sign-ins, and else by the model.
 
 An accepted sign-in is the strongest sign. That there was none, where it would be known, outweighs any rhythm: a program
 that guesses slowly can be as regular as it likes. Only a proof makes a source hostile: a threat list, a finding, a
@@ -93,13 +93,13 @@ class Verdict:
 
     @property
     def warns(self) -> bool:
-        """Whether others like it are to be expected around it: not if all against it is how little it transferred."""
+        """Say whether to expect others like it around it: not if all against it is how little it transferred."""
         return self.is_against and not (self.is_idle and self.probability >= UNLIKELY)
 
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What is known beside the traffic: blocks, each with what to say of it, sign-ins, and what the fleet saw.
+    """Knowledge besides the traffic: blocks, each with what to say of it, sign-ins, and what the fleet saw.
 
     ssh: the ports of SSH.
     """
@@ -130,7 +130,7 @@ def judge(traffic: Traffic, port: Port, known: Known, model: Model) -> dict[Key,
 
 
 class _Judge:
-    """What is known of one port."""
+    """Knowledge about one port."""
 
     def __init__(self, traffic: Traffic, port: Port, known: Known, model: Model) -> None:
         self._traffic, self._port, self._known, self._model = traffic, port, known, model

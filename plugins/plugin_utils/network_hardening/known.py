@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller knows of addresses: threat lists of the user, and open findings of the store."""
+"""Read what the controller knows of addresses: threat lists of the user, and open findings of the store."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of the recommender, beside the traffic: checked, and as blocks."""
+"""Check the options of the recommender, and parse them to blocks."""
 
 from __future__ import annotations
 

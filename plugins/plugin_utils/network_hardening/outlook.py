@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many people a proposal would deny from tomorrow on: learned from earlier days, and held against later ones.
+"""Estimate whom a proposal would deny from tomorrow on: learned from earlier days, compared with later ones.
 
 At some points in the second half of the days, prefixes are made from what was seen until then, and those who came after
 that are counted. Who they are is not known, so networks as large as a provider's region stand for them. Somebody whose

@@ -39,7 +39,7 @@ class Block(t.NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many addresses are within."""
+        """Return the number of addresses within."""
         return 1 << ((32 if self.version == 4 else 128) - self.length)
 
     def covers(self, source: int) -> bool:

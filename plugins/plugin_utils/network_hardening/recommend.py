@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's firewall should let in, from the traffic that was seen: one recommendation for each port."""
+"""Recommend what a host's firewall should let in, from the traffic that was seen: one recommendation for each port."""
 
 from __future__ import annotations
 

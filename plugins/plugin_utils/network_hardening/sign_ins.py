@@ -75,7 +75,7 @@ class SignIns:
 
 @dataclasses.dataclass(frozen=True)
 class Elsewhere:
-    """What other hosts of the fleet saw of a source: on how many it signed in, was seen, and was only refused."""
+    """Sightings of a source by other hosts of the fleet: on how many it signed in, was seen, and was only refused."""
 
     signed_in: int
     seen: int

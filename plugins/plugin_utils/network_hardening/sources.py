@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was seen of each source, read from entries of ``traffic_info``, which come from a host."""
+"""Read what was seen of each source from entries of ``traffic_info``, which come from a host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EARLIEST, LATEST = 978_307_200, 4_102_444_800
 
 
 class InputError(Exception):
-    """What was given is no traffic, or no list of prefixes; the message names the entry and what is wrong."""
+    """The input is no traffic, or no list of prefixes; the message names the entry and what is wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +77,9 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
         raise InputError(f"{where} was last seen before it was first seen, or before 2001")
     days = dates(entry.get("days"), where) or {int(first // 86_400): 1, int(last // 86_400): 1}
     count = int(_number(entry, "count", where))
-    held = _known(entry, "held", where)
+    held = _known(entry, "long_lived_count", where)
     sized = _known_count(entry, "bytes", count, where)
-    timed = _known_count(entry, "held", count, where, "seconds_known_count")
+    timed = _known_count(entry, "long_lived_count", count, where, "seconds_known_count")
     return Seen(
         str(address),
         version,

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of a port: who has to prove what before it is narrowed or closed.
+"""Decide what becomes of a port: who has to prove what before it is narrowed or closed.
 
 To narrow it takes legitimate sources, few that may be legitimate, too, and prefixes that would have let in who came
 later. To close it takes a proof that nobody needs it. Everything else is unclear, and stays open.

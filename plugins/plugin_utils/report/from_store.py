@@ -84,7 +84,7 @@ def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
             ports=found.ports,
             protocol=found.protocol,
             sources=found.sources,
-            for_whom=found.for_whom,
+            requested_for=found.requested_for,
             asked_by=shown_person(found.requested_by, found.requested_account, found.requested_login),
             approved_by=shown_person(found.decided_by, found.decided_account, found.decided_login),
             why=found.justification,

@@ -30,7 +30,7 @@ class Opening:
     ports: tuple[str, ...]
     protocol: str
     sources: tuple[str, ...]
-    for_whom: str
+    requested_for: str
     asked_by: str
     approved_by: str
     why: str
@@ -70,7 +70,7 @@ def _row(opening: Opening) -> Row:
         host=opening.host,
         ports=", ".join(f"{port}/{protocol}" for port in opening.ports),
         sources=", ".join(opening.sources),
-        whom=opening.for_whom,
+        whom=opening.requested_for,
         people=_people(opening),
         why=opening.why,
         opened=opening.opened,

@@ -102,7 +102,7 @@ def _names(*names: str | None) -> set[str]:
 
 
 def _requesters(found: JitRequest) -> set[str]:
-    return _names(found.requested_by, found.for_whom, found.requested_account, found.requested_login)
+    return _names(found.requested_by, found.requested_for, found.requested_account, found.requested_login)
 
 
 def _shown(by: JitActor) -> str:
@@ -258,9 +258,10 @@ def history(connection: sa.Connection, query: JitQuery, now: float) -> list[JitE
         .where(*_conditions(query, connection.dialect.name, now))
         .order_by(table.c.at.desc(), table.c.id.desc())
     )
-    names = [field.name for field in dataclasses.fields(JitEntry)]
+    columns = {"time": "at", "actor": "by"}
+    names = {field.name: columns.get(field.name, field.name) for field in dataclasses.fields(JitEntry)}
     rows = connection.execute(sql.limited(statement, query.limit, query.offset)).mappings()
-    return [JitEntry(**{name: row[name] for name in names}) for row in rows]
+    return [JitEntry(**{name: row[column] for name, column in names.items()}) for row in rows]
 
 
 def _conditions(query: JitQuery, dialect: str, now: float) -> list[sa.ColumnElement[bool]]:
@@ -287,7 +288,7 @@ def _same(connection: sa.Connection, found: JitRequest, now: float) -> list[JitR
     statement = sa.select(tables().jit_requests).where(
         columns.id != found.id,
         columns.host == found.host,
-        columns.for_whom == found.for_whom,
+        columns.for_whom == found.requested_for,
         columns.ports == row["ports"],
         columns.protocol == found.protocol,
         columns.sources == row["sources"],

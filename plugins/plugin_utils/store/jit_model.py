@@ -73,7 +73,7 @@ class JitWanted:
     sources: tuple[str, ...]
     duration: int
     requested_by: str
-    for_whom: str
+    requested_for: str
     justification: str
     valid_for: int
     requested_account: str | None = None
@@ -97,7 +97,7 @@ class JitRequest:
     sources: tuple[str, ...]
     duration: int
     requested_by: str
-    for_whom: str
+    requested_for: str
     justification: str
     requested_at: float
     valid_until: float
@@ -162,11 +162,11 @@ class JitQuery:
 class JitEntry:
     """One thing that happened to a request: the state that it got, from whom (nobody: by time), and why."""
 
-    at: float
+    time: float
     request: str
     host: str
     state: str
-    by: str
+    actor: str
     reason: str
     account: str | None = None
     login: str | None = None

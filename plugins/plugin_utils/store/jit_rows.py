@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model import (
     JitActor,
     JitChange,
-    JitEntry,
     JitRequest,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -141,15 +140,16 @@ def store(connection: sa.Connection, changed: JitRequest) -> None:
 def log(connection: sa.Connection, about: JitRequest, when: float, by: JitActor | None, reason: str) -> None:
     """Add to the history what state a request has now."""
     name, *known = (by.name, by.account, by.login, by.asserted) if by else ("", None, None, None)
-    entry = JitEntry(when, about.id, about.host, about.state, name, reason, *known)
-    connection.execute(tables().jit_history.insert().values(**vars(entry)))
+    row = {"at": when, "request": about.id, "host": about.host, "state": about.state, "by": name, "reason": reason}
+    row.update(zip(("account", "login", "asserted"), known, strict=True))
+    connection.execute(tables().jit_history.insert().values(**row))
 
 
 def request(row: sql.Row, now: float | None) -> JitRequest:
     """Return the request of a row; with None as the time, as it was written."""
     lists = {name: tuple(json.loads(row[name])) for name in _LISTS}
-    fields = {**row, **lists, "grant": row["grant_id"]}
-    del fields["grant_id"]
+    fields = {**row, **lists, "grant": row["grant_id"], "requested_for": row["for_whom"]}
+    del fields["grant_id"], fields["for_whom"]
     found = JitRequest(**fields)
     return found if now is None else at(found, now)
 
@@ -157,6 +157,6 @@ def request(row: sql.Row, now: float | None) -> JitRequest:
 def as_row(made: JitRequest) -> dict[str, t.Any]:
     """Return the row of a request."""
     lists = {name: json.dumps(list(getattr(made, name))) for name in _LISTS}
-    fields = {**vars(made), **lists, "grant_id": made.grant}
-    del fields["grant"]
+    fields = {**vars(made), **lists, "grant_id": made.grant, "for_whom": made.requested_for}
+    del fields["grant"], fields["requested_for"]
     return fields

@@ -41,7 +41,7 @@ def place(tmp_path: pathlib.Path) -> persist.Place:
 
 
 def _unit(place: persist.Place) -> str:
-    return persist.unit_text(place, TABLE, "/usr/sbin/nft")
+    return persist.unit(place, TABLE, "/usr/sbin/nft", script=False).text(place)
 
 
 def test_without_systemd_it_is_said_that_the_rules_do_not_come_back(place: persist.Place) -> None:
@@ -88,7 +88,7 @@ def test_systemd_takes_the_unit(place: persist.Place, tmp_path: pathlib.Path) ->
 def test_the_state_may_be_anywhere(place: persist.Place, tmp_path: pathlib.Path, name: str) -> None:
     file = tmp_path / UNIT
     odd = persist.Place(str(tmp_path / name / "state"), place.units, place.running)
-    file.write_text(persist.unit_text(odd, TABLE, "/usr/sbin/nft"))
+    file.write_text(_unit(odd))
     answer = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert UNIT not in answer.stderr
@@ -116,7 +116,7 @@ def test_the_unit_loads_the_rules_where_there_are_none_and_where_there_are_some(
         assert visitor.connects(fresh, 22)
         fresh.run(*start)
         table = OwnTable(Nft(), TABLE)
-        assert table.intact(RULES)
+        assert table.compare(RULES).problem is None
         assert table.look() == trial.InForce(RULES.digest)
         assert not visitor.connects(fresh, 22)
         assert not visitor.connects(fresh, 22, 6)
@@ -138,7 +138,7 @@ def test_the_unit_loads_the_rules_where_there_are_none_and_where_there_are_some(
         fresh.run("nft", "flush", "ruleset")
         fresh.run(*reload)
         assert not visitor.connects(fresh, 22)
-        assert table.intact(RULES)
+        assert table.compare(RULES).problem is None
         for listener in listeners:
             listener.close()
 

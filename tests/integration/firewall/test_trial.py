@@ -102,7 +102,7 @@ def test_the_rules_before_are_in_force_when_the_process_that_tried_others_was_ki
     assert site.open() == {4, 6}
     _until(lambda: site.open() == set(), 8)
     assert site.table.look() == trial.InForce(LOCKED.digest)
-    assert site.table.intact(LOCKED)
+    assert site.table.compare(LOCKED).problem is None
 
 
 def test_a_confirmed_trial_stays(site: Site) -> None:
@@ -110,8 +110,8 @@ def test_a_confirmed_trial_stays(site: Site) -> None:
     time.sleep(3.2)
     assert site.open() == set()
     assert site.table.look() == trial.InForce(LOCKED.digest)
-    assert site.table.intact(LOCKED)
-    assert not site.table.intact(OTHER)
+    assert site.table.compare(LOCKED).problem is None
+    assert site.table.compare(OTHER).problem is not None
 
 
 def test_what_was_open_stays_open(site: Site) -> None:
@@ -259,7 +259,7 @@ def test_what_is_no_longer_needed_goes_when_it_is_confirmed(site: Site) -> None:
     site.table.confirm(OTHER, token)
     assert "output" not in site.ruleset()
     assert "set old" not in site.ruleset()
-    assert site.table.intact(OTHER)
+    assert site.table.compare(OTHER).problem is None
 
 
 def test_check_changes_nothing_and_a_broken_text_applies_nothing(site: Site) -> None:
@@ -307,12 +307,12 @@ def test_another_table_is_not_touched(site: Site) -> None:
 )
 def test_a_change_of_somebody_else_is_seen(site: Site, change: str) -> None:
     site.table.confirm(LOCKED, site.table.propose(LOCKED, 30))
-    assert site.table.intact(LOCKED)
+    assert site.table.compare(LOCKED).problem is None
     before = site.ruleset()
-    assert site.table.intact(LOCKED)
+    assert site.table.compare(LOCKED).problem is None
     assert site.ruleset() == before
     Nft().apply(change)
-    assert not site.table.intact(LOCKED)
+    assert site.table.compare(LOCKED).problem is not None
 
 
 @pytest.mark.requires("command:setpriv")
@@ -323,7 +323,7 @@ def test_a_change_is_seen_in_a_container_that_may_make_no_network(site: Site) ->
         f"import sys; sys.path.insert(0, {str(paths.COLLECTIONS)!r})\n"
         "from ansible_collections.bulwark.servers.plugins.module_utils.firewall import nft, own, trial\n"
         f"rules = trial.Rules({dict(LOCKED.chains)!r}, {dict(LOCKED.sets)!r})\n"
-        f"print(own.OwnTable(nft.Nft(), {TABLE!r}).intact(rules))"
+        f"print(own.OwnTable(nft.Nft(), {TABLE!r}).compare(rules).problem is None)"
     )
     command = ["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", program]
     assert subprocess.run([*command[:3], "unshare", "--net", "true"], capture_output=True, check=False).returncode != 0
@@ -345,11 +345,11 @@ def test_traffic_and_openings_are_no_change(site: Site) -> None:
     site.table.confirm(LOCKED, site.table.propose(LOCKED, 30))
     Nft().apply(f"add element inet {TABLE} grants4 {{ 10.99.0.2 . tcp . 22 timeout 60s }}")
     assert site.open() == set()
-    assert site.table.intact(LOCKED)
+    assert site.table.compare(LOCKED).problem is None
     # Nor is what a trial left that nobody confirmed.
     site.table.propose(trial.Rules({"output": ["accept"]}, {"more": "type ipv4_addr;"}), 30)
     site.table.withdraw()
-    assert site.table.intact(LOCKED)
+    assert site.table.compare(LOCKED).problem is None
 
 
 def test_a_set_is_read_as_it_is(site: Site) -> None:
@@ -389,7 +389,7 @@ def test_a_set_of_who_came_gives_places_away_again(site: Site) -> None:
         return True
 
     _until(placed, 5)
-    assert site.table.intact(rules)
+    assert site.table.compare(rules).problem is None
     assert '"gc-interval": 1' in site.host.run("nft", "--json", "list", "ruleset")
 
 

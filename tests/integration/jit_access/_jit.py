@@ -12,7 +12,16 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply, collect, opening, options
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
+    apply,
+    apply_grant,
+    clock,
+    collect,
+    kernel,
+    nftables,
+    options,
+    state,
+)
 
 from tests.support import network
 
@@ -72,11 +81,11 @@ class Site:
         """Set a policy as the module does, without confirming it."""
         items = changes.pop("ports", PORTS)
         if items is not None:
-            fields = options.access_spec()["ports"]["options"]
+            fields = options.apply_spec()["ports"]["options"]
             changes["ports"] = [{**defaults(fields), **item} for item in items]
-        params = {**defaults(options.access_spec()), "state_dir": str(self.state), **changes}
+        params = {**defaults(options.apply_spec()), "state_dir": str(self.state), **changes}
         with self.host.entered():
-            return apply.keep(params, check)
+            return apply.apply(params, check)
 
     def lock(self, **changes: t.Any) -> dict[str, t.Any]:
         """Set a policy and confirm it, as the action plugin does."""
@@ -84,17 +93,17 @@ class Site:
         return self.access(_confirm=tried["trial"]["token"], **changes)
 
     def grant(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
-        given = {"ports": ["22"], "sources": [self.friend.address[4]], "for_whom": "ada", "reason": "a ticket"}
+        given = {"ports": ["22"], "sources": [self.friend.address[4]], "requested_for": "ada", "reason": "a ticket"}
         if changes.get("state") == "closed":
             given = {}
         params = {**defaults(options.grant_spec()), "state_dir": str(self.state), **given, **changes}
         with self.host.entered():
-            return opening.keep(params, check)
+            return apply_grant.apply(params, check)
 
     def info(self, **changes: t.Any) -> dict[str, t.Any]:
-        params = {**defaults(options.info_spec()), "state_dir": str(self.state), **changes}
+        params = {**defaults(options.collect_spec()), "state_dir": str(self.state), **changes}
         with self.host.entered():
-            return collect.look(params, True)
+            return collect.collect(params, True)
 
     def ending(self, seconds: float, **changes: t.Any) -> float:
         """Open for so short a time as no policy allows; return when it ends, on the clock that the tests measure with.
@@ -115,11 +124,11 @@ class Site:
         return started + seconds
 
     def refill(self) -> None:
-        with apply.state.directory({"state_dir": str(self.state)}, create=False) as where:
-            now = apply.clock.now()
-            packets = apply.Nftables()
-            book = apply.state.read_book(where, now)
-            apply.refill(packets, book, now)
+        with state.directory({"state_dir": str(self.state)}, create=False) as where:
+            now = clock.now()
+            packets = nftables.Nftables()
+            book = state.read_book(where, now)
+            kernel.fill(packets, book, now)
             packets.note(where, book, now)
 
     def nft(self, *arguments: str, given: str | None = None) -> str:

@@ -111,7 +111,7 @@ def test_it_closes_in_the_second_it_ends_although_who_opened_it_was_killed(site:
         time.sleep(max(0.0, end - since_boot() + 0.1))
         assert reached(site.friend, site, 22) == []
         (ended,) = site.info()["history"]
-        assert ended["how"] == "expired"
+        assert ended["outcome"] == "expired"
         assert ended["ended"] - ended["opened"] == pytest.approx(3, abs=0.1)
 
 
@@ -139,14 +139,14 @@ def test_overlapping_grants_open_what_each_of_them_does(site: Site, version: int
     everybody, some = ("10.99.0.0/24", "10.99.0.0/29") if version == 4 else ("fd99::/64", "fd99::/125")
     with listening(site.host, 22, 8000):
         site.lock()
-        site.grant(sources=[everybody], for_whom="all")
-        end = site.ending(2, sources=[some], for_whom="some")
-        site.grant(ports=["22", "8000-8005"], sources=[site.friend.address[version]], for_whom="ada")
+        site.grant(sources=[everybody], requested_for="all")
+        end = site.ending(2, sources=[some], requested_for="some")
+        site.grant(ports=["22", "8000-8005"], sources=[site.friend.address[version]], requested_for="ada")
         assert site.friend.connects(site.host, 8000, version)
         assert not site.stranger.connects(site.host, 8000, version)
         time.sleep(max(0.0, end - since_boot() + 0.1))
         assert site.stranger.connects(site.host, 22, version), "the longer one still holds"
-        (open_for_all,) = [one for one in site.info()["grants"] if one["for_whom"] == "all"]
+        (open_for_all,) = [one for one in site.info()["grants"] if one["requested_for"] == "all"]
         site.grant(state="closed", id=open_for_all["id"])
         assert not site.stranger.connects(site.host, 22, version)
         assert site.friend.connects(site.host, 22, version)
@@ -169,7 +169,7 @@ def test_a_thousand_grants_at_once(site: Site, version: int) -> None:
         file.write_text(json.dumps(book))
         # The next one puts all of them into the kernel, in one transaction.
         with processor.spent() as spent:
-            site.grant(sources=[site.stranger.address[version]], for_whom="eve")
+            site.grant(sources=[site.stranger.address[version]], requested_for="eve")
         found = site.info()
         assert len(found["grants"]) == 1001
         assert found["detections"] == []
@@ -186,7 +186,7 @@ def test_a_connection_lives_on_unless_it_is_to_be_cut(site: Site, version: int) 
         sockets = stack.enter_context(listening(site.host, 22, 8000))
         # The host's kernel does not even keep track of connections at this time.
         before = stack.enter_context(session(site.stranger, site.host, sockets[version, 22], version))
-        site.lock(ports=[{"port": "22", "cut": True}, {"port": "8000", "cut": False}])
+        site.lock(ports=[{"port": "22", "close_connections": True}, {"port": "8000", "close_connections": False}])
         assert talks(*before), "what is established when a port is locked lives on"
         site.ending(2, ports=["8000"], sources=sources)
         end = site.ending(2, ports=["22"], sources=sources)
@@ -212,7 +212,7 @@ def _send_twice(client: socket.socket) -> None:
 @pytest.mark.parametrize("version", BOTH)
 def test_who_ignores_that_it_was_cut_stays_cut(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
-        site.lock(ports=[{"port": "22", "cut": True}])
+        site.lock(ports=[{"port": "22", "close_connections": True}])
         opened = site.grant(sources=[site.friend.address[version]])
         with session(site.friend, site.host, sockets[version, 22], version) as (client, server):
             assert talks(client, server)
@@ -233,14 +233,14 @@ def test_who_ignores_that_it_was_cut_stays_cut(site: Site, version: int) -> None
 @pytest.mark.parametrize("version", BOTH)
 def test_cutting_works_when_somebody_closes_it_too_and_not_for_another_source(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
-        site.lock(ports=[{"port": "22", "cut": True}])
+        site.lock(ports=[{"port": "22", "close_connections": True}])
         site.grant(sources=[site.friend.address[version]])
-        other = site.grant(sources=[site.stranger.address[version]], for_whom="bob")
+        other = site.grant(sources=[site.stranger.address[version]], requested_for="bob")
         with (
             session(site.friend, site.host, sockets[version, 22], version) as cut,
             session(site.stranger, site.host, sockets[version, 22], version) as kept,
         ):
-            site.grant(state="closed", for_whom="ada")
+            site.grant(state="closed", requested_for="ada")
             assert not talks(*cut)
             assert talks(*kept)
             assert [one["id"] for one in site.info()["grants"]] == [other["id"]]
@@ -280,7 +280,7 @@ def test_a_policy_that_nobody_confirms_falls_back(site: Site) -> None:
 
 def test_who_is_always_let_in_is(site: Site) -> None:
     with listening(site.host, 22):
-        site.lock(always=[site.friend.address[4], "fd99::2/127"])
+        site.lock(always_allow=[site.friend.address[4], "fd99::2/127"])
         assert reached(site.friend, site, 22) == [4, 6]
         assert reached(site.stranger, site, 22) == [6]
 
@@ -301,7 +301,7 @@ def test_the_same_policy_again_changes_nothing_and_check_mode_never_does(site: S
     assert again["trial"] is None
     assert again["diff"]["before"] == again["diff"]["after"]
     assert not site.grant(id="request-1")["changed"]
-    assert site.grant(check=True, for_whom="bob")["changed"]
+    assert site.grant(check=True, requested_for="bob")["changed"]
     assert site.grant(check=True, state="closed", id="request-1")["changed"]
     assert site.access(check=True, state="absent", ports=None)["changed"]
     changed = site.access(check=True, ports=[{"port": "22", "max_duration": 600}])
@@ -331,7 +331,7 @@ def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
         assert site.way.everything() == before
         assert reached(site.stranger, site, 22) == [4, 6]
         assert not site.access(state="absent", ports=None)["changed"]
-        assert [entry["how"] for entry in site.info()["history"]] == ["closed"]
+        assert [entry["outcome"] for entry in site.info()["history"]] == ["closed"]
         with pytest.raises(
             HostError, match=r"no policy of just-in-time access: set one with bulwark\.servers\.jit_access"
         ):
@@ -365,7 +365,7 @@ def test_a_newer_request_replaces_the_older_one(site: Site) -> None:
     found = site.info()
     assert [(one["id"], one["reason"]) for one in found["grants"]] == [(second["id"], "less will do")]
     assert 590 < found["grants"][0]["seconds_left"] <= 600
-    assert [(entry["id"], entry["how"]) for entry in found["history"]] == [(first["id"], "replaced")]
+    assert [(entry["id"], entry["outcome"]) for entry in found["history"]] == [(first["id"], "replaced")]
     assert found["detections"] == []
 
 
@@ -471,7 +471,7 @@ def test_what_is_open_ends_with_the_boot(site: Site) -> None:
     site.way.close_all()
     found = site.info()
     assert found["grants"] == []
-    assert [entry["how"] for entry in found["history"]] == ["rebooted"]
+    assert [entry["outcome"] for entry in found["history"]] == ["rebooted"]
     assert found["detections"] == []
     assert not site.access()["changed"]
 

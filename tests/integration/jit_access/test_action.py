@@ -60,9 +60,9 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     code, said = team.run(
         {"ansible.builtin.ping": None},
-        team.lock(always=[address]),
-        team.grant(sources=[stranger], for_whom="ada", reason="a ticket"),
-        team.grant(id="request-1", sources=[stranger], for_whom="bob", digest="a" * 64),
+        team.lock(always_allow=[address]),
+        team.grant(sources=[stranger], requested_for="ada", reason="a ticket"),
+        team.grant(id="request-1", sources=[stranger], requested_for="bob", digest="a" * 64),
         {"bulwark.servers.jit_grant": {"state": "closed", "id": "request-1", "state_dir": str(team.site.state)}},
         {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
         team.show("looked"),
@@ -74,15 +74,15 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
     assert "does not lead through the network" not in said
     assert team.shown["in_force"] is True
     assert team.shown["capability"] == "jit_access"
-    assert [one["for_whom"] for one in team.shown["grants"]] == ["ada"]
+    assert [one["requested_for"] for one in team.shown["grants"]] == ["ada"]
     assert team.shown["findings"] == []
     assert team.site.stranger.connects(team.site.host, 22, team.version)
-    team.site.grant(state="closed", for_whom="ada")
+    team.site.grant(state="closed", requested_for="ada")
     assert not team.site.stranger.connects(team.site.host, 22, team.version)
 
     # Again nothing changes, and who tried is a finding.
     code, said = team.run(
-        team.lock(always=[address]),
+        team.lock(always_allow=[address]),
         team.show("locked"),
         {"ansible.builtin.assert": {"that": "not locked.changed"}},
         {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
@@ -96,7 +96,7 @@ def test_a_lock_that_lets_the_controller_in_is_confirmed(team: Team) -> None:
 
 def test_a_lock_whose_sources_are_always_let_in_is_warned_of(team: Team) -> None:
     address = team.site.friend.address[4]
-    code, output = team.run(team.lock(ports=[{"port": 22, "sources": [address]}], always=[address]))
+    code, output = team.run(team.lock(ports=[{"port": 22, "sources": [address]}], always_allow=[address]))
     assert code == 0, output
     assert "The lock of port 22 locks nobody out who may ask" in " ".join(output.split())
 
@@ -116,8 +116,8 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
     assert team.shown["msg"].endswith(
-        "put the address that Ansible comes from into always "
-        "(jit_access_always of the role); a port that was opened for it for a while does not count."
+        "put the address that Ansible comes from into always_allow "
+        "(jit_access_always_allow of the role); a port that was opened for it for a while does not count."
     )
     assert time.monotonic() - start > 10
     assert team.site.stranger.connects(team.site.host, 22, team.version)
@@ -135,7 +135,7 @@ def test_a_lock_that_is_confirmed_outlives_a_trial_that_fails(team: Team) -> Non
     found = team.site.info()
     assert (found["policy"], found["in_force"], found["trial_seconds_left"]) == (before, True, 0)
     assert not (team.site.state / "jit" / "proposed.json").exists()
-    code, said = team.run(team.lock(always=[friend]))
+    code, said = team.run(team.lock(always_allow=[friend]))
     assert code == 0, said
     assert team.site.info()["in_force"]
 
@@ -144,17 +144,17 @@ def test_a_lock_that_is_confirmed_outlives_a_trial_that_fails(team: Team) -> Non
 def test_an_opening_for_the_controller_confirms_no_lock_without_it(team: Team) -> None:
     """With the opening alone the controller would be locked out when that ends."""
     address = team.site.friend.address[team.version]
-    team.site.lock(ports=[{"port": "22"}], always=[address])
-    opened = team.grant(sources=[address], duration=300, for_whom="the controller", reason="a ticket")
-    code, said = team.run(opened, {**team.lock(always=[]), "ignore_errors": True}, team.show("locked"))
+    team.site.lock(ports=[{"port": "22"}], always_allow=[address])
+    opened = team.grant(sources=[address], duration=300, requested_for="the controller", reason="a ticket")
+    code, said = team.run(opened, {**team.lock(always_allow=[]), "ignore_errors": True}, team.show("locked"))
     assert code == 0, said
     assert team.shown["failed"]
     assert "a port that was opened for it for a while does not count" in team.shown["msg"]
     found = team.site.info()
-    assert found["policy"]["always"] == [address]
+    assert found["policy"]["always_allow"] == [address]
     assert (found["in_force"], found["grants_in_force"]) == (True, True)
     assert found["attempts"] == [], "it was let in, and is no attempt"
-    code, said = team.run(team.lock(always=[address], ports=[{"port": 22}, {"port": 23}]), team.show("locked"))
+    code, said = team.run(team.lock(always_allow=[address], ports=[{"port": 22}, {"port": 23}]), team.show("locked"))
     assert code == 0, said
     assert (team.shown["confirmed"], team.shown["proven"]) == (True, True)
 
@@ -177,7 +177,7 @@ def test_a_connection_that_ssh_shares_confirms_nothing(team: Team, tmp_path: pat
         assert pathlib.Path(socket).exists()
         assert team.shown["failed"]
         assert team.site.info()["policy"] is None
-        code, said = team.run(team.lock(always=[team.site.friend.address[4]]), team.show("locked"), **variables)
+        code, said = team.run(team.lock(always_allow=[team.site.friend.address[4]]), team.show("locked"), **variables)
         assert code == 0, said
         assert team.shown["proven"]
     finally:
@@ -221,7 +221,7 @@ def test_the_role_locks_in_protect_and_looks_in_a_scan(team: Team) -> None:
     role = {"name": "bulwark.servers.jit_access", "tasks_from": "protect"}
     variables = {
         "jit_access_ports": [{"port": 22, "max_duration": 600}],
-        "jit_access_always": [team.site.friend.address[4]],
+        "jit_access_always_allow": [team.site.friend.address[4]],
         "jit_access_state_dir": str(team.site.state),
         "jit_access_install": False,
     }

@@ -106,7 +106,7 @@ def test_what_ufw_denies_is_said_and_not_opened(site: Site, tmp_path: pathlib.Pa
             assert opened["denied_by"] == []
             assert site.friend.connects(site.host, 22, version)
             assert not site.stranger.connects(site.host, 22, version)
-            site.grant(state="closed", for_whom="ada")
+            site.grant(state="closed", requested_for="ada")
             assert not site.friend.connects(site.host, 22, version)
             closes_in_time(site, version, 22, 2)
 

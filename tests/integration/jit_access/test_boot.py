@@ -23,22 +23,22 @@ PORT = 8000
 _DRIVER = """
 import json, sys
 sys.path.insert(0, "/opt")
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply as access, collect as look
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import opening, options
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply, apply_grant
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import collect, options
 
 def defaults(spec):
     return {name: fields.get("default") for name, fields in spec.items()}
 
 what, given = sys.argv[1], json.loads(sys.argv[2])
-spec = {"lock": options.access_spec, "open": options.grant_spec, "look": options.info_spec}[what]()
+spec = {"lock": options.apply_spec, "open": options.grant_spec, "look": options.collect_spec}[what]()
 params = {**defaults(spec), **given}
 if what == "lock":
     params["ports"] = [{**defaults(spec["ports"]["options"]), **port} for port in params["ports"]]
-    result = access.keep(params, False)
+    result = apply.apply(params, False)
     if result.get("trial"):
-        result = access.keep({**params, "_confirm": result["trial"]["token"]}, False)
+        result = apply.apply({**params, "_confirm": result["trial"]["token"]}, False)
 else:
-    result = {"open": opening.keep, "look": look.look}[what](params, False)
+    result = {"open": apply_grant.apply, "look": collect.collect}[what](params, False)
 print(json.dumps(result))
 """
 
@@ -90,7 +90,7 @@ def test_a_reload_leaves_open_what_is_open_and_a_boot_closes_it(fleet: Fleet) ->
     assert not booted.lets_in()
 
     def grant() -> dict[str, t.Any]:
-        return booted.do("open", ports=[str(PORT)], sources=[booted.client], for_whom="ada", duration=300)
+        return booted.do("open", ports=[str(PORT)], sources=[booted.client], requested_for="ada", duration=300)
 
     host.shell("systemctl disable bulwark-firewall-jit")
     assert "boot" in [one["subject"] for one in booted.do("look")["detections"]]
@@ -111,7 +111,7 @@ def test_a_reload_leaves_open_what_is_open_and_a_boot_closes_it(fleet: Fleet) ->
     booted.listen()
     assert not booted.lets_in()
     seen = booted.do("look")
-    assert (seen["in_force"], seen["grants"], [one["how"] for one in seen["history"]]) == (True, [], ["rebooted"])
+    assert (seen["in_force"], seen["grants"], [one["outcome"] for one in seen["history"]]) == (True, [], ["rebooted"])
     assert host.shell("systemctl is-active bulwark-firewall-jit") == "active"
     booted.load("reload")
     assert not booted.lets_in(), "nor does the old copy open anything"

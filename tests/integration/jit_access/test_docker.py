@@ -90,7 +90,7 @@ def test_a_port_that_docker_publishes_is_locked_and_opened(site: Site, docker: D
         # Docker makes its rules anew for each container.
         docker("restart", "--time", "0", "echoing")
         assert not any(site.stranger.connects(site.host, PORT, version) for version in BOTH)
-        site.grant(state="closed", for_whom="ada")
+        site.grant(state="closed", requested_for="ada")
         assert not any(
             who.connects(site.host, PORT, version) for who in (site.friend, site.stranger) for version in BOTH
         )

@@ -105,7 +105,7 @@ def test_ports_of_hosts_are_requested_approved_denied_opened_and_closed_by_diffe
     network = "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}"
     here = fleet.engine("inspect", "--format", network, company.host.container)
     policy = "{{ jit_access_ports }}"
-    lock = {"bulwark.servers.jit_access": {"ports": policy, "always": [here], "confirm_within": 30}}
+    lock = {"bulwark.servers.jit_access": {"ports": policy, "always_allow": [here], "confirm_within": 30}}
     play = tmp_path / "lock.yml"
     play.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "become": True, "tasks": [lock]}]))
     assert company.reached(company.client)

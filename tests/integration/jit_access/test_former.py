@@ -153,11 +153,11 @@ def test_state_of_the_version_before_is_read(tmp_path: pathlib.Path) -> None:
         (found.state / "jit" / "policy.json").write_text(json.dumps({**policy, "backend": "nftables"}))
         (found.state / "jit" / "grants.json").write_text(json.dumps(book))
         assert found.access()["changed"]
-        assert found.lock(ports=[{"port": "22", "cut": True}])["confirmed"]
+        assert found.lock(ports=[{"port": "22", "close_connections": True}])["confirmed"]
         assert found.friend.connects(found.host, 22)
         seen = found.info()
         assert [one["id"] for one in seen["grants"]] == ["request-old-1"]
-        assert [(one["id"], one["how"]) for one in seen["history"]] == [("request-old-2", "closed")]
+        assert [(one["id"], one["outcome"]) for one in seen["history"]] == [("request-old-2", "closed")]
         assert not found.grant(id="request-old-1", sources=["10.99.0.2", "fd99::2"])["changed"]
         assert found.grant(state="closed", id="request-old-1")["changed"]
         assert not found.friend.connects(found.host, 22)

@@ -124,7 +124,7 @@ def test_a_trial_that_runs_is_no_finding_and_one_that_was_changed_is(site: Site)
 
 
 def test_connections_that_are_to_be_cut_are_compared(site: Site) -> None:
-    policy = {"ports": [{"port": "22", "cut": True}]}
+    policy = {"ports": [{"port": "22", "close_connections": True}]}
     with listening(site.host, 22) as sockets:
         site.lock(**policy)
         opened = site.grant()
@@ -139,8 +139,8 @@ def test_connections_that_are_to_be_cut_are_compared(site: Site) -> None:
 
 def test_an_opening_is_not_refused_for_want_of_places_for_connections_to_cut(site: Site) -> None:
     with listening(site.host, 22) as sockets:
-        site.lock(ports=[{"port": "22", "cut": True}])
-        site.grant(for_whom="bob", sources=[site.stranger.address[4]])
+        site.lock(ports=[{"port": "22", "close_connections": True}])
+        site.grant(requested_for="bob", sources=[site.stranger.address[4]])
         file = site.state / "jit" / "grants.json"
         book = json.loads(file.read_text())
         ours = book["cut"]
@@ -167,7 +167,7 @@ def test_on_trial_nobody_gets_in_by_an_opening_and_that_is_no_attempt(site: Site
         site.grant(sources=sources)
         site.grant(sources=sources, ports=["8004"], protocol="udp")
         with session(site.friend, site.host, sockets[version, 22], version) as ends:
-            token = site.access(always=["192.0.2.1"])["trial"]["token"]
+            token = site.access(always_allow=["192.0.2.1"])["trial"]["token"]
             assert not site.friend.connects(site.host, 22, version)
             assert not site.friend.sends(site.host, sockets[version, "udp", 8004], version)
             assert talks(*ends), "what is connected lives on"
@@ -178,7 +178,7 @@ def test_on_trial_nobody_gets_in_by_an_opening_and_that_is_no_attempt(site: Site
                 waiting.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
                     waiting.connect((site.host.address[version], 22))
-                site.access(always=["192.0.2.1"], _confirm=token)
+                site.access(always_allow=["192.0.2.1"], _confirm=token)
                 time.sleep(1.5)
                 assert waiting.getpeername()
         assert site.friend.connects(site.host, 22, version)
@@ -199,7 +199,7 @@ def test_a_flow_that_an_opening_began_proves_nothing_on_trial(site: Site, versio
             site.grant(state="closed", id=opened["id"])
             client.send(b"three")
             assert server.recv(16) == b"three", "it lives on"
-            token = site.access(always=["192.0.2.1"])["trial"]["token"]
+            token = site.access(always_allow=["192.0.2.1"])["trial"]["token"]
             client.send(b"four")
             with pytest.raises(TimeoutError):
                 server.recv(16)

@@ -128,7 +128,7 @@ def test_killed_while_it_takes_the_place_of_another_the_book_names_both(site: Si
     assert again["replaced"] == (["request-1"] if "request-1" in ids else [])
     assert site.info()["grants"][0]["in_kernel"]
     assert site.findings() == []
-    site.grant(state="closed", for_whom="ada")
+    site.grant(state="closed", requested_for="ada")
     assert openings(site) == []
     is_all_named(site)
 
@@ -141,21 +141,21 @@ def test_killed_while_it_closes_the_book_names_it_until_it_is_closed(site: Site,
     is_all_named(site)
     was_open = openings(site)
     # Whatever is done meanwhile, what was closed is not open again.
-    site.grant(id="request-2", sources=["10.99.0.3"], for_whom="bob")
+    site.grant(id="request-2", sources=["10.99.0.3"], requested_for="bob")
     assert set(openings(site)) <= {*was_open, "10.99.0.3"}
     site.grant(state="closed", id="request-2")
     left = [one["id"] for one in site.info()["grants"]]
     assert site.grant(state="closed", id="request-1")["changed"] is bool(left)
     assert openings(site) == []
     is_all_named(site)
-    ended = {one["id"]: (one["how"], one["closed_by"], one["reason"]) for one in site.info()["history"]}
+    ended = {one["id"]: (one["outcome"], one["closed_by"], one["reason"]) for one in site.info()["history"]}
     assert ended["request-1"][0] == "closed"
     assert step == 0 or ended["request-1"] == ("closed", "grace", "she left")
 
 
 def test_what_the_kernel_refuses_is_not_in_the_book(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.lock()
-    site.grant(id="request-1", for_whom="bob")
+    site.grant(id="request-1", requested_for="bob")
     real = nftables.Nftables.put
     refusals = ["no room"]
 
@@ -240,7 +240,7 @@ def test_a_grant_is_closed_where_nothing_can_be_noted(site: Site, disk: str) -> 
     try:
         site.lock()
         site.grant(id="request-1")
-        site.grant(id="request-2", sources=["10.99.0.3"], for_whom="bob")
+        site.grant(id="request-2", sources=["10.99.0.3"], requested_for="bob")
         if disk == "full":
             filler = site.state / "filler"
             with pytest.raises(OSError, match="No space left"):
@@ -281,7 +281,7 @@ def _mount(*arguments: str) -> None:
         ({"ports": ["8000"], "protocol": "both"}, "id: 'request-1' is open with ports 22, and not with 8000"),
         ({"sources": ["10.99.0.3"]}, "id: 'request-1' is open with sources 10.99.0.2, and not with 10.99.0.3"),
         ({"sources": ["10.99.0.0/30"]}, "id: 'request-1' is open with sources 10.99.0.2, and not with 10.99.0.0/30"),
-        ({"for_whom": "bob"}, "id: 'request-1' is open with for_whom ada, and not with bob"),
+        ({"requested_for": "bob"}, "id: 'request-1' is open with requested_for ada, and not with bob"),
         ({"duration": 601}, "id: 'request-1' is open for 600 seconds, and not for 601"),
         ({"digest": "b" * 64}, f"id: 'request-1' is open with digest {'a' * 64}, and not with {'b' * 64}"),
     ],
@@ -332,10 +332,10 @@ def test_who_asked_and_who_closed_is_kept_on_the_host(site: Site) -> None:
     given = {"id": "request-1", "requested_by": "bob", "reason": "a ticket", "digest": digest}
     assert site.grant(**given)["grant"]["digest"] == digest
     (one,) = site.info()["grants"]
-    assert {name: one[name] for name in ("id", "requested_by", "for_whom", "digest", "in_kernel")} == {
+    assert {name: one[name] for name in ("id", "requested_by", "requested_for", "digest", "in_kernel")} == {
         "id": "request-1",
         "requested_by": "bob",
-        "for_whom": "ada",
+        "requested_for": "ada",
         "digest": digest,
         "in_kernel": True,
     }
@@ -343,7 +343,7 @@ def test_who_asked_and_who_closed_is_kept_on_the_host(site: Site) -> None:
     site.grant(id="request-2")
     site.grant(state="closed", id="request-2")
     latest, before = site.info()["history"]
-    names = ("id", "how", "closed_by", "reason", "opened_reason", "digest")
+    names = ("id", "outcome", "closed_by", "reason", "opened_reason", "digest")
     assert [before[name] for name in names] == ["request-1", "closed", "grace", "she left", "a ticket", digest]
     assert [latest[name] for name in names] == ["request-2", "closed", None, "a ticket", "a ticket", None]
     with pytest.raises(UsageError, match="digest is no SHA-256"):
@@ -376,6 +376,6 @@ def test_what_is_open_and_nobody_was_granted_is_named(site: Site, command: str, 
 def test_what_is_closed_in_the_kernel_is_said_of_each_grant(site: Site) -> None:
     site.lock()
     site.grant(id="request-1")
-    site.grant(id="request-2", sources=["10.99.0.3"], for_whom="bob")
+    site.grant(id="request-2", sources=["10.99.0.3"], requested_for="bob")
     site.nft("delete", "element", "inet", "bulwark_jit", "grants4", "{ 10.99.0.2 . tcp . 22 }")
     assert {one["id"]: one["in_kernel"] for one in site.info()["grants"]} == {"request-1": False, "request-2": True}

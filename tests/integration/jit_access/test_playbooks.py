@@ -37,7 +37,7 @@ def ansible(release: str) -> Controller:
 
 
 class Desk:
-    """Where people run the playbooks, with names of jit_by; who approves has an account of their own."""
+    """Where people run the playbooks, with names of jit_actor; who approves has an account of their own."""
 
     def __init__(self, ansible: Controller, directory: pathlib.Path) -> None:
         self._ansible, self.directory = ansible, directory
@@ -117,38 +117,46 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         ]
 
     with listening(site.host, 22, 8001), site.host.entered():
-        output = desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site))
+        output = desk.run(OPEN, jit_step="request", jit_actor="ada", **ask(site))
         (request,) = desk.requests()
         assert (
             f"Requested {request.id}: ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2, for 10 minutes." in output
         )
         # The next job of a workflow gets it as a variable.
         assert f'"jit_request": [ "{request.id}" ]' in output
-        assert (request.state, request.requested_by, request.for_whom, request.duration) == (
+        assert (request.state, request.requested_by, request.requested_for, request.duration) == (
             "requested",
             "ada",
             "ada",
             600,
         )
 
-        output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=[request.id], works=False)
+        output = desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=[request.id], works=False)
         assert (
             f"the request {request.id} is requested, so it cannot become opening: it has to be approved first" in output
         )
-        output = desk.run(OPEN, jit_step="approve", jit_by="ada", jit_request=request.id, works=False)
+        output = desk.run(OPEN, jit_step="approve", jit_actor="ada", jit_request=request.id, works=False)
         assert "'s own, so somebody else has to approve it" in output
         assert not any(reached())
 
         output = desk.run(
-            OPEN, jit_step="approve", jit_by="bob", account="games", jit_approvers="games,eve", jit_request=request.id
+            OPEN,
+            jit_step="approve",
+            jit_actor="bob",
+            account="games",
+            jit_approvers="games,eve",
+            jit_request=request.id,
         )
         assert f"Approved {request.id} (ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2) of ada " in output
-        # The names are of jit_by.
+        # The names are of jit_actor.
         assert "of ada (account root) by bob (account games)." in output
-        assert (desk.requests()[0].decided_account, desk.requests()[0].decided_asserted) == ("games", "the option by")
+        assert (desk.requests()[0].decided_account, desk.requests()[0].decided_asserted) == (
+            "games",
+            "the option actor",
+        )
         assert not any(reached())
 
-        output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id)
+        output = desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id)
         (request,) = desk.requests()
         assert (request.state, request.decided_by, request.opened_by, request.grant) == (
             "open",
@@ -159,16 +167,16 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         assert re.search(r"Open until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: ports 22/tcp, 8001/tcp of web1", output)
         assert reached() == [True] * 4 + [False] * 4
         (grant,) = site.info()["grants"]
-        assert (grant["for_whom"], grant["requested_by"], grant["reason"]) == ("ada", "ada", "CHG-1")
+        assert (grant["requested_for"], grant["requested_by"], grant["reason"]) == ("ada", "ada", "CHG-1")
         # What the store says of the end is what the host says.
         assert request.until is not None
         assert request.until == pytest.approx(grant["until"], abs=5)
 
-        output = desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id, works=False)
+        output = desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id, works=False)
         assert "is open, so it cannot become opening: make another request to have it open for longer" in output
         assert [one["until"] for one in site.info()["grants"]] == [grant["until"]]
 
-        output = desk.run(CLOSE, jit_request=request.id, jit_by="ada", jit_reason="done")
+        output = desk.run(CLOSE, jit_request=request.id, jit_actor="ada", jit_reason="done")
         assert f"Closed ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2 (request {request.id})." in output
         assert not any(reached())
         (request,) = desk.requests()
@@ -178,17 +186,17 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
 @kernel
 def test_who_may_do_it_alone_does_it_at_once_and_closes_by_host(desk: Desk, site: Site) -> None:
     with listening(site.host, 22), site.host.entered():
-        desk.run(OPEN, jit_self_approval=True, jit_by="ada", **ask(site, jit_ports=22))
+        desk.run(OPEN, jit_self_approval=True, jit_actor="ada", **ask(site, jit_ports=22))
         assert site.friend.connects(site.host, 22)
         # A newer one of the same person for the same takes its place, on the host as in the store.
-        desk.run(OPEN, jit_self_approval=True, jit_by="ada", **ask(site, jit_ports=22))
-        desk.run(OPEN, jit_self_approval=True, jit_by="ada", jit_for_whom="carol", **ask(site, jit_ports=22))
+        desk.run(OPEN, jit_self_approval=True, jit_actor="ada", **ask(site, jit_ports=22))
+        desk.run(OPEN, jit_self_approval=True, jit_actor="ada", jit_requested_for="carol", **ask(site, jit_ports=22))
         assert sorted(request.state for request in desk.requests()) == ["open", "open", "replaced"]
         assert len(site.info()["grants"]) == 2
-        desk.run(CLOSE, "--limit", "web1", jit_for_whom="carol")
+        desk.run(CLOSE, "--limit", "web1", jit_requested_for="carol")
         assert site.friend.connects(site.host, 22)
         # By somebody on the host: the store learns it from there.
-        site.grant(state="closed", for_whom="ada")
+        site.grant(state="closed", requested_for="ada")
         (left,) = desk.requests(states=["open"])
         said = desk.run(CLOSE, jit_request=left.id)
         assert f"Closed before: ports 22/tcp of web1 for 10.99.0.2, fd99::2 (request {left.id})" in said
@@ -218,17 +226,17 @@ def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> N
             assert "Would be requested: ports 22/tcp of web1 for" in said
             assert "Requested " not in said
         assert not (desk.directory / "store.db").exists()
-        desk.run(OPEN, jit_step="request", jit_by="ada", **ask(site, jit_ports="22"))
+        desk.run(OPEN, jit_step="request", jit_actor="ada", **ask(site, jit_ports="22"))
         (request,) = desk.requests()
-        said = desk.run(OPEN, "--check", jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
+        said = desk.run(OPEN, "--check", jit_step="approve", jit_actor="bob", account="games", jit_request=request.id)
         assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada " in said
         assert "of ada (account root) by bob (account games)." in said
-        desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
-        said = desk.run(OPEN, "--check", jit_step="open", jit_by="ada", jit_request=request.id)
+        desk.run(OPEN, jit_step="approve", jit_actor="bob", account="games", jit_request=request.id)
+        said = desk.run(OPEN, "--check", jit_step="open", jit_actor="ada", jit_request=request.id)
         assert "Would be open until " in said
         assert [found.state for found in desk.requests()] == ["approved"]
         assert not site.friend.connects(site.host, 22)
-        desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id)
+        desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id)
         assert f"(request {request.id})." in desk.run(CLOSE, "--check", jit_request=request.id)
         assert [found.state for found in desk.requests()] == ["open"]
         assert site.friend.connects(site.host, 22)
@@ -236,12 +244,12 @@ def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> N
 
 def test_a_host_that_is_down_leaves_the_request_as_it_was(desk: Desk) -> None:
     asked = {"jit_ports": "22", "jit_source": "192.0.2.7", "jit_justification": "CHG-1"}
-    desk.run(OPEN, jit_step="request", jit_host="web2", jit_by="ada", **asked)
+    desk.run(OPEN, jit_step="request", jit_host="web2", jit_actor="ada", **asked)
     (request,) = desk.requests()
-    desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=request.id)
-    desk.run(OPEN, jit_step="open", jit_by="ada", jit_request=request.id, works=False)
+    desk.run(OPEN, jit_step="approve", jit_actor="bob", account="games", jit_request=request.id)
+    desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id, works=False)
     assert [found.state for found in desk.requests()] == ["approved"]
-    desk.run(OPEN, jit_step="deny", jit_by="bob", jit_request=request.id, jit_reason="the host is down")
+    desk.run(OPEN, jit_step="deny", jit_actor="bob", jit_request=request.id, jit_reason="the host is down")
     (request,) = desk.requests()
     assert (request.state, request.decision_reason) == ("denied", "the host is down")
 
@@ -250,17 +258,19 @@ def test_several_hosts_are_requested_and_approved_together(desk: Desk) -> None:
     asked = {"jit_ports": "22", "jit_source": "192.0.2.7", "jit_justification": "CHG-1"}
     policy = [{"port": 22, "max_duration": 3600}]
     (desk.directory / "hosts").write_text(INVENTORY + "[all:vars]\njit_access_ports=" + json.dumps(policy) + "\n")
-    output = desk.run(OPEN, jit_step="request", jit_host="web*", jit_by="ada", works=False, **asked)
+    output = desk.run(OPEN, jit_step="request", jit_host="web*", jit_actor="ada", works=False, **asked)
     assert (
         "the policy of web2 does not allow that: duration is 10800 seconds, and the policy allows at most 3600"
         in output
     )
     assert not (desk.directory / "store.db").exists() or desk.requests() == []
-    desk.run(OPEN, jit_step="request", jit_host="web*", jit_by="ada", jit_duration="1h", **asked)
+    desk.run(OPEN, jit_step="request", jit_host="web*", jit_actor="ada", jit_duration="1h", **asked)
     ids = [request.id for request in desk.requests()]
-    output = desk.run(OPEN, jit_step="approve", jit_by="bob", jit_host="web1", jit_request=", ".join(ids), works=False)
+    output = desk.run(
+        OPEN, jit_step="approve", jit_actor="bob", jit_host="web1", jit_request=", ".join(ids), works=False
+    )
     assert "Requests are about web2, which this job has not among its hosts; correct jit_host or the limit." in output
-    desk.run(OPEN, jit_step="approve", jit_by="bob", account="games", jit_request=", ".join(ids))
+    desk.run(OPEN, jit_step="approve", jit_actor="bob", account="games", jit_request=", ".join(ids))
     assert [request.state for request in desk.requests()] == ["approved", "approved"]
 
 

@@ -110,7 +110,7 @@ def test_connections_to_a_published_port_live_on_unless_they_are_to_be_cut(
             return stack.enter_context(session(client, site.host, listener, version, port))
 
         before = connected(site.stranger, 22)
-        site.lock(ports=[{"port": "22", "cut": True}, {"port": "8000", "cut": False}])
+        site.lock(ports=[{"port": "22", "close_connections": True}, {"port": "8000", "close_connections": False}])
         site.ending(2, ports=["8000"], sources=sources)
         end = site.ending(2, ports=["22"], sources=sources)
         cut, kept = connected(site.friend, 22), connected(site.friend, 8000)

@@ -15,6 +15,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import state
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitQuery, JitRequest, Store
 
@@ -82,12 +83,12 @@ class Office(_team.Team):
         """Have the host's module wait while the block runs: something else has its lock."""
         with state.directory({"state_dir": str(self.site.state)}, create=False) as where:
             assert where is not None
-            with where.locked(state.LOCK, 10):
+            with where.locked(records.LOCK, 10):
                 yield
 
     def is_waiting(self) -> bool:
         """Say whether the host's module has come as far as the lock: before that it may not be there as a whole."""
-        lock = str(self.site.state / "jit" / state.LOCK)
+        lock = str(self.site.state / "jit" / records.LOCK)
         return any(lock in open_files(process) for process in processes_of(self.site.host.name, b"python"))
 
     def wait_for(self, request: str, wanted: str) -> None:
@@ -97,7 +98,7 @@ class Office(_team.Team):
 @pytest.fixture
 def office(tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]) -> t.Iterator[Office]:
     with site(tmp_path) as found, _team.sshd(found.host, found.friend, tmp_path) as sockets:
-        found.lock(always=[found.friend.address[4]])
+        found.lock(always_allow=[found.friend.address[4]])
         with listening(found.host, 8001):
             yield Office(found, controller("2.21"), tmp_path, sockets)
 
@@ -223,7 +224,7 @@ def test_what_is_open_is_closed_while_the_store_is_down_or_read_only_and_recorde
         # PostgreSQL as a standby is, or with a full disk.
         with server._connect() as connection:
             connection.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
-        code, said = office.run(office.closes(request, reason="done", by="carol"), office.show("answer"))
+        code, said = office.run(office.closes(request, reason="done", actor="carol"), office.show("answer"))
         assert code == 0, said
         assert not office.is_open()
         assert "This was closed on the host, and the store could not be used" in said
@@ -251,7 +252,7 @@ def test_what_was_opened_or_changed_beside_the_store_is_a_finding(office: Office
     request = office.approved()
     code, said = office.run(office.opens(request))
     assert code == 0, said
-    office.site.grant(id="beside", ports=["8002"], sources=[office.site.stranger.address[4]], for_whom="mallory")
+    office.site.grant(id="beside", ports=["8002"], sources=[office.site.stranger.address[4]], requested_for="mallory")
     looked = office.looks()
     (finding,) = looked["findings"]
     assert (finding["metadata"]["event_code"], finding["severity"]) == ("jit_unrecorded_grant", "Medium")
@@ -299,10 +300,10 @@ def test_a_request_in_a_store_of_ones_own_is_warned_of(office: Office, tmp_path:
 
 def test_no_variable_and_no_environment_approves_ones_own_request(office: Office) -> None:
     ask = {"step": "request", "host": "web", "ports": [8001], "source": ["10.99.0.3"], "justification": "CHG-1"}
-    code, said = office.run(office.task("jit_open", **{**ask, "by": "grace"}), office.show("answer"))
+    code, said = office.run(office.task("jit_open", **{**ask, "actor": "grace"}), office.show("answer"))
     assert code == 0, said
     (asked,) = office.shown["requests"]
-    assert (asked["requested_by"], asked["requested_asserted"]) == ("grace", "the option by")
+    assert (asked["requested_by"], asked["requested_asserted"]) == ("grace", "the option actor")
     approve = office.task("jit_open", step="approve", request=[asked["id"]], approvers=["heidi"])
     office._environment["LOGNAME"] = office._environment["USER"] = "heidi"
     for variables in ({}, {"awx_user_name": "heidi", "awx_job_id": 7}):

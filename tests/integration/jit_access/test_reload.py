@@ -19,7 +19,8 @@ import unittest.mock
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import apply, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, state, table
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 
 from tests.integration.jit_access._jit import Site, listening, session, since_boot, site, talks
 
@@ -40,7 +41,8 @@ def _site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
 def load(site: Site, configured: str = "", verb: str = "ExecReload") -> None:
     """Do what a reload of nftables.service does, with what is in /etc/nftables.conf: everything is flushed first."""
     site.nft("-f", "-", given=f"flush ruleset\n{configured}")
-    unit = persist.unit_text(persist.Place(str(site.state)), table.NAME, "/usr/sbin/nft", script=True)
+    place = persist.Place(str(site.state))
+    unit = persist.unit(place, table.NAME, "/usr/sbin/nft", script=True).text(place)
     commands = re.findall(rf"^{verb}=-?(.+)$", unit, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
@@ -86,7 +88,7 @@ def test_what_is_open_stays_open_for_the_time_that_is_left(site: Site, version: 
 @pytest.mark.parametrize("version", BOTH)
 def test_connections_that_are_to_be_cut_are_although_it_was_loaded_anew(site: Site, version: int) -> None:
     with listening(site.host, 22) as sockets:
-        site.lock(ports=[{"port": "22", "cut": True}])
+        site.lock(ports=[{"port": "22", "close_connections": True}])
         end = site.ending(8, sources=[site.friend.address[version]])
         with session(site.friend, site.host, sockets[version, 22], version) as cut:
             load(site)
@@ -206,10 +208,10 @@ def test_what_took_a_while_makes_no_opening_longer(site: Site) -> None:
     site.lock()
     site.grant()
     before = note(site).read_text()
-    with site.host.entered(), apply.state.directory({"state_dir": str(site.state)}, create=False) as where:
-        now = apply.clock.now()
-        book = apply.state.read_book(where, now)
-        packets = apply.Nftables()
+    with site.host.entered(), state.directory({"state_dir": str(site.state)}, create=False) as where:
+        now = clock.now()
+        book = state.read_book(where, now)
+        packets = Nftables()
         assert where is not None
         packets.note(where, book, dataclasses.replace(now, since_boot=now.since_boot - 100))
     ends = [int(text.splitlines()[1].split()[0]) for text in (before, note(site).read_text())]

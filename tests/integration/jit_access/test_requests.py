@@ -27,7 +27,7 @@ ASK: dict[str, t.Any] = {
     "sources": ["192.0.2.7"],
     "duration": "1h",
     "justification": "CHG-1",
-    "by": "alice",
+    "actor": "alice",
     "policy": POLICY,
 }
 
@@ -57,15 +57,15 @@ def move(state: str, **options: t.Any) -> dict[str, t.Any]:
 @_BOTH
 def test_each_step_is_made_by_somebody_and_known(play: Play) -> None:
     own, said, foreign, approved, again, opened, told, twice, closed, asked_for = play.each(
-        move("approved", by="alice"),
-        move("approved", by="bob"),
-        move("approved", by="bob", approvers=["bob", "carol"], self_approval=True),
-        move("approved", by="bob", reason="known", approvers="root,carol", self_approval=True),
-        move("approved", by="bob", self_approval=True),
-        move("opening", by="alice"),
-        move("open", by="alice", grant="g1", seconds=3599),
-        move("opening", by="alice"),
-        move("closed", by="alice", reason="done"),
+        move("approved", actor="alice"),
+        move("approved", actor="bob"),
+        move("approved", actor="bob", approvers=["bob", "carol"], self_approval=True),
+        move("approved", actor="bob", reason="known", approvers="root,carol", self_approval=True),
+        move("approved", actor="bob", self_approval=True),
+        move("opening", actor="alice"),
+        move("open", actor="alice", grant="g1", seconds=3599),
+        move("opening", actor="alice"),
+        move("closed", actor="alice", reason="done"),
         task("jit_requests_info", once=True, gather=["requests", "history"], requesters=["al*"]),
         before=[ask("asked")],
     )
@@ -104,8 +104,8 @@ def test_what_is_wrong_or_not_allowed_is_refused_and_not_stored(play: Play) -> N
     ]
     *answers, denied, lost, asked_for = play.each(
         *(ask(**changes) for changes, _message in mistakes),
-        task("jit_request", once=True, state="denied", id="lost", by="bob"),
-        task("jit_request", once=True, state="approved", id="lost", by="bob"),
+        task("jit_request", once=True, state="denied", id="lost", actor="bob"),
+        task("jit_request", once=True, state="approved", id="lost", actor="bob"),
         task("jit_requests_info", once=True),
     )
     for answer, (_changes, message) in zip(answers, mistakes, strict=True):

@@ -109,7 +109,7 @@ def test_a_port_of_udp_is_visited_where_no_other_is_locked_and_none_that_is_open
     found = simulated(site, state)
     assert found["status"] == "skipped"
     assert found["reason"] == "everything that just-in-time access locks is open for 203.0.113.1 now"
-    site.lock(ports=[{"port": "22"}], always=["203.0.113.0/24"])
+    site.lock(ports=[{"port": "22"}], always_allow=["203.0.113.0/24"])
     assert "always lets 203.0.113.1 in" in simulated(site, state)["reason"]
 
 

@@ -43,7 +43,7 @@ def test_what_came_in_is_counted_and_still_there_when_it_ended(site: Site, versi
         site.lock(ports=[{"port": "22"}, {"port": "8000"}])
         assert not site.friend.connects(site.host, 22, version), "an attempt is no use"
         site.grant(id="request-1", sources=[site.friend.address[version]])
-        site.grant(id="request-2", sources=[site.friend.address[version]], ports=["8000"], for_whom="bob")
+        site.grant(id="request-2", sources=[site.friend.address[version]], ports=["8000"], requested_for="bob")
         nothing = {"packets": 0, "bytes": 0, "first": None, "last": None}
         assert used(site, "request-1") == nothing
         assert not site.stranger.connects(site.host, 22, version)
@@ -86,7 +86,7 @@ def test_what_came_in_by_an_older_grant_is_not_that_of_a_newer_one_and_the_other
         assert used(site, "request-2")["packets"] >= 3 * 2
         assert used(site, "request-1")["packets"] <= first + 2
         # Of two that overlap it came in by both.
-        site.grant(id="request-3", sources=["10.99.0.0/24"], for_whom="bob")
+        site.grant(id="request-3", sources=["10.99.0.0/24"], requested_for="bob")
         before = used(site, "request-2")["packets"]
         assert site.friend.connects(site.host, 22)
         assert used(site, "request-3")["packets"] >= 2
@@ -157,7 +157,7 @@ def test_where_there_was_no_room_it_is_unknown_until_a_later_grant(site: Site, m
         assert site.stranger.connects(site.host, 22), "it comes in all the same"
         assert used(site, "request-1") is None
         time.sleep(4)
-        site.grant(id="request-2", for_whom="bob")
+        site.grant(id="request-2", requested_for="bob")
         assert site.friend.connects(site.host, 22)
         assert used(site, "request-2")["packets"] >= 2
 

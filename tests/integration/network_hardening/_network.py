@@ -30,7 +30,7 @@ class Site:
 
     def set(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
         """Set rules as the module does, without confirming them; by default the friend may come to some ports."""
-        spec = options.rules_spec()
+        spec = options.apply_spec()
         items = changes.pop("rules", [{"port": "22"}, {"port": "8000-8010", "protocol": "both"}])
         fields = spec["rules"]["options"]
         rules = [{**defaults(fields), **item} for item in items]
@@ -39,7 +39,7 @@ class Site:
                 rule["prefixes"] = self.friends
         params = {**defaults(spec), "rules": rules, "state_dir": str(self.state), **changes}
         with self.host.entered():
-            return apply.keep(params, check)
+            return apply.apply(params, check)
 
     def enforce(self, **changes: t.Any) -> dict[str, t.Any]:
         """Enforce rules and confirm them, as the action plugin does."""
@@ -51,7 +51,7 @@ class Site:
 
     def info(self) -> dict[str, t.Any]:
         with self.host.entered():
-            return collect.look({"state_dir": str(self.state)}, True)
+            return collect.collect({"state_dir": str(self.state)}, True)
 
     def nft(self, *arguments: str, given: str | None = None) -> str:
         return self.host.run("nft", *arguments, given=given)

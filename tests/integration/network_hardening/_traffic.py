@@ -33,14 +33,14 @@ class Site:
         self.state = directory / "state"
 
     def record(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
-        params = {**_defaults(options.recorder_spec()), "state_dir": str(self.state), **changes}
+        params = {**_defaults(options.apply_spec()), "state_dir": str(self.state), **changes}
         with self.host.entered():
-            return apply.keep(params, check)
+            return apply.apply(params, check)
 
     def info(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
-        params = {**_defaults(options.info_spec()), "state_dir": str(self.state), **changes}
+        params = {**_defaults(options.collect_spec()), "state_dir": str(self.state), **changes}
         with self.host.entered():
-            return collect.look(params, check)
+            return collect.collect(params, check)
 
     def counts(self, **changes: t.Any) -> dict[tuple[str, int, str, str], tuple[int, int, int]]:
         """Return how many connections were counted, answered and refused, by source, port, protocol and direction."""

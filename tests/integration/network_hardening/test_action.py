@@ -98,8 +98,8 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     assert not team.shown["changed"]
     assert team.shown["msg"].startswith("No new connection came through the proposed rules within 10 seconds (")
     assert team.shown["msg"].endswith(
-        "put the address that Ansible comes from into always "
-        "(network_hardening_always of the role), or, unless it is blocked, among the prefixes of the port "
+        "put the address that Ansible comes from into always_allow "
+        "(network_hardening_always_allow of the role), or, unless it is blocked, among the prefixes of the port "
         "that it comes to; a port that was opened for it for a while does not count."
     )
     assert time.monotonic() - start > 10
@@ -112,7 +112,7 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
 def test_an_opening_for_the_controller_confirms_no_rules_without_it(team: Team) -> None:
     address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     # Just-in-time access locks the port, too, and always lets the controller in.
-    team.site.jit.lock(ports=[{"port": "22"}], always=[address])
+    team.site.jit.lock(ports=[{"port": "22"}], always_allow=[address])
     team.site.jit.grant(sources=[address])
     code, said = team.run({**team.rules([stranger]), "ignore_errors": True}, team.show("narrowed"))
     assert code == 0, said

@@ -87,14 +87,14 @@ def test_on_trial_nobody_gets_in_by_an_opening_alone(site: Site, version: int) -
     with listening(site.host, 22) as sockets:
         site.jit.lock(ports=[{"port": "22"}])
         for address in (stranger, friend):
-            site.jit.grant(sources=[address], for_whom=address)
+            site.jit.grant(sources=[address], requested_for=address)
         with session(site.stranger, site.host, sockets[version, 22], version) as ends:
             token = site.set(mode="enforce")["trial"]["token"]
             assert site.friend.connects(site.host, 22, version), "the rules let it in"
             assert not site.stranger.connects(site.host, 22, version)
             assert talks(*ends), "what is connected lives on"
             # What is granted meanwhile is not refused for the sake of a trial.
-            assert site.jit.grant(sources=[stranger], for_whom="somebody else")["denied_by"] == []
+            assert site.jit.grant(sources=[stranger], requested_for="somebody else")["denied_by"] == []
             site.set(mode="enforce", _confirm=token)
         assert site.stranger.connects(site.host, 22, version)
         assert site.denied() == {}

@@ -171,15 +171,15 @@ class World:
                     listener.accept()[0].close()
 
     def record(self) -> None:
-        params = {**defaults(options.recorder_spec()), "state_dir": str(self._state)}
+        params = {**defaults(options.apply_spec()), "state_dir": str(self._state)}
         with self._server.entered(), _at(0, 0):
-            apply.keep(params, False)
+            apply.apply(params, False)
 
     def read(self, day: int) -> list[dict[str, t.Any]]:
         """Read the recorder in the evening of a day."""
-        params = {**defaults(options.info_spec()), "state_dir": str(self._state)}
+        params = {**defaults(options.collect_spec()), "state_dir": str(self._state)}
         with self._server.entered(), _at(day, 20):
-            result = collect.look(params, False)
+            result = collect.collect(params, False)
         assert [entry["status"] for entry in result["coverage"]] == ["checked", "checked"], result["coverage"]
         return t.cast("list[dict[str, t.Any]]", result["traffic"])
 

@@ -199,10 +199,10 @@ def test_who_is_blocked_is_told_in_audit_and_dropped_in_enforce(site: Site) -> N
         seen = site.findings()
         assert "were dropped" in seen["network_blocked_traffic tcp/9000"]["message"]
         # What is never denied wins, and a warning says so.
-        result = site.enforce(blocked=blocked, always=[site.stranger.address[4]])
+        result = site.enforce(blocked=blocked, always_allow=[site.stranger.address[4]])
         assert (
             result["warnings"][0]
-            == f"{site.stranger.address[4]} of blocked is within always, so that it is not blocked."
+            == f"{site.stranger.address[4]} of blocked is within always_allow, so that it is not blocked."
         )
         assert site.stranger.connects(site.host, 9000, 4)
         assert not site.stranger.connects(site.host, 9000, 6)
@@ -321,7 +321,7 @@ def test_the_kernel_decides_as_is_said_of_it(site: Site) -> None:
     options: dict[str, t.Any] = {
         "rules": rules,
         "blocked": ["10.1.7.0/24", "203.0.113.0/26"],
-        "always": ["203.0.113.7"],
+        "always_allow": ["203.0.113.7"],
     }
     site.enforce(**options)
     edges = ("10.1.0.0", "10.1.255.255", "10.2.0.0", "10.0.255.255", "10.1.7.0", "10.1.7.255", "10.1.8.0", "10.1.6.255")

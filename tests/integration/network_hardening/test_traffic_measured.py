@@ -89,18 +89,18 @@ def test_a_connection_that_lasts_is_told_from_many_short_ones(
         # When it began and when it was there last are read from two sets, one after the other.
         apart = time.monotonic() - sent
         lasted = _entry(found, site.friend.address[4])
-        assert (lasted["held"], lasted["seconds_known_count"], lasted["count"]) == (1, 1, 1)
+        assert (lasted["long_lived_count"], lasted["seconds_known_count"], lasted["count"]) == (1, 1, 1)
         assert int(sending - begun) <= lasted["seconds"] <= sent - connecting + apart
         guesser = _entry(found, site.stranger.address[4])
         assert guesser["count"] == count
-        assert (guesser["held"], guesser["seconds_known_count"]) == (0, 1)
+        assert (guesser["long_lived_count"], guesser["seconds_known_count"]) == (0, 1)
         assert guesser["seconds"] <= 1 + apart
         # The same connections are not measured again, and what was read is kept.
         again = site.info()
         for source in (site.friend, site.stranger):
             one = _entry(again, source.address[4])
             before = _entry(found, source.address[4])
-            measured = ("held", "seconds", "seconds_known_count", "bytes")
+            measured = ("long_lived_count", "seconds", "seconds_known_count", "bytes")
             assert {name: one[name] for name in measured} == {name: before[name] for name in measured}
 
 
@@ -110,12 +110,12 @@ def test_a_connection_that_is_still_there_lasts_and_counts_once(site: Site, monk
     with site.host.listen(22) as listener, session(site.friend, site.host, listener, 4) as (ours, theirs):
         _send(theirs, ours, 200, 100)
         first = _entry(site.info(), site.friend.address[4])
-        assert (first["held"], first["seconds_known_count"]) == (0, 1)
+        assert (first["long_lived_count"], first["seconds_known_count"]) == (0, 1)
         for _time in range(2):
             time.sleep(4)
             _send(theirs, ours, 200, 100)
             later = _entry(site.info(), site.friend.address[4])
-            assert (later["held"], later["seconds_known_count"]) == (1, 1)
+            assert (later["long_lived_count"], later["seconds_known_count"]) == (1, 1)
         assert later["seconds"] >= first["seconds"] + 6
 
 
@@ -123,7 +123,7 @@ def test_who_only_knocks_or_is_refused_has_nothing_measured(site: Site) -> None:
     site.record()
     assert not site.friend.connects(site.host, 23)
     entry = _entry(site.info(), site.friend.address[4])
-    assert [entry[name] for name in ("bytes", "seconds", "held")] == [None] * 3
+    assert [entry[name] for name in ("bytes", "seconds", "long_lived_count")] == [None] * 3
     assert (entry["bytes_known_count"], entry["seconds_known_count"]) == (0, 0)
 
 

@@ -424,8 +424,8 @@ def test_it_is_removed_without_a_trace(site: Site) -> None:
     assert scope(found, "traffic")["status"] == "not_checked"
     assert _of(counts(found), site.friend.address[4]) == {(22, "tcp", "in"): (2, 2, 0)}, "what was recorded stays"
     assert not site.record(state="absent")["changed"]
-    assert site.record(state="absent", forget=True)["changed"]
-    assert not site.record(state="absent", forget=True)["changed"]
+    assert site.record(state="absent", purge=True)["changed"]
+    assert not site.record(state="absent", purge=True)["changed"]
     assert site.info()["traffic"] == []
     left = [str(path.relative_to(site.state)) for path in site.state.rglob("*") if path.is_file()]
     assert [name for name in left if not name.endswith("lock")] == []
@@ -439,7 +439,7 @@ def test_it_is_removed_without_a_trace(site: Site) -> None:
         ({"directions": []}, "directions is empty"),
         ({"unrecorded_ports": ["https"]}, "unrecorded_ports: 'https' is no port with its protocol"),
         ({"keep_days": 0}, "keep_days is 0; use 1 to 400"),
-        ({"forget": True}, "forget is only for state=absent"),
+        ({"purge": True}, "purge is only for state=absent"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_done(site: Site, options: dict[str, t.Any], problem: str) -> None:

@@ -30,7 +30,7 @@ _MOST_PROBLEMS = 20
 
 
 class Records(t.NamedTuple):
-    """What a file holds. lines: how many were looked at. damaged: how many of them were not understood.
+    """Records of a file. lines: how many were looked at. damaged: how many of them were not understood.
 
     unit: what they are: lines, or tuples of a document. problems: what is wrong with the first of those that were not
     understood, each a sentence that names the line. cut: there was more than is
@@ -87,7 +87,7 @@ def read(form: str, stream: t.BinaryIO, now: float, most: int = MOST_FLOWS) -> R
 
 
 class _Kept:
-    """What was read so far."""
+    """Records that were read so far."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit

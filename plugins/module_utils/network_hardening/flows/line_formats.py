@@ -66,7 +66,7 @@ _NFDUMP_NAMES = {
 
 
 class Conntrack:
-    """What ``conntrack -L`` shows, also with ``-o extended``, and /proc/net/nf_conntrack, which is the same."""
+    """Lines that ``conntrack -L`` shows, also with ``-o extended``, and /proc/net/nf_conntrack, which is the same."""
 
     def __init__(self, now: float) -> None:
         self._now = now
@@ -163,7 +163,7 @@ class AwsVpc:
 
 
 class Nfdump:
-    """What ``nfdump`` writes with ``-o line``, ``-o long`` and ``-o csv``; its times are taken for UTC (``TZ=UTC``)."""
+    """Lines that ``nfdump`` writes with ``-o line``, ``-o long`` and ``-o csv``; times are UTC (``TZ=UTC``)."""
 
     def __init__(self) -> None:
         self._columns: dict[str, int] = {}

@@ -101,7 +101,9 @@ def _measure(entry: dict[str, t.Any], flow: Flow) -> None:
         entry["bytes_known_count"] += flow.connections
     if flow.seconds is not None:
         entry["seconds"] = (entry["seconds"] or 0) + int(flow.seconds)
-        entry["held"] = (entry["held"] or 0) + flow.connections * (flow.seconds >= entries.LASTING)
+        entry["long_lived_count"] = (entry["long_lived_count"] or 0) + flow.connections * (
+            flow.seconds >= entries.LASTING
+        )
         entry["seconds_known_count"] += flow.connections
 
 
@@ -120,7 +122,7 @@ def _empty(key: tuple[str, int, str, str], first: float, last: float) -> dict[st
         "bytes": None,
         "bytes_known_count": 0,
         "seconds": None,
-        "held": None,
+        "long_lived_count": None,
         "seconds_known_count": 0,
         "days": {},
     }

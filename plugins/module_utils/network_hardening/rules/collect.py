@@ -5,25 +5,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, needs, persist
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.boot import Place
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import needs, openings, policy_info
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import (
-    apply,
-    detect,
-    granted,
-    policy,
-    state,
-    table,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import detect, policy, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.apply import RulesTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.detect import Denied
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
 
@@ -34,12 +26,9 @@ _NOTHING = "No network rules are set on this host."
 # Sources in the result: those with most packets.
 _SOURCES = 1000
 _NAMED = 50
-# Seconds that a run needs between noting what it does and doing it.
-_SETTLING = 0.5
-_Noted = t.Optional[t.Tuple[Policy, t.Mapping[str, t.Any]]]
 
 
-def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     """Return the result of network_rules_info. What can't be looked at is in the coverage with the reason."""
     check_options(params, ("state_dir",), {})
     result: dict[str, t.Any] = {
@@ -54,61 +43,39 @@ def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
         "packets_blocked": 0,
         "detections": [],
     }
-    try:
-        coverage = _look(params, result)
-    except (HostError, StateError) as error:
-        coverage = [not_checked(scope, "%s." % str(error).rstrip(".")) for scope in SCOPES]
-    return {**result, "coverage": coverage}
+    return policy_info.covered(result, SCOPES, lambda: _collect(params, result))
 
 
-def _look(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """Fill the result and return the coverage."""
-    if os.geteuid() != 0:
-        raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
-    noted, proposed = _noted(params)
-    nft = Nft()
+    policy_info.check_root()
+    own = RulesTable(params)
+    with own.directory(create=False) as where:
+        # Also what is on trial: a damaged file means that nothing is known.
+        noted, _proposed = own.read(where), own.read(where, PROPOSED)
     if noted is None:
-        return _without_policy(nft, result)
-    needs.check(nft)
-    wanted = noted[0]
-    result["policy"] = wanted.fields()
-    own = OwnTable(nft, table.NAME)
-    seen = own.compare(table.rules(wanted), apply.on_trial(proposed))
-    if seen.problem is not None:
-        # Another run may be about to change both.
-        time.sleep(_SETTLING)
-        again, proposed = _noted(params)
-        wanted = again[0] if again else wanted
-        seen = own.compare(table.rules(wanted), apply.on_trial(proposed))
+        return policy_info.without_policy(own, SCOPES, _NOTHING, result)
+    needs.check(own.nft)
+    result["policy"] = noted[0].fields()
+    wanted, seen = policy_info.settled(lambda: _look(own, noted[0]), lambda looked: looked[1].problem is None)
     result["in_force"] = seen.problem is None
     result["problem"] = seen.problem
     result["trial_seconds_left"] = seen.force.left if seen.force else 0
-    result["detections"] += _drift(nft, seen)
+    result["detections"] += _drift(own.nft, seen)
     coverage = _rules_coverage(wanted, seen)
-    result["detections"] += _after_boot(enforcing.place(params), wanted, coverage)
-    return [coverage.entry(), _denied(nft, wanted, seen, result)]
+    changed = policy_info.boot_evidence(own, wanted, coverage)
+    if changed is not None:
+        message = "After the next boot the network rules of this host are not in force: what loads them was changed."
+        result["detections"].append(_missing("boot", message, changed))
+    return [coverage.entry(), _denied(own.nft, wanted, seen, result)]
 
 
-def _noted(params: t.Mapping[str, t.Any]) -> tuple[_Noted, _Noted]:
-    """Return the policy that the state has, and the one on trial."""
-    with state.directory(params, create=False) as where:
-        return state.read(where), state.read(where, state.PROPOSED)
-
-
-def _without_policy(nft: Nft, result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Fill the result and return the coverage; where the kernel has rules that nothing is known of, all stays open."""
-    found = [ScopeCoverage(scope) for scope in SCOPES]
-    force = OwnTable(nft, table.NAME).look_without_policy()
-    result["trial_seconds_left"] = force.left if force else 0
-    if force is not None and force.confirmed is not None:
-        reason = "it is there, and no policy is noted in the state: remove it with state=absent, or set the policy"
-        for scope in found:
-            scope.skip("table inet %s" % table.NAME, reason)
-    else:
-        result["in_force"] = False
-        for scope in found:
-            scope.note = _NOTHING
-    return [scope.entry() for scope in found]
+def _look(own: RulesTable, policy: Policy) -> tuple[Policy, Comparison]:
+    """Return the policy that is noted, and how the kernel stands to it. policy: where none is noted."""
+    with own.directory(create=False) as where:
+        noted, proposed = own.read(where), own.read(where, PROPOSED)
+    wanted = noted[0] if noted else policy
+    return wanted, own.compare(wanted, proposed)
 
 
 def _rules_coverage(wanted: Policy, seen: Comparison) -> ScopeCoverage:
@@ -128,25 +95,13 @@ def _drift(nft: Nft, seen: Comparison) -> list[dict[str, t.Any]]:
         message = "The network rules of this host are not in force: %s." % seen.problem
         found.append(_missing("rules", message, {"problem": seen.problem}))
     try:
-        unknown = granted.unknown(nft) if seen.force is not None else []
+        unknown = openings.unknown(nft, table.NAME) if seen.force is not None else []
     except FirewallError:
         unknown = []  # A table without the sets is none of ours, which is the problem.
     if unknown:
         message = "The kernel lets somebody through the network rules whom nobody was granted it: %s." % unknown[0]
         found.append(_missing("openings", message, {"open": unknown[:_NAMED]}))
     return found
-
-
-def _after_boot(place: Place, wanted: Policy, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
-    """Return that the rules are not there after the next boot, where somebody has changed what would load them."""
-    try:
-        if not persist.differs(place, table.NAME, table.rules(wanted)):
-            return []
-    except StateError as error:
-        coverage.skip("rules for the next boot", "they can't be read: %s" % error)
-        return []
-    message = "After the next boot the network rules of this host are not in force: what loads them was changed."
-    return [_missing("boot", message, {"state": place.state_root, "units": place.units})]
 
 
 def _missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

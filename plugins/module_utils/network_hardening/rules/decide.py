@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a policy does with a source on a port, as the rules that ``table`` makes of it do in the kernel."""
+"""Decide what a policy does with a source on a port, as the rules that ``table`` makes of it do in the kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ipaddress
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.words import Prefixes
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
 
-ALWAYS = "always"
+ALWAYS = "always_allow"
 BLOCKED = "blocked"
 LET_IN = "let_in"
 DENIED = "denied"
@@ -22,7 +22,7 @@ class Decision:
     """Answers for many sources what a policy does with them, quickly."""
 
     def __init__(self, policy: Policy) -> None:
-        self._always = Prefixes(policy.always)
+        self._always = Prefixes(policy.always_allow)
         self._blocked = Prefixes(policy.blocked)
         self._rules = [(rule, Prefixes(rule.prefixes)) for rule in policy.rules]
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom the kernel remembers as denied or blocked, and the detections that become of it."""
+"""Read which sources the kernel has denied or blocked, and make detections of them."""
 
 from __future__ import annotations
 

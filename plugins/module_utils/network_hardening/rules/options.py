@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import AUDIT, MODES
 
 
-def rules_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of network_rules, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -27,7 +27,7 @@ def rules_spec() -> dict[str, dict[str, t.Any]]:
             },
         },
         "blocked": {"type": "list", "elements": "str", "default": []},
-        "always": {"type": "list", "elements": "str", "default": []},
+        "always_allow": {"type": "list", "elements": "str", "default": []},
         "log": {"type": "bool", "default": False},
         "confirm_within": {"type": "int", "default": 60},
         "state_dir": {"type": "path"},
@@ -38,6 +38,6 @@ def rules_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of network_rules_info, as the module's documentation describes it."""
     return {"state_dir": {"type": "path"}}

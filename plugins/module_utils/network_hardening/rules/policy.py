@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which sources a host lets in on which ports, and which it blocks: the policy of network rules."""
+"""The policy of network rules: the sources that a host lets in on its ports, and those that it blocks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """All rules of a host, in the order of their ports. blocked: on all ports; always: never denied.
+    """All rules of a host, in the order of their ports. blocked: on all ports; always_allow: never denied.
 
     log: whether the kernel writes a line for some of what is denied.
     """
@@ -48,7 +48,7 @@ class Policy:
     mode: str
     rules: tuple[Rule, ...]
     blocked: tuple[Network, ...]
-    always: tuple[Network, ...]
+    always_allow: tuple[Network, ...]
     log: bool
 
     def fields(self) -> dict[str, t.Any]:
@@ -65,7 +65,7 @@ class Policy:
                 for rule in self.rules
             ],
             "blocked": [words.name(one) for one in self.blocked],
-            "always": [words.name(one) for one in self.always],
+            "always_allow": [words.name(one) for one in self.always_allow],
             "log": self.log,
         }
 
@@ -79,18 +79,18 @@ def parse(fields: t.Mapping[str, t.Any]) -> Policy:
         raise PolicyError("mode '%s' is none of %s" % (fields["mode"], " and ".join(MODES)))
     _check_number("rules", len(items), MOST_RULES, "join ports to ranges")
     _check_number("blocked", len(fields["blocked"]), MOST_BLOCKED, "block wider prefixes")
-    _check_number("always", len(fields["always"]), MOST_PREFIXES, "name wider prefixes")
+    _check_number("always_allow", len(fields["always_allow"]), MOST_PREFIXES, "name wider prefixes")
     try:
         numbered = [(_rule(item, "rules, item %d" % number), number) for number, item in enumerate(items, 1)]
         blocked = words.networks(fields["blocked"], "blocked")
-        always = words.networks(fields["always"], "always")
+        always_allow = words.networks(fields["always_allow"], "always_allow")
     except PolicyError:
         raise
     except ValueError as error:
         raise PolicyError(str(error)) from None
-    for one in always:
+    for one in always_allow:
         if one.prefixlen == 0:
-            raise PolicyError("always: %s is everybody, so that nothing would be denied; name fewer" % one)
+            raise PolicyError("always_allow: %s is everybody, so that nothing would be denied; name fewer" % one)
     for one in blocked:
         _check_blocked(one)
     refused = words.Prefixes(blocked)
@@ -98,7 +98,7 @@ def parse(fields: t.Mapping[str, t.Any]) -> Policy:
         _check_reachable(rule, refused, "rules, item %d" % number)
     rules = sorted((rule for rule, _number in numbered), key=lambda rule: (rule.ports, rule.protocols))
     _check_named_once(rules)
-    return Policy(fields["mode"], tuple(rules), blocked, always, bool(fields["log"]))
+    return Policy(fields["mode"], tuple(rules), blocked, always_allow, bool(fields["log"]))
 
 
 def _check_number(option: str, found: int, most: int, advice: str) -> None:
@@ -153,10 +153,10 @@ def _check_named_once(rules: t.Sequence[Rule]) -> None:
 
 
 def without_effect(policy: Policy) -> list[str]:
-    """Return a sentence for each prefix that is blocked in vain, as ``always`` wins."""
-    free = words.Prefixes(policy.always)
+    """Return a sentence for each prefix that is blocked in vain, as ``always_allow`` wins."""
+    free = words.Prefixes(policy.always_allow)
     return [
-        "%s of blocked is within always, so that it is not blocked" % words.name(one)
+        "%s of blocked is within always_allow, so that it is not blocked" % words.name(one)
         for one in policy.blocked
         if free.around(one.version, *words.bounds(one))
     ]
@@ -177,5 +177,5 @@ def lines(policy: Policy) -> list[str]:
         else:
             found.append("port %s: deny everybody else" % rule)
     found += ["all ports: block %s" % words.name(one) for one in policy.blocked]
-    found += ["all ports: never deny %s" % words.name(one) for one in policy.always]
+    found += ["all ports: never deny %s" % words.name(one) for one in policy.always_allow]
     return found + (["write some of what is denied to the kernel's log"] if policy.log else [])

@@ -89,7 +89,7 @@ def _decided(policy: Policy, tried: bool) -> list[str]:
     # Answers to the host's own requests for an address, which are no answers to what keeps track of connections: those
     # requests go to everybody.
     lines = ["ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept", "udp sport 67 udp dport 68 accept"]
-    lines += ["%s accept" % one for one in _from(policy.always)]
+    lines += ["%s accept" % one for one in _from(policy.always_allow)]
     for place in _from(policy.blocked):
         version = 6 if place.startswith("ip6") else 4
         # One sender can make up as many sources as are blocked, and the prefixes of a rule cost time and memory.

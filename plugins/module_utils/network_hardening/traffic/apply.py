@@ -28,15 +28,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
 LONGEST_KEPT = 400
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     check_options(params, ("state_dir",), {"lock_timeout": 0})
     check_kept(params["keep_days"])
     wanted = None
     if params["state"] == "present":
         wanted = settings.parse(params, settings.first_ephemeral())
-        if params["forget"]:
-            raise UsageError("forget is only for state=absent; what is recorded would be gone in this moment")
+        if params["purge"]:
+            raise UsageError(
+                "purge is only for state=absent: with state=present it would delete the recorded traffic; leave it out"
+            )
     nft = Nft()
     with enforcing.directory(params, state.CAPABILITY, create=not check_mode and wanted is not None) as where:
         if check_mode or where is None:
@@ -118,7 +120,7 @@ def _remove(
         if before is not None:
             raise
         there = False  # without a packet filter nothing can be recorded
-    names = (state.RECORDER, state.BOOK) if params["forget"] else (state.RECORDER,)
+    names = (state.RECORDER, state.BOOK) if params["purge"] else (state.RECORDER,)
     noted = where is not None and any(where.exists(name) for name in names)
     result = _result(before, None, Comparison(None))
     if check_mode:
@@ -126,7 +128,7 @@ def _remove(
     # First, so that what is removed now is not there again after a boot.
     forgotten = persist.forget(enforcing.place(params), rules.NAME, params["lock_timeout"])
     if there:
-        if where is not None and not params["forget"]:
+        if where is not None and not params["purge"]:
             _merge(params, nft, where, before)
         own.remove()
     if where is not None:

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, policy_info, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.flows.fields import Flow
@@ -47,7 +47,7 @@ def scopes(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     return (TRAFFIC, LISTENING, IMPORTS) if params.get("imports") else (TRAFFIC, LISTENING)
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of traffic_info. What can't be looked at is in the coverage with the reason."""
     check_options(params, ("state_dir",), {"lock_timeout": 0, "max_traffic": 0})
     apply.check_kept(params["keep_days"])
@@ -84,8 +84,7 @@ def _recorded(
     params: t.Mapping[str, t.Any], check_mode: bool, nft: Nft, here: Sockets, result: dict[str, t.Any]
 ) -> list[dict[str, t.Any]]:
     """Fill the result with what was recorded and return the coverage."""
-    if os.geteuid() != 0:
-        raise HostError("only root can look at the packet filter; run as root (become: true, or sudo make scan)")
+    policy_info.check_root()
     create = not check_mode and bool(params["imports"])
     with enforcing.directory(params, state.CAPABILITY, create=create) as where:
         if where is None or check_mode:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host remembers of who connected: summed up for each peer, port, protocol and direction, by days.
+"""Recorded connections, summed up for each peer, port, protocol and direction, by days.
 
 Days are those of UTC. What came between two readings counts for the day on which the last of it came, as the kernel
 remembers no other.
@@ -75,7 +75,7 @@ class Entry:
             "bytes": self.sampled * sets.SAMPLE if sized else None,
             "bytes_known_count": min(self.count, self.watched) if sized else 0,
             "seconds": int(self.seconds) if self.measured else None,
-            "held": min(self.count, self.held) if self.measured else None,
+            "long_lived_count": min(self.count, self.held) if self.measured else None,
             "seconds_known_count": min(self.count, self.measured),
             "days": {_date(day): number for day, number in sorted(self.days.items())},
         }

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the firewalls of a host let the whole world in to a port."""
+"""Find out whether the firewalls of a host let everybody in to a port."""
 
 from __future__ import annotations
 

@@ -31,7 +31,16 @@ MOST_ENTRIES = 50_000
 _BEGINNING = 4096
 # Of what reads the files: what an earlier one has read is read again.
 _READER = "2"
-_SHARED = ("count", "answered", "refused", "bytes", "bytes_known_count", "seconds", "held", "seconds_known_count")
+_SHARED = (
+    "count",
+    "answered",
+    "refused",
+    "bytes",
+    "bytes_known_count",
+    "seconds",
+    "long_lived_count",
+    "seconds_known_count",
+)
 # Of one file, unpacked.
 _MOST_BYTES = 1 << 31
 _GZIP = b"\x1f\x8b"
@@ -45,9 +54,11 @@ IsKnown = t.Callable[[Flow, str, float], bool]
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """What a file held. status: of the file that was read and how, to see that it is the same. beginning: digest of its
-    first ``length`` bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences.
-    gave: whether any flow was read from it.
+    """Flows of a file that was read.
+
+    status: of the file that was read and how, to see that it is the same. beginning: digest of its first ``length``
+    bytes, unpacked. entries: as traffic_info returns them. notes: what is missing of it, in sentences. gave: whether
+    any flow was read from it.
     """
 
     path: str

@@ -22,8 +22,9 @@ _CHAINS = ("input", "output")
 
 
 class Seen(t.NamedTuple):
-    """What the kernel has. identity: of the table. marked: the identity that was written into it, None without.
+    """The recorder's table in the kernel.
 
+    identity: of the table. marked: the identity that was written into it, None without.
     found: the elements of each set by name. no_place: packets by the comment of the rule that counts them.
     """
 

@@ -20,7 +20,7 @@ MINIMUM_DAYS = 14
 MAX_PREFIXES = 16
 
 
-def recorder_spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of traffic_recorder, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -29,7 +29,7 @@ def recorder_spec() -> dict[str, dict[str, t.Any]]:
         "timeout_days": {"type": "int", "default": 7},
         "unrecorded_ports": {"type": "list", "elements": "str", "default": list(PUBLIC_PORTS)},
         "keep_days": {"type": "int", "default": KEEP_DAYS},
-        "forget": {"type": "bool", "default": False},
+        "purge": {"type": "bool", "default": False},
         "state_dir": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 60},
     }
@@ -44,7 +44,7 @@ def evidence_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def info_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of traffic_info, as the module's documentation describes it."""
     return {
         "keep_days": {"type": "int", "default": KEEP_DAYS},

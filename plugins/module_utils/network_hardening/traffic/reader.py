@@ -30,7 +30,7 @@ _CLAIMS = tuple(rules.NO_PLACE + kind for kind in ("in_tried", "in_offered", "ud
 
 
 class Report(t.NamedTuple):
-    """What there is to say of a reading.
+    """Gaps and losses of a reading.
 
     lost_since: when the table was read for the last time before it was made anew; None when it was not. restored:
     whether it was made from a copy, so that it isn't known what is new. no_place: packets that had none since the last

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is new in the sets of the recorder since they were read the last time.
+"""Find what is new in the sets of the recorder since they were read the last time.
 
 Pure functions. A counter in the kernel only grows, until its element expires or the table is made anew.
 """
@@ -29,7 +29,7 @@ class Moment(t.NamedTuple):
 
 
 class Change(t.NamedTuple):
-    """What came since the last reading. counts: COUNT, ANSWERED, SAMPLED, or None where being there says something.
+    """Traffic since the last reading. counts: COUNT, ANSWERED, SAMPLED, or None where being there says something.
 
     last: when the last of it came, in seconds since the epoch. bytes: of the packets that are counted.
     """

@@ -50,7 +50,7 @@ class Kind:
 
     @property
     def told(self) -> bool:
-        """Whether what is in it says anything of who connected."""
+        """Say whether its elements say who connected."""
         return not self.short
 
 
@@ -106,7 +106,7 @@ def _timeout(settings: Settings, kind: str) -> int:
 
 
 class Parsed(t.NamedTuple):
-    """What the name of a set says. timeout: seconds."""
+    """The parts of a set's name. timeout: seconds."""
 
     kind: str
     version: int

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the recorder has left on the host: its settings, and what was read from the kernel so far.
+"""State of the recorder on the host: its settings, and what was read from the kernel so far.
 
 What was read and what that came to are in one file, which is replaced as a whole: however a reading is cut off, each
 connection counts once.
@@ -30,6 +30,8 @@ BOOK = "traffic.json"
 # Version 1 knew neither how much was sent nor how long a connection took.
 _VERSION = 2
 _LONGEST = 1 << 28
+# Entries of imports keep a name of before in the file.
+_FORMER, _NAME = "held", "long_lived_count"
 
 
 @dataclasses.dataclass
@@ -146,11 +148,15 @@ def _measured(entry: Entry) -> list[t.Any]:
 
 def _import(fields: t.Mapping[str, t.Any], version: int) -> Import:
     one = Import(**fields)
+    entries = [_renamed(entry, _FORMER, _NAME) for entry in one.entries]
     if version < 2:
         # It has 0 for what was not known, too, and nothing says which it is.
-        entries = [{**entry, "bytes": entry["bytes"] or None} for entry in one.entries]
-        return dataclasses.replace(one, entries=entries)
-    return one
+        entries = [{**entry, "bytes": entry["bytes"] or None} for entry in entries]
+    return dataclasses.replace(one, entries=entries)
+
+
+def _renamed(entry: t.Mapping[str, t.Any], before: str, after: str) -> dict[str, t.Any]:
+    return {after if name == before else name: value for name, value in entry.items()}
 
 
 def write(where: StateDirectory, book: Book) -> None:
@@ -169,7 +175,9 @@ def write(where: StateDirectory, book: Book) -> None:
         ],
         "full": book.full,
         "dropped": book.dropped,
-        "imports": [dataclasses.asdict(one) for one in book.imports],
+        "imports": [
+            {**vars(one), "entries": [_renamed(entry, _NAME, _FORMER) for entry in one.entries]} for one in book.imports
+        ],
         "watching": book.watching,
     }
     with where.written(BOOK) as stream:

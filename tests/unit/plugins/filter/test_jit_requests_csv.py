@@ -27,7 +27,7 @@ def request(**changes: t.Any) -> dict[str, t.Any]:
         "sources": ["192.0.2.7", "2001:db8::/48"],
         "duration": 3600,
         "requested_by": "alice",
-        "for_whom": "alice",
+        "requested_for": "alice",
         "justification": "CHG-1",
         "requested_at": 1780228800.9,
         "valid_until": 1780315200.0,

@@ -73,11 +73,16 @@ def test_in_a_user_namespace_nobody_has_a_name() -> None:
 @pytest.mark.parametrize(
     ("by", "variables", "name", "asserted"),
     [
-        ("x", {}, "x", "the option by"),
+        ("x", {}, "x", "the option actor"),
         (None, {"awx_user_name": "grace", "awx_job_id": 7}, "grace", "AWX job 7 of grace"),
         (None, {"tower_user_name": "grace"}, "grace", "AWX of grace"),
         (None, {"awx_job_id": 7}, None, "AWX job 7"),
-        ("AWX workflow 9", {"awx_user_name": "g", "awx_job_id": 7}, "AWX workflow 9", "the option by, AWX job 7 of g"),
+        (
+            "AWX workflow 9",
+            {"awx_user_name": "g", "awx_job_id": 7},
+            "AWX workflow 9",
+            "the option actor, AWX job 7 of g",
+        ),
         ("", {}, None, None),
     ],
 )

@@ -58,7 +58,7 @@ def test_without_netaddr_the_way_to_get_it_is_named(
     expected = f"comparing prefixes needs netaddr 1 on the controller ({found}): pip install 'netaddr>=1'"
     assert str(error.value) == expected
     assert jit_policy.useless([{"port": "22", "sources": ["10.1.2.3"]}], ["10.0.0.0/8"]) == [
-        f"always was not compared with sources: {expected}."
+        f"always_allow was not compared with sources: {expected}."
     ]
 
 
@@ -77,9 +77,9 @@ def test_everything_can_be_imported_without_netaddr() -> None:
 @pytest.mark.parametrize(
     ("sources", "always", "words"),
     [
-        (["10.1.2.3", "10.2.0.0/16"], ["10.0.0.0/9", "10.128.0.0/9"], "always has all of its sources"),
-        (["10.0.0.0/24"], ["10.0.0.0/25", "10.0.0.128/25"], "always has all of its sources"),
-        (["10.1.2.3", "192.0.2.0/24"], ["10.0.0.0/8"], "always has 10.1.2.3. Name them in one of the two."),
+        (["10.1.2.3", "10.2.0.0/16"], ["10.0.0.0/9", "10.128.0.0/9"], "always_allow has all of its sources"),
+        (["10.0.0.0/24"], ["10.0.0.0/25", "10.0.0.128/25"], "always_allow has all of its sources"),
+        (["10.1.2.3", "192.0.2.0/24"], ["10.0.0.0/8"], "always_allow has 10.1.2.3. Name them in one of the two."),
         (["10.0.0.0/8"], ["10.1.2.3"], None),
         (["2001:db8::/32"], ["10.0.0.0/8"], None),
         (None, ["10.0.0.0/8"], None),
@@ -106,6 +106,6 @@ def test_the_action_warns_of_them(monkeypatch: pytest.MonkeyPatch, failed: bool,
 
     monkeypatch.setattr(trial.TrialActionBase, "run_module", of_the_host)
     action = jit_access.ActionModule.__new__(jit_access.ActionModule)
-    policy = {"ports": [{"port": "22", "sources": ["10.1.2.3"]}], "always": ["10.0.0.0/8"]}
+    policy = {"ports": [{"port": "22", "sources": ["10.1.2.3"]}], "always_allow": ["10.0.0.0/8"]}
     answer = action.run_module(policy, {})
     assert [said[: len(start)] for said, start in zip(answer["notices"], expected, strict=True)] == expected

@@ -23,7 +23,7 @@ POLICY = parse(
 
 def asked(**changes: t.Any) -> grants.Request:
     fields = {
-        "for_whom": "ada",
+        "requested_for": "ada",
         "requested_by": None,
         "reason": "a ticket",
         "ports": ["22"],
@@ -102,7 +102,7 @@ def test_a_newer_request_replaces_one_for_the_same() -> None:
     opened = grants.Grant("a", asked(), 1.0, 2.0, 3.0)
     same = asked(ports=["22", "22-22"], sources=["10.1.2.3/32"], duration=900, reason="another", requested_by="bob")
     assert grants.replaced([opened], same) == [opened]
-    for changes in ({"for_whom": "bob"}, {"ports": ["8000"]}, {"sources": ["10.1.2.4"]}):
+    for changes in ({"requested_for": "bob"}, {"ports": ["8000"]}, {"sources": ["10.1.2.4"]}):
         assert grants.replaced([opened], asked(**changes)) == []
 
 

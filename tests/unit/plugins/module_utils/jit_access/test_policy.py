@@ -13,31 +13,43 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy 
 
 
 def item(**changes: t.Any) -> dict[str, t.Any]:
-    return {"port": "22", "protocol": "tcp", "sources": None, "max_duration": 10800, "cut": False, **changes}
+    return {
+        "port": "22",
+        "protocol": "tcp",
+        "sources": None,
+        "max_duration": 10800,
+        "close_connections": False,
+        **changes,
+    }
 
 
 def test_a_policy_is_put_in_one_form() -> None:
     policy = parse(
         [
-            item(port="8000 - 8100", protocol="both", sources=["10.0.1.0/24", "10.0.0.0/24", "2001:DB8::1"], cut=True),
+            item(
+                port="8000 - 8100",
+                protocol="both",
+                sources=["10.0.1.0/24", "10.0.0.0/24", "2001:DB8::1"],
+                close_connections=True,
+            ),
             item(),
         ],
         ["192.0.2.1/32"],
     )
     assert policy.fields() == {
         "ports": [
-            {"port": "22", "protocol": "tcp", "sources": None, "max_duration": 10800, "cut": False},
+            {"port": "22", "protocol": "tcp", "sources": None, "max_duration": 10800, "close_connections": False},
             {
                 "port": "8000-8100",
                 "protocol": "both",
                 "sources": ["10.0.0.0/23", "2001:db8::1"],
                 "max_duration": 10800,
-                "cut": True,
+                "close_connections": True,
             },
         ],
-        "always": ["192.0.2.1"],
+        "always_allow": ["192.0.2.1"],
     }
-    assert parse(policy.fields()["ports"], policy.fields()["always"]) == policy
+    assert parse(policy.fields()["ports"], policy.fields()["always_allow"]) == policy
 
 
 @pytest.mark.parametrize(
@@ -93,13 +105,17 @@ def test_a_policy_is_put_in_one_form() -> None:
         (
             [item()],
             ["0.0.0.0/0"],
-            "always: 0.0.0.0/0 is everybody, so that nothing would be locked; name fewer",
+            "always_allow: 0.0.0.0/0 is everybody, so that nothing would be locked; name fewer",
         ),
-        ([item()], ["0.0.0.0/1", "128.0.0.0/1"], "always: 0.0.0.0/0 is everybody, so that nothing would be locked"),
+        (
+            [item()],
+            ["0.0.0.0/1", "128.0.0.0/1"],
+            "always_allow: 0.0.0.0/0 is everybody, so that nothing would be locked",
+        ),
         (
             [item()],
             ["::ffff:192.0.2.1"],
-            "always: '::ffff:192.0.2.1' is an IPv4 address in IPv6 clothes; write it as IPv4",
+            "always_allow: '::ffff:192.0.2.1' is an IPv4 address in IPv6 clothes; write it as IPv4",
         ),
         (
             [item(port="80-90"), item(port="85", protocol="both")],

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import parse
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle
 
 TEN = 10 << 24
 
@@ -20,7 +20,9 @@ def test_only_what_the_policy_has_is_in_the_rules() -> None:
     assert lines[-1] == "counter drop"
     assert not [line for line in lines if "udp" in line or "cut" in line or "ip saddr {" in line]
 
-    policy = parse([{"port": "22", "cut": True}, {"port": "53", "protocol": "udp"}], ["10.0.0.0/8", "2001:db8::1"])
+    policy = parse(
+        [{"port": "22", "close_connections": True}, {"port": "53", "protocol": "udp"}], ["10.0.0.0/8", "2001:db8::1"]
+    )
     lines = table.rules(policy).chains["input"]
     assert "udp dport != { 53 } accept" in lines
     assert "ip saddr { 10.0.0.0/8 } accept" in lines
@@ -41,7 +43,7 @@ def test_what_is_only_passed_on_is_left_alone_and_what_is_published_is_not() -> 
     decisions = [line for line in lines if not line.startswith("fib") and "@used" not in line and "@known" not in line]
     assert decisions == list(plain.chains["input"])
 
-    cut = table.rules(parse([{"port": "22", "cut": True}], []))
+    cut = table.rules(parse([{"port": "22", "close_connections": True}], []))
     assert [line.split(" @")[0] for line in cut.chains["forward"] if "@cut" in line] == [
         f"ct status dnat meta l4proto tcp ct original proto-dst {{ 22 }} tcp flags & syn == 0x0 {source} . meta l4proto"
         " . ct original proto-dst"

@@ -21,7 +21,7 @@ REQUEST = JitRequest(
     sources=("192.0.2.7",),
     duration=3600,
     requested_by="alice",
-    for_whom="carol",
+    requested_for="carol",
     justification="CHG-1",
     requested_at=100,
     valid_until=9000,
@@ -38,7 +38,7 @@ GRANT: dict[str, t.Any] = {
     "sources": ["192.0.2.7"],
     "duration": 3600,
     "requested_by": "alice",
-    "for_whom": "carol",
+    "requested_for": "carol",
     "reason": "CHG-1",
     "opened": 1000.0,
     "until": 4600.0,
@@ -67,14 +67,14 @@ def test_what_is_as_it_was_approved_is_no_finding(state: str) -> None:
         ({"protocol": "both"}, "protocol is both, and tcp was approved"),
         ({"sources": ["0.0.0.0/0"]}, "sources is 0.0.0.0/0, and 192.0.2.7 was approved"),
         ({"sources": ["192.0.2.7", "192.0.2.8"]}, "sources is 192.0.2.7, 192.0.2.8, and 192.0.2.7 was approved"),
-        ({"for_whom": "mallory"}, "for_whom is mallory, and carol was approved"),
+        ({"requested_for": "mallory"}, "requested_for is mallory, and carol was approved"),
         ({"requested_by": "mallory"}, "requested_by is mallory, and alice was approved"),
         ({"duration": 7200}, "duration is 7200, and 3600 was approved"),
         ({"seconds_left": 3601}, "it is open for 3601 more seconds, and 3600 in all were approved"),
         ({"seconds_left": "x"}, "it is open for x more seconds, and 3600 in all were approved"),
         ({"digest": "0" * 64}, "the digest of its request is another"),
         ({"ports": None}, "ports is None, and 22, 8000-8100 was approved"),
-        ({"for_whom": [None, ["x"]]}, "for_whom is None, ['x'], and carol was approved"),
+        ({"requested_for": [None, ["x"]]}, "requested_for is None, ['x'], and carol was approved"),
         ({"duration": [None]}, "duration is None, and 3600 was approved"),
     ],
 )
@@ -105,7 +105,7 @@ def test_an_opening_that_no_request_covers_is_unrecorded(state: str) -> None:
 
 @pytest.mark.parametrize("wrong", [None, [None], {"a": 1}, 2**70, "\ud800", "\x00"])
 def test_what_a_host_says_of_people_is_shown_whatever_it_is(wrong: t.Any) -> None:
-    ((alert, _message),) = compared({**GRANT, "for_whom": wrong, "ports": wrong, "sources": wrong}, None)
+    ((alert, _message),) = compared({**GRANT, "requested_for": wrong, "ports": wrong, "sources": wrong}, None)
     assert alert == "jit_unrecorded_grant"
 
 
@@ -139,7 +139,7 @@ def test_an_end_that_clocks_see_differently_is_none() -> None:
 
 
 def test_what_was_open_without_a_request_is_told_of_for_a_week() -> None:
-    ended = {**GRANT, "how": "closed", "ended": 2000.0}
+    ended = {**GRANT, "outcome": "closed", "ended": 2000.0}
     result = {"history": [ended]}
     assert [item["alert"] for item in compare.compare(result, {}, 2000 + 6 * 86_400)] == ["jit_unrecorded_grant"]
     assert compare.compare(result, {}, 2000 + 8 * 86_400) == []
@@ -159,7 +159,7 @@ def test_the_digest_is_of_all_that_was_approved() -> None:
         {"protocol": "udp"},
         {"sources": ()},
         {"duration": 1},
-        {"for_whom": "x"},
+        {"requested_for": "x"},
         {"requested_by": "x"},
         {"justification": "x"},
         {"decided_by": "x"},
@@ -179,13 +179,13 @@ def test_a_look_is_read_and_what_cannot_be_read_is_left_out() -> None:
             "history": [
                 {
                     "id": "t",
-                    "how": "closed",
+                    "outcome": "closed",
                     "ended": 5,
                     "closed_by": "bob\x1b",
                     "reason": "done",
                     "used": {"packets": -1},
                 },
-                {"id": "u", "how": "melted"},
+                {"id": "u", "outcome": "melted"},
             ],
         }
     ) == [

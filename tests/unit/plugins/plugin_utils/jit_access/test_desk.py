@@ -212,7 +212,7 @@ def close(url: str, host: Host, *ids: str, is_check: bool = False, **wanted: t.A
 
 def test_what_is_closed_is_noted_with_who_did_it_and_how_much_came_in(url: str) -> None:
     request = opened(url)
-    ended = {"id": request, "how": "closed", "ended": time.time(), "used": {"packets": 7, "bytes": 70}}
+    ended = {"id": request, "outcome": "closed", "ended": time.time(), "used": {"packets": 7, "bytes": 70}}
     host = Host(jit_grant=closed, jit_access_info={**NOTHING, "history": [ended]})
     outcome = close(url, host, request, reason="done")
     assert (host.asked[0][1]["closed_by"], host.asked[0][1]["reason"]) == ("alice", "done")
@@ -226,10 +226,10 @@ def test_what_is_closed_is_noted_with_who_did_it_and_how_much_came_in(url: str) 
 
 
 def test_all_of_a_host_is_what_either_book_has(url: str) -> None:
-    request, other = opened(url), opened(url, for_whom="carol")
-    beside = {"id": "beside", "for_whom": "mallory", "seconds_left": 9}
+    request, other = opened(url), opened(url, requested_for="carol")
+    beside = {"id": "beside", "requested_for": "mallory", "seconds_left": 9}
     host = Host(jit_grant=closed, jit_access_info={**NOTHING, "grants": [beside]})
-    close(url, host, for_whom="carol")
+    close(url, host, requested_for="carol")
     assert [options["id"] for module, options in host.asked if module == "jit_grant"] == [other]
     host.asked.clear()
     messages = close(url, host).messages
@@ -281,7 +281,7 @@ def test_an_opening_is_closed_under_the_id_of_its_request_too(url: str) -> None:
 
 def test_what_had_ended_before_is_settled_from_the_host(url: str) -> None:
     request = opened(url)
-    ended = {"id": request, "how": "rebooted", "ended": time.time()}
+    ended = {"id": request, "outcome": "rebooted", "ended": time.time()}
     host = Host(jit_grant={"closed": []}, jit_access_info={**NOTHING, "history": [ended]})
     outcome = close(url, host, request)
     assert outcome.messages[0].startswith("Expired before: ports 22/tcp, 8000-8100/tcp of web1 for")
@@ -312,6 +312,6 @@ def test_why_it_was_opened_is_no_reason_to_close_it(url: str) -> None:
     """The host has that in the same field where nobody gave a reason."""
     for reason, recorded in (("CHG-1", ""), ("done", "done")):
         request = opened(url)
-        ended = {"id": request, "how": "closed", "reason": reason, "opened_reason": "CHG-1", "closed_by": "bob"}
+        ended = {"id": request, "outcome": "closed", "reason": reason, "opened_reason": "CHG-1", "closed_by": "bob"}
         close(url, Host(jit_grant={"closed": []}, jit_access_info={**NOTHING, "history": [ended]}), request)
         assert (get(url, request).ended_by, get(url, request).end_reason) == ("bob", recorded)

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitWanted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitRequest, JitWanted
 
 ALICE = JitActor("alice", "root", "al", "AWX job 7 of alice")
 OPTIONS: dict[str, t.Any] = {
@@ -17,7 +17,7 @@ OPTIONS: dict[str, t.Any] = {
     "protocol": "tcp",
     "sources": ["192.0.2.7"],
     "duration": "3h",
-    "for_whom": None,
+    "requested_for": None,
     "justification": "CHG-1",
     "valid_for": "1d",
     "policy": None,
@@ -38,7 +38,7 @@ def test_a_request_is_read_from_options() -> None:
         protocol="both",
         sources=["2001:DB8::/48", "192.0.2.7/32", "192.0.2.6"],
         duration="90m",
-        for_whom=" carol ",
+        requested_for=" carol ",
         justification="  CHG-1:\n the disk\r\nis full ",
         valid_for="600",
     ) == JitWanted(
@@ -48,7 +48,7 @@ def test_a_request_is_read_from_options() -> None:
         sources=("192.0.2.6/31", "2001:db8::/48"),
         duration=5400,
         requested_by="alice",
-        for_whom="carol",
+        requested_for="carol",
         justification="CHG-1: the disk is full",
         valid_for=600,
         requested_account="root",
@@ -106,7 +106,7 @@ def test_sshd_says_where_somebody_sits(environment: dict[str, str], address: str
         ({"valid_for": "5w"}, "'valid_for' is '5w': write 300 to 2592000 seconds, as a number or as in 90m, 3h, 1d"),
         ({"justification": " \n"}, "'justification' is empty; say why in a sentence, or name the ticket"),
         ({"justification": "x" * 1001}, "'justification' has more than 1000 characters; say it shorter"),
-        ({"for_whom": "x" * 257}, "'for_whom' is no name of 1 to 256 characters; say which"),
+        ({"requested_for": "x" * 257}, "'requested_for' is no name of 1 to 256 characters; say which"),
     ],
 )
 def test_what_is_wrong_is_named(options: dict[str, t.Any], message: str) -> None:
@@ -159,5 +159,12 @@ def test_a_policy_that_is_none_is_named() -> None:
 
 
 def test_what_people_write_cannot_deceive_who_decides() -> None:
-    found = wanted(justification="ok\x1b[2J\u202egnp.exe", for_whom="carol\x07")
-    assert (found.justification, found.for_whom) == ("ok\\x1b[2J\\u202egnp.exe", "carol\\x07")
+    found = wanted(justification="ok\x1b[2J\u202egnp.exe", requested_for="carol\x07")
+    assert (found.justification, found.requested_for) == ("ok\\x1b[2J\\u202egnp.exe", "carol\\x07")
+
+
+def test_a_digest_that_a_host_already_has_stays_the_same() -> None:
+    asked = {"ports": ("22",), "protocol": "tcp", "sources": ("192.0.2.7",), "duration": 60, "justification": "x"}
+    people = {"requested_by": "bob", "requested_for": "ada", "decided_by": "eve"}
+    found = JitRequest(id="r", host="web1", requested_at=1.0, valid_until=2.0, state="open", **asked, **people)
+    assert requests.digest(found) == "0cd0202931e4fbd51049716953ebcb25e8838f4d037631f9083fce5e81c99f61"

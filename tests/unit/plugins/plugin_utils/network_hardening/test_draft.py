@@ -75,7 +75,7 @@ def used(text: str) -> policy.Policy:
     found = yaml.safe_load(text)
     rules = [{**rule, "port": str(rule["port"])} for rule in found["network_hardening_rules"]]
     mode, blocked = found["network_hardening_mode"], found["network_hardening_blocked"]
-    return policy.parse({"mode": mode, "rules": rules, "blocked": blocked, "always": [], "log": False})
+    return policy.parse({"mode": mode, "rules": rules, "blocked": blocked, "always_allow": [], "log": False})
 
 
 def test_what_is_recommended_is_what_the_rules_take() -> None:

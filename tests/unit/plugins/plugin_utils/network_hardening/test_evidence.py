@@ -291,7 +291,10 @@ def test_sign_ins_count_for_the_port_that_ssh_listens_on() -> None:
 
 
 def test_connections_that_are_held_show_that_somebody_works() -> None:
-    seen = [entry("198.51.100.7", range(20), 5, bytes=None, held=80), entry("192.0.2.3", [20], 1, bytes=None, held=0)]
+    seen = [
+        entry("198.51.100.7", range(20), 5, bytes=None, long_lived_count=80),
+        entry("192.0.2.3", [20], 1, bytes=None, long_lived_count=0),
+    ]
     assert only(advice(seen))["decided_by"] == "transfer"
     held = of(only(advice(seen)), "198.51.100.7")
     assert held["verdict"] == "legitimate"
@@ -340,8 +343,20 @@ def test_options_are_read_as_before() -> None:
 
 def test_guesses_as_the_recorder_measures_them_are_no_work_and_a_session_that_lasts_is() -> None:
     # 50 connections to OpenSSH 10.0 on which a key was refused: 157,744 bytes that the host sent.
-    measured = {"bytes": 3155 * 1500, "bytes_known_count": 1500, "held": 0, "seconds": 0, "seconds_known_count": 30}
-    session = {"bytes": 20_000 * 60, "bytes_known_count": 60, "held": 20, "seconds": 40_000, "seconds_known_count": 30}
+    measured = {
+        "bytes": 3155 * 1500,
+        "bytes_known_count": 1500,
+        "long_lived_count": 0,
+        "seconds": 0,
+        "seconds_known_count": 30,
+    }
+    session = {
+        "bytes": 20_000 * 60,
+        "bytes_known_count": 60,
+        "long_lived_count": 20,
+        "seconds": 40_000,
+        "seconds_known_count": 30,
+    }
     seen = [entry("203.0.113.9", range(30), 50, **measured), entry("198.51.100.7", range(30), 2, **session)]
     decisions = {row["address"]: row["decision"] for row in only(advice(seen))["sources"]}
     assert decisions == {"203.0.113.9": "out", "198.51.100.7": "in"}

@@ -97,14 +97,21 @@ def test_what_is_not_known_to_be_transferred_counts_neither_way() -> None:
         # A sum of nothing says nothing.
         ({"bytes": 90_000, "bytes_known_count": 0}, (0, 0, 0, 0)),
         ({"bytes": 90_000, "bytes_known_count": 99}, (90_000, 27, 0, 0)),
-        ({"held": 2, "seconds": 1900, "seconds_known_count": 4}, (0, 0, 2, 4)),
-        ({"held": 9, "seconds": 1900, "seconds_known_count": 4}, (0, 0, 4, 4)),
-        ({"held": 2, "seconds": 1900}, (0, 0, 2, 27)),
-        ({"held": None, "seconds": None, "seconds_known_count": 0}, (0, 0, 0, 0)),
+        ({"long_lived_count": 2, "seconds": 1900, "seconds_known_count": 4}, (0, 0, 2, 4)),
+        ({"long_lived_count": 9, "seconds": 1900, "seconds_known_count": 4}, (0, 0, 4, 4)),
+        ({"long_lived_count": 2, "seconds": 1900}, (0, 0, 2, 27)),
+        ({"long_lived_count": None, "seconds": None, "seconds_known_count": 0}, (0, 0, 0, 0)),
     ],
 )
 def test_sums_are_of_the_connections_that_are_known(known: dict[str, t.Any], sums: tuple[int, int, int, int]) -> None:
     """The recorder measures some of the connections only, so that a mean over all of them would be too small."""
-    seen = {**entry("198.51.100.1", [0, 1, 2], 9), "bytes": None, "held": None, "seconds": None, "count": 27, **known}
+    seen = {
+        **entry("198.51.100.1", [0, 1, 2], 9),
+        "bytes": None,
+        "long_lived_count": None,
+        "seconds": None,
+        "count": 27,
+        **known,
+    }
     activity = Traffic(sources.read([seen]), set()).everywhere(prefixes.source_of("198.51.100.1"))
     assert (activity.bytes, activity.sized, activity.held, activity.timed) == sums

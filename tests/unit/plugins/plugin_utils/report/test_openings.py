@@ -50,8 +50,8 @@ def report(store: Store, now: float, **limits: t.Any) -> str:
 def test_each_opening_has_its_people_and_its_use(store: Store) -> None:
     why = "CHG-1 <b>\x1b[2J"
     opened(store, 1000, JitSeen("", how="closed", ended=1050, used=JitUse(12, 3400, 1010, 1040)), justification=why)
-    opened(store, 2000, JitSeen("", how="expired", ended=2040, used=JitUse(0, 0)), for_whom="carol")
-    opened(store, 3000, JitSeen("", seconds_left=3000), for_whom="dora")
+    opened(store, 2000, JitSeen("", how="expired", ended=2040, used=JitUse(0, 0)), requested_for="carol")
+    opened(store, 3000, JitSeen("", seconds_left=3000), requested_for="dora")
     text = report(store, 3100)
     assert text.index("dora") < text.index("carol") < text.index("CHG-1 &lt;b")
     assert "asked by alice, approved by bob (account ada)" in text

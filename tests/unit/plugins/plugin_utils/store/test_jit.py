@@ -58,7 +58,7 @@ def get(store: Store, request: str, now: float) -> JitRequest:
 
 
 def test_a_request_is_approved_opened_and_closed_and_all_of_it_is_known(store: Store) -> None:
-    request = ask(store, for_whom="carol")
+    request = ask(store, requested_for="carol")
     assert (get(store, request, 150).state, get(store, request, 150).valid_until) == ("requested", 86_500)
     assert approve(store, request).before == "requested"
     first = store.jit_opening(request, by=person("alice", login="al", asserted="AWX job 7"), now=300)
@@ -81,7 +81,7 @@ def test_a_request_is_approved_opened_and_closed_and_all_of_it_is_known(store: S
         sources=("192.0.2.7", "2001:db8::/48"),
         duration=3600,
         requested_by="alice",
-        for_whom="carol",
+        requested_for="carol",
         justification="CHG-1",
         requested_at=100,
         valid_until=86_500,
@@ -103,7 +103,7 @@ def test_a_request_is_approved_opened_and_closed_and_all_of_it_is_known(store: S
         opened_asserted="AWX job 7",
         ended_account="carol",
     )
-    assert [(entry.at, entry.state, entry.by, entry.reason) for entry in store.jit_history()] == [
+    assert [(entry.time, entry.state, entry.actor, entry.reason) for entry in store.jit_history()] == [
         (400, "closed", "carol", "done"),
         (301, "open", "alice", ""),
         (300, "opening", "alice", ""),
@@ -221,7 +221,7 @@ def test_refusals_say_what_to_do(state: str, wanted: str, sentence: str | None) 
 
 @pytest.mark.parametrize("by", ["alice", "ALICE", "carol"])
 def test_who_asked_or_whom_it_is_for_cannot_approve_it_unless_that_is_allowed(store: Store, by: str) -> None:
-    request = ask(store, for_whom="carol")
+    request = ask(store, requested_for="carol")
     with pytest.raises(StoreError) as error:
         approve(store, request, by=person(by))
     assert str(error.value) == (
@@ -247,7 +247,7 @@ def test_only_approvers_decide_and_whoever_asked_may_take_it_back(store: Store) 
     taken = store.jit_decide(request, "denied", by=person("alice"), reason="not needed", now=210, approvers=["bob"])
     assert (taken.before, taken.request.state, taken.request.decided_by) == ("approved", "denied", "alice")
     # Who approved it first is still known.
-    assert [(entry.state, entry.by) for entry in store.jit_history()] == [
+    assert [(entry.state, entry.actor) for entry in store.jit_history()] == [
         ("denied", "alice"),
         ("approved", "bob"),
         ("requested", "alice"),
@@ -277,14 +277,14 @@ def test_time_ends_requests_and_whoever_sees_it_writes_it(store: Store) -> None:
             assert store.jit_counts(now=now)[state] == len(ids)
     # What was seen to be over is written, with when it was.
     ended = [entry for entry in store.jit_history() if entry.state == "expired"]
-    assert sorted((entry.request, entry.by, entry.reason) for entry in ended) == sorted(
+    assert sorted((entry.request, entry.actor, entry.reason) for entry in ended) == sorted(
         (request, "", "its time was over") for request in (waiting, allowed, running)
     )
 
 
 def test_what_an_earlier_version_noted_is_approved_by_nobody(store: Store) -> None:
     """It took LOGNAME for who asked, and waits for up to 30 days."""
-    request = ask(store, requested_by="mallory", for_whom="mallory", requested_account=None)
+    request = ask(store, requested_by="mallory", requested_for="mallory", requested_account=None)
     with pytest.raises(StoreError, match="made by an earlier version, which took any name for whose it is, so nobody"):
         approve(store, request)
     assert store.jit_decide(request, "denied", by=person("bob"), reason="anew", now=200).request.state == "denied"
@@ -305,7 +305,7 @@ def test_a_newer_request_of_the_same_person_for_the_same_replaces_the_older(stor
     old = opened(store, 300)
     others = [
         opened(store, 310, host="web2"),
-        opened(store, 310, for_whom="carol"),
+        opened(store, 310, requested_for="carol"),
         opened(store, 310, sources=("192.0.2.8",)),
         opened(store, 310, ports=("22",)),
         opened(store, 310, protocol="both"),
@@ -341,8 +341,8 @@ def test_a_request_that_is_not_there_is_named(store: Store) -> None:
 
 def test_requests_are_found_by_host_state_requester_and_time(store: Store) -> None:
     first = ask(store, 100, host="web1")
-    second = ask(store, 200, host="web2", requested_by="bob", for_whom="carol")
-    third = ask(store, 300, host="db_1", requested_by="bob", for_whom="bob")
+    second = ask(store, 200, host="web2", requested_by="bob", requested_for="carol")
+    third = ask(store, 300, host="db_1", requested_by="bob", requested_for="bob")
     approve(store, third, 310, by=person("alice"))
 
     def found(**query: t.Any) -> list[str]:
@@ -438,13 +438,13 @@ def test_who_only_reads_writes_no_end(store_url: str) -> None:
     ],
 )
 def test_no_name_that_somebody_says_makes_an_own_request_anothers(store: Store, by: JitActor) -> None:
-    wanted = dataclasses.replace(WANTED, requested_by="grace", requested_account="grace", for_whom="carol")
+    wanted = dataclasses.replace(WANTED, requested_by="grace", requested_account="grace", requested_for="carol")
     request = store.jit_request(wanted, now=100).request.id
     with pytest.raises(StoreError, match=r"^the request \S+ is .*, so somebody else has to approve it"):
         approve(store, request, by=by)
     # Nor a name that was said when it was asked for.
     lied = dataclasses.replace(
-        wanted, requested_by="x", for_whom="x", requested_login="carol", requested_account="root"
+        wanted, requested_by="x", requested_for="x", requested_login="carol", requested_account="root"
     )
     request = store.jit_request(lied, now=100).request.id
     with pytest.raises(StoreError, match=r"'s own, so somebody else has to approve it"):
@@ -457,13 +457,13 @@ def test_approvers_are_accounts_and_not_what_somebody_says(store: Store) -> None
     with pytest.raises(
         StoreError, match=r"^the account mallory \(bob\) is none of the approvers, who are bob; let one"
     ):
-        approve(store, request, by=person("bob", account="mallory", asserted="the option by"), approvers=["bob"])
+        approve(store, request, by=person("bob", account="mallory", asserted="the option actor"), approvers=["bob"])
     # Who asked may take it back, and nobody who says to be them.
     with pytest.raises(StoreError, match=r"^the account mallory \(alice\) is none of the approvers"):
         store.jit_decide(
             request,
             "denied",
-            by=person("alice", account="mallory", asserted="the option by"),
+            by=person("alice", account="mallory", asserted="the option actor"),
             reason="x",
             now=200,
             approvers=["bob"],
@@ -473,7 +473,7 @@ def test_approvers_are_accounts_and_not_what_somebody_says(store: Store) -> None
 
 
 def test_in_a_user_namespace_nobody_is_who_they_seem(store: Store) -> None:
-    there = person("heidi", account="uid 0 in a user namespace", asserted="the option by")
+    there = person("heidi", account="uid 0 in a user namespace", asserted="the option actor")
     request = ask(store)
     with pytest.raises(StoreError, match="nobody can say who 'uid 0 in a user namespace' is"):
         approve(store, request, by=there)

@@ -11,7 +11,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
 DAY = 86_400.0
 NOW = 1_767_225_600.0  # 2026-01-01
 # How long a connection took is not known.
-SIZED = {"seconds": None, "held": None, "seconds_known_count": 0}
+SIZED = {"seconds": None, "long_lived_count": None, "seconds_known_count": 0}
 
 
 def flow(source: str, destination: str, time: float | None, outcome: str = "answered", port: int = 22) -> Flow:
@@ -79,6 +79,6 @@ def test_what_is_not_known_is_left_out_of_sums_and_counted_apart() -> None:
         summary.add(came._replace(bytes=size, seconds=seconds))
     summary.add(flow("203.0.113.8", "192.0.2.10", NOW)._replace(bytes=None))
     (known, unknown) = summary.entries()
-    names = ("count", "bytes", "bytes_known_count", "seconds", "held", "seconds_known_count")
+    names = ("count", "bytes", "bytes_known_count", "seconds", "long_lived_count", "seconds_known_count")
     assert [known[name] for name in names] == [4, 1000, 2, 3607, 1, 3]
     assert [unknown[name] for name in names] == [1, None, 0, None, None, 0]

@@ -17,7 +17,7 @@ def item(**changes: t.Any) -> dict[str, t.Any]:
 
 
 def fields(**changes: t.Any) -> dict[str, t.Any]:
-    return {"mode": "audit", "rules": [item()], "blocked": [], "always": [], "log": False, **changes}
+    return {"mode": "audit", "rules": [item()], "blocked": [], "always_allow": [], "log": False, **changes}
 
 
 def test_a_policy_is_put_in_one_form() -> None:
@@ -29,7 +29,7 @@ def test_a_policy_is_put_in_one_form() -> None:
                 item(prefixes=["0.0.0.0/0"]),
             ],
             blocked=["203.0.113.1/32", "203.0.113.0"],
-            always=["192.0.2.1"],
+            always_allow=["192.0.2.1"],
             log=True,
         )
     )
@@ -41,7 +41,7 @@ def test_a_policy_is_put_in_one_form() -> None:
             {"port": "8000-8100", "protocol": "both", "prefixes": ["10.0.0.0/23", "2001:db8::1"], "closed": False},
         ],
         "blocked": ["203.0.113.0/31"],
-        "always": ["192.0.2.1"],
+        "always_allow": ["192.0.2.1"],
         "log": True,
     }
     assert policy.parse(found.fields()) == found
@@ -97,8 +97,8 @@ def test_a_policy_is_put_in_one_form() -> None:
         ({"blocked": ["host.example"]}, "blocked: 'host.example' is no address or prefix; write one such as"),
         ({"blocked": ["10.0.0.1"] * 4097}, "blocked has 4097 items; use at most 4096, and block wider prefixes"),
         (
-            {"always": ["::/0"]},
-            "always: ::/0 is everybody, so that nothing would be denied; name fewer",
+            {"always_allow": ["::/0"]},
+            "always_allow: ::/0 is everybody, so that nothing would be denied; name fewer",
         ),
         (
             {"rules": [item(prefixes=["10.0.0.0/8", "192.0.2.7"])], "blocked": ["192.0.2.0/24"]},
@@ -113,8 +113,8 @@ def test_what_is_wrong_is_named(changes: dict[str, t.Any], message: str) -> None
 
 
 def test_a_part_of_who_is_let_in_may_be_blocked() -> None:
-    found = policy.parse(fields(blocked=["10.1.2.3"], always=["10.1.0.0/16"]))
-    assert policy.without_effect(found) == ["10.1.2.3 of blocked is within always, so that it is not blocked"]
+    found = policy.parse(fields(blocked=["10.1.2.3"], always_allow=["10.1.0.0/16"]))
+    assert policy.without_effect(found) == ["10.1.2.3 of blocked is within always_allow, so that it is not blocked"]
 
 
 def test_people_read_what_becomes_of_both_versions_of_ip() -> None:
@@ -128,7 +128,7 @@ def test_people_read_what_becomes_of_both_versions_of_ip() -> None:
                 item(port="25", prefixes=["10.0.0.0/8", "2001:db8::/32"]),
             ],
             blocked=["203.0.113.7"],
-            always=["192.0.2.1"],
+            always_allow=["192.0.2.1"],
             log=True,
         )
     )

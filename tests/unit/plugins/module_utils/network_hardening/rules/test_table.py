@@ -18,7 +18,13 @@ RULES = [
 
 
 def made(**changes: t.Any) -> policy.Policy:
-    fields = {"mode": "enforce", "rules": RULES, "blocked": ["203.0.113.0/24"], "always": ["192.0.2.1"], "log": False}
+    fields = {
+        "mode": "enforce",
+        "rules": RULES,
+        "blocked": ["203.0.113.0/24"],
+        "always_allow": ["192.0.2.1"],
+        "log": False,
+    }
     return policy.parse({**fields, **changes})
 
 

@@ -234,7 +234,7 @@ def test_the_last_connection_is_measured_once_and_one_that_goes_on_for_longer() 
         entries.merge(found, [Change(KEY, sets.ANSWERED, answers, NOON, False)] * answers, ())
         entries.measure(found, {KEY: reading.Times(NOON + begun, NOON + there)}, {KEY})
         result = found[KEY].result(KEY)
-        assert (result["seconds"], result["held"], result["seconds_known_count"]) == known
+        assert (result["seconds"], result["long_lived_count"], result["seconds_known_count"]) == known
     entries.measure(found, {("192.0.2.8", 22, "tcp", "in"): reading.Times(NOON, NOON + 700)}, ())
     assert set(found) == {KEY}
 
@@ -256,7 +256,7 @@ def test_a_connection_that_a_busy_host_reads_slowly_is_the_same_and_takes_no_lon
 def test_who_took_part_in_no_handshake_is_not_measured() -> None:
     found = _entries(_came(3, proven=False))
     entries.measure(found, {KEY: reading.Times(NOON, NOON + 700)}, {KEY})
-    assert found[KEY].result(KEY)["held"] is None
+    assert found[KEY].result(KEY)["long_lived_count"] is None
 
 
 def test_what_was_measured_is_forgotten_with_its_days() -> None:

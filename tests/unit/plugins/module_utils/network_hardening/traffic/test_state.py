@@ -44,7 +44,7 @@ def test_the_state_of_version_1_is_read_and_has_nothing_measured(tmp_path: pathl
         entry = book.entries[("10.99.0.2", 22, "tcp", "in")]
         assert (entry.count, entry.answers, entry.proven, entry.watched, entry.measured) == (3, 3, True, 0, 0)
         result = entry.result(("10.99.0.2", 22, "tcp", "in"))
-        assert [result[name] for name in ("bytes", "seconds", "held")] == [None] * 3
+        assert [result[name] for name in ("bytes", "seconds", "long_lived_count")] == [None] * 3
         assert book.counters["in_tried4_8192_604800s"]["10.99.0.2 tcp 22"][0] == 3
         assert not book.watching
         # It had 0 for what conntrack does not count.
@@ -63,6 +63,16 @@ def test_what_was_measured_is_written_and_read(tmp_path: pathlib.Path) -> None:
         )
         state.write(where, book)
         assert state.read(where) == book
+
+
+def test_imports_keep_a_key_of_before_in_the_file(tmp_path: pathlib.Path) -> None:
+    file = _directory(tmp_path) / state.BOOK
+    with _opened(tmp_path) as where:
+        book = state.read(where)
+        book.imports[0].entries[0]["long_lived_count"] = 7
+        state.write(where, book)
+        assert json.loads(file.read_text("ascii"))["imports"][0]["entries"][0]["held"] == 7
+        assert state.read(where).imports == book.imports
 
 
 def test_a_state_of_a_later_version_and_a_damaged_one_are_refused(tmp_path: pathlib.Path) -> None:

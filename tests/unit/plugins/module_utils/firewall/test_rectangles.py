@@ -10,7 +10,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import (
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
     Rectangle,
     TooManyError,
     covered,

@@ -16,21 +16,27 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Ho
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import (
+    MOST_ELEMENTS,
+    Rectangle,
+    covered,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
-    apply,
     clock,
     grants,
     kernel,
     other_firewalls,
     reopening,
     state,
+    table,
     usage,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.apply import LockTable
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.grants import Grant, Request
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.rectangles import Rectangle, covered
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state import Book
 
 _ID = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -39,7 +45,7 @@ _LONGEST_TEXT = 1000
 _NAMED = 5
 
 
-def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     check_options(params, ("state_dir",), {"lock_timeout": 0})
     _check(params)
@@ -47,7 +53,7 @@ def keep(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     with state.directory(params, create=False) as where:
         if check_mode or where is None:
             return act(params, where, check_mode)
-        with where.locked(state.LOCK, params["lock_timeout"]):
+        with where.locked(LOCK, params["lock_timeout"]):
             return act(params, where, check_mode)
 
 
@@ -57,16 +63,18 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
         raise UsageError("id: use at most 64 letters, digits, dots, hyphens and underscores")
     if params["digest"] is not None and not _DIGEST.fullmatch(params["digest"]):
         raise UsageError("digest is no SHA-256: write its 64 hexadecimal digits in lower case")
-    for name in ("for_whom", "requested_by", "reason", "closed_by"):
+    for name in ("requested_for", "requested_by", "reason", "closed_by"):
         if len(params[name] or "") > _LONGEST_TEXT:
             raise UsageError("%s is longer than %d characters; shorten it" % (name, _LONGEST_TEXT))
     if params["state"] == "open":
-        missing = [name for name in ("ports", "sources", "for_whom") if not params[name]]
+        missing = [name for name in ("ports", "sources", "requested_for") if not params[name]]
         if missing:
-            raise UsageError("%s is missing; state=open needs ports, sources and for_whom" % missing[0])
+            raise UsageError("%s is missing; state=open needs ports, sources and requested_for" % missing[0])
         _request(params)
-    elif not any(params[name] for name in ("id", "ports", "sources", "for_whom")):
-        raise UsageError("id is missing; state=closed needs it, or for_whom, ports or sources of what is to be closed")
+    elif not any(params[name] for name in ("id", "ports", "sources", "requested_for")):
+        raise UsageError(
+            "id is missing; state=closed needs it, or requested_for, ports or sources of what is to be closed"
+        )
 
 
 def _request(params: t.Mapping[str, t.Any]) -> Request:
@@ -85,7 +93,8 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
         for one in book.open:
             if params["id"] and one.id == params["id"]:
                 grants.check_same(one, asked, params["digest"])
-                is_open = kernel.compare(packets, policy, book, now.since_boot).has(one, now.since_boot) is True
+                seen = LockTable(params).compare(policy)
+                is_open = kernel.compare(packets, seen, book, now.since_boot).has(one, now.since_boot) is True
                 return _opened_again(one, is_open, book, packets, None if check_mode else where, now)
         if params["duration"] is None:
             asked = dataclasses.replace(asked, duration=grants.longest(policy, asked))
@@ -99,7 +108,7 @@ def _open(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mod
     if answer.certain and not answer.timed and params["other_firewalls"] == "fail":
         return _denied(answer)
     new = _grant(params, asked, None, now)
-    apply.fill(packets, opened(book, new, policy), now)
+    kernel.openings_text(packets, opened(book, new, policy), now)
     return {**_result(new, grants.replaced(book.open, asked), now, changed=True), **_others(answer)}
 
 
@@ -122,7 +131,7 @@ def _open_anew(
     new = _grant(params, asked, usage.begin(asked, seen, now), now)
     old = grants.replaced(book.open, asked)
     both = opened(book, new, policy)
-    apply.fill(packets, both, now)  # where there is no room for it, nothing is noted
+    kernel.openings_text(packets, both, now)  # where there is no room for it, nothing is noted
     state.write_book(where, both)
     try:
         if other_firewalls.open_through(answer.timed, asked.duration):
@@ -193,7 +202,7 @@ def opened(book: Book, new: Grant, policy: Policy) -> Book:
 
 def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
     """Return whose connections end with their window, with those of one more grant."""
-    locked = [(protocol, lock.ports) for lock in policy.locks if lock.cut for protocol in lock.protocols]
+    locked = [(protocol, lock.ports) for lock in policy.locks if lock.close_connections for protocol in lock.protocols]
     added = [
         dataclasses.replace(
             one,
@@ -205,7 +214,7 @@ def _cut(book: Book, new: Grant, policy: Policy) -> tuple[Rectangle, ...]:
         for protocol, ports in locked
         if protocol == one.protocol and ports.overlaps(words.Ports(one.first_port, one.last_port))
     ]
-    return tuple(covered([*book.cut, *added], state.MOST_ELEMENTS))
+    return tuple(covered([*book.cut, *added], MOST_ELEMENTS))
 
 
 def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
@@ -230,7 +239,7 @@ def _close(params: t.Mapping[str, t.Any], where: StateDirectory | None, check_mo
         else:
             reopening.forget(where)
             state.write_book(where, book.closed(now))
-    return {"changed": bool(gone), "closed": [shown(one, now) for one in gone]}
+    return {"changed": bool(gone), "closed": [grants.shown(one, now) for one in gone]}
 
 
 def _close_unnoted(
@@ -244,9 +253,9 @@ def _close_unnoted(
     with contextlib.suppress(StateError):  # A full disk lets files be removed.
         reopening.forget(where)
     now = clock.now()
-    apply.refill(packets, book, now)
+    kernel.fill(packets, book, now)
     if not kernel.holds(packets, book, now.since_boot):
-        raise FirewallError("%s; %s still has open what was to be closed" % (error, packets.place)) from error
+        raise FirewallError("%s; %s still has open what was to be closed" % (error, table.PLACE)) from error
     raise StateError(
         "%s is closed in the kernel, but this could not be noted, so that the next run that opens or closes anything"
         " opens it again: %s; then close it once more" % (", ".join(one.id for one in gone[:_NAMED]), error)
@@ -257,7 +266,7 @@ def _meant(params: t.Mapping[str, t.Any], one: Grant) -> bool:
     """Say whether a grant is one that is to be closed: everything that was named fits it."""
     if params["id"] and params["id"] != one.id:
         return False
-    if params["for_whom"] and params["for_whom"] != one.request.for_whom:
+    if params["requested_for"] and params["requested_for"] != one.request.requested_for:
         return False
     try:
         if params["sources"] and words.networks(params["sources"], "sources") != one.request.sources:
@@ -299,9 +308,9 @@ def _fill(packets: Nftables, where: StateDirectory, book: Book) -> None:
     now = clock.now()
     # What is closed now is not to be opened again by a reload of nftables.
     reopening.forget(where)
-    apply.refill(packets, book, now)
+    kernel.fill(packets, book, now)
     if not kernel.holds(packets, book, clock.now().since_boot):
-        raise FirewallError("the kernel took the openings of %s, and does not have them" % packets.place)
+        raise FirewallError("the kernel took the openings of %s, and does not have them" % table.PLACE)
     state.write_book(where, book.closed(now))
     packets.note(where, book, now)
 
@@ -313,7 +322,7 @@ def _undo(packets: Nftables, where: StateDirectory, book: Book, new: Grant, erro
     """
     try:
         now = clock.now()
-        apply.refill(packets, book, now)
+        kernel.fill(packets, book, now)
         if not kernel.holds(packets, book, clock.now().since_boot):
             raise FirewallError("the kernel does not have what it was told")
         state.write_book(where, book)
@@ -333,14 +342,7 @@ def _result(one: Grant, old: t.Sequence[Grant], now: Now, changed: bool) -> dict
     return {
         "changed": changed,
         "id": one.id,
-        "grant": shown(one, now),
+        "grant": grants.shown(one, now),
         "replaced": [gone.id for gone in old],
         "denied_by": [],
     }
-
-
-def shown(one: Grant, now: Now) -> dict[str, t.Any]:
-    """Return a grant as the modules return it."""
-    fields = one.fields()
-    del fields["end"], fields["counted"], fields["closing"]
-    return {**fields, "seconds_left": max(0, int(one.end - now.since_boot))}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
-from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import detect
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
@@ -19,20 +19,20 @@ def tried(source: str, port: int, packets: int, left: int = 86400, protocol: str
 
 
 def test_an_attempt_was_when_its_element_was_renewed() -> None:
-    (found,) = collect.attempts([tried("192.0.2.7", 22, 5, left=86000)], NOW)
+    (found,) = detect.attempts([tried("192.0.2.7", 22, 5, left=86000)], NOW)
     assert found == {"source": "192.0.2.7", "protocol": "tcp", "port": 22, "packets": 5, "last": NOW - 400}
 
 
 @pytest.mark.parametrize("key", [("192.0.2.7",), ("192.0.2.7", "tcp", "ssh"), ("192.0.2.7", "tcp")])
 def test_what_is_no_attempt_is_left_out(key: tuple[str, ...]) -> None:
-    assert list(collect.attempts([Element(key)], NOW)) == []
+    assert list(detect.attempts([Element(key)], NOW)) == []
 
 
 def test_each_port_is_one_detection_with_its_sources() -> None:
     elements = [tried(f"192.0.2.{number}", 22, number, left=86400 - number) for number in range(1, 101)]
     elements.append(tried("2001:db8::1", 53, 3, protocol="udp"))
-    attempts = sorted(collect.attempts(elements, NOW), key=lambda one: -one["packets"])
-    ssh, dns = collect.attempted(attempts)
+    attempts = sorted(detect.attempts(elements, NOW), key=lambda one: -one["packets"])
+    ssh, dns = detect.attempted(attempts)
     assert (ssh["subject"], ssh["count"], ssh["last_time"]) == ("tcp/22", 5050, NOW - 1)
     assert ssh["message"] == (
         "5050 packets to the locked port 22 (tcp) from 100 sources within a day of each other: "

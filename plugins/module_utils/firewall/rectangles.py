@@ -14,6 +14,11 @@ import dataclasses
 import heapq
 import typing as t
 
+# Elements that a set of the kernel may have.
+MOST_ELEMENTS = 16384
+# Seconds by which the times of the kernel and of a state file may differ: whole ones are told.
+_SLACK = 3.0
+
 
 class TooManyError(ValueError):
     """Grants overlap in so many ways that the kernel's set would become too large."""
@@ -72,6 +77,35 @@ def covered(rectangles: t.Sequence[Rectangle], most: int) -> list[Rectangle]:
         sources = _ranges([(one.first, one.last) for one in group], max(1, most // len(groups) // len(ports)))
         found += [Rectangle(version, protocol, *range_, *source, end) for range_ in ports for source in sources]
     return sorted(found)
+
+
+def covers(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool | None:
+    """Say whether everything wanted is open for as long; None where there are too many ways to tell."""
+    # What ends about now may be gone in the one and not yet in the other.
+    lasting = [one for one in wanted if one.end > now + _SLACK]
+    late = _moved(found, _SLACK)
+    try:
+        return united([*lasting, *late]) == united(late)
+    except TooManyError:
+        return None
+
+
+def exceeds(found: t.Sequence[Rectangle], wanted: t.Sequence[Rectangle], now: float) -> bool:
+    """Say whether more is open than wanted, or for longer. wanted: disjoint. now: of the clock of the ends."""
+    early = _moved(found, -_SLACK)
+    try:
+        return united([*wanted, *(one for one in early if one.end > now)]) != list(wanted)
+    except TooManyError:
+        return True
+
+
+def united(found: t.Sequence[Rectangle]) -> list[Rectangle]:
+    """Return the same in the one form that can be compared. Raises TooManyError."""
+    return disjoint(found, 4 * MOST_ELEMENTS)
+
+
+def _moved(found: t.Sequence[Rectangle], seconds: float) -> list[Rectangle]:
+    return [dataclasses.replace(one, end=one.end + seconds) for one in found]
 
 
 def _ranges(pairs: t.Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]:
