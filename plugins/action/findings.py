@@ -10,7 +10,8 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     ControllerActionBase,
@@ -90,7 +91,7 @@ class ActionModule(ControllerActionBase):
     def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         now = time.time()
         if options["alert"]:
-            names.check_alerts([options["alert"]], catalogue.load(), store)
+            known_names.check_alerts([options["alert"]], catalogue.load(), store)
         selection = Selection(
             uids=options["uids"] or (), alert=options["alert"], host=options["host"], subject=options["subject"]
         )

@@ -12,7 +12,8 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     ControllerActionBase,
@@ -54,7 +55,7 @@ class ActionModule(ControllerActionBase):
                 output.check(options["report_path"])
             except output.OutputError as error:
                 raise AnsibleActionFail(str(error)) from None
-        return {**options, "capabilities": names.capabilities(options["capabilities"], catalogue.load())}
+        return {**options, "capabilities": known_names.capabilities(options["capabilities"], catalogue.load())}
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         states = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import AnsweredActionBase, readable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 
 _SUBSET = ("!all", "min", "network")

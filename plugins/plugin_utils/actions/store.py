@@ -11,11 +11,11 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.known_names import UnknownNameError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.timestamps import MomentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.names import UnknownNameError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.timestamps import MomentError
 
 # Their messages are sentences for people.
 _ERRORS = (StoreError, MomentError, ContentError, UnknownNameError)

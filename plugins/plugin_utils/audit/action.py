@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.checkpoint import ReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import ReadingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 # Of a checkout of rules for other products, hundreds may be of no use.

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import AnsweredActionBase, readable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import host as hosts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests as jit_requests
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Outcome

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.secure_score import SecureScore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import capability_name, key, visible
-from ansible_collections.bulwark.servers.plugins.plugin_utils.secure_score import SecureScore
 
 # More would make a file that browsers open slowly; the section on coverage has all that explains changes, host by host
 # or not.

@@ -10,8 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, moment, visible
 
 

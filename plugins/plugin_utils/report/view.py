@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     cards,
     coverage,
     explained,
     model,
     openings,
+    secure_score,
     summary,
     trend,
 )

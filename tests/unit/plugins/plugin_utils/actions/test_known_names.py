@@ -8,7 +8,8 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.support import paths
@@ -29,11 +30,11 @@ def test_the_capabilities_are_those_that_have_a_role() -> None:
 
 
 def test_without_a_wish_all_capabilities_look() -> None:
-    assert names.capabilities(None, CATALOGUE) == CATALOGUE.capabilities
+    assert known_names.capabilities(None, CATALOGUE) == CATALOGUE.capabilities
 
 
 def test_names_may_have_spaces_around_them_and_count_once() -> None:
-    assert names.capabilities(["file_integrity", " file_integrity ", ""], CATALOGUE) == ("file_integrity",)
+    assert known_names.capabilities(["file_integrity", " file_integrity ", ""], CATALOGUE) == ("file_integrity",)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,14 @@ def test_names_may_have_spaces_around_them_and_count_once() -> None:
     ],
 )
 def test_a_capability_that_is_none_is_refused(wanted: list[str], message: str) -> None:
-    with pytest.raises(names.UnknownNameError) as raised:
-        names.capabilities(wanted, CATALOGUE)
+    with pytest.raises(known_names.UnknownNameError) as raised:
+        known_names.capabilities(wanted, CATALOGUE)
     assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("pattern", ["fim_file_modified", "fim_*", "*", "fim_file_modifie?"])
 def test_an_alert_of_the_catalogue_is_one(pattern: str, store: Store) -> None:
-    names.check_alerts([pattern], CATALOGUE, store)
+    known_names.check_alerts([pattern], CATALOGUE, store)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,12 @@ def test_an_alert_of_the_catalogue_is_one(pattern: str, store: Store) -> None:
     ],
 )
 def test_a_misspelt_alert_is_named_with_what_comes_close(pattern: str, message: str, store: Store) -> None:
-    with pytest.raises(names.UnknownNameError, match=message):
-        names.check_alerts(["fim_file_modified", pattern], CATALOGUE, store)
+    with pytest.raises(known_names.UnknownNameError, match=message):
+        known_names.check_alerts(["fim_file_modified", pattern], CATALOGUE, store)
 
 
 def test_an_alert_of_another_version_is_known_by_what_the_store_has(store: Store) -> None:
     record(store, 100, [finding()])
-    names.check_alerts(["test_alert_state", "test_alert_*"], CATALOGUE, store)
+    known_names.check_alerts(["test_alert_state", "test_alert_*"], CATALOGUE, store)
     store.suppress(Selection(alert="gone_*"), reason="x", by="alice", now=200, future=True)
-    names.check_alerts(["gone_*"], CATALOGUE, store)
+    known_names.check_alerts(["gone_*"], CATALOGUE, store)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
 
 DAY = 86_400
 

@@ -7,7 +7,7 @@ import typing as t
 import unicodedata
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import readable
 from hypothesis import given
 from hypothesis import strategies as st
 
