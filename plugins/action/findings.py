@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
-    ControllerActionBase,
+    StoreActionBase,
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
@@ -25,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Chang
 _CHANGES_LIMIT = 100
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """One method for what a run records, and one for what a person decides."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {

@@ -13,12 +13,12 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import STATUSES
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """Ask only what was asked for: the coverage of ten thousand hosts takes its time and memory."""
 
     READS_ONLY = True

@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     coverage,
@@ -26,7 +26,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """Read the store, render, put the file in place."""
 
     READS_ONLY = True

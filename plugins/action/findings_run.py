@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
-    ControllerActionBase,
+    StoreActionBase,
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
@@ -25,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """One method for each state."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
@@ -55,7 +55,7 @@ class ActionModule(ControllerActionBase):
                 output.check(options["report_path"])
             except output.OutputError as error:
                 raise AnsibleActionFail(str(error)) from None
-        return {**options, "capabilities": known_names.capabilities(options["capabilities"], catalogue.load())}
+        return {**options, "capabilities": known_names.choose_capabilities(options["capabilities"], catalogue.load())}
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         states = {

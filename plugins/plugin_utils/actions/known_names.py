@@ -17,7 +17,7 @@ class UnknownNameError(Exception):
     """A name is none of those that there are; the message is one sentence that names it and what comes close."""
 
 
-def capabilities(wanted: t.Sequence[str] | None, catalogue: Catalogue) -> tuple[str, ...]:
+def choose_capabilities(wanted: t.Sequence[str] | None, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the capabilities that are wanted, each once, or all that the collection has when that is None."""
     known = catalogue.capabilities
     if wanted is None:

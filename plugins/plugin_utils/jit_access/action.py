@@ -11,7 +11,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import AnsweredActionBase, readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import ModuleActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import host as hosts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests as jit_requests
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Outcome
@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import h
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, StoreError
 
 
-class JitActionBase(AnsweredActionBase):
+class JitActionBase(ModuleActionBase):
     """An action sets ``ARGUMENTS``, and ``act`` returns its result."""
 
     TRANSFERS_FILES = False
@@ -53,7 +53,7 @@ class JitActionBase(AnsweredActionBase):
 
     def reach(self, task_vars: dict[str, t.Any]) -> None:
         """Raise AnsibleConnectionFailure where the host cannot be reached, AnsibleActionFail where it runs nothing."""
-        result = readable(self._execute_module(module_name="ansible.legacy.ping", module_args={}, task_vars=task_vars))
+        result = sanitize(self._execute_module(module_name="ansible.legacy.ping", module_args={}, task_vars=task_vars))
         if result.get("unreachable"):
             raise AnsibleConnectionFailure(str(result.get("msg")))
         if result.get("failed") or result.get("ping") != "pong":
@@ -64,7 +64,7 @@ class JitActionBase(AnsweredActionBase):
 
         def run(name: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
             module = f"bulwark.servers.{name}"
-            return readable(self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars))
+            return sanitize(self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars))
 
         return run
 

@@ -30,11 +30,11 @@ def test_the_capabilities_are_those_that_have_a_role() -> None:
 
 
 def test_without_a_wish_all_capabilities_look() -> None:
-    assert known_names.capabilities(None, CATALOGUE) == CATALOGUE.capabilities
+    assert known_names.choose_capabilities(None, CATALOGUE) == CATALOGUE.capabilities
 
 
 def test_names_may_have_spaces_around_them_and_count_once() -> None:
-    assert known_names.capabilities(["file_integrity", " file_integrity ", ""], CATALOGUE) == ("file_integrity",)
+    assert known_names.choose_capabilities(["file_integrity", " file_integrity ", ""], CATALOGUE) == ("file_integrity",)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_names_may_have_spaces_around_them_and_count_once() -> None:
 )
 def test_a_capability_that_is_none_is_refused(wanted: list[str], message: str) -> None:
     with pytest.raises(known_names.UnknownNameError) as raised:
-        known_names.capabilities(wanted, CATALOGUE)
+        known_names.choose_capabilities(wanted, CATALOGUE)
     assert str(raised.value) == message
 
 
