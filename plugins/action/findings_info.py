@@ -14,8 +14,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import SE
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import STATUSES
 
 
 class ActionModule(StoreActionBase):

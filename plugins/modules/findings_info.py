@@ -64,7 +64,7 @@ options:
     description: Statuses of findings as they are now.
     type: list
     elements: str
-    choices: [new, open, resolved, suppressed]
+    choices: [new, open, suppressed, resolved]
     default: []
   severity:
     description: The lowest severity.

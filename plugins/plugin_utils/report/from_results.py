@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, table
 
 
@@ -44,7 +45,7 @@ def _row(item: t.Any, place: str) -> table.Row:
         fields["severity"] = str(finding.get("severity")).lower()
     else:
         fields = dict(finding)
-    for name, known in (("severity", model.SEVERITIES), ("status", model.STATUSES)):
+    for name, known in (("severity", model.SEVERITIES), ("status", STATUSES)):
         if fields.get(name) not in known:
             raise ResultError(f"{place} has a {name} that is none of {', '.join(known)}")
     return table.Row(

@@ -13,6 +13,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import HistoryEntry, Run
+
 WIDTH, HEIGHT = 720, 200
 _POINTS = 120
 _LAST = 48
@@ -39,20 +42,20 @@ class Picture:
     top: int
 
 
-def points(findings: t.Iterable[model.Finding], runs: t.Iterable[model.Run]) -> tuple[Point, ...]:
+def points(histories: t.Iterable[t.Sequence[HistoryEntry]], runs: t.Iterable[Run]) -> tuple[Point, ...]:
     """Return the active findings over time, oldest first, at most ``_POINTS`` moments.
 
     A run is a moment too, also when it changed nothing: that nothing was found then is worth seeing.
     """
     changes: dict[float, list[int]] = {run.started: [0] * len(model.SEVERITIES) for run in runs}
-    for finding in findings:
+    for history in histories:
         before = None
-        for change in finding.history:
-            deltas = changes.setdefault(change.time, [0] * len(model.SEVERITIES))
-            for severity, delta in ((before, -1), (change.severity, 1)):
+        for entry in history:
+            deltas = changes.setdefault(entry.at, [0] * len(model.SEVERITIES))
+            for severity, delta in ((before, -1), (entry.after, 1)):
                 if severity is not None:
                     deltas[model.SEVERITIES.index(severity)] += delta
-            before = change.severity
+            before = entry.after
     found = []
     counts = [0] * len(model.SEVERITIES)
     for time in sorted(changes):

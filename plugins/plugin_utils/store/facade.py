@@ -43,6 +43,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Counts,
     Coverage,
     Explanation,
+    Finding,
     HistoryEntry,
     Query,
     RecordResult,
@@ -50,7 +51,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Seal,
     SealEntry,
     Selection,
-    StoredFinding,
     Suppression,
     TrendPoint,
 )
@@ -174,7 +174,7 @@ class Store:
         """Return the decisions about findings to come, also those that ended."""
         return self._database.read(suppressions.list_all)
 
-    def query(self, wanted: Query | None = None, now: float | None = None) -> list[StoredFinding]:
+    def query(self, wanted: Query | None = None, now: float | None = None) -> list[Finding]:
         """Return findings as they are now, or would be at a time: a suppression that ended hides nothing."""
         return self._database.read(lambda c: query.findings(c, wanted or Query(), _now(now)))
 

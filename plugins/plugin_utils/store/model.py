@@ -8,9 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-# new: the run that first saw it is the only one so far. open: seen again, or back after it was gone.
-# resolved: a run looked and it is gone, or a person said so. suppressed: a person decided not to be told.
-STATUSES = ("new", "open", "resolved", "suppressed")
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +95,13 @@ class RecordResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class StoredFinding:
+class Finding:
     """A finding with its history so far.
 
     first_seen, last_seen: the first and the last time that a run saw it. count: the number of runs that saw it.
     reopened: how often it came back after it was resolved. status_since, status_by, status_reason: when it got its
-    status and, where a person gave it, who and why. event: the finding as an OCSF event that says the same.
+    status and, where a person gave it, who and why. event: the finding as an OCSF event that says the same, empty where
+    a report only counts it.
     """
 
     uid: str
@@ -126,6 +125,10 @@ class StoredFinding:
     count: int
     reopened: int
     event: dict[str, t.Any]
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     acceptance,
     checkpoints,
@@ -70,7 +71,7 @@ def record(
         if is_news
         and state.uid not in observed
         and state.lifecycle == "state"
-        and state.status in lifecycle.OPEN
+        and state.status in ACTIVE
         and coverage.shows_gone(entries, state.scope, state.subject)
     ]
     if gone:

@@ -10,12 +10,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Finding,
     JitActor,
     JitWanted,
     Query,
     RecordResult,
     Store,
-    StoredFinding,
 )
 
 from tests.unit.plugins.plugin_utils.ocsf import samples
@@ -91,7 +91,7 @@ def record(
     return store.record(run_id, host, CAPABILITY, findings, [checked()] if coverage is None else coverage, now)
 
 
-def only(store: Store, now: float, **query: t.Any) -> StoredFinding:
+def only(store: Store, now: float, **query: t.Any) -> Finding:
     """Return the one finding that there is."""
     (found,) = store.query(Query(**query), now)
     return found
