@@ -10,7 +10,7 @@ import typing as t
 from ansible.module_utils.common.validation import check_type_list
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
 

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import SCOPES
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import info_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import books, compare, host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import grant_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
 
 

@@ -10,7 +10,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.apply import check, response_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.option
     settings,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content, subtypes
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible

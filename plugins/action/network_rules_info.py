@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.collect import SCOPES
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import info_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 
 
 class ActionModule(CapabilityActionBase):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import ModuleActionBase, sanitize
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 
 _SUBSET = ("!all", "min", "network")
 
 
-class ActionModule(ModuleActionBase):
+class ActionModule(SanitizingActionBase):
     """Run ansible-core's own module, and of what it answers keep the facts that were asked for."""
 
     TRANSFERS_FILES = False

@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
     evidence_spec,
     info_spec,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     exposed,

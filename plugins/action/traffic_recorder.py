@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import recorder_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 
 
 class ActionModule(CapabilityActionBase):

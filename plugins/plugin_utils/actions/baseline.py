@@ -19,7 +19,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Store, StoreError
 

@@ -9,11 +9,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import ModuleActionBase, sanitize
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 
 
-class HostStepsActionBase(ModuleActionBase):
+class HostStepsActionBase(SanitizingActionBase):
     """Validate the options, act, and mark the result as unsafe.
 
     A subclass sets ``ARGUMENTS``, the argument spec, and ``ERRORS``, the exceptions whose messages are sentences for

@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.capability import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 # Connections that lead through the network to the host's own ports, by the last part of their names.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Audit analytics' content: the collection's detections, the user's rules and threat lists, compiled for the hosts.
 
-Compiled once for all hosts: what takes a second is kept by ``content_cache``, under a key made of all that goes in.
+Compiled once for all hosts: what takes a second is kept by ``cache``, under a key made of all that goes in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, content_cache, payload
+from ansible_collections.bulwark.servers.plugins.plugin_utils import cache, catalogue, payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options
@@ -84,7 +84,7 @@ def load(
         threat_lists=options.checked(threat_lists),
         sources=None if sources is None else frozenset(sources),
     )
-    found = content_cache.cached(content_cache.default_directory(os.environ), _key(inputs), lambda: _compile(inputs))
+    found = cache.cached(cache.default_directory(os.environ), _key(inputs), lambda: _compile(inputs))
     return Content(**{**found, "problems": tuple(found["problems"])})
 
 

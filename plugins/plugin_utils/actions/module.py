@@ -13,12 +13,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import ModuleActionBase, sanitize
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 
-class CapabilityActionBase(ModuleActionBase):
+class CapabilityActionBase(SanitizingActionBase):
     """Run the module of the same name on the target and turn its detections into findings.
 
     A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has

@@ -10,7 +10,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import content_cache
+from ansible_collections.bulwark.servers.plugins.plugin_utils import cache
 
 
 class Maker:
@@ -24,7 +24,7 @@ class Maker:
 
 def test_what_was_made_is_kept_for_its_key(tmp_path: pathlib.Path) -> None:
     make, directory = Maker(), tmp_path / "a" / "bulwark"
-    assert [content_cache.cached(directory, key, make)["made"] for key in ("x", "x", "y", "x")] == [1, 1, 2, 1]
+    assert [cache.cached(directory, key, make)["made"] for key in ("x", "x", "y", "x")] == [1, 1, 2, 1]
     assert oct(directory.stat().st_mode & 0o777) == "0o700"
     assert {oct(file.stat().st_mode & 0o777) for file in directory.iterdir()} == {"0o600"}
 
@@ -32,41 +32,41 @@ def test_what_was_made_is_kept_for_its_key(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff"])
 def test_a_damaged_file_is_made_again(tmp_path: pathlib.Path, damage: bytes) -> None:
     make = Maker()
-    content_cache.cached(tmp_path, "x", make)
+    cache.cached(tmp_path, "x", make)
     (tmp_path / "content-x.json").write_bytes(damage)
-    assert [content_cache.cached(tmp_path, "x", make)["made"] for _time in range(2)] == [2, 2]
+    assert [cache.cached(tmp_path, "x", make)["made"] for _time in range(2)] == [2, 2]
 
 
 def test_what_others_could_have_written_is_not_used(tmp_path: pathlib.Path) -> None:
     make = Maker()
-    content_cache.cached(tmp_path, "x", make)
+    cache.cached(tmp_path, "x", make)
     (tmp_path / "content-x.json").chmod(0o666)
-    assert content_cache.cached(tmp_path, "x", make)["made"] == 2
+    assert cache.cached(tmp_path, "x", make)["made"] == 2
     tmp_path.chmod(0o777)
-    assert content_cache.cached(tmp_path, "x", make)["made"] == 3
+    assert cache.cached(tmp_path, "x", make)["made"] == 3
 
 
 def test_a_link_is_not_followed(tmp_path: pathlib.Path) -> None:
     make, directory = Maker(), tmp_path / "bulwark"
-    content_cache.cached(directory, "x", make)
+    cache.cached(directory, "x", make)
     other = tmp_path / "forged.json"
     other.write_text('{"made": 99}')
     (directory / "content-x.json").unlink()
     (directory / "content-x.json").symlink_to(other)
-    assert content_cache.cached(directory, "x", make)["made"] == 2
+    assert cache.cached(directory, "x", make)["made"] == 2
     assert other.read_text() == '{"made": 99}'
 
 
 def test_without_a_place_it_is_made_each_time(tmp_path: pathlib.Path) -> None:
     make = Maker()
     (tmp_path / "file").write_text("")
-    assert [content_cache.cached(tmp_path / "file" / "sub", "x", make)["made"] for _time in range(2)] == [1, 2]
+    assert [cache.cached(tmp_path / "file" / "sub", "x", make)["made"] for _time in range(2)] == [1, 2]
 
 
 def test_only_the_newest_are_kept(tmp_path: pathlib.Path) -> None:
     make = Maker()
     for number in range(12):
-        content_cache.cached(tmp_path, f"k{number:02}", make)
+        cache.cached(tmp_path, f"k{number:02}", make)
         os.utime(tmp_path / f"content-k{number:02}.json", (number, number))
     assert len(list(tmp_path.glob("content-*.json"))) == 8
     assert not list(tmp_path.glob(".*"))
@@ -77,9 +77,9 @@ def test_an_error_is_the_caller_s_and_leaves_nothing(tmp_path: pathlib.Path) -> 
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        content_cache.cached(tmp_path, "x", fail)
+        cache.cached(tmp_path, "x", fail)
     assert [file.name for file in tmp_path.iterdir()] == ["lock"]
-    assert content_cache.cached(tmp_path, "x", Maker())["made"] == 1
+    assert cache.cached(tmp_path, "x", Maker())["made"] == 1
 
 
 def _slow(directory: pathlib.Path) -> None:
@@ -89,7 +89,7 @@ def _slow(directory: pathlib.Path) -> None:
         time.sleep(0.3)
         return {}
 
-    content_cache.cached(directory / "cache", "x", make)
+    cache.cached(directory / "cache", "x", make)
 
 
 def test_processes_that_need_the_same_make_it_once(tmp_path: pathlib.Path) -> None:
@@ -104,7 +104,5 @@ def test_processes_that_need_the_same_make_it_once(tmp_path: pathlib.Path) -> No
 
 
 def test_the_directory_is_where_the_specification_says() -> None:
-    assert content_cache.default_directory({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == pathlib.Path("/c/bulwark")
-    assert content_cache.default_directory({"XDG_CACHE_HOME": "relative", "HOME": "/h"}) == pathlib.Path(
-        "/h/.cache/bulwark"
-    )
+    assert cache.default_directory({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == pathlib.Path("/c/bulwark")
+    assert cache.default_directory({"XDG_CACHE_HOME": "relative", "HOME": "/h"}) == pathlib.Path("/h/.cache/bulwark")
