@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store impo
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import PRODUCT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Change, Selection, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, StatusChange, Store
 
 # The registered result stays in the controller's memory for every host; the store has them all.
 _CHANGES_LIMIT = 100
@@ -130,7 +130,7 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any,
     return findings, result.get("coverage"), result.get("checkpoint")
 
 
-def _shown(changes: t.Sequence[Change]) -> dict[str, t.Any]:
+def _shown(changes: t.Sequence[StatusChange]) -> dict[str, t.Any]:
     listed = [dataclasses.asdict(change) for change in changes[:_CHANGES_LIMIT]]
     diff = {
         "before": "".join(_line(change, change.before) for change in changes[:_CHANGES_LIMIT] if change.before),
@@ -141,5 +141,5 @@ def _shown(changes: t.Sequence[Change]) -> dict[str, t.Any]:
     return {"changed": bool(changes), "changes": listed, "changes_count": len(changes), "diff": diff}
 
 
-def _line(change: Change, status: str | None) -> str:
+def _line(change: StatusChange, status: str | None) -> str:
     return f"{change.host} {change.severity} {change.alert} {change.subject}: {status}\n"

@@ -114,8 +114,8 @@ class BaselineActionBase(CapabilityActionBase):
         with self.open_store() as store:
             store.confirm_seal(host, self.baseline, digest, now=time.time())
 
-    def host(self, task_vars: dict[str, t.Any]) -> events.Host:
-        return events.Host.from_vars(self.host_vars(task_vars))
+    def host(self, task_vars: dict[str, t.Any]) -> events.Device:
+        return events.Device.from_vars(self.host_vars(task_vars))
 
     @contextlib.contextmanager
     def open_store(self) -> t.Iterator[Store]:

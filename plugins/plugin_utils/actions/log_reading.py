@@ -66,7 +66,7 @@ class LogReadingActionBase(CapabilityActionBase):
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if self._run:
-            host = events.Host.from_vars(self.host_vars(task_vars)).name
+            host = events.Device.from_vars(self.host_vars(task_vars)).name
             token = self._token(host)
             arguments = {**arguments, "_advance": True, **({"_token": token} if token else {})}
         return super().execute(arguments, task_vars)

@@ -87,7 +87,7 @@ class CapabilityActionBase(SanitizingActionBase):
         return f"{unsupported if isinstance(found[0], UnsupportedError) else ''}{found.msg}"
 
     def _findings(self, detections: t.Any, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-        host = events.Host.from_vars(self.host_vars(task_vars))
+        host = events.Device.from_vars(self.host_vars(task_vars))
         try:
             return events.findings(detections, catalogue.load(), host, time.time())
         except events.DetectionError as error:

@@ -20,7 +20,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
-    Change,
     Counts,
     Coverage,
     Explanation,
@@ -32,13 +31,13 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Seal,
     SealEntry,
     Selection,
+    StatusChange,
     Suppression,
     TrendPoint,
 )
 
 __all__ = [
     "Accepted",
-    "Change",
     "Counts",
     "Coverage",
     "Explanation",
@@ -58,6 +57,7 @@ __all__ = [
     "Seal",
     "SealEntry",
     "Selection",
+    "StatusChange",
     "Store",
     "StoreError",
     "Suppression",

@@ -39,7 +39,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
-    Change,
     Counts,
     Coverage,
     Explanation,
@@ -51,6 +50,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Seal,
     SealEntry,
     Selection,
+    StatusChange,
     Suppression,
     TrendPoint,
 )
@@ -154,7 +154,7 @@ class Store:
         now: float,
         until: float | None = None,
         future: bool = False,
-    ) -> tuple[list[Change], bool]:
+    ) -> tuple[list[StatusChange], bool]:
         """Hide findings until a time, or for good. Returns what changed, and whether a decision about the future did.
 
         future: also those that match the selection's patterns and are first seen, or come back, before the end. A
@@ -162,11 +162,11 @@ class Store:
         """
         return self._database.write(lambda c: decisions.suppress(c, selection, reason, by, until, future, now))
 
-    def unsuppress(self, selection: Selection, *, reason: str, by: str, now: float) -> tuple[list[Change], bool]:
+    def unsuppress(self, selection: Selection, *, reason: str, by: str, now: float) -> tuple[list[StatusChange], bool]:
         """Show suppressed findings again, and take back a decision about the future that has the same patterns."""
         return self._database.write(lambda c: decisions.unsuppress(c, selection, reason, by, now))
 
-    def resolve(self, selection: Selection, *, reason: str, by: str, now: float) -> list[Change]:
+    def resolve(self, selection: Selection, *, reason: str, by: str, now: float) -> list[StatusChange]:
         """Resolve findings by hand, as events need it; what is still there is reopened when a run sees it."""
         return self._database.write(lambda c: decisions.resolve(c, selection, reason, by, now))
 

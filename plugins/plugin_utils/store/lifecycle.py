@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import StatusChange, Suppression
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import matches
 
 
@@ -177,9 +177,9 @@ def lift_ended(state: State, now: float) -> list[Step]:
     return lift(state, state.suppressed_until, by=None, reason="the suppression ended")
 
 
-def change(state: State, before: str | None, now: float) -> Change:
+def change(state: State, before: str | None, now: float) -> StatusChange:
     severity = SEVERITIES_BY_ID[state.severity_id]
-    return Change(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
+    return StatusChange(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
 
 
 def _lift_worse(state: State, now: float) -> list[Step]:

@@ -65,7 +65,7 @@ class Explanation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
+class StatusChange:
     """One finding whose status or severity changed. A status of None is that of a finding the store didn't have."""
 
     uid: str
@@ -91,7 +91,7 @@ class RecordResult:
     reopened: int
     suppressed: int
     dropped: int
-    changes: tuple[Change, ...]
+    changes: tuple[StatusChange, ...]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     sql,
     suppressions,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, RecordResult, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import RecordResult, StatusChange, Suppression
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -152,7 +152,7 @@ class _Log:
     def _note(self, state: lifecycle.State) -> None:
         self._before[state.uid] = (state.effective(self._now), state.severity_id)
 
-    def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[Change]:
+    def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[StatusChange]:
         for state in states:
             before, severity_id = self._before.get(state.uid, (None, None))
             if (before, severity_id) != (state.effective(self._now), state.severity_id):

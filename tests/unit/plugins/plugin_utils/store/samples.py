@@ -62,7 +62,7 @@ def finding(
     lifecycle: str = "state",
     **changes: t.Any,
 ) -> dict[str, t.Any]:
-    return samples.finding(kind, lifecycle, events.Host(host), now, subject=subject, scope=scope, **changes)
+    return samples.finding(kind, lifecycle, events.Device(host), now, subject=subject, scope=scope, **changes)
 
 
 def checked(scope: str = "etc", **changes: t.Any) -> dict[str, t.Any]:
