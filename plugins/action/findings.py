@@ -47,9 +47,9 @@ class ActionModule(StoreActionBase):
             "host": {"type": "str"},
             "subject": {"type": "str"},
             "reason": {"type": "str"},
-            "by": {"type": "str"},
+            "actor": {"type": "str"},
             "until": {"type": "str"},
-            "future": {"type": "bool", "default": False},
+            "include_future": {"type": "bool", "default": False},
         },
         "mutually_exclusive": [("result", "findings"), ("result", "coverage"), ("result", "checkpoint")],
         "required_together": [("findings", "coverage")],
@@ -97,13 +97,13 @@ class ActionModule(StoreActionBase):
         )
         decided: dict[str, t.Any] = {
             "reason": options["reason"],
-            "by": options["by"] or person(task_vars),
+            "by": options["actor"] or person(task_vars),
             "now": now,
         }
         changed = False
         if options["state"] == "suppressed":
             until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
-            changes, changed = store.suppress(selection, until=until, future=options["future"], **decided)
+            changes, changed = store.suppress(selection, until=until, future=options["include_future"], **decided)
         elif options["state"] == "unsuppressed":
             changes, changed = store.unsuppress(selection, **decided)
         else:

@@ -59,13 +59,13 @@ def card(finding: Finding, history: t.Sequence[HistoryEntry] = ()) -> Card:
         changes=rows.changes,
         facts=rows.facts,
         cut=rows.cut,
-        history=[(entry.at, entry.action, visible(_note(entry))) for entry in history],
+        history=[(entry.time, entry.action, visible(_note(entry))) for entry in history],
         techniques=technique_ids(finding.event),
     )
 
 
 def _note(entry: HistoryEntry) -> str:
-    return ": ".join(part for part in (entry.by, entry.reason) if part)
+    return ": ".join(part for part in (entry.actor, entry.reason) if part)
 
 
 def technique_ids(event: t.Mapping[str, t.Any]) -> list[str]:

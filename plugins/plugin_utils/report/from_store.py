@@ -132,13 +132,13 @@ def _history(finding: Finding, entries: list[HistoryEntry]) -> list[HistoryEntry
     if not entries or entries[-1].after == severity:
         return entries
     ended = HistoryEntry(
-        at=finding.status_since,
+        time=finding.status_since,
         uid=finding.uid,
         host=finding.host,
         action="unsuppressed",
         before=None,
         after=severity,
-        by=None,
+        actor=None,
         reason="the suppression ended",
         run_id=None,
     )

@@ -51,7 +51,7 @@ def points(histories: t.Iterable[t.Sequence[HistoryEntry]], runs: t.Iterable[Run
     for history in histories:
         before = None
         for entry in history:
-            deltas = changes.setdefault(entry.at, [0] * len(model.SEVERITIES))
+            deltas = changes.setdefault(entry.time, [0] * len(model.SEVERITIES))
             for severity, delta in ((before, -1), (entry.after, 1)):
                 if severity is not None:
                     deltas[model.SEVERITIES.index(severity)] += delta

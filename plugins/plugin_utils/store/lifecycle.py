@@ -205,7 +205,7 @@ def _reopen(state: State, run_id: str, rules: t.Sequence[Suppression], now: floa
 def _suppress_by_rule(state: State, rules: t.Sequence[Suppression], now: float) -> list[Step]:
     for rule in rules:
         if applies(rule, state):
-            return suppress(state, now, rule.by, rule.reason, rule.until)
+            return suppress(state, now, rule.actor, rule.reason, rule.until)
     return []
 
 

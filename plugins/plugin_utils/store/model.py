@@ -51,15 +51,16 @@ class Coverage:
 class Explanation:
     """Changes of one scope of one host that one thing explains, such as an upgraded package, in one run.
 
-    at: when the result arrived. count: of how many changes. examples: the first subjects.
+    time: when the result arrived. explained_by: what explains them. count: of how many changes. examples: the first
+    subjects.
     """
 
     run_id: str
-    at: float
+    time: float
     host: str
     capability: str
     scope: str
-    by: str
+    explained_by: str
     count: int
     examples: tuple[str, ...]
 
@@ -183,7 +184,7 @@ class Suppression:
     host: str
     subject: str
     reason: str
-    by: str
+    actor: str
     created: float
     until: float | None
 
@@ -196,13 +197,13 @@ class HistoryEntry:
     after: its severity while it was new or open, None while it was not.
     """
 
-    at: float
+    time: float
     uid: str
     host: str
     action: str
     before: str | None
     after: str | None
-    by: str | None
+    actor: str | None
     reason: str | None
     run_id: str | None
 
@@ -251,11 +252,11 @@ class SealEntry:
     accepted: with ``confirmed``, what came into the baseline that way, where that is known.
     """
 
-    at: float
+    time: float
     host: str
     name: str
     action: str
     digest: str | None
-    by: str | None
+    actor: str | None
     reason: str | None
     accepted: Accepted | None = None

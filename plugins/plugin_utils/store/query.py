@@ -81,8 +81,13 @@ def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
     def severity(number: int | None) -> str | None:
         return None if number is None else events.SEVERITIES_BY_ID[number]
 
-    fields = {name: row[name] for name in ("at", "uid", "host", "action", "by", "reason", "run_id")}
-    return HistoryEntry(**fields, before=severity(row["before_severity"]), after=severity(row["after_severity"]))
+    return HistoryEntry(
+        time=row["at"],
+        actor=row["by"],
+        before=severity(row["before_severity"]),
+        after=severity(row["after_severity"]),
+        **{name: row[name] for name in ("uid", "host", "action", "reason", "run_id")},
+    )
 
 
 def _effective(now: float) -> sa.ColumnElement[str]:

@@ -128,7 +128,9 @@ def log(
 
 
 def _entry(row: sql.Row) -> SealEntry:
-    return SealEntry(**{**row, "accepted": acceptance.loaded(row["accepted"])})
+    fields = {**row, "time": row["at"], "actor": row["by"], "accepted": acceptance.loaded(row["accepted"])}
+    del fields["at"], fields["by"]
+    return SealEntry(**fields)
 
 
 def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -137,5 +139,7 @@ def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _log(connection: sa.Connection, entry: SealEntry) -> None:
-    values: dict[str, t.Any] = {**vars(entry), "accepted": acceptance.dumped(entry.accepted)}
+    values: dict[str, t.Any] = {**vars(entry), "at": entry.time, "by": entry.actor}
+    values["accepted"] = acceptance.dumped(entry.accepted)
+    del values["time"], values["actor"]
     connection.execute(tables().seal_history.insert().values(**values))

@@ -39,7 +39,7 @@ def test_a_finding_comes_with_its_history_and_its_texts() -> None:
         data = collect(store)
     (finding,) = data.findings
     assert (finding.status, finding.severity, finding.count, finding.scope) == ("open", "critical", 2, "programs")
-    assert [(entry.at, entry.action, entry.after) for entry in data.history(finding)] == [
+    assert [(entry.time, entry.action, entry.after) for entry in data.history(finding)] == [
         (10, "new", "critical"),
         (20, "resolved", None),
         (30, "reopened", "critical"),
@@ -55,7 +55,7 @@ def _last(data: model.ReportData) -> tuple[t.Any, ...]:
     (finding,) = data.findings
     entry = data.history(finding)[-1]
     _time, _action, note = cards.card(finding, [entry]).history[0]
-    return finding.status, entry.at, entry.action, entry.after, note
+    return finding.status, entry.time, entry.action, entry.after, note
 
 
 def test_who_decided_and_why_is_in_the_history() -> None:
