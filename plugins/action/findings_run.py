@@ -108,12 +108,12 @@ class ActionModule(StoreActionBase):
         return {"changed": any(removed.values()), "removed": removed}
 
 
-def _counts(run: t.Mapping[str, t.Any], found: Counts) -> dict[str, t.Any]:
+def _counts(run: t.Mapping[str, t.Any], totals: Counts) -> dict[str, t.Any]:
     """Return what a job can be judged by: how much is open on the hosts of the run, and how much it could not check."""
     rising = list(SEVERITIES)
     return {
         "open_at_least": {
-            severity: sum(found.open_by_severity[name] for name in rising[position:])
+            severity: sum(totals.open_by_severity[name] for name in rising[position:])
             for position, severity in enumerate(rising)
         },
         "not_fully_checked": sum(number for status, number in run["statuses"].items() if status != CHECKED),

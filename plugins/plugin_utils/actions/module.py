@@ -59,8 +59,8 @@ class CapabilityActionBase(SanitizingActionBase):
                 problem = str(error)
         if problem is not None:
             return {**result, "failed": True, "msg": problem, "usage_error": True, "capability": self.capability}
-        answer = self.run_module(arguments, task_vars)
-        result.update(sanitize(answer))
+        output = self.run_module(arguments, task_vars)
+        result.update(sanitize(output))
         result["capability"] = self.capability
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
@@ -80,11 +80,11 @@ class CapabilityActionBase(SanitizingActionBase):
 
         The module would say the same, but not that it is the options that are wrong, and on each host.
         """
-        found = ArgumentSpecValidator(**self.ARGUMENTS).validate(self._task.args).errors
-        if not found.errors:
+        problems = ArgumentSpecValidator(**self.ARGUMENTS).validate(self._task.args).errors
+        if not problems.errors:
             return None
         unsupported = f"Unsupported parameters for {self._task.action}: "
-        return f"{unsupported if isinstance(found[0], UnsupportedError) else ''}{found.msg}"
+        return f"{unsupported if isinstance(problems[0], UnsupportedError) else ''}{problems.msg}"
 
     def _findings(self, detections: t.Any, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         host = events.Device.from_vars(self.host_vars(task_vars))

@@ -290,13 +290,13 @@ def _count(value: t.Any) -> int:
 
 def _period(detection: t.Mapping[str, t.Any], now: float) -> tuple[float, float]:
     """Return when it began and ended, as far as the host's clock can be believed: nothing ends in the future."""
-    last = _moment(detection.get("last_time"), "last_time")
-    first = _moment(detection.get("first_time"), "first_time")
+    last = _timestamp(detection.get("last_time"), "last_time")
+    first = _timestamp(detection.get("first_time"), "first_time")
     end = min(now if last is None else last, now)
     return min(end if first is None else first, end), end
 
 
-def _moment(value: t.Any, field: str) -> float | None:
+def _timestamp(value: t.Any, field: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_SECOND:

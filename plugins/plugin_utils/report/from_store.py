@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses impo
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, key
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.view import FINDING_LIMIT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Coverage,
@@ -200,4 +200,4 @@ def _technique(identifier: str, attack: t.Mapping[str, t.Any], catalogue: Catalo
 def _words(limits: Limits) -> tuple[tuple[str, str], ...]:
     lists = (("hosts", limits.hosts), ("capabilities", limits.capabilities), ("statuses", limits.statuses))
     words = [(name, ", ".join(values)) for name, values in lists if values]
-    return (*words, *([("since", f"{moment(limits.since)} UTC")] if limits.since is not None else []))
+    return (*words, *([("since", f"{format_time(limits.since)} UTC")] if limits.since is not None else []))

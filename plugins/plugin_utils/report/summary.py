@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, secure_score
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, moment, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time, visible
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
@@ -83,7 +83,7 @@ def ahead(data: model.ReportData) -> str:
         return ""
     latest = max(runs, key=lambda run: run.started)
     return (
-        f"The store has {counted(len(runs), 'run')} from the future, the latest of {moment(latest.started)} UTC by"
+        f"The store has {counted(len(runs), 'run')} from the future, the latest of {format_time(latest.started)} UTC by"
         f" {visible(latest.controller, 80)}: that controller's clock was fast, or this one's is slow."
     )
 

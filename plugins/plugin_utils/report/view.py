@@ -21,8 +21,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
+    format_time,
     listed,
-    moment,
     visible,
 )
 
@@ -54,7 +54,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
     found, looked = summary.verdict(data, matrix)
     return {
         "data": data,
-        "generated": moment(data.generated),
+        "generated": format_time(data.generated),
         "verdict_found": found,
         "verdict_looked": looked,
         "provenance": _provenance(data, matrix),
@@ -98,7 +98,7 @@ def _provenance(data: model.ReportData, matrix: coverage.Matrix) -> str:
     if data.runs:
         newest = data.runs[0]
         ended = "" if newest.finished else ", which did not finish"
-        words.append(f"newest run {moment(newest.started)} UTC{ended}")
+        words.append(f"newest run {format_time(newest.started)} UTC{ended}")
     return " · ".join(words)
 
 
@@ -161,7 +161,7 @@ def _trend(data: model.ReportData) -> dict[str, t.Any]:
     last = points[-1]
     now = ", ".join(f"{count:,} {name}" for name, count in zip(model.SEVERITIES, last.counts, strict=True) if count)
     words = (
-        f"Active findings from {moment(points[0].time)} to {moment(last.time)} UTC: at most"
+        f"Active findings from {format_time(points[0].time)} to {format_time(last.time)} UTC: at most"
         f" {max(point.total for point in points):,}, at the end {now or 'none'}."
     )
     return {"picture": picture, "trend_words": words, "trend_width": trend.WIDTH, "trend_height": trend.HEIGHT}

@@ -42,7 +42,7 @@ def record(
     run_id: str,
     host: str,
     capability: str,
-    found: t.Sequence[t.Any],
+    reported: t.Sequence[t.Any],
     covered: t.Any,
     now: float,
     checkpoint: t.Any = None,
@@ -51,8 +51,8 @@ def record(
     runs.require(connection, run_id)
     is_news = checkpoint is None or checkpoints.advance(connection, host, capability, checkpoint, now)
     if not is_news:
-        found = ()
-    observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in found)}
+        reported = ()
+    observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in reported)}
     entries = coverage.checked(covered, capability)
     sql.lock(connection, "record", host, capability)
     columns = tables().findings.c
@@ -60,11 +60,11 @@ def record(
         state.uid: state
         for state in findings.locked(connection, columns.host == host, columns.capability == capability)
     }
-    kept = _kept(observed, stored)
-    if len(kept) < len(observed):
-        entries.append(_dropped_entry(capability, len(observed) - len(kept)))
+    limited = _limited(observed, stored)
+    if len(limited) < len(observed):
+        entries.append(_dropped_entry(capability, len(observed) - len(limited)))
     log = _Log(run_id, now, suppressions.active(connection, now))
-    log.see(stored, kept)
+    log.see(stored, limited)
     gone = [
         state
         for state in stored.values()
@@ -80,7 +80,7 @@ def record(
     log.age(state for state in stored.values() if state.uid not in observed)
     log.write(connection)
     _write_coverage(connection, run_id, host, capability, entries, now)
-    return log.result(dropped=len(observed) - len(kept))
+    return log.result(dropped=len(observed) - len(limited))
 
 
 class _Log:
@@ -159,17 +159,17 @@ class _Log:
                 yield lifecycle.change(state, before, self._now)
 
 
-def _kept(observed: t.Mapping[str, events.Observation], stored: t.Collection[str]) -> list[events.Observation]:
+def _limited(observed: t.Mapping[str, events.Observation], stored: t.Collection[str]) -> list[events.Observation]:
     """Return the findings that there is room for, those that are stored already first, then the most severe."""
-    kept: list[events.Observation] = []
+    limited: list[events.Observation] = []
     size, added = 0, 0
     for seen in sorted(observed.values(), key=lambda seen: (seen.uid not in stored, -seen.severity_id, seen.uid)):
         size += len(seen.event)
         added += seen.uid not in stored
         if size > _BYTES_LIMIT or (added and added + len(stored) > _FINDINGS_LIMIT):
             break
-        kept.append(seen)
-    return kept
+        limited.append(seen)
+    return limited
 
 
 def _dropped_entry(capability: str, number: int) -> coverage.Entry:
