@@ -10,17 +10,22 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE
-from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.action import DetectingActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections import EVENT_SOURCES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 
-class ActionModule(DetectingActionBase):
+class ActionModule(LogReadingActionBase):
     """Give the module the rules for audit events."""
 
+    capability = detections.CAPABILITY
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
-    READER = NAME
-    SOURCES = EVENT_SOURCES
-    ANSWER = "audit_events"
+    CHECKPOINT = NAME
+    RESULT_KEY = "audit_events"
+
+    def load_rules(
+        self, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool
+    ) -> detections.Content:
+        return detections.load(rule_paths, threat_lists, own_rules, detections.EVENT_SOURCES)
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import apply_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.baseline import BaselineActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal import SealedActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import accepted, content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal_reason import seal_reason
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Store
 
 
-class ActionModule(SealedActionBase):
+class ActionModule(BaselineActionBase):
     """Give the module the watches as content defines them, and change baseline and seal together."""
 
+    capability = "file_integrity"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
         "argument_spec": content.unchecked_watches(apply_spec()),
         "required_by": {"accept": ["reason"]},
@@ -29,6 +32,17 @@ class ActionModule(SealedActionBase):
         if arguments.get("accept"):
             arguments["accepted_by"] = arguments.get("accepted_by") or person(task_vars)
         return arguments
+
+    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
+        return [watch["name"] for watch in arguments.get("watches") or ()]
+
+    def seal_reason(
+        self, store: Store, host: str, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]
+    ) -> str:
+        return seal_reason(store, host, self.baseline, arguments, staged)
+
+    def accepted_changes(self, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]) -> Accepted | None:
+        return accepted.accepted_changes(self.capability, staged) if arguments.get("accept") else None
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         by = arguments.get("accepted_by") or person(task_vars)

@@ -10,20 +10,21 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
-    ControllerActionBase,
+    StoreActionBase,
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Change, Selection, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, StatusChange, Store
 
 # The registered result stays in the controller's memory for every host; the store has them all.
 _CHANGES_LIMIT = 100
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """One method for what a run records, and one for what a person decides."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
@@ -45,9 +46,9 @@ class ActionModule(ControllerActionBase):
             "host": {"type": "str"},
             "subject": {"type": "str"},
             "reason": {"type": "str"},
-            "by": {"type": "str"},
+            "actor": {"type": "str"},
             "until": {"type": "str"},
-            "future": {"type": "bool", "default": False},
+            "include_future": {"type": "bool", "default": False},
         },
         "mutually_exclusive": [("result", "findings"), ("result", "coverage"), ("result", "checkpoint")],
         "required_together": [("findings", "coverage")],
@@ -89,19 +90,19 @@ class ActionModule(ControllerActionBase):
     def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         now = time.time()
         if options["alert"]:
-            names.check_alerts([options["alert"]], catalogue.load(), store)
+            known_names.check_alerts([options["alert"]], catalogue.load(), store)
         selection = Selection(
             uids=options["uids"] or (), alert=options["alert"], host=options["host"], subject=options["subject"]
         )
         decided: dict[str, t.Any] = {
             "reason": options["reason"],
-            "by": options["by"] or person(task_vars),
+            "by": options["actor"] or person(task_vars),
             "now": now,
         }
         changed = False
         if options["state"] == "suppressed":
             until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
-            changes, changed = store.suppress(selection, until=until, future=options["future"], **decided)
+            changes, changed = store.suppress(selection, until=until, future=options["include_future"], **decided)
         elif options["state"] == "unsuppressed":
             changes, changed = store.unsuppress(selection, **decided)
         else:
@@ -128,7 +129,7 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any,
     return findings, result.get("coverage"), result.get("checkpoint")
 
 
-def _shown(changes: t.Sequence[Change]) -> dict[str, t.Any]:
+def _shown(changes: t.Sequence[StatusChange]) -> dict[str, t.Any]:
     listed = [dataclasses.asdict(change) for change in changes[:_CHANGES_LIMIT]]
     diff = {
         "before": "".join(_line(change, change.before) for change in changes[:_CHANGES_LIMIT] if change.before),
@@ -139,5 +140,5 @@ def _shown(changes: t.Sequence[Change]) -> dict[str, t.Any]:
     return {"changed": bool(changes), "changes": listed, "changes_count": len(changes), "diff": diff}
 
 
-def _line(change: Change, status: str | None) -> str:
+def _line(change: StatusChange, status: str | None) -> str:
     return f"{change.host} {change.severity} {change.alert} {change.subject}: {status}\n"

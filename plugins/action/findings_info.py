@@ -11,13 +11,14 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, names, timestamps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import STATUSES
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """Ask only what was asked for: the coverage of ten thousand hosts takes its time and memory."""
 
     READS_ONLY = True
@@ -51,7 +52,7 @@ class ActionModule(ControllerActionBase):
             raise AnsibleActionFail("'limit' and 'offset' are 0 or more")
         now = time.time()
         query = _query(options, now)
-        names.check_alerts(query.alerts, catalogue.load(), store)
+        known_names.check_alerts(query.alerts, catalogue.load(), store)
         gather: dict[str, t.Callable[[], t.Sequence[t.Any]]] = {
             "findings": lambda: store.query(query, now),
             "coverage": lambda: store.coverage(

@@ -10,8 +10,10 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version, timestamps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     coverage,
     from_store,
@@ -24,7 +26,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """Read the store, render, put the file in place."""
 
     READS_ONLY = True
@@ -36,7 +38,7 @@ class ActionModule(ControllerActionBase):
             "title": {"type": "str", "default": "Security findings"},
             "hosts": {"type": "list", "elements": "str", "default": []},
             "capabilities": {"type": "list", "elements": "str", "default": []},
-            "statuses": {"type": "list", "elements": "str", "choices": list(model.STATUSES), "default": []},
+            "statuses": {"type": "list", "elements": "str", "choices": list(STATUSES), "default": []},
             "since": {"type": "str"},
             "width": {"type": "int", "default": 120},
             "run": {"type": "str"},
@@ -79,13 +81,13 @@ def _controls(store: Store, run_id: str | None) -> frozenset[outline.Control] | 
 def _facts(data: model.ReportData) -> dict[str, t.Any]:
     matrix = coverage.matrix(data.coverage, data.findings)
     score = summary.score(data.coverage, data.findings)
-    active = summary.severity_counts(finding for finding in data.findings if finding.active)
+    active = summary.severity_counts(finding for finding in data.findings if finding.is_active)
     statuses = [finding.status for finding in data.findings]
     return {
         "score": dataclasses.asdict(score.total) if score else None,
         "counts": {
             "total": len(statuses),
-            "by_status": {status: statuses.count(status) for status in model.STATUSES},
+            "by_status": {status: statuses.count(status) for status in STATUSES},
             "open_by_severity": dict(zip(model.SEVERITIES, active, strict=True)),
             "open_at_least": summary.open_at_least(active),
             "hosts": len(matrix.hosts),

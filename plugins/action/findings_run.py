@@ -12,10 +12,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version, names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
-    ControllerActionBase,
+    StoreActionBase,
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
@@ -23,7 +24,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """One method for each state."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
@@ -53,7 +54,7 @@ class ActionModule(ControllerActionBase):
                 output.check(options["report_path"])
             except output.OutputError as error:
                 raise AnsibleActionFail(str(error)) from None
-        return {**options, "capabilities": names.capabilities(options["capabilities"])}
+        return {**options, "capabilities": known_names.choose_capabilities(options["capabilities"])}
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         states = {
@@ -106,12 +107,12 @@ class ActionModule(ControllerActionBase):
         return {"changed": any(removed.values()), "removed": removed}
 
 
-def _counts(run: t.Mapping[str, t.Any], found: Counts) -> dict[str, t.Any]:
+def _counts(run: t.Mapping[str, t.Any], totals: Counts) -> dict[str, t.Any]:
     """Return what a job can be judged by: how much is open on the hosts of the run, and how much it could not check."""
     rising = list(SEVERITIES)
     return {
         "open_at_least": {
-            severity: sum(found.open_by_severity[name] for name in rising[position:])
+            severity: sum(totals.open_by_severity[name] for name in rising[position:])
             for position, severity in enumerate(rising)
         },
         "not_fully_checked": sum(number for status, number in run["statuses"].items() if status != CHECKED),

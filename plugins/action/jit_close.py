@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.host_steps import HostStepsActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests, steps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.action import JitActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.closing import Closer, NotClosedError, Wanted
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Outcome
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
 
 
-class ActionModule(JitActionBase):
+class ActionModule(HostStepsActionBase):
     """Close on the host first, then note it."""
 
+    ERRORS = (steps.StepError, StoreError, requests.RequestError)
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
         **STORE_OPTION,
         "only_check": {"type": "bool", "default": False},
@@ -36,12 +39,13 @@ class ActionModule(JitActionBase):
         mine = steps.to_close(options["store"], ids, self.host(task_vars), hosts, is_named)
         outcome = Outcome()
         if options["only_check"] or (ids and not mine):
-            return self.shown(outcome)
-        closer = Closer(options["store"], self.host(task_vars), self.person(options, task_vars), self._task.check_mode)
+            return outcome.result()
+        by = requests.person(actor(options["actor"], task_vars))
+        closer = Closer(options["store"], self.host(task_vars), by, self._task.check_mode)
         reason = requests.line(options["reason"], "reason", is_needed=False)
         wanted = Wanted(tuple(mine), options["requested_for"] or None, reason)
         try:
             closer.close(wanted, self.runner(task_vars), options["state_dir"], outcome)
         except NotClosedError as error:
-            return self.shown(outcome, str(error))
-        return self.shown(outcome)
+            return outcome.result(str(error))
+        return outcome.result()

@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.host_steps import HostStepsActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests, steps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.action import JitActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Desk, NotOpenError, Outcome
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.location import default_url, is_own, parse, shown
 
 
-class ActionModule(JitActionBase):
+class ActionModule(HostStepsActionBase):
     """One step, or request, approve and open at once."""
 
+    ERRORS = (steps.StepError, StoreError, requests.RequestError)
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
         **STORE_OPTION,
         "step": {"type": "str", "choices": list(steps.STEPS), "default": "all"},
@@ -49,13 +51,14 @@ class ActionModule(JitActionBase):
             mine = steps.of_host(options["store"], ids, self.host(task_vars), hosts)
         if options["only_check"]:
             return {"changed": False, "requests": [], "messages": []}
-        desk = Desk(options["store"], self.host(task_vars), self.person(options, task_vars), self._task.check_mode)
+        by = requests.person(actor(options["actor"], task_vars))
+        desk = Desk(options["store"], self.host(task_vars), by, self._task.check_mode)
         outcome = Outcome()
         try:
             self._steps(desk, options, mine, outcome, task_vars)
         except (NotOpenError, StoreError, requests.RequestError) as error:
-            return self.shown(outcome, str(error))
-        result = self.shown(outcome)
+            return outcome.result(str(error))
+        result = outcome.result()
         if options["step"] == "request" and not desk.is_check:
             result["ansible_stats"] = steps.handed_on(outcome.requests)
         return result

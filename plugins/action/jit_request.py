@@ -11,8 +11,8 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import requests, steps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitChange, Store, location
@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitCh
 _ENDS = ("closed", "expired", "replaced")
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """One method for asking, deciding, opening, and ending."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {

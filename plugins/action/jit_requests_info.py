@@ -11,13 +11,13 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import timestamps
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store, StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import STATES
 
 
-class ActionModule(ControllerActionBase):
+class ActionModule(StoreActionBase):
     """Ask the store, as it is now."""
 
     READS_ONLY = True

@@ -13,7 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import apply_spec, check_apply
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import responder, response_rules
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.responder import ResponseError
 
@@ -21,7 +21,7 @@ _MODULE = "bulwark.servers.memory_response"
 _NO_MATCH = "No finding matches memory_scan_response_rules."
 
 
-class ActionModule(AnsweredActionBase):
+class ActionModule(SanitizingActionBase):
     """Check the rules, match them with the findings, and run memory_response for each process."""
 
     TRANSFERS_FILES = False
@@ -83,7 +83,7 @@ class ActionModule(AnsweredActionBase):
                 raise ResponseError(str(error)) from error
             except AnsibleError as error:
                 raise ResponseError(error.message) from error
-            result = readable(given)
+            result = sanitize(given)
             if given.get("unreachable"):
                 raise ResponseError(str(given.get("msg") or "the host could not be reached"))
             if result.get("failed") or not isinstance(result.get("message"), str):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 
 _SUBSET = ("!all", "min", "network")
 
 
-class ActionModule(AnsweredActionBase):
+class ActionModule(SanitizingActionBase):
     """Run ansible-core's own module, and of what it answers keep the facts that were asked for."""
 
     TRANSFERS_FILES = False
@@ -28,7 +28,7 @@ class ActionModule(AnsweredActionBase):
         answer = self._execute_module(
             module_name="ansible.legacy.setup", module_args={"gather_subset": list(_SUBSET)}, task_vars=task_vars
         )
-        result.update(readable(answer))
+        result.update(sanitize(answer))
         result["ansible_facts"] = platform_facts(answer.get("ansible_facts"))
         if self._discovered_interpreter_key:
             # Found by the controller, which would look for it again at each task.

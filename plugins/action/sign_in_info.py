@@ -10,17 +10,22 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.action import DetectingActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections import SIGN_IN_SOURCES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 
-class ActionModule(DetectingActionBase):
+class ActionModule(LogReadingActionBase):
     """Give the module the rules for sign-ins and the lines of logs."""
 
+    capability = detections.CAPABILITY
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
-    READER = NAME
-    SOURCES = SIGN_IN_SOURCES
-    ANSWER = "sign_ins"
+    CHECKPOINT = NAME
+    RESULT_KEY = "sign_ins"
+
+    def load_rules(
+        self, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool
+    ) -> detections.Content:
+        return detections.load(rule_paths, threat_lists, own_rules, detections.SIGN_IN_SOURCES)
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)

@@ -265,15 +265,15 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]
             words = "\n".join(words)
         elif not isinstance(words, str):
             words = self._dump_results(outcome.data)
-        self._display.display(text.said(outcome.host, words))
+        self._display.display(text.message(outcome.host, words))
 
     def _account(self, result: t.Any, what: str, color: str) -> None:
         """Show what is known of a task that went wrong."""
         outcome = Result(result)
         self._handle_warnings(outcome.data)
         # The place of a task helps with its error, and not with a host that did not answer.
-        place = None if outcome.data.get("unreachable") else outcome.place
-        for line in text.failure(outcome.host, f"{what}: {outcome.task_name}", outcome.data, place):
+        location = None if outcome.data.get("unreachable") else outcome.location
+        for line in text.failure(outcome.host, f"{what}: {outcome.task_name}", outcome.data, location):
             self._display.display(line, color=color, stderr=self.get_option("display_failed_stderr"))
 
     def _close(self) -> None:

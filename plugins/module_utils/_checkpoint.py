@@ -18,7 +18,7 @@ How a module uses it::
     positions = checkpoint.state.get("...")  # {} where nothing was read before
     result["checkpoint"] = checkpoint.save({...})   # None where nothing is to be kept; StateError as it comes
 
-Its action derives from ``plugin_utils.actions.checkpoint.ReadingActionBase``, which fills in ``_token`` and
+Its action derives from ``plugin_utils.actions.log_reading.LogReadingActionBase``, which fills in ``_token`` and
 ``_advance``.
 """
 

@@ -98,7 +98,7 @@ options:
   reason:
     description: Why. Required when O(state=suppressed), O(state=unsuppressed) or O(state=resolved).
     type: str
-  by:
+  actor:
     description: Who decided. Defaults to the AWX user where there is one, otherwise to the account on the controller.
     type: str
   until:
@@ -107,7 +107,7 @@ options:
       - A number of minutes, hours, days or weeks from now (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
-  future:
+  include_future:
     description:
       - Whether to suppress also what matches and is first seen, or comes back, before O(until). Not with O(uids).
       - O(state=unsuppressed) with the same O(alert), O(host) and O(subject) takes it back.
@@ -138,7 +138,7 @@ EXAMPLES = r"""
     alert: fim_file_modified
     host: web*.example.com
     subject: /etc/nginx/nginx.conf
-    future: true
+    include_future: true
     until: 14d
     reason: Rollout of CHG-1234.
   run_once: true

@@ -64,7 +64,7 @@ options:
     description: Statuses of findings as they are now.
     type: list
     elements: str
-    choices: [new, open, resolved, suppressed]
+    choices: [new, open, suppressed, resolved]
     default: []
   severity:
     description: The lowest severity.
@@ -324,7 +324,7 @@ explanations:
       description: The id of the run.
       returned: always
       type: str
-    at:
+    time:
       description: When the result was recorded.
       returned: always
       type: float
@@ -340,7 +340,7 @@ explanations:
       description: The scope that the changes are in.
       returned: always
       type: str
-    by:
+    explained_by:
       description: What explains them, such as a package with its version.
       returned: always
       type: str
@@ -364,7 +364,7 @@ history:
   type: list
   elements: dict
   contains:
-    at:
+    time:
       description: When it happened.
       returned: always
       type: float
@@ -388,7 +388,7 @@ history:
       description: Its severity afterwards, or none when it is not open.
       returned: always
       type: str
-    by:
+    actor:
       description: Who did it, or none when a run did.
       returned: always
       type: str
@@ -406,7 +406,7 @@ seals:
   type: list
   elements: dict
   contains:
-    at:
+    time:
       description: When it happened.
       returned: always
       type: float
@@ -428,7 +428,7 @@ seals:
       description: The SHA-256 digest of the baseline.
       returned: always
       type: str
-    by:
+    actor:
       description: Who did it.
       returned: always
       type: str
@@ -501,7 +501,7 @@ suppressions:
       description: Why.
       returned: always
       type: str
-    by:
+    actor:
       description: Who decided.
       returned: always
       type: str

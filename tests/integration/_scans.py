@@ -18,7 +18,7 @@ from tests.support import paths
 from tests.support.controllers import Controller
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage, Query, Store, StoredFinding
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage, Finding, Query, Store
 
 # Alert and subject, which with the host are the identity of a finding, and how severe it is.
 Open = dict[tuple[str, str], str]
@@ -109,7 +109,7 @@ class Scanner:
         with contextlib.closing(Store.open(self.store_url)) as store:
             yield store
 
-    def findings(self, host: str = "*", *statuses: str) -> list[StoredFinding]:
+    def findings(self, host: str = "*", *statuses: str) -> list[Finding]:
         with self.store() as store:
             return store.query(_query(hosts=[host], statuses=statuses))
 

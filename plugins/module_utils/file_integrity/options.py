@@ -63,7 +63,7 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of file_integrity.
 
     ``_phase`` and ``_digest`` are how the action plugin changes baseline and seal together
-    (plugin_utils/file_integrity/seal.py).
+    (plugin_utils/actions/baseline.py).
     """
     return {
         **_common_spec(),

@@ -13,12 +13,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import AnsweredActionBase, readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 
-class CapabilityActionBase(AnsweredActionBase):
+class CapabilityActionBase(SanitizingActionBase):
     """Run the module of the same name on the target and turn its detections into findings.
 
     A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has
@@ -59,8 +59,8 @@ class CapabilityActionBase(AnsweredActionBase):
                 problem = str(error)
         if problem is not None:
             return {**result, "failed": True, "msg": problem, "usage_error": True, "capability": self.capability}
-        answer = self.run_module(arguments, task_vars)
-        result.update(readable(answer))
+        output = self.run_module(arguments, task_vars)
+        result.update(sanitize(output))
         result["capability"] = self.capability
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
@@ -80,14 +80,14 @@ class CapabilityActionBase(AnsweredActionBase):
 
         The module would say the same, but not that it is the options that are wrong, and on each host.
         """
-        found = ArgumentSpecValidator(**self.ARGUMENTS).validate(self._task.args).errors
-        if not found.errors:
+        problems = ArgumentSpecValidator(**self.ARGUMENTS).validate(self._task.args).errors
+        if not problems.errors:
             return None
         unsupported = f"Unsupported parameters for {self._task.action}: "
-        return f"{unsupported if isinstance(found[0], UnsupportedError) else ''}{found.msg}"
+        return f"{unsupported if isinstance(problems[0], UnsupportedError) else ''}{problems.msg}"
 
     def _findings(self, detections: t.Any, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-        host = events.Host.from_vars(self.host_vars(task_vars))
+        host = events.Device.from_vars(self.host_vars(task_vars))
         try:
             return events.findings(detections, catalogue.load(), host, time.time())
         except events.DetectionError as error:

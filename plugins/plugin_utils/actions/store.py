@@ -11,19 +11,19 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.known_names import UnknownNameError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.timestamps import TimestampError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.names import UnknownNameError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.timestamps import MomentError
 
 # Their messages are sentences for people.
-_ERRORS = (StoreError, MomentError, ContentError, UnknownNameError)
+_ERRORS = (StoreError, TimestampError, ContentError, UnknownNameError)
 
 STORE_OPTION: t.Mapping[str, t.Any] = {"store": {"type": "str"}}
 
 
-class ControllerActionBase(ActionBase):  # type: ignore[misc]
+class StoreActionBase(ActionBase):  # type: ignore[misc]
     """Validate the options, open the store, act, and mark what comes back as unsafe.
 
     An action sets ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and ``act``. In check mode it works on a store

@@ -38,13 +38,13 @@ class TrialActionBase(CapabilityActionBase):
         # These are for this action to say.
         arguments = {name: value for name, value in arguments.items() if name not in _OWN_ARGUMENTS}
         started = time.monotonic()
-        answer = self.execute(arguments, task_vars)
-        trial = answer.pop("trial", None)
+        result = self.execute(arguments, task_vars)
+        trial = result.pop("trial", None)
         token, seconds = (trial.get("token"), trial.get("seconds")) if isinstance(trial, dict) else (None, None)
-        if answer.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
-            return answer
+        if result.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
+            return result
         arguments = {**arguments, "_confirm": token, "_through_network": self._is_through_network()}
-        return self._confirm(arguments, task_vars, answer, started, seconds)
+        return self._confirm(arguments, task_vars, result, started, seconds)
 
     def _confirm(
         self,
@@ -60,22 +60,22 @@ class TrialActionBase(CapabilityActionBase):
             try:
                 self._connection.reset()
                 with self._own_connection():
-                    answer = self.execute(arguments, task_vars)
+                    result = self.execute(arguments, task_vars)
             except AnsibleConnectionFailure as error:
                 reason = error.message
                 time.sleep(_PAUSE)
                 continue
-            if answer.get("unreachable"):
-                reason = str(answer.get("msg") or "")
+            if result.get("unreachable"):
+                reason = str(result.get("msg") or "")
                 time.sleep(_PAUSE)
                 continue
-            if answer.get("failed") and time.monotonic() >= started + seconds:
+            if result.get("failed") and time.monotonic() >= started + seconds:
                 # It came in when the former rules were in force again.
                 reason = reason or "one came through only after that"
                 break
-            answer.pop("trial", None)
+            result.pop("trial", None)
             # What was there before is what the trial found.
-            return self._told({**answer, **{key: tried[key] for key in ("diff",) if key in tried}})
+            return self._with_proof({**result, **{key: tried[key] for key in ("diff",) if key in tried}})
         time.sleep(max(0.0, started + seconds + _GRACE - time.monotonic()))
         self._clear_away(arguments, task_vars)
         shown = visible(" ".join(reason.split()), _LONGEST_REASON)
@@ -111,14 +111,14 @@ class TrialActionBase(CapabilityActionBase):
         finally:
             self._connection.set_option("ssh_args", before)
 
-    def _told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _with_proof(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the answer, with a warning where the new connection proves nothing about the network."""
-        if answer.get("failed") or answer.get("proven"):
-            return answer
+        if result.get("failed") or result.get("proven"):
+            return result
         transport = str(self._connection.transport)
         why = "comes from the host itself" if self._is_through_network() else "does not lead through the network"
         notice = (
             f"The connection '{transport}' {why} to this host's ports: that it works does not prove that anybody else "
             "still gets in."
         )
-        return {**answer, "notices": [*(answer.get("notices") or []), notice]}
+        return {**result, "notices": [*(result.get("notices") or []), notice]}

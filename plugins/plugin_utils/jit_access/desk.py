@@ -41,6 +41,19 @@ class Outcome:
     warnings: list[str] = dataclasses.field(default_factory=list)
     is_changed: bool = False
 
+    def result(self, failure: str | None = None) -> dict[str, t.Any]:
+        """Return the task's result. failure: the message of a step that failed, None where all succeeded."""
+        requests = [
+            {**dataclasses.asdict(request), "ports": list(request.ports), "sources": list(request.sources)}
+            for request in self.requests
+        ]
+        result: dict[str, t.Any] = {"changed": self.is_changed, "requests": requests, "messages": self.messages}
+        if self.warnings:
+            result["warnings"] = self.warnings
+        if failure is not None:
+            result.update(failed=True, msg=failure)
+        return result
+
 
 @dataclasses.dataclass(frozen=True)
 class Desk:

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import grants, policy
-from ansible_collections.bulwark.servers.plugins.plugin_utils import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitRequest, JitWanted
 

@@ -27,13 +27,13 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     ContentError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Host
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Device
 
 __all__ = [
     "CLASS_UIDS",
     "SEVERITIES_BY_ID",
     "DetectionError",
-    "Host",
+    "Device",
     "finding",
     "finding_uid",
     "findings",
@@ -72,7 +72,7 @@ class DetectionError(ContentError):
     """A detection is none that can be kept; the message names the field."""
 
 
-def findings(detections: t.Any, catalogue: Catalogue, host: Host, now: float) -> list[dict[str, t.Any]]:
+def findings(detections: t.Any, catalogue: Catalogue, host: Device, now: float) -> list[dict[str, t.Any]]:
     """Return a finding for each of a module's detections; see ``finding``."""
     if not isinstance(detections, (list, tuple)):
         raise DetectionError("its 'detections' are no list")
@@ -81,7 +81,7 @@ def findings(detections: t.Any, catalogue: Catalogue, host: Host, now: float) ->
     return [finding(detection, catalogue, host, now) for detection in detections]
 
 
-def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> dict[str, t.Any]:
+def finding(detection: t.Any, catalogue: Catalogue, host: Device, now: float) -> dict[str, t.Any]:
     """Return the OCSF event of a detection (see ``module_utils._finding.detection``) made on ``host``.
 
     now: when it was observed, in seconds since the epoch; times in the event are in milliseconds. Raises
@@ -123,7 +123,7 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Host, now: float) -> d
             "last_seen_time": _milliseconds(now),
             "modified_time": _milliseconds(now),
         },
-        "device": host.device(),
+        "device": host.to_ocsf(),
         "resources": [_resource(subject, evidences, host)],
         "metadata": {
             "version": VERSION,
@@ -212,7 +212,7 @@ def _vulnerability(alert: Alert, subject: str, remediation: dict[str, t.Any]) ->
     return {**named, "title": alert.title, "desc": alert.description, "remediation": remediation}
 
 
-def _resource(subject: str, evidences: list[dict[str, t.Any]], host: Host) -> dict[str, t.Any]:
+def _resource(subject: str, evidences: list[dict[str, t.Any]], host: Device) -> dict[str, t.Any]:
     resource = {"name": subject, "hostname": host.name}
     kinds = [kind for kind in ("file", "process", "user") if evidences and kind in evidences[0]]
     if kinds:
@@ -294,13 +294,13 @@ def _count(value: t.Any) -> int:
 
 def _period(detection: t.Mapping[str, t.Any], now: float) -> tuple[float, float]:
     """Return when it began and ended, as far as the host's clock can be believed: nothing ends in the future."""
-    last = _moment(detection.get("last_time"), "last_time")
-    first = _moment(detection.get("first_time"), "first_time")
+    last = _timestamp(detection.get("last_time"), "last_time")
+    first = _timestamp(detection.get("first_time"), "first_time")
     end = min(now if last is None else last, now)
     return min(end if first is None else first, end), end
 
 
-def _moment(value: t.Any, field: str) -> float | None:
+def _timestamp(value: t.Any, field: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_SECOND:

@@ -57,14 +57,14 @@ def evidences(value: t.Any, notes: Notes) -> list[dict[str, t.Any]]:
     fitting: list[dict[str, t.Any]] = []
     room = _EVIDENCES_BYTES
     for position, item in enumerate(value):
-        place = f"evidences[{position}]"
+        path = f"evidences[{position}]"
         if position == _EVIDENCES_LIMIT:
             notes.add(f"evidences: {len(value) - position} left out, more than {_EVIDENCES_LIMIT}")
             break
         try:
-            fitted = conform(item, "evidences", place, notes)
+            fitted = conform(item, "evidences", path, notes)
         except UnfitError as error:
-            notes.add(f"{place}: left out, {error}")
+            notes.add(f"{path}: left out, {error}")
             continue
         room -= len(json.dumps(fitted))
         if room < 0:
@@ -74,7 +74,7 @@ def evidences(value: t.Any, notes: Notes) -> list[dict[str, t.Any]]:
     return fitting
 
 
-def conform(value: t.Any, name: str, place: str, notes: Notes, depth: int = 0) -> dict[str, t.Any]:
+def conform(value: t.Any, name: str, path: str, notes: Notes, depth: int = 0) -> dict[str, t.Any]:
     """Return ``value`` as the OCSF object ``name``; raise UnfitError when what it must have is missing.
 
     Attributes that are unknown or of another kind are left out, with a note that names ``place``.
@@ -88,12 +88,12 @@ def conform(value: t.Any, name: str, place: str, notes: Notes, depth: int = 0) -
     for key in list(value)[:_ITEMS_LIMIT]:
         kind = shape.attributes.get(key) if isinstance(key, str) else None
         if kind is None:
-            notes.add(f"{place}.{_key(key)}: left out, OCSF {name} objects here have no such attribute")
+            notes.add(f"{path}.{_key(key)}: left out, OCSF {name} objects here have no such attribute")
         elif value[key] is not None:
             try:
-                fitted[plain_text(key)] = _attribute(value[key], kind, f"{place}.{key}", notes, depth)
+                fitted[plain_text(key)] = _attribute(value[key], kind, f"{path}.{key}", notes, depth)
             except UnfitError as error:
-                notes.add(f"{place}.{key}: left out, {error}")
+                notes.add(f"{path}.{key}: left out, {error}")
     missing = [key for key in shape.required if key not in fitted]
     if missing:
         raise UnfitError(f"an OCSF {name} object needs '{missing[0]}'")
@@ -102,7 +102,7 @@ def conform(value: t.Any, name: str, place: str, notes: Notes, depth: int = 0) -
     return fitted
 
 
-def _attribute(value: t.Any, kind: str | frozenset[int], place: str, notes: Notes, depth: int) -> t.Any:
+def _attribute(value: t.Any, kind: str | frozenset[int], path: str, notes: Notes, depth: int) -> t.Any:
     if isinstance(kind, frozenset):
         number = integer(value)
         if number not in kind:
@@ -111,10 +111,10 @@ def _attribute(value: t.Any, kind: str | frozenset[int], place: str, notes: Note
     if kind.endswith("[]"):
         items = sequence(value)[:_ITEMS_LIMIT]
         if len(value) > len(items):
-            notes.add(f"{place}: {len(value) - len(items)} left out, more than {_ITEMS_LIMIT}")
-        return [_attribute(item, kind[:-2], f"{place}[{i}]", notes, depth) for i, item in enumerate(items)]
+            notes.add(f"{path}: {len(value) - len(items)} left out, more than {_ITEMS_LIMIT}")
+        return [_attribute(item, kind[:-2], f"{path}[{i}]", notes, depth) for i, item in enumerate(items)]
     if kind in OBJECTS:
-        return conform(value, kind, place, notes, depth + 1)
+        return conform(value, kind, path, notes, depth + 1)
     return _SCALARS[kind](value)
 
 

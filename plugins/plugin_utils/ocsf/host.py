@@ -18,8 +18,8 @@ _SYSTEMS = {"Linux": (200, "Linux"), "Win32NT": (100, "Windows"), "Darwin": (300
 
 
 @dataclasses.dataclass(frozen=True)
-class Host:
-    """A host. ``name`` is its identity, everything else is what its facts say, where they were gathered."""
+class Device:
+    """A host as a finding describes it. ``name`` is its identity, all else comes from its facts, where it has any."""
 
     name: str
     ip: str | None = None
@@ -31,7 +31,7 @@ class Host:
     kernel: str | None = None
 
     @classmethod
-    def from_vars(cls, task_vars: t.Mapping[str, t.Any]) -> Host:
+    def from_vars(cls, task_vars: t.Mapping[str, t.Any]) -> Device:
         """Return the host that a task's variables belong to.
 
         Facts are read from ``ansible_facts``, with or without their prefix, or as variables of their own. The host
@@ -49,7 +49,7 @@ class Host:
             kernel=_fact(task_vars, "kernel"),
         )
 
-    def device(self) -> dict[str, t.Any]:
+    def to_ocsf(self) -> dict[str, t.Any]:
         """Return the OCSF ``device`` (https://schema.ocsf.io/1.5.0/objects/device)."""
         type_id, type_name = {None: (0, "Unknown"), True: (6, "Virtual"), False: (1, "Server")}[self.is_virtual]
         device: dict[str, t.Any] = {"hostname": self.name, "name": self.name, "type_id": type_id, "type": type_name}
@@ -72,7 +72,7 @@ class Host:
 
 
 def platform_facts(facts: t.Any) -> dict[str, t.Any]:
-    """Return of the facts that a host sent those that ``Host`` is made of, under the names that Ansible gives them."""
+    """Return those of the facts of a host that ``Device`` is made of, under Ansible's names for them."""
     sent = {"ansible_facts": facts}
     found: dict[str, t.Any] = {f"ansible_{name}": _fact(sent, name) for name in _TEXTS}
     address = _address(sent)

@@ -30,7 +30,7 @@ class Result:
         return str(self._task.action)
 
     @property
-    def place(self) -> str | None:
+    def location(self) -> str | None:
         """File and line of the task, where it has one."""
         return self._task.get_path() or None
 

@@ -63,10 +63,10 @@ def opening(run: Tracker) -> str:
     return f"{visible(run.play, 80)}: {counted(len(run.hosts), 'host')}"
 
 
-def failure(host: str, what: str, result: t.Mapping[str, t.Any], place: str | None) -> list[str]:
+def failure(host: str, what: str, result: t.Mapping[str, t.Any], location: str | None) -> list[str]:
     """Return what a person needs to know of a failed task.
 
-    what: ``failed``, ``did not answer`` ... with the task's name. place: the file and line of the task. The message
+    what: ``failed``, ``did not answer`` ... with the task's name. location: the file and line of the task. The message
     comes first, then what else the module said, long output cut to its end.
     """
     message = _message_lines(result)
@@ -78,21 +78,21 @@ def failure(host: str, what: str, result: t.Mapping[str, t.Any], place: str | No
         value = result.get(name)
         if value in (None, "", []):
             continue
-        said = str(value).strip().splitlines()
-        if len(said) > _DETAIL_LINES:
-            said = [f"({len(said) - _DETAIL_LINES:,} lines before; -v shows them)", *said[-_DETAIL_LINES:]]
-        lines += [f"    {name}: {visible(line, _REASON_LIMIT)}" for line in said]
-    if place:
-        lines.append(f"    task: {visible(place, 500)}")
+        detail = str(value).strip().splitlines()
+        if len(detail) > _DETAIL_LINES:
+            detail = [f"({len(detail) - _DETAIL_LINES:,} lines before; -v shows them)", *detail[-_DETAIL_LINES:]]
+        lines += [f"    {name}: {visible(line, _REASON_LIMIT)}" for line in detail]
+    if location:
+        lines.append(f"    task: {visible(location, 500)}")
     return lines
 
 
 def _message_lines(result: t.Mapping[str, t.Any]) -> list[str]:
-    said = str(result.get("msg") or result.get("censored") or "").strip()
-    return [line for line in said.splitlines() if line.strip()] or ["no message was given"]
+    message = str(result.get("msg") or result.get("censored") or "").strip()
+    return [line for line in message.splitlines() if line.strip()] or ["no message was given"]
 
 
-def said(host: str, words: str) -> str:
+def message(host: str, words: str) -> str:
     """Return what a task printed for a host; the second and later lines are set in, so that none looks like ours."""
     words = words.replace("\r\n", "\n")
     lines = visible(words, len(words), multiline=True).strip("\n").split("\n")
@@ -113,7 +113,7 @@ def summary(run: Tracker) -> list[str]:
         if run.report.get("path"):
             lines.append(f"Report: {visible(run.report['path'])}")
     else:
-        lines += _found(run)
+        lines += _findings(run)
     lines += _by_reason("Did not answer", run.unreachable)
     errors = {host: reason for host, reason in run.errors.items() if host not in run.unreachable}
     return lines + _by_reason("With errors", errors)
@@ -179,7 +179,7 @@ def _ending(run: Tracker) -> str:
     return f"{visible(run.play, 80)}: {of} in {duration(run.elapsed)}{changed}."
 
 
-def _found(run: Tracker) -> list[str]:
+def _findings(run: Tracker) -> list[str]:
     lines = []
     for name, tally in run.tallies.items():
         checked, partial = tally.statuses[_finding.CHECKED], tally.statuses[_finding.PARTIAL]

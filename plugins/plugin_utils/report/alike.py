@@ -62,9 +62,9 @@ def _ranges(ordered: t.Sequence[str]) -> list[str]:
     return [words for row in rows for words in (row if len(row) < _SHORTEST else [f"{row[0]}..{row[-1]}"])]
 
 
-def _follows(one: str, other: str) -> bool:
+def _follows(text: str, other: str) -> bool:
     """Return whether a name has the next number: as web10 after web9, and web10 after web09."""
-    before, after = _parts(one), _parts(other)
+    before, after = _parts(text), _parts(other)
     if (before[0], before[2]) != (after[0], after[2]) or not before[1] or not after[1]:
         return False
     padded = before[1].startswith("0") or after[1].startswith("0")

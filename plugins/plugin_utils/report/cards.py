@@ -11,6 +11,9 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import evidence, model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, visible
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry
+
 ATTACK_URL = "https://attack.mitre.org/techniques/"
 
 
@@ -37,8 +40,8 @@ class Card:
     techniques: t.Sequence[str] = ()
 
 
-def card(finding: model.Finding) -> Card:
-    """Return what is shown of a finding."""
+def card(finding: Finding, history: t.Sequence[HistoryEntry] = ()) -> Card:
+    """Return what the page shows of a finding. history: oldest first."""
     rows = evidence.rows(finding.event)
     return Card(
         uid=key(finding.uid),
@@ -56,9 +59,13 @@ def card(finding: model.Finding) -> Card:
         changes=rows.changes,
         facts=rows.facts,
         cut=rows.cut,
-        history=[(change.time, change.action, visible(change.note)) for change in finding.history],
+        history=[(entry.time, entry.action, visible(_note(entry))) for entry in history],
         techniques=technique_ids(finding.event),
     )
+
+
+def _note(entry: HistoryEntry) -> str:
+    return ": ".join(part for part in (entry.actor, entry.reason) if part)
 
 
 def technique_ids(event: t.Mapping[str, t.Any]) -> list[str]:

@@ -13,6 +13,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import listed, visible
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
+
 # A capability that other hosts of the report have, and this one never had.
 NEVER = "never"
 NEVER_REASON = "It was never run on this host."
@@ -87,7 +90,7 @@ class Gap:
     skipped_count: int
 
 
-def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[model.Finding] = ()) -> Matrix:
+def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[Finding] = ()) -> Matrix:
     """Return the matrix; a host or capability that only findings name is in it too, as never run."""
     scopes: dict[tuple[str, str], list[model.Coverage]] = collections.defaultdict(list)
     for entry in entries:

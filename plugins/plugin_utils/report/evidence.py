@@ -15,7 +15,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import exact_moment, moment, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
+    format_exact_time,
+    format_time,
+    visible,
+)
 
 ROW_LIMIT = 60
 _DEPTH_LIMIT = 8
@@ -50,14 +54,14 @@ class Rows:
 
 def rows(event: t.Mapping[str, t.Any]) -> Rows:
     """Return the rows of everything in an event that was seen on the host, and the notes on what was left out."""
-    found = Rows()
+    collected = Rows()
     unmapped = event.get("unmapped") or {}
     for entries in (event.get("evidences"), unmapped.get("evidences"), _vulnerabilities(event)):
         if isinstance(entries, (list, tuple)):
-            _items(found, (), entries, 0)
+            _items(collected, (), entries, 0)
     for note in unmapped.get("notes") or ():
-        found.fact(("note",), note)
-    return found
+        collected.fact(("note",), note)
+    return collected
 
 
 def _vulnerabilities(event: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -66,34 +70,34 @@ def _vulnerabilities(event: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return [{k: v for k, v in entry.items() if k not in texts} for entry in event.get("vulnerabilities") or ()]
 
 
-def _collect(found: Rows, path: tuple[str, ...], value: t.Any, depth: int) -> None:
+def _collect(collected: Rows, path: tuple[str, ...], value: t.Any, depth: int) -> None:
     if depth >= _DEPTH_LIMIT:
-        found.fact(path, value)
+        collected.fact(path, value)
     elif isinstance(value, t.Mapping):
-        _object(found, path, value, depth)
+        _object(collected, path, value, depth)
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (t.Mapping, list, tuple)) for item in value):
-        _items(found, path, value, depth)
+        _items(collected, path, value, depth)
     else:
-        found.fact(path, value)
+        collected.fact(path, value)
 
 
-def _items(found: Rows, path: tuple[str, ...], items: t.Sequence[t.Any], depth: int) -> None:
+def _items(collected: Rows, path: tuple[str, ...], items: t.Sequence[t.Any], depth: int) -> None:
     for number, item in enumerate(items, 1):
-        _collect(found, (*path, str(number)) if len(items) > 1 else path, item, depth + 1)
+        _collect(collected, (*path, str(number)) if len(items) > 1 else path, item, depth + 1)
 
 
-def _object(found: Rows, path: tuple[str, ...], value: t.Mapping[str, t.Any], depth: int) -> None:
+def _object(collected: Rows, path: tuple[str, ...], value: t.Mapping[str, t.Any], depth: int) -> None:
     if {"algorithm", "value"} <= set(value):
         # Named by its algorithm, a fingerprint needs no number in the list that it stands in.
         named = path[:-1] if path and path[-1].isdecimal() else path
-        found.fact((*named, str(value["algorithm"])), value["value"])
+        collected.fact((*named, str(value["algorithm"])), value["value"])
         return
     is_change = _is_change(value)
     if is_change:
-        _changes(found, path, value.get("before"), value.get("after"), depth)
+        _changes(collected, path, value.get("before"), value.get("after"), depth)
     for name, inner in value.items():
         if not (is_change and name in _SIDES) and not _is_enumeration(str(name), inner):
-            _collect(found, (*path, str(name)), inner, depth + 1)
+            _collect(collected, (*path, str(name)), inner, depth + 1)
 
 
 def _is_change(value: t.Mapping[str, t.Any]) -> bool:
@@ -102,15 +106,15 @@ def _is_change(value: t.Mapping[str, t.Any]) -> bool:
     return len(sides) == 2 or (len(sides) == 1 and isinstance(sides[0], t.Mapping))
 
 
-def _changes(found: Rows, path: tuple[str, ...], before: t.Any, after: t.Any, depth: int) -> None:
+def _changes(collected: Rows, path: tuple[str, ...], before: t.Any, after: t.Any, depth: int) -> None:
     sides = [side for side in (before, after) if side is not None]
     if depth >= _DEPTH_LIMIT or not sides or not all(isinstance(side, t.Mapping) for side in sides):
-        found.change(path, before, after)
+        collected.change(path, before, after)
         return
     old, new = before or {}, after or {}
     for name in [*old, *(name for name in new if name not in old)]:
         if old.get(name) != new.get(name):
-            _changes(found, (*path, str(name)), old.get(name), new.get(name), depth + 1)
+            _changes(collected, (*path, str(name)), old.get(name), new.get(name), depth + 1)
 
 
 def _is_enumeration(name: str, value: t.Any) -> bool:
@@ -132,9 +136,9 @@ def _text(path: tuple[str, ...], value: t.Any) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)) and path and path[-1].endswith("_time"):
-        return f"{moment(value / 1000)} UTC"
+        return f"{format_time(value / 1000)} UTC"
     if isinstance(value, int) and path and path[-1] in _NANOSECONDS:
-        return f"{exact_moment(value)} UTC"
+        return f"{format_exact_time(value)} UTC"
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     return visible(value, multiline=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, table
 
 
@@ -21,52 +22,50 @@ def rows(findings: t.Any) -> list[table.Row]:
 
 def entries(coverage: t.Any, host: str, capability: str) -> list[model.Coverage]:
     """Return ``coverage`` of ``findings_info``, or of a capability's module about this host and capability."""
-    found: list[model.Coverage] = []
+    covered: list[model.Coverage] = []
     for at, item in enumerate(_sequence(coverage, "coverage")):
-        place = f"coverage[{at}]"
-        fields = _mapping(item, place)
+        path = f"coverage[{at}]"
+        fields = _mapping(item, path)
         if "entries" in fields:
-            of = (_text(fields, "host", place), _text(fields, "capability", place))
+            of = (_text(fields, "host", path), _text(fields, "capability", path))
             time = float(fields.get("last_checked") or 0)
-            found += [_entry(_mapping(entry, place), *of, place, time) for entry in _sequence(fields["entries"], place)]
+            covered += [_entry(_mapping(entry, path), *of, path, time) for entry in _sequence(fields["entries"], path)]
         else:
             # When it was last checked is not a result's to say.
-            found.append(_entry(fields, host, capability, place, None))
-    return found
+            covered.append(_entry(fields, host, capability, path, None))
+    return covered
 
 
-def _row(item: t.Any, place: str) -> table.Row:
-    finding = _mapping(item, place)
+def _row(item: t.Any, path: str) -> table.Row:
+    finding = _mapping(item, path)
     if "finding_info" in finding:
-        about, device = _mapping(finding.get("unmapped"), place), _mapping(finding.get("device"), place)
-        title = _text(_mapping(finding["finding_info"], place), "title", place)
+        about, device = _mapping(finding.get("unmapped"), path), _mapping(finding.get("device"), path)
+        title = _text(_mapping(finding["finding_info"], path), "title", path)
         fields = {**about, "host": device.get("name") or device.get("hostname"), "title": title}
         fields["severity"] = str(finding.get("severity")).lower()
     else:
         fields = dict(finding)
-    for name, known in (("severity", model.SEVERITIES), ("status", model.STATUSES)):
+    for name, known in (("severity", model.SEVERITIES), ("status", STATUSES)):
         if fields.get(name) not in known:
-            raise ResultError(f"{place} has a {name} that is none of {', '.join(known)}")
-    return table.Row(
-        **{name: _text(fields, name, place) for name in ("severity", "status", "host", "title", "subject")}
-    )
+            raise ResultError(f"{path} has a {name} that is none of {', '.join(known)}")
+    return table.Row(**{name: _text(fields, name, path) for name in ("severity", "status", "host", "title", "subject")})
 
 
-def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, place: str, time: float | None) -> model.Coverage:
+def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, path: str, time: float | None) -> model.Coverage:
     if fields.get("status") not in model.COVERAGE_STATUSES:
-        raise ResultError(f"{place} has a status that is none of {', '.join(model.COVERAGE_STATUSES)}")
-    skipped = [_mapping(item, place) for item in _sequence(fields.get("skipped") or [], place)]
+        raise ResultError(f"{path} has a status that is none of {', '.join(model.COVERAGE_STATUSES)}")
+    skipped = [_mapping(item, path) for item in _sequence(fields.get("skipped") or [], path)]
     return model.Coverage(
         host=host,
         capability=capability,
-        scope=_text(fields, "scope", place),
+        scope=_text(fields, "scope", path),
         status=fields["status"],
         reason=str(fields.get("reason") or ""),
         examined=0,
         skipped=tuple((str(item.get("subject")), str(item.get("reason"))) for item in skipped),
         skipped_count=max(len(skipped), int(fields.get("skipped_count") or 0)),
         time=time,
-        explained=tuple(_explained(_mapping(item, place)) for item in _sequence(fields.get("explained") or [], place)),
+        explained=tuple(_explained(_mapping(item, path)) for item in _sequence(fields.get("explained") or [], path)),
         explained_count=int(fields.get("explained_count") or 0),
         note=str(fields.get("note") or ""),
     )
@@ -77,20 +76,20 @@ def _explained(item: t.Mapping[str, t.Any]) -> model.Explained:
     return model.Explained(str(item.get("by")), int(item.get("count") or 0), tuple(map(str, examples)))
 
 
-def _sequence(value: t.Any, place: str) -> t.Sequence[t.Any]:
+def _sequence(value: t.Any, path: str) -> t.Sequence[t.Any]:
     if not isinstance(value, (list, tuple)):
-        raise ResultError(f"{place} is no list but a {type(value).__name__}; give what the module returned")
+        raise ResultError(f"{path} is no list but a {type(value).__name__}; give what the module returned")
     return value
 
 
-def _mapping(value: t.Any, place: str) -> t.Mapping[str, t.Any]:
+def _mapping(value: t.Any, path: str) -> t.Mapping[str, t.Any]:
     if not isinstance(value, t.Mapping):
-        raise ResultError(f"{place} is no mapping but a {type(value).__name__}; give what the module returned")
+        raise ResultError(f"{path} is no mapping but a {type(value).__name__}; give what the module returned")
     return value
 
 
-def _text(fields: t.Mapping[str, t.Any], name: str, place: str) -> str:
+def _text(fields: t.Mapping[str, t.Any], name: str, path: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
-        raise ResultError(f"{place} has no text in '{name}'; give what the module returned")
+        raise ResultError(f"{path} has no text in '{name}'; give what the module returned")
     return value

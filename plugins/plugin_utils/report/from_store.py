@@ -11,19 +11,19 @@ import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue, ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, key
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.view import FINDING_LIMIT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Coverage,
+    Finding,
     HistoryEntry,
     JitQuery,
     Query,
-    Run,
     Store,
-    StoredFinding,
     shown_person,
 )
 
@@ -47,23 +47,24 @@ def collect(
     """Return what a report shows, read from the store; raise StoreError when that fails."""
     # By uid: a finding that a run changes while the pages are read can come on two of them.
     by_uid = {finding.uid: finding for finding in _findings(store, limits, now)}
-    stored = list(by_uid.values())
+    findings = tuple(by_uid.values())
     histories = _histories(store, limits, now)
-    events = [finding.event for finding in stored if finding.event]
+    events = [finding.event for finding in findings if finding.event]
     return model.ReportData(
         title=title,
         generated=now,
         version=version,
         limits=_words(limits),
         # Those of a fast clock come last: they are not the newest.
-        runs=tuple(_run(run) for run in sorted(store.runs(), key=lambda run: run.started > now)),
-        findings=tuple(_finding(finding, histories.get(finding.uid, [])) for finding in stored),
+        runs=tuple(sorted(store.runs(), key=lambda run: run.started > now)),
+        findings=findings,
+        histories={finding.uid: _history(finding, histories.get(finding.uid, [])) for finding in findings},
         coverage=tuple(
             entry
             for covered in store.coverage(hosts=limits.hosts, capabilities=limits.capabilities)
             for entry in _coverage(covered)
         ),
-        alerts={key(finding.alert): _alert(finding, catalogue) for finding in reversed(stored)},
+        alerts={key(finding.alert): _alert(finding, catalogue) for finding in reversed(findings)},
         techniques=_techniques(events, catalogue),
         statuses=limits.statuses,
         since=limits.since,
@@ -97,10 +98,10 @@ def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
         )
 
 
-def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[StoredFinding]:
+def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[Finding]:
     """Yield all findings of the report's hosts and capabilities; those that won't be shown have no event."""
     room = FINDING_LIMIT
-    for statuses in (model.ACTIVE, tuple(status for status in model.STATUSES if status not in model.ACTIVE)):
+    for statuses in (ACTIVE, tuple(status for status in STATUSES if status not in ACTIVE)):
         wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, statuses=statuses, limit=_CHUNK)
         for offset in itertools.count(0, _CHUNK):
             chunk = store.query(dataclasses.replace(wanted, offset=offset), now)
@@ -112,7 +113,7 @@ def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[StoredFind
                 break
 
 
-def _listed(finding: StoredFinding, limits: Limits) -> bool:
+def _listed(finding: Finding, limits: Limits) -> bool:
     return (not limits.statuses or finding.status in limits.statuses) and (
         limits.since is None or finding.last_seen >= limits.since
     )
@@ -125,36 +126,23 @@ def _histories(store: Store, limits: Limits, now: float) -> dict[str, list[Histo
     return histories
 
 
-def _finding(stored: StoredFinding, entries: t.Sequence[HistoryEntry]) -> model.Finding:
-    changes = [_change(entry) for entry in entries]
-    severity = stored.severity if stored.status in model.ACTIVE else None
-    if changes and changes[-1].severity != severity:
-        # A suppression that ended is written into the history when a run next sees the finding.
-        changes.append(model.Change(stored.status_since, "unsuppressed", severity, "the suppression ended"))
-    same = (
-        "uid",
-        "host",
-        "capability",
-        "alert",
-        "severity",
-        "status",
-        "scope",
-        "subject",
-        "first_seen",
-        "last_seen",
-        "count",
+def _history(finding: Finding, entries: list[HistoryEntry]) -> list[HistoryEntry]:
+    """Return what happened to a finding, with the end of a suppression that no run has recorded yet."""
+    severity = finding.severity if finding.is_active else None
+    if not entries or entries[-1].after == severity:
+        return entries
+    ended = HistoryEntry(
+        time=finding.status_since,
+        uid=finding.uid,
+        host=finding.host,
+        action="unsuppressed",
+        before=None,
+        after=severity,
+        actor=None,
+        reason="the suppression ended",
+        run_id=None,
     )
-    return model.Finding(**{name: getattr(stored, name) for name in same}, event=stored.event, history=tuple(changes))
-
-
-def _change(entry: HistoryEntry) -> model.Change:
-    note = ": ".join(part for part in (entry.by, entry.reason) if part)
-    return model.Change(entry.at, entry.action, entry.after, note)
-
-
-def _run(run: Run) -> model.Run:
-    names = ("started", "finished", "hosts", "capabilities", "user", "controller", "playbook")
-    return model.Run(**{name: getattr(run, name) for name in names})
+    return [*entries, ended]
 
 
 def _coverage(covered: Coverage) -> t.Iterator[model.Coverage]:
@@ -177,7 +165,7 @@ def _coverage(covered: Coverage) -> t.Iterator[model.Coverage]:
         )
 
 
-def _alert(finding: StoredFinding, catalogue: Catalogue) -> model.AlertText:
+def _alert(finding: Finding, catalogue: Catalogue) -> model.AlertText:
     try:
         alert = catalogue.alert(finding.alert)
     except ContentError:
@@ -212,4 +200,4 @@ def _technique(identifier: str, attack: t.Mapping[str, t.Any], catalogue: Catalo
 def _words(limits: Limits) -> tuple[tuple[str, str], ...]:
     lists = (("hosts", limits.hosts), ("capabilities", limits.capabilities), ("statuses", limits.statuses))
     words = [(name, ", ".join(values)) for name, values in lists if values]
-    return (*words, *([("since", f"{moment(limits.since)} UTC")] if limits.since is not None else []))
+    return (*words, *([("since", f"{format_time(limits.since)} UTC")] if limits.since is not None else []))

@@ -15,52 +15,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
+if t.TYPE_CHECKING:
+    # Without SQLAlchemy, which takes long to import, for those that show results without a store.
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
+
 # From the most severe to the least.
 SEVERITIES = tuple(reversed(_finding.SEVERITIES))
-STATUSES = ("new", "open", "suppressed", "resolved")
-ACTIVE = ("new", "open")
 COVERAGE_STATUSES = (_finding.CHECKED, _finding.PARTIAL, _finding.NOT_CHECKED)
 ACTIONS = ("new", "reopened", "severity_changed", "suppressed", "unsuppressed", "resolved")
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """Something that happened to a finding.
-
-    action: one of ``ACTIONS``. severity: what it has been since, None when it was no longer active. note: by whom and
-    why, where that is known.
-    """
-
-    time: float
-    action: str
-    severity: str | None
-    note: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """A finding as the store holds it.
-
-    event: the OCSF event of when it was last seen, empty for one that is counted but not shown. history: oldest first.
-    """
-
-    uid: str
-    host: str
-    capability: str
-    alert: str
-    severity: str
-    status: str
-    scope: str
-    subject: str
-    first_seen: float
-    last_seen: float
-    count: int
-    event: t.Mapping[str, t.Any]
-    history: tuple[Change, ...] = ()
-
-    @property
-    def active(self) -> bool:
-        return self.status in ACTIVE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,19 +64,6 @@ class Coverage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """One run of the store; finished is None while it goes on or when it was killed."""
-
-    started: float
-    finished: float | None
-    hosts: int
-    capabilities: tuple[str, ...]
-    user: str
-    controller: str
-    playbook: str
-
-
-@dataclasses.dataclass(frozen=True)
 class AlertText:
     """What the catalogue says about an alert, or, for one that it doesn't know, what its event says.
 
@@ -142,11 +91,11 @@ class Technique:
 class ReportData:
     """Everything that a report shows; ``page.render`` reads nothing else.
 
-    findings: all of the report's hosts and capabilities, so that score and picture stay true. statuses, since: which of
-    them are listed (those with one of these statuses, seen since that time); empty and None for all. limits: (option,
-    values as text) of what narrowed the report. runs: newest first, and last those from
-    the future. openings: of locked ports. alerts and techniques: by the
-    ``shown.key`` of the ids that the findings and their events name.
+    findings: all of the report's hosts and capabilities, so that score and picture stay true; those that are not listed
+    have an empty event. histories: by uid, oldest entry first. statuses, since: the statuses of findings that the
+    report lists and the time since when a run saw them; empty and None for all. limits: (option, values as text) of
+    what narrowed the report. runs: newest first, and last those from the future. openings: of locked ports. alerts,
+    techniques: by the ``shown.key`` of the ids that the findings and their events name.
     """
 
     title: str
@@ -161,6 +110,10 @@ class ReportData:
     statuses: tuple[str, ...] = ()
     since: float | None = None
     openings: tuple[Opening, ...] = ()
+    histories: t.Mapping[str, t.Sequence[HistoryEntry]] = dataclasses.field(default_factory=dict)
+
+    def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:
+        return self.histories.get(finding.uid, ())
 
     def alert(self, alert: str) -> AlertText:
         """Return the texts of an alert; of one that has none, its id."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, moment
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time
 
 LIMIT = 200
 
@@ -92,5 +92,5 @@ def _used(opening: Opening) -> str:
         return "not known"
     if opening.packets == 0:
         return "never used"
-    last = f", last on {moment(opening.last)}" if opening.last is not None else ""
+    last = f", last on {format_time(opening.last)}" if opening.last is not None else ""
     return f"{counted(opening.packets, 'packet')}, {counted(opening.bytes or 0, 'byte')}{last}"

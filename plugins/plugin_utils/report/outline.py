@@ -12,6 +12,9 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary, table
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
+
 # A host and a capability.
 Control = tuple[str, str]
 
@@ -24,9 +27,9 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
     width = max(width, table.MINIMUM_WIDTH)
     shown = data if run is None else _part(data, lambda control: control in run)
     rest = [] if run is None else textwrap.wrap(_rest(_part(data, lambda control: control not in run)), width)
-    active = sum(finding.active for finding in shown.findings)
-    listed = [found for found in shown.findings if data.listed(found) and (found.active or data.statuses)]
-    unlisted = active - sum(finding.active for finding in listed)
+    active = sum(finding.is_active for finding in shown.findings)
+    listed = [found for found in shown.findings if data.listed(found) and (found.is_active or data.statuses)]
+    unlisted = active - sum(finding.is_active for finding in listed)
     return [
         *textwrap.wrap(_heading(shown, "store" if run is None else "run"), width),
         *textwrap.wrap(summary.ahead(data), width),
@@ -59,7 +62,7 @@ def _rest(data: model.ReportData) -> str:
     matrix = coverage.matrix(data.coverage, data.findings)
     if not matrix.rows:
         return ""
-    active = sum(finding.active for finding in data.findings)
+    active = sum(finding.is_active for finding in data.findings)
     found = counted(active, "active finding") if active else "no active finding"
     gaps = sum(len(row.hosts) for row in matrix.rows if not row.complete)
     checked = f"{gaps:,} of them not fully checked" if gaps else "all fully checked"
@@ -67,6 +70,6 @@ def _rest(data: model.ReportData) -> str:
     return f"The store and the report also have {hosts} that this run was not for: {found}, {checked}."
 
 
-def _row(data: model.ReportData, finding: model.Finding) -> table.Row:
+def _row(data: model.ReportData, finding: Finding) -> table.Row:
     title = data.alert(finding.alert).title
     return table.Row(finding.severity, finding.status, finding.host, title, finding.subject)

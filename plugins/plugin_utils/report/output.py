@@ -48,7 +48,7 @@ def check(given: str) -> None:
             f"the report cannot be written to {path}: whoever runs this may not write to {above}; name a file elsewhere"
         )
     try:
-        _found(path)
+        _status(path)
     except OSError as error:
         raise OutputError(_refusal(path, error)) from error
 
@@ -63,7 +63,7 @@ def put(
     OutputError.
     """
     try:
-        found = _found(path)
+        found = _status(path)
         if found is not None and stat.S_ISREG(found.st_mode) and same(_read(path), text):
             return _set_mode(path, stat.S_IMODE(found.st_mode), mode, dry=dry)
         if not dry:
@@ -78,7 +78,7 @@ def _refusal(path: pathlib.Path, error: OSError, what: str = "report") -> str:
     return f"the {what} cannot be written to {path}: {error.strerror or error}"
 
 
-def _found(path: pathlib.Path) -> os.stat_result | None:
+def _status(path: pathlib.Path) -> os.stat_result | None:
     try:
         found = path.lstat()
     except FileNotFoundError:

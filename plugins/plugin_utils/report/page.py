@@ -52,9 +52,9 @@ def render(data: model.ReportData) -> str:
     )
 
 
-def same_report(one: str, other: str) -> bool:
+def same_report(report: str, other: str) -> bool:
     """Return whether two reports say the same, apart from when they were written."""
-    return _GENERATED.sub(r"\1", one) == _GENERATED.sub(r"\1", other)
+    return _GENERATED.sub(r"\1", report) == _GENERATED.sub(r"\1", other)
 
 
 def embedded(value: t.Any) -> str:
@@ -104,7 +104,7 @@ def _environment(data: model.ReportData) -> jinja2.Environment:
         capability_name=shown.capability_name,
         counted=shown.counted,
         machine_time=shown.machine_time,
-        moment=shown.moment,
+        format_time=shown.format_time,
         quoted=shown.quoted,
         short=lambda text: shown.visible(text, 300),
         technique_text=lambda technique: cards.technique_text(data, technique),

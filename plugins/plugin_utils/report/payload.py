@@ -9,9 +9,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.secure_score import SecureScore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import capability_name, key, visible
-from ansible_collections.bulwark.servers.plugins.plugin_utils.secure_score import SecureScore
 
 # More would make a file that browsers open slowly; the section on coverage has all that explains changes, host by host
 # or not.
@@ -47,7 +48,7 @@ def payload(
             capabilities.number(card.capability),
             alerts.number(card.alert),
             model.SEVERITIES.index(card.severity),
-            model.STATUSES.index(card.status),
+            STATUSES.index(card.status),
             scopes.number(card.scope),
             card.subject,
             card.message,
@@ -76,7 +77,7 @@ def payload(
     scores = {key(host): round(points.score) for host, points in score.hosts.items()} if score else {}
     return {
         "severities": model.SEVERITIES,
-        "statuses": model.STATUSES,
+        "statuses": STATUSES,
         "actions": model.ACTIONS,
         "findings": {name: [row[at] for row in rows] for at, name in enumerate(columns)},
         "alerts": [cards.alert_text(data, alert) for alert in alerts.texts],

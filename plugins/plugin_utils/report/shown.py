@@ -48,7 +48,7 @@ def quoted(name: str) -> str:
     return urllib.parse.quote(key(name), safe="")
 
 
-def moment(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Return a time as ``2026-01-31 12:30`` in UTC; what is outside the calendar is ``unknown``."""
     try:
         return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M")
@@ -56,7 +56,7 @@ def moment(seconds: float) -> str:
         return "unknown"
 
 
-def exact_moment(nanoseconds: int) -> str:
+def format_exact_time(nanoseconds: int) -> str:
     """Return a time as ``2026-01-31 12:30:05.000000001`` in UTC, by which two changes of a file can be told apart."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     try:
@@ -67,7 +67,7 @@ def exact_moment(nanoseconds: int) -> str:
 
 def machine_time(seconds: float) -> str:
     """Return a time for ``<time datetime>``, or nothing for what is outside the calendar."""
-    text = moment(seconds)
+    text = format_time(seconds)
     return "" if text == "unknown" else text.replace(" ", "T") + "Z"
 
 

@@ -10,9 +10,12 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, moment, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, secure_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time, visible
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +53,14 @@ class Row:
         return sum(self.counts)
 
 
-def severity_counts(findings: t.Iterable[model.Finding]) -> tuple[int, ...]:
+def severity_counts(findings: t.Iterable[Finding]) -> tuple[int, ...]:
     """Return how many findings have each severity, in the order of ``model.SEVERITIES``."""
     found = collections.Counter(finding.severity for finding in findings)
     return tuple(found[severity] for severity in model.SEVERITIES)
 
 
 def score(
-    entries: t.Iterable[model.Coverage], findings: t.Iterable[model.Finding], statuses: t.Container[str] = model.ACTIVE
+    entries: t.Iterable[model.Coverage], findings: t.Iterable[Finding], statuses: t.Container[str] = ACTIVE
 ) -> secure_score.SecureScore | None:
     """Return the secure score where findings of these statuses count."""
     return secure_score.secure_score(
@@ -80,7 +83,7 @@ def ahead(data: model.ReportData) -> str:
         return ""
     latest = max(runs, key=lambda run: run.started)
     return (
-        f"The store has {counted(len(runs), 'run')} from the future, the latest of {moment(latest.started)} UTC by"
+        f"The store has {counted(len(runs), 'run')} from the future, the latest of {format_time(latest.started)} UTC by"
         f" {visible(latest.controller, 80)}: that controller's clock was fast, or this one's is slow."
     )
 
@@ -90,14 +93,14 @@ def lost(points: secure_score.Points) -> str:
     return f"{points.lost_to_findings:.1f} lost to findings, {points.lost_to_coverage:.1f} to what was not checked"
 
 
-def ordered(findings: t.Iterable[model.Finding]) -> list[model.Finding]:
+def ordered(findings: t.Iterable[Finding]) -> list[Finding]:
     """Return findings as people should read them: active first, then the most severe, new before known, newest."""
     return sorted(
         findings,
         key=lambda finding: (
-            not finding.active,
+            not finding.is_active,
             model.SEVERITIES.index(finding.severity),
-            model.STATUSES.index(finding.status),
+            STATUSES.index(finding.status),
             -finding.last_seen,
             finding.host,
             finding.subject,
@@ -105,10 +108,10 @@ def ordered(findings: t.Iterable[model.Finding]) -> list[model.Finding]:
     )
 
 
-def issues(findings: t.Iterable[model.Finding]) -> list[Issue]:
+def issues(findings: t.Iterable[Finding]) -> list[Issue]:
     """Return the active findings by alert: the most severe first, then new before known, then on the most hosts."""
-    alike: dict[str, list[model.Finding]] = collections.defaultdict(list)
-    for finding in ordered(finding for finding in findings if finding.active):
+    alike: dict[str, list[Finding]] = collections.defaultdict(list)
+    for finding in ordered(finding for finding in findings if finding.is_active):
         alike[finding.alert].append(finding)
     found = [
         Issue(
@@ -138,12 +141,12 @@ def capability_rows(data: model.ReportData, points: secure_score.SecureScore | N
 
 def _rows(
     data: model.ReportData,
-    name: t.Callable[[model.Finding | model.Coverage], str],
+    name: t.Callable[[Finding | model.Coverage], str],
     points: t.Mapping[str, secure_score.Points],
 ) -> list[Row]:
-    active: dict[str, list[model.Finding]] = collections.defaultdict(list)
+    active: dict[str, list[Finding]] = collections.defaultdict(list)
     for finding in data.findings:
-        active[name(finding)].extend([finding] if finding.active else [])
+        active[name(finding)].extend([finding] if finding.is_active else [])
     entries: dict[str, list[model.Coverage]] = collections.defaultdict(list)
     for entry in data.coverage:
         entries[name(entry)].append(entry)
@@ -177,7 +180,7 @@ def verdict(data: model.ReportData, shown: coverage.Matrix) -> tuple[str, str]:
     """
     if not shown.rows:
         return "Nothing is known.", "No run is recorded here, so nothing was checked."
-    active = [finding for finding in data.findings if finding.active]
+    active = [finding for finding in data.findings if finding.is_active]
     return _found(active) if active else nothing(data.coverage), looked(data.coverage, shown)
 
 
@@ -187,7 +190,7 @@ def nothing(entries: t.Iterable[model.Coverage]) -> str:
     return "Nothing was found." if seen else "Nothing was looked at."
 
 
-def _found(active: t.Sequence[model.Finding]) -> str:
+def _found(active: t.Sequence[Finding]) -> str:
     grave = [
         f"{count:,} {severity}"
         for severity, count in zip(model.SEVERITIES, severity_counts(active), strict=True)

@@ -9,6 +9,7 @@ import dataclasses
 import textwrap
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, coverage, explained, model, summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.columns import Column, aligned, wrapped
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
@@ -99,7 +100,7 @@ def _nothing(entries: t.Sequence[model.Coverage], matrix: coverage.Matrix) -> st
 def _findings(rows: t.Sequence[Row], width: int, limit: int) -> list[str]:
     ordered = sorted(
         rows,
-        key=lambda row: (model.SEVERITIES.index(row.severity), model.STATUSES.index(row.status), row.host, row.subject),
+        key=lambda row: (model.SEVERITIES.index(row.severity), STATUSES.index(row.status), row.host, row.subject),
     )
     cells = [(row.severity, row.status, row.host, row.title, row.subject) for row in ordered[:limit]]
     text = aligned(_FINDING_COLUMNS, cells, width)

@@ -13,6 +13,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import HistoryEntry, Run
+
 WIDTH, HEIGHT = 720, 200
 _POINTS = 120
 _LAST = 48
@@ -39,59 +42,59 @@ class Picture:
     top: int
 
 
-def points(findings: t.Iterable[model.Finding], runs: t.Iterable[model.Run]) -> tuple[Point, ...]:
+def points(histories: t.Iterable[t.Sequence[HistoryEntry]], runs: t.Iterable[Run]) -> tuple[Point, ...]:
     """Return the active findings over time, oldest first, at most ``_POINTS`` moments.
 
     A run is a moment too, also when it changed nothing: that nothing was found then is worth seeing.
     """
     changes: dict[float, list[int]] = {run.started: [0] * len(model.SEVERITIES) for run in runs}
-    for finding in findings:
+    for history in histories:
         before = None
-        for change in finding.history:
-            deltas = changes.setdefault(change.time, [0] * len(model.SEVERITIES))
-            for severity, delta in ((before, -1), (change.severity, 1)):
+        for entry in history:
+            deltas = changes.setdefault(entry.time, [0] * len(model.SEVERITIES))
+            for severity, delta in ((before, -1), (entry.after, 1)):
                 if severity is not None:
                     deltas[model.SEVERITIES.index(severity)] += delta
-            before = change.severity
-    found = []
+            before = entry.after
+    timeline = []
     counts = [0] * len(model.SEVERITIES)
     for time in sorted(changes):
         counts = [count + delta for count, delta in zip(counts, changes[time], strict=True)]
-        found.append(Point(time, tuple(counts)))
-    return tuple(_thinned(found))
+        timeline.append(Point(time, tuple(counts)))
+    return tuple(_thinned(timeline))
 
 
-def _thinned(found: list[Point]) -> list[Point]:
+def _thinned(timeline: list[Point]) -> list[Point]:
     """Keep the last moment of each of ``_POINTS`` equal spans: the picture has no room for more."""
-    if len(found) <= _POINTS:
-        return found
-    start, span = found[0].time, (found[-1].time - found[0].time) / _POINTS
-    kept = {min(int((point.time - start) / span), _POINTS - 1): point for point in found}
-    return list(kept.values())
+    if len(timeline) <= _POINTS:
+        return timeline
+    start, span = timeline[0].time, (timeline[-1].time - timeline[0].time) / _POINTS
+    last_points = {min(int((point.time - start) / span), _POINTS - 1): point for point in timeline}
+    return list(last_points.values())
 
 
-def picture(found: tuple[Point, ...]) -> Picture | None:
+def picture(timeline: tuple[Point, ...]) -> Picture | None:
     """Return the stacked areas, or None when there is no time to show.
 
     The picture depends on what is stored alone, not on the clock: the last step, which is how things are now, takes a
     fixed part of the width.
     """
-    if len(found) < 2:
+    if len(timeline) < 2:
         return None
-    most = max(point.total for point in found)
+    most = max(point.total for point in timeline)
     top = max(2, most + most % 2)
     scale = HEIGHT / top
-    start, last = found[0].time, found[-1].time
-    edges = [(point.time - start) / (last - start) * (WIDTH - _LAST) for point in found] + [WIDTH]
-    base = [0] * len(found)
+    start, last = timeline[0].time, timeline[-1].time
+    edges = [(point.time - start) / (last - start) * (WIDTH - _LAST) for point in timeline] + [WIDTH]
+    base = [0] * len(timeline)
     areas = []
     for column, severity in enumerate(model.SEVERITIES):
-        above = [below + point.counts[column] for below, point in zip(base, found, strict=True)]
+        above = [below + point.counts[column] for below, point in zip(base, timeline, strict=True)]
         if above != base:
             path = _area(edges, [HEIGHT - y * scale for y in base], [HEIGHT - y * scale for y in above])
             areas.append((severity, path))
         base = above
-    return Picture(found, tuple(areas), top)
+    return Picture(timeline, tuple(areas), top)
 
 
 def _area(edges: list[float], lower: list[float], upper: list[float]) -> str:

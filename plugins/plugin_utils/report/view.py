@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import secure_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     cards,
     coverage,
     explained,
     model,
     openings,
+    secure_score,
     summary,
     trend,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
+    format_time,
     listed,
-    moment,
     visible,
 )
 
@@ -53,14 +54,14 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
     found, looked = summary.verdict(data, matrix)
     return {
         "data": data,
-        "generated": moment(data.generated),
+        "generated": format_time(data.generated),
         "verdict_found": found,
         "verdict_looked": looked,
         "provenance": _provenance(data, matrix),
         "ahead": summary.ahead(data),
         "limits": summary.limits(data),
         "severities": list(zip(model.SEVERITIES, _active_counts(data), strict=True)),
-        "statuses": model.STATUSES,
+        "statuses": STATUSES,
         "coverage_words": _COVERAGE_WORDS,
         "matrix": matrix,
         "matrix_limit": _MATRIX_LIMIT,
@@ -76,7 +77,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "capability_rows": summary.capability_rows(data, score),
         "host_rows": summary.host_rows(data, score),
         "host_limit": _HOST_LIMIT,
-        "cards": [cards.card(finding) for finding in listed[:FINDING_LIMIT]],
+        "cards": [cards.card(finding, data.history(finding)) for finding in listed[:FINDING_LIMIT]],
         "findings_total": len(listed),
         "static_limit": _STATIC_LIMIT,
         "run_limit": _RUN_LIMIT,
@@ -88,7 +89,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
 
 
 def _active_counts(data: model.ReportData) -> tuple[int, ...]:
-    return summary.severity_counts(finding for finding in data.findings if finding.active)
+    return summary.severity_counts(finding for finding in data.findings if finding.is_active)
 
 
 def _provenance(data: model.ReportData, matrix: coverage.Matrix) -> str:
@@ -97,7 +98,7 @@ def _provenance(data: model.ReportData, matrix: coverage.Matrix) -> str:
     if data.runs:
         newest = data.runs[0]
         ended = "" if newest.finished else ", which did not finish"
-        words.append(f"newest run {moment(newest.started)} UTC{ended}")
+        words.append(f"newest run {format_time(newest.started)} UTC{ended}")
     return " · ".join(words)
 
 
@@ -105,7 +106,7 @@ def _score(data: model.ReportData, score: secure_score.SecureScore | None) -> di
     suppressed = sum(finding.status == "suppressed" for finding in data.findings)
     return {
         "score": score,
-        "score_unsuppressed": summary.score(data.coverage, data.findings, (*model.ACTIVE, "suppressed")),
+        "score_unsuppressed": summary.score(data.coverage, data.findings, (*ACTIVE, "suppressed")),
         "suppressed_count": suppressed,
         "health": [(severity, int(100 * secure_score.HEALTH[severity])) for severity in model.SEVERITIES],
     }
@@ -152,7 +153,7 @@ def _blind_item(gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
 
 
 def _trend(data: model.ReportData) -> dict[str, t.Any]:
-    points = trend.points(data.findings, data.runs)
+    points = trend.points(map(data.history, data.findings), data.runs)
     picture = trend.picture(points) if len(data.runs) > 1 else None
     if picture is None:
         words = "No run is recorded." if not data.runs else "One run is recorded; the picture starts with the second."
@@ -160,7 +161,7 @@ def _trend(data: model.ReportData) -> dict[str, t.Any]:
     last = points[-1]
     now = ", ".join(f"{count:,} {name}" for name, count in zip(model.SEVERITIES, last.counts, strict=True) if count)
     words = (
-        f"Active findings from {moment(points[0].time)} to {moment(last.time)} UTC: at most"
+        f"Active findings from {format_time(points[0].time)} to {format_time(last.time)} UTC: at most"
         f" {max(point.total for point in points):,}, at the end {now or 'none'}."
     )
     return {"picture": picture, "trend_words": words, "trend_width": trend.WIDTH, "trend_height": trend.HEIGHT}

@@ -20,10 +20,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
-    Change,
     Counts,
     Coverage,
     Explanation,
+    Finding,
     HistoryEntry,
     Query,
     RecordResult,
@@ -31,17 +31,17 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Seal,
     SealEntry,
     Selection,
-    StoredFinding,
+    StatusChange,
     Suppression,
     TrendPoint,
 )
 
 __all__ = [
     "Accepted",
-    "Change",
     "Counts",
     "Coverage",
     "Explanation",
+    "Finding",
     "HistoryEntry",
     "JitActor",
     "JitChange",
@@ -57,9 +57,9 @@ __all__ = [
     "Seal",
     "SealEntry",
     "Selection",
+    "StatusChange",
     "Store",
     "StoreError",
-    "StoredFinding",
     "Suppression",
     "TrendPoint",
     "shown_person",

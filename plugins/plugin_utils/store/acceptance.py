@@ -55,11 +55,11 @@ class Acceptances:
     def end_of(self, subject: str, last_seen: float) -> tuple[str | None, str]:
         """Return who ended a finding, and why; what came before it was last seen is not the reason."""
         seal = self._by_subject.get(subject)
-        if seal is not None and seal.at >= last_seen:
-            return seal.by, f"accepted into the baseline: {seal.reason}"
-        if self._cut is not None and self._cut.accepted is not None and self._cut.at >= last_seen:
+        if seal is not None and seal.time >= last_seen:
+            return seal.actor, f"accepted into the baseline: {seal.reason}"
+        if self._cut is not None and self._cut.accepted is not None and self._cut.time >= last_seen:
             return None, (
-                f"{_GONE}; it may be one of the {self._cut.accepted.count} changes that {self._cut.by} accepted into "
-                f"the baseline, of which only the first are kept: {self._cut.reason}"
+                f"{_GONE}; it may be one of the {self._cut.accepted.count} changes that {self._cut.actor} accepted "
+                f"into the baseline, of which only the first are kept: {self._cut.reason}"
             )
         return None, _GONE

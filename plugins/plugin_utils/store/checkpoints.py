@@ -29,14 +29,14 @@ def get(connection: sa.Connection, host: str, name: str) -> str | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def advance(connection: sa.Connection, host: str, capability: str, said: t.Any, now: float) -> bool:
+def advance(connection: sa.Connection, host: str, capability: str, reported: t.Any, now: float) -> bool:
     """Store the checkpoint of a result; return False where its findings were recorded by another run already.
 
     said: as a module returned it, ``name``, ``token`` and ``after``, the token that it went on from. Where the store
     has another one by now, another run read the same logs at the same time and was recorded first: what it read is
     done, and whatever came later is read again by the next run. Raises StoreError when it is none.
     """
-    name, token, after = _fields(said)
+    name, token, after = _fields(reported)
     sql.lock(connection, "checkpoint", host, name)
     stored = get(connection, host, name)
     if stored not in (after, token):
@@ -46,9 +46,9 @@ def advance(connection: sa.Connection, host: str, capability: str, said: t.Any, 
     return True
 
 
-def _fields(said: t.Any) -> tuple[str, str, str | None]:
-    if isinstance(said, dict):
-        name, token, after = said.get("name"), said.get("token"), said.get("after")
+def _fields(reported: t.Any) -> tuple[str, str, str | None]:
+    if isinstance(reported, dict):
+        name, token, after = reported.get("name"), reported.get("token"), reported.get("after")
         if _fits(name, _NAME) and _fits(token, _TOKEN) and (after is None or _fits(after, _TOKEN)):
             return name, token, after
     raise StoreError("the result has a checkpoint that is none, so nothing of it was recorded; look into the host")

@@ -48,12 +48,12 @@ def checked(entries: t.Any, capability: str, asked: t.Sequence[str] = ()) -> lis
 
 
 def _unanswered(entries: t.Sequence[Entry], capability: str, asked: t.Sequence[str]) -> list[Entry]:
-    told = {entry["scope"] for entry in entries}
-    if told == {capability} and summary(entries) == NOT_CHECKED:
+    reported_scopes = {entry["scope"] for entry in entries}
+    if reported_scopes == {capability} and summary(entries) == NOT_CHECKED:
         # Nothing was looked at, which says it of each of them.
         return []
     reason = "the module was asked to look at it, and its answer says nothing of it"
-    return [_refused(scope, reason) for scope in dict.fromkeys(asked) if scope not in told]
+    return [_refused(scope, reason) for scope in dict.fromkeys(asked) if scope not in reported_scopes]
 
 
 def _refused(scope: str, reason: str) -> Entry:
@@ -97,10 +97,10 @@ def _explained(item: t.Mapping[t.Any, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def _explained_count(said: t.Any, explained: t.Sequence[Entry]) -> int:
+def _explained_count(reported: t.Any, explained: t.Sequence[Entry]) -> int:
     """Return how many changes are explained: what the host says, and no less than it lists."""
     listed: int = sum(item["count"] for item in explained)
-    return min(max(_count(said), listed), 2**63 - 1)
+    return min(max(_count(reported), listed), 2**63 - 1)
 
 
 def _count(value: t.Any) -> int:

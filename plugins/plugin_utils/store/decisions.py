@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import findings, lifecycle, suppressions
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, Selection
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Selection, StatusChange
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import condition
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -21,7 +21,7 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 
 def suppress(
     connection: sa.Connection, selection: Selection, reason: str, by: str, until: float | None, future: bool, now: float
-) -> tuple[list[Change], bool]:
+) -> tuple[list[StatusChange], bool]:
     """Suppress findings; return what changed, and whether the decision about those to come did."""
     if until is not None and until <= now:
         raise StoreError("a suppression must end in the future")
@@ -40,7 +40,7 @@ def suppress(
 
 def unsuppress(
     connection: sa.Connection, selection: Selection, reason: str, by: str, now: float
-) -> tuple[list[Change], bool]:
+) -> tuple[list[StatusChange], bool]:
     """End suppressions; return what changed, and whether a decision about findings to come with these patterns did."""
 
     def decide(state: State) -> list[Step]:
@@ -51,7 +51,7 @@ def unsuppress(
     return changes, not selection.uids and suppressions.remove(connection, selection)
 
 
-def resolve(connection: sa.Connection, selection: Selection, reason: str, by: str, now: float) -> list[Change]:
+def resolve(connection: sa.Connection, selection: Selection, reason: str, by: str, now: float) -> list[StatusChange]:
     """Resolve findings; return what changed."""
 
     def decide(state: State) -> list[Step]:
@@ -62,9 +62,9 @@ def resolve(connection: sa.Connection, selection: Selection, reason: str, by: st
 
 def _decide(
     connection: sa.Connection, selection: Selection, decide: t.Callable[[State], list[Step]], now: float
-) -> list[Change]:
+) -> list[StatusChange]:
     changed: list[State] = []
-    changes: list[Change] = []
+    changes: list[StatusChange] = []
     history: list[Step] = []
     for state in findings.locked(connection, *_conditions(selection, connection.dialect.name)):
         before = state.effective(now)

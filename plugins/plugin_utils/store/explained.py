@@ -117,9 +117,14 @@ def search(
         .where(*conditions)
         .order_by(covered.c.recorded.desc(), table.c.host, table.c.capability, table.c.position)
     )
-    names = ("run_id", "at", "host", "capability", "scope", "by", "count")
+    names = ("run_id", "host", "capability", "scope", "count")
     return [
-        Explanation(**{name: row[name] for name in names}, examples=tuple(json.loads(row["examples"])))
+        Explanation(
+            time=row["at"],
+            explained_by=row["by"],
+            examples=tuple(json.loads(row["examples"])),
+            **{name: row[name] for name in names},
+        )
         for row in connection.execute(sql.limited(statement, limit, offset)).mappings()
     ]
 

@@ -39,10 +39,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
-    Change,
     Counts,
     Coverage,
     Explanation,
+    Finding,
     HistoryEntry,
     Query,
     RecordResult,
@@ -50,7 +50,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Seal,
     SealEntry,
     Selection,
-    StoredFinding,
+    StatusChange,
     Suppression,
     TrendPoint,
 )
@@ -154,7 +154,7 @@ class Store:
         now: float,
         until: float | None = None,
         future: bool = False,
-    ) -> tuple[list[Change], bool]:
+    ) -> tuple[list[StatusChange], bool]:
         """Hide findings until a time, or for good. Returns what changed, and whether a decision about the future did.
 
         future: also those that match the selection's patterns and are first seen, or come back, before the end. A
@@ -162,11 +162,11 @@ class Store:
         """
         return self._database.write(lambda c: decisions.suppress(c, selection, reason, by, until, future, now))
 
-    def unsuppress(self, selection: Selection, *, reason: str, by: str, now: float) -> tuple[list[Change], bool]:
+    def unsuppress(self, selection: Selection, *, reason: str, by: str, now: float) -> tuple[list[StatusChange], bool]:
         """Show suppressed findings again, and take back a decision about the future that has the same patterns."""
         return self._database.write(lambda c: decisions.unsuppress(c, selection, reason, by, now))
 
-    def resolve(self, selection: Selection, *, reason: str, by: str, now: float) -> list[Change]:
+    def resolve(self, selection: Selection, *, reason: str, by: str, now: float) -> list[StatusChange]:
         """Resolve findings by hand, as events need it; what is still there is reopened when a run sees it."""
         return self._database.write(lambda c: decisions.resolve(c, selection, reason, by, now))
 
@@ -174,7 +174,7 @@ class Store:
         """Return the decisions about findings to come, also those that ended."""
         return self._database.read(suppressions.list_all)
 
-    def query(self, wanted: Query | None = None, now: float | None = None) -> list[StoredFinding]:
+    def query(self, wanted: Query | None = None, now: float | None = None) -> list[Finding]:
         """Return findings as they are now, or would be at a time: a suppression that ended hides nothing."""
         return self._database.read(lambda c: query.findings(c, wanted or Query(), _now(now)))
 

@@ -13,11 +13,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import StatusChange, Suppression
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import matches
-
-OPEN = ("new", "open")
 
 
 @dataclasses.dataclass
@@ -141,7 +140,7 @@ def age(state: State, now: float) -> None:
 def resolve(state: State, now: float, by: str | None, reason: str, run_id: str | None = None) -> list[Step]:
     """Change a finding that is not there any more, or that a person is done with."""
     steps = lift_ended(state, now)
-    before = state.severity_id if state.effective(now) in OPEN else None
+    before = state.severity_id if state.effective(now) in ACTIVE else None
     state.status, state.status_since, state.status_by, state.status_reason = "resolved", now, by, reason
     steps.append(Step(now, state.uid, state.host, "resolved", before, None, by, reason, run_id))
     return steps
@@ -150,7 +149,7 @@ def resolve(state: State, now: float, by: str | None, reason: str, run_id: str |
 def suppress(state: State, now: float, by: str, reason: str, until: float | None) -> list[Step]:
     """Change a finding that a person doesn't want to be told of any more."""
     steps = lift_ended(state, now)
-    before = state.severity_id if state.effective(now) in OPEN else None
+    before = state.severity_id if state.effective(now) in ACTIVE else None
     state.suppressed_at, state.suppressed_until = now, until
     state.suppressed_by, state.suppressed_reason = by, reason
     state.suppressed_severity = state.severity_id
@@ -178,9 +177,9 @@ def lift_ended(state: State, now: float) -> list[Step]:
     return lift(state, state.suppressed_until, by=None, reason="the suppression ended")
 
 
-def change(state: State, before: str | None, now: float) -> Change:
+def change(state: State, before: str | None, now: float) -> StatusChange:
     severity = SEVERITIES_BY_ID[state.severity_id]
-    return Change(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
+    return StatusChange(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
 
 
 def _lift_worse(state: State, now: float) -> list[Step]:
@@ -206,7 +205,7 @@ def _reopen(state: State, run_id: str, rules: t.Sequence[Suppression], now: floa
 def _suppress_by_rule(state: State, rules: t.Sequence[Suppression], now: float) -> list[Step]:
     for rule in rules:
         if applies(rule, state):
-            return suppress(state, now, rule.by, rule.reason, rule.until)
+            return suppress(state, now, rule.actor, rule.reason, rule.until)
     return []
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-# new: the run that first saw it is the only one so far. open: seen again, or back after it was gone.
-# resolved: a run looked and it is gone, or a person said so. suppressed: a person decided not to be told.
-STATUSES = ("new", "open", "resolved", "suppressed")
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +51,22 @@ class Coverage:
 class Explanation:
     """Changes of one scope of one host that one thing explains, such as an upgraded package, in one run.
 
-    at: when the result arrived. count: of how many changes. examples: the first subjects.
+    time: when the result arrived. explained_by: what explains them. count: of how many changes. examples: the first
+    subjects.
     """
 
     run_id: str
-    at: float
+    time: float
     host: str
     capability: str
     scope: str
-    by: str
+    explained_by: str
     count: int
     examples: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
+class StatusChange:
     """One finding whose status or severity changed. A status of None is that of a finding the store didn't have."""
 
     uid: str
@@ -93,16 +92,17 @@ class RecordResult:
     reopened: int
     suppressed: int
     dropped: int
-    changes: tuple[Change, ...]
+    changes: tuple[StatusChange, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class StoredFinding:
+class Finding:
     """A finding with its history so far.
 
     first_seen, last_seen: the first and the last time that a run saw it. count: the number of runs that saw it.
     reopened: how often it came back after it was resolved. status_since, status_by, status_reason: when it got its
-    status and, where a person gave it, who and why. event: the finding as an OCSF event that says the same.
+    status and, where a person gave it, who and why. event: the finding as an OCSF event that says the same, empty where
+    a report only counts it.
     """
 
     uid: str
@@ -126,6 +126,10 @@ class StoredFinding:
     count: int
     reopened: int
     event: dict[str, t.Any]
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +184,7 @@ class Suppression:
     host: str
     subject: str
     reason: str
-    by: str
+    actor: str
     created: float
     until: float | None
 
@@ -193,13 +197,13 @@ class HistoryEntry:
     after: its severity while it was new or open, None while it was not.
     """
 
-    at: float
+    time: float
     uid: str
     host: str
     action: str
     before: str | None
     after: str | None
-    by: str | None
+    actor: str | None
     reason: str | None
     run_id: str | None
 
@@ -248,11 +252,11 @@ class SealEntry:
     accepted: with ``confirmed``, what came into the baseline that way, where that is known.
     """
 
-    at: float
+    time: float
     host: str
     name: str
     action: str
     digest: str | None
-    by: str | None
+    actor: str | None
     reason: str | None
     accepted: Accepted | None = None

@@ -13,14 +13,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import OPEN
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
-    STATUSES,
     Counts,
+    Finding,
     HistoryEntry,
     Query,
-    StoredFinding,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -28,7 +27,7 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 
-def findings(connection: sa.Connection, query: Query, now: float) -> list[StoredFinding]:
+def findings(connection: sa.Connection, query: Query, now: float) -> list[Finding]:
     """Return the findings that a query is for, the most severe and most recent first."""
     table = tables().findings
     order = (table.c.severity_id.desc(), table.c.last_seen.desc(), table.c.uid)
@@ -55,7 +54,7 @@ def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
     by_severity = dict.fromkeys(SEVERITIES, 0)
     for row in connection.execute(statement):
         by_status[row.effective] += row.number
-        if row.effective in OPEN:
+        if row.effective in ACTIVE:
             by_severity[events.SEVERITIES_BY_ID[row.severity_id]] += row.number
     return Counts(total=sum(by_status.values()), by_status=by_status, open_by_severity=by_severity)
 
@@ -82,8 +81,13 @@ def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
     def severity(number: int | None) -> str | None:
         return None if number is None else events.SEVERITIES_BY_ID[number]
 
-    fields = {name: row[name] for name in ("at", "uid", "host", "action", "by", "reason", "run_id")}
-    return HistoryEntry(**fields, before=severity(row["before_severity"]), after=severity(row["after_severity"]))
+    return HistoryEntry(
+        time=row["at"],
+        actor=row["by"],
+        before=severity(row["before_severity"]),
+        after=severity(row["after_severity"]),
+        **{name: row[name] for name in ("uid", "host", "action", "reason", "run_id")},
+    )
 
 
 def _effective(now: float) -> sa.ColumnElement[str]:
@@ -125,7 +129,7 @@ def _conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement
     return conditions
 
 
-def _finding(row: t.Mapping[t.Any, t.Any]) -> StoredFinding:
+def _finding(row: t.Mapping[t.Any, t.Any]) -> Finding:
     status: str = row["effective"]
     since, by, reason = row["status_since"], row["status_by"], row["status_reason"]
     if status == "suppressed":
@@ -135,7 +139,7 @@ def _finding(row: t.Mapping[t.Any, t.Any]) -> StoredFinding:
     event = _event(json.loads(row["event"]), row, status, since, reason)
     same = ("uid", "host", "capability", "alert", "kind", "lifecycle", "scope", "subject")
     counted = ("first_seen", "last_seen", "last_run", "count", "reopened")
-    return StoredFinding(
+    return Finding(
         **{name: row[name] for name in same + counted},
         title=event["finding_info"]["title"],
         severity=events.SEVERITIES_BY_ID[row["severity_id"]],

@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     acceptance,
     checkpoints,
@@ -24,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     sql,
     suppressions,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Change, RecordResult, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import RecordResult, StatusChange, Suppression
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -41,7 +42,7 @@ def record(
     run_id: str,
     host: str,
     capability: str,
-    found: t.Sequence[t.Any],
+    reported: t.Sequence[t.Any],
     covered: t.Any,
     now: float,
     checkpoint: t.Any = None,
@@ -50,8 +51,8 @@ def record(
     runs.require(connection, run_id)
     is_news = checkpoint is None or checkpoints.advance(connection, host, capability, checkpoint, now)
     if not is_news:
-        found = ()
-    observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in found)}
+        reported = ()
+    observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in reported)}
     entries = coverage.checked(covered, capability)
     sql.lock(connection, "record", host, capability)
     columns = tables().findings.c
@@ -59,18 +60,18 @@ def record(
         state.uid: state
         for state in findings.locked(connection, columns.host == host, columns.capability == capability)
     }
-    kept = _kept(observed, stored)
-    if len(kept) < len(observed):
-        entries.append(_dropped_entry(capability, len(observed) - len(kept)))
+    limited = _limited(observed, stored)
+    if len(limited) < len(observed):
+        entries.append(_dropped_entry(capability, len(observed) - len(limited)))
     log = _Log(run_id, now, suppressions.active(connection, now))
-    log.see(stored, kept)
+    log.see(stored, limited)
     gone = [
         state
         for state in stored.values()
         if is_news
         and state.uid not in observed
         and state.lifecycle == "state"
-        and state.status in lifecycle.OPEN
+        and state.status in ACTIVE
         and coverage.shows_gone(entries, state.scope, state.subject)
     ]
     if gone:
@@ -79,7 +80,7 @@ def record(
     log.age(state for state in stored.values() if state.uid not in observed)
     log.write(connection)
     _write_coverage(connection, run_id, host, capability, entries, now)
-    return log.result(dropped=len(observed) - len(kept))
+    return log.result(dropped=len(observed) - len(limited))
 
 
 class _Log:
@@ -151,24 +152,24 @@ class _Log:
     def _note(self, state: lifecycle.State) -> None:
         self._before[state.uid] = (state.effective(self._now), state.severity_id)
 
-    def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[Change]:
+    def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[StatusChange]:
         for state in states:
             before, severity_id = self._before.get(state.uid, (None, None))
             if (before, severity_id) != (state.effective(self._now), state.severity_id):
                 yield lifecycle.change(state, before, self._now)
 
 
-def _kept(observed: t.Mapping[str, events.Observation], stored: t.Collection[str]) -> list[events.Observation]:
+def _limited(observed: t.Mapping[str, events.Observation], stored: t.Collection[str]) -> list[events.Observation]:
     """Return the findings that there is room for, those that are stored already first, then the most severe."""
-    kept: list[events.Observation] = []
+    limited: list[events.Observation] = []
     size, added = 0, 0
     for seen in sorted(observed.values(), key=lambda seen: (seen.uid not in stored, -seen.severity_id, seen.uid)):
         size += len(seen.event)
         added += seen.uid not in stored
         if size > _BYTES_LIMIT or (added and added + len(stored) > _FINDINGS_LIMIT):
             break
-        kept.append(seen)
-    return kept
+        limited.append(seen)
+    return limited
 
 
 def _dropped_entry(capability: str, number: int) -> coverage.Entry:

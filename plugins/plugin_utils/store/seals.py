@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seals: the digest of each baseline on a host, changed in two phases (see ``plugin_utils.file_integrity.seal``)."""
+"""Seals: the digest of each baseline on a host, changed in two phases (see ``plugin_utils.actions.baseline``)."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def log(
 
 
 def _entry(row: sql.Row) -> SealEntry:
-    return SealEntry(**{**row, "accepted": acceptance.loaded(row["accepted"])})
+    fields = {**row, "time": row["at"], "actor": row["by"], "accepted": acceptance.loaded(row["accepted"])}
+    del fields["at"], fields["by"]
+    return SealEntry(**fields)
 
 
 def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -137,5 +139,7 @@ def _key(host: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _log(connection: sa.Connection, entry: SealEntry) -> None:
-    values: dict[str, t.Any] = {**vars(entry), "accepted": acceptance.dumped(entry.accepted)}
+    values: dict[str, t.Any] = {**vars(entry), "at": entry.time, "by": entry.actor}
+    values["accepted"] = acceptance.dumped(entry.accepted)
+    del values["time"], values["actor"]
     connection.execute(tables().seal_history.insert().values(**values))

@@ -9,6 +9,7 @@ import contextlib
 import typing as t
 import uuid
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Selection, Suppression
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -21,7 +22,7 @@ def active(connection: sa.Connection, now: float) -> list[Suppression]:
     columns = tables().suppressions.c
     holds = columns.until.is_(None) | (columns.until > now)
     query = sa.select(tables().suppressions).where(holds).order_by(columns.created, columns.id)
-    return [Suppression(**row) for row in connection.execute(query).mappings()]
+    return [_suppression(row) for row in connection.execute(query).mappings()]
 
 
 def add(connection: sa.Connection, selection: Selection, reason: str, by: str, until: float | None, now: float) -> bool:
@@ -53,4 +54,10 @@ def patterns(about: Selection | Suppression) -> tuple[str, str, str]:
 def list_all(connection: sa.Connection) -> t.Sequence[Suppression]:
     table = tables().suppressions
     rows = connection.execute(sa.select(table).order_by(table.c.created, table.c.id)).mappings()
-    return [Suppression(**row) for row in rows]
+    return [_suppression(row) for row in rows]
+
+
+def _suppression(row: sql.Row) -> Suppression:
+    fields = {**row, "actor": row["by"]}
+    del fields["by"]
+    return Suppression(**fields)

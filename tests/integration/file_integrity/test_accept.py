@@ -49,7 +49,7 @@ class Desk:
         """Return what happened to the seal, the newest first."""
         with self.scanner.store() as store:
             history = store.seal_history(self.host.name, "default")
-        return [(entry.action, entry.by, entry.reason) for entry in history]
+        return [(entry.action, entry.actor, entry.reason) for entry in history]
 
 
 @pytest.fixture

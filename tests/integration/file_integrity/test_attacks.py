@@ -27,7 +27,7 @@ from tests.support.controllers import Controller
 pytestmark = pytest.mark.xdist_group("attacks")
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage, StoredFinding
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Coverage, Finding
 
 _TAMPERED = ("fim_baseline_tampered", _scans.BASELINE)
 _REMOVED = ("fim_baseline_removed", _scans.BASELINE)
@@ -45,7 +45,7 @@ _RAISED_ELSEWHERE = {"fim_selinux_label_changed", "fim_mass_change", "fim_mounte
 class Stage:
     """What the store says after one scan: all findings by host, alert and subject, and the coverage by host."""
 
-    findings: dict[tuple[str, str, str], StoredFinding]
+    findings: dict[tuple[str, str, str], Finding]
     coverage: dict[str, Coverage]
 
     def open(self, host: str) -> _scans.Open:
@@ -259,7 +259,7 @@ def _believed_scopes(coverage: Coverage) -> list[str]:
     return [scope for scope in checked if scope != "baseline_seal"]
 
 
-def _check_evidence(found: StoredFinding, digests: t.Mapping[str, str]) -> None:
+def _check_evidence(found: Finding, digests: t.Mapping[str, str]) -> None:
     """Hold a finding's evidence against the host: the path, and the digest of what is there."""
     (evidence,) = found.event["evidences"]
     assert evidence["file"]["path"] == found.subject

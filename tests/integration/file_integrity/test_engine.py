@@ -804,7 +804,7 @@ def test_a_deep_tree_is_bounded_and_said(tmp_path: pathlib.Path, name: str, leve
     (gap,) = coverage(compared, WATCH)["skipped"]
     assert gap["reason"] == reason
     # Whatever a user makes, the controller must be able to keep it: one subject that it refuses loses all findings.
-    host = events.Host("host")
+    host = events.Device("host")
     found = events.findings(compared["detections"], catalogue.load(), host, 0.0)
     assert len(found) == len(compared["detections"]) > 10
     assert not [event for event in found if "notes" in event["unmapped"]]

@@ -12,7 +12,9 @@ import shutil
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page, shown
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 from tests.support import commands, require
 from tests.unit.plugins.plugin_utils.report import samples
@@ -155,7 +157,7 @@ def browser(chromium: Browser) -> t.Iterator[Browser]:
     chromium.run("localStorage.clear()")
 
 
-def expected(test: t.Callable[[model.Finding], bool]) -> int:
+def expected(test: t.Callable[[Finding], bool]) -> int:
     return sum(test(finding) for finding in _FLEET.findings)
 
 
@@ -223,21 +225,21 @@ def test_the_policy_stops_what_the_page_would_never_do(browser: Browser) -> None
 # Finding things
 
 
-def _is_active(finding: model.Finding) -> bool:
-    return finding.active
+def _is_active(finding: Finding) -> bool:
+    return finding.is_active
 
 
-_ADDRESSES: dict[str, t.Callable[[model.Finding], bool]] = {
+_ADDRESSES: dict[str, t.Callable[[Finding], bool]] = {
     "": _is_active,
     "#coverage": _is_active,
-    "#findings?severity=critical,high": lambda f: f.active and f.severity in ("critical", "high"),
+    "#findings?severity=critical,high": lambda f: f.is_active and f.severity in ("critical", "high"),
     "#findings?status=resolved": lambda f: f.status == "resolved",
-    "#findings?status=": lambda f: f.status in model.STATUSES,
-    "#findings?host=web-000.example.org": lambda f: f.active and f.host == "web-000.example.org",
-    "#findings?host=WEB": lambda f: f.active and "web" in f.host,
+    "#findings?status=": lambda f: f.status in STATUSES,
+    "#findings?host=web-000.example.org": lambda f: f.is_active and f.host == "web-000.example.org",
+    "#findings?host=WEB": lambda f: f.is_active and "web" in f.host,
     "#findings?capability=audit": lambda f: f.capability == "audit",
-    "#findings?alert=cron_changed": lambda f: f.active and f.alert == "cron_changed",
-    "#findings?q=BACKUP+4755+cron": lambda f: f.active and f.alert == "cron_changed" and "backup" in f.subject,
+    "#findings?alert=cron_changed": lambda f: f.is_active and f.alert == "cron_changed",
+    "#findings?q=BACKUP+4755+cron": lambda f: f.is_active and f.alert == "cron_changed" and "backup" in f.subject,
     "#findings?severity=low&host=db&status=open": lambda f: (
         f.severity == "low" and "db" in f.host and f.status == "open"
     ),
@@ -245,9 +247,7 @@ _ADDRESSES: dict[str, t.Callable[[model.Finding], bool]] = {
 
 
 @pytest.mark.parametrize(("fragment", "test"), _ADDRESSES.items(), ids=_ADDRESSES)
-def test_an_address_shows_what_it_asks_for(
-    browser: Browser, fragment: str, test: t.Callable[[model.Finding], bool]
-) -> None:
+def test_an_address_shows_what_it_asks_for(browser: Browser, fragment: str, test: t.Callable[[Finding], bool]) -> None:
     browser.open(_FLEET, fragment)
     wanted = expected(test)
     assert browser.result.startswith(f"{wanted or 'None'} of 140 findings")
@@ -268,13 +268,13 @@ def test_controls_filter_and_the_address_follows(browser: Browser) -> None:
     assert browser.find("input[name=severity][value=critical]").is_selected()
     browser.find("#filter-reset").click()
     assert browser.fragment == "#findings"
-    assert browser.result.startswith(f"{expected(lambda finding: finding.active)} of 140 findings")
+    assert browser.result.startswith(f"{expected(lambda finding: finding.is_active)} of 140 findings")
 
 
 def test_an_issue_leads_to_its_findings_and_back_to_all(browser: Browser) -> None:
     browser.open(_FLEET)
     browser.find(".attention .action a").click()
-    wanted = expected(lambda finding: finding.active and finding.alert == "package_file_modified")
+    wanted = expected(lambda finding: finding.is_active and finding.alert == "package_file_modified")
     assert browser.result.startswith(f'{wanted} of 140 findings with status new or open, alert "A packaged program')
     browser.find("#filter-alert-clear").click()
     assert browser.fragment == "#findings"
@@ -362,7 +362,7 @@ def test_everything_works_with_a_keyboard_alone(browser: Browser) -> None:
     while browser.press(Keys.TAB).get_attribute("value") != "critical":
         pass
     browser.press(Keys.SPACE)
-    wanted = expected(lambda f: f.active and f.severity == "critical" and "backup" in f.subject)
+    wanted = expected(lambda f: f.is_active and f.severity == "critical" and "backup" in f.subject)
     assert browser.result.startswith(
         f'{wanted} of 140 findings with severity critical, status new or open, text "backup"'
     )

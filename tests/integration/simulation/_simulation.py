@@ -118,7 +118,7 @@ class Stage:
             about = {"pids": staying, "_content": memory_content.load(), "state_dir": str(self.state)}
             seen.append(memory.collect({**memory_params, **about}, False))
         found = [detection for result in seen for detection in result["detections"]]
-        host = ocsf.Host.from_vars({"inventory_hostname": "stage"})
+        host = ocsf.Device.from_vars({"inventory_hostname": "stage"})
         return ocsf.findings(found, catalogue.load(), host, time.time())
 
     def outcomes(self, *alerts: str) -> list[results.Outcome]:

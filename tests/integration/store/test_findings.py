@@ -121,8 +121,9 @@ def test_a_run_is_opened_recorded_closed_and_asked_for(play: Play, tmp_path: pat
 
 
 def test_what_explains_changes_is_asked_for_by_name(play: Play) -> None:
-    told = {"by": "openssh-server 1:10.0", "count": 31, "examples": ["/usr/sbin/sshd"]}
-    entry = checked(explained=[told], explained_count=31, note="the baseline was taken by this scan")
+    told = {"explained_by": "openssh-server 1:10.0", "count": 31, "examples": ["/usr/sbin/sshd"]}
+    sent = {"by": told["explained_by"], "count": 31, "examples": told["examples"]}
+    entry = checked(explained=[sent], explained_count=31, note="the baseline was taken by this scan")
     results = {"web1": {**found(), "coverage": [entry]}, "web2": found()}
     ask = task("findings_info", "answer", once=True, gather=["explanations", "coverage"], explained_by=["openssh*"])
     answer = play.run(START, RECORD, FINISH, ask, results=results)
@@ -130,7 +131,7 @@ def test_what_explains_changes_is_asked_for_by_name(play: Play) -> None:
     assert {key: explanation[key] for key in ("host", "scope", *told)} == {"host": "web1", "scope": "etc", **told}
     first = next(item for item in answer["coverage"] if item["host"] == "web1")
     assert first["entries"] == [entry]
-    assert first["last_checked"] == first["recorded"] == explanation["at"]
+    assert first["last_checked"] == first["recorded"] == explanation["time"]
     other = task("findings_info", "answer", once=True, gather=["explanations"], explained_by=["bash *"])
     assert play.run(other)["explanations"] == []
 
@@ -165,8 +166,8 @@ def test_decisions_are_kept_and_made_only_once(play: Play) -> None:
         host="web*",
         reason="CHG-1",
         until="30d",
-        future=True,
-        by="alice",
+        include_future=True,
+        actor="alice",
     )
     twice = task("findings", "answer", once=True, state="resolved", uids=["{{ uid }}"], reason="done")
     play.run(START, RECORD, results={"web1": found(finding()), "web2": found()})
@@ -175,7 +176,7 @@ def test_decisions_are_kept_and_made_only_once(play: Play) -> None:
     assert (answer["changes"][0]["before"], answer["changes"][0]["after"]) == ("new", "suppressed")
     answer = play.run(START, RECORD, ASK, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
     assert [item["status"] for item in answer["findings"]] == ["suppressed", "suppressed"]
-    assert answer["suppressions"][0]["by"] == "alice"
+    assert answer["suppressions"][0]["actor"] == "alice"
     lift = task("findings", "answer", once=True, state="unsuppressed", host="web*", reason="over")
     uid = answer["findings"][0]["uid"]
     decided = play.each(lift, lift, twice, twice, uid=uid)
@@ -316,11 +317,11 @@ def test_who_changed_baselines_and_why_is_answered(play: Play, tmp_path: pathlib
             store.propose_seal(host, "default", "aa", by="alice", reason="CHG-1", now=100)
     ask = task("findings_info", "answer", once=True, gather=["seals"], hosts=["*2"])
     (entry,) = play.run(ask)["seals"]
-    assert {name: entry[name] for name in ("at", "host", "name", "action", "by", "reason")} == {
-        "at": 100,
+    assert {name: entry[name] for name in ("time", "host", "name", "action", "actor", "reason")} == {
+        "time": 100,
         "host": "web2",
         "name": "default",
         "action": "proposed",
-        "by": "alice",
+        "actor": "alice",
         "reason": "CHG-1",
     }

@@ -15,9 +15,9 @@ from ansible_collections.bulwark.servers.plugins.doc_fragments import store
 from ansible_collections.bulwark.servers.plugins.modules import findings as findings_doc
 from ansible_collections.bulwark.servers.plugins.modules import findings_info as findings_info_doc
 from ansible_collections.bulwark.servers.plugins.modules import findings_run as findings_run_doc
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import StoreActionBase
 
-PAIRS: list[tuple[type[ControllerActionBase], t.Any]] = [
+PAIRS: list[tuple[type[StoreActionBase], t.Any]] = [
     (findings.ActionModule, findings_doc),
     (findings_info.ActionModule, findings_info_doc),
     (findings_run.ActionModule, findings_run_doc),
@@ -25,7 +25,7 @@ PAIRS: list[tuple[type[ControllerActionBase], t.Any]] = [
 
 
 @pytest.mark.parametrize(("action", "module"), PAIRS)
-def test_the_options_are_the_documented_ones(action: type[ControllerActionBase], module: t.Any) -> None:
+def test_the_options_are_the_documented_ones(action: type[StoreActionBase], module: t.Any) -> None:
     documented = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
     documented.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
     for fields in documented.values():

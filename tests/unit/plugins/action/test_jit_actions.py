@@ -16,18 +16,18 @@ from ansible_collections.bulwark.servers.plugins.modules import jit_close as jit
 from ansible_collections.bulwark.servers.plugins.modules import jit_open as jit_open_doc
 from ansible_collections.bulwark.servers.plugins.modules import jit_request as jit_request_doc
 from ansible_collections.bulwark.servers.plugins.modules import jit_requests_info as jit_requests_info_doc
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import ControllerActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import table
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import jit_states
 
-PAIRS: list[tuple[type[ControllerActionBase], t.Any]] = [
+PAIRS: list[tuple[type[StoreActionBase], t.Any]] = [
     (jit_request.ActionModule, jit_request_doc),
     (jit_requests_info.ActionModule, jit_requests_info_doc),
 ]
 
 
 @pytest.mark.parametrize(("action", "module"), PAIRS)
-def test_the_options_are_the_documented_ones(action: type[ControllerActionBase], module: t.Any) -> None:
+def test_the_options_are_the_documented_ones(action: type[StoreActionBase], module: t.Any) -> None:
     documented = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
     documented.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
     for fields in documented.values():

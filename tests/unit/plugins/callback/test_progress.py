@@ -45,7 +45,7 @@ def run() -> Tracker:
 @pytest.mark.parametrize("prefix", ["", "_"])
 def test_a_result_is_read_in_every_ansible_core(prefix: str) -> None:
     read = result("ansible.builtin.ping", {"msg": "no"}, prefix)
-    assert (read.host, read.task_name, read.task_id, read.place, read.message) == (
+    assert (read.host, read.task_name, read.task_id, read.location, read.message) == (
         "web1",
         "Compare",
         "1",

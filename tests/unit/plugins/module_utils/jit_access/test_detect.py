@@ -44,7 +44,7 @@ def test_each_port_is_one_detection_with_its_sources() -> None:
         "3 packets to the locked port 53 (udp) from 1 source within a day of each other: 2001:db8::1 (3).",
     )
     # And the controller makes findings of them, with nothing left out.
-    findings = events.findings([ssh, dns], catalogue.load(), events.Host("web1"), NOW)
+    findings = events.findings([ssh, dns], catalogue.load(), events.Device("web1"), NOW)
     assert [finding["severity"] for finding in findings] == ["Low", "Low"]
     assert findings[0]["evidences"][0]["src_endpoint"] == {"ip": "192.0.2.100"}
     assert findings[0]["evidences"][0]["data"]["port"] == 22

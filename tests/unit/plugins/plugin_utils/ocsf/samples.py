@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 NOW = 1_780_000_000.5
 CRON = AttackReference("TA0003", "Persistence", "T1053.003", "Scheduled Task/Job: Cron")
 DESTRUCTION = AttackReference("TA0040", "Impact", "T1485", "Data Destruction")
-HOST = events.Host(
+HOST = events.Device(
     name="web1.example.com",
     ip="192.0.2.7",
     domain="example.com",
@@ -95,6 +95,6 @@ def detection(kind: str = "alert", lifecycle: str = "state", **changes: t.Any) -
 
 
 def finding(
-    kind: str = "alert", lifecycle: str = "state", host: events.Host = HOST, now: float = NOW, **changes: t.Any
+    kind: str = "alert", lifecycle: str = "state", host: events.Device = HOST, now: float = NOW, **changes: t.Any
 ) -> dict[str, t.Any]:
     return events.finding(detection(kind, lifecycle, **changes), CATALOGUE, host, now)

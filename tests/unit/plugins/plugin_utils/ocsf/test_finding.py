@@ -18,8 +18,8 @@ from tests.unit.plugins.plugin_utils.ocsf import samples, schema
 
 
 @pytest.mark.parametrize(("kind", "lifecycle"), list(itertools.product(KINDS, LIFECYCLES)))
-@pytest.mark.parametrize("host", [samples.HOST, events.Host("bare"), events.Host("windows", system="Win32NT")])
-def test_every_kind_of_finding_is_valid(kind: str, lifecycle: str, host: events.Host) -> None:
+@pytest.mark.parametrize("host", [samples.HOST, events.Device("bare"), events.Device("windows", system="Win32NT")])
+def test_every_kind_of_finding_is_valid(kind: str, lifecycle: str, host: events.Device) -> None:
     event = samples.finding(kind, lifecycle, host=host)
     assert schema.errors(event) == []
     assert "notes" not in event["unmapped"]
@@ -94,7 +94,7 @@ def test_the_uid_is_the_same_for_the_same_problem_only() -> None:
         return str(samples.finding(**changes)["finding_info"]["uid"])
 
     assert uid() == uid(severity="high", now=samples.NOW + 9, evidences=[], message="Other words.")
-    others = [uid(), uid(subject="/etc/cron.d/other"), uid(host=events.Host("web2")), uid(lifecycle="event")]
+    others = [uid(), uid(subject="/etc/cron.d/other"), uid(host=events.Device("web2")), uid(lifecycle="event")]
     assert len(set(others)) == len(others)
     assert events.finding_uid("a", "b", "c d") != events.finding_uid("a", "b c", "d")
     # Written down: another one would make a second finding of every finding that is stored.

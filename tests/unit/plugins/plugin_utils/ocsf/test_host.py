@@ -8,7 +8,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Host, platform_facts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Device, platform_facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,37 +39,37 @@ PREFIXED = {f"ansible_{name}": value for name, value in FACTS.items()}
     ids=["facts", "prefixed facts", "injected", "injected beside empty facts", "unsafe"],
 )
 def test_facts_are_found_wherever_ansible_puts_them(variables: dict[str, t.Any]) -> None:
-    assert Host.from_vars({"inventory_hostname": "web1.example.com", **variables}) == samples.HOST
+    assert Device.from_vars({"inventory_hostname": "web1.example.com", **variables}) == samples.HOST
 
 
 def test_without_facts_the_name_is_all_there_is() -> None:
-    host = Host.from_vars({"inventory_hostname": "web1"})
-    assert host == Host("web1")
-    assert host.device() == {"hostname": "web1", "name": "web1", "type_id": 0, "type": "Unknown"}
+    host = Device.from_vars({"inventory_hostname": "web1"})
+    assert host == Device("web1")
+    assert host.to_ocsf() == {"hostname": "web1", "name": "web1", "type_id": 0, "type": "Unknown"}
 
 
 def test_the_inventory_name_is_the_identity_whatever_the_host_says() -> None:
     facts = {"hostname": "other", "fqdn": "other.example.com", "inventory_hostname": "other"}
-    assert Host.from_vars({"inventory_hostname": "web1", "ansible_facts": facts}).name == "web1"
+    assert Device.from_vars({"inventory_hostname": "web1", "ansible_facts": facts}).name == "web1"
 
 
 def test_windows_has_its_addresses_in_a_list() -> None:
     facts = {"system": "Win32NT", "distribution": "Microsoft Windows Server 2022", "ip_addresses": ["no", "192.0.2.8"]}
-    device = Host.from_vars({"inventory_hostname": "win1", "ansible_facts": facts}).device()
+    device = Device.from_vars({"inventory_hostname": "win1", "ansible_facts": facts}).to_ocsf()
     assert (device["ip"], device["os"]["type_id"]) == ("192.0.2.8", 100)
 
 
 @settings(max_examples=300, deadline=None)
 @given(facts=JSON | st.dictionaries(st.sampled_from([*FACTS, *PREFIXED, "ip_addresses"]), JSON))
 def test_odd_facts_never_matter(facts: t.Any) -> None:
-    host = Host.from_vars({"inventory_hostname": "web1", "ansible_facts": facts})
+    host = Device.from_vars({"inventory_hostname": "web1", "ansible_facts": facts})
     assert host.name == "web1"
     assert schema.errors(samples.finding(host=host)) == []
 
 
 def test_facts_are_bounded_and_safe_to_show() -> None:
     facts = {"distribution": "x" * 10**6, "kernel": "6\x1b[2J", "default_ipv4": {"address": "192.0.2.7\n"}}
-    host = Host.from_vars({"inventory_hostname": "web1", "ansible_facts": facts})
+    host = Device.from_vars({"inventory_hostname": "web1", "ansible_facts": facts})
     assert host.kernel == r"6\x1b[2J"
     assert len(host.os_name or "") == 256
     assert host.ip is None
@@ -83,7 +83,7 @@ class _Failing(dict[str, t.Any]):
 
 
 def test_variables_that_cannot_be_templated_count_as_not_gathered() -> None:
-    assert Host.from_vars(_Failing(inventory_hostname="web1")) == Host("web1")
+    assert Device.from_vars(_Failing(inventory_hostname="web1")) == Device("web1")
 
 
 @pytest.mark.parametrize("sent", [FACTS, PREFIXED], ids=["facts", "prefixed facts"])
@@ -91,7 +91,7 @@ def test_of_what_a_host_sends_only_the_facts_that_name_its_platform_are_kept(sen
     kept = platform_facts({**sent, "bulwark_store": "sqlite:////theirs.db", "ansible_connection": "local"})
     assert kept == PREFIXED
     variables = {"inventory_hostname": "web1", "ansible_facts": kept}
-    assert Host.from_vars(variables) == Host.from_vars({**variables, "ansible_facts": sent})
+    assert Device.from_vars(variables) == Device.from_vars({**variables, "ansible_facts": sent})
 
 
 @given(JSON)

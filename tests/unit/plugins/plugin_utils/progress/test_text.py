@@ -118,7 +118,7 @@ def test_a_message_of_several_lines_is_set_in_and_bounded_and_windows_line_ends_
     lines = text.failure("web1", "failed: Compare", {"msg": "one\r\n\r\ntwo\x1b[2J\n" + "more\n" * 20, "rc": 1}, None)
     assert lines[:3] == ["web1: failed: Compare: one", "    two\\x1b[2J", "    more"]
     assert lines[-2:] == ["    (12 more lines; -v shows them)", "    rc: 1"]
-    assert text.said("web1", "one\r\ntwo\rthree\r\n") == "web1: one\n    two\\rthree"
+    assert text.message("web1", "one\r\ntwo\rthree\r\n") == "web1: one\n    two\\rthree"
 
 
 def test_failure_of_a_censored_task_says_so() -> None:
@@ -128,7 +128,7 @@ def test_failure_of_a_censored_task_says_so() -> None:
 
 
 def test_what_a_task_prints_cannot_pass_for_another_host() -> None:
-    assert text.said("web1", "one\nweb2: two\n") == "web1: one\n    web2: two"
+    assert text.message("web1", "one\nweb2: two\n") == "web1: one\n    web2: two"
 
 
 def test_summary_shows_the_report_as_it_is(run: Tracker) -> None:
@@ -197,6 +197,6 @@ def test_nothing_of_a_host_reaches_the_terminal_unescaped(run: Tracker) -> None:
         text.interrupted(run),
         *text.summary(run),
         *text.failure(HOSTILE, "failed", {"msg": HOSTILE, "cmd": [HOSTILE], "stderr": HOSTILE}, HOSTILE),
-        text.said(HOSTILE, HOSTILE).replace("\n", ""),
+        text.message(HOSTILE, HOSTILE).replace("\n", ""),
     ]
     assert [line for line in shown if not line.isprintable()] == []

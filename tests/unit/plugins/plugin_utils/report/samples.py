@@ -8,7 +8,9 @@ from __future__ import annotations
 import random
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, shown
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
 
 NOW = 1_764_000_000.0
 DAY = 86_400.0
@@ -81,14 +83,23 @@ def data(**changes: t.Any) -> model.ReportData:
     return model.ReportData(**{**fields, **changes})
 
 
-def finding(**changes: t.Any) -> model.Finding:
+def finding(**changes: t.Any) -> Finding:
     fields: dict[str, t.Any] = {
         "uid": "00000000-0000-5000-8000-000000000001",
         "host": "web1",
         "capability": "file_integrity",
         "alert": "setuid_created",
+        "kind": "alert",
+        "lifecycle": "state",
+        "title": "A file that runs with its owner's rights appeared",
         "severity": "high",
         "status": "new",
+        "status_since": NOW - DAY,
+        "status_by": None,
+        "status_reason": None,
+        "suppressed_until": None,
+        "last_run": "run",
+        "reopened": 0,
         "scope": "programs",
         "subject": "/usr/local/bin/backup",
         "first_seen": NOW - DAY,
@@ -96,7 +107,7 @@ def finding(**changes: t.Any) -> model.Finding:
         "count": 1,
         "event": {"message": "A set-user-ID program appeared.", "evidences": []},
     }
-    return model.Finding(**{**fields, **changes})
+    return Finding(**{**fields, **changes})
 
 
 def coverage(**changes: t.Any) -> model.Coverage:
@@ -114,8 +125,11 @@ def coverage(**changes: t.Any) -> model.Coverage:
     return model.Coverage(**{**fields, **changes})
 
 
-def run(started: float = NOW - 60, **changes: t.Any) -> model.Run:
+def run(started: float = NOW - 60, **changes: t.Any) -> Run:
     fields: dict[str, t.Any] = {
+        "id": f"run-{started}",
+        "version": "0.1.0",
+        "statuses": {},
         "started": started,
         "finished": started + 50,
         "hosts": 1,
@@ -124,7 +138,7 @@ def run(started: float = NOW - 60, **changes: t.Any) -> model.Run:
         "controller": "bastion",
         "playbook": "scan.yml",
     }
-    return model.Run(**{**fields, **changes})
+    return Run(**{**fields, **changes})
 
 
 def fleet(hosts: int = 12, findings: int = 140, days: int = 30) -> model.ReportData:
@@ -134,19 +148,21 @@ def fleet(hosts: int = 12, findings: int = 140, days: int = 30) -> model.ReportD
         :hosts
     ]
     runs = tuple(run(NOW - day * DAY, hosts=hosts, capabilities=("file_integrity", "audit")) for day in range(days))
+    found = tuple(_finding(chance, number, names) for number in range(findings))
     return data(
         runs=runs,
-        findings=tuple(_finding(chance, number, names) for number in range(findings)),
+        findings=found,
+        histories={each.uid: _history(each) for each in found},
         coverage=tuple(entry for number, name in enumerate(names) for entry in _host_coverage(number, name)),
     )
 
 
-def _finding(chance: random.Random, number: int, names: list[str]) -> model.Finding:
+def _finding(chance: random.Random, number: int, names: list[str]) -> Finding:
     alert, severity, technique, folder, scope = chance.choices(_KINDS, _WEIGHTS)[0]
     path = f"{folder}{chance.choice(('backup', 'sync', 'report', 'agent', 'deploy'))}-{number}"
     first = NOW - chance.randint(0, 29) * DAY
-    status = chance.choices(model.STATUSES, (20, 50, 8, 22))[0] if first < NOW else "new"
-    last = NOW if status in model.ACTIVE else min(NOW, first + DAY)
+    status = chance.choices(STATUSES, (20, 50, 8, 22))[0] if first < NOW else "new"
+    last = NOW if status in ACTIVE else min(NOW, first + DAY)
     return finding(
         uid=f"00000000-0000-5000-8000-{number:012x}",
         host=chance.choice(names),
@@ -159,7 +175,6 @@ def _finding(chance: random.Random, number: int, names: list[str]) -> model.Find
         last_seen=last,
         count=int((last - first) / DAY) + 1,
         event=_event(chance, path, technique),
-        history=_history(status, severity, first, last),
     )
 
 
@@ -193,13 +208,21 @@ def _event(chance: random.Random, path: str, technique: str) -> dict[str, t.Any]
     }
 
 
-def _history(status: str, severity: str, first: float, last: float) -> tuple[model.Change, ...]:
-    changes = [model.Change(first, "new", severity)]
-    if status == "resolved":
-        changes.append(model.Change(last, "resolved", None, "Looked again, and it is gone."))
-    if status == "suppressed":
-        changes.append(model.Change(last, "suppressed", None, "alice: known and accepted until the next release."))
-    return tuple(changes)
+def entry(
+    at: float, action: str, severity: str | None = None, by: str | None = None, reason: str | None = None
+) -> HistoryEntry:
+    """Return an entry of a finding's history. severity: since then, None when it is no longer active."""
+    return HistoryEntry(at, "uid", "web1", action, None, severity, by, reason, None)
+
+
+def _history(found: Finding) -> list[HistoryEntry]:
+    entries = [entry(found.first_seen, "new", found.severity)]
+    if found.status == "resolved":
+        entries.append(entry(found.last_seen, "resolved", reason="Looked again, and it is gone."))
+    if found.status == "suppressed":
+        reason = "known and accepted until the next release."
+        entries.append(entry(found.last_seen, "suppressed", by="alice", reason=reason))
+    return entries
 
 
 def _host_coverage(number: int, host: str) -> list[model.Coverage]:
@@ -285,10 +308,10 @@ def hostile(attack: str) -> model.ReportData:
                 subject=attack,
                 status=status,
                 event=event,
-                history=(model.Change(NOW - DAY, "new", "high", attack),),
             )
-            for status in model.STATUSES
+            for status in STATUSES
         ),
+        histories={f"{attack} {status}": [entry(NOW - DAY, "new", "high", reason=attack)] for status in STATUSES},
         coverage=(
             coverage(**names, status="partial", skipped=((attack, attack),), skipped_count=9, **explained),
             coverage(**{**names, "host": f"{attack} dark"}, status="not_checked", reason=attack),

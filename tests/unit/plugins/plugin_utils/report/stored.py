@@ -55,7 +55,7 @@ def event(host: str, subject: str, alert: str = "package_file_modified", **chang
         "evidences": [{"data": {"mode": {"before": "0755", "after": "4755"}}}],
         "techniques": ["T1548.001"],
     }
-    return events.finding(_finding.detection(**{**fields, **changes}), CATALOGUE, events.Host(name=host), now=1)
+    return events.finding(_finding.detection(**{**fields, **changes}), CATALOGUE, events.Device(name=host), now=1)
 
 
 def checked(scope: str = "programs") -> dict[str, t.Any]:

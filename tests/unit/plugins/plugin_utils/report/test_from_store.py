@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_store, model, page
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, from_store, model, page
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.report import stored
@@ -37,7 +39,7 @@ def test_a_finding_comes_with_its_history_and_its_texts() -> None:
         data = collect(store)
     (finding,) = data.findings
     assert (finding.status, finding.severity, finding.count, finding.scope) == ("open", "critical", 2, "programs")
-    assert [(change.time, change.action, change.severity) for change in finding.history] == [
+    assert [(entry.time, entry.action, entry.after) for entry in data.history(finding)] == [
         (10, "new", "critical"),
         (20, "resolved", None),
         (30, "reopened", "critical"),
@@ -49,20 +51,21 @@ def test_a_finding_comes_with_its_history_and_its_texts() -> None:
     assert [run.started for run in data.runs] == [30, 20, 10]
 
 
+def _last(data: model.ReportData) -> tuple[t.Any, ...]:
+    (finding,) = data.findings
+    entry = data.history(finding)[-1]
+    _time, _action, note = cards.card(finding, [entry]).history[0]
+    return finding.status, entry.time, entry.action, entry.after, note
+
+
 def test_who_decided_and_why_is_in_the_history() -> None:
     with stored.store() as store:
         stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
         store.suppress(Selection(host="web1"), reason="known build", by="alice", now=20, until=50)
         before, after = collect(store, now=40), collect(store, now=60)
-    assert (before.findings[0].status, before.findings[0].history[-1]) == (
-        "suppressed",
-        model.Change(20, "suppressed", None, "alice: known build"),
-    )
+    assert _last(before) == ("suppressed", 20, "suppressed", None, "alice: known build")
     # No run has seen it since, so the store's history does not say yet that the suppression is over.
-    assert (after.findings[0].status, after.findings[0].history[-1]) == (
-        "open",
-        model.Change(50, "unsuppressed", "critical", "the suppression ended"),
-    )
+    assert _last(after) == ("open", 50, "unsuppressed", "critical", "the suppression ended")
 
 
 def test_coverage_is_one_entry_for_each_scope_and_silence_is_not_checked() -> None:

@@ -55,11 +55,11 @@ def test_a_long_text_is_cut_and_says_by_how_much() -> None:
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1e20, 1e20])
 def test_a_time_outside_the_calendar_is_unknown(seconds: float) -> None:
-    assert (shown.moment(seconds), shown.machine_time(seconds)) == ("unknown", "")
+    assert (shown.format_time(seconds), shown.machine_time(seconds)) == ("unknown", "")
 
 
 def test_a_time_is_utc() -> None:
-    assert (shown.moment(0), shown.machine_time(90)) == ("1970-01-01 00:00", "1970-01-01T00:01Z")
+    assert (shown.format_time(0), shown.machine_time(90)) == ("1970-01-01 00:00", "1970-01-01T00:01Z")
 
 
 def test_names_are_listed_in_a_sentence() -> None:

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 from tests.unit.plugins.plugin_utils.report import samples
 
 
-def verdict(*findings: model.Finding, entries: tuple[model.Coverage, ...] = ()) -> str:
+def verdict(*findings: Finding, entries: tuple[model.Coverage, ...] = ()) -> str:
     data = samples.data(findings=findings, coverage=entries)
     return " ".join(summary.verdict(data, coverage.matrix(data.coverage, data.findings)))
 
@@ -53,7 +55,7 @@ def test_every_kind_of_gap_is_said() -> None:
 
 
 def test_resolved_and_suppressed_findings_are_not_active() -> None:
-    found = [samples.finding(uid=status, status=status) for status in model.STATUSES]
+    found = [samples.finding(uid=status, status=status) for status in STATUSES]
     assert verdict(*found, entries=(samples.coverage(),)).startswith("2 active findings: 2 high.")
 
 

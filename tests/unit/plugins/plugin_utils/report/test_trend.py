@@ -5,21 +5,16 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, trend
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import trend
 
 from tests.unit.plugins.plugin_utils.report import samples
-
-
-def finding(*changes: model.Change) -> model.Finding:
-    return samples.finding(history=changes)
+from tests.unit.plugins.plugin_utils.report.samples import entry
 
 
 def test_findings_count_while_they_are_active() -> None:
     found = [
-        finding(
-            model.Change(10, "new", "high"), model.Change(30, "resolved", None), model.Change(40, "reopened", "high")
-        ),
-        finding(model.Change(20, "new", "low"), model.Change(30, "severity_changed", "critical")),
+        [entry(10, "new", "high"), entry(30, "resolved", None), entry(40, "reopened", "high")],
+        [entry(20, "new", "low"), entry(30, "severity_changed", "critical")],
     ]
     points = trend.points(found, [])
     assert [(point.time, point.counts) for point in points] == [
@@ -36,21 +31,21 @@ def test_a_run_that_changed_nothing_is_a_moment_too() -> None:
 
 
 def test_many_moments_are_thinned_and_the_last_one_is_true() -> None:
-    found = [finding(model.Change(number, "new", "low")) for number in range(5_000)]
+    found = [[entry(number, "new", "low")] for number in range(5_000)]
     points = trend.points(found, [])
     assert len(points) <= 121
     assert (points[-1].time, points[-1].total) == (4_999, 5_000)
 
 
 def test_one_moment_is_no_picture() -> None:
-    assert trend.picture(trend.points([finding(model.Change(1, "new", "low"))], [])) is None
+    assert trend.picture(trend.points([[entry(1, "new", "low")]], [])) is None
 
 
 def test_the_areas_are_stacked_from_the_most_severe_within_the_picture() -> None:
     found = [
-        finding(model.Change(0, "new", "critical")),
-        finding(model.Change(10, "new", "low")),
-        finding(model.Change(10, "new", "low"), model.Change(20, "resolved", None)),
+        [entry(0, "new", "critical")],
+        [entry(10, "new", "low")],
+        [entry(10, "new", "low"), entry(20, "resolved", None)],
     ]
     picture = trend.picture(trend.points(found, []))
     assert picture is not None

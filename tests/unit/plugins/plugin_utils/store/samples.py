@@ -10,12 +10,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Finding,
     JitActor,
     JitWanted,
     Query,
     RecordResult,
     Store,
-    StoredFinding,
 )
 
 from tests.unit.plugins.plugin_utils.ocsf import samples
@@ -62,7 +62,7 @@ def finding(
     lifecycle: str = "state",
     **changes: t.Any,
 ) -> dict[str, t.Any]:
-    return samples.finding(kind, lifecycle, events.Host(host), now, subject=subject, scope=scope, **changes)
+    return samples.finding(kind, lifecycle, events.Device(host), now, subject=subject, scope=scope, **changes)
 
 
 def checked(scope: str = "etc", **changes: t.Any) -> dict[str, t.Any]:
@@ -91,7 +91,7 @@ def record(
     return store.record(run_id, host, CAPABILITY, findings, [checked()] if coverage is None else coverage, now)
 
 
-def only(store: Store, now: float, **query: t.Any) -> StoredFinding:
+def only(store: Store, now: float, **query: t.Any) -> Finding:
     """Return the one finding that there is."""
     (found,) = store.query(Query(**query), now)
     return found

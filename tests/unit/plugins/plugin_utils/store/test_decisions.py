@@ -16,7 +16,7 @@ ALL = Selection(host="*")
 
 
 def actions(store: Store) -> list[tuple[float, str, str | None, str | None]]:
-    return [(entry.at, entry.action, entry.by, entry.reason) for entry in store.history()]
+    return [(entry.time, entry.action, entry.actor, entry.reason) for entry in store.history()]
 
 
 def test_a_suppressed_finding_is_recorded_but_not_open(store: Store) -> None:

@@ -34,7 +34,7 @@ def test_each_run_keeps_its_explanations_until_it_is_pruned(store: Store) -> Non
     record(store, 100, [], [explained(BASH)])
     record(store, 200, [], [explained(SSHD)], host="web2")
     record(store, 300, [], [explained(SSHD)])
-    assert [(item.at, item.host, item.by) for item in store.explanations()] == [
+    assert [(item.time, item.host, item.explained_by) for item in store.explanations()] == [
         (300, "web1", SSHD["by"]),
         (200, "web2", SSHD["by"]),
         (100, "web1", BASH["by"]),
@@ -45,7 +45,7 @@ def test_each_run_keeps_its_explanations_until_it_is_pruned(store: Store) -> Non
     assert store.coverage(run_id)[0].entries[0]["explained"] == [BASH]
     store.prune(before=250)
     # The newest coverage of every host stays.
-    assert [(item.at, item.host) for item in store.explanations()] == [(300, "web1"), (200, "web2")]
+    assert [(item.time, item.host) for item in store.explanations()] == [(300, "web1"), (200, "web2")]
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,17 @@ def test_a_package_is_looked_up(store: Store, query: dict[str, t.Any], times: li
     record(store, 100, [], [explained(BASH)])
     record(store, 200, [], [explained(SSHD)], host="web2")
     record(store, 300, [], [explained(SSHD)])
-    assert [item.at for item in store.explanations(**query)] == times
+    assert [item.time for item in store.explanations(**query)] == times
 
 
 def test_a_second_result_of_a_run_takes_the_place_of_its_scopes(store: Store) -> None:
     run_id = start(store, 100)
     record(store, 110, [], [explained(SSHD), explained(BASH, scope="bin")], run_id=run_id)
     record(store, 120, [], [explained(BASH)], run_id=run_id)
-    assert sorted((item.scope, item.by) for item in store.explanations()) == [("bin", "bash 5.2"), ("etc", "bash 5.2")]
+    assert sorted((item.scope, item.explained_by) for item in store.explanations()) == [
+        ("bin", "bash 5.2"),
+        ("etc", "bash 5.2"),
+    ]
     record(store, 130, [], [explained(BASH)], run_id=run_id)
     assert len(store.explanations(run_id=run_id)) == 2
 

@@ -73,7 +73,7 @@ def test_an_empty_store_has_none_of_everything(store: Store) -> None:
 
 def test_history_is_about_the_findings_of_a_query(filled: Store) -> None:
     assert [entry.action for entry in filled.history(Query(subjects=["/etc/d"]))] == ["suppressed", "new"]
-    assert [entry.at for entry in filled.history(Query(since=200, until=300))] == [300, 200]
+    assert [entry.time for entry in filled.history(Query(since=200, until=300))] == [300, 200]
     assert len(filled.history(Query(limit=3))) == 3
     assert filled.history(Query(subjects=["/etc/e"]))[0].run_id == filled.runs()[1].id
 

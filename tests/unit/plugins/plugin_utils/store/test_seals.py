@@ -74,7 +74,7 @@ def test_the_history_says_who_sealed_what_when_and_why(store: Store) -> None:
     store.propose_seal("web1", "default", NO_BASELINE, by="bob", reason="retired", now=120)
     store.confirm_seal("web1", "default", NO_BASELINE, now=130)
     history = [
-        (entry.at, entry.action, entry.digest, entry.by, entry.reason)
+        (entry.time, entry.action, entry.digest, entry.actor, entry.reason)
         for entry in store.seal_history("web1", "default")
     ]
     assert history == [
@@ -111,7 +111,7 @@ def test_the_log_says_what_was_accepted(store: Store) -> None:
     accept(store, 100, *subjects)
     confirmed, proposed = store.seal_log()
     assert (proposed.action, proposed.reason, proposed.accepted) == ("proposed", "CHG-7", None)
-    assert (confirmed.action, confirmed.by, confirmed.reason) == ("confirmed", "alice", "CHG-7")
+    assert (confirmed.action, confirmed.actor, confirmed.reason) == ("confirmed", "alice", "CHG-7")
     assert confirmed.accepted is not None
     assert (confirmed.accepted.capability, confirmed.accepted.count) == (CAPABILITY, 2)
     assert confirmed.accepted.changes[1] == {
@@ -178,7 +178,7 @@ def test_a_finding_whose_change_was_accepted_says_by_whom_and_why(store: Store) 
         None,
         "a run looked for it, and it is gone",
     )
-    told = {(entry.uid, entry.by, entry.reason) for entry in store.history() if entry.action == "resolved"}
+    told = {(entry.uid, entry.actor, entry.reason) for entry in store.history() if entry.action == "resolved"}
     assert (accepted.uid, "alice", "accepted into the baseline: CHG-7") in told
 
 

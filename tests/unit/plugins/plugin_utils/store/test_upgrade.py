@@ -120,7 +120,7 @@ def test_an_upgraded_store_is_written_on(old_url: str) -> None:
     entry = {"scope": "etc", "status": "checked", "reason": None, "examined": 1, "skipped": [], "skipped_count": 0}
     with contextlib.closing(Store.open(old_url)) as store:
         record(store, 300, [finding()], [{**entry, "explained": explained, "explained_count": 31}])
-        assert [item.by for item in store.explanations()] == ["openssh-server 1:10.0"]
+        assert [item.explained_by for item in store.explanations()] == ["openssh-server 1:10.0"]
         assert {covered.host: covered.last_checked for covered in store.coverage()} == {"web1": 300, "web2": None}
         assert store.forget(["web1"], by="bob", now=400)["coverage"] == 2
         assert store.explanations() == []
@@ -132,7 +132,7 @@ def test_an_upgrade_of_version_3_keeps_everything_and_takes_requests(version_3_u
             "/etc/passwd": "new",
             "/etc/shadow": "suppressed",
         }
-        assert [item.by for item in store.explanations()] == ["openssh-server 1:10.0"]
+        assert [item.explained_by for item in store.explanations()] == ["openssh-server 1:10.0"]
         assert store.checkpoint("web1", "audit_log") == "t-1"
         assert store.expected_digests("web1", "default") == ["a" * 64]
         (confirmed, _proposed) = store.seal_log()

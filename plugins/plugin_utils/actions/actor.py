@@ -28,12 +28,12 @@ _JOBS = ("awx_job_id", "tower_job_id")
 def actor(by: str | None, task_vars: t.Mapping[str, t.Any]) -> JitActor:
     """Return who runs this. by: the name that an option gives, which is only asserted, like that of AWX."""
     account, login = _account(), _login()
-    said = _awx(task_vars)
+    asserted = _awx(task_vars)
     user = _text(task_vars, _NAMES)
     name = by or user
     if name is None:
-        return JitActor(account, account, login, said)
-    sources = [*(["the option actor"] if by else []), *([said] if said else [])]
+        return JitActor(account, account, login, asserted)
+    sources = [*(["the option actor"] if by else []), *([asserted] if asserted else [])]
     return JitActor(name, account, login, ", ".join(sources))
 
 

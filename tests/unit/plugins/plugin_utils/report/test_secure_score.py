@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.secure_score import (
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.secure_score import (
     CREDIT,
     HEALTH,
     Points,

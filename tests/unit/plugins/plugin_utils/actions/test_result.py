@@ -7,7 +7,7 @@ import typing as t
 import unicodedata
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.answer import readable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import sanitize
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,19 +23,19 @@ TRUE: dict[str, t.Any] = {
 
 
 def test_a_true_answer_stays_as_it_is() -> None:
-    assert readable(TRUE) == TRUE
-    assert readable({"diff": [TRUE["diff"]]}) == {"diff": [TRUE["diff"]]}
+    assert sanitize(TRUE) == TRUE
+    assert sanitize({"diff": [TRUE["diff"]]}) == {"diff": [TRUE["diff"]]}
 
 
 def test_notices_become_warnings_which_a_module_cannot_send_itself() -> None:
     answer = {"notices": ["one\x1b[31m", 2] + ["more"] * 100, "warnings": ["three"], "deprecations": [{"msg": "four"}]}
-    assert readable(answer) == {"warnings": ["one\\x1b[31m", "2", *["more"] * 18]}
+    assert sanitize(answer) == {"warnings": ["one\\x1b[31m", "2", *["more"] * 18]}
 
 
 @pytest.mark.parametrize(("said", "kept"), [(True, True), (False, False), ("yes", False), ({"a": 1}, False)])
 def test_only_a_task_that_failed_can_have_had_a_wrong_option(said: t.Any, kept: bool) -> None:
-    assert ("usage_error" in readable({"failed": True, "usage_error": said})) is kept
-    assert "usage_error" not in readable({"usage_error": said})
+    assert ("usage_error" in sanitize({"failed": True, "usage_error": said})) is kept
+    assert "usage_error" not in sanitize({"usage_error": said})
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_only_a_task_that_failed_can_have_had_a_wrong_option(said: t.Any, kept: 
     ["argument_errors", "ansible_facts", "add_host", "results", "skipped", "unreachable", "findings", "exception"],
 )
 def test_what_only_the_controller_may_say_is_left_out(key: str) -> None:
-    assert readable({key: True, "changed": False}) == {"changed": False}
+    assert sanitize({key: True, "changed": False}) == {"changed": False}
 
 
 _KILLED = (
@@ -70,11 +70,11 @@ _LOOK = "look into the host's journal (journalctl), and run it again"
 )
 def test_a_module_that_was_ended_says_by_what(code: t.Any, said: str) -> None:
     answer = {"failed": True, "msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": "Killed\n", "rc": code}
-    assert readable(answer)["msg"] == said
+    assert sanitize(answer)["msg"] == said
 
 
 def test_a_module_that_answered_was_not_ended() -> None:
-    assert readable({"failed": True, "msg": "no such file", "rc": 137})["msg"] == "no such file"
+    assert sanitize({"failed": True, "msg": "no such file", "rc": 137})["msg"] == "no such file"
 
 
 @given(st.dictionaries(st.sampled_from(["msg", "diff", "notices", "warnings", "exception"]), JSON))
@@ -86,7 +86,7 @@ def test_what_ansible_prints_holds_no_control_characters(answer: dict[str, t.Any
             for item in value.values() if isinstance(value, dict) else value:
                 yield from texts(item)
 
-    for text in texts(readable(answer)):
+    for text in texts(sanitize(answer)):
         categories = {unicodedata.category(char) for char in text if char not in "\n\t"}
         assert not categories & {"Cc", "Cf", "Cs"}
 
@@ -99,7 +99,7 @@ def test_a_good_answer_has_no_controls_for_a_terminal_and_is_otherwise_the_same(
         "nothing": None,
         "list": ["x", {"y": True}],
     }
-    assert readable({"changed": False, **fine}) == {"changed": False, **fine}
+    assert sanitize({"changed": False, **fine}) == {"changed": False, **fine}
     forged = "\x1b[31m\x9b\u202e\x07"
     shown = "\\u001b[31m\\u009b\\u202e\\u0007"
-    assert readable({forged: [{forged: forged}]}) == {shown: [{shown: shown}]}
+    assert sanitize({forged: [{forged: forged}]}) == {shown: [{shown: shown}]}

@@ -8,7 +8,8 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue, names
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.store.samples import finding, record
@@ -24,11 +25,11 @@ def store(tmp_path: pathlib.Path) -> t.Iterator[Store]:
 
 
 def test_without_a_wish_all_capabilities_look() -> None:
-    assert names.capabilities(None) == ALL
+    assert known_names.choose_capabilities(None) == ALL
 
 
 def test_names_may_have_spaces_around_them_and_count_once() -> None:
-    assert names.capabilities(["file_integrity", " file_integrity ", ""]) == ("file_integrity",)
+    assert known_names.choose_capabilities(["file_integrity", " file_integrity ", ""]) == ("file_integrity",)
 
 
 @pytest.mark.parametrize(
@@ -36,21 +37,21 @@ def test_names_may_have_spaces_around_them_and_count_once() -> None:
     [
         (
             ["file_integrity", "file_integrty"],
-            f"there is no capability 'file_integrty'; the collection has {", ".join(ALL)}",
+            f"there is no capability 'file_integrty'; the collection has {', '.join(ALL)}",
         ),
-        ([], f"no capability is named; the collection has {", ".join(ALL)}"),
-        ([" "], f"no capability is named; the collection has {", ".join(ALL)}"),
+        ([], f"no capability is named; the collection has {', '.join(ALL)}"),
+        ([" "], f"no capability is named; the collection has {', '.join(ALL)}"),
     ],
 )
 def test_a_capability_that_is_none_is_refused(wanted: list[str], message: str) -> None:
-    with pytest.raises(names.UnknownNameError) as raised:
-        names.capabilities(wanted)
+    with pytest.raises(known_names.UnknownNameError) as raised:
+        known_names.choose_capabilities(wanted)
     assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("pattern", ["fim_file_modified", "fim_*", "*", "fim_file_modifie?"])
 def test_an_alert_of_the_catalogue_is_one(pattern: str, store: Store) -> None:
-    names.check_alerts([pattern], CATALOGUE, store)
+    known_names.check_alerts([pattern], CATALOGUE, store)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +63,12 @@ def test_an_alert_of_the_catalogue_is_one(pattern: str, store: Store) -> None:
     ],
 )
 def test_a_misspelt_alert_is_named_with_what_comes_close(pattern: str, message: str, store: Store) -> None:
-    with pytest.raises(names.UnknownNameError, match=message):
-        names.check_alerts(["fim_file_modified", pattern], CATALOGUE, store)
+    with pytest.raises(known_names.UnknownNameError, match=message):
+        known_names.check_alerts(["fim_file_modified", pattern], CATALOGUE, store)
 
 
 def test_an_alert_of_another_version_is_known_by_what_the_store_has(store: Store) -> None:
     record(store, 100, [finding()])
-    names.check_alerts(["test_alert_state", "test_alert_*"], CATALOGUE, store)
+    known_names.check_alerts(["test_alert_state", "test_alert_*"], CATALOGUE, store)
     store.suppress(Selection(alert="gone_*"), reason="x", by="alice", now=200, future=True)
-    names.check_alerts(["gone_*"], CATALOGUE, store)
+    known_names.check_alerts(["gone_*"], CATALOGUE, store)

@@ -12,7 +12,7 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"(\d{1,6})\s*([mhdw])")
 
 
-class MomentError(ValueError):
+class TimestampError(ValueError):
     """A text names no point in time; the message says what does."""
 
 
@@ -20,24 +20,24 @@ def parse(text: str, now: float, ahead: bool = False) -> float:
     """Return seconds since the epoch for ``2026-05-31``, ``2026-05-31T12:00:00+02:00`` or ``30d``.
 
     A time without an offset is UTC. A span of minutes, hours, days or weeks counts back from now, with ``ahead``
-    forward. Raises MomentError for anything else.
+    forward. Raises TimestampError for anything else.
     """
     seconds = span(text)
     if seconds is not None:
         return now + seconds if ahead else now - seconds
     try:
-        moment = dt.datetime.fromisoformat(text.strip())
+        time = dt.datetime.fromisoformat(text.strip())
     except ValueError:
-        raise MomentError(
+        raise TimestampError(
             f"'{text}' is no time: write a date (2026-05-31), a date and time (2026-05-31T12:00:00Z), or a number of "
             "minutes, hours, days or weeks (90m, 12h, 30d, 4w)"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return moment.timestamp()
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=dt.UTC)
+    return time.timestamp()
 
 
 def span(text: str) -> int | None:
     """Return the seconds of ``90m``, ``12h``, ``30d`` or ``4w``, None for anything else."""
-    found = _SPAN.fullmatch(text.strip())
-    return int(found.group(1)) * _UNITS[found.group(2)] if found else None
+    match = _SPAN.fullmatch(text.strip())
+    return int(match.group(1)) * _UNITS[match.group(2)] if match else None

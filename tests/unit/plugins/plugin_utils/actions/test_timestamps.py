@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
 
 DAY = 86_400
 
@@ -32,5 +32,5 @@ def test_a_span_ahead_is_in_the_future() -> None:
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "-1d", "1y", "2026-13-01", "9999999d"])
 def test_what_is_no_time_is_explained(text: str) -> None:
-    with pytest.raises(timestamps.MomentError, match="is no time: write a date"):
+    with pytest.raises(timestamps.TimestampError, match="is no time: write a date"):
         timestamps.parse(text, now=0)

@@ -13,7 +13,7 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import actor as actors
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import actor as actors
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor
 
 from tests.support import give_up, paths
@@ -21,7 +21,7 @@ from tests.support.controllers import as_account
 
 _SHOW = """
 import json, sys
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actor import actor
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
 print(json.dumps(vars(actor(None, {}))))
 """
 # PAM does that when somebody signs in; sudo then only changes the other ids.

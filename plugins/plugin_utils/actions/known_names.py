@@ -18,7 +18,7 @@ class UnknownNameError(Exception):
     """A name is none of those that there are; the message is one sentence that names it and what comes close."""
 
 
-def capabilities(wanted: t.Sequence[str] | None) -> tuple[str, ...]:
+def choose_capabilities(wanted: t.Sequence[str] | None) -> tuple[str, ...]:
     """Return the capabilities that are wanted, each once, or all that the collection has when that is None."""
     known = tuple(registry.load())
     if wanted is None:

@@ -1,0 +1,90 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of a module that reads logs from a checkpoint on, with rules that the controller compiles.
+
+The store holds the checkpoint: how far it knows the logs of a host. With ``run`` the module starts there and returns
+the next checkpoint, which ``findings`` stores together with the findings. Without a run, and in check mode, the module
+reads the same and the checkpoint stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
+
+# A checkout of rules for other products has hundreds that cannot be used.
+_MAX_WARNINGS = 5
+
+
+class RuleSet(t.Protocol):
+    """Compiled rules: the payload for the module, and a sentence for each rule that cannot be used."""
+
+    @property
+    def payload(self) -> str: ...
+
+    @property
+    def problems(self) -> t.Sequence[str]: ...
+
+
+class LogReadingActionBase(CapabilityActionBase):
+    """Send the module its rules and its checkpoint, and report rules that cannot be used.
+
+    A subclass sets ``CHECKPOINT``, the name of its module's checkpoint, and ``RESULT_KEY``, a key that only a complete
+    result has, and overrides ``load_rules``. ``run`` and ``store`` stay on the controller.
+    """
+
+    CHECKPOINT: t.ClassVar[str]
+    RESULT_KEY: t.ClassVar[str]
+
+    def load_rules(self, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool) -> RuleSet:
+        """Return the rules for the module; raise ContentError for an option that is wrong."""
+        raise NotImplementedError
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        self._store_url: str | None = arguments.pop("store", None)
+        self._run: str | None = arguments.pop("run", None)
+        rules = self.load_rules(
+            arguments.pop("rule_paths", None) or (),
+            arguments.pop("threat_lists", None) or (),
+            arguments.pop("own_rules", True),
+        )
+        self._problems = list(rules.problems)
+        _warn(self._problems)
+        arguments["_content"] = rules.payload
+        return arguments
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        result = super().run_module(arguments, task_vars)
+        return {**result, "rule_problems": self._problems} if self.RESULT_KEY in result else result
+
+    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if self._run:
+            host = events.Device.from_vars(self.host_vars(task_vars)).name
+            token = self._token(host)
+            arguments = {**arguments, "_advance": True, **({"_token": token} if token else {})}
+        return super().execute(arguments, task_vars)
+
+    def _token(self, host: str) -> str | None:
+        mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
+        try:
+            with contextlib.closing(Store.open(self._store_url, mode=mode)) as store:
+                return store.checkpoint(host, self.CHECKPOINT)
+        except StoreError as error:
+            raise AnsibleActionFail(str(error)) from None
+
+
+def _warn(problems: t.Sequence[str]) -> None:
+    """Warn about the first problems; Ansible shows the same warning once, however many hosts it is for."""
+    display = Display()
+    for problem in problems[:_MAX_WARNINGS]:
+        display.warning(problem)
+    left = len(problems) - _MAX_WARNINGS
+    if left > 0:
+        display.warning(f"{left} more rules or entries can't be used; rule_problems of the result names them")
