@@ -98,15 +98,6 @@ class Serials:
             "holes": self._holes,
         }
 
-    def copy(self) -> tuple[t.Any, ...]:
-        daemon = self._started, self._start, self._end, self._orderly
-        return list(self.lost), self._newest, self._time, daemon, list(self._holes)
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        """Let everything be as it was when it was copied."""
-        self.lost, self._newest, self._time, daemon, self._holes = copied
-        self._started, self._start, self._end, self._orderly = daemon
-
     def take(self, numbers: Numbers) -> None:
         """Note the numbers of the next part of the log."""
         begin = 0

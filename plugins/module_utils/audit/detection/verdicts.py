@@ -566,30 +566,6 @@ class Verdicts:
         about = About(event, "message", None, None, {})
         return Looked(tuple(Hit(*one) for one in matches), Views(about, lambda: seen))
 
-    def again(self, about: About) -> Views:
-        """Return the views of an event again."""
-        return Views(about, functools.partial(self._again, about))
-
-    def _again(self, about: About) -> t.Sequence[LazyView]:
-        if about.kind == "message":
-            return self._messages.views(about.event)
-        return self.views(activity.activity_of(about.event, about.process, about.parent))
-
-    def note(self, event: Event) -> None:
-        """Keep the process table up to date with an event that somebody else looks at."""
-        event, found = self._parsed(event)
-        if found is None:
-            self._count_parts(event)
-            return
-        parts = found.groups()
-        shape = self._shapes.get((parts[0], parts[1], parts[2])) or self.shape(parts[0], parts[1], parts[2])
-        missing = self._missing(shape, parts[activity.SUCCESS], event.raw)
-        if missing:
-            self._unread.event(lenient_fields.call_line(event.raw), missing)
-        paths = raw_fields.PATHS.findall(event.raw) if shape.executes else ()
-        bodies = activity.EXECVE.findall(event.raw) if shape.executes else ()
-        self._note(shape, parts, event.raw, paths, bodies)
-
     def _note(self, shape: _Shape, parts: t.Sequence[t.Any], raw: bytes, paths: t.Any, bodies: t.Any) -> None:
         pid, ppid, exe, session = parts[9], parts[8] or b"", parts[16], parts[activity.SES] or b""
         processes = self._processes

@@ -24,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import subject_on
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive, daemon_settings
@@ -136,7 +135,6 @@ class _Run:
         self._files = 0
         self._is_empty = True
         self._first_reason = ""
-        self._pairs = Pairs(self.reader, 0)
         self._unrecorded: dict[str, t.Any] = kept.get("unrecorded", {})
 
     def prove(self, paths: t.Sequence[str]) -> None:
@@ -152,7 +150,6 @@ class _Run:
         # What comes while the files are read is not in them.
         opened = time.time()
         files = self.follower.open(paths)
-        self._pairs = Pairs(self.reader, sum(file.size - min(file.offset, file.size) for file in files))
         for position, file in enumerate(files):
             self._files += 1
             if file.rewritten:
@@ -175,13 +172,12 @@ class _Run:
         try:
             for chunk in file.chunks():
                 self._bytes += len(chunk)
-                self._pairs.read(chunk)
+                self.reader.read(chunk)
                 if deadline.passed():
                     return False
         except UNREADABLE as error:
             self._scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
         finally:
-            self._pairs.flush()
             self._count_unread(file.path, self.reader.events - before)
         if file.head and not file.offset:
             self._scope.skip(printable(file.path), "has no line that is complete yet")
@@ -246,7 +242,6 @@ class _Run:
             self._unrecorded = look.state(now)
 
     def close(self) -> None:
-        self._pairs.close()
         self.follower.close()
 
     def describe(self, paths: t.Sequence[str], left_out: int) -> None:

@@ -158,13 +158,6 @@ class Sessions(Explainer):
         sessions = [list(session) for session in self._known.values()]
         return {"listeners": self._listeners.state(time.time()), "sessions": sessions}
 
-    def copy(self) -> t.Any:
-        return self._known.copy(), self._early.copy(), self._unsure_until
-
-    def restore(self, copied: t.Any) -> None:
-        known, early, self._unsure_until = copied
-        self._known, self._early = known.copy(), early.copy()
-
     def _bounded(self, session: _Session) -> _Session:
         """Return a session that ends with the boot it is of."""
         booted = self._listeners.booted

@@ -196,18 +196,6 @@ class Calls:
         verdict = None if asked is None else self._said.get((numbers, asked, around.values(asked)))
         return self._judge(numbers, rules, around) if verdict is None else _looked(verdict, around)
 
-    def note(self, found: Match) -> None:
-        """Keep the process table up to date with a call that somebody else looks at."""
-        head, ids, rest, ppid, pid, ses, saddr = found.group(*_PARTS[:7])
-        shape = self._shapes.get((head, ids, rest))
-        if shape is None:
-            self._verdicts.note(event_of(found))
-            return
-        if self._processes.get(pid) is None:
-            self._processes.seen(pid, ppid, shape.exe, found.group(_TITLE), ses)
-        if shape.listens is not None and raw_fields.has_port(shape.listens, saddr):
-            self._processes.listens(pid)
-
     def _judge(self, key: _Numbers, rules: int, around: _Around) -> t.Sequence[Looked]:
         """Try rules, and keep what they say."""
         fresh: dict[Getter, None] = {}

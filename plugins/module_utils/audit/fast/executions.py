@@ -99,20 +99,6 @@ class Executions:
             parent = processes.unknown(ppid, ses)
         return self._judge.judge(Execution(found, shape, arguments, paths, parent), rules)
 
-    def note(self, found: Match) -> None:
-        """Keep the process table up to date with an execution that somebody else looks at."""
-        head, ppid, pid, ids, ses, rest, arguments, _cwd, path0, path1, path2 = found.group(*_PARTS)
-        try:
-            shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
-        except KeyError:
-            shape, paths = self._new(found)
-        if shape is None or paths is None:
-            self._verdicts.note(event_of(found))
-        else:
-            processes = self._processes
-            parent = processes.starter(pid, ppid)
-            processes.executed(pid, parent, shape.exe, arguments, paths.original, ses)
-
     def _new(self, found: Match) -> tuple[Shape | None, _Paths | None]:
         head, _ppid, _pid, ids, _ses, rest, _arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
         shape = (
