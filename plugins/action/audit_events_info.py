@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import NAME
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.action import DetectingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections import EVENT_SOURCES
@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections i
 class ActionModule(DetectingActionBase):
     """Give the module the rules for audit events."""
 
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     READER = NAME
     SOURCES = EVENT_SOURCES
     ANSWER = "audit_events"

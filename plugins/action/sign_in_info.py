@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.action import DetectingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections import SIGN_IN_SOURCES
 
@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.detections i
 class ActionModule(DetectingActionBase):
     """Give the module the rules for sign-ins and the lines of logs."""
 
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     READER = NAME
     SOURCES = SIGN_IN_SOURCES
     ANSWER = "sign_ins"

@@ -236,12 +236,12 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.apply import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import apply_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

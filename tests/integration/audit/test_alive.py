@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
@@ -32,10 +32,10 @@ class Scans:
 
     def look(self) -> dict[str, t.Any]:
         """Return the result of the module."""
-        options = {name: option.get("default") for name, option in look_spec().items()}
+        options = {name: option.get("default") for name, option in collect_spec().items()}
         given = {"paths": [str(self._log)], "state_dir": str(self._state), "priority": "normal"}
         shared = {"_content": self._content, "_token": self._token, "_advance": True}
-        result = collect.look({**options, **given, **shared}, False)
+        result = collect.collect({**options, **given, **shared}, False)
         self._token = result["checkpoint"]["token"]
         return result
 

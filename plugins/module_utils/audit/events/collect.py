@@ -52,7 +52,7 @@ _COLLECT_AFTER = 200_000
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of the module. Raises UsageError, HostError and StateError."""
     check_options(params, ("state_dir", "paths"), {"max_findings": 1, "time_budget": 0})
     if params["priority"] == "idle":

@@ -30,7 +30,7 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None = None) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None = None) -> dict[str, t.Any]:
     """Return the result of the module. places: for tests; otherwise as the options say."""
     check_options(params, ("state_dir", "paths", "audit_paths"), {"first_days": 0, "max_findings": 1, "time_budget": 0})
     if params["priority"] == "idle":

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import reading_spec
 
 
-def look_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     return {
         **reading_spec(),
         "paths": {"type": "list", "elements": "path"},
