@@ -10,9 +10,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.message_candidates import MessageFacts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import RecordRules
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.message_candidates import MessageFacts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet

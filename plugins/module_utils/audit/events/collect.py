@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import subject_on
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import subject_on
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.make import explainers_of
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive, daemon_settings

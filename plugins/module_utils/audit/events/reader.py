@@ -9,17 +9,15 @@ import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.evidence import evidence_of
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import (
-    NOTHING,
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import (
     Looked,
-    Verdicts,
     Views,
     subject_on,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explainer, Explainers
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.calls import Calls
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.executions import Executions
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.fast_verdicts import FastVerdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import daemon_settings
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import (
     Event,
@@ -31,7 +29,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.host
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.line_forms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.record_regex import ARGUMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
@@ -84,8 +81,7 @@ class Reader:
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._verdicts.rerooted.update((pid.encode(), None) for pid in kept.get("rerooted", ()))
         self._running = running
-        self._calls = Calls(compiled, processes, self._verdicts)
-        self._executions = Executions(self._rules, compiled, processes, self._verdicts)
+        self._fast = FastVerdicts(self._rules, compiled, processes, self._verdicts)
         self._explainers = Explainers(explainers, kept.get("explainers"))
         self.problems += self._explainers.problems
         self._noted = self._explainers.records
@@ -117,7 +113,7 @@ class Reader:
     @property
     def commands(self) -> int:
         """How many different commands were looked at, as far as that was remembered."""
-        return self._verdicts.commands + self._executions.commands
+        return self._fast.commands
 
     @property
     def notes(self) -> list[str]:
@@ -188,29 +184,20 @@ class Reader:
             self._found(event.time, one)
 
     def _look_at(self, found: t.Iterable[Event | t.Match[bytes]]) -> t.Iterator[tuple[Event, Looked]]:
-        since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
-        look, noted, explained = self._verdicts.look, self._noted, self._explained
+        since, look, noted, explained = self._since, self._fast.look, self._noted, self._explained
         one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
             if noted and isinstance(one, Event) and one.first in noted and not self._host.name:
                 self._explainers.note(one)
-            if isinstance(one, Event) or since is not None or self.first_time is None:
-                event = one if isinstance(one, Event) else event_of(one)
-                if self._wanted(event):
-                    for looked in look(event):
-                        yield event, explained(looked)
-            elif one.group(ARGUMENTS) is None:
-                for looked in look_at_call(one):
-                    yield event_of(one), explained(looked)
+            # Of the first event, and with a beginning, the time decides whether it is looked at.
+            if since is not None or self.first_time is None:
+                event = _event(one)
+                for looked in look(event) if self._wanted(event) else ():
+                    yield event, explained(looked)
             else:
-                looked_at = look_at_execution(one)
-                if looked_at is None:
-                    event = event_of(one)
-                    for looked in look(event):
-                        yield event, explained(looked)
-                elif looked_at is not NOTHING:
-                    yield event_of(one), explained(looked_at)
+                for looked in look(one):
+                    yield _event(one), explained(looked)
         self._at(one)
 
     def _kinds_of(self, number: int) -> frozenset[str]:
@@ -248,7 +235,7 @@ class Reader:
 
     def _at(self, last: Event | t.Match[bytes] | None) -> None:
         if last is not None:
-            time = (last if isinstance(last, Event) else event_of(last)).time
+            time = _event(last).time
             self.last_time = max(self.last_time, time)
             self._host.last_time = max(self._host.last_time, time)
 
@@ -300,6 +287,10 @@ class Reader:
                 message=message_of(rule, match.view),
                 explanation=explanation,
             )
+
+
+def _event(found: Event | t.Match[bytes]) -> Event:
+    return found if isinstance(found, Event) else event_of(found)
 
 
 def _evidence(views: Views | None, place: int, explanation: Explanation | None) -> dict[str, t.Any]:

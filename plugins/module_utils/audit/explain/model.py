@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
 

@@ -32,7 +32,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.listeners import SSHD, Listeners
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
     AUTOMATION,

@@ -16,8 +16,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import FIELDS, RecordRules
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.bounds import at_most

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_rules
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, listener
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
     AUTOMATION,
