@@ -9,6 +9,7 @@ import json
 import typing as t
 
 import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.views import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
@@ -16,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.compiler imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import Lists
 
-KNOWN = Known({"some_alert", "other_alert"}, {"T1059", "T1059.004", "T1110"})
+KNOWN = Known({"some_alert", "other_alert"}, {"T1059", "T1059.004", "T1110"}, fields_of)
 
 
 def rule(detection: t.Mapping[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import (
+    file_changes,
+    raw_fields,
+    record_views,
+    views,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.raw_fields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, architectures
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
@@ -101,7 +106,7 @@ class CallShapes:
             call in views.EXECUTES,
             listens,
             call in REROOTS,
-            views.deciding_argument(call),
+            file_changes.deciding_argument(call),
             tuple(beside),
             cached,
             unknown,
@@ -115,7 +120,7 @@ class CallShapes:
     ) -> Numbers:
         """Look up which rules have to be tried because of a field beside the key."""
         subject = Activity(event, raws.parts, raws.process, raws.parent)
-        view = views.call_record_view(subject) if source == "auditd" else views.process_view(source, subject)
+        view = record_views.call_record_view(subject) if source == "auditd" else views.process_view(source, subject)
         numbers = self._rules.candidates(source, name, view.get(name))
         if len(memo) >= _MOST_VALUES:
             memo.clear()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, record_views, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.call_shapes import (
     NO_NUMBERS,
     CallShape,
@@ -96,7 +96,7 @@ class Matcher:
             return True
         parts = subject.parts
         shape = self._shapes.get(parts[0] or b"", parts[1] or b"", parts[2])
-        call = views.call_record_view(subject)
+        call = record_views.call_record_view(subject)
         for beside in shape.beside:
             if beside.source == "auditd" and (
                 beside.getter in _VARYING or self._rules.candidates("auditd", beside.name, call.get(beside.name))
@@ -160,7 +160,7 @@ class Matcher:
     ) -> bool:
         """Ask the rules that are written for records. Returns whether that holds for other events with the same key."""
         seen += [_EMPTY] * (_CALL - len(seen))
-        call = views.call_record_view(subject)
+        call = record_views.call_record_view(subject)
         numbers, matching, by_ids = self._records.of_call(subject, call)
         seen.append(call)
         if by_ids:
@@ -181,7 +181,8 @@ class Matcher:
                 cached &= lasting
                 is_quiet &= lasting and not numbers
                 if numbers:
-                    self._about_record(numbers, RecordView("auditd", views.record_fields(kind, body)), call, seen, hits)
+                    view = RecordView("auditd", record_views.record_fields(kind, body))
+                    self._about_record(numbers, view, call, seen, hits)
             if is_quiet and self._only_paths and len(self._quiet) < _MOST_VALUES:
                 self._quiet.add(usual)
         if shape.executes:
@@ -193,18 +194,18 @@ class Matcher:
         numbers = self._arguments.candidates(subject.argv, subject.command_line)
         numbers &= self.record_rules.relevant(b"EXECVE")
         if numbers:
-            view = RecordView("auditd", views.argument_fields(subject))
+            view = RecordView("auditd", record_views.argument_fields(subject))
             matching = self._rules.try_rules(numbers, view)
             if matching:
                 self._about_record(matching, view, call, seen, hits)
 
     def try_arguments(self, numbers: Numbers, subject: Activity, hits: list[Hit]) -> None:
         """Try rules for the EXECVE record of an event none of whose other records any rule is for."""
-        view = RecordView("auditd", views.argument_fields(subject))
+        view = RecordView("auditd", record_views.argument_fields(subject))
         matching = self._rules.try_rules(numbers, view)
         if matching:
             seen = [_EMPTY] * _CALL
-            call = views.call_record_view(subject)
+            call = record_views.call_record_view(subject)
             seen.append(call)
             self._about_record(matching, view, call, seen, hits)
 
@@ -255,12 +256,12 @@ class Matcher:
         if "auditd" not in self._sources:
             return seen
         seen += [_EMPTY] * (_CALL - len(seen))
-        seen.append(views.call_record_view(subject))
+        seen.append(record_views.call_record_view(subject))
         for kind, unit in raw_fields.units(subject.event.raw, self._only_paths):
             if self._records.of_record(kind, unit)[0]:
-                seen.append(RecordView("auditd", views.record_fields(kind, unit)))
+                seen.append(RecordView("auditd", record_views.record_fields(kind, unit)))
         if subject.syscall in views.EXECUTES:
-            seen.append(RecordView("auditd", views.argument_fields(subject)))
+            seen.append(RecordView("auditd", record_views.argument_fields(subject)))
         return seen
 
     def _by_image(self, view: LazyView, narrow: t.AbstractSet[int]) -> Numbers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.message_candidates import MessageFacts
@@ -79,7 +79,7 @@ class Messages:
         return [
             view
             for kind, body in event.records()
-            for view in views.message_views(kind, body)
+            for view in record_views.message_views(kind, body)
             if view.source in self._sources
         ]
 

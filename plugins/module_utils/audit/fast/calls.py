@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import file_changes, raw_fields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.call_shapes import REROOTS
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
@@ -227,7 +227,7 @@ class Calls:
             # The slow way counts the calls that are not known.
             known = architectures.unknown(parts[activity.ARCH], parts[activity.NUMBER]) is None
             if known and subject.syscall not in views.EXECUTES | REROOTS:
-                argument = views.deciding_argument(subject.syscall)
+                argument = file_changes.deciding_argument(subject.syscall)
                 facts = self._facts.shape(subject, parts[activity.SUCCESS] == b"no")
                 asked = self._facts.asked(subject, facts)
                 if asked is not None:

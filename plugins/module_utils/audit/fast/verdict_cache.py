@@ -232,7 +232,7 @@ class Judge:
 
 
 def _argument_values(arguments: bytes) -> Values:
-    """Return the fields of an EXECVE record, as ``views.argument_fields`` does."""
+    """Return the fields of an EXECVE record, as ``record_views.argument_fields`` does."""
     fields = {"type": "EXECVE"}
     fields.update(("a%d" % number, value) for number, value in enumerate(activity.arguments_of(arguments)))
     return Values(fields)
