@@ -149,7 +149,7 @@ audit_events:
       description: How many events were not understood, such as system calls of an unknown architecture.
       type: int
       returned: success
-    alive:
+    log_active:
       description:
         - Whether a record of this look came to the log. V(null) for a log that is not the host's own, of which that is
           not asked.
@@ -186,7 +186,7 @@ audit_events:
     commands: 22118
     damaged_lines: 0
     unknown_events: 0
-    alive: true
+    log_active: true
     files: 3
     bytes: 105232371
     rules: 326

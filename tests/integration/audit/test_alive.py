@@ -43,7 +43,7 @@ class Scans:
         """Look; return why the log is not known to be written now, None where it is checked."""
         result = self.look()
         (entry,) = result["coverage"]
-        assert result["audit_events"]["alive"] is (entry["status"] == "checked"), entry
+        assert result["audit_events"]["log_active"] is (entry["status"] == "checked"), entry
         if entry["status"] == "checked":
             return None
         assert entry["status"] == "partial", entry
@@ -66,7 +66,7 @@ def test_a_log_is_checked_as_long_as_the_daemon_writes_it(
             scans = Scans(daemon.log, tmp_path / "state")
             result = scans.look()
             assert result["coverage"][0]["status"] == "checked", result["coverage"]
-            assert result["audit_events"]["alive"] is True
+            assert result["audit_events"]["log_active"] is True
             # What proves it raises no alert, and needs no audit rules. A quiet host is checked.
             assert (result["detections"], kernel.rules()) == ([], [])
             assert scans.reason() is None

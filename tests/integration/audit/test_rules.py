@@ -399,4 +399,4 @@ def test_what_automation_starts_has_a_key_of_its_own_and_quiet_programs_are_left
     first = next(line for line in rules if "bulwark-exec" in line)
     assert rules.index(first) > rules.index(next(line for line in rules if "auid=1 -F key=bulwark-automation" in line))
     assert [line for line in rules if "never" in line and "exe=/usr/bin/true" in line]
-    assert result["left_out"] == [{"subject": "nobody-there", "reason": "there is no such account"}]
+    assert result["not_deployed"] == [{"subject": "nobody-there", "reason": "there is no such account"}]

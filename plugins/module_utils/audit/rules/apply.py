@@ -212,8 +212,8 @@ def _result(deployment: Deployment, now: Deployment, present: bool) -> dict[str,
             {"rule": printable(text.show(conflict.rule, machine)), "reason": conflict.reason}
             for conflict in deployment.conflicts
         ],
-        "left_out": [{"subject": printable(what), "reason": why} for what, why in deployment.selection.left_out],
-        "awaited": [printable(path) for path in list(deployment.selection.awaited)[:_LISTED]],
+        "not_deployed": [{"subject": printable(what), "reason": why} for what, why in deployment.selection.left_out],
+        "missing_paths": [printable(path) for path in list(deployment.selection.awaited)[:_LISTED]],
         "status": dataclasses.asdict(now.status),
         "diff": _diff(deployment),
         "warnings": _warnings(deployment, waiting, present),

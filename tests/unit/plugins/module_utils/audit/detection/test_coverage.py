@@ -149,7 +149,7 @@ def test_a_copy_of_a_log_is_checked_and_said_to_be_one(tmp_path: pathlib.Path) -
     assert entry["status"] == "checked"
     words = "This is not the log that this host's audit daemon writes; its last event is of 2023-11-14T22:13:20Z."
     assert entry["note"] == words
-    assert result["audit_events"]["alive"] is None
+    assert result["audit_events"]["log_active"] is None
 
 
 @pytest.mark.parametrize("reason", [None, "nothing comes to it: no audit daemon takes what the kernel records"])
@@ -169,7 +169,7 @@ def test_the_host_s_own_log_has_to_be_written_now(
     result = look(log, paths=None)
     (entry,) = result["coverage"]
     assert asked == [([str(log)], True)]
-    assert result["audit_events"]["alive"] is (reason is None)
+    assert result["audit_events"]["log_active"] is (reason is None)
     assert "note" not in entry
     if reason is None:
         assert entry["status"] == "checked"
