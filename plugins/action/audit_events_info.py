@@ -20,7 +20,7 @@ class ActionModule(DetectingActionBase):
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     READER = NAME
     SOURCES = EVENT_SOURCES
-    ANSWER = "audit_events"
+    RESULT_KEY = "audit_events"
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)

@@ -20,7 +20,7 @@ class ActionModule(DetectingActionBase):
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     READER = NAME
     SOURCES = SIGN_IN_SOURCES
-    ANSWER = "sign_ins"
+    RESULT_KEY = "sign_ins"
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)

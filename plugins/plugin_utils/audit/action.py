@@ -18,11 +18,11 @@ _MOST_WARNINGS = 5
 class DetectingActionBase(ReadingActionBase):
     """Give the module its rules, and say which of the user's can't be used: in a warning, and in the result.
 
-    An action of it sets ``SOURCES``, what its module reads, and ``ANSWER``, the key that a whole answer of it has.
+    An action of it sets ``SOURCES``, what its module reads, and ``RESULT_KEY``, a key of every complete result.
     """
 
     SOURCES: t.ClassVar[frozenset[str]]
-    ANSWER: t.ClassVar[str]
+    RESULT_KEY: t.ClassVar[str]
     capability = detections.CAPABILITY
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -40,7 +40,7 @@ class DetectingActionBase(ReadingActionBase):
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         result = super().run_module(arguments, task_vars)
-        return {**result, "rule_problems": list(self._problems)} if self.ANSWER in result else result
+        return {**result, "rule_problems": list(self._problems)} if self.RESULT_KEY in result else result
 
     def _warn(self) -> None:
         """Show what can't be used; Ansible shows the same warning once, however many hosts it is for."""

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.message_candidates import MessageFacts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
@@ -39,11 +39,11 @@ class Messages:
         self._facts = MessageFacts(compiled, record_rules)
         self._sources = rules.sources
         # What is another number each time, process and session, is not in a key.
-        self._never: Kept[t.Any, bool]
+        self._never: LruCache[t.Any, bool]
         self.forget()
 
     def forget(self) -> None:
-        self._never = Kept(_MOST_KEPT, _MOST_BYTES)
+        self._never = LruCache(_MOST_KEPT, _MOST_BYTES)
 
     def look(self, event: Event) -> tuple[Matches, list[LazyView]]:
         """Return which rules match, and the views that they match."""

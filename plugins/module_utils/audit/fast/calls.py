@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import file_changes, raw_fields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.call_shapes import REROOTS
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import (
     About,
@@ -150,12 +150,12 @@ class Calls:
         self._matcher = matcher
         self._facts = CallFacts(compiled, matcher.record_rules)
         self._shapes: dict[t.Any, _Shape | None] = {}
-        self._paths: Kept[t.Any, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._parsed: Kept[t.Any, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._addresses: Kept[bytes | None, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._paths: LruCache[t.Any, _Part] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._parsed: LruCache[t.Any, _Part] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._addresses: LruCache[bytes | None, _Part] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
         # What else rules asked for, by shape, paths and address; and what they said, by all of that and its values.
-        self._asked: Kept[_Numbers, tuple[Getter, ...]] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._said: Kept[t.Any, Verdict] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._asked: LruCache[_Numbers, tuple[Getter, ...]] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._said: LruCache[t.Any, Verdict] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
         self._count = 0
 
     def look(self, found: Match) -> t.Sequence[Looked] | None:

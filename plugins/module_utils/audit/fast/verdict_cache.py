@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import (
     NOTHING,
@@ -119,10 +119,10 @@ class Judge:
         self._candidates = candidates
         self._matcher = matcher
         # A number: the rules that do not match, whatever else an event has.
-        self._known: Kept[t.Any, _Known | int] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._asked: Kept[tuple[Shape, int], _Asked] = Kept(_MOST_ASKED, _MOST_ASKED_BYTES)
+        self._known: LruCache[t.Any, _Known | int] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._asked: LruCache[tuple[Shape, int], _Asked] = LruCache(_MOST_ASKED, _MOST_ASKED_BYTES)
         # What is left of a rule's condition for a shape; () where that is false.
-        self._rests: Kept[tuple[Shape, int], Condition | tuple[()]] = Kept(_MOST_RESTS, _MOST_ASKED_BYTES)
+        self._rests: LruCache[tuple[Shape, int], Condition | tuple[()]] = LruCache(_MOST_RESTS, _MOST_ASKED_BYTES)
 
     def judge(self, execution: Execution, rules: int) -> Looked:
         """Return what rules say, of which others are known not to match."""
