@@ -175,7 +175,7 @@ def test_every_python_of_a_host_compiles_the_same_rules(version: str, tmp_path: 
     require(f"python:{version}")
     python = commands.python(version)
     assert python is not None
-    params = {name: fields.get("default") for name, fields in options.spec().items()}
+    params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
     params["_groups"] = content.chosen_groups(None, ["denied", "system_programs"], None)
     params["state_dir"], params["rules_file"] = str(tmp_path / "state"), str(tmp_path / "rules")
     program = "import json, sys\n"

@@ -38,7 +38,7 @@ class Site:
         self.state = directory / "state"
 
     def params(self, **changes: t.Any) -> dict[str, t.Any]:
-        params = {name: fields.get("default") for name, fields in options.spec().items()}
+        params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
         chosen = [changes.pop(name, None) for name in ("groups", "extra_groups", "disabled_groups")]
         params["_groups"] = content.chosen_groups(*chosen)
         return {**params, "rules_file": str(self.file), "state_dir": str(self.state), **changes}

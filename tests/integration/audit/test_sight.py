@@ -42,7 +42,7 @@ class Host:
         (directory / "etc" / "audit" / "rules.d").mkdir(parents=True)
 
     def _params(self) -> dict[str, t.Any]:
-        params = {name: fields.get("default") for name, fields in rule_options.spec().items()}
+        params = {name: fields.get("default") for name, fields in rule_options.apply_spec().items()}
         web = {"name": "web_content", "rules": [f"-a always,exit -F dir={self.web} -F perm=wa"]}
         return {
             **params,
@@ -72,7 +72,7 @@ class Host:
         self.daemon.settle()
         params = {name: fields.get("default") for name, fields in event_options.collect_spec().items()}
         given = {"state_dir": str(self.directory / "state"), "paths": [str(self.daemon.log)], "_content": CONTENT}
-        result = events.look({**params, **given, "_token": self._token, "_advance": True}, False)
+        result = events.collect({**params, **given, "_token": self._token, "_advance": True}, False)
         self._token = result["checkpoint"]["token"]
         return result
 

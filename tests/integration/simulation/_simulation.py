@@ -81,7 +81,7 @@ class Stage:
 
     def deploy(self) -> None:
         """Load the default groups of rules; audit.locked takes them away."""
-        params = {name: fields.get("default") for name, fields in rule_options.spec().items()}
+        params = {name: fields.get("default") for name, fields in rule_options.apply_spec().items()}
         file = self.directory / "etc" / "audit" / "rules.d" / "70-bulwark.rules"
         file.parent.mkdir(parents=True)
         groups = rule_groups.chosen_groups(None, None, None)
@@ -108,8 +108,10 @@ class Stage:
         sign_in_params = {name: fields.get("default") for name, fields in sign_in_options.collect_spec().items()}
         log = str(self.daemon.log)
         seen = [
-            events.look({**event_params, **shared, "paths": [log]}, False),
-            sign_ins.look({**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False),
+            events.collect({**event_params, **shared, "paths": [log]}, False),
+            sign_ins.collect(
+                {**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False
+            ),
         ]
         if staying:
             memory_params = {name: fields.get("default") for name, fields in memory_options.info_spec().items()}

@@ -10,7 +10,7 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_views, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
@@ -142,7 +142,7 @@ def test_our_rules_make_few_views(monkeypatch: pytest.MonkeyPatch) -> None:
         kinds.append(kind)
         return make(kind, body)
 
-    monkeypatch.setattr(views, "message_views", made_views)
+    monkeypatch.setattr(record_views, "message_views", made_views)
     assert said(content, text) == wanted
     assert len(wanted) > 100
     assert kinds.count(b"USER_CMD") < 100
