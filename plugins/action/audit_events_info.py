@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import NAME
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
@@ -18,7 +18,7 @@ class ActionModule(LogReadingActionBase):
     """Give the module the rules for audit events."""
 
     capability = detections.CAPABILITY
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     CHECKPOINT = NAME
     RESULT_KEY = "audit_events"
 

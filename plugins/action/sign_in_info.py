@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
@@ -18,7 +18,7 @@ class ActionModule(LogReadingActionBase):
     """Give the module the rules for sign-ins and the lines of logs."""
 
     capability = detections.CAPABILITY
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": look_spec()}
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     CHECKPOINT = NAME
     RESULT_KEY = "sign_ins"
 

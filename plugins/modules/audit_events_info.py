@@ -149,7 +149,7 @@ audit_events:
       description: How many events were not understood, such as system calls of an unknown architecture.
       type: int
       returned: success
-    alive:
+    log_active:
       description:
         - Whether a record of this look came to the log. V(null) for a log that is not the host's own, of which that is
           not asked.
@@ -186,7 +186,7 @@ audit_events:
     commands: 22118
     damaged_lines: 0
     unknown_events: 0
-    alive: true
+    log_active: true
     files: 3
     bytes: 105232371
     rules: 326
@@ -207,13 +207,13 @@ checkpoint:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.collect import collect
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=look_spec(), supports_check_mode=True)
-    run_module(module, look)
+    module = AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True)
+    run_module(module, collect)
 
 
 if __name__ == "__main__":

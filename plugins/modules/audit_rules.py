@@ -182,21 +182,21 @@ conflicts:
       description: What it does.
       type: str
       returned: success
-left_out:
+not_deployed:
   description: What was asked for and could not be deployed on this host.
   type: list
   elements: dict
   returned: success
   contains:
     subject:
-      description: What was left out.
+      description: The account, program or path.
       type: str
       returned: success
     reason:
-      description: Why.
+      description: Why its rules could not be deployed.
       type: str
       returned: success
-awaited:
+missing_paths:
   description:
     - Paths that rules are about and that are missing on the host, at most 1000. That they are made is recorded, and
       what is made directly in the first directory on the way to them; the rest is when the module has run again.
@@ -236,12 +236,12 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.apply import keep
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.apply import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import apply_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=spec(), supports_check_mode=True), keep)
+    run_module(AnsibleModule(argument_spec=apply_spec(), supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

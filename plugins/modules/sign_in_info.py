@@ -175,13 +175,13 @@ checkpoint:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: I001
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import collect
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=look_spec(), supports_check_mode=True)
-    run_module(module, look)
+    module = AnsibleModule(argument_spec=collect_spec(), supports_check_mode=True)
+    run_module(module, collect)
 
 
 if __name__ == "__main__":

@@ -135,12 +135,12 @@ coverage:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.accepted import look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.accepted import collect
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import sources_spec
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=sources_spec(), supports_check_mode=True), look)
+    run_module(AnsibleModule(argument_spec=sources_spec(), supports_check_mode=True), collect)
 
 
 if __name__ == "__main__":

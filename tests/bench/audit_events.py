@@ -5,9 +5,11 @@
 
 Ours runs as it does on a target: the self-contained file that ansible-core sends, in a fresh process of the system's
 Python, with the collection's detections and SigmaHQ's Linux rules. Each look is a first one. Both run at normal
-priority from a warm cache, in turns; the ratio is the median over the pairs. cpu_ratio compares the processor time that
-both took, which a busy machine changes less. peak_mb is the largest sum of the proportional set sizes of our processes,
-sampled in a run of its own.
+priority from a warm cache, in turns; a ratio is the median over the pairs.
+
+cpu_ratio is the figure to watch, at most 1.3: it compares the processor time that both took, since a background look
+has no claim to a second processor. ratio compares the seconds that passed. peak_mb is the largest proportional set size
+of our process, sampled in a run of its own.
 """
 
 from __future__ import annotations

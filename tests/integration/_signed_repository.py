@@ -12,7 +12,7 @@ import subprocess
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explanation
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.packages import PackageExplainer
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event

@@ -62,7 +62,7 @@ def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
     needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "fuse", "command:NAME",
-    "python:3.8", "module:NAME" (a Python package), "processors:NUMBER", "machine:x86_64", "late_times" (of files).
+    "python:3.8", "module:NAME" (a Python package), "machine:x86_64", "late_times" (of files).
     With ``CI=true`` what is missing fails the test instead: there, a skip would hide that nothing was tested. With
     BULWARK_TEST_UNIT set, as ``make test-unit`` does, tests that need more than Python are skipped. Raises ValueError
     for a need it doesn't know.
@@ -148,11 +148,6 @@ def _data(folder: str) -> str | None:
     return None if path.is_dir() else f"needs the ground-truth data in {path}: set BULWARK_TEST_DATA to where it is"
 
 
-def _processors(number: str) -> str | None:
-    here = len(os.sched_getaffinity(0))
-    return None if here >= int(number) else f"needs {number} processors, of which this process may use {here}"
-
-
 def _machine(name: str) -> str | None:
     here = platform.machine()
     return None if here == name else f"needs a processor of the kind {name}, not {here}"
@@ -181,7 +176,6 @@ _CHECKS: dict[str, t.Callable[[str], str | None]] = {
     "machine": _machine,
     "module": _module,
     "postgresql": _postgresql,
-    "processors": _processors,
     "python": _python,
     "root": _root,
 }

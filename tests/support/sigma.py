@@ -9,6 +9,7 @@ import json
 import typing as t
 
 import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.views import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import USER_ALERT
@@ -31,6 +32,7 @@ KNOWN = Known(
         USER_ALERT: _alert(USER_ALERT, "medium"),
     },
     {"T1059", "T1059.004", "T1110"},
+    fields_of,
 )
 
 

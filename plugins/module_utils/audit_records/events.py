@@ -140,15 +140,6 @@ class Joiner:
             if found:
                 self._wait(found.group(2), raw)
 
-    def copy(self) -> tuple[t.Any, ...]:
-        pending = {identity: list(parts) for identity, parts in self._pending.items()}
-        return pending, self._pending_bytes, self._newest, self.cut, self.serials.copy()
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        """Let everything be as it was when it was copied."""
-        self._pending, self._pending_bytes, self._newest, self.cut, serials = copied
-        self.serials.restore(serials)
-
     @property
     def damaged(self) -> int:
         """How many lines were not understood, of all hosts of the log."""

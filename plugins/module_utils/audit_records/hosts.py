@@ -50,15 +50,6 @@ class Host:
             "last_time": self.last_time,
         }
 
-    def copy(self) -> tuple[t.Any, ...]:
-        return self.joiner.copy(), self.processes.copy(), self.events, self.last_time
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        """Let everything be as it was when it was copied."""
-        joined, known, self.events, self.last_time = copied
-        self.joiner.restore(joined)
-        self.processes.restore(known)
-
 
 class Hosts:
     """The hosts of a log. own: the one that the log is of."""
@@ -101,11 +92,3 @@ class Hosts:
 
     def state(self) -> dict[str, t.Any]:
         return {**self.own.state(), "nodes": {name: host.state() for name, host in self._others.items()}}
-
-    def copy(self) -> dict[str, t.Any]:
-        return {host.name: host.copy() for host in self}
-
-    def restore(self, copied: t.Mapping[str, t.Any]) -> None:
-        """Let everything be as it was when it was copied; hosts that came since are as before their first event."""
-        for host in self:
-            host.restore(copied.get(host.name) or Host(host.name, {}, self._unread).copy())

@@ -57,13 +57,6 @@ class Unread:
         self._lines, self._events = {}, {}
         return taken
 
-    def copy(self) -> tuple[t.Any, ...]:
-        return self.lines, self.events, self.by_syslog, dict(self._lines), dict(self._events)
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        """Let everything be as it was when it was copied."""
-        self.lines, self.events, self.by_syslog, self._lines, self._events = copied
-
 
 def _count(amounts: Amounts, raw: bytes, reason: str) -> None:
     if reason not in amounts and len(amounts) >= _MOST_REASONS:

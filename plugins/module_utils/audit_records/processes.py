@@ -144,21 +144,6 @@ class Processes:
         """Be the table of another host from now on: what either is told, the other knows."""
         self.__dict__ = other.__dict__
 
-    def copy(self) -> tuple[dict[bytes, Process], dict[bytes, Process]]:
-        return dict(self._known), dict(self._listening)
-
-    def restore(self, copied: tuple[t.Mapping[bytes, Process], t.Mapping[bytes, Process]]) -> None:
-        """Let the table be as it was when it was copied."""
-        known, listening = copied
-        self.epoch += 1
-        for pid, process in self._listening.items():
-            process.listens = listening.get(pid) is process
-        self._listening.clear()
-        self._listening.update(listening)
-        self._known.clear()
-        self._known.update(known)
-        self._latest.clear()
-
     def state(self) -> list[t.Any]:
         recent = dict(list(self._known.items())[-self._most_kept :])
         levels: dict[Process, list[t.Any]] = {}

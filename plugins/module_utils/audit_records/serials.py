@@ -98,15 +98,6 @@ class Serials:
             "holes": self._holes,
         }
 
-    def copy(self) -> tuple[t.Any, ...]:
-        daemon = self._started, self._start, self._end, self._orderly
-        return list(self.lost), self._newest, self._time, daemon, list(self._holes)
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        """Let everything be as it was when it was copied."""
-        self.lost, self._newest, self._time, daemon, self._holes = copied
-        self._started, self._start, self._end, self._orderly = daemon
-
     def take(self, numbers: Numbers) -> None:
         """Note the numbers of the next part of the log."""
         begin = 0
@@ -137,7 +128,7 @@ class Serials:
 
     def finish(self, now: float) -> None:
         """Give up what can't come any more when all that was there at a time is read."""
-        # The log may be of a clock that was ahead: patience is to have an end.
+        # The log may be of a clock that was ahead: the wait is to have an end.
         self._holes = [hole._replace(before=min(hole.before, int(now))) for hole in self._holes]
         self.settle(now)
 
@@ -147,7 +138,7 @@ class Serials:
         kept: list[Hole] = []
         surplus = len(self._holes) - _MOST_HOLES
         for place, hole in enumerate(self._holes):
-            (late if place < surplus or hole.before + _patience(hole) < now else kept).append(hole)
+            (late if place < surplus or hole.before + _longest_wait(hole) < now else kept).append(hole)
         self._holes = kept
         self._lose(late)
 
@@ -231,5 +222,5 @@ class Serials:
                 self.lost[-1] = last._replace(last=last.last + hole.events, before=hole.before)
 
 
-def _patience(hole: Hole) -> int:
+def _longest_wait(hole: Hole) -> int:
     return _WAIT_FOR_BOOT if hole.restarted else _WAIT

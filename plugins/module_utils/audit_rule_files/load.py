@@ -9,9 +9,20 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.plan import Plan
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files.netlink import KernelError
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files.rule import Rule
+
+
+class Plan(t.Protocol):
+    """Which rules to delete and then to add, both in order."""
+
+    @property
+    def delete(self) -> t.Sequence[Rule]:
+        """Return the rules to delete."""
+
+    @property
+    def add(self) -> t.Sequence[Rule]:
+        """Return the rules to add."""
 
 
 class Loader(t.Protocol):

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Node, View
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import SHORT, Search, patient
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.search_timeout import SHORT, Search, limited
 
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
@@ -192,12 +192,12 @@ def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
     The others are compiled when a text is first looked at: most are for programs that hardly any log has.
     """
     searches: tuple[Search, ...] = ()
-    patient_searches: tuple[Search, ...] = ()
+    limited_searches: tuple[Search, ...] = ()
 
     def prepare() -> None:
-        nonlocal searches, patient_searches
+        nonlocal searches, limited_searches
         searches = tuple(compiled(pattern, flags).search for pattern, flags in patterns)
-        patient_searches = tuple(map(patient, searches))
+        limited_searches = tuple(map(limited, searches))
 
     if any(_NOT_EVERYWHERE.search(pattern) for pattern, _flag_letters in patterns):
         prepare()
@@ -205,7 +205,7 @@ def _finding(patterns: t.Sequence[t.Sequence[str]]) -> _Test:
     def found(text: str) -> bool:
         if not searches:
             prepare()
-        for search in searches if len(text) <= SHORT else patient_searches:  # noqa: SIM110 - as above
+        for search in searches if len(text) <= SHORT else limited_searches:  # noqa: SIM110 - as above
             if search(text):
                 return True
         return False

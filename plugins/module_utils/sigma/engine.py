@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
     rules_of,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.narrowing import Narrowing, never
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.search_timeout import TooLongError
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.threats import Indicator, Listed, ThreatList
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 

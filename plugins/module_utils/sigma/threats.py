@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Values, address_of, texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.index import Lookup
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import patient
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.search_timeout import limited
 
 # What begins in the middle of a word is not looked at, which also keeps a search in a long word from starting anew at
 # each of its characters.
@@ -157,7 +157,7 @@ class _Patterns:
     def look(self, text: str, whole: bool) -> t.Iterator[str]:
         for number in sorted(self._lookup.candidates(text.lower()).union(self._always)):
             pattern = self._pattern(number)
-            if pattern is not None and patient(pattern.search)(text):
+            if pattern is not None and limited(pattern.search)(text):
                 yield self._entries[number]
 
     def _pattern(self, number: int) -> t.Pattern[str] | None:

@@ -136,6 +136,7 @@ def _key(inputs: _Inputs) -> str:
 
 def _compile(inputs: _Inputs) -> dict[str, t.Any]:
     # Here, because importing pySigma takes longer than all else where the cache has the content.
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.views import fields_of
     from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.compiler import compile_rules
     from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known
     from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.selection import for_sources
@@ -147,7 +148,7 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
     threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC))
     compilation = compile_rules(
         [document for found, _problems in read for document in found],
-        Known(alerts, everything.techniques),
+        Known(alerts, everything.techniques, fields_of),
         _lists(),
         threats.rules,
     )

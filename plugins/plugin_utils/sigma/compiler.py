@@ -121,7 +121,7 @@ class _Compiler:
             node = self._condition(rule, source, document)
             if source.name == "auditd":
                 _check_syscall_numbers(node)
-            if lacking := never_set(node, source.name):
+            if lacking := never_set(node, self._known.fields_of(source.name)):
                 missing.append(
                     f"no event of {source.name} on these hosts has {' or '.join(lacking)}, so nothing could match"
                 )

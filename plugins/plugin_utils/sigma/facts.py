@@ -21,10 +21,11 @@ _LONGEST_TITLE = 256
 
 
 class Known(t.NamedTuple):
-    """What the catalogue has for rules to name."""
+    """What rules may name. fields_of: the fields that events of a source can have, None where their records decide."""
 
     alerts: t.Mapping[str, Alert]
     techniques: t.Collection[str]
+    fields_of: t.Callable[[str], t.Collection[str] | None]
 
 
 def facts(rule: t.Any, document: Document, known: Known, component: bool) -> dict[str, t.Any]:

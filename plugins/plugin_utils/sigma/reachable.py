@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.views import fields_of
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of as fields_read
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import fields_of
 
 Node = list[t.Any]
 
 
-def never_set(node: Node, source: str) -> list[str]:
-    """Return the fields for the lack of which a condition can't be true of events of a source; [] where it can be.
+def never_set(node: Node, has: t.Collection[str] | None) -> list[str]:
+    """Return the fields for the lack of which a condition can't be true of events; [] where it can be.
 
-    What a view has is known of the sources that are made of system calls; others have whatever a record has.
+    has: the fields that the events of a source can have; None where they have whatever a record has.
     """
-    has = fields_of(source)
     if has is None or _can_be(node, True, has):
         return []
-    return sorted(fields_read(node) - has)
+    return sorted(fields_of(node).difference(has))
 
 
 def _can_be(node: Node, value: bool, has: t.Collection[str]) -> bool:
@@ -34,9 +32,9 @@ def _can_be(node: Node, value: bool, has: t.Collection[str]) -> bool:
         return (all if every else any)(_can_be(part, value, has) for part in node[1])
     if kind in ("words", "patterns"):
         return True
-    set_ones = [field for field in fields_read(node) if field in has]
+    set_ones = [field for field in fields_of(node) if field in has]
     if kind == "null":
         return bool(set_ones) or value
     if kind == "same":
-        return len(set_ones) == len(fields_read(node)) or not value
+        return len(set_ones) == len(fields_of(node)) or not value
     return bool(set_ones) or not value

@@ -15,8 +15,8 @@ import re
 import subprocess
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as look
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as sign_in_look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as sign_ins_collect
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
@@ -96,11 +96,11 @@ class Recording:
             "_advance": False,
             "_content": detections.load().payload,
         }
-        found = look.look({**common, "paths": [str(log)], **options}, check_mode=True)
+        found = collect.collect({**common, "paths": [str(log)], **options}, check_mode=True)
         nothing = str(self._directory / "nothing")
         places = Places([sign_ins or nothing], [str(log)], "never", *(5 * [nothing]))
         options = {**common, "paths": None, "audit_paths": None, "first_days": 30}
-        signed_in = sign_in_look.look(options, check_mode=True, places=places)
+        signed_in = sign_ins_collect.collect(options, check_mode=True, places=places)
         known = catalogue.load()
         # In what was selected others' events are missing.
         recorded = [one for one in found["detections"] if one["alert"] != "audit_events_missing"]

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
@@ -32,10 +32,10 @@ class Scans:
 
     def look(self) -> dict[str, t.Any]:
         """Return the result of the module."""
-        options = {name: option.get("default") for name, option in look_spec().items()}
+        options = {name: option.get("default") for name, option in collect_spec().items()}
         given = {"paths": [str(self._log)], "state_dir": str(self._state), "priority": "normal"}
         shared = {"_content": self._content, "_token": self._token, "_advance": True}
-        result = collect.look({**options, **given, **shared}, False)
+        result = collect.collect({**options, **given, **shared}, False)
         self._token = result["checkpoint"]["token"]
         return result
 
@@ -43,7 +43,7 @@ class Scans:
         """Look; return why the log is not known to be written now, None where it is checked."""
         result = self.look()
         (entry,) = result["coverage"]
-        assert result["audit_events"]["alive"] is (entry["status"] == "checked"), entry
+        assert result["audit_events"]["log_active"] is (entry["status"] == "checked"), entry
         if entry["status"] == "checked":
             return None
         assert entry["status"] == "partial", entry
@@ -66,7 +66,7 @@ def test_a_log_is_checked_as_long_as_the_daemon_writes_it(
             scans = Scans(daemon.log, tmp_path / "state")
             result = scans.look()
             assert result["coverage"][0]["status"] == "checked", result["coverage"]
-            assert result["audit_events"]["alive"] is True
+            assert result["audit_events"]["log_active"] is True
             # What proves it raises no alert, and needs no audit rules. A quiet host is checked.
             assert (result["detections"], kernel.rules()) == ([], [])
             assert scans.reason() is None

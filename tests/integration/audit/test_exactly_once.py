@@ -47,7 +47,7 @@ for line in sys.stdin:
 # A run as the module does it, which also says which events it saw.
 _RUN = """
 import base64, json, sys, zlib
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as look, reader
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect, reader
 seen = []
 found = reader.Reader._found
 def note(self, time, looked):
@@ -58,7 +58,7 @@ reader.Reader._found = note
 parameters = json.load(sys.stdin)
 rules = {"version": 1, "correlations": [], "rules": [parameters.pop("rule")]}
 packed = base64.b64encode(zlib.compress(json.dumps(rules).encode())).decode()
-result = look.look({**parameters, "_content": packed}, False)
+result = collect.collect({**parameters, "_content": packed}, False)
 json.dump({"seen": seen, "result": result}, sys.stdout)
 """
 _RULE = {

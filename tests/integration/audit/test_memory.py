@@ -26,8 +26,8 @@ MOST_GROWTH_MB = 50
 # Not from getrusage(2): there, a program begins with the peak of the one that started it, which is pytest.
 _RUN = """
 import json, sys
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as look
-result = look.look(json.load(sys.stdin), False)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect
+result = collect.collect(json.load(sys.stdin), False)
 with open("/proc/self/status") as status:
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1000
 json.dump({"peak": peak, "events": result["audit_events"]["events"]}, sys.stdout)

@@ -175,12 +175,12 @@ def test_every_python_of_a_host_compiles_the_same_rules(version: str, tmp_path: 
     require(f"python:{version}")
     python = commands.python(version)
     assert python is not None
-    params = {name: fields.get("default") for name, fields in options.spec().items()}
+    params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
     params["_groups"] = content.chosen_groups(None, ["denied", "system_programs"], None)
     params["state_dir"], params["rules_file"] = str(tmp_path / "state"), str(tmp_path / "rules")
     program = "import json, sys\n"
-    program += "from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import apply as keep\n"
-    program += "print(keep.keep(json.load(sys.stdin), True)['rules_count'])\n"
+    program += "from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import apply\n"
+    program += "print(apply.apply(json.load(sys.stdin), True)['rules_count'])\n"
     done = subprocess.run(
         [python, "-c", program],
         input=json.dumps(params),
@@ -190,4 +190,4 @@ def test_every_python_of_a_host_compiles_the_same_rules(version: str, tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == apply.keep(params, True)["rules_count"] > 200
+    assert int(done.stdout) == apply.apply(params, True)["rules_count"] > 200

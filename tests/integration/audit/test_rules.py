@@ -38,13 +38,13 @@ class Site:
         self.state = directory / "state"
 
     def params(self, **changes: t.Any) -> dict[str, t.Any]:
-        params = {name: fields.get("default") for name, fields in options.spec().items()}
+        params = {name: fields.get("default") for name, fields in options.apply_spec().items()}
         chosen = [changes.pop(name, None) for name in ("groups", "extra_groups", "disabled_groups")]
         params["_groups"] = content.chosen_groups(*chosen)
         return {**params, "rules_file": str(self.file), "state_dir": str(self.state), **changes}
 
     def keep(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
-        return apply.keep(self.params(**changes), check)
+        return apply.apply(self.params(**changes), check)
 
     def compare(self, **changes: t.Any) -> dict[tuple[str, str], str | None]:
         """Return what a look at the host finds: alert and subject, with the severity where it isn't the catalogue's."""
@@ -317,13 +317,13 @@ def test_immutable_rules_are_written_for_the_next_boot(site: Site) -> None:
     assert directory is not None
     with netlink.connected() as kernel:
         immutable = t.cast("netlink.Kernel", Immutable(kernel))
-        result = apply._keep(params, immutable, directory, False)
+        result = apply._deploy(params, immutable, directory, False)
         assert (result["changed"], result["reboot_required"]) == (True, True)
         assert any("immutable" in warning for warning in result["warnings"])
         assert {found["alert"] for found in result["detections"]} == {"audit_rules_not_deployed"}
         assert site.kernel.rules() == loaded
         assert b"bulwark-ssh" in site.file.read_bytes()
-        again = apply._keep(params, immutable, directory, False)
+        again = apply._deploy(params, immutable, directory, False)
         assert (again["changed"], again["reboot_required"]) == (False, True)
     directory.close()
     # The host is booted, and its file loaded.
@@ -399,4 +399,4 @@ def test_what_automation_starts_has_a_key_of_its_own_and_quiet_programs_are_left
     first = next(line for line in rules if "bulwark-exec" in line)
     assert rules.index(first) > rules.index(next(line for line in rules if "auid=1 -F key=bulwark-automation" in line))
     assert [line for line in rules if "never" in line and "exe=/usr/bin/true" in line]
-    assert result["left_out"] == [{"subject": "nobody-there", "reason": "there is no such account"}]
+    assert result["not_deployed"] == [{"subject": "nobody-there", "reason": "there is no such account"}]

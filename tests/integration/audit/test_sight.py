@@ -42,7 +42,7 @@ class Host:
         (directory / "etc" / "audit" / "rules.d").mkdir(parents=True)
 
     def _params(self) -> dict[str, t.Any]:
-        params = {name: fields.get("default") for name, fields in rule_options.spec().items()}
+        params = {name: fields.get("default") for name, fields in rule_options.apply_spec().items()}
         web = {"name": "web_content", "rules": [f"-a always,exit -F dir={self.web} -F perm=wa"]}
         return {
             **params,
@@ -52,10 +52,10 @@ class Host:
         }
 
     def protect(self) -> dict[str, t.Any]:
-        return apply.keep(self._params(), False)
+        return apply.apply(self._params(), False)
 
     def compare(self) -> list[dict[str, t.Any]]:
-        found: list[dict[str, t.Any]] = apply.keep(self._params(), True)["detections"]
+        found: list[dict[str, t.Any]] = apply.apply(self._params(), True)["detections"]
         return found
 
     def accounts(self) -> list[pwd.struct_passwd]:
@@ -70,9 +70,9 @@ class Host:
     def scan(self) -> dict[str, t.Any]:
         """Look at the events since the scan before; return the module's result."""
         self.daemon.settle()
-        params = {name: fields.get("default") for name, fields in event_options.look_spec().items()}
+        params = {name: fields.get("default") for name, fields in event_options.collect_spec().items()}
         given = {"state_dir": str(self.directory / "state"), "paths": [str(self.daemon.log)], "_content": CONTENT}
-        result = events.look({**params, **given, "_token": self._token, "_advance": True}, False)
+        result = events.collect({**params, **given, "_token": self._token, "_advance": True}, False)
         self._token = result["checkpoint"]["token"]
         return result
 

@@ -25,7 +25,7 @@ def _look(directory: pathlib.Path, **places: t.Any) -> dict[str, t.Any]:
     params = {name: option.get("default") for name, option in sources_spec().items()}
     none = {name: str(directory / "none" / name) for name in NAMES}
     where = Places([], [none["wtmp"]], "auto", str(directory / "journal"), events=list, send=str, written=bool, **none)
-    return accepted.look({**params, "priority": "normal"}, False, where._replace(**places))
+    return accepted.collect({**params, "priority": "normal"}, False, where._replace(**places))
 
 
 def test_only_root_s_sshd_is_believed(tmp_path: pathlib.Path) -> None:

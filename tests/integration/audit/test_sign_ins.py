@@ -15,10 +15,9 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as looking
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import merge, model
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, merge, model
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places, Sources
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.texts import Reading
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
@@ -135,7 +134,7 @@ def test_no_name_forges_anything(attempts: tuple[pathlib.Path, dict[tuple[str, s
 
 
 def look(directory: pathlib.Path, token: str | None = None, log: str = "auth.log") -> dict[str, t.Any]:
-    params = {name: option.get("default") for name, option in look_spec().items()}
+    params = {name: option.get("default") for name, option in collect_spec().items()}
     params.update(
         {
             "state_dir": str(directory / "state"),
@@ -145,7 +144,7 @@ def look(directory: pathlib.Path, token: str | None = None, log: str = "auth.log
             "_content": detections.load().payload,
         }
     )
-    return looking.look(params, False, places(directory, directory / log))
+    return collect.collect(params, False, places(directory, directory / log))
 
 
 def alerts(result: t.Mapping[str, t.Any]) -> set[str]:
@@ -180,17 +179,17 @@ def test_one_mistyped_password_is_no_attack_and_many_are(tmp_path: pathlib.Path)
 _SCAN = """
 import json, pathlib, sys
 sys.path[:0] = {path!r}
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 places = Places({places!r}, journal="never", audit_paths=["none"], wtmp="none", btmp="none", lastlog="none")
-pathlib.Path({result!r}).write_text(json.dumps(look.look({params!r}, True, places)["coverage"][0]))
+pathlib.Path({result!r}).write_text(json.dumps(collect.collect({params!r}, True, places)["coverage"][0]))
 """
 
 
 def test_a_scan_over_ssh_notices_that_its_sign_in_is_not_logged(tmp_path: pathlib.Path) -> None:
     """Sign in as root, as a scan does, and look at the log: then stop the log daemon, and do it again."""
     directory, result, script = tmp_path / "sshd", tmp_path / "result", tmp_path / "scan.py"
-    params = {option: value.get("default") for option, value in look_spec().items()}
+    params = {option: value.get("default") for option, value in collect_spec().items()}
     params.update({"state_dir": str(tmp_path / "state"), "_token": "", "_advance": False, "_content": ""})
     text = _SCAN.format(path=sys.path, places=[str(directory / "traditional.log")], result=str(result), params=params)
     script.write_text(text)

@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 
 from tests.integration.audit import test_sign_ins
 
@@ -35,10 +35,10 @@ wait $daemon
 _SCAN = """
 import json, pathlib, sys
 sys.path[:0] = {path!r}
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 places = Places([{log!r}], ["none"], "never", wtmp="none", btmp="none", lastlog="none", events=list)
-coverage = look.look({params!r}, True, places)["coverage"][0]
+coverage = collect.collect({params!r}, True, places)["coverage"][0]
 pathlib.Path({directory!r}, sys.argv[1]).write_text(json.dumps(coverage))
 """
 _SEND = """
@@ -60,7 +60,7 @@ def test_what_busybox_writes_is_understood(tmp_path: pathlib.Path, options: str)
     stamp = time.strftime("%b %e %H:%M:%S")
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _START, "sh", str(log), options]
     send = _SEND.replace("Nov 28 12:00:50", stamp)
-    params = {name: option.get("default") for name, option in look_spec().items()}
+    params = {name: option.get("default") for name, option in collect_spec().items()}
     params.update({"state_dir": str(tmp_path / "state"), "_token": "", "_advance": False, "_content": ""})
     script = tmp_path / "scan.py"
     script.write_text(_SCAN.format(path=sys.path, log=str(log), params=params, directory=str(tmp_path)))

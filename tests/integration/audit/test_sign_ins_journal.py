@@ -13,9 +13,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as looking
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import journal, liveness
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, journal, liveness
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 
 from tests.support import commands
@@ -78,7 +77,7 @@ class Host:
         return "6d61726b"
 
     def look(self, **places: t.Any) -> dict[str, t.Any]:
-        params = {name: option.get("default") for name, option in look_spec().items()}
+        params = {name: option.get("default") for name, option in collect_spec().items()}
         params.update(
             {"state_dir": str(self._directory / "state"), "priority": "normal", "_token": self.token, "_advance": True}
         )
@@ -88,7 +87,7 @@ class Host:
         where = Places(
             [], [none["wtmp"]], "auto", str(self._journal), events=list, send=self.send, written=bool, **none
         )
-        result = looking.look(params, False, where._replace(**places))
+        result = collect.collect(params, False, where._replace(**places))
         self.token = result["checkpoint"]["token"]
         return result
 

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as events
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import options as event_options
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import apply as keep
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import apply
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import options as rule_options
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as sign_ins
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import options as sign_in_options
@@ -87,7 +87,7 @@ class Stage:
         file = self.directory / "etc" / "audit" / "rules.d" / "70-bulwark.rules"
         file.parent.mkdir(parents=True)
         groups = rule_groups.chosen_groups(None, None, None)
-        keep.keep({**params, "rules_file": str(file), "state_dir": str(self.state), "_groups": groups}, False)
+        apply.apply({**params, "rules_file": str(file), "state_dir": str(self.state), "_groups": groups}, False)
 
     def simulate(self, *alerts: str) -> dict[str, t.Any]:
         """Return what the module says."""
@@ -106,12 +106,14 @@ class Stage:
         """Return the findings of all that reads logs, and of the memory of the processes that stay."""
         self.daemon.settle()
         shared = {"_content": self.content, "since": since, "state_dir": str(self.state), "max_findings": 100_000}
-        event_params = {name: fields.get("default") for name, fields in event_options.look_spec().items()}
-        sign_in_params = {name: fields.get("default") for name, fields in sign_in_options.look_spec().items()}
+        event_params = {name: fields.get("default") for name, fields in event_options.collect_spec().items()}
+        sign_in_params = {name: fields.get("default") for name, fields in sign_in_options.collect_spec().items()}
         log = str(self.daemon.log)
         seen = [
-            events.look({**event_params, **shared, "paths": [log]}, False),
-            sign_ins.look({**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False),
+            events.collect({**event_params, **shared, "paths": [log]}, False),
+            sign_ins.collect(
+                {**sign_in_params, **shared, "audit_paths": [log], "paths": [], "journal": "never"}, False
+            ),
         ]
         if staying:
             memory_params = {name: fields.get("default") for name, fields in memory_options.collect_spec().items()}

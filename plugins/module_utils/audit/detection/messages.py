@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.message_candidates import MessageFacts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import RecordRules
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.message_candidates import MessageFacts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
@@ -39,11 +39,11 @@ class Messages:
         self._facts = MessageFacts(compiled, record_rules)
         self._sources = rules.sources
         # What is another number each time, process and session, is not in a key.
-        self._never: Kept[t.Any, bool]
+        self._never: LruCache[t.Any, bool]
         self.forget()
 
     def forget(self) -> None:
-        self._never = Kept(_MOST_KEPT, _MOST_BYTES)
+        self._never = LruCache(_MOST_KEPT, _MOST_BYTES)
 
     def look(self, event: Event) -> tuple[Matches, list[LazyView]]:
         """Return which rules match, and the views that they match."""
@@ -79,7 +79,7 @@ class Messages:
         return [
             view
             for kind, body in event.records()
-            for view in views.message_views(kind, body)
+            for view in record_views.message_views(kind, body)
             if view.source in self._sources
         ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView, RecordView
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
@@ -54,7 +54,7 @@ class Records:
             return constant, True
         known = self._known.get((kind, unit))
         if known is None:
-            view = RecordView("auditd", views.record_fields(kind, unit))
+            view = RecordView("auditd", record_views.record_fields(kind, unit))
             numbers = self._rules.always("auditd").union(
                 *(self._rules.candidates("auditd", name, view.get(name)) for name in self._record_rules.names(kind))
             )

@@ -15,83 +15,17 @@ LikelyAncestorImages (of a parent that only forked, who that probably was).
 
 from __future__ import annotations
 
-import posixpath
-import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_rules
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import (
-    LazyView,
-    Maker,
-    RecordView,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.file_changes import ACTIONS, changes_of
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView, Maker
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity, PathItem
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, listener
 
 EXECUTES = frozenset(("execve", "execveat"))
 _CONNECTS = frozenset(("connect", "accept", "accept4", "sendto", "sendmsg"))
-# What system calls do to the paths in their records, by the name of the call. Those that are not here, and open a file,
-# write it when they create it, or are asked to.
-_ACTIONS = {
-    "rename": "rename",
-    "renameat": "rename",
-    "renameat2": "rename",
-    "unlink": "delete",
-    "unlinkat": "delete",
-    "rmdir": "delete",
-    "link": "link",
-    "linkat": "link",
-    "symlink": "symlink",
-    "symlinkat": "symlink",
-    "chmod": "chmod",
-    "fchmod": "chmod",
-    "fchmodat": "chmod",
-    "fchmodat2": "chmod",
-    "chown": "chown",
-    "fchown": "chown",
-    "lchown": "chown",
-    "fchownat": "chown",
-    "setxattr": "setxattr",
-    "lsetxattr": "setxattr",
-    "fsetxattr": "setxattr",
-    "setxattrat": "setxattr",
-    "removexattr": "setxattr",
-    "lremovexattr": "setxattr",
-    "fremovexattr": "setxattr",
-    "removexattrat": "setxattr",
-    "truncate": "truncate",
-    "ftruncate": "truncate",
-    "mknod": "create",
-    "mknodat": "create",
-    "mkdir": "create",
-    "mkdirat": "create",
-    "creat": "create",
-    "open": "write",
-    "openat": "write",
-    "openat2": "write",
-    "open_by_handle_at": "write",
-    "utime": "utime",
-    "utimes": "utime",
-    "utimensat": "utime",
-    "futimesat": "utime",
-    "mount": "mount",
-    "move_mount": "mount",
-}
-_OPENS = {"open": activity.A1, "openat": activity.A2, "open_by_handle_at": activity.A2}
-# O_WRONLY, O_RDWR, O_CREAT and O_TRUNC (asm-generic/fcntl.h); the same on every architecture that Linux servers have.
-_WRITES = 0o1 | 0o2 | 0o100 | 0o1000
-# Which arguments are no addresses, by call; of others every argument counts.
-_POINTERS = {
-    **dict.fromkeys(("execve", "open", "creat", "chmod", "unlink", "rmdir", "mkdir", "truncate"), (activity.A0,)),
-    "execve": (activity.A0, activity.A1, activity.A2, activity.A3),
-    "execveat": (activity.A1, activity.A2, activity.A3),
-    **dict.fromkeys(("openat", "unlinkat", "mkdirat", "fchmodat", "fchownat", "faccessat"), (activity.A1,)),
-    **dict.fromkeys(("connect", "bind", "accept", "accept4", "sendto", "sendmsg"), (activity.A1, activity.A3)),
-    **dict.fromkeys(("rename", "link", "symlink"), (activity.A0, activity.A1, activity.A2, activity.A3)),
-    **dict.fromkeys(("renameat", "renameat2", "linkat"), (activity.A1, activity.A3)),
-}
-
 _Parents = t.Optional[Process]
 
 
@@ -288,8 +222,8 @@ def views(subject: Activity) -> list[LazyView]:
     if call == "bind":
         return [LazyView("network_listen", _LISTEN, subject)]
     found: list[LazyView] = []
-    if call in _ACTIONS and subject.success != "no":
-        found = [LazyView("file_event", _FILE, (subject, change)) for change in _changes(subject, call)]
+    if call in ACTIONS and subject.success != "no":
+        found = [LazyView("file_event", _FILE, (subject, change)) for change in changes_of(subject, call)]
     return [*found, LazyView("syscall", _CALL, subject)]
 
 
@@ -317,256 +251,14 @@ def sources_of(call: str, failed: bool) -> tuple[str, ...]:
         return ("network_connection", "auditd")
     if call == "bind":
         return ("network_listen", "auditd")
-    return ("file_event", "syscall", "auditd") if call in _ACTIONS else ("syscall", "auditd")
+    return ("file_event", "syscall", "auditd") if call in ACTIONS else ("syscall", "auditd")
 
 
 def may_have(source: str, call: str, name: str) -> bool:
     """Return whether a view of a call can have a field."""
-    if source == "auditd":
-        return name in SYSCALL_RECORD and _ARGUMENTS.get(name) not in _POINTERS.get(call, ())
-    return name in _SOURCES[source]
+    return record_views.may_have(call, name) if source == "auditd" else name in _SOURCES[source]
 
 
 def process_view(source: str, subject: Activity) -> LazyView:
     """Return a view with what is the same in all views of an event: the process."""
     return LazyView(source, _PROCESS if source == "file_event" else _SOURCES[source], subject)
-
-
-def _changes(subject: Activity, call: str) -> list[dict[str, str]]:
-    """Return what happened to which file."""
-    action = _ACTIONS[call]
-    items = [path for path in subject.paths if path.kind not in ("PARENT", "UNKNOWN")]
-    if action == "rename":
-        return _moves(subject, items, "DELETE", action)
-    if action == "link":
-        return _moves(subject, items, "NORMAL", action)
-    if action == "symlink":
-        return _links(subject, items)
-    if call == "mount":
-        # The kernel looks up where to mount first, and then what a bind mount shows there.
-        items = items[:1]
-    if action == "write" and not any(path.kind == "CREATE" for path in items) and not _writes(subject, call):
-        return []
-    changes = []
-    for path in items:
-        change = _change(subject, path, {"CREATE": "create", "DELETE": "delete"}.get(path.kind, action))
-        if action == "chmod":
-            change["mode"] = _octal(subject.parts[deciding_argument(call) or activity.A1])
-        changes.append(change)
-    return changes
-
-
-def _change(subject: Activity, path: PathItem, action: str) -> dict[str, str]:
-    target = posixpath.join(*_parent_of(subject, path), path.name) if path.name else ""
-    return {"target": subject.resolved(target), "action": action, "mode": path.mode, "owner": path.owner}
-
-
-def _parent_of(subject: Activity, path: PathItem) -> list[str]:
-    """Return the directory of a name that the call gave relative to a descriptor, where the records have it."""
-    if path.name.startswith("/"):
-        return [""]
-    for other in subject.paths:
-        if other.kind == "PARENT" and other.item < path.item and other.name.startswith("/"):
-            base = posixpath.basename(path.name)
-            return [other.name] if base == path.name else [""]
-    return [""]
-
-
-def _moves(subject: Activity, items: t.Sequence[PathItem], gone: str, action: str) -> list[dict[str, str]]:
-    """Return the one change of a call that gives something another name."""
-    created = [path for path in items if path.kind == "CREATE"]
-    sources = [path for path in items if path.kind == gone]
-    if not created:
-        return [_change(subject, path, action) for path in items]
-    change = _change(subject, created[-1], action)
-    if sources:
-        change["source"] = _change(subject, sources[0], action)["target"]
-    return [change]
-
-
-def _links(subject: Activity, items: t.Sequence[PathItem]) -> list[dict[str, str]]:
-    created = [path for path in items if path.kind == "CREATE"]
-    changes = [_change(subject, path, "symlink") for path in created[-1:]]
-    # What the link leads to is a name that was not looked up: the record before has no kind that says more.
-    target = next((path.name for path in subject.paths if path.kind == "UNKNOWN"), "")
-    for change in changes:
-        change["source"] = target
-    return changes
-
-
-def _writes(subject: Activity, call: str) -> bool:
-    place = _OPENS.get(call)
-    if place is None:
-        return True
-    try:
-        return bool(int(subject.parts[place] or b"0", 16) & _WRITES)
-    except ValueError:
-        return False
-
-
-def deciding_argument(call: str) -> int | None:
-    """Return the place of the argument that decides what an event of this call is: how a file is opened, its mode."""
-    if call in _OPENS:
-        return _OPENS[call]
-    if _ACTIONS.get(call) == "chmod":
-        return activity.A2 if call.startswith("fchmodat") else activity.A1
-    return None
-
-
-def _octal(argument: bytes | None) -> str:
-    try:
-        return "%04o" % (int(argument or b"", 16) & 0o7777)
-    except ValueError:
-        return ""
-
-
-_VARIABLE = ("inode", "items", "pid", "ppid", "argc", "item")
-_ARGUMENTS = {"a0": activity.A0, "a1": activity.A1, "a2": activity.A2, "a3": activity.A3}
-
-
-def _argument(number: int) -> Maker:
-    return lambda a: "" if number in _POINTERS.get(a.syscall, ()) else a.part(number)
-
-
-def _number(name: str) -> Maker:
-    return lambda a: decode.text(a.ids.get(name, b""))
-
-
-def _account(name: str) -> Maker:
-    return lambda a: a.user(name) if name.endswith("uid") else ""
-
-
-def _own(name: str) -> Maker:
-    return lambda message: message.fields[name]
-
-
-def _call_makers() -> dict[str, Maker]:
-    """Return the fields of a SYSCALL record, but for those that are another each time and say nothing."""
-    makers: dict[str, Maker] = {
-        "type": lambda _a: "SYSCALL",
-        "arch": lambda a: activity.architecture_name(a.parts[activity.ARCH] or b""),
-        "syscall": lambda a: a.syscall,
-        "SYSCALL": lambda a: a.syscall,
-        "success": lambda a: a.success,
-        "exit": lambda a: decode.exit_name(a.part(activity.EXIT)),
-        "tty": lambda a: a.part(activity.TTY),
-        "ses": lambda a: a.part(activity.SES),
-        "comm": lambda a: a.comm,
-        "exe": lambda a: a.exe,
-        "subj": lambda a: a.part(activity.SUBJ),
-        "key": lambda a: a.keys,
-    }
-    for name, number in _ARGUMENTS.items():
-        makers[name] = _argument(number)
-    for name in ("auid", "uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid"):
-        makers[name] = _number(name)
-        makers[name.upper()] = _account(name)
-    return makers
-
-
-SYSCALL_RECORD = _call_makers()
-
-
-def call_record_view(subject: Activity) -> LazyView:
-    return LazyView("auditd", SYSCALL_RECORD, subject)
-
-
-def argument_fields(subject: Activity) -> dict[str, t.Any]:
-    """Return the fields of an EXECVE record; arguments that the log has in pieces are whole."""
-    fields: dict[str, t.Any] = {"type": "EXECVE"}
-    fields.update(("a%d" % number, value) for number, value in enumerate(subject.argv))
-    return fields
-
-
-def message_fields(kind: bytes, body: bytes) -> dict[str, str]:
-    """Return the fields of a record that stands alone; the session, too, is another one each time."""
-    fields = record_fields(kind, body)
-    fields.pop("ses", None)
-    return fields
-
-
-def record_fields(kind: bytes, body: bytes) -> dict[str, str]:
-    """Return a record's fields by their names in the log, and ``type``."""
-    fields = {"type": decode.text(kind)}
-    found = decode.body_fields(body, kind not in record_rules.FIELDS)
-    fields.update((name, value) for name, value in found.items() if name not in _VARIABLE)
-    if kind == b"PROCTITLE":
-        fields["proctitle"] = fields.get("proctitle", "").replace("\0", " ")
-    return fields
-
-
-_RESULTS = {"1": "success", "yes": "success", "0": "failed", "no": "failed", "fail": "failed"}
-
-
-_NUMBERS = re.compile(rb"\b(?:pid|ses)=\d+ ?")
-
-
-def said(body: bytes) -> bytes:
-    """Return a record without the numbers of process and session, which have fields of their own, and names."""
-    return _NUMBERS.sub(b"", body.partition(b"\x1d")[0])
-
-
-class Message(t.NamedTuple):
-    """A record of user space, or one of the kernel's own that stands alone."""
-
-    kind: str
-    fields: t.Mapping[str, str]
-    body: bytes
-
-
-def _first(*names: str) -> Maker:
-    def maker(message: Message) -> str:
-        values = (message.fields.get(name, "") for name in names)
-        return next((value for value in values if value not in ("", "?", "(null)")), "")
-
-    return maker
-
-
-def _result(message: Message) -> str:
-    value = message.fields.get("res") or message.fields.get("result") or message.fields.get("success") or ""
-    return _RESULTS.get(value, value)
-
-
-def _named(field: str) -> Maker:
-    def maker(message: Message) -> str:
-        enriched = message.fields.get(field.upper())
-        if enriched:
-            return enriched
-        number = message.fields.get(field, "")
-        return activity.user_name(number.encode("ascii", "replace")) if number else ""
-
-    return maker
-
-
-_MESSAGE: dict[str, Maker] = {
-    "Type": lambda m: m.kind,
-    "Op": _first("op", "operation"),
-    "Result": _result,
-    "Account": _first("acct", "ID"),
-    "Image": _first("exe"),
-    "Comm": _first("comm"),
-    "CommandLine": _first("cmd", "proctitle", "data"),
-    "CurrentDirectory": _first("cwd"),
-    "Address": _first("addr"),
-    "Hostname": _first("hostname"),
-    "Terminal": _first("terminal", "tty"),
-    "User": _named("uid"),
-    "AuditUser": _named("auid"),
-    "OldAuditUser": _named("old-auid"),
-    "LogonId": _first("ses"),
-    "ProcessId": _first("pid"),
-    "Key": _first("key"),
-    "Unit": _first("unit"),
-    "Message": lambda m: decode.text(said(m.body)),
-}
-
-
-def message_views(kind: bytes, body: bytes) -> list[LazyView]:
-    """Return the views of a record that stands alone: ``audit_record``, and ``auditd`` with its own fields."""
-    fields = decode.body_fields(body)
-    message = Message(decode.text(kind), fields, body)
-    makers = dict(_MESSAGE)
-    for name in fields:
-        # Whatever else the record has is there under its own name: apparmor, old-level, grantors ...
-        makers.setdefault(name, _own(name))
-    return [LazyView("audit_record", makers, message), RecordView("auditd", message_fields(kind, body))]

@@ -10,9 +10,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _payload
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
-from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     UNREADABLE,
@@ -21,12 +19,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     current_paths,
     damage,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import subject_on
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.pairs import Pairs
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import subject_on
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.make import explainers_of
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.log_scan import LogScan
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive, daemon_settings
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.alive import Proof
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.hosts import Host
@@ -47,25 +44,18 @@ _OWN_LOGS = "/var/log/"
 _VERSION = 1
 # Logs; a host has one.
 _MOST_LIVE = 20
-_NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
 # What is made of events has no cycles: to look for them in all that is remembered takes a tenth of the time.
 _COLLECT_AFTER = 200_000
-_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of the module. Raises UsageError, HostError and StateError."""
     check_options(params, ("state_dir", "paths"), {"max_findings": 1, "time_budget": 0})
-    if params["priority"] == "idle":
-        yield_to_others()
     started = time.monotonic()
-    checkpoint = Checkpoint.load(
-        params["state_dir"], NAME, params["_token"], bool(params["_advance"]) and not check_mode
-    )
     paths = params["paths"] if params["paths"] is not None else list(DEFAULT_PATHS)
     gc.set_threshold(_COLLECT_AFTER)
-    scope = ScopeCoverage(SCOPE)
-    run = _Run(params, checkpoint.state, scope)
+    scan = LogScan(params, check_mode, NAME, _VERSION, SCOPE)
+    run = scan.start(lambda rules, state: _Run(params, rules, state, scan.scope))
     gc.freeze()
     try:
         # Before the files are opened, so that what this makes is read, too.
@@ -75,69 +65,37 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         # A log that is named, and not of a recorded run, may be of another host.
         if params["paths"] is None or params["_advance"]:
             run.judge_unrecorded(params)
-        if checkpoint.problem:
-            scope.skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
-            run.reader.tally.add(
-                "audit_state_tampered",
-                "checkpoint of %s" % NAME,
-                {"data": {"problem": printable(checkpoint.problem)}},
-                time.time(),
-                message=checkpoint.problem,
-            )
-        detections, left_out = run.reader.tally.detections(params["max_findings"])
-        run.describe(paths, left_out)
-        saved = None
-        try:
-            saved = checkpoint.save(run.state())
-        except StateError as error:
-            scope.skip("checkpoint", "%s; the next run reads the same again" % error)
+        detections = scan.detections(run.reader.tally)
+        run.describe(paths)
+        scan.save(run.state())
     finally:
         run.close()
-    result: dict[str, t.Any] = {
-        "changed": False,
-        "detections": detections,
-        "coverage": [scope.entry()],
-        "audit_events": run.figures(time.monotonic() - started),
-    }
-    if saved is not None:
-        result["checkpoint"] = saved
-    return result
+    return scan.result(detections, audit_events=run.figures(time.monotonic() - started))
 
 
 class _Run:
     """One look, with everything that it goes on from."""
 
-    def __init__(self, params: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any], scope: ScopeCoverage) -> None:
+    def __init__(
+        self,
+        params: t.Mapping[str, t.Any],
+        rules: t.Mapping[str, t.Any],
+        state: t.Mapping[str, t.Any],
+        scope: ScopeCoverage,
+    ) -> None:
         self._scope = scope
-        compiled = _compiled(params)
-        kept = state if state.get("version") == _VERSION else {}
         # Logs that are known to be this host's; who can write the state can do worse.
-        self._live: list[str] = list(kept.get("live", ()))
+        self._live: list[str] = list(state.get("live", ()))
         self._proof = Proof(False, None)
-        try:
-            self.reader = Reader(
-                compiled,
-                kept.get("reader", {}),
-                params["since"],
-                explainers_of(params),
-                running=_running(params["paths"]),
-            )
-            self.follower = Follower(kept.get("files", ()))
-        except _DAMAGED as error:
-            if not kept:
-                raise UsageError("_content: the rules can't be used: %s" % error) from error
-            # It was written by this module; whatever it is now, reading anew is what can be done.
-            scope.skip("checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error)
-            self.reader = Reader(
-                compiled, {}, params["since"], explainers_of(params), running=_running(params["paths"])
-            )
-            self.follower = Follower()
+        self.reader = Reader(
+            rules, state.get("reader", {}), params["since"], explainers_of(params), running=_running(params["paths"])
+        )
+        self.follower = Follower(state.get("files", ()))
         self._bytes = 0
         self._files = 0
         self._is_empty = True
         self._first_reason = ""
-        self._pairs = Pairs(self.reader, 0)
-        self._unrecorded: dict[str, t.Any] = kept.get("unrecorded", {})
+        self._unrecorded: dict[str, t.Any] = state.get("unrecorded", {})
 
     def prove(self, paths: t.Sequence[str]) -> None:
         """Find out whether the log is written now."""
@@ -152,7 +110,6 @@ class _Run:
         # What comes while the files are read is not in them.
         opened = time.time()
         files = self.follower.open(paths)
-        self._pairs = Pairs(self.reader, sum(file.size - min(file.offset, file.size) for file in files))
         for position, file in enumerate(files):
             self._files += 1
             if file.rewritten:
@@ -175,13 +132,12 @@ class _Run:
         try:
             for chunk in file.chunks():
                 self._bytes += len(chunk)
-                self._pairs.read(chunk)
+                self.reader.read(chunk)
                 if deadline.passed():
                     return False
         except UNREADABLE as error:
             self._scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
         finally:
-            self._pairs.flush()
             self._count_unread(file.path, self.reader.events - before)
         if file.head and not file.offset:
             self._scope.skip(printable(file.path), "has no line that is complete yet")
@@ -246,10 +202,9 @@ class _Run:
             self._unrecorded = look.state(now)
 
     def close(self) -> None:
-        self._pairs.close()
         self.follower.close()
 
-    def describe(self, paths: t.Sequence[str], left_out: int) -> None:
+    def describe(self, paths: t.Sequence[str]) -> None:
         """Say in the coverage what was read, and what could not be."""
         scope, reader, follower = self._scope, self.reader, self.follower
         scope.examined = reader.events
@@ -259,12 +214,6 @@ class _Run:
             scope.skip(printable(path), "was removed after it was read; what came to it in between was not seen")
         for problem in reader.problems:
             scope.skip("rules", problem)
-        if left_out or reader.tally.dropped:
-            scope.skip(
-                "findings",
-                "%d more were found, and %d events of others; raise max_findings to see them"
-                % (left_out, reader.tally.dropped),
-            )
         notes = [*reader.notes, *self._describe_life(paths)]
         if reader.unread.by_syslog:
             notes.append("Lines came by way of syslog, to which every account of a host can write.")
@@ -316,7 +265,7 @@ class _Run:
             "commands": reader.commands,
             "damaged_lines": reader.damaged,
             "unknown_events": reader.unread.events,
-            "alive": self._proof.alive if self._proof.live else None,
+            "log_active": self._proof.alive if self._proof.live else None,
             "files": self._files,
             "bytes": self._bytes,
             "rules": reader.rules,
@@ -349,12 +298,3 @@ def _running(paths: t.Sequence[str] | None) -> t.Sequence[Running]:
 
         return running()
     return ()
-
-
-def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    if not params["_content"]:
-        return _NO_RULES
-    try:
-        return _payload.unpack(params["_content"])
-    except ValueError as error:
-        raise UsageError(str(error)) from error

@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._argspec import reading_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.options import log_scan_spec
 
 
-def look_spec() -> dict[str, dict[str, t.Any]]:
+def collect_spec() -> dict[str, dict[str, t.Any]]:
     return {
-        **reading_spec(),
+        **log_scan_spec(),
         "paths": {"type": "list", "elements": "path"},
-        "since": {"type": "float"},
-        "max_findings": {"type": "int", "default": 1000},
-        "rule_paths": {"type": "list", "elements": "path"},
-        "threat_lists": {"type": "list", "elements": "dict"},
-        "own_rules": {"type": "bool", "default": True},
         "automation_users": {"type": "list", "elements": "str", "default": []},
         "automation_addresses": {"type": "list", "elements": "str", "default": []},
         "automation_units": {"type": "list", "elements": "str", "default": []},
-        "time_budget": {"type": "int", "default": 0},
-        "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
-        "_content": {"type": "str", "no_log": False},
     }

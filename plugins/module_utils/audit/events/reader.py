@@ -9,22 +9,15 @@ import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.evidence import evidence_of
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import (
-    NOTHING,
-    About,
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import (
     Looked,
-    Verdicts,
     Views,
     subject_on,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import telling
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.shares import Share
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.telling import Judged, Told
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explainer, Explainers
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.calls import Calls
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.executions import Executions
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.verdict_cache import ExecutionViews
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.fast_verdicts import FastVerdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import daemon_settings
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import (
     Event,
@@ -36,7 +29,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.host
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.line_forms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.record_regex import ARGUMENTS
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
@@ -89,14 +81,12 @@ class Reader:
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._verdicts.rerooted.update((pid.encode(), None) for pid in kept.get("rerooted", ()))
         self._running = running
-        self._calls = Calls(compiled, processes, self._verdicts)
-        self._executions = Executions(self._rules, compiled, processes, self._verdicts)
+        self._fast = FastVerdicts(self._rules, compiled, processes, self._verdicts)
         self._explainers = Explainers(explainers, kept.get("explainers"))
         self.problems += self._explainers.problems
         self._noted = self._explainers.records
         # Which kinds of explanations matter, by the number of the rule.
         self._kinds = [self._kinds_of(number) for number in range(len(self._rules))] if explainers else []
-        self._others_commands = 0
         self.tally = Tally(SCOPE)
         self.events = 0
         self.first_time: float | None = None
@@ -123,7 +113,7 @@ class Reader:
     @property
     def commands(self) -> int:
         """How many different commands were looked at, as far as that was remembered."""
-        return self._verdicts.commands + self._executions.commands + self._others_commands
+        return self._fast.commands
 
     @property
     def notes(self) -> list[str]:
@@ -133,70 +123,6 @@ class Reader:
     def read(self, chunk: bytes) -> None:
         """Look at the events in a chunk of whole lines."""
         self._take(self._look_at_hosts(chunk))
-
-    def judge(self, chunk: bytes, share: Share) -> tuple[list[Judged], dict[int, int]]:
-        """Look at a share of the events of a chunk, and note the others.
-
-        Return what is found, as ``take`` takes it, and how often rules were given up, as ``others`` takes it.
-        """
-        given_up = self._rules.given_up
-        before = dict(given_up)
-        given_up.clear()
-        found = self._look_at_hosts(chunk, share)
-        judged = [(self.events, event.time, looked) for event, looked in found]
-        new = dict(given_up)
-        given_up.clear()
-        given_up.update(before)
-        return judged, new
-
-    def tell(self, judged: t.Sequence[Judged]) -> list[Told]:
-        """Return what was judged, as ``told`` takes it in another process."""
-        return telling.tell(judged, self._rules.rule, self._correlators[""].wants)
-
-    def _note(self, one: Event | t.Match[bytes]) -> None:
-        """Do with an event what has to be done for those after it: somebody else looks at it."""
-        if self._since is None and self.first_time is not None and not isinstance(one, Event):
-            if one.group(ARGUMENTS) is None:
-                self._calls.note(one)
-            else:
-                self._executions.note(one)
-            return
-        event = one if isinstance(one, Event) else event_of(one)
-        if self._wanted(event):
-            self._verdicts.note(event)
-
-    def take(self, judged: t.Iterable[Judged]) -> None:
-        """Take in what ``judge`` returned, of all shares, in the order of the events."""
-        for _number, time, looked in judged:
-            self._found(time, looked)
-
-    def told(self, told: t.Iterable[Told]) -> list[Judged]:
-        """Return what another process judged and told."""
-        return [
-            (number, time, Looked(hits, self._again(about), explained)) for number, time, hits, explained, about in told
-        ]
-
-    def _again(self, about: About | None) -> Views | None:
-        if about is None:
-            return None
-        return ExecutionViews(about, self._verdicts) if about.kind == "execution" else self._verdicts.again(about)
-
-    def others(self, given_up: t.Mapping[int, int], commands: int) -> None:
-        """Add how often another process gave up, and the commands that it looked at."""
-        self._others_commands += commands
-        for number, count in given_up.items():
-            self._rules.given_up[number] = self._rules.given_up.get(number, 0) + count
-
-    def copy(self) -> tuple[t.Any, ...]:
-        """Return what ``restore`` needs to go back to here, to look at what comes then again."""
-        counted = (self.events, self.first_time, self.last_time)
-        return self.hosts.copy(), self.unread.copy(), self._explainers.copy(), counted
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        hosts, unread, explainers, (self.events, self.first_time, self.last_time) = copied
-        self.hosts.restore(hosts)
-        self.unread.restore(unread)
-        self._explainers.restore(explainers)
 
     def finish(self, now: float) -> None:
         """Look at the events that are complete because time has passed. now: in seconds since the epoch."""
@@ -230,28 +156,26 @@ class Reader:
         self._processes.become(host.processes)
         self._verdicts.enter(host.name)
 
-    def _look_at_hosts(self, chunk: bytes, share: Share | None = None) -> t.Iterator[tuple[Event, Looked]]:
+    def _look_at_hosts(self, chunk: bytes) -> t.Iterator[tuple[Event, Looked]]:
         """Look at the events in a chunk; where it has lines of others, those of each host after another."""
         own = self.hosts.own
-        yield from self._look_at_host(own, own.joiner.found(mended(chunk)), share)
+        yield from self._look_at_host(own, own.joiner.found(mended(chunk)))
         if not own.joiner.left:
             return
         for host, part in sorted_out(own.joiner.left, self.unread, self.hosts.of).items():
             if host is not None:
                 records = with_numbers(part) if host.name else part
-                yield from self._look_at_host(host, host.joiner.found(records), share)
+                yield from self._look_at_host(host, host.joiner.found(records))
             else:
                 for line in part.splitlines():
                     self.unread.line(line, HOSTS)
         self._enter(own)
 
-    def _look_at_host(
-        self, host: Host, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
-    ) -> t.Iterator[tuple[Event, Looked]]:
+    def _look_at_host(self, host: Host, found: t.Iterable[Event | t.Match[bytes]]) -> t.Iterator[tuple[Event, Looked]]:
         if host is not self._host:
             self._enter(host)
         before = self.events
-        looked = self._look_at(found, share)
+        looked = self._look_at(found)
         yield from looked if not host.name else ((event, one.on(host.name)) for event, one in looked)
         host.events += self.events - before
 
@@ -259,34 +183,21 @@ class Reader:
         for event, one in looked:
             self._found(event.time, one)
 
-    def _look_at(
-        self, found: t.Iterable[Event | t.Match[bytes]], share: Share | None = None
-    ) -> t.Iterator[tuple[Event, Looked]]:
-        since, look_at_execution, look_at_call = self._since, self._executions.look, self._calls.look
-        look, noted, explained = self._verdicts.look, self._noted, self._explained
+    def _look_at(self, found: t.Iterable[Event | t.Match[bytes]]) -> t.Iterator[tuple[Event, Looked]]:
+        since, look, noted, explained = self._since, self._fast.look, self._noted, self._explained
         one: Event | t.Match[bytes] | None = None
         for one in found:
             self.events += 1
             if noted and isinstance(one, Event) and one.first in noted and not self._host.name:
                 self._explainers.note(one)
-            if share is not None and one not in share:
-                self._note(one)
-            elif isinstance(one, Event) or since is not None or self.first_time is None:
-                event = one if isinstance(one, Event) else event_of(one)
-                if self._wanted(event):
-                    for looked in look(event):
-                        yield event, explained(looked)
-            elif one.group(ARGUMENTS) is None:
-                for looked in look_at_call(one):
-                    yield event_of(one), explained(looked)
+            # Of the first event, and with a beginning, the time decides whether it is looked at.
+            if since is not None or self.first_time is None:
+                event = _event(one)
+                for looked in look(event) if self._wanted(event) else ():
+                    yield event, explained(looked)
             else:
-                looked_at = look_at_execution(one)
-                if looked_at is None:
-                    event = event_of(one)
-                    for looked in look(event):
-                        yield event, explained(looked)
-                elif looked_at is not NOTHING:
-                    yield event_of(one), explained(looked_at)
+                for looked in look(one):
+                    yield _event(one), explained(looked)
         self._at(one)
 
     def _kinds_of(self, number: int) -> frozenset[str]:
@@ -324,7 +235,7 @@ class Reader:
 
     def _at(self, last: Event | t.Match[bytes] | None) -> None:
         if last is not None:
-            time = (last if isinstance(last, Event) else event_of(last)).time
+            time = _event(last).time
             self.last_time = max(self.last_time, time)
             self._host.last_time = max(self._host.last_time, time)
 
@@ -376,6 +287,10 @@ class Reader:
                 message=message_of(rule, match.view),
                 explanation=explanation,
             )
+
+
+def _event(found: Event | t.Match[bytes]) -> Event:
+    return found if isinstance(found, Event) else event_of(found)
 
 
 def _evidence(views: Views | None, place: int, explanation: Explanation | None) -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection im
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import PACKAGE, Explainer, Explanation
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer]:

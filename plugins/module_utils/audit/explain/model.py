@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
 
@@ -59,13 +59,6 @@ class Explainer:
         """Return what the next run goes on from, as JSON; None for nothing."""
         return None
 
-    def copy(self) -> t.Any:
-        """Return what ``restore`` needs to go back to here."""
-        return None
-
-    def restore(self, copied: t.Any) -> None:
-        """Go back to where ``copy`` was called."""
-
 
 class Explainers:
     """The explainers of a run, asked by the kinds that a rule allows."""
@@ -108,10 +101,3 @@ class Explainers:
     def state(self) -> dict[str, State]:
         states = ((explainer.name, explainer.state()) for explainer in self._all)
         return {name: state for name, state in states if state is not None}
-
-    def copy(self) -> tuple[t.Any, ...]:
-        return tuple(explainer.copy() for explainer in self._all)
-
-    def restore(self, copied: tuple[t.Any, ...]) -> None:
-        for explainer, one in zip(self._all, copied):
-            explainer.restore(one)

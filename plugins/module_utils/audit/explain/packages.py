@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import package_chain
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import PACKAGE, Explainer, Explanation
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.package_commands import proved_command

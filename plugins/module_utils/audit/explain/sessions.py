@@ -32,7 +32,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.listeners import SSHD, Listeners
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
     AUTOMATION,
@@ -157,13 +157,6 @@ class Sessions(Explainer):
     def state(self) -> t.Any:
         sessions = [list(session) for session in self._known.values()]
         return {"listeners": self._listeners.state(time.time()), "sessions": sessions}
-
-    def copy(self) -> t.Any:
-        return self._known.copy(), self._early.copy(), self._unsure_until
-
-    def restore(self, copied: t.Any) -> None:
-        known, early, self._unsure_until = copied
-        self._known, self._early = known.copy(), early.copy()
 
     def _bounded(self, session: _Session) -> _Session:
         """Return a session that ends with the boot it is of."""

@@ -21,7 +21,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _command, _process
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import listeners
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
     AUTOMATION,

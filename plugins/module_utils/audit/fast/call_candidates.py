@@ -14,16 +14,16 @@ import collections
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_views, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import FIELDS, RecordRules
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.bounds import at_most
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import Condition, Values, texts_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.search_timeout import TooLongError
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.sieve import Clause, Facts, Group, Sieve
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.words import places
 
@@ -101,7 +101,7 @@ class CallFacts:
             if source in SOURCES:
                 wanted = _wanted(needs, views.fields_of(source) or frozenset(), "")
             elif number in of_calls:
-                wanted = _wanted(needs, frozenset(views.SYSCALL_RECORD), "SYSCALL")
+                wanted = _wanted(needs, frozenset(record_views.SYSCALL_RECORD), "SYSCALL")
                 self._of_arguments[number] = _of_arguments(wanted or ())
             if wanted is not None:
                 clauses[number] = wanted
@@ -130,12 +130,12 @@ class CallFacts:
         self._every_path = bool(record_rules.constant(_PATH))
         self._shared: dict[int, int] = {}
         # What is for a text in a field; few are different in those of a change but for the names of files.
-        self._found: Kept[tuple[str, t.Any], int] = Kept(_MOST_KEPT, _MOST_BYTES)
+        self._found: LruCache[tuple[str, t.Any], int] = LruCache(_MOST_KEPT, _MOST_BYTES)
 
     def shape(self, subject: Activity, failed: bool) -> Facts:
         """Return what follows from which call it is, and who calls."""
         sources = views.sources_of(subject.syscall, failed)
-        record = views.call_record_view(subject)
+        record = record_views.call_record_view(subject)
         seen = [views.process_view(source, subject) for source in sources if source != "auditd"]
         seen.append(record)
         bits = 0
@@ -150,7 +150,7 @@ class CallFacts:
 
         facts: of the shape.
         """
-        view = views.call_record_view(subject)
+        view = record_views.call_record_view(subject)
         wanted: dict[str, list[tuple[str, str]]] = {}
         for number in places(facts.rules & self.of_records):
             for clause in self._of_arguments[number]:

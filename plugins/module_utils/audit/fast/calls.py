@@ -1,11 +1,11 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quick way for system calls that execute nothing, and for most of which no rule is.
+"""The fast way for system calls that execute nothing, and for most of which no rule is.
 
 Who calls, the paths and the address of a call were there before in most, or rule out by themselves that any rule
-matches. So for each is kept which rules it lets match (``callfacts``), and only those that all of it lets match are
-tried. What the quick way can't tell exactly is left to ``verdicts``, which is the slow way.
+matches. So for each is kept which rules it lets match (``call_candidates``), and only those that all of it lets match
+are tried. What the fast way can't tell exactly is left to ``detection.verdicts``, the slow way.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.raw_fields import Getter, Raw
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import (
-    REROOTS,
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import file_changes, raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.call_shapes import REROOTS
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import (
     About,
     Hit,
     Looked,
     Verdict,
-    Verdicts,
     Views,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.raw_fields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.call_candidates import (
     ADDRESS_FIELDS,
     CHANGE_FIELDS,
@@ -31,7 +32,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.call_ca
     Asked,
     CallFacts,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, architectures, record_regex
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import event_of
@@ -45,7 +45,7 @@ _MOST_BYTES = 6 * 1024 * 1024
 # About what an entry takes besides its texts.
 _ENTRY = 400
 
-# What varies from call to call, by what ``rawfields`` knows it as.
+# What varies from call to call, by what ``raw_fields`` knows it as.
 _VARYING: t.Mapping[int, str] = {
     activity.EXIT: "exit",
     activity.A0: "a0",
@@ -145,35 +145,35 @@ class _Around(t.NamedTuple):
 class Calls:
     """Looks at calls; keeps the process table up to date on the way."""
 
-    def __init__(self, compiled: t.Mapping[str, t.Any], processes: Processes, verdicts: Verdicts) -> None:
+    def __init__(self, compiled: t.Mapping[str, t.Any], processes: Processes, matcher: Matcher) -> None:
         self._processes = processes
-        self._verdicts = verdicts
-        self._facts = CallFacts(compiled, verdicts.record_rules)
+        self._matcher = matcher
+        self._facts = CallFacts(compiled, matcher.record_rules)
         self._shapes: dict[t.Any, _Shape | None] = {}
-        self._paths: Kept[t.Any, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._parsed: Kept[t.Any, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._addresses: Kept[bytes | None, _Part] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._paths: LruCache[t.Any, _Part] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._parsed: LruCache[t.Any, _Part] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._addresses: LruCache[bytes | None, _Part] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
         # What else rules asked for, by shape, paths and address; and what they said, by all of that and its values.
-        self._asked: Kept[_Numbers, tuple[Getter, ...]] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._said: Kept[t.Any, Verdict] = Kept(_MOST_VERDICTS, _MOST_BYTES)
+        self._asked: LruCache[_Numbers, tuple[Getter, ...]] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._said: LruCache[t.Any, Verdict] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
         self._count = 0
 
-    def look(self, found: Match) -> t.Sequence[Looked]:
-        """Return what the rules say of a call that ``wholes.NEXT`` found."""
+    def look(self, found: Match) -> t.Sequence[Looked] | None:
+        """Return what the rules say of a call that ``record_regex.NEXT`` found; None where the slow way has to."""
         head, ids, rest, ppid, pid, ses, saddr, cwd, path0, path1, path2, path3 = found.group(*_PARTS)
         try:
             shape = self._shapes[head, ids, rest]
         except KeyError:
             shape = self._shape((head, ids, rest), found)
         if shape is None:
-            return self._verdicts.look(event_of(found))
+            return None
         for group, asked_of in shape.asked:
             if asked_of.has(found.group(group)):
-                return self._verdicts.look(event_of(found))
+                return None
         key = (shape.kind, shape.argument and found.group(shape.argument), cwd, path0, path1, path2, path3)
         paths = self._paths.newer.get(key) or self._paths.get(key) or self._new_paths(key, shape, found)
         if paths is _SLOW:
-            return self._verdicts.look(event_of(found))
+            return None
         address = self._addresses.newer.get(saddr) or self._addresses.get(saddr) or self._address(saddr, shape, found)
         rules = shape.rules & paths.rules & address.rules
         if rules:
@@ -196,18 +196,6 @@ class Calls:
         verdict = None if asked is None else self._said.get((numbers, asked, around.values(asked)))
         return self._judge(numbers, rules, around) if verdict is None else _looked(verdict, around)
 
-    def note(self, found: Match) -> None:
-        """Keep the process table up to date with a call that somebody else looks at."""
-        head, ids, rest, ppid, pid, ses, saddr = found.group(*_PARTS[:7])
-        shape = self._shapes.get((head, ids, rest))
-        if shape is None:
-            self._verdicts.note(event_of(found))
-            return
-        if self._processes.get(pid) is None:
-            self._processes.seen(pid, ppid, shape.exe, found.group(_TITLE), ses)
-        if shape.listens is not None and raw_fields.has_port(shape.listens, saddr):
-            self._processes.listens(pid)
-
     def _judge(self, key: _Numbers, rules: int, around: _Around) -> t.Sequence[Looked]:
         """Try rules, and keep what they say."""
         fresh: dict[Getter, None] = {}
@@ -215,7 +203,7 @@ class Calls:
         comparable = True
         for place, view in enumerate(views.views(around.subject())):
             numbers = self._facts.numbers(rules, view.source)
-            comparable &= self._verdicts.try_rules(numbers, place, view, view, _IN_KEY, raw_fields.CALL, fresh, hits)
+            comparable &= self._matcher.try_rules(numbers, place, view, view, _IN_KEY, raw_fields.CALL, fresh, hits)
         verdict = tuple(hits)
         if comparable:
             asked = self._asked.get(key)
@@ -233,13 +221,13 @@ class Calls:
         shape: _Shape | None = None
         parsed = activity.SYSCALL.match(found.group())
         # Nothing is kept here of what the records of an address, a directory and a title say.
-        if parsed is not None and self._verdicts.only_paths:
+        if parsed is not None and self._matcher.only_paths:
             parts = parsed.groups()
             subject = Activity(event_of(found), parts, None, None)
             # The slow way counts the calls that are not known.
             known = architectures.unknown(parts[activity.ARCH], parts[activity.NUMBER]) is None
             if known and subject.syscall not in views.EXECUTES | REROOTS:
-                argument = views.deciding_argument(subject.syscall)
+                argument = file_changes.deciding_argument(subject.syscall)
                 facts = self._facts.shape(subject, parts[activity.SUCCESS] == b"no")
                 asked = self._facts.asked(subject, facts)
                 if asked is not None:
@@ -266,7 +254,7 @@ class Calls:
             subject = _Around(found, shape, None, None).subject()
             facts = self._facts.change(subject, [(path[1], path[4]) for path in parsed])
             asks = self._facts.asks_paths(facts)
-            if asks and not self._verdicts.ignores_paths(found.group()):
+            if asks and not self._matcher.ignores_paths(found.group()):
                 part = _SLOW
             else:
                 part = _Part(*self._facts.without_paths(facts), self._next())

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_rules
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, listener
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
@@ -90,7 +90,7 @@ class Candidates:
         self._paths, self._directory, self._parent = (sieve.groups[name] for name in ("paths", "directory", "parent"))
         self._lines: Lines[Command] = sieve.lines
         self._lines.seal(self._made)
-        self.commands: Kept[bytes, Command] = Kept(_MOST_COMMANDS, _MOST_BYTES)
+        self.commands: LruCache[bytes, Command] = LruCache(_MOST_COMMANDS, _MOST_BYTES)
         self._memo: dict[tuple[str, bytes], int] = {}
         self._numbers: dict[int, tuple[Numbers, Numbers]] = {}
         likely = 0

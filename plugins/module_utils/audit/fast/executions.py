@@ -1,11 +1,11 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quick way for what most events of a log are: a program was executed, and no rule is for it.
+"""The fast way for what most events of a log are: a program was executed, and no rule is for it.
 
 What such an event has, program, command line, paths and parent, each was there before in most, even where all of it
 together was not. So for each is kept which rules it lets match (``sieve``), and only those that all of it lets match
-are tried. What the quick way can't tell exactly is left to ``verdicts``, which is the slow way.
+are tried. What the fast way can't tell exactly is left to ``detection.verdicts``, the slow way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import NOTHING, Looked, Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import NOTHING, Looked
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.execution_candidates import (
     SOURCE,
     Candidates,
@@ -57,20 +58,18 @@ class _Paths:
 class Executions:
     """Looks at executions; keeps the process table up to date on the way."""
 
-    def __init__(
-        self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes, verdicts: Verdicts
-    ) -> None:
+    def __init__(self, rules: RuleSet, compiled: t.Mapping[str, t.Any], processes: Processes, matcher: Matcher) -> None:
         self._processes = processes
-        self._verdicts = verdicts
-        self._candidates = Candidates(compiled, verdicts.of_arguments)
+        self._matcher = matcher
+        self._candidates = Candidates(compiled, matcher.of_arguments)
         self._shapes: dict[tuple[bytes, bytes, bytes], Shape | None] = {}
         self._paths: dict[t.Any, _Paths | None] = {}
         self._directories: dict[bytes, Facts] = {}
-        self._judge = Judge(rules, self._candidates, verdicts)
+        self._judge = Judge(rules, self._candidates, matcher)
         self.commands = 0
 
     def look(self, found: Match) -> Looked | None:
-        """Return what the rules say of an execution that ``wholes.NEXT`` found; None where the slow way has to be."""
+        """Return what the rules say of what ``record_regex.NEXT`` found; None where the slow way has to."""
         head, ppid, pid, ids, ses, rest, arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
         try:
             shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
@@ -99,20 +98,6 @@ class Executions:
             parent = processes.unknown(ppid, ses)
         return self._judge.judge(Execution(found, shape, arguments, paths, parent), rules)
 
-    def note(self, found: Match) -> None:
-        """Keep the process table up to date with an execution that somebody else looks at."""
-        head, ppid, pid, ids, ses, rest, arguments, _cwd, path0, path1, path2 = found.group(*_PARTS)
-        try:
-            shape, paths = self._shapes[head, ids, rest], self._paths[path0, path1, path2]
-        except KeyError:
-            shape, paths = self._new(found)
-        if shape is None or paths is None:
-            self._verdicts.note(event_of(found))
-        else:
-            processes = self._processes
-            parent = processes.starter(pid, ppid)
-            processes.executed(pid, parent, shape.exe, arguments, paths.original, ses)
-
     def _new(self, found: Match) -> tuple[Shape | None, _Paths | None]:
         head, _ppid, _pid, ids, _ses, rest, _arguments, cwd, path0, path1, path2 = found.group(*_PARTS)
         shape = (
@@ -128,11 +113,11 @@ class Executions:
     def _shape(self, key: tuple[bytes, bytes, bytes], found: Match) -> Shape | None:
         """Return what is the same; None where it has to be the slow way, as for a line that was cut off."""
         shape: Shape | None = None
-        verdicts = self._verdicts
+        matcher = self._matcher
         # Nothing is kept here of what the records of a directory and a title say.
-        if verdicts.only_paths and activity.SYSCALL.search(found.group()) is not None:
+        if matcher.only_paths and activity.SYSCALL.search(found.group()) is not None:
             subject = activity.activity_of(event_of(found), None, None)
-            if subject.syscall in views.EXECUTES and verdicts.ignores_call(subject):
+            if subject.syscall in views.EXECUTES and matcher.ignores_call(subject):
                 view = LazyView(SOURCE, views.EXECUTION, subject)
                 shape = Shape(subject, view, self._candidates.shape(view))
         return _kept(self._shapes, key, shape, key)
@@ -147,7 +132,7 @@ class Executions:
             if key in self._paths:
                 return self._paths[key]
         paths: _Paths | None = None
-        if named and self._verdicts.ignores_paths(raw):
+        if named and self._matcher.ignores_paths(raw):
             view = LazyView(SOURCE, views.EXECUTION, activity.activity_of(event_of(found), None, None))
             paths = _Paths(raw_fields.original(raw, named[0][0]), self._candidates.paths(view))
         return _kept(self._paths, key, paths, filter(None, key))

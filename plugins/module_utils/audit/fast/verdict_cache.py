@@ -13,22 +13,22 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.raw_fields import Getter, Raw
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import (
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import (
     NOTHING,
     About,
     Hit,
     Looked,
-    Verdicts,
     Views,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.raw_fields import Getter, Raw
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.execution_candidates import (
     SHAPE_FIELDS,
     SOURCE,
     Candidates,
     Numbers,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.lru_cache import Kept
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event, event_of
@@ -51,7 +51,7 @@ _MOST_RESTS = 10_000
 _MOST_ASKED_BYTES = 4 * 1024 * 1024
 # It is worth it to find out what is left of rules for a program when there were so many events of it.
 _WORTH_IT = 3
-# What is another one in each execution; of the line as ``wholes`` knows it.
+# What is another one in each execution; of the line as ``record_regex`` knows it.
 _OWN = {activity.PPID: (b" ppid=", b" pid="), activity.PID: (b" pid=", b" auid="), activity.SES: (b" ses=", b" comm=")}
 _IN_KEY = SHAPE_FIELDS | {"CommandLine", "Argv", "OriginalImage", "Paths", "CalledAs"}
 
@@ -114,15 +114,15 @@ class _Known:
 class Judge:
     """Asks the rules, and keeps what they say."""
 
-    def __init__(self, rules: RuleSet, candidates: Candidates, verdicts: Verdicts) -> None:
+    def __init__(self, rules: RuleSet, candidates: Candidates, matcher: Matcher) -> None:
         self._rules = rules
         self._candidates = candidates
-        self._verdicts = verdicts
+        self._matcher = matcher
         # A number: the rules that do not match, whatever else an event has.
-        self._known: Kept[t.Any, _Known | int] = Kept(_MOST_VERDICTS, _MOST_BYTES)
-        self._asked: Kept[tuple[Shape, int], _Asked] = Kept(_MOST_ASKED, _MOST_ASKED_BYTES)
+        self._known: LruCache[t.Any, _Known | int] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._asked: LruCache[tuple[Shape, int], _Asked] = LruCache(_MOST_ASKED, _MOST_ASKED_BYTES)
         # What is left of a rule's condition for a shape; () where that is false.
-        self._rests: Kept[tuple[Shape, int], Condition | tuple[()]] = Kept(_MOST_RESTS, _MOST_ASKED_BYTES)
+        self._rests: LruCache[tuple[Shape, int], Condition | tuple[()]] = LruCache(_MOST_RESTS, _MOST_ASKED_BYTES)
 
     def judge(self, execution: Execution, rules: int) -> Looked:
         """Return what rules say, of which others are known not to match."""
@@ -162,7 +162,7 @@ class Judge:
         hits = [Hit(number, 0, ask.subject(number, view), ask.message(number, view)) for number in matching]
         if of_arguments:
             subject = activity.activity_of(event_of(found), None, parent)
-            self._verdicts.try_arguments(frozenset(of_arguments), subject, hits)
+            self._matcher.try_arguments(frozenset(of_arguments), subject, hits)
         verdict = tuple(hits)
         others = [name for name in view.asked if name not in _IN_KEY and view.has(name)]
         if len(arguments) <= LONGEST and all(name in raw_fields.CALL for name in others):
@@ -228,11 +228,11 @@ class Judge:
         # The event, since what was found holds a whole block of the log in memory.
         event = event_of(execution.found)
         about = About(event, "execution", None, execution.parent, execution.shape.values)
-        return Looked(verdict, ExecutionViews(about, self._verdicts))
+        return Looked(verdict, ExecutionViews(about, self._matcher))
 
 
 def _argument_values(arguments: bytes) -> Values:
-    """Return the fields of an EXECVE record, as ``views.argument_fields`` does."""
+    """Return the fields of an EXECVE record, as ``record_views.argument_fields`` does."""
     fields = {"type": "EXECVE"}
     fields.update(("a%d" % number, value) for number, value in enumerate(activity.arguments_of(arguments)))
     return Values(fields)
@@ -291,9 +291,9 @@ class ExecutionViews(Views):
 
     __slots__ = ("_first",)
 
-    def __init__(self, about: About, verdicts: Verdicts) -> None:
+    def __init__(self, about: About, matcher: Matcher) -> None:
         subject = Later(about.event, about.parent)
-        super().__init__(about, lambda: verdicts.views(subject.itself))
+        super().__init__(about, lambda: matcher.views(subject.itself))
         self._first = LazyView(SOURCE, views.EXECUTION, subject)
         self._first.know(about.known)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 
-def spec() -> dict[str, dict[str, t.Any]]:
+def apply_spec() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec, as the module's documentation describes it."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -93,7 +93,7 @@ class _Found:
         return [self.sources[source].result(source) for source in ordered]
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None = None) -> dict[str, t.Any]:
+def collect(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | None = None) -> dict[str, t.Any]:
     """Return the result of sign_in_sources_info. places: for tests; otherwise the usual ones."""
     del check_mode
     check_options(params, (), {"days": 1, "time_budget": 0})

@@ -10,9 +10,8 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import hosts, line_forms
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import line_forms
 
 from tests.support.sigma import rule, used
 
@@ -160,7 +159,7 @@ def test_what_is_done_often_on_all_hosts_together_is_not_often() -> None:
     assert often[0].endswith(" (node web2)")
 
 
-def test_two_processes_find_the_same() -> None:
+def test_chunks_of_several_hosts_say_what_the_whole_log_says() -> None:
     lines = [
         execution(
             number, 1000 + number // 3, 1000 + number // 4, "/bin/" + "abcd"[number % 4], "odd" if number % 7 else "x"
@@ -173,20 +172,16 @@ def test_two_processes_find_the_same() -> None:
     # Also what is not understood.
     text = text.replace(b"arch=c000003e", b"arch=c0000999", 60).replace(b'comm="x" exe="/bin/d"', b"comm=", 20)
     text = b"garbage\n".join(text.partition(b"node=web2")[::2]) + b"more\n"
-    alone, together = (Reader(_COMMAND, {}, names=("web1",)) for _reader in range(2))
-    both = pairs.Pairs(together, pairs.WORTH_IT)
-    both._together = True
+    whole, parts = (Reader(_COMMAND, {}, names=("web1",)) for _reader in range(2))
     cut = text.find(b"\n", len(text) // 2) + 1
     for chunk in (text[:cut], text[cut:]):
-        alone.read(chunk)
-        both.read(chunk)
-    both.flush()
-    both.close()
-    assert together.tally.detections(100) == alone.tally.detections(100)
-    assert together.state() == alone.state()
-    assert together.unread.copy() == alone.unread.copy()
-    assert (alone.damaged, alone.unread.events) == (2, 64)
-    assert len(subjects(alone)) == 12
+        parts.read(chunk)
+    whole.read(text)
+    assert parts.tally.detections(100) == whole.tally.detections(100)
+    assert parts.state() == whole.state()
+    assert parts.unread.take() == whole.unread.take()
+    assert (whole.damaged, whole.unread.events) == (2, 64)
+    assert len(subjects(whole)) == 12
 
 
 def test_who_forges_hosts_does_not_fill_the_memory() -> None:
@@ -201,14 +196,3 @@ def test_a_name_that_deceives_is_shown_escaped() -> None:
     reader = read(_COMMAND, mixed(of(node, execution(1, 900, 1, "/bin/a", "odd"))))
     ((subject, _count),) = subjects(reader)
     assert subject == "A rule: root /bin/a (node evil\\u202e\\x1b[31m)"
-
-
-def test_hosts_go_back_to_where_they_were_copied() -> None:
-    reader = read(_COMMAND, mixed(of("web2", execution(1, 900, 1, "/bin/a", "odd"))))
-    copied = reader.copy()
-    state = reader.state()
-    reader.read(mixed(of("web2", execution(2, 901, 900, "/bin/b")), of("web3", execution(1, 5, 1, "/bin/b"))))
-    reader.restore(copied)
-    assert reader.state()["nodes"]["web2"] == state["nodes"]["web2"]
-    assert isinstance(reader.hosts, hosts.Hosts)
-    assert reader.state()["nodes"]["web3"]["processes"] == []

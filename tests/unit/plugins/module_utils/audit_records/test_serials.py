@@ -129,15 +129,6 @@ def test_what_one_run_knew_the_next_one_goes_on_from() -> None:
     assert lost(read(line(2, 1) + line(5, 3), line(8, 60), now=600, known=Serials(kept))) == [(3, 3), (6, 7)]
 
 
-def test_what_was_copied_is_put_back() -> None:
-    found = read(line(1) + line(4, 1))
-    copied = found.copy()
-    read(line(9, 100), now=900, known=found)
-    assert found.lost
-    found.restore(copied)
-    assert lost(read(line(2, 1) + line(3, 1) + line(5, 100), now=900, known=found)) == []
-
-
 def test_the_count_stays_right_whatever_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serials, "_MOST_LOST", 5)
     monkeypatch.setattr(serials, "_MOST_HOLES", 3)

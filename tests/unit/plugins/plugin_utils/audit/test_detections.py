@@ -11,6 +11,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.views import fields_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
@@ -136,3 +137,9 @@ def test_a_correlation_across_readers_is_in_none() -> None:
 def test_a_payload_that_is_none_is_refused(content: str) -> None:
     with pytest.raises(ValueError, match="the option _content is for the collection's own use"):
         _payload.unpack(content)
+
+
+@pytest.mark.parametrize("source", ["audit_record", "auditd", "log"])
+def test_the_fields_of_records_are_whatever_they_have(source: str) -> None:
+    assert fields_of(source) is None
+    assert "DestinationIp" in (fields_of("network_connection") or ())

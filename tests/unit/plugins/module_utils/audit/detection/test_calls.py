@@ -12,7 +12,8 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Looked, Verdicts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import Looked
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast import call_candidates
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event, Joiner

@@ -13,8 +13,8 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as looking
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
@@ -23,10 +23,10 @@ _LINE = "type=DAEMON_START msg=audit(1700000000.1:1): op=start res=success\n"
 
 
 def look(log: pathlib.Path, **options: t.Any) -> dict[str, t.Any]:
-    params = {name: option.get("default") for name, option in look_spec().items()}
+    params = {name: option.get("default") for name, option in collect_spec().items()}
     given = {"state_dir": str(log.parent / "state"), "paths": [str(log)], "priority": "normal"}
     given.update(_content=detections.load().payload, _token=None, _advance=False)
-    return looking.look({**params, **given, **options}, check_mode=False)
+    return collect.collect({**params, **given, **options}, check_mode=False)
 
 
 def coverage(log: pathlib.Path, **options: t.Any) -> dict[str, t.Any]:
@@ -71,15 +71,15 @@ def test_what_is_written_while_the_log_is_read_is_not_missing(
     log = tmp_path / "audit.log"
     now = int(time.time())
     log.write_text("".join(f"type=USER msg=audit({now}.000:{number}): pid=1\n" for number in (1, 2, 4)))
-    clock, look_for = [now], looking.Follower.open
+    clock, look_for = [now], collect.Follower.open
 
-    def slowly(follower: looking.Follower, paths: t.Sequence[str]) -> list[looking.LogFile]:
+    def slowly(follower: collect.Follower, paths: t.Sequence[str]) -> list[collect.LogFile]:
         files = look_for(follower, paths)
         clock[0] += 60
         return files
 
-    monkeypatch.setattr(looking.Follower, "open", slowly)
-    monkeypatch.setattr(looking, "time", types.SimpleNamespace(time=lambda: clock[0], monotonic=time.monotonic))
+    monkeypatch.setattr(collect.Follower, "open", slowly)
+    monkeypatch.setattr(collect, "time", types.SimpleNamespace(time=lambda: clock[0], monotonic=time.monotonic))
     assert coverage(log)["status"] == "checked"
     assert coverage(log)["status"] == "partial"
 
@@ -149,7 +149,7 @@ def test_a_copy_of_a_log_is_checked_and_said_to_be_one(tmp_path: pathlib.Path) -
     assert entry["status"] == "checked"
     words = "This is not the log that this host's audit daemon writes; its last event is of 2023-11-14T22:13:20Z."
     assert entry["note"] == words
-    assert result["audit_events"]["alive"] is None
+    assert result["audit_events"]["log_active"] is None
 
 
 @pytest.mark.parametrize("reason", [None, "nothing comes to it: no audit daemon takes what the kernel records"])
@@ -164,12 +164,12 @@ def test_the_host_s_own_log_has_to_be_written_now(
         asked.append((paths, expected))
         return alive.Proof(True, reason)
 
-    monkeypatch.setattr(looking.alive, "prove", prove)
-    monkeypatch.setattr(looking, "DEFAULT_PATHS", (str(log),))
+    monkeypatch.setattr(collect.alive, "prove", prove)
+    monkeypatch.setattr(collect, "DEFAULT_PATHS", (str(log),))
     result = look(log, paths=None)
     (entry,) = result["coverage"]
     assert asked == [([str(log)], True)]
-    assert result["audit_events"]["alive"] is (reason is None)
+    assert result["audit_events"]["log_active"] is (reason is None)
     assert "note" not in entry
     if reason is None:
         assert entry["status"] == "checked"
@@ -191,7 +191,7 @@ def test_a_log_that_was_written_once_has_to_be_for_ever(
         expected.append(is_expected)
         return proofs[len(expected) - 1]
 
-    monkeypatch.setattr(looking.alive, "prove", prove)
+    monkeypatch.setattr(collect.alive, "prove", prove)
     token = None
     for _run in proofs:
         token = look(log, _token=token, _advance=True)["checkpoint"]["token"]
@@ -210,6 +210,6 @@ def test_the_log_that_the_daemon_writes_is_no_excerpt(
     """Whoever names another log in the daemon's configuration does not turn its own into somebody's choice."""
     log = tmp_path / "audit.log"
     log.write_text("".join(f"type=USER msg=audit(1700000000.1:{number}): pid=1\n" for number in range(1, 200, 3)))
-    monkeypatch.setattr(looking.alive, "prove", lambda _paths, _expected: alive.Proof(is_live, None))
+    monkeypatch.setattr(collect.alive, "prove", lambda _paths, _expected: alive.Proof(is_live, None))
     alerts = [found["alert"] for found in look(log)["detections"]]
     assert ("audit_events_missing" in alerts) is is_live

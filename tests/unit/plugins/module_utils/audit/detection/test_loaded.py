@@ -13,11 +13,11 @@ from tests.support import paths
 
 _LOOK = """
 import pathlib, sys
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as look
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect
 log = pathlib.Path(sys.argv[1], "audit.log")
 log.write_bytes(b"type=DAEMON_START msg=audit(1700000000.000:1): op=start ver=4.0 res=success\\n")
 params = {"paths": [str(log)], "state_dir": sys.argv[1], "priority": "normal", "time_budget": 0, "since": None}
-result = look.look({**params, "max_findings": 9, "_content": None, "_token": None, "_advance": True}, False)
+result = collect.collect({**params, "max_findings": 9, "_content": None, "_token": None, "_advance": True}, False)
 assert result["audit_events"]["events"] == 1, result
 prefix = "ansible_collections.bulwark.servers.plugins.module_utils."
 print(*(name[len(prefix):] for name in sys.modules if name.startswith(prefix)))

@@ -10,7 +10,7 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Joiner
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
@@ -136,13 +136,13 @@ def test_our_rules_make_few_views(monkeypatch: pytest.MonkeyPatch) -> None:
     content, text = {**compiled(), "rules": rules, "correlations": []}, made(2, 2_000)
     wanted = said(without_prefilter(content), text, True)
     kinds: list[bytes] = []
-    make = views.message_views
+    make = record_views.message_views
 
     def made_views(kind: bytes, body: bytes) -> t.Any:
         kinds.append(kind)
         return make(kind, body)
 
-    monkeypatch.setattr(views, "message_views", made_views)
+    monkeypatch.setattr(record_views, "message_views", made_views)
     assert said(content, text) == wanted
     assert len(wanted) > 100
     assert kinds.count(b"USER_CMD") < 100

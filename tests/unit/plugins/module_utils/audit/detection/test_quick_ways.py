@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection im
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.shares import Share
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast import verdict_cache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, record_regex
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import RUN, Event, Joiner, event_of
@@ -99,9 +98,6 @@ def test_calls_that_were_cut_off_end_no_look(part: bytes) -> None:
         for event in events(3, 300)
     )
     assert quickly(text, 10_000) == slowly(text)
-    noting = Reader(compiled(), {})
-    noting.judge(text, Share(0, 0))
-    assert noting.events == 300
 
 
 @pytest.mark.parametrize(
@@ -154,21 +150,6 @@ def test_events_are_found_where_they_were() -> None:
         assert [found.span() for found in record_regex.NEXT.finditer(text)] == [
             found.span() for found in RUN.finditer(text)
         ], log
-
-
-def test_who_only_notes_an_event_knows_the_same_processes(tmp_path: pathlib.Path) -> None:
-    log = tmp_path / "audit.log"
-    _audit_log.write(log, 3_000)
-    text = log.read_bytes() + attacks(7)
-    noting, looking = Reader(compiled(), {}), Reader(compiled(), {})
-    for chunk in chunks(text, 50_000):
-        noting.judge(chunk, Share(0, 0))
-        looking.read(chunk)
-        before, after = noting.state(), looking.state()
-        assert before["processes"] == after["processes"]
-        assert (before["pending"], before["last_time"]) == (after["pending"], after["last_time"])
-    assert (noting.events, noting.first_time) == (looking.events, looking.first_time)
-    assert noting.tally.events == 0 < looking.tally.events
 
 
 @pytest.mark.parametrize(

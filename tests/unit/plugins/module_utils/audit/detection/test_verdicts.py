@@ -112,11 +112,12 @@ def said(verdicts: Verdicts, event: Event) -> list[tuple[int, str, str | None, s
 
 def forget(verdicts: Verdicts) -> None:
     """Leave nothing of what was remembered."""
-    for name, value in vars(verdicts).items():
-        if isinstance(value, dict) and name != "_numbers":
-            value.clear()
-    verdicts._quiet.clear()
-    verdicts._records.forget()
+    for part in (verdicts, verdicts._shapes, verdicts._known, verdicts.matcher):
+        for name, value in vars(part).items():
+            if isinstance(value, dict) and name != "_numbers":
+                value.clear()
+    verdicts.matcher._quiet.clear()
+    verdicts.matcher._records.forget()
     verdicts._messages.forget()
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import About
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.pairs import Pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
     AUTOMATION,
@@ -149,23 +148,6 @@ def test_explained_parts_of_a_correlation_count_in_a_group_of_their_own(explaine
         again = Reader(used(step, together), first.state(), explainers=[Known()])
         again.read(executed(7, start=20))
         assert shown(again) == [("Together: /usr/bin/x (explained by automation)", "informational", 3)]
-
-
-def test_two_processes_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1})
-    compiled = used(bad())
-    chunks = [begins(7) + executed(3, 7), executed(7, 3, 7, start=20), begins(3, 30) + executed(3, 9, 7, start=31)]
-    alone, together = (Reader(compiled, {}, explainers=[Known()]) for _reader in range(2))
-    pairs = Pairs(together, 1 << 30)
-    try:
-        for chunk in chunks:
-            alone.read(chunk)
-            pairs.read(chunk)
-        pairs.flush()
-    finally:
-        pairs.close()
-    assert detections(together) == detections(alone)
-    assert len(detections(alone)) == 2
 
 
 def test_a_name_does_not_make_an_explained_subject() -> None:

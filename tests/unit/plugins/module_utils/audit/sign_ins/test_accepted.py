@@ -24,7 +24,7 @@ def look(directory: pathlib.Path, **places: t.Any) -> dict[str, t.Any]:
     names = ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")
     none = {name: str(directory / name) for name in names}
     where = Places([], [str(directory / "audit.log")], "never", events=list, send=str, written=bool, **none)
-    return accepted.look({**params, "priority": "normal"}, False, where._replace(**places))
+    return accepted.collect({**params, "priority": "normal"}, False, where._replace(**places))
 
 
 def audit(kind: str, address: str, moment: float, pid: int, result: str = "success", uid: int = 0) -> str:
@@ -109,4 +109,4 @@ def test_only_the_days_that_are_asked_for_count(tmp_path: pathlib.Path) -> None:
     assert [one["source"] for one in found["sign_ins"]] == ["192.0.2.8"]
     assert NOW - 91 * 86400 < found["observed"][0] < NOW - 89 * 86400
     with pytest.raises(UsageError, match="days is 0"):
-        accepted.look({"days": 0, "time_budget": 0, "priority": "normal"}, False)
+        accepted.collect({"days": 0, "time_budget": 0, "priority": "normal"}, False)

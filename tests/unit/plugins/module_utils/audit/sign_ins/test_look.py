@@ -20,9 +20,8 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as looking
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import liveness, utmp
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, liveness, utmp
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 
 
@@ -63,11 +62,11 @@ class Host:
 
     def look(self, record: bool = True, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
         """Look, and keep the token as the store does when the result is recorded."""
-        params = {name: option.get("default") for name, option in look_spec().items()}
+        params = {name: option.get("default") for name, option in collect_spec().items()}
         params.update(
             {"state_dir": str(self.directory / "state"), "priority": "normal", "_token": self.token, "_advance": True}
         )
-        result = looking.look({**params, **options}, check_mode, self.places)
+        result = collect.collect({**params, **options}, check_mode, self.places)
         if record and "checkpoint" in result:
             self.token = result["checkpoint"]["token"]
         json.dumps(result)
@@ -239,7 +238,7 @@ def test_a_time_budget_that_is_used_up_goes_on_in_the_next_run(host: Host, monke
         for _number in range(900):  # more than what is read at once
             stream.write(host.line() + host.line().partition(" sshd")[0] + " kernel: " + "x" * 10_000 + "\n")
     lines = host.log.read_text().count("Failed password")
-    monkeypatch.setattr(looking.Deadline, "passed", lambda _self: True)
+    monkeypatch.setattr(collect.Deadline, "passed", lambda _self: True)
     first = host.look(time_budget=1)
     monkeypatch.undo()
     assert 0 < first["sign_ins"]["failures"] < lines

@@ -12,9 +12,12 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect as looking
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import liveness, unknown_messages
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import (
+    collect,
+    liveness,
+    unknown_messages,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 
 _REFUSED = "sshd[{pid}]: Failed password for root from 192.0.2.1 port {pid} ssh2"
@@ -58,7 +61,7 @@ class Host:
         return "6d61726b"
 
     def look(self) -> dict[str, t.Any]:
-        params = {name: option.get("default") for name, option in look_spec().items()}
+        params = {name: option.get("default") for name, option in collect_spec().items()}
         params.update(
             {"state_dir": str(self.directory / "state"), "priority": "normal", "_token": "", "_advance": False}
         )
@@ -71,7 +74,7 @@ class Host:
             written=lambda _files: self.daemon == "logs",
             **{name: str(self.directory / name) for name in ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")},
         )
-        return looking.look(params, False, places)
+        return collect.collect(params, False, places)
 
     def coverage(self) -> tuple[str, str]:
         """Return the status, and all reasons."""

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An end to how long a regular expression is looked for.
+"""A timeout for searches with regular expressions.
 
 Most expressions take time with the square of a text's length or worse, for some text: ``a.*b`` for many a without a b.
 Whoever writes a log would write just that, and nothing else would ever be looked at. Python's expressions look at
@@ -19,8 +19,8 @@ import typing as t
 SHORT = 512
 _SECONDS = 0.05
 # An expression that was given up so often gets less: somebody writes what it takes long for again and again.
-_MOST_PATIENT = 10
-_HASTY_SECONDS = 0.005
+_MOST_TIMEOUTS = 10
+_SHORTER_SECONDS = 0.005
 
 Search = t.Callable[[str], t.Any]
 
@@ -29,21 +29,21 @@ class TooLongError(Exception):
     """A search was given up: whether the text has what was looked for isn't known."""
 
 
-def patient(search: Search) -> Search:
+def limited(search: Search) -> Search:
     """Return a search that raises TooLongError where it takes too long; outside of the main thread it never does."""
 
-    given_up: list[None] = []
+    timeouts: list[None] = []
 
-    def limited(text: str) -> t.Any:
+    def search_limited(text: str) -> t.Any:
         if len(text) <= SHORT:
             return search(text)
         try:
-            return _timed(search, text, _SECONDS if len(given_up) < _MOST_PATIENT else _HASTY_SECONDS)
+            return _timed(search, text, _SECONDS if len(timeouts) < _MOST_TIMEOUTS else _SHORTER_SECONDS)
         except TooLongError:
-            given_up.append(None)
+            timeouts.append(None)
             raise
 
-    return limited
+    return search_limited
 
 
 def _timed(search: Search, text: str, seconds: float) -> t.Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import record_views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.record_rules import RecordRules
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import decode
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.fields import ALL_FIELDS
@@ -50,7 +50,7 @@ class _Ask(t.NamedTuple):
     def may_be(self, raw: bytes, lower: bytes) -> bool:
         if self.names and not any(name in raw for name in self.names):
             return False
-        text = views.said(raw).lower() if self.in_message else lower
+        text = record_views.said(raw).lower() if self.in_message else lower
         return not self.texts or any(one in text for one in self.texts)
 
 

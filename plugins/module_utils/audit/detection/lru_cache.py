@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is remembered, up to a number and a size: when that is reached, what was not used for longest is forgotten."""
+"""A cache with a limit of entries and bytes, which forgets what was not used for longest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _K = t.TypeVar("_K")
 _V = t.TypeVar("_V")
 
 
-class Kept(t.Generic[_K, _V]):
+class LruCache(t.Generic[_K, _V]):
     """A table of two generations: when the newer is full, it becomes the older, and that is forgotten."""
 
     def __init__(self, most: int, most_bytes: int) -> None:

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.patience import TooLongError, patient
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.search_timeout import TooLongError, limited
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import patterns_in
 
@@ -37,7 +37,7 @@ def is_slow(pattern: str, flags: str) -> bool:
     value = 0
     for flag in flags:
         value |= _FLAGS[flag]
-    search = patient(re.compile(pattern, value).search)
+    search = limited(re.compile(pattern, value).search)
     for text in texts(pattern):
         try:
             search(text)
