@@ -132,7 +132,7 @@ def test_a_baseline_knows_every_file(host: pathlib.Path) -> None:
         descriptor = where.open_file("default.baseline")
     assert descriptor is not None
     with contextlib.closing(Reader(descriptor, "default.baseline").load()) as reader:
-        blocks = [(path, reader.block(place)) for path, place in reader.places()]
+        blocks = [(path, reader.block(indexed)) for path, indexed in reader.index_entries()]
         header = Header.of(reader.header, "default.baseline")
     entries = {
         os.path.join(path, lines.unescape(lines.name_of(line))): lines.parse(line, path, "example")
@@ -179,7 +179,7 @@ def test_a_look_at_audit_events_goes_on_at_its_checkpoint(host: pathlib.Path, tm
 def test_a_look_at_sign_ins_goes_on_at_its_checkpoint(host: pathlib.Path, tmp_path: pathlib.Path) -> None:
     elsewhere = {name: str(tmp_path / name) for name in ("wtmp", "btmp", "lastlog", "wtmpdb", "lastlog2")}
     places = Places([log(tmp_path, "auth")], [], "never", events=list, **elsewhere)
-    params = {name: option.get("default") for name, option in options.look_spec().items()}
+    params = {name: option.get("default") for name, option in options.collect_spec().items()}
     params.update(
         priority="normal",
         state_dir=str(host),
@@ -187,7 +187,7 @@ def test_a_look_at_sign_ins_goes_on_at_its_checkpoint(host: pathlib.Path, tmp_pa
         _token=token(host, "sign_ins", tmp_path),
     )
 
-    result = collect.look(params, False, places)
+    result = collect.collect(params, False, places)
 
     # The third failure of three makes the correlation: two are known by the checkpoint alone.
     assert result["sign_ins"]["failures"] == 1
@@ -200,7 +200,7 @@ def test_grants_are_open_or_closed_as_they_were(host: pathlib.Path) -> None:
         (opened,) = jit_state.read_book(where, Now(1_795_915_600.0, 29_950.0, boot)).open
         later = jit_state.read_book(where, Now(1_795_999_999.0, 10.0, "another boot"))
 
-    assert (opened.id, opened.request.for_whom, opened.digest) == ("g-open", "alice", "a" * 64)
+    assert (opened.id, opened.request.requested_for, opened.digest) == ("g-open", "alice", "a" * 64)
     assert [str(source) for source in opened.request.sources] == ["192.0.2.7/32", "2001:db8::/64"]
     assert (opened.until - opened.opened, opened.request.reason) == (3600, "CHG-1")
     assert later.open == ()
@@ -215,7 +215,7 @@ def test_the_policy_of_just_in_time_access_locks_what_it_locked(host: pathlib.Pa
         found = jit_state.read_policy(where)
 
     assert found is not None
-    locks = [(str(lock.ports), lock.protocols, lock.max_duration, lock.cut) for lock in found[0].locks]
+    locks = [(str(lock.ports), lock.protocols, lock.max_duration, lock.close_connections) for lock in found[0].locks]
     assert locks == [("22", ("tcp",), 10_800, False), ("8000-8010", ("tcp", "udp"), 10_800, True)]
     assert found[1]["token"]
 
@@ -226,9 +226,10 @@ def test_network_rules_are_in_force_and_on_trial_as_they_were(host: pathlib.Path
 
     assert force is not None
     assert trial is not None
-    assert force[0].fields() == json.loads((host / "network_rules" / "policy.json").read_text())["policy"]
-    assert [rule["prefixes"] for rule in force[0].fields()["rules"]] == [[], ["192.0.2.0/24"]]
-    assert [rule["prefixes"] for rule in trial[0].fields()["rules"]] == [["192.0.2.0/25"]]
+    enforced, tried = force[0].fields(), trial[0].fields()
+    assert (enforced["mode"], enforced["blocked"], enforced["log"]) == ("enforce", ["203.0.113.9"], True)
+    assert [(rule["port"], rule["prefixes"]) for rule in enforced["rules"]] == [("23", []), ("443", ["192.0.2.0/24"])]
+    assert [(rule["port"], rule["prefixes"]) for rule in tried["rules"]] == [("443", ["192.0.2.0/25"])]
     assert trial[1]["alone"] is False
 
 
@@ -292,7 +293,7 @@ def test_a_store_keeps_findings_coverage_seals_and_checkpoints(store: Store) -> 
         ("web1", "file_integrity"): ("checked", 110),
         ("web2", "file_integrity"): ("not_checked", None),
     }
-    assert [(item.by, item.count) for item in store.explanations()] == [("openssh-server 1:10.0", 31)]
+    assert [(item.explained_by, item.count) for item in store.explanations()] == [("openssh-server 1:10.0", 31)]
     assert store.expected_digests("web1", "default") == ["a" * 64, "c" * 64]
     assert [entry.action for entry in store.seal_history("web1", "default")] == ["proposed", "confirmed", "proposed"]
     assert store.checkpoint("web1", "audit_events") == "0123456789abcdef-" + "b" * 64
