@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store: findings, runs with their coverage, and seals, in SQLite or PostgreSQL."""
+"""The store: findings, runs with their coverage, seals, checkpoints and requests, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
