@@ -76,7 +76,7 @@ class Event(t.NamedTuple):
 
 
 def event_of(whole: Match) -> Event:
-    """Return the event that ``wholes`` took apart."""
+    """Return the event that ``record_regex`` took apart."""
     seconds, milliseconds, serial = whole.group(*_TIME)
     thousandths = int(milliseconds) if len(milliseconds) == 3 else _milliseconds(milliseconds)
     return Event(int(seconds), thousandths, int(serial), b"SYSCALL", whole.group())
@@ -163,7 +163,7 @@ class Joiner:
                 yield one if isinstance(one, Event) else event_of(one)
 
     def found(self, chunk: bytes) -> t.Iterator[Event | Match]:  # noqa: C901 - it is what takes the time
-        """Return the same, but those that ``wholes`` took apart as that left them.
+        """Return the same, but those that ``record_regex`` took apart as matches of it.
 
         It ends before the first line that is not as the audit daemon of one host writes it; ``left`` begins there.
         """

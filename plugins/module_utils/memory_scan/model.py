@@ -220,7 +220,7 @@ class Memory:
 class Sign:
     """One thing that was seen of a process, or of the host.
 
-    subtype: of content/memory_scan/subtypes.yml, which has its class, severity and techniques. detail: one sentence
+    subtype: of content/memory_scan/subtypes, which has its class, severity and techniques. detail: one sentence
     without a full stop, printable. severity: where it differs from the subtype's. data: further facts, plain values.
     """
 

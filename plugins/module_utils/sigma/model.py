@@ -68,7 +68,7 @@ class Rule(t.NamedTuple):
     source: str
     component: bool
     correlation: bool
-    # Which kinds of explanations count, each with the severity that remains (``auditlog.explain``).
+    # Which kinds of explanations count, each with the severity that remains (``audit.explain``).
     explained_by: t.Mapping[str, str]
 
 
