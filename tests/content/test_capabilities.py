@@ -50,6 +50,8 @@ def test_its_state_is_what_its_modules_keep(capability: Capability) -> None:
 
 
 def test_the_readme_has_each_by_the_name_that_defender_has_for_it(capability: Capability) -> None:
-    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| Linux in ", (paths.ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([^|]+) \| ([^|]+) \| Linux in ", (paths.ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
     assert (capability.title[0].lower() + capability.title[1:], capability.defender) in rows
     assert len(rows) == len(ALL)

@@ -48,7 +48,7 @@ class Hook(t.NamedTuple):
     """
 
     capability: str
-    find: t.Callable[[t.Mapping[str, t.Any], str], t.Tuple[str, str, int]]
+    find: t.Callable[[t.Mapping[str, t.Any], str], tuple[str, str, int]]
 
 
 def apply(params: t.Mapping[str, t.Any], check_mode: bool, hooks: t.Mapping[str, Hook]) -> Result:
@@ -66,7 +66,13 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool, hooks: t.Mapping[str,
         )
     if os.geteuid() != 0:
         raise HostError("Attacks can only be simulated by root: become root on this host.")
-    host = Host(shutil.which, _has_account, os.path.lexists, platform.machine(), functools.partial(_find_visit, hooks, params["state_dirs"]))
+    host = Host(
+        shutil.which,
+        _has_account,
+        os.path.lexists,
+        platform.machine(),
+        functools.partial(_find_visit, hooks, params["state_dirs"]),
+    )
     if check_mode:
         return {"changed": True, "simulations": [_foreseen(found, host) for found in scenarios], "started": None}
     root = params.get("state_dir") or _state.default_root(os.environ, os.geteuid())

@@ -48,7 +48,12 @@ class Site:
         """Return what Python prints that imports from the copy."""
         environment = {**os.environ, "PYTHONPATH": str(self.directory)}
         return subprocess.run(
-            [sys.executable, "-c", code], env=environment, cwd=self.directory, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
 
 
@@ -81,7 +86,9 @@ def test_a_scan_of_everything_has_it(site: Site) -> None:
     assert f"'{NAME}'" in site.python(f"{asked}; print(names.capabilities(None))")
     code, said = site.play("scan", bulwark_capabilities="login_baner")
     assert code != 0
-    assert f"there is no capability 'login_baner'; the collection has audit, file_integrity, jit_access, {NAME}," in said
+    assert (
+        f"there is no capability 'login_baner'; the collection has audit, file_integrity, jit_access, {NAME}," in said
+    )
 
 
 def test_simulate_says_why_its_alert_has_no_simulation(site: Site) -> None:

@@ -36,10 +36,10 @@ def test_names_may_have_spaces_around_them_and_count_once() -> None:
     [
         (
             ["file_integrity", "file_integrty"],
-            f"there is no capability 'file_integrty'; the collection has {", ".join(ALL)}",
+            f"there is no capability 'file_integrty'; the collection has {', '.join(ALL)}",
         ),
-        ([], f"no capability is named; the collection has {", ".join(ALL)}"),
-        ([" "], f"no capability is named; the collection has {", ".join(ALL)}"),
+        ([], f"no capability is named; the collection has {', '.join(ALL)}"),
+        ([" "], f"no capability is named; the collection has {', '.join(ALL)}"),
     ],
 )
 def test_a_capability_that_is_none_is_refused(wanted: list[str], message: str) -> None:

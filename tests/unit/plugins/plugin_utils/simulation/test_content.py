@@ -54,9 +54,15 @@ def test_what_an_alert_brings_with_it_has_a_reason() -> None:
         ("- x", "audit/simulations/own.yml, entry 1: a simulation is a mapping with alert, also, evidence"),
         ("- {alert: cron_job_written, run: []}", "audit/simulations/own.yml, entry 1: a simulation is a mapping with"),
         ("- {alert: cron_jib}", "audit/simulations/own.yml, entry 1: .*cron_jib"),
-        ("- {alert: cron_job_written}", "audit/simulations/own.yml, entry 1: the simulation of cron_job_written does nothing"),
+        (
+            "- {alert: cron_job_written}",
+            "audit/simulations/own.yml, entry 1: the simulation of cron_job_written does nothing",
+        ),
         (f"{GOOD}  also: {{cron_jib: x}}", "audit/simulations/own.yml, entry 1: .*cron_jib"),
-        (f"{GOOD}  also: [cron_job_edited]", "audit/simulations/own.yml, entry 1: 'also' is a mapping of alerts to reasons"),
+        (
+            f"{GOOD}  also: [cron_job_edited]",
+            "audit/simulations/own.yml, entry 1: 'also' is a mapping of alerts to reasons",
+        ),
         (f"{GOOD}  evidence: bash", "audit/simulations/own.yml, entry 1: 'evidence' is a list of texts"),
         ("- {alert: cron_job_written, none: true}", "audit/simulations/own.yml, entry 1: 'none' is a sentence"),
         (f"{GOOD}  none: why", "audit/simulations/own.yml, entry 1: it has steps, and says in 'none' why it has none"),
