@@ -48,7 +48,7 @@ class Hook(t.NamedTuple):
     """
 
     capability: str
-    find: t.Callable[[t.Mapping[str, t.Any], str], t.Tuple[str, str, int]]
+    find: t.Callable[[t.Mapping[str, t.Any], str], tuple[str, str, int]]
 
 
 def apply(params: t.Mapping[str, t.Any], check_mode: bool, hooks: t.Mapping[str, Hook]) -> Result:

@@ -82,8 +82,8 @@ def test_protect_deploys_it_and_the_next_scan_finds_nothing(site: Site) -> None:
 
 
 def test_a_scan_of_everything_has_it(site: Site) -> None:
-    asked = "import ansible_collections.bulwark.servers.plugins.plugin_utils.names as names"
-    assert f"'{NAME}'" in site.python(f"{asked}; print(names.capabilities(None))")
+    asked = "import ansible_collections.bulwark.servers.plugins.plugin_utils.actions.known_names as names"
+    assert f"'{NAME}'" in site.python(f"{asked}; print(names.choose_capabilities(None))")
     code, said = site.play("scan", bulwark_capabilities="login_baner")
     assert code != 0
     assert (
