@@ -121,8 +121,10 @@ def capability_table(capabilities: t.Iterable[Capability]) -> str:
     return "\n".join(
         [
             _title("Capabilities", "-"),
-            "The playbooks are those that call the role of the capability. The state is kept on hosts, in these directories"
-            " below\n``/var/lib/bulwark``.\n",
+            (
+                "The playbooks are those that call the role of the capability. The state is kept on hosts, in these"
+                " directories below\n``/var/lib/bulwark``.\n"
+            ),
             _table(rows, "16 16 22 12 20 14"),
         ]
     )
