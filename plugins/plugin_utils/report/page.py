@@ -25,7 +25,7 @@ import typing as t
 
 import jinja2
 import markupsafe
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, payload, shown, view
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, page_data, shown, view
 
 _FOLDER = pathlib.Path(__file__).parent
 _STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "print.css")
@@ -48,7 +48,7 @@ def render(data: model.ReportData) -> str:
         style=style,
         script=script,
         policy=_policy(style, script),
-        payload=embedded(payload.payload(data, context["cards"], context["matrix"], context["score"])),
+        payload=embedded(page_data.page_data(data, context["cards"], context["matrix"], context["score"])),
     )
 
 

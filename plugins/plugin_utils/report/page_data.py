@@ -33,36 +33,29 @@ class _Table:
         return list(self.numbers)
 
 
-def payload(
+@dataclasses.dataclass(frozen=True)
+class _Tables:
+    """The tables of all texts that rows refer to by number."""
+
+    hosts: _Table = dataclasses.field(default_factory=_Table)
+    capabilities: _Table = dataclasses.field(default_factory=_Table)
+    scopes: _Table = dataclasses.field(default_factory=_Table)
+    alerts: _Table = dataclasses.field(default_factory=_Table)
+    techniques: _Table = dataclasses.field(default_factory=_Table)
+    names: _Table = dataclasses.field(default_factory=_Table)
+    texts: _Table = dataclasses.field(default_factory=_Table)
+
+
+def page_data(
     data: model.ReportData, shown: t.Sequence[cards.Card], matrix: coverage.Matrix, score: SecureScore | None
 ) -> dict[str, t.Any]:
     """Return the page's data: tables of texts, the findings as columns, and for each host its score and gaps.
 
     The script's ``types.js`` describes it. Hosts are those of the coverage as well, also without a finding.
     """
-    hosts, capabilities, scopes, alerts, techniques, names, texts = (_Table() for _table in range(7))
-    rows = [
-        [
-            card.uid,
-            hosts.number(card.host),
-            capabilities.number(card.capability),
-            alerts.number(card.alert),
-            model.SEVERITIES.index(card.severity),
-            STATUSES.index(card.status),
-            scopes.number(card.scope),
-            card.subject,
-            card.message,
-            int(card.first_seen),
-            int(card.last_seen),
-            card.count,
-            [[names.number(name), before, after] for name, before, after in card.changes],
-            [[names.number(name), value] for name, value in card.facts],
-            card.cut,
-            [[int(time), model.ACTIONS.index(action), note] for time, action, note in card.history],
-            [techniques.number(technique) for technique in card.techniques],
-        ]
-        for card in shown
-    ]
+    tables = _Tables()
+    hosts, capabilities, texts = tables.hosts, tables.capabilities, tables.texts
+    rows = [_row(card, tables) for card in shown]
     columns = [field.name for field in dataclasses.fields(cards.Card)]
     gaps = _gaps(data.coverage, hosts, capabilities, texts)
     explained = _explained(data.coverage, hosts, capabilities, texts)
@@ -80,8 +73,8 @@ def payload(
         "statuses": STATUSES,
         "actions": model.ACTIONS,
         "findings": {name: [row[at] for row in rows] for at, name in enumerate(columns)},
-        "alerts": [cards.alert_text(data, alert) for alert in alerts.texts],
-        "techniques": [cards.technique_text(data, technique) for technique in techniques.texts],
+        "alerts": [cards.alert_text(data, alert) for alert in tables.alerts.texts],
+        "techniques": [cards.technique_text(data, technique) for technique in tables.techniques.texts],
         "hosts": [
             {
                 "name": host,
@@ -93,10 +86,33 @@ def payload(
             for number, host in enumerate(hosts.texts)
         ],
         "capabilities": [{"id": name, "name": capability_name(name)} for name in capabilities.texts],
-        "scopes": scopes.texts,
-        "names": names.texts,
+        "scopes": tables.scopes.texts,
+        "names": tables.names.texts,
         "texts": texts.texts,
     }
+
+
+def _row(card: cards.Card, tables: _Tables) -> list[t.Any]:
+    """Return a finding as values in the order of the fields of ``Card``."""
+    return [
+        card.uid,
+        tables.hosts.number(card.host),
+        tables.capabilities.number(card.capability),
+        tables.alerts.number(card.alert),
+        model.SEVERITIES.index(card.severity),
+        STATUSES.index(card.status),
+        tables.scopes.number(card.scope),
+        card.subject,
+        card.message,
+        int(card.first_seen),
+        int(card.last_seen),
+        card.count,
+        [[tables.names.number(name), before, after] for name, before, after in card.changes],
+        [[tables.names.number(name), value] for name, value in card.facts],
+        card.cut,
+        [[int(time), model.ACTIONS.index(action), note] for time, action, note in card.history],
+        [tables.techniques.number(technique) for technique in card.techniques],
+    ]
 
 
 def _explained(
