@@ -1,6 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (Ansible wants the documentation above the imports)
 """Name the capabilities of the collection to its playbooks."""
 
 from __future__ import annotations

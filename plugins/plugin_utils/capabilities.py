@@ -24,8 +24,8 @@ PLAYBOOKS = ("protect", "learn", "simulate", "respond")
 class Capability:
     """One capability.
 
-    defender: its name in Defender for servers. playbooks: those beside scan that call the role, of PLAYBOOKS. state: the
-    directories on hosts, below ``state_dir``, that it keeps its state in.
+    defender: its name in Defender for servers. playbooks: those of PLAYBOOKS that call the role, beside scan. state:
+    the directories on hosts, below ``state_dir``, that it keeps its state in.
     """
 
     id: str

@@ -72,20 +72,29 @@ def _simulation(entry: t.Any, capability: str, place: str) -> Simulation:
         raise ContentError(f"{place}: a simulation is a mapping with {', '.join(sorted(_FIELDS))}")
     alert = str(entry.get("alert"))
     try:
-        owner = catalogue.load().alert(alert).capability
-        if owner != capability:
-            raise ContentError(f"{alert} is an alert of {owner}; move its simulation to {owner}/simulations")
+        _check_owner(alert, capability)
         also, evidence, none = entry.get("also", {}), entry.get("evidence", []), entry.get("none")
         _check_texts(also, evidence, none)
         for name in also:
             catalogue.load().alert(name)
         steps = {"alert": alert, **{name: entry[name] for name in _STEPS if name in entry}}
         _check_steps(steps, none)
-        if none is None and "simulate" not in capabilities.load()[capability].playbooks:
-            raise ContentError(f"the playbooks of {capability}/capability.yml lack simulate, which looks for {alert}")
+        if none is None:
+            _check_playbooks(alert, capability)
     except (ContentError, UsageError, ValueError) as error:
         raise ContentError(f"{place}: {error}") from error
     return Simulation(alert, steps, also, tuple(evidence), none)
+
+
+def _check_owner(alert: str, capability: str) -> None:
+    owner = catalogue.load().alert(alert).capability
+    if owner != capability:
+        raise ContentError(f"{alert} is an alert of {owner}; move its simulation to {owner}/simulations")
+
+
+def _check_playbooks(alert: str, capability: str) -> None:
+    if "simulate" not in capabilities.load()[capability].playbooks:
+        raise ContentError(f"the playbooks of {capability}/capability.yml lack simulate, which looks for {alert}")
 
 
 def _check_texts(also: t.Any, evidence: t.Any, none: t.Any) -> None:
