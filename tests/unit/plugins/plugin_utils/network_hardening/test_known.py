@@ -31,7 +31,7 @@ def test_only_findings_that_say_that_somebody_attacks_are_taken(tmp_path: pathli
     with contextlib.closing(Store.open(f"sqlite:///{tmp_path}/findings.db")) as store:
         described = {"playbook": "scan", "user": "alice", "controller": "control1", "version": "1.0.0"}
         run = store.start_run(hosts=["web1"], capabilities=["audit"], now=100, **described)
-        found = events.findings(detections, catalogue.load(), events.Host("web1"), 100)
+        found = events.findings(detections, catalogue.load(), events.Device("web1"), 100)
         coverage = [_finding.ScopeCoverage("audit log").entry()]
         store.record(run, "web1", "audit", found, coverage, 100)
         taken = {event["unmapped"]["alert"] for event in known.findings(store)}

@@ -40,7 +40,7 @@ def test_a_finding_is_new_then_open_then_resolved_then_open_again(store: Store) 
     assert (found.status, found.status_since, found.reopened, found.count) == ("open", 400, 1, 3)
     assert found.first_seen == 100
 
-    history = [(entry.at, entry.action, entry.before, entry.after) for entry in reversed(store.history())]
+    history = [(entry.time, entry.action, entry.before, entry.after) for entry in reversed(store.history())]
     assert history == [
         (100, "new", None, "medium"),
         (300, "resolved", "medium", None),
