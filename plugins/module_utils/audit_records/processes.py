@@ -38,8 +38,8 @@ class Process:
     original: the name that was executed, for a script the script's; as in a PATH record, absolute if that is known.
     session: its login session's number as in the log, b"" where the log has none. listens: whether it has a port.
     likely: of an unknown one (``unknown``), whom it was probably forked from; never more than an explanation.
-    facts, above: what rules make of it, and of it and all above it, as the parent of others (``candidates``); None
-    where nobody asked yet. epoch: of the table, when facts were made. programs: its own and those above it, as
+    facts, above: what rules make of it, and of it and all above it, as the parent of others; None where nobody asked
+    yet. epoch: of the table, when facts were made. programs: its own and those above it, as
     ``views`` makes them; None where nobody asked yet.
     """
 

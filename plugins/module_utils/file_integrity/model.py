@@ -202,7 +202,7 @@ class Context(t.NamedTuple):
 
     packages: the databases as they are now. snapshot: ``packages.snapshot()`` of now. baseline_snapshot: the
     one sealed in the baseline ({} when there is none). first_run: a baseline is being made, so nothing is a change yet.
-    watches: by name, as sealed in the baseline. derived: ``classify_derived.parse_derived`` of the controller's
+    watches: by name, as sealed in the baseline. derived: ``derived_files.parse_derived`` of the controller's
     content: what programs generate when packages change. was_owned: whether a path was a package's in the baseline.
     content: reads a file; None where it isn't any more what the entry says. signed_only: packages and snapshot have
     only what a signature covers. keeps_severity: whether a package, by its key, had files in the baseline by which

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.wat
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import (
-        derived_files as classify_derived,
+        derived_files,
     )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -110,17 +110,17 @@ class Options:
         """Say whether a baseline that is found is one that the controller knows nothing of: anyone can have made it."""
         return self.expected is not None and not self.expected
 
-    def derived_rules(self) -> tuple[classify_derived.DerivedRule, ...]:
+    def derived_rules(self) -> tuple[derived_files.DerivedRule, ...]:
         """Return the rules of what programs generate; UsageError when the controller's content doesn't fit."""
         if not self.derived:
             return ()
         # Imported late: the workers, which need none of it, are busy by now.
         from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.classify import (
-            derived_files as classify_derived,
+            derived_files,
         )
 
         try:
-            return classify_derived.parse_derived(self.derived)
+            return derived_files.parse_derived(self.derived)
         except (KeyError, ValueError) as error:
             raise UsageError("the content of the controller does not fit this module: %s" % error) from error
 

@@ -1,4 +1,4 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detections asked about audit events, every rule about every event: the slow way, which ``fast`` is compared with."""
+"""What rules say about audit events, asked without shortcuts: the slow way, which ``fast`` is compared with."""
