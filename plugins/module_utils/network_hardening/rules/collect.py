@@ -14,10 +14,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import ne
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import detect, policy, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import (
+    detect,
+    policy,
+    refused,
+    table,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.apply import RulesTable
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.detect import Denied
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.refused import RefusedSource
 
 RULES_SCOPE = "rules"
 DENIED_SCOPE = "denied"
@@ -115,8 +120,8 @@ def _denied(nft: Nft, wanted: Policy, seen: Comparison, result: dict[str, t.Any]
         return not_checked(DENIED_SCOPE, "The kernel has no table inet %s that would count." % table.NAME)
     coverage = ScopeCoverage(DENIED_SCOPE)
     try:
-        remembered = detect.read(nft, wanted, time.time())
-        result["packets_denied"], result["packets_blocked"] = detect.counted(nft, wanted)
+        remembered = refused.read_refused(nft, wanted, time.time())
+        result["packets_denied"], result["packets_blocked"] = refused.count_packets(nft, wanted)
     except FirewallError as error:
         return not_checked(DENIED_SCOPE, "%s." % str(error).rstrip("."))
     for name, crowded in remembered.crowded.items():
@@ -128,5 +133,5 @@ def _denied(nft: Nft, wanted: Policy, seen: Comparison, result: dict[str, t.Any]
     return coverage.entry()
 
 
-def _fields(one: Denied) -> dict[str, t.Any]:
+def _fields(one: RefusedSource) -> dict[str, t.Any]:
     return one._asdict()

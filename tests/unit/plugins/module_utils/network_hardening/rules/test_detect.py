@@ -1,14 +1,17 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of whom the kernel remembers."""
+"""Detections of the sources that the kernel remembers as refused."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import detect, table
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.detect import Denied, Remembered
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import detect, refused, table
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.refused import (
+    RefusedSource,
+    RefusedSources,
+)
 
 NOW = 1_800_000_000.0
 
@@ -17,18 +20,18 @@ def test_first_and_last_come_from_the_time_that_is_left() -> None:
     key = ("192.0.2.7", "tcp", "22")
     last = [Element(key, left=table.KEPT - 60, packets=5), Element(("192.0.2.8", "udp", "53"), packets=None)]
     first = [Element(key, left=table.KEPT - 3600)]
-    assert detect.join(last, first, NOW) == [
-        Denied("192.0.2.7", "tcp", 22, 5, NOW - 3600, NOW - 60),
-        Denied("192.0.2.8", "udp", 53, 0, None, NOW),
+    assert refused.join(last, first, NOW) == [
+        RefusedSource("192.0.2.7", "tcp", 22, 5, NOW - 3600, NOW - 60),
+        RefusedSource("192.0.2.8", "udp", 53, 0, None, NOW),
     ]
 
 
-def one(source: str, port: int = 22, packets: int = 1, first: float | None = NOW - 10) -> Denied:
-    return Denied(source, "tcp", port, packets, first, NOW)
+def one(source: str, port: int = 22, packets: int = 1, first: float | None = NOW - 10) -> RefusedSource:
+    return RefusedSource(source, "tcp", port, packets, first, NOW)
 
 
 def test_there_is_one_finding_for_each_port() -> None:
-    remembered = Remembered(
+    remembered = RefusedSources(
         denied=[one("198.51.100.1", packets=9), one("8.8.8.8", 25), one("9.9.9.9", packets=2, first=None)],
         blocked=[one("8.8.4.4", 23)],
         crowded={},
@@ -72,13 +75,13 @@ def test_there_is_one_finding_for_each_port() -> None:
 )
 def test_the_severity_says_who_should_look(source: str, mode: str, what: str, severity: str | None) -> None:
     tries = {"denied": [], "blocked": [], what: [one(source)]}
-    (found,) = detect.detections(Remembered(**tries, crowded={}), mode, "denied")
+    (found,) = detect.detections(RefusedSources(**tries, crowded={}), mode, "denied")
     assert found["severity"] == severity
     assert ("let through, as the rules are in audit mode" in found["message"]) is (mode == "audit")
 
 
 def test_of_very_many_some_are_named() -> None:
     tries = [one(f"8.8.{number // 250}.{number % 250}") for number in range(1000)]
-    (found,) = detect.detections(Remembered(tries, [], {}), "enforce", "denied")
+    (found,) = detect.detections(RefusedSources(tries, [], {}), "enforce", "denied")
     assert len(found["evidences"]) == 50
     assert "and 997 more" in found["message"]
