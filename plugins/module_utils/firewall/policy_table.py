@@ -77,7 +77,7 @@ class PolicyTable(abc.ABC, t.Generic[_P]):
         """Return what the table holds for a policy."""
 
     @abc.abstractmethod
-    def lines(self, policy: _P) -> list[str]:
+    def lines(self, wanted: _P) -> list[str]:
         """Return a policy for people."""
 
     @abc.abstractmethod

@@ -70,7 +70,7 @@ class LockTable(PolicyTable[Policy]):
     def rules(self, policy: Policy) -> Rules:
         return table.rules(policy)
 
-    def lines(self, policy: Policy) -> list[str]:
+    def lines(self, wanted: Policy) -> list[str]:
         lines = [
             "lock %s: %s may ask, for at most %d s%s"
             % (
@@ -79,9 +79,9 @@ class LockTable(PolicyTable[Policy]):
                 lock.max_duration,
                 "; connections end with the window" if lock.close_connections else "",
             )
-            for lock in policy.locks
+            for lock in wanted.locks
         ]
-        return lines + ["never lock out %s" % prefix for prefix in policy.always_allow]
+        return lines + ["never lock out %s" % prefix for prefix in wanted.always_allow]
 
     def script(self) -> str:
         return reopening.script(self.place.state_root)

@@ -112,7 +112,7 @@ def log(tmp_path: pathlib.Path, name: str) -> str:
 
 
 def compiled(sources: t.Collection[str]) -> str:
-    return detections.load([str(_HERE / "logs" / "rules.yml")], own_rules=False, sources=sources).payload
+    return detections.load([str(_HERE / "logs" / "rules")], own_rules=False, sources=sources).payload
 
 
 def shown(result: t.Mapping[str, t.Any]) -> list[tuple[str, str, int]]:
