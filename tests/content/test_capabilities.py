@@ -53,7 +53,9 @@ def _scopes_of_a_whole_host(role: str) -> list[str]:
     files = [file for file in (directory / "unsupported.yml", directory / "Linux.yml") if file.exists()]
     tasks = [task for file in files for task in _mappings(yaml.safe_load(file.read_text(encoding="utf-8")))]
     recorded = [entry["scope"] for task in tasks for entry in task.get("coverage", ())]
-    return recorded + [task[f"{role}_scope"] for task in tasks if f"{role}_scope" in task]
+    scopes = recorded + [task[f"{role}_scope"] for task in tasks if f"{role}_scope" in task]
+    assert len(scopes) == len(files)
+    return scopes
 
 
 def test_a_host_that_a_role_cannot_check_is_a_gap_of_the_whole_capability(capability: Capability) -> None:
