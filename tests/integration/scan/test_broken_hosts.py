@@ -39,8 +39,8 @@ def test_each_broken_host_is_named_with_the_reason(fleet: Fleet, scanner: _scans
     _without_become(scanner, not_root)
     reasons = {
         down: "file_integrity: the host was unreachable: Failed to connect to the host via ssh",
-        no_python: "file_integrity: The module interpreter '/usr/bin/python3' was not found",
-        no_sudo: "file_integrity: Missing sudo password",
+        no_python: "file_integrity: it failed: The module interpreter '/usr/bin/python3' was not found",
+        no_sudo: "file_integrity: it failed: Missing sudo password",
         in_the_way: "file_integrity: /var/lib/bulwark is a symbolic link or no directory; remove it",
     }
 

@@ -193,7 +193,7 @@ def _forgeries(directory: pathlib.Path) -> list[Forgery]:
         Forgery(
             "a failure: a list",
             {"file_integrity": {"failed": ["x"], "msg": {"a": _ESCAPES}}},
-            ("The files could not be checked.",),
+            ("The files could not be checked.", "Action failed: Unknown error."),
         ),
         Forgery("a bad seal", _baseline(staged_digest={"a": 1}), ("a staged digest that is no SHA-256",)),
     ]
