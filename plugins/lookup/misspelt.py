@@ -72,16 +72,12 @@ _raw:
   elements: str
 """
 
-import pathlib
 import re
 import typing as t
 
-from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
-
-_ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables, spelling
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -103,8 +99,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
 def of_role(names: t.Collection[str], role: str) -> list[str]:
     """Return a sentence for each of the names that is nearly a variable of a role, and warn of those that are none."""
-    prefix, known, own = _names(_ROLES / role)
-    return _misspelt(names, known, prefix, {*known, *own}) + _begun_wrong(names, known, prefix)
+    prefix, known = f"{role}_", role_variables.names(role)
+    return _misspelt(names, known, prefix, {*known, *_mentioned(role)}) + _begun_wrong(names, known, prefix)
 
 
 def _misspelt(names: t.Iterable[str], known: t.Sequence[str], prefix: str, expected: t.Container[str]) -> list[str]:
@@ -128,11 +124,8 @@ def _sentence(name: str, meant: str) -> str:
     return f"There is no option '{name}'; {meant} is probably meant."
 
 
-def _names(role: pathlib.Path) -> tuple[str, list[str], set[str]]:
-    """Return what the names of a role's variables begin with, its options, and all names that its tasks mention."""
-    specification = yaml_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
-    prefix = f"{role.name}_"
-    options = [name for name in specification["argument_specs"]["main"]["options"] if name.startswith(prefix)]
-    mentioned = re.compile(rf"\b{prefix}\w+")
-    tasks = sorted((role / "tasks").glob("*.yml"))
-    return prefix, options, {name for file in tasks for name in mentioned.findall(file.read_text(encoding="utf-8"))}
+def _mentioned(role: str) -> set[str]:
+    """Return all names that a role's tasks mention and that begin with its name."""
+    mentioned = re.compile(rf"\b{role}_\w+")
+    tasks = (role_variables.ROLES / role / "tasks").glob("*.yml")
+    return {name for file in tasks for name in mentioned.findall(file.read_text(encoding="utf-8"))}

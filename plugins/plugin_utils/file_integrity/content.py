@@ -19,8 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.fie
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import shown
 
-# What playbooks call the option; the role passes its variable on as it is.
-_WATCHES = "watches (file_integrity_watches of the role)"
+_WATCHES = "watches"
 _DIRECTORY = catalogue.CONTENT / CAPABILITY
 
 

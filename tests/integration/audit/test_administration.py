@@ -130,7 +130,7 @@ def hour(docker_engine: Engine, tmp_path: pathlib.Path) -> t.Iterator[Hour]:
         kernel.control("-b", "32768")
         lost = kernel.status()["lost"]
         controller("2.21").run_playbook(
-            "bulwark.servers.protect", inventory=host.inventory, extra_vars={"audit_install_daemon": False}
+            "bulwark.servers.protect", inventory=host.inventory, extra_vars={"audit_install": False}
         )
         assert len(kernel.rules()) > 100
         yield Hour(Recording(daemon, tmp_path), host, docker_engine, database)

@@ -40,7 +40,7 @@ class Site:
             "audit_journal": "never",
             "audit_own_rules": False,
             "audit_groups": ["time", "power"],
-            "audit_install_daemon": False,
+            "audit_install": False,
         }
 
     def scan(self, *arguments: str, **variables: t.Any) -> str:

@@ -41,7 +41,7 @@ def test_each_broken_host_is_named_with_the_reason(fleet: Fleet, scanner: _scans
         down: "file_integrity: the host was unreachable: Failed to connect to the host via ssh",
         no_python: "file_integrity: it failed: The module interpreter '/usr/bin/python3' was not found",
         no_sudo: "file_integrity: it failed: Missing sudo password",
-        in_the_way: "file_integrity: it failed: /var/lib/bulwark is a symbolic link or no directory; remove it",
+        in_the_way: "file_integrity: /var/lib/bulwark is a symbolic link or no directory; remove it",
     }
 
     first = scanner.scan(environment=_HURRY)

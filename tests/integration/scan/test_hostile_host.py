@@ -183,14 +183,18 @@ def _forgeries(directory: pathlib.Path) -> list[Forgery]:
         Forgery(
             "an unknown alert",
             _detected(_detection(alert="evil")),
-            ("it failed: the host's answer is invalid and nothing of it was used, so look into the host: a detection",),
+            ("the host's answer is invalid and nothing of it was used, so look into the host: a detection",),
         ),
         Forgery("for another", _detected(_detection(host="trixie-1", device={"name": "trixie-1"})), found=["/x"]),
         Forgery("as another", _baseline(capability="audit", findings=[{}], detections=[_detection()]), found=["/x"]),
         Forgery("orders to Ansible", _baseline(**orders)),
         Forgery("texts to show", _baseline(**shown)),
-        Forgery("a failure", {"file_integrity": {"failed": True, **shown}}, ("it failed: " + _TEMPLATE,)),
-        Forgery("a failure: a list", {"file_integrity": {"failed": ["x"], "msg": {"a": _ESCAPES}}}, ("it failed",)),
+        Forgery("a failure", {"file_integrity": {"failed": True, **shown}}, (_TEMPLATE,)),
+        Forgery(
+            "a failure: a list",
+            {"file_integrity": {"failed": ["x"], "msg": {"a": _ESCAPES}}},
+            ("The files could not be checked.", "Action failed: Unknown error."),
+        ),
         Forgery("a bad seal", _baseline(staged_digest={"a": 1}), ("a staged digest that is no SHA-256",)),
     ]
 

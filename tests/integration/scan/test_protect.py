@@ -51,8 +51,8 @@ class Play:
             "jit_access_state_dir": str(self._site.state),
             "network_hardening_state_dir": str(self._site.state),
             # Of a name that no repository has: where it is asked for, the job fails.
-            "jit_access_package": ["bulwark-no-such-package"],
-            "network_hardening_package": "bulwark-no-such-package",
+            "jit_access_packages": ["bulwark-no-such-package"],
+            "network_hardening_packages": ["bulwark-no-such-package"],
             **variables,
         }
         inventory = self._directory / "hosts"
@@ -81,7 +81,7 @@ def play(ansible: Controller, tmp_path: pathlib.Path) -> t.Iterator[Play]:
 
 @_BOTH
 def test_variables_may_be_text(play: Play) -> None:
-    text = "jit_access_install=false network_hardening_install=no audit_install_daemon=false"
+    text = "jit_access_install=false network_hardening_install=no audit_install=false"
     lists = f"network_hardening_blocked={','.join(BLOCKED)} network_hardening_directions=in,out"
     said = play("--check", "-e", f"{text} {lists} audit_rules_state=present", jit_access_ports=PORTS)
     assert "the ports (none) and 2 blocked sources." in said

@@ -47,7 +47,7 @@ class Site:
             "audit_log_paths": [str(directory / "log" / "audit.log")],
             "audit_sign_in_paths": [str(directory / "auth.log")],
             "audit_journal": "never",
-            "audit_install_daemon": False,
+            "audit_install": False,
         }
         (directory / "auth.log").touch()
 

@@ -16,7 +16,7 @@ from tests.support import paths
 _GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "audit.rst"
 _ROLE = paths.ROOT / "roles" / "audit"
 # These depend on the distribution, on the account, or are a list that words describe.
-_IN_WORDS = {"audit_package", "audit_state_dir", "audit_automation_units"}
+_IN_WORDS = {"audit_packages", "audit_state_dir", "audit_automation_units"}
 
 
 def test_it_has_each_variable_of_the_role_with_its_default() -> None:
@@ -29,7 +29,7 @@ def test_it_has_each_variable_of_the_role_with_its_default() -> None:
         assert defaults[name] == documented[name], name
     given = yaml.safe_load((_ROLE / "defaults" / "main.yml").read_text())
     assert given.keys() == documented.keys()
-    for name in documented.keys() - {"audit_package"}:
+    for name in documented.keys() - {"audit_packages"}:
         assert given[name] == documented[name], name
 
 

@@ -32,7 +32,7 @@ FLOORS = (
     ("module_utils", "audit_rule_files containers firewall packages sigma simulation"),
     ("module_utils", "audit_records"),
     ("module_utils", CAPABILITY),
-    ("plugin_utils", "cache catalogue collection_version payload prefix_sets spelling"),
+    ("plugin_utils", "cache catalogue collection_version payload prefix_sets role_variables spelling"),
     ("plugin_utils", "capabilities ocsf sigma watched_paths"),
     ("plugin_utils", "rule_facts simulation store threat_lists"),
     ("plugin_utils", "report"),

@@ -139,7 +139,7 @@ def test_disabling_is_fine_where_there_are_no_defaults() -> None:
 @pytest.mark.parametrize(
     ("watch", "message"),
     [
-        ({"paths": ["/a"]}, "watches (file_integrity_watches of the role), item 1: name is missing"),
+        ({"paths": ["/a"]}, "watches, item 1: name is missing"),
         ("shop", "item 1: 'shop' is no watch; write one as in {name: shop, paths: [/srv/shop]}"),
         ({"name": "shop"}, "watch 'shop': paths is missing"),
         ({**SHOP, "path": "/a"}, "watch 'shop': 'path' is no field; there are alert, "),
