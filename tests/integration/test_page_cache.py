@@ -78,7 +78,7 @@ def test_a_first_baseline_leaves_the_page_cache_as_it_was(directory: pathlib.Pat
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         os.pread(stream.fileno(), _PART, _LARGE // 2)
     before = _cached(tree)
-    result = Engine(directory / "state", ({"name": "tree", "paths": [str(tree)]},), prefix=group).keep()
+    result = Engine(directory / "state", ({"name": "tree", "paths": [str(tree)]},), prefix=group).apply()
     assert result["statistics"]["bytes_read"] == _LARGE_FILES * _LARGE + _SMALL_FILES * _SMALL
     after = _cached(tree)
     assert _cached(database) >= _DATABASE - _FEW
