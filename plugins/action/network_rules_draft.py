@@ -53,7 +53,7 @@ _MODE = 0o600
 
 
 # It needs no store, as the other actions of the controller do; mypy knows no types of Ansible.
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type information
     """Recommend from what the host has seen and the controller knows; never write over what was there unasked."""
 
     TRANSFERS_FILES = False
@@ -127,15 +127,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         before = _content(path)
         preserved = before is not None and not given["replace"] and not draft.is_same(before, text)
         # Whatever people have changed in a file is theirs.
-        place = path.with_name(f"{path.stem}.new{path.suffix}") if preserved else path
-        old = _content(place) or ""
-        changed = output.put(place, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules")
+        target = path.with_name(f"{path.stem}.new{path.suffix}") if preserved else path
+        old = _content(target) or ""
+        changed = output.put(target, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules")
         shown = (before if preserved else old) or ""
         changes = [visible(line) for line in draft.differences(before or "", text)] if preserved else []
-        difference = {"before": shown, "after": text, "before_header": str(path), "after_header": str(place)}
+        difference = {"before": shown, "after": text, "before_header": str(path), "after_header": str(target)}
         return {
             "changed": changed,
-            "path": str(place),
+            "path": str(target),
             "preserved": preserved,
             "changes": changes,
             **({"diff": difference} if changed or preserved else {}),

@@ -75,7 +75,7 @@ _NAME = "bulwark.servers.progress"
 _ASKING = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
 
 
-class CallbackModule(DefaultCallback):  # type: ignore[misc]
+class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no type information
     """Tell a Tracker what happens, and show it.
 
     The type is ``stdout`` only where this is configured as the stdout callback: ansible-core takes any type there, but

@@ -50,7 +50,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilitie
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type information
     """Read the registry of capabilities."""
 
     def run(self, terms: t.Any, variables: t.Any = None, **options: t.Any) -> list[str]:

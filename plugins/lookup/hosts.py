@@ -54,7 +54,7 @@ from ansible.plugins.lookup import LookupBase
 _WITHOUT_HOSTS = ("syntax", "listtasks", "listtags")
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type information
     """Match as Ansible does, with what it knows before the play has its hosts."""
 
     def run(self, terms: t.Any, variables: t.Any = None, **_options: t.Any) -> list[str]:

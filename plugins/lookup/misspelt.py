@@ -80,7 +80,7 @@ from ansible.utils.display import Display
 from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables, spelling
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type information
     """Compare the names of variables, without looking at their values."""
 
     def run(self, terms: t.Any, variables: t.Any = None, **options: t.Any) -> list[str]:

@@ -91,12 +91,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 messages:
-  description: What was done, or would be, in sentences.
+  description: Sentences that say what was done or, in check mode, would be done.
   type: list
   elements: str
   returned: when the rules are valid
 failures:
-  description: What was not done, in sentences. The task fails when there is any.
+  description: Sentences that say what could not be done. The task fails if there are any.
   type: list
   elements: str
   returned: when the rules are valid

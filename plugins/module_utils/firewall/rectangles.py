@@ -16,7 +16,7 @@ import typing as t
 
 # Elements that a set of the kernel may have.
 MOST_ELEMENTS = 16384
-# Seconds by which the times of the kernel and of a state file may differ: whole ones are told.
+# Seconds by which the times of the kernel and of a state file may differ, as both cut off fractions.
 _SLACK = 3.0
 
 

@@ -26,7 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.usage i
 class Nftables:
     """The sets of the kernel: openings, who came in by them, and who tried.
 
-    Every method raises FirewallError when nftables can't be used, or refuses what it is told. Whoever changes anything
+    Every method raises FirewallError when nftables can't be used, or refuses a command. Whoever changes anything
     has the lock of the state.
     """
 

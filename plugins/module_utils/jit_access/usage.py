@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.state i
 
 # Counters of sources that had come in before; a grant for more of them is not counted.
 _MOST = 256
-# Seconds by which the kernel's times may differ: whole ones are told.
+# Seconds by which the kernel's times may differ, as both cut off fractions.
 _SLACK = 2.0
 
 Fields = t.Mapping[str, t.Any]

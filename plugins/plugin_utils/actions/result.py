@@ -39,7 +39,7 @@ _MAX_DEPTH = 50
 _CONTROLS = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-class SanitizingActionBase(ActionBase):  # type: ignore[misc]
+class SanitizingActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships no type information
     """An action that runs a module; Ansible itself prints nothing of the module's output."""
 
     def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:

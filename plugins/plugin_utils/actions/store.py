@@ -23,7 +23,7 @@ _ERRORS = (StoreError, TimestampError, ContentError, UnknownNameError)
 STORE_OPTION: t.Mapping[str, t.Any] = {"store": {"type": "str"}}
 
 
-class StoreActionBase(ActionBase):  # type: ignore[misc]
+class StoreActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships no type information
     """Validate the options, open the store, act, and mark what comes back as unsafe.
 
     An action sets ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and ``act``. In check mode it works on a store

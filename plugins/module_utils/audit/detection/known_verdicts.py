@@ -18,8 +18,8 @@ _MOST_BYTES = 12 * 1024 * 1024
 _MOST_WAYS = 2_000
 
 
-class _Known:
-    """What is known of one key. asked: the fields beside the key that rules looked at."""
+class KeyVerdicts:
+    """The verdicts of events with one key. asked: the fields beside the key that rules looked at."""
 
     __slots__ = ("asked", "verdicts")
 
@@ -29,15 +29,15 @@ class _Known:
 
 
 # Of a key for which no rule ever matches, as long as nothing beside the key speaks for one: most are like that.
-_NEVER = _Known()
+_NEVER = KeyVerdicts()
 
 
 class KnownVerdicts:
     """A table of two generations, of what is known of each key."""
 
     def __init__(self) -> None:
-        self._known: dict[t.Any, _Known] = {}
-        self._older: dict[t.Any, _Known] = {}
+        self._known: dict[t.Any, KeyVerdicts] = {}
+        self._older: dict[t.Any, KeyVerdicts] = {}
         self._bytes = 0
 
     def get(self, key: t.Any, beside: Numbers, raws: Raw) -> Verdict | None:
@@ -65,7 +65,7 @@ class KnownVerdicts:
             self._known[key] = _NEVER
             return
         if known is None or known is _NEVER:
-            before, known = known, _Known()
+            before, known = known, KeyVerdicts()
             if before is _NEVER:
                 known.verdicts[NO_NUMBERS] = ()
         self._known[key] = known

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import raw_fields, views
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.known_verdicts import KeyVerdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lru_cache import LruCache
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.matching import Matcher
@@ -20,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.mo
     About,
     Hit,
     Looked,
+    Verdict,
     Views,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.raw_fields import Getter, Raw
@@ -56,7 +58,6 @@ _OWN = {activity.PPID: (b" ppid=", b" pid="), activity.PID: (b" pid=", b" auid="
 _IN_KEY = SHAPE_FIELDS | {"CommandLine", "Argv", "OriginalImage", "Paths", "CalledAs"}
 
 Match = t.Match[bytes]
-Verdict = t.Tuple[Hit, ...]
 
 
 class Shape:
@@ -101,16 +102,6 @@ class _Asked(t.NamedTuple):
     arguments: Checks
 
 
-class _Known:
-    """What rules said of events with the same program, arguments and paths, by what else they asked for."""
-
-    __slots__ = ("asked", "verdicts")
-
-    def __init__(self) -> None:
-        self.asked: tuple[Getter, ...] = ()
-        self.verdicts: dict[t.Any, Verdict] = {}
-
-
 class Judge:
     """Asks the rules, and keeps what they say."""
 
@@ -119,7 +110,7 @@ class Judge:
         self._candidates = candidates
         self._matcher = matcher
         # A number: the rules that do not match, whatever else an event has.
-        self._known: LruCache[t.Any, _Known | int] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
+        self._known: LruCache[t.Any, KeyVerdicts | int] = LruCache(_MOST_VERDICTS, _MOST_BYTES)
         self._asked: LruCache[tuple[Shape, int], _Asked] = LruCache(_MOST_ASKED, _MOST_ASKED_BYTES)
         # What is left of a rule's condition for a shape; () where that is false.
         self._rests: LruCache[tuple[Shape, int], Condition | tuple[()]] = LruCache(_MOST_RESTS, _MOST_ASKED_BYTES)
@@ -132,7 +123,7 @@ class Judge:
             return NOTHING
         key = (shape, arguments, paths)
         known = self._known.newer.get(key) or self._known.get(key)
-        if isinstance(known, _Known):
+        if isinstance(known, KeyVerdicts):
             verdict = known.verdicts.get(execution.decided(rules, known.asked))
             if verdict is not None:
                 return self._looked(verdict, execution)
@@ -140,7 +131,7 @@ class Judge:
             return NOTHING
         return self._ask(execution, rules, asked, known)
 
-    def _ask(self, execution: Execution, rules: int, asked: _Asked | None, known: _Known | int | None) -> Looked:
+    def _ask(self, execution: Execution, rules: int, asked: _Asked | None, known: KeyVerdicts | int | None) -> Looked:
         found, shape, arguments, paths, parent = execution
         view = LazyView(SOURCE, views.EXECUTION, Later(found, parent))
         view.know(shape.values)
@@ -201,7 +192,7 @@ class Judge:
     def _keep(
         self,
         key: t.Any,
-        known: _Known | int | None,
+        known: KeyVerdicts | int | None,
         asked: tuple[Getter, ...],
         rules: int,
         execution: Execution,
@@ -210,8 +201,8 @@ class Judge:
         if known is None and not asked and not verdict:
             self._known.keep(key, rules, len(key[1]))
             return
-        if not isinstance(known, _Known):
-            before, known = known, _Known()
+        if not isinstance(known, KeyVerdicts):
+            before, known = known, KeyVerdicts()
             if before is not None:
                 known.verdicts[before] = ()
             self._known.keep(key, known, len(key[1]))

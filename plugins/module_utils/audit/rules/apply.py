@@ -235,7 +235,7 @@ def _result(deployment: Deployment, now: Deployment, present: bool) -> dict[str,
 
 
 def _arrivals(now: Deployment) -> detect.Arrivals:
-    """Return what is there and was not when the rules were deployed."""
+    """Return the paths that appeared since the rules were deployed."""
     noted = now.note.places if now.note else None
     if noted is None:
         return detect.Arrivals()
