@@ -129,7 +129,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         # Whatever people have changed in a file is theirs.
         target = path.with_name(f"{path.stem}.new{path.suffix}") if preserved else path
         old = _content(target) or ""
-        changed = output.put(target, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules")
+        changed = output.put(
+            target, text, _MODE, draft.is_same, dry=self._task.check_mode, what="file of network rules"
+        )
         shown = (before if preserved else old) or ""
         changes = [visible(line) for line in draft.differences(before or "", text)] if preserved else []
         difference = {"before": shown, "after": text, "before_header": str(path), "after_header": str(target)}
