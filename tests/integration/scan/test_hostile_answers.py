@@ -158,7 +158,7 @@ def test_an_alert_that_nobody_knows_makes_the_answer_invalid(tmp_path: pathlib.P
     detection = {"alert": "evil", "subject": "/x", "scope": "s", "evidences": []}
     answer = {"changed": False, "created": True, "detections": [detection], "coverage": [{"scope": "s"}]}
     assert _recorded(tmp_path, "2.21", _forging(tmp_path, answer)) == (
-        "it failed: the host's answer is invalid and nothing of it was used, so look into the host: "
+        "the host's answer is invalid and nothing of it was used, so look into the host: "
         "a detection names alert 'evil', which this collection does not have"
     )
 
@@ -168,7 +168,7 @@ def test_a_module_that_was_killed_says_so(tmp_path: pathlib.Path, version: str) 
     inventory = _forging(tmp_path, {})
     (tmp_path / "python").write_text("#!/bin/sh\nkill -9 $$\n")
     assert _recorded(tmp_path, version, inventory).startswith(
-        "it failed: the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, "
+        "the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, "
     )
 
 
