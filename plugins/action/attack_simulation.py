@@ -10,7 +10,7 @@ import typing as t
 from ansible.module_utils.common.validation import check_type_list
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
 
@@ -29,5 +29,6 @@ class ActionModule(CapabilityActionBase):
         arguments["_simulations"] = [simulation.steps for simulation in done]
         return arguments
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        return {**super().run_module(arguments, task_vars), "capabilities": self._capabilities}
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        answer = yield from super().run_module(arguments, task_vars)
+        return {**answer, "capabilities": self._capabilities}

@@ -11,6 +11,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.colle
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 
@@ -19,6 +20,7 @@ class ActionModule(LogReadingActionBase):
 
     capability = detections.CAPABILITY
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
+    ENTRY = Entry("audit.events.collect:collect", collect_spec)
     CHECKPOINT = NAME
     RESULT_KEY = "audit_events"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules.options import apply_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import rule_groups as content
 
 
@@ -17,6 +17,7 @@ class ActionModule(CapabilityActionBase):
 
     capability = "audit"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
+    ENTRY = Entry("audit.rules.apply:apply", apply_spec)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)

@@ -7,12 +7,27 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import apply_spec
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import (
+    apply_spec,
+    check_spec,
+    collect_spec,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.baseline import BaselineActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Conversation, Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import accepted, content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal_reason import seal_reason
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Store
+
+# What a scan asks in addition: to compare the files with the baseline, and to accept what packages explain.
+_SCAN_OPTIONS: t.Mapping[str, t.Any] = {
+    "_scan": {"type": "bool", "default": False},
+    "_accept_explained": {"type": "bool", "default": False},
+    "_rehash": collect_spec()["rehash"],
+}
+_NO_BASELINE = "There is no baseline, as asked for with file_integrity_state=absent, so no file is watched."
 
 
 class ActionModule(BaselineActionBase):
@@ -20,12 +35,21 @@ class ActionModule(BaselineActionBase):
 
     capability = "file_integrity"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
-        "argument_spec": content.unchecked_watches(apply_spec()),
+        "argument_spec": {
+            **content.unchecked_watches(apply_spec()),
+            **_SCAN_OPTIONS,
+        },
         "required_by": {"accept": ["reason"]},
     }
+    ENTRY = Entry("file_integrity.check:check", check_spec)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
+        scan = {name: arguments.pop(name) for name in _SCAN_OPTIONS if name in arguments}
+        given = ArgumentSpecValidator(dict(_SCAN_OPTIONS)).validate(scan).validated_parameters
+        self._scans, self._accepts = given["_scan"], given["_accept_explained"]
+        if self._scans:
+            arguments["rehash"] = given["_rehash"]
         arguments["watches"] = content.asked_watches(arguments, default=True) or []
         arguments["_default_names"] = content.default_names(arguments["watches"])
         arguments["_derived"] = content.load_derived()
@@ -44,10 +68,41 @@ class ActionModule(BaselineActionBase):
     def accepted_changes(self, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]) -> Accepted | None:
         return accepted.accepted_changes(self.capability, staged) if arguments.get("accept") else None
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def commit_arguments(self, staged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return {"_compare": not staged.get("created")} if self._scans else {}
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        if not self._scans:
+            return (yield from self._change(arguments, task_vars))
+        if arguments.get("state") == "absent":
+            yield from self._change(arguments, task_vars)
+            return {"detections": [], "coverage": [not_checked(self.capability, _NO_BASELINE)]}
+        answer = yield from self._change({**arguments, "_compare": True}, task_vars)
+        comparison = answer.get("comparison")
+        if not isinstance(comparison, dict):
+            return answer
+        return {**comparison, **{name: answer[name] for name in ("changed", "notices") if name in answer}}
+
+    def follow_up(
+        self, result: t.Mapping[str, t.Any], arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> Conversation | None:
+        # The host says so, in whatever way it wants.
+        explained = bool(result.get("explained_count")) or result.get("packages_changed") is True
+        if not self._accepts or result.get("created") or not explained or arguments.get("state") == "absent":
+            return None
+        accepting = {
+            **arguments,
+            "accept": ["explained"],
+            "reason": "Explained by the package that owns the file.",
+            "accepted_by": person(task_vars),
+        }
+        return self._change(accepting, task_vars)
+
+    def _change(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         by = arguments.get("accepted_by") or person(task_vars)
         if arguments.get("state") == "absent":
-            return self.forget_baseline(arguments, task_vars, by=by, reason=arguments.get("reason") or "Removed.")
+            reason = arguments.get("reason") or "Removed."
+            return (yield from self.forget_baseline(arguments, task_vars, by=by, reason=reason))
         if self._task.check_mode:
-            return self.execute(arguments, task_vars)
-        return self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason"))
+            return (yield from self.execute(arguments, task_vars))
+        return (yield from self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason")))

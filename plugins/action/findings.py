@@ -10,20 +10,18 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, recording, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     StoreActionBase,
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, StatusChange, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
+
 
 # The registered result stays in the controller's memory for every host; the store has them all.
-_CHANGES_LIMIT = 100
-
-
 class ActionModule(StoreActionBase):
     """One method for what a run records, and one for what a person decides."""
 
@@ -78,14 +76,12 @@ class ActionModule(StoreActionBase):
         findings, coverage, checkpoint = options["findings"], options["coverage"], options["checkpoint"]
         if options["result"] is not None:
             findings, coverage, checkpoint = _from_result(options["result"], capability)
-        if self._task.check_mode and not store.runs(ids=[run_id]):
-            # In check mode nothing was opened that this could be added to; the store forgets it when it is closed.
-            described = {"playbook": "", "user": "", "controller": "", "version": collection_version.version()}
-            store.start_run(hosts=[], capabilities=[], now=time.time(), run_id=run_id, **described)
+        if self._task.check_mode:
+            recording.open_run(store, run_id)
         recorded = store.record(run_id, host, capability, findings or [], coverage, time.time(), checkpoint)
         counts = dataclasses.asdict(recorded)
         del counts["changes"]
-        return {**_shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
+        return {**recording.shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
 
     def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         now = time.time()
@@ -107,7 +103,7 @@ class ActionModule(StoreActionBase):
             changes, changed = store.unsuppress(selection, **decided)
         else:
             changes = store.resolve(selection, **decided)
-        shown = _shown(changes)
+        shown = recording.shown(changes)
         return {**shown, "changed": changed or shown["changed"]}
 
 
@@ -127,18 +123,3 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any,
             )
             return findings, [not_checked(capability, reason)], None
     return findings, result.get("coverage"), result.get("checkpoint")
-
-
-def _shown(changes: t.Sequence[StatusChange]) -> dict[str, t.Any]:
-    listed = [dataclasses.asdict(change) for change in changes[:_CHANGES_LIMIT]]
-    diff = {
-        "before": "".join(_line(change, change.before) for change in changes[:_CHANGES_LIMIT] if change.before),
-        "after": "".join(_line(change, change.after) for change in changes[:_CHANGES_LIMIT]),
-        "before_header": "findings",
-        "after_header": "findings",
-    }
-    return {"changed": bool(changes), "changes": listed, "changes_count": len(changes), "diff": diff}
-
-
-def _line(change: StatusChange, status: str | None) -> str:
-    return f"{change.host} {change.severity} {change.alert} {change.subject}: {status}\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import apply_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import policy
 
@@ -22,8 +23,8 @@ class ActionModule(TrialActionBase):
         "was opened for it for a while does not count"
     )
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = super().run_module(arguments, task_vars)
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        result = yield from super().run_module(arguments, task_vars)
         if result.get("failed"):
             return result
         notices = policy.useless(arguments.get("ports"), arguments.get("always_allow"))

@@ -10,7 +10,11 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.collect import SCOPES
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.options import collect_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import (
+    CapabilityActionBase,
+    Conversation,
+    Entry,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import books, compare, host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 
@@ -20,6 +24,7 @@ class ActionModule(CapabilityActionBase):
 
     capability = "jit_access"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
+    ENTRY = Entry("jit_access.collect:collect", collect_spec)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
@@ -29,12 +34,12 @@ class ActionModule(CapabilityActionBase):
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (*SCOPES, compare.SCOPE)
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         wanted = _number(arguments.get("history"))
         started = time.time()
         # All of it, as a request of which the host has no record was never opened.
         whole = {**arguments, "history": host.HISTORY} if wanted is None or 0 <= wanted < host.HISTORY else arguments
-        result = self.execute(whole, task_vars)
+        result = yield from self.execute(whole, task_vars)
         if isinstance(result.get("detections"), list) and isinstance(result.get("coverage"), list):
             name = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
             compared = books.compared(result, name, self._store, started, is_check=self._task.check_mode)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import (
     PROCESSES,
@@ -17,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.option
     parse,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content, subtypes
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
@@ -35,6 +34,7 @@ class ActionModule(CapabilityActionBase):
 
     capability = "memory_scan"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
+    ENTRY = Entry("memory_scan.collect:collect", collect_spec)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
@@ -50,12 +50,11 @@ class ActionModule(CapabilityActionBase):
         self._not_used = len(compiled.problems)
         return {**passed, "_content": compiled.packed}
 
-    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+    def complete(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
         if "coverage" in result:
-            result["signature_problems"] = wrap_var(list(self._problems))
+            result["signature_problems"] = list(self._problems)
             if self._problems:
-                result["coverage"] = wrap_var([self._noted(entry) for entry in result["coverage"]])
+                result["coverage"] = [self._noted(entry) for entry in result["coverage"]]
         else:
             # The controller's own word, in the place of whatever a host that failed said.
             result.pop("signature_problems", None)

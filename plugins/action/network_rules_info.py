@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.collect import SCOPES
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.options import collect_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Entry
 
 
 class ActionModule(CapabilityActionBase):
@@ -17,6 +17,7 @@ class ActionModule(CapabilityActionBase):
 
     capability = "network_hardening"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
+    ENTRY = Entry("network_hardening.rules.collect:collect", collect_spec)
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return SCOPES

@@ -11,6 +11,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.col
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 
@@ -19,6 +20,7 @@ class ActionModule(LogReadingActionBase):
 
     capability = detections.CAPABILITY
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
+    ENTRY = Entry("audit.sign_ins.collect:collect", collect_spec)
     CHECKPOINT = NAME
     RESULT_KEY = "sign_ins"
 

@@ -16,7 +16,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
     collect_spec,
     evidence_spec,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import (
+    CapabilityActionBase,
+    Conversation,
+    Entry,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
     exposed,
@@ -36,6 +40,7 @@ class ActionModule(CapabilityActionBase):
 
     capability = "network_hardening"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
+    ENTRY = Entry("network_hardening.traffic.collect:collect", collect_spec)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
@@ -46,11 +51,21 @@ class ActionModule(CapabilityActionBase):
         self._asked(None, None)
         return {name: value for name, value in arguments.items() if name not in _RECOMMENDER}
 
+    def learn(self, options: t.Mapping[str, t.Any]) -> None:
+        # Where no day has all sign-ins, it says nothing that somebody is not among them.
+        observed = options.get("sign_ins_observed") or [0, 0]
+        given = ArgumentSpecValidator(evidence_spec()).validate({**options, "sign_ins_observed": observed})
+        if given.error_messages:
+            raise AnsibleActionFail(
+                f"the host's answer is invalid and nothing of it was used, so look into the host: {given.errors.msg}"
+            )
+        self._given.update({name: given.validated_parameters[name] for name in options})
+
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (*scopes(arguments), exposed.SCOPE)
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer = super().run_module(arguments, task_vars)
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        answer = yield from super().run_module(arguments, task_vars)
         if answer.get("failed") or not isinstance(answer.get("coverage"), list):
             return answer
         try:

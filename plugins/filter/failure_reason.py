@@ -5,17 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables
-
-# The modules begin what they say of an option with its name.
-_OPTION = re.compile(r"([a-z_]+)(?=:| is | has |, )")
-# Ansible begins so whatever went wrong, from ansible-core 2.19 on.
-_ANSIBLE = "Task failed: "
+from ansible_collections.bulwark.servers.plugins.plugin_utils import failure_reasons
 
 
 def failure_reason(failure: t.Any, role: str, subject: str, variables: t.Any = None) -> str:
@@ -23,25 +17,9 @@ def failure_reason(failure: t.Any, role: str, subject: str, variables: t.Any = N
     if not isinstance(failure, dict):
         raise AnsibleFilterError("failure_reason: the input is no result of a task")
     try:
-        known = role_variables.names(role)
+        return t.cast("str", wrap_var(failure_reasons.reason(failure, role, subject, variables or {})))
     except OSError:
         raise AnsibleFilterError(f"failure_reason: there is no role '{role}'") from None
-    message = _message(failure) or f"{subject} could not be checked."
-    match = _OPTION.match(message)
-    if match:
-        option = match.group(1)
-        variable = (variables or {}).get(option) or f"{role}_{option}"
-        message = (variable if variable in known else option) + message[match.end() :]
-    return t.cast("str", wrap_var(message))
-
-
-def _message(failure: t.Mapping[str, t.Any]) -> str:
-    # Those of ansible.builtin.validate_argument_spec; its msg says only that something is wrong.
-    errors = failure.get("argument_errors")
-    if isinstance(errors, list) and errors:
-        return "; ".join(str(error) for error in errors)
-    message = failure.get("msg")
-    return message.removeprefix(_ANSIBLE) if isinstance(message, str) else ""
 
 
 class FilterModule:

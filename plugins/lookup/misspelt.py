@@ -72,12 +72,10 @@ _raw:
   elements: str
 """
 
-import re
 import typing as t
 
 from ansible.plugins.lookup import LookupBase
-from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables, spelling
+from ansible_collections.bulwark.servers.plugins.plugin_utils import misspelt
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type information
@@ -91,41 +89,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type i
         found = []
         prefix, known = self.get_option("prefix"), list(map(str, self._flatten(terms)))
         if known:
-            found += _misspelt(names, known, prefix, {*known, *self.get_option("others")})
+            found += misspelt.among(names, known, prefix, {*known, *self.get_option("others")})
         for role in self.get_option("roles"):
-            found += of_role(names, role)
+            found += misspelt.of_role(names, role)
         return found
-
-
-def of_role(names: t.Collection[str], role: str) -> list[str]:
-    """Return a sentence for each of the names that is nearly a variable of a role, and warn of those that are none."""
-    prefix, known = f"{role}_", role_variables.names(role)
-    return _misspelt(names, known, prefix, {*known, *_mentioned(role)}) + _begun_wrong(names, known, prefix)
-
-
-def _misspelt(names: t.Iterable[str], known: t.Sequence[str], prefix: str, expected: t.Container[str]) -> list[str]:
-    found = []
-    for name in sorted(name for name in names if name.startswith(prefix) and name not in expected):
-        meant = spelling.likeliest(name, known, prefix)
-        if meant:
-            found.append(_sentence(name, meant))
-        else:
-            Display().warning(f"'{name}' is no option of bulwark.servers: it changes nothing there")
-    return found
-
-
-def _begun_wrong(names: t.Iterable[str], known: t.Sequence[str], prefix: str) -> list[str]:
-    strange = sorted(name for name in names if not name.startswith(prefix))
-    meant = ((name, spelling.elsewhere(name, known, prefix)) for name in strange)
-    return [_sentence(name, option) for name, option in meant if option]
-
-
-def _sentence(name: str, meant: str) -> str:
-    return f"There is no option '{name}'; {meant} is probably meant."
-
-
-def _mentioned(role: str) -> set[str]:
-    """Return all names that a role's tasks mention and that begin with its name."""
-    mentioned = re.compile(rf"\b{role}_\w+")
-    tasks = (role_variables.ROLES / role / "tasks").glob("*.yml")
-    return {name for file in tasks for name in mentioned.findall(file.read_text(encoding="utf-8"))}

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, looks
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 PLATFORMS = ("linux", "windows")
@@ -25,7 +25,8 @@ class Capability:
     """One capability.
 
     defender: its name in Defender for servers. playbooks: those of PLAYBOOKS that call the role, beside scan. state:
-    the directories on hosts, below ``state_dir``, that it keeps its state in.
+    the directories on hosts, below ``state_dir``, that it keeps its state in. looks: what a scan asks a host for it.
+    checked_by_module: variables of the role that its modules check, more clearly than an argument specification can.
     """
 
     id: str
@@ -34,6 +35,8 @@ class Capability:
     platforms: tuple[str, ...]
     playbooks: tuple[str, ...]
     state: tuple[str, ...]
+    looks: tuple[looks.Look, ...]
+    checked_by_module: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=1)
@@ -71,6 +74,8 @@ def parse(data: t.Any, identifier: str) -> Capability:
         platforms=_names(data, "platforms", where, PLATFORMS),
         playbooks=_names(data, "playbooks", where, PLAYBOOKS),
         state=_names(data, "state", where),
+        looks=looks.parse(data.get("looks"), where),
+        checked_by_module=_names({"checked_by_module": [], **data}, "checked_by_module", where),
     )
 
 

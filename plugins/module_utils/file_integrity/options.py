@@ -78,6 +78,11 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
     }
 
 
+def check_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of what a scan asks: both, and whether to compare where there was a baseline before."""
+    return {**apply_spec(), "rehash": collect_spec()["rehash"], "_compare": {"type": "bool", "default": False}}
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """The options of either module, checked.

@@ -19,7 +19,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import NO_BASELINE
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Store, StoreError
 
@@ -43,21 +43,25 @@ class BaselineActionBase(CapabilityActionBase):
         """Return the changes that come into the baseline because a person accepted them."""
         return None
 
+    def commit_arguments(self, staged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return further arguments for replacing the old baseline by the one that is staged."""
+        return {}
+
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._store_url: str | None = arguments.pop("store", None)
         self.baseline: str = arguments.get("baseline") or "default"
         return arguments
 
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         host = self.host(task_vars).name
         expected = self._expected(host)
-        result = super().execute({**arguments, "_expected_digests": expected}, task_vars)
+        result = yield from super().execute({**arguments, "_expected_digests": expected}, task_vars)
         while expected and _digest_of(result) not in (None, *expected):
             # Another run may have changed the baseline in the meantime, which is no tampering.
             before, expected = expected, self._expected(host)
             if expected == before:
                 break
-            result = super().execute({**arguments, "_expected_digests": expected}, task_vars)
+            result = yield from super().execute({**arguments, "_expected_digests": expected}, task_vars)
         # The controller was cut off between the host's change and its own; the next proposal must not replace this one.
         if _digest_of(result) in expected[1:] and not self._task.check_mode:
             try:
@@ -71,12 +75,12 @@ class BaselineActionBase(CapabilityActionBase):
 
     def replace_baseline(
         self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], by: str, reason: str | None
-    ) -> dict[str, t.Any]:
+    ) -> Conversation:
         """Stage the new baseline on the host, propose its digest to the store, and replace the old baseline.
 
         by: who does this. reason: why, for the history of the seal; None for ``seal_reason``.
         """
-        staged = self.execute({**arguments, "_phase": "stage"}, task_vars)
+        staged = yield from self.execute({**arguments, "_phase": "stage"}, task_vars)
         digest = staged.get("staged_digest")
         if staged.get("failed") or staged.get("unreachable") or not digest:
             return staged
@@ -88,7 +92,8 @@ class BaselineActionBase(CapabilityActionBase):
             why = reason or self.seal_reason(store, host, arguments, staged)
             accepted = self.accepted_changes(arguments, staged)
             store.propose_seal(host, self.baseline, digest, by=by, reason=why, accepted=accepted, now=time.time())
-        committed = self.execute({**arguments, "_phase": "commit", "_digest": digest}, task_vars)
+        asked = {**arguments, "_phase": "commit", "_digest": digest, **self.commit_arguments(staged)}
+        committed = yield from self.execute(asked, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
             return committed
         self._settle(host, digest)
@@ -96,7 +101,7 @@ class BaselineActionBase(CapabilityActionBase):
 
     def forget_baseline(
         self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], by: str, reason: str
-    ) -> dict[str, t.Any]:
+    ) -> Conversation:
         """Propose to the store that there is no baseline, remove it from the host, and then the seal."""
         host = self.host(task_vars).name
         if not self._task.check_mode:
@@ -104,7 +109,7 @@ class BaselineActionBase(CapabilityActionBase):
                 if store.seal(host, self.baseline):
                     store.propose_seal(host, self.baseline, NO_BASELINE, by=by, reason=reason, now=time.time())
         # The proposal is settled once the host shows it.
-        return self.execute(arguments, task_vars)
+        return (yield from self.execute(arguments, task_vars))
 
     def _expected(self, host: str) -> list[str]:
         with self.open_store() as store:

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
@@ -60,16 +60,16 @@ class LogReadingActionBase(CapabilityActionBase):
         arguments["_content"] = rules.payload
         return arguments
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = super().run_module(arguments, task_vars)
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        result = yield from super().run_module(arguments, task_vars)
         return {**result, "rule_problems": self._problems} if self.RESULT_KEY in result else result
 
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         if self._run:
             host = events.Device.from_vars(self.host_vars(task_vars)).name
             token = self._token(host)
             arguments = {**arguments, "_advance": True, **({"_token": token} if token else {})}
-        return super().execute(arguments, task_vars)
+        return (yield from super().execute(arguments, task_vars))
 
     def _token(self, host: str) -> str | None:
         mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.utils.unsafe_proxy import wrap_var
@@ -18,13 +19,43 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """Where a module's work begins: the function that it calls, and what returns its argument spec.
+
+    function: below module_utils, as ``audit.events.collect:collect``.
+    """
+
+    function: str
+    spec: t.Callable[[], dict[str, dict[str, t.Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the host is asked once: a module with its arguments.
+
+    entry: the same for a scan, which sends no modules; None for a module that no scan uses.
+    """
+
+    module: str
+    arguments: dict[str, t.Any]
+    entry: Entry | None = None
+
+
+# Yields what the host is asked, is sent what it answers, and returns the result.
+Conversation = t.Generator[Request, dict[str, t.Any], dict[str, t.Any]]
+
+
 class CapabilityActionBase(SanitizingActionBase):
     """Run the module of the same name on the target and turn its detections into findings.
 
     A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has
     something to add overrides ``module_arguments`` (content compiled for the target, what the controller knows of the
-    host), ``scopes`` (what it then has to say how far it looked at) and ``run_module`` (how often the module runs, what
-    the controller keeps of it). Nothing else differs.
+    host), ``scopes`` (what it then has to say how far it looked at), ``run_module`` (how often the module runs, what
+    the controller keeps of it) and ``complete`` (what the controller adds). Nothing else differs.
+
+    ``run_module`` and ``execute`` are conversations, so that a scan can put what several capabilities ask into one
+    task (``plugin_utils/scan``). Alone, each request runs its module.
 
     A failed result with ``usage_error`` is about an option or content, not about the host.
     """
@@ -33,6 +64,7 @@ class CapabilityActionBase(SanitizingActionBase):
     _supports_async = False
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]]
+    ENTRY: t.ClassVar[Entry | None] = None
     capability: t.ClassVar[str]
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -43,36 +75,75 @@ class CapabilityActionBase(SanitizingActionBase):
         """Return the coverage scopes that the module's answer must have with these arguments, as far as is known."""
         return ()
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         """Return the module's result, before its detections become findings."""
-        return self.execute(arguments, task_vars)
+        return (yield from self.execute(arguments, task_vars))
+
+    def follow_up(
+        self, result: t.Mapping[str, t.Any], arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> Conversation | None:
+        """Return what a scan does once the result of ``run_module`` is recorded, None where there is nothing to do."""
+        return None
+
+    def learn(self, options: t.Mapping[str, t.Any]) -> None:
+        """Take options from what another module answered in the same scan, None for what it did not.
+
+        Raises AnsibleActionFail for an answer that cannot be used.
+        """
+        raise NotImplementedError
+
+    def complete(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the result with what only the controller knows."""
+        return result
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
+        arguments, problem = self.prepare(task_vars)
+        if problem is not None:
+            return {**result, **problem}
+        answer = _alone(self.run_module(arguments, task_vars), lambda request: self._ask(request, task_vars))
+        return t.cast("dict[str, t.Any]", wrap_var({**result, **self.result(answer, arguments, task_vars)}))
+
+    def prepare(self, task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
+        """Return the arguments for ``run_module``, and the result where the options are wrong."""
         problem = self._wrong_option()
+        arguments: dict[str, t.Any] = {}
         if problem is None:
             try:
                 arguments = self.module_arguments(dict(self._task.args), task_vars)
             except catalogue.ContentError as error:
                 problem = str(error)
-        if problem is not None:
-            return {**result, "failed": True, "msg": problem, "usage_error": True, "capability": self.capability}
-        output = self.run_module(arguments, task_vars)
-        result.update(sanitize(output))
+        if problem is None:
+            return arguments, None
+        return arguments, {"failed": True, "msg": problem, "usage_error": True, "capability": self.capability}
+
+    def result(
+        self, answer: t.Mapping[str, t.Any], arguments: t.Mapping[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        """Return what is known after ``run_module``: findings and checked coverage, and nothing to act on.
+
+        Raises AnsibleActionFail for an answer that cannot be used.
+        """
+        result = sanitize(answer)
         result["capability"] = self.capability
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
         if "coverage" in result:
             result["coverage"] = coverage.checked(result["coverage"], self.capability, self.scopes(arguments))
-        return t.cast("dict[str, t.Any]", wrap_var(result))
+        return self.complete(result)
 
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         """Run this action's module on the target once."""
+        return (yield Request(self._task.action.rpartition(".")[2], arguments, self.ENTRY))
+
+    def _ask(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         return t.cast(
             "dict[str, t.Any]",
-            self._execute_module(module_name=self._task.action, module_args=arguments, task_vars=task_vars),
+            self._execute_module(
+                module_name=f"bulwark.servers.{request.module}", module_args=request.arguments, task_vars=task_vars
+            ),
         )
 
     def _wrong_option(self) -> str | None:
@@ -101,3 +172,18 @@ class CapabilityActionBase(SanitizingActionBase):
         """Return the variables of the host that the module runs on, which delegation makes another one."""
         delegate = self._task.delegate_to
         return t.cast("t.Mapping[str, t.Any]", task_vars["hostvars"][delegate]) if delegate else task_vars
+
+
+def _alone(conversation: Conversation, ask: t.Callable[[Request], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Return the result of a conversation with a host that nobody else talks to meanwhile."""
+    try:
+        request = next(conversation)
+        while True:
+            try:
+                answer = ask(request)
+            except AnsibleError as error:
+                request = conversation.throw(error)
+            else:
+                request = conversation.send(answer)
+    except StopIteration as stop:
+        return t.cast("dict[str, t.Any]", stop.value)

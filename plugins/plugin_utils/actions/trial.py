@@ -10,7 +10,11 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import (
+    CapabilityActionBase,
+    Conversation,
+    Request,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 # Connections that lead through the network to the host's own ports, by the last part of their names.
@@ -34,17 +38,17 @@ class TrialActionBase(CapabilityActionBase):
 
     ADVICE: t.ClassVar[str]
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         # These are for this action to say.
         arguments = {name: value for name, value in arguments.items() if name not in _OWN_ARGUMENTS}
         started = time.monotonic()
-        result = self.execute(arguments, task_vars)
+        result = yield from self.execute(arguments, task_vars)
         trial = result.pop("trial", None)
         token, seconds = (trial.get("token"), trial.get("seconds")) if isinstance(trial, dict) else (None, None)
         if result.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
             return result
         arguments = {**arguments, "_confirm": token, "_through_network": self._is_through_network()}
-        return self._confirm(arguments, task_vars, result, started, seconds)
+        return (yield from self._confirm(arguments, task_vars, result, started, seconds))
 
     def _confirm(
         self,
@@ -53,14 +57,14 @@ class TrialActionBase(CapabilityActionBase):
         tried: dict[str, t.Any],
         started: float,
         seconds: int,
-    ) -> dict[str, t.Any]:
+    ) -> Conversation:
         """Return the answer that came through a new connection, or that of the trial as a failure."""
         reason = ""
         while time.monotonic() < started + seconds:
             try:
                 self._connection.reset()
                 with self._own_connection():
-                    result = self.execute(arguments, task_vars)
+                    result = yield from self.execute(arguments, task_vars)
             except AnsibleConnectionFailure as error:
                 reason = error.message
                 time.sleep(_PAUSE)
@@ -77,7 +81,7 @@ class TrialActionBase(CapabilityActionBase):
             # What was there before is what the trial found.
             return self._with_proof({**result, **{key: tried[key] for key in ("diff",) if key in tried}})
         time.sleep(max(0.0, started + seconds + _GRACE - time.monotonic()))
-        self._clear_away(arguments, task_vars)
+        yield from self._clear_away(arguments, task_vars)
         shown = visible(" ".join(reason.split()), _LONGEST_REASON)
         return {
             "changed": False,
@@ -87,13 +91,15 @@ class TrialActionBase(CapabilityActionBase):
             f"host has gone back to the rules before by itself: {self.ADVICE}.",
         }
 
-    def _clear_away(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
+    def _clear_away(
+        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> t.Generator[Request, dict[str, t.Any], None]:
         """Remove what is left of a trial that is over, which denies nobody; where that fails, nothing depends on it."""
         withdrawn = {**arguments, "_confirm": None, "_withdraw": arguments["_confirm"]}
         # Through the former rules, by a connection that is new again.
         with contextlib.suppress(AnsibleError):
             self._connection.reset()
-            self.execute(withdrawn, task_vars)
+            yield from self.execute(withdrawn, task_vars)
 
     def _is_through_network(self) -> bool:
         return str(self._connection.transport).rpartition(".")[2] in _THROUGH_THE_NETWORK

@@ -1,0 +1,73 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scan of a host comes to: for each look a record for the store, or why there is nothing to record."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
+from ansible_collections.bulwark.servers.plugins.plugin_utils import failure_reasons
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
+
+
+class Record(t.NamedTuple):
+    """One result as the store takes it, and whether somebody's options are the reason that it is none."""
+
+    capability: str
+    findings: t.Sequence[t.Any]
+    coverage: t.Any
+    checkpoint: t.Any = None
+    problem: str | None = None
+    is_usage_error: bool = False
+
+
+def of_capability(asked: Asked) -> list[Record]:
+    """Return the records of a capability whose questions have been answered, in the order of its looks."""
+    if asked.problem is not None:
+        return [_failed(asked.capability, asked.capability, asked.problem, asked.is_usage_error)]
+    records = [Record(asked.capability, (), [not_checked(look.scope, reason)]) for look, reason in asked.omitted]
+    for question in asked.questions:
+        record = of_look(question)
+        if record is not None:
+            records.append(record)
+    return records
+
+
+def of_look(question: Question) -> Record | None:
+    """Return the record of one look; None for one that has nothing of its own to record."""
+    result = question.result or {}
+    if not question.look.is_recorded:
+        return None
+    if result.get("unreachable"):
+        return _failed(
+            question.capability, question.look.scope, f"the host was unreachable: {result.get('msg')}", False
+        )
+    if result.get("failed"):
+        return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
+    return Record(question.capability, result.get("findings") or (), result.get("coverage"), result.get("checkpoint"))
+
+
+def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> Record | None:
+    """Return what is to be recorded of what was done after a look; None where it went well."""
+    if not result.get("failed") and not result.get("unreachable"):
+        return None
+    return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
+
+
+def unasked(capabilities: t.Iterable[str], reason: str) -> list[Record]:
+    """Return the records of a host of which nothing is known, and why."""
+    return [_failed(capability, capability, reason, False) for capability in capabilities]
+
+
+def reason_of(question: Question, failure: t.Mapping[str, t.Any]) -> str:
+    return failure_reasons.reason(failure, question.capability, question.look.subject, question.variables)
+
+
+def _is_usage_error(result: t.Mapping[str, t.Any]) -> bool:
+    return bool(result.get("usage_error"))
+
+
+def _failed(capability: str, scope: str, reason: str, is_usage_error: bool) -> Record:
+    return Record(capability, (), [not_checked(scope, reason)], None, reason, is_usage_error)

@@ -1,0 +1,36 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the task of a scan shows of a host: enough to follow the run, as everything else is in the store."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
+
+_MOST_REASONS = 20
+
+
+def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
+    """Return by capability how far it looked, what it could not, and how much it found by severity."""
+    found: dict[str, dict[str, t.Any]] = {}
+    for record in records:
+        entries = coverage.checked(record.coverage, record.capability)
+        shown = found.setdefault(
+            record.capability, {"coverage": [], "severities": dict.fromkeys(SEVERITIES, 0), "not_checked": []}
+        )
+        shown["coverage"] += [{"scope": entry["scope"], "status": entry["status"]} for entry in entries]
+        shown["not_checked"] += [entry["reason"] for entry in entries if entry["reason"]][:_MOST_REASONS]
+        severities = collections.Counter(str(finding.get("severity", "")).lower() for finding in record.findings)
+        for name in SEVERITIES:
+            shown["severities"][name] += severities[name]
+    return found
+
+
+def misconfigured(records: t.Sequence[Record]) -> list[str]:
+    """Return each reason once that is about the options, and not about the host."""
+    return list(dict.fromkeys(record.problem for record in records if record.problem and record.is_usage_error))
