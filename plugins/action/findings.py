@@ -84,7 +84,7 @@ class ActionModule(StoreActionBase):
             store.start_run(hosts=[], capabilities=[], now=time.time(), run_id=run_id, **described)
         recorded = store.record(run_id, host, capability, findings or [], coverage, time.time(), checkpoint)
         counts = dataclasses.asdict(recorded)
-        del counts["changes"]
+        del counts["changes"], counts["refused"]
         return {**_shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
 
     def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
