@@ -80,7 +80,7 @@ class ActionModule(StoreActionBase):
             recording.open_run(store, run_id)
         recorded = store.record(run_id, host, capability, findings or [], coverage, time.time(), checkpoint)
         counts = dataclasses.asdict(recorded)
-        del counts["changes"]
+        del counts["changes"], counts["refused"]
         return {**recording.shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
 
     def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

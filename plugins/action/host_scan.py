@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import conver
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.variables import RoleVariables
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StatusChange, Store, StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
 _SHARED = ("run", "store")
 
@@ -119,46 +119,30 @@ class ActionModule(SanitizingActionBase):
 
     def _ask(self, task_vars: dict[str, t.Any], heard: dict[str, dict[str, t.Any]]) -> conversations.Ask:
         def ask(requests: t.Mapping[str, Request]) -> dict[str, dict[str, t.Any]]:
-            heard.update(
-                (
-                    name,
-                    self._execute_module(
-                        module_name=f"bulwark.servers.{request.module}",
-                        module_args=request.arguments,
-                        task_vars=task_vars,
-                    ),
-                )
-                for name, request in requests.items()
-            )
+            heard.update((name, self._answer_of(request, task_vars)) for name, request in requests.items())
             return heard
 
         return ask
+
+    def _answer_of(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        module = f"bulwark.servers.{request.module}"
+        return self._execute_module(module_name=module, module_args=request.arguments, task_vars=task_vars)
 
     def _recorded(self, found: t.Sequence[Record], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Record what was found, and return what the task shows of it; without a run, all of it."""
         result: dict[str, t.Any] = {"misconfigured": summary.misconfigured(found)}
         if self._options["run"] is None:
-            result["findings"] = [finding for record in found for finding in record.findings]
-            result["coverage"] = [entry for record in found for entry in record.coverage or ()]
+            results = [record.result for record in found]
+            result["findings"] = [finding for each in results for finding in each.findings]
+            result["coverage"] = [entry for each in results for entry in each.coverage or ()]
             problems = [record.problem for record in found if record.problem]
             # Without a run to note it in, a failure must stay one.
             return {**result, "changed": False, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
         host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
-        with contextlib.closing(
-            Store.open(self._options["store"], mode="check" if self._task.check_mode else "write")
-        ) as store:
+        mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
+        with contextlib.closing(Store.open(self._options["store"], mode=mode)) as store:
             if self._task.check_mode:
                 recording.open_run(store, self._options["run"])
-            changes: list[StatusChange] = []
-            for record in found:
-                recorded = store.record(
-                    self._options["run"],
-                    host,
-                    record.capability,
-                    record.findings,
-                    record.coverage,
-                    time.time(),
-                    record.checkpoint,
-                )
-                changes += recorded.changes
+            recorded = store.record_host(self._options["run"], host, [record.result for record in found], time.time())
+        changes = [change for each in recorded for change in each.changes]
         return {**result, **recording.shown(changes), "host": host, "capabilities": summary.of_capabilities(found)}

@@ -10,15 +10,13 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import failure_reasons
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
 
 
 class Record(t.NamedTuple):
-    """One result as the store takes it, and whether somebody's options are the reason that it is none."""
+    """One result as the store takes it. problem: why it is none; is_usage_error: whether the options are the reason."""
 
-    capability: str
-    findings: t.Sequence[t.Any]
-    coverage: t.Any
-    checkpoint: t.Any = None
+    result: CapabilityResult
     problem: str | None = None
     is_usage_error: bool = False
 
@@ -27,7 +25,10 @@ def of_capability(asked: Asked) -> list[Record]:
     """Return the records of a capability whose questions have been answered, in the order of its looks."""
     if asked.problem is not None:
         return [_failed(asked.capability, asked.capability, asked.problem, asked.is_usage_error)]
-    records = [Record(asked.capability, (), [not_checked(look.scope, reason)]) for look, reason in asked.omitted]
+    records = [
+        Record(CapabilityResult(asked.capability, (), [not_checked(look.scope, reason)]))
+        for look, reason in asked.omitted
+    ]
     for question in asked.questions:
         record = of_look(question)
         if record is not None:
@@ -46,7 +47,8 @@ def of_look(question: Question) -> Record | None:
         )
     if result.get("failed"):
         return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
-    return Record(question.capability, result.get("findings") or (), result.get("coverage"), result.get("checkpoint"))
+    findings, coverage, checkpoint = (result.get(name) for name in ("findings", "coverage", "checkpoint"))
+    return Record(CapabilityResult(question.capability, findings or (), coverage, checkpoint))
 
 
 def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> Record | None:
@@ -70,4 +72,4 @@ def _is_usage_error(result: t.Mapping[str, t.Any]) -> bool:
 
 
 def _failed(capability: str, scope: str, reason: str, is_usage_error: bool) -> Record:
-    return Record(capability, (), [not_checked(scope, reason)], None, reason, is_usage_error)
+    return Record(CapabilityResult(capability, (), [not_checked(scope, reason)]), reason, is_usage_error)

@@ -19,13 +19,14 @@ def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
     """Return by capability how far it looked, what it could not, and how much it found by severity."""
     found: dict[str, dict[str, t.Any]] = {}
     for record in records:
-        entries = coverage.checked(record.coverage, record.capability)
+        result = record.result
+        entries = coverage.checked(result.coverage, result.capability)
         shown = found.setdefault(
-            record.capability, {"coverage": [], "severities": dict.fromkeys(SEVERITIES, 0), "not_checked": []}
+            result.capability, {"coverage": [], "severities": dict.fromkeys(SEVERITIES, 0), "not_checked": []}
         )
         shown["coverage"] += [{"scope": entry["scope"], "status": entry["status"]} for entry in entries]
         shown["not_checked"] += [entry["reason"] for entry in entries if entry["reason"]][:_MOST_REASONS]
-        severities = collections.Counter(str(finding.get("severity", "")).lower() for finding in record.findings)
+        severities = collections.Counter(str(finding.get("severity", "")).lower() for finding in result.findings)
         for name in SEVERITIES:
             shown["severities"][name] += severities[name]
     return found

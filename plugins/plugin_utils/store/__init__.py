@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
+    CapabilityResult,
     Counts,
     Coverage,
     Explanation,
@@ -38,6 +39,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
 
 __all__ = [
     "Accepted",
+    "CapabilityResult",
     "Counts",
     "Coverage",
     "Explanation",

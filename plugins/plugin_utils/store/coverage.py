@@ -36,14 +36,14 @@ def checked(entries: t.Any, capability: str, asked: t.Sequence[str] = ()) -> lis
     asked: scopes that the module was to look at. Those of which it says nothing are not checked either.
     """
     if not isinstance(entries, (list, tuple)) or not entries:
-        return [_refused(capability, "the module returned no coverage")]
+        return [refused(capability, "the module returned no coverage")]
     room = _EXPLAINED_LIMIT
     fitting = []
     for entry in entries[:_ENTRIES_LIMIT]:
         fitting.append(_checked(entry, capability, room))
         room -= len(fitting[-1]["explained"])
     if len(entries) > _ENTRIES_LIMIT:
-        fitting.append(_refused(capability, f"{len(entries) - _ENTRIES_LIMIT} more coverage entries are not kept"))
+        fitting.append(refused(capability, f"{len(entries) - _ENTRIES_LIMIT} more coverage entries are not kept"))
     return fitting + _unanswered(fitting, capability, asked)
 
 
@@ -53,10 +53,11 @@ def _unanswered(entries: t.Sequence[Entry], capability: str, asked: t.Sequence[s
         # Nothing was looked at, which says it of each of them.
         return []
     reason = "the module was asked to look at it, and its answer says nothing of it"
-    return [_refused(scope, reason) for scope in dict.fromkeys(asked) if scope not in reported_scopes]
+    return [refused(scope, reason) for scope in dict.fromkeys(asked) if scope not in reported_scopes]
 
 
-def _refused(scope: str, reason: str) -> Entry:
+def refused(scope: str, reason: str) -> Entry:
+    """Return the entry of a scope whose result cannot be used."""
     return {**not_checked(scope, reason), "explained_count": 0, "explained": [], "note": None}
 
 
@@ -81,7 +82,7 @@ def _checked(entry: t.Any, capability: str, room: int) -> Entry:
             "note": None if fields.get("note") is None else evidence.line(fields["note"], _TEXT_LIMIT),
         }
     except evidence.UnfitError as error:
-        return _refused(scope, f"the module returned a coverage entry that cannot be read: {error}")
+        return refused(scope, f"the module returned a coverage entry that cannot be read: {error}")
 
 
 def _skipped(item: t.Mapping[t.Any, t.Any]) -> dict[str, str]:

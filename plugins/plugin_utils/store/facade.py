@@ -18,10 +18,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     jit_rows,
     location,
     patterns,
+    pins,
     query,
     recording,
     runs,
     seals,
+    sqlalchemy_version,
     suppressions,
     trend,
     upkeep,
@@ -39,6 +41,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
+    CapabilityResult,
     Counts,
     Coverage,
     Explanation,
@@ -54,13 +57,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Suppression,
     TrendPoint,
 )
-
-try:
-    import sqlalchemy
-except ImportError:
-    _SQLALCHEMY = ""
-else:
-    _SQLALCHEMY = sqlalchemy.__version__
 
 
 class Store:
@@ -80,9 +76,7 @@ class Store:
         mode: with ``write`` the store is created where there is none. With ``check`` all happens as with ``write`` and
         is undone by ``close``. With ``read`` nothing can be written, and a store that doesn't exist is an error.
         """
-        if not _SQLALCHEMY.startswith("2."):
-            found = _SQLALCHEMY or "missing"
-            raise StoreError(f"the store needs SQLAlchemy 2 on the controller ({found}): pip install 'SQLAlchemy>=2'")
+        sqlalchemy_version.check()
         return cls(Database(location.parse(url or location.default_url()), mode))
 
     def close(self) -> None:
@@ -130,9 +124,31 @@ class Store:
         together with the findings or not at all. Where another run, which read the same, was recorded meanwhile, the
         findings and the checkpoint are left out.
         """
-        return self._database.write(
-            lambda c: recording.record(c, run_id, host, capability, findings, coverage, now, checkpoint)
-        )
+        result = CapabilityResult(capability, findings, coverage, checkpoint)
+        return self._database.write(lambda c: recording.record(c, run_id, host, result, now))
+
+    def record_host(
+        self,
+        run_id: str,
+        host: str,
+        results: t.Sequence[CapabilityResult],
+        now: float,
+        pins: t.Mapping[str, str] | None = None,
+    ) -> list[RecordResult]:
+        """Record several results of one host, each as ``record`` does, in their order; return what each did.
+
+        Several results of one capability add up. A result that ``record`` would refuse costs only itself: its
+        ``refused`` says why, its findings and its checkpoint are left out, and the coverage has each of its scopes as
+        not checked.
+
+        pins: the SHA-256 digests of the files that the controller left on the host, by name, in place of those
+        before; None leaves these as they are. They are what the controller sent, never what a host says that it has.
+        """
+        return self._database.write(lambda c: recording.record_host(c, run_id, host, results, pins, now))
+
+    def pins(self, host: str) -> dict[str, str]:
+        """Return the digests of the files that the controller left on a host, by name."""
+        return self._database.read(lambda c: pins.get(c, host))
 
     def checkpoint(self, host: str, name: str) -> str | None:
         """Return the token of how far a reader of a host's logs got, None where nothing of it was recorded."""

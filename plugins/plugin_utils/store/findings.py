@@ -29,6 +29,13 @@ def locked(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> li
     return [State(**row) for row in connection.execute(query).mappings()]
 
 
+def lock(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> None:
+    """Keep the findings that meet the conditions from other writers, as ``locked`` does; SQLite has one at a time."""
+    if connection.dialect.name == "postgresql":
+        columns = tables().findings.c
+        connection.execute(sa.select(columns.uid).where(*conditions).order_by(columns.uid).with_for_update()).all()
+
+
 def insert(connection: sa.Connection, added: t.Sequence[tuple[State, Observation]]) -> None:
     rows = [
         {**_values(state), "capability": seen.capability, "kind": seen.kind, "event": seen.event}

@@ -124,6 +124,18 @@ def _jit_people_and_use(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE bulwark_jit_history ADD COLUMN {name} TEXT")
 
 
+def _pins(connection: sa.Connection) -> None:
+    """Make room for the digests of what the controller left on hosts."""
+    connection.exec_driver_sql(
+        """CREATE TABLE bulwark_pins (
+            host TEXT NOT NULL,
+            name TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            PRIMARY KEY (host, name)
+        )"""
+    )
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
 STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
@@ -131,6 +143,7 @@ STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _checkpoints_and_accepted,
     _jit_requests,
     _jit_people_and_use,
+    _pins,
 )
 VERSION = 1 + len(STEPS)
 

@@ -79,11 +79,22 @@ class StatusChange:
 
 
 @dataclasses.dataclass(frozen=True)
+class CapabilityResult:
+    """What one capability, or one look of it, found on a host and how far it looked, as ``Store.record`` takes it."""
+
+    capability: str
+    findings: t.Sequence[t.Mapping[str, t.Any]]
+    coverage: t.Sequence[t.Mapping[str, t.Any]]
+    checkpoint: t.Mapping[str, t.Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class RecordResult:
     """What recording one capability of one host did, as numbers of findings.
 
     suppressed counts those that were seen and are suppressed; they are in no other number but ``dropped`` excepted.
-    dropped: findings beyond what is kept of one host, which the coverage then says.
+    dropped: findings beyond what is kept of one host, which the coverage then says. refused: why ``Store.record_host``
+    recorded nothing of it, which the coverage then says, too.
     """
 
     new: int
@@ -93,6 +104,7 @@ class RecordResult:
     suppressed: int
     dropped: int
     changes: tuple[StatusChange, ...]
+    refused: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record what one capability found on one host in one run."""
+"""Record what capabilities found on one host in one run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     acceptance,
@@ -18,14 +19,22 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     coverage,
     events,
     explained,
+    failures,
     findings,
     lifecycle,
+    pins,
     runs,
     seals,
     sql,
     suppressions,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import RecordResult, StatusChange, Suppression
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    CapabilityResult,
+    RecordResult,
+    StatusChange,
+    Suppression,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -35,26 +44,57 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 # host to fill the disk.
 _FINDINGS_LIMIT = 20_000
 _BYTES_LIMIT = 64 * 1024 * 1024
+_REASON_LIMIT = 2_000
 
 
-def record(
+def record(connection: sa.Connection, run_id: str, host: str, result: CapabilityResult, now: float) -> RecordResult:
+    """Store the findings and the coverage of a result, and resolve what is gone; see ``Store.record``."""
+    _begin(connection, run_id, host, [result.capability], now)
+    return _record(connection, run_id, host, result, now)
+
+
+def record_host(
     connection: sa.Connection,
     run_id: str,
     host: str,
-    capability: str,
-    reported: t.Sequence[t.Any],
-    covered: t.Any,
+    results: t.Sequence[CapabilityResult],
+    pinned: t.Mapping[str, str] | None,
     now: float,
-    checkpoint: t.Any = None,
-) -> RecordResult:
-    """Store the findings and the coverage of a result, and resolve what is gone; see ``Store.record``."""
+) -> list[RecordResult]:
+    """Store all results of a host, each as if it were alone; see ``Store.record_host``."""
+    _begin(connection, run_id, host, sorted({result.capability for result in results}), now)
+    recorded = []
+    for result in results:
+        try:
+            with connection.begin_nested():
+                recorded.append(_record(connection, run_id, host, result, now))
+        except StoreError as error:
+            recorded.append(_refuse(connection, run_id, host, result, str(error), now))
+        except (sa.exc.DataError, sa.exc.IntegrityError) as error:
+            reason = f"the store {failures.explained(error.orig or error)}"
+            recorded.append(_refuse(connection, run_id, host, result, reason, now))
+    if pinned is not None:
+        pins.replace(connection, host, pinned)
+    return recorded
+
+
+def _begin(connection: sa.Connection, run_id: str, host: str, capabilities: t.Sequence[str], now: float) -> None:
+    """Lock what records of a host change, in the order in which all writers do: else they lock each other out."""
     runs.require(connection, run_id)
-    is_news = checkpoint is None or checkpoints.advance(connection, host, capability, checkpoint, now)
+    sql.lock(connection, "record", host)
+    runs.mark_latest(connection, run_id, [(host, capability) for capability in capabilities], now)
+    if len(capabilities) > 1:
+        columns = tables().findings.c
+        findings.lock(connection, columns.host == host, columns.capability.in_(capabilities))
+
+
+def _record(connection: sa.Connection, run_id: str, host: str, result: CapabilityResult, now: float) -> RecordResult:
+    capability, reported = result.capability, result.findings
+    is_news = result.checkpoint is None or checkpoints.advance(connection, host, capability, result.checkpoint, now)
     if not is_news:
         reported = ()
     observed = {seen.uid: seen for seen in (events.read(event, host, capability) for event in reported)}
-    entries = coverage.checked(covered, capability)
-    sql.lock(connection, "record", host, capability)
+    entries = coverage.checked(result.coverage, capability)
     columns = tables().findings.c
     stored = {
         state.uid: state
@@ -81,6 +121,19 @@ def record(
     log.write(connection)
     _write_coverage(connection, run_id, host, capability, entries, now)
     return log.result(dropped=len(observed) - len(limited))
+
+
+def _refuse(
+    connection: sa.Connection, run_id: str, host: str, result: CapabilityResult, reason: str, now: float
+) -> RecordResult:
+    """Note that nothing of a result was recorded: what it looked at counts as not checked."""
+    scopes = dict.fromkeys(entry["scope"] for entry in coverage.checked(result.coverage, result.capability))
+    words = evidence.line(f"its result was refused: {reason}", _REASON_LIMIT)
+    entries = [coverage.refused(scope, words) for scope in scopes]
+    _write_coverage(connection, run_id, host, result.capability, entries, now)
+    return RecordResult(
+        new=0, seen_again=0, resolved=0, reopened=0, suppressed=0, dropped=0, changes=(), refused=reason
+    )
 
 
 class _Log:
@@ -206,6 +259,5 @@ def _write_coverage(
     }
     sql.upsert(connection, table, [row], update=("status", "entries", "recorded"))
     explained.replace(connection, key, merged)
-    runs.mark_latest(connection, run_id, [(host, capability)], now)
     if status != NOT_CHECKED:
         runs.mark_checked(connection, host, capability, now)

@@ -29,6 +29,7 @@ class Tables:
     seals: sa.Table
     seal_history: sa.Table
     checkpoints: sa.Table
+    pins: sa.Table
     jit_requests: sa.Table
     jit_history: sa.Table
 
@@ -55,6 +56,7 @@ def tables() -> Tables:
         seals=_seals(metadata),
         seal_history=_seal_history(metadata),
         checkpoints=_checkpoints(metadata),
+        pins=_pins(metadata),
         jit_requests=_jit_requests(metadata),
         jit_history=_jit_history(metadata),
     )
@@ -238,6 +240,17 @@ def _checkpoints(metadata: sa.MetaData) -> sa.Table:
         sa.Column("capability", sa.Text, nullable=False),
         sa.Column("token", sa.Text, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
+    )
+
+
+def _pins(metadata: sa.MetaData) -> sa.Table:
+    """The digest of each file that the controller left on a host to be run by the next scan."""
+    return sa.Table(
+        "bulwark_pins",
+        metadata,
+        sa.Column("host", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("digest", sa.Text, nullable=False),
     )
 
 

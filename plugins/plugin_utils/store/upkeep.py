@@ -44,7 +44,7 @@ def forget(
 ) -> dict[str, int]:
     """Remove all about hosts that are no more, or what capabilities have of them; return how many of each that were.
 
-    hosts: None for all of them. The seals go with the host, not with a capability.
+    hosts: None for all of them. The seals and pins go with the host, not with a capability.
     Logs whose findings are forgotten are read anew.
     """
     if hosts is None and not capabilities:
@@ -62,6 +62,7 @@ def forget(
         removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
     del removed["latest"], removed["checkpoints"]
     whole_hosts = () if capabilities or hosts is None else hosts
+    connection.execute(tables().pins.delete().where(tables().pins.c.host.in_(whole_hosts)))
     return {**removed, "seals": _forget_seals(connection, whole_hosts, by, now)}
 
 

@@ -11,11 +11,17 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store, StoreError, location
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    CapabilityResult,
+    Selection,
+    Store,
+    StoreError,
+    location,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.migrations import VERSION
 
 from tests.support import postgresql
-from tests.unit.plugins.plugin_utils.store.samples import finding, only, record, start
+from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, checked, finding, only, record, start
 
 # One worker, and so one server, for all of them.
 pytestmark = [pytest.mark.requires("postgresql", "module:psycopg"), pytest.mark.xdist_group("postgresql")]
@@ -163,11 +169,26 @@ def test_a_decision_and_records_of_many_hosts_do_not_lock_each_other_out(store_u
             seen = [finding(f"/etc/{item}", host=host) for item in range(20)]
             record(own, 200 + number, seen, host=host)
 
+    def look_at_all(own: Store, number: int) -> None:
+        for host in hosts:
+            recorded = own.record_host(
+                start(own, 200 + number, [host]),
+                host,
+                [
+                    CapabilityResult("audit", [], [checked("events")]),
+                    CapabilityResult(
+                        CAPABILITY, [finding(f"/etc/{item}", host=host) for item in range(20)], [checked()]
+                    ),
+                ],
+                200 + number,
+            )
+            assert [each.refused for each in recorded] == [None, None]
+
     def decide(own: Store, number: int) -> None:
         own.suppress(Selection(host="*"), reason=str(number), by="alice", now=200 + number)
         own.unsuppress(Selection(host="*"), reason=str(number), by="alice", now=200 + number)
 
-    threads = [threading.Thread(target=repeat, args=(work,)) for work in (look, decide, look)]
+    threads = [threading.Thread(target=repeat, args=(work,)) for work in (look, decide, look_at_all)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -15,8 +15,14 @@ import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError, database, engine, location
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import facade as facade_module
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Store,
+    StoreError,
+    database,
+    engine,
+    location,
+    sqlalchemy_version,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.migrations import VERSION
 
 from tests.support import paths, require
@@ -251,7 +257,7 @@ def test_a_path_is_relative_to_where_one_is_or_to_the_home_directory(monkeypatch
 def test_without_the_right_sqlalchemy_the_way_to_get_it_is_named(
     monkeypatch: pytest.MonkeyPatch, version: str, found: str
 ) -> None:
-    monkeypatch.setattr(facade_module, "_SQLALCHEMY", version)
+    monkeypatch.setattr(sqlalchemy_version, "_VERSION", version)
     with pytest.raises(StoreError) as error:
         Store.open("sqlite:////tmp/x.db")
     assert str(error.value) == f"the store needs SQLAlchemy 2 on the controller {found}: pip install 'SQLAlchemy>=2'"

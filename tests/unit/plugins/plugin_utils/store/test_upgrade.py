@@ -87,7 +87,7 @@ def test_an_upgraded_store_has_the_shape_of_a_new_one(
 ) -> None:
     old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 5
+    assert schema_of(old_url) == migrations.VERSION == 6
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:
@@ -251,6 +251,6 @@ def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.Mon
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 5, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        "the store has schema 6, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )
