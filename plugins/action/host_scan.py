@@ -126,7 +126,8 @@ class ActionModule(SanitizingActionBase):
 
     def _answer_of(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         module = f"bulwark.servers.{request.module}"
-        return self._execute_module(module_name=module, module_args=request.arguments, task_vars=task_vars)
+        answer = self._execute_module(module_name=module, module_args=request.arguments, task_vars=task_vars)
+        return t.cast("dict[str, t.Any]", answer)
 
     def _recorded(self, found: t.Sequence[Record], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Record what was found, and return what the task shows of it; without a run, all of it."""

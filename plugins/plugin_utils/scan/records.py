@@ -47,8 +47,10 @@ def of_look(question: Question) -> Record | None:
         )
     if result.get("failed"):
         return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
-    findings, coverage, checkpoint = (result.get(name) for name in ("findings", "coverage", "checkpoint"))
-    return Record(CapabilityResult(question.capability, findings or (), coverage, checkpoint))
+    found = CapabilityResult(
+        question.capability, result.get("findings") or (), result.get("coverage"), result.get("checkpoint")
+    )
+    return Record(found)
 
 
 def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> Record | None:

@@ -45,7 +45,7 @@ class RoleVariables:
 
     def holds(self, condition: str) -> bool:
         """Return whether a Jinja expression of this collection is true."""
-        return boolean(self._templar.template(_trusted("{{ (%s) | bool }}" % condition)))
+        return bool(boolean(self._templar.template(_trusted("{{ (%s) | bool }}" % condition))))
 
     def problems(self, unchecked: t.Collection[str]) -> list[str]:
         """Return what the role's argument specification finds wrong. unchecked: variables that it takes as they are."""
