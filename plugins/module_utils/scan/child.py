@@ -87,8 +87,6 @@ class Nursery:
             os._exit(1)  # pylint: disable=protected-access
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.close(self._woken)
-        os.close(self._wakes)
 
 
 class _Child:
@@ -196,6 +194,7 @@ def _be_child(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits,
         os.dup2(nowhere, 0)
         os.dup2(error, 1)
         os.dup2(error, 2)
+        _close_others(answer)
         faulthandler.enable(2, all_threads=False)
         _limit_memory(limits.memory)
         data = function()
@@ -208,8 +207,16 @@ def _be_child(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits,
         os._exit(status)  # pylint: disable=protected-access
 
 
+def _close_others(answer: int) -> None:
+    """Leave a child nothing of the parent's but standard streams and the pipe for its answer."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != answer:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
 def _limit_memory(allowed: int) -> None:
-    """Limit private memory (RLIMIT_DATA of setrlimit(2)), which mapped files and reserved addresses do not count for."""
+    """Limit private memory (setrlimit(2), RLIMIT_DATA): mapped files and reserved addresses do not count."""
     with open("/proc/self/statm", "rb") as stream:
         pages = int(stream.read().split()[5])
     limit = pages * resource.getpagesize() + allowed

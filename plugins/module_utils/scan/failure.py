@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import traceback
 import typing as t
 
 # The paths of the collection's code, as the archive has them.
 _OURS = "plugins/module_utils/"
+_CRASHED = re.compile(r'File "%s(\S+)", line (\d+)' % _OURS)
 _LONGEST = 2000
 _MOST_FRAMES = 30
 
@@ -35,17 +37,18 @@ def failed(message: str, details: str = "") -> dict[str, t.Any]:
     return result
 
 
-def ended(status: int) -> str:
-    """Return how a process ended, by its wait status."""
-    number = -status if status < 0 else 0
-    if not number:
-        return "it ended with status %d" % status
+def ended(status: int, output: str) -> str:
+    """Return how a process ended. status: its exit status, or minus a signal. output: what faulthandler wrote in it."""
+    if status >= 0:
+        return "it ended with status %d and without a result" % status
     try:
-        name = signal.Signals(number).name
+        name = signal.Signals(-status).name
     except ValueError:
         name = "unknown"
-    hint = "; the kernel may have run out of memory" if number == signal.SIGKILL else ""
-    return "it was ended by signal %d (%s)%s" % (number, name, hint)
+    crashed = _CRASHED.search(output)
+    place = " at %s:%s" % crashed.groups() if crashed else ""
+    hint = "; the kernel may have run out of memory" if -status == signal.SIGKILL else ""
+    return "it was ended by signal %d (%s)%s%s" % (-status, name, place, hint)
 
 
 def _place(error: BaseException) -> str:

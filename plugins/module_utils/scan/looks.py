@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import time
+import traceback
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import outcome
@@ -25,23 +26,25 @@ Say = t.Callable[[t.Dict[str, t.Any]], None]
 
 
 class Look(t.NamedTuple):
-    """A function of the collection with its options. content: the options that are large texts, by digest."""
+    """A function of the collection with its options.
+
+    params: None for a function without arguments. content: the options that are large texts, by digest.
+    """
 
     id: str
     entry: str
-    params: t.Mapping[str, t.Any]
+    params: t.Mapping[str, t.Any] | None
     check_mode: bool
     diff: bool
     content: t.Mapping[str, str]
     seconds: float
 
 
-def serve(looks: t.Sequence[Look], texts: t.Mapping[str, str], seconds: float, memory: int, say: Say) -> None:
+def serve(looks: t.Sequence[Look], texts: t.Mapping[str, str], end: float | None, memory: int, say: Say) -> None:
     """Run the looks; say of each ``look`` and ``result``. texts: the contents by digest.
 
-    seconds: for all of them together, 0 for no limit. memory: bytes that each may use beyond what this process has.
+    end: of all of them, by the monotonic clock. memory: bytes that each may use beyond what this process has.
     """
-    end = time.monotonic() + seconds if seconds else None
     nursery = Nursery()
     for look in looks:
         # What several looks need is imported once. What is wrong with it, the look's own process will say.
@@ -51,12 +54,7 @@ def serve(looks: t.Sequence[Look], texts: t.Mapping[str, str], seconds: float, m
     for look in looks:
         rest = None if end is None else end - time.monotonic()
         if rest is not None and rest <= 0:
-            say(
-                {
-                    "look": look.id,
-                    "result": failure.failed("the scan's time limit of %g s was used up before" % seconds),
-                }
-            )
+            say({"look": look.id, "result": failure.failed("the scan's time limit was used up before it began")})
             continue
         limits = Limits(_shorter(look.seconds or None, rest), memory, _LARGEST_ANSWER)
         say({"look": look.id, **_looked(nursery, functools.partial(_look, look, texts, memory), limits)})
@@ -75,17 +73,25 @@ def _looked(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits) -
 def _result(ended: Ended) -> dict[str, t.Any]:
     if ended.answer is not None and not ended.reason:
         return t.cast("dict[str, t.Any]", json.loads(ended.answer))
-    return failure.failed(ended.reason or failure.ended(ended.status or 0), ended.output)
+    return failure.failed(ended.reason or failure.ended(ended.status or 0, ended.output), ended.output)
 
 
 def _left(ended: Ended) -> str:
     if ended.stayed:
-        return "%d processes that it started could not be ended" % ended.stayed
-    return "%d processes that it left behind were ended" % ended.left if ended.left and not ended.reason else ""
+        return "processes that it started could not be ended: %d" % ended.stayed
+    if not ended.left or ended.reason:
+        return ""
+    return (
+        "1 process that it left behind was ended"
+        if ended.left == 1
+        else "%d processes that it left behind were ended" % ended.left
+    )
 
 
 def _look(look: Look, texts: t.Mapping[str, str], memory: int) -> bytes:
     """Return a look's result as JSON, whatever it raises. Runs in a process of its own."""
+    if look.params is None:
+        return _told(_function(look.entry), memory)
     if look.params.get("priority", "idle") == "idle":
         yield_to_others()
     params = {**look.params, **{name: texts[digest] for name, digest in look.content.items()}}
@@ -96,6 +102,8 @@ def _told(function: t.Callable[[], dict[str, t.Any]], memory: int) -> bytes:
     try:
         return json.dumps(function()).encode("ascii")
     except BaseException as error:  # noqa: BLE001 - also SystemExit: nothing of a look may end another's
+        # What filled the memory, the frames hold.
+        traceback.clear_frames(error.__traceback__)
         return json.dumps(failure.raised(error, memory)).encode("ascii")
 
 

@@ -38,13 +38,15 @@ class Options:
     """Limits of a question.
 
     state_dir: where the host keeps code, None for its default. keep: whether it keeps any. seconds: for all looks
-    together, 0 for no limit. memory: bytes for each look beyond what the scan itself needs.
+    together, 0 for no limit. memory: bytes for each look beyond what the scan itself needs. facts: a function as in
+    ``Look``, without arguments, that returns the platform; "" for none.
     """
 
     state_dir: str | None = None
     keep: bool = True
     seconds: float = 0
     memory: int = 1 << 30
+    facts: str = ""
 
 
 class Tampered(t.NamedTuple):
