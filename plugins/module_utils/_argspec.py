@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 # Here, as this is the first that every module imports.
 _imports.compile_once()
 
+Action = t.Callable[[t.Mapping[str, t.Any], bool], t.Dict[str, t.Any]]
+
 # Stands among expected digests for a host that may have no baseline: its first one, or its removal, was cut off.
 NO_BASELINE = "none"
 
@@ -29,26 +31,32 @@ class HostError(Exception):
     """The host can't be looked at, whatever the options are; the message says what is missing there."""
 
 
-def run_module(module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any], bool], dict[str, t.Any]]) -> None:
-    """Run ``action(params, check_mode)`` and leave with its result, or with the sentence of the error it raised.
+def run_module(module: AnsibleModule, action: Action) -> None:
+    """Run an action with a module's options, and leave with what ``outcome`` returns for it."""
+    result = outcome(action, module.params, module.check_mode, module._diff)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def outcome(action: Action, params: t.Mapping[str, t.Any], check_mode: bool, diff: bool) -> dict[str, t.Any]:
+    """Return the result of ``action(params, check_mode)``, or ``failed`` with the sentence of the error it raised.
 
     An error of usage is marked with ``usage_error``, so that it can be told from a host that could not be looked at.
     A result may hold ``failed`` with ``msg``, ``diff``, which is only returned in diff mode, and ``warnings``. Those go
     to the action plugin as ``notices``: it shows them, while what a module sends as warnings is not believed.
     """
     try:
-        result = action(module.params, module.check_mode)
+        result = action(params, check_mode)
     except UsageError as error:
-        module.fail_json(msg=str(error), usage_error=True)
+        return {"failed": True, "msg": str(error), "usage_error": True}
     except (HostError, StateError) as error:
-        module.fail_json(msg=str(error))
-    if not module._diff:
+        return {"failed": True, "msg": str(error)}
+    if not diff:
         result.pop("diff", None)
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    if "warnings" in result:
+    if "warnings" in result and not result.get("failed"):
         result["notices"] = result.pop("warnings")
-    module.exit_json(**result)
+    return result
 
 
 def scanning_spec() -> dict[str, dict[str, t.Any]]:

@@ -1,0 +1,118 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the looks that a controller asked for, one after the other, and say how each ended as soon as it has."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import time
+import traceback
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import outcome
+from ansible_collections.bulwark.servers.plugins.module_utils._run import yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils.scan import failure
+from ansible_collections.bulwark.servers.plugins.module_utils.scan.child import Ended, Limits, Nursery
+
+_PREFIX = "ansible_collections.bulwark.servers.plugins.module_utils."
+_LARGEST_ANSWER = 64 << 20
+
+Say = t.Callable[[t.Dict[str, t.Any]], None]
+
+
+class Look(t.NamedTuple):
+    """A function of the collection with its options.
+
+    params: None for a function without arguments. content: the options that are large texts, by digest.
+    """
+
+    id: str
+    entry: str
+    params: t.Mapping[str, t.Any] | None
+    check_mode: bool
+    diff: bool
+    content: t.Mapping[str, str]
+    seconds: float
+
+
+def serve(looks: t.Sequence[Look], texts: t.Mapping[str, str], end: float | None, memory: int, say: Say) -> None:
+    """Run the looks; say of each ``look`` and ``result``. texts: the contents by digest.
+
+    end: of all of them, by the monotonic clock. memory: bytes that each may use beyond what this process has.
+    """
+    nursery = Nursery()
+    for look in looks:
+        # What several looks need is imported once. What is wrong with it, the look's own process will say.
+        with contextlib.suppress(Exception):
+            _function(look.entry)
+    gc.freeze()
+    for look in looks:
+        rest = None if end is None else end - time.monotonic()
+        if rest is not None and rest <= 0:
+            say({"look": look.id, "result": failure.failed("the scan's time limit was used up before it began")})
+            continue
+        limits = Limits(_shorter(look.seconds or None, rest), memory, _LARGEST_ANSWER)
+        say({"look": look.id, **_looked(nursery, functools.partial(_look, look, texts, memory), limits)})
+
+
+def _looked(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits) -> dict[str, t.Any]:
+    """Return the ``result`` of a function's process, and a ``note`` if it left others behind."""
+    try:
+        ended = nursery.run(function, limits)
+    except OSError as error:
+        return {"result": failure.failed("no process can be started for it: %s" % error.strerror)}
+    left = _left(ended)
+    return {"result": _result(ended), **({"note": left} if left else {})}
+
+
+def _result(ended: Ended) -> dict[str, t.Any]:
+    if ended.answer is not None and not ended.reason:
+        return t.cast("dict[str, t.Any]", json.loads(ended.answer))
+    return failure.failed(ended.reason or failure.ended(ended.status or 0, ended.output), ended.output)
+
+
+def _left(ended: Ended) -> str:
+    if ended.stayed:
+        return "processes that it started could not be ended: %d" % ended.stayed
+    if not ended.left or ended.reason:
+        return ""
+    return (
+        "1 process that it left behind was ended"
+        if ended.left == 1
+        else "%d processes that it left behind were ended" % ended.left
+    )
+
+
+def _look(look: Look, texts: t.Mapping[str, str], memory: int) -> bytes:
+    """Return a look's result as JSON, whatever it raises. Runs in a process of its own."""
+    if look.params is None:
+        return _told(_function(look.entry), memory)
+    if look.params.get("priority", "idle") == "idle":
+        yield_to_others()
+    params = {**look.params, **{name: texts[digest] for name, digest in look.content.items()}}
+    return _told(lambda: outcome(_function(look.entry), params, look.check_mode, look.diff), memory)
+
+
+def _told(function: t.Callable[[], dict[str, t.Any]], memory: int) -> bytes:
+    try:
+        return json.dumps(function()).encode("ascii")
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: nothing of a look may end another's
+        # What filled the memory, the frames hold.
+        traceback.clear_frames(error.__traceback__)
+        return json.dumps(failure.raised(error, memory)).encode("ascii")
+
+
+def _function(entry: str) -> t.Callable[..., dict[str, t.Any]]:
+    """Return the function of an entry such as ``audit.events.collect:collect``."""
+    module, _colon, name = entry.partition(":")
+    return t.cast("t.Callable[..., dict[str, t.Any]]", getattr(importlib.import_module(_PREFIX + module), name))
+
+
+def _shorter(first: float | None, second: float | None) -> float | None:
+    given = [seconds for seconds in (first, second) if seconds is not None]
+    return min(given) if given else None

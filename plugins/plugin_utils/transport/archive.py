@@ -1,0 +1,49 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's code for hosts, as one text that is the same for all of them."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import typing as t
+import zlib
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils import cache
+
+_CODE = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
+
+
+class Archive(t.NamedTuple):
+    """packed: as ``host_scan`` takes it. digest: the SHA-256 of what is in it, a JSON object of all files by path."""
+
+    packed: str
+    digest: str
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> Archive:
+    """Return the archive of this installation, from the cache if its files are those it was made from."""
+    files = _files(_CODE)
+    described = [(name, status.st_size, status.st_mtime_ns) for name, (_path, status) in files.items()]
+    key = hashlib.sha256(json.dumps([str(_CODE), described]).encode("utf-8")).hexdigest()
+    found = cache.cached(cache.default_directory(os.environ), f"code-{key}", lambda: make(_CODE)._asdict())
+    return Archive(**found)
+
+
+def make(directory: pathlib.Path) -> Archive:
+    """Return the archive of a directory's code."""
+    sources = {name: path.read_text(encoding="utf-8") for name, (path, _status) in _files(directory).items()}
+    text = json.dumps(sources, sort_keys=True).encode("ascii")
+    packed = base64.b64encode(zlib.compress(text, 9)).decode("ascii")
+    return Archive(packed, hashlib.sha256(text).hexdigest())
+
+
+def _files(directory: pathlib.Path) -> dict[str, tuple[pathlib.Path, os.stat_result]]:
+    paths = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*.py")}
+    return {name: (path, path.stat()) for name, path in sorted(paths.items())}

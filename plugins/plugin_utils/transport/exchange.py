@@ -1,0 +1,164 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a host, as often as it takes: a second time for what it does not keep, and once more when a connection ends."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport import archive, encoding, pins
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import (
+    Answers,
+    Look,
+    Options,
+    Pins,
+    Run,
+    Tampered,
+)
+
+# The id of the question for the facts, which no look has.
+_FACTS = ""
+_LONGEST_NOTE = 500
+_MOST_TAMPERED = 20
+
+
+def ask(run: Run, looks: t.Sequence[Look], options: Options, known: Pins) -> Answers:
+    """Return what a host answers. known: what the store says that it keeps."""
+    return _Question(run, looks, options, known).ask()
+
+
+class _Question:
+    """A question to a host, with one id however often it is sent, so that no look runs twice."""
+
+    def __init__(self, run: Run, looks: t.Sequence[Look], options: Options, known: Pins) -> None:
+        self._run = run
+        self._looks = looks
+        self._options = options
+        self._known = known
+        self._archive = archive.load()
+        self._texts = {_digest(text): text for look in looks for text in look.content.values()}
+        self._id = secrets.token_hex(16)
+        self._tampered: list[Tampered] = []
+        self._notes: list[str] = []
+
+    def ask(self) -> Answers:
+        code = pins.code(self._known, self._archive.digest)
+        known = {digest for digest in self._texts if pins.has_text(self._known, digest)}
+        keep = self._options.keep
+        result = self._send(code if keep else {}, known if keep else set())
+        missing = result.get("missing")
+        if isinstance(missing, list) and missing:
+            self._note_tampered(result)
+            if result.get("problem"):
+                self._notes.append(f"code that the host kept could not be used: {_text(result['problem'])}")
+            # What an account lacks it may lack all of; sent once too often costs less than a third time.
+            result = self._send(code if "code" not in missing else {}, known.difference(map(str, missing)))
+        self._note_tampered(result)
+        return self._answers(result)
+
+    def _send(self, code: t.Mapping[str, str], known: t.Collection[str]) -> dict[str, t.Any]:
+        """Return the module's result. code: the digests of kept code, sent anew without; known: texts that are kept."""
+        arguments = {"_request": encoding.packed(self._request(code, known))}
+        if not code:
+            arguments["_code"] = self._archive.packed
+        result = self._run_once(arguments)
+        if "lines" in result or result.get("missing"):
+            return result
+        # The connection ended, or something else than the result came through it. What ran in the meantime is kept.
+        return self._run_once(arguments)
+
+    def _run_once(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        try:
+            return self._run(dict(arguments))
+        except AnsibleAuthenticationFailure:
+            # Once more could lock the account.
+            raise
+        except AnsibleConnectionFailure as error:
+            return {"unreachable": True, "msg": str(error)}
+
+    def _request(self, code: t.Mapping[str, str], known: t.Collection[str]) -> dict[str, t.Any]:
+        facts: dict[str, t.Any] = {"id": _FACTS, "entry": self._options.facts, "params": None, "content": {}}
+        rest = {"check_mode": False, "diff": False, "seconds": 0}
+        looks = [{**facts, **rest}] if self._options.facts else []
+        return {
+            "id": self._id,
+            "acknowledged": pins.acknowledged(self._known),
+            "code": dict(code),
+            "texts": {digest: None if digest in known else text for digest, text in self._texts.items()},
+            "looks": [*looks, *(_described(look) for look in self._looks)],
+            "keep": self._options.keep,
+            "state_dir": self._options.state_dir,
+            "seconds": self._options.seconds,
+            "memory": self._options.memory,
+        }
+
+    def _note_tampered(self, result: t.Mapping[str, t.Any]) -> None:
+        uid = result.get("uid")
+        refused = result.get("refused")
+        found = result.get("tampered")
+        subjects = list(found) if isinstance(found, list) else []
+        if isinstance(uid, int) and pins.has_any(self._known, uid):
+            subjects.append(refused)
+        for subject in subjects[:_MOST_TAMPERED]:
+            if isinstance(subject, list) and len(subject) == 2:
+                tampered = Tampered(_text(subject[0]), _text(subject[1]))
+                if tampered not in self._tampered:
+                    self._tampered.append(tampered)
+
+    def _answers(self, result: dict[str, t.Any]) -> Answers:
+        problem: dict[str, t.Any] | None = None
+        lines: list[dict[str, t.Any]] = []
+        if "lines" not in result:
+            problem = result if result.get("failed") or result.get("unreachable") else _senseless("it holds no answers")
+        else:
+            try:
+                lines = encoding.unpacked(result["lines"])
+            except encoding.AnswerError as error:
+                problem = _senseless(str(error))
+        answered: dict[str, dict[str, t.Any]] = {}
+        known = self._known
+        reason = "the scan of the host ended before it"
+        for line in lines:
+            if "look" in line and isinstance(line.get("result"), dict):
+                answered[str(line["look"])] = line["result"]
+            if "note" in line:
+                self._notes.append(f"{_text(line.get('look'))}: {_text(line['note'])}")
+            if "not_kept" in line:
+                self._notes.append(f"nothing is kept on the host, so that all code travels: {_text(line['not_kept'])}")
+            if isinstance(line.get("kept"), dict):
+                known = pins.renewed(known, self._archive.digest, result.get("pin"), line["kept"], self._id)
+            if "error" in line:
+                problem = {"failed": True, "msg": "the scan crashed on the host", "exception": str(line["error"])}
+        if result.get("problem") and problem is None:
+            reason = f"the scan ended on the host with {_text(result['problem'])}"
+        unanswered = {"failed": True, "msg": problem["msg"] if problem and "msg" in problem else reason}
+        looks = {look.id: answered.get(look.id, dict(unanswered)) for look in self._looks}
+        return Answers(looks, answered.get(_FACTS, {}), known, self._notes, self._tampered, problem)
+
+
+def _senseless(reason: str) -> dict[str, t.Any]:
+    return {"failed": True, "msg": f"the host's answer makes no sense: {reason}"}
+
+
+def _described(look: Look) -> dict[str, t.Any]:
+    return {
+        "id": look.id,
+        "entry": look.entry,
+        "params": dict(look.params),
+        "check_mode": look.check_mode,
+        "diff": look.diff,
+        "content": {name: _digest(text) for name, text in look.content.items()},
+        "seconds": look.seconds,
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _text(value: t.Any) -> str:
+    return str(value)[:_LONGEST_NOTE]
