@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _imports
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash, _imports
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 
 if t.TYPE_CHECKING:
@@ -19,6 +19,9 @@ _imports.compile_once()
 
 # Stands among expected digests for a host that may have no baseline: its first one, or its removal, was cut off.
 NO_BASELINE = "none"
+
+# The number of -v that a traceback is shown with.
+_SHOW_TRACEBACK = 3
 
 
 class UsageError(Exception):
@@ -42,6 +45,10 @@ def run_module(module: AnsibleModule, action: t.Callable[[t.Mapping[str, t.Any],
         module.fail_json(msg=str(error), usage_error=True)
     except (HostError, StateError) as error:
         module.fail_json(msg=str(error))
+    except Exception as error:  # noqa: BLE001
+        # Since ansible-core 2.21 the action would get no message from a module that just ends with it.
+        details = {"traceback": _crash.format_traceback(error)} if module._verbosity >= _SHOW_TRACEBACK else {}
+        module.fail_json(msg=_crash.describe(error), **details)
     if not module._diff:
         result.pop("diff", None)
     if result.pop("failed", False):
