@@ -7,7 +7,8 @@ import contextlib
 import typing as t
 import unicodedata
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _crash, _finding
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _argspec, _crash, _finding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,3 +102,31 @@ def test_a_long_traceback_keeps_both_ends() -> None:
     assert (lines[0], lines[-1]) == ("ValueError: first", "ValueError: 199")
     assert len(lines) == 121
     assert "lines left out" in lines[60]
+
+
+class _FailedError(Exception):
+    """Where a module would have ended."""
+
+
+class _Module:
+    """What ``run_module`` needs of AnsibleModule."""
+
+    params: t.ClassVar[dict[str, t.Any]] = {}
+    check_mode = False
+
+    def __init__(self, verbosity: int) -> None:
+        self._verbosity = verbosity
+        self.result: dict[str, t.Any] = {}
+
+    def fail_json(self, **result: t.Any) -> t.NoReturn:
+        self.result = result
+        raise _FailedError
+
+
+@pytest.mark.parametrize(("verbosity", "keys"), [(0, {"msg"}), (2, {"msg"}), (3, {"msg", "traceback"})])
+def test_a_module_fails_with_the_description(verbosity: int, keys: set[str]) -> None:
+    module = _Module(verbosity)
+    with pytest.raises(_FailedError):
+        _argspec.run_module(t.cast("t.Any", module), lambda params, check_mode: {"sum": params["a"] + check_mode})
+    assert module.result.keys() == keys
+    assert module.result["msg"].startswith("the module crashed: KeyError: 'a' (plugins/module_utils/_argspec.py:")
