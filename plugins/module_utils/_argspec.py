@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _imports
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash, _imports
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 
 if t.TYPE_CHECKING:
@@ -22,6 +22,9 @@ Action = t.Callable[[t.Mapping[str, t.Any], bool], t.Dict[str, t.Any]]
 # Stands among expected digests for a host that may have no baseline: its first one, or its removal, was cut off.
 NO_BASELINE = "none"
 
+# The number of -v that a traceback is shown with.
+_SHOW_TRACEBACK = 3
+
 
 class UsageError(Exception):
     """An option has a value that can't be used; the message names the option and what to do."""
@@ -33,7 +36,12 @@ class HostError(Exception):
 
 def run_module(module: AnsibleModule, action: Action) -> None:
     """Run an action with a module's options, and leave with what ``outcome`` returns for it."""
-    result = outcome(action, module.params, module.check_mode, module._diff)
+    try:
+        result = outcome(action, module.params, module.check_mode, module._diff)
+    except Exception as error:  # noqa: BLE001
+        # Since ansible-core 2.21 the action would get no message from a module that just ends with it.
+        details = {"traceback": _crash.format_traceback(error)} if module._verbosity >= _SHOW_TRACEBACK else {}
+        module.fail_json(msg=_crash.describe(error), **details)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

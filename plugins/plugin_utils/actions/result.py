@@ -32,6 +32,9 @@ _CONTROLLER_KEYS = frozenset(
     )
 )
 _MAX_NOTICES = 20
+# The number of -v from which on a traceback is shown, and the number of its lines.
+_SHOW_TRACEBACK = 3
+_MAX_TRACEBACK = 100
 # The number of signals of Linux.
 _SIGNALS = 64
 _MAX_DEPTH = 50
@@ -63,8 +66,13 @@ def sanitize(output: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """
     result = {key: value for key, value in output.items() if key not in _CONTROLLER_KEYS}
     message = _end_by_signal(output)
+    crash = _early_crash(output)
     if message is not None:
         result["msg"] = message
+    elif crash:
+        result["msg"] = f"the module crashed before it began: {visible(crash[-1])}; -vvv shows the traceback"
+        if display.Display().verbosity >= _SHOW_TRACEBACK:
+            result["traceback"] = crash
     elif isinstance(output.get("msg"), str):
         result["msg"] = visible(output["msg"].replace("\r\n", "\n"), multiline=True)
     notices = output.get("notices")
@@ -126,6 +134,19 @@ def _end_by_signal(output: t.Mapping[str, t.Any]) -> str | None:
         else "look into the host's journal (journalctl)"
     )
     return f"the module was ended by signal {number}{name} before it answered: {advice}, and run it again"
+
+
+def _early_crash(output: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the traceback of a module that crashed before it could describe that itself, empty for any other.
+
+    Since 2.19 ansible-core returns that as an object, and no message.
+    """
+    event = getattr(output.get("exception"), "event", None)
+    if event is None or output.get("msg") or output.get("failed") is not True:
+        return []
+    text = getattr(event, "formatted_traceback", None) or getattr(event, "msg", None)
+    lines = text.split("\n")[-_MAX_TRACEBACK:] if isinstance(text, str) else []
+    return [line for line in lines if line.strip()]
 
 
 def _diff(value: t.Any) -> t.Any:

@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import types
 import typing as t
 import unicodedata
 
 import pytest
+from ansible.utils.display import Display
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import sanitize
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +77,52 @@ def test_a_module_that_was_ended_says_by_what(code: t.Any, said: str) -> None:
 
 def test_a_module_that_answered_was_not_ended() -> None:
     assert sanitize({"failed": True, "msg": "no such file", "rc": 137})["msg"] == "no such file"
+
+
+def _core_error(traceback: t.Any, message: t.Any = "bad \x1b[2J") -> types.SimpleNamespace:
+    """Return an error as ansible-core reports it."""
+    return types.SimpleNamespace(event=types.SimpleNamespace(msg=message, formatted_traceback=traceback))
+
+
+_TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\nValueError: bad \x1b[2J\n'
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (_core_error(_TRACEBACK), "ValueError: bad \\x1b[2J"),
+        (_core_error(None), "bad \\x1b[2J"),
+        (_core_error("x\n" * 10**6 + "y" * 10**6), "y" * 2000 + " … (998,000 more characters)"),
+    ],
+)
+def test_a_module_that_could_not_even_begin_says_why(error: t.Any, text: str) -> None:
+    answer = {"failed": True, "exception": error}
+    message = f"the module crashed before it began: {text}; -vvv shows the traceback"
+    assert sanitize(answer) == {"failed": True, "msg": message}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"failed": False, "exception": _core_error(_TRACEBACK)},
+        {"failed": True, "exception": _TRACEBACK},
+        {"failed": True, "exception": _core_error(["x"], 7)},
+        {"failed": True, "exception": _core_error(" \n ", "")},
+    ],
+)
+def test_other_errors_of_ansible_say_nothing(answer: dict[str, t.Any]) -> None:
+    assert sanitize(answer) == {"failed": answer["failed"]}
+    assert sanitize({**answer, "msg": "m"}) == {"failed": answer["failed"], "msg": "m"}
+
+
+def test_the_traceback_is_shown_with_three_v(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Display(), "verbosity", 3)
+    lines = sanitize({"failed": True, "exception": _core_error(_TRACEBACK)})["traceback"]
+    assert lines == [
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1, in <module>',
+        "ValueError: bad \\x1b[2J",
+    ]
 
 
 @given(st.dictionaries(st.sampled_from(["msg", "diff", "notices", "warnings", "exception"]), JSON))
