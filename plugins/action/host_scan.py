@@ -10,18 +10,27 @@ import functools
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, recording
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Request
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import conversations, questions, records, summary
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import (
+    conversations,
+    platforms,
+    questions,
+    records,
+    summary,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.host import FACTS, Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.variables import RoleVariables
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.execution import runner
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Options
 
 _SHARED = ("run", "store")
 
@@ -37,6 +46,7 @@ class ActionModule(SanitizingActionBase):
         "capabilities": {"type": "list", "elements": "str"},
         "run": {"type": "str"},
         "store": {"type": "str"},
+        "state_dir": {"type": "str"},
     }
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -52,27 +62,41 @@ class ActionModule(SanitizingActionBase):
         return t.cast("dict[str, t.Any]", wrap_var(result))
 
     def _scan(self, chosen: t.Sequence[str], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        asked = [self._asked(capabilities.load()[name], task_vars) for name in chosen]
+        system = platforms.known(self._connection._shell, self._device_vars(task_vars))
+        asked = [self._asked(capabilities.load()[name], system, task_vars) for name in chosen]
         waiting = {q.look.module: q for each in asked for q in each.questions if q.result is None}
-        try:
-            if waiting:
-                self._answer(waiting, task_vars)
-        except AnsibleConnectionFailure as error:
-            lost = records.unasked(chosen, f"the host was unreachable: {error.message}")
-            return {**self._recorded(lost, task_vars), "unreachable": True, "msg": error.message}
-        except AnsibleError as error:
-            lost = records.unasked(chosen, f"it failed: {error.message}")
-            return self._recorded(lost, task_vars)
-        found = [record for each in asked for record in records.of_capability(each)]
-        result = self._recorded(found, task_vars)
-        changed = any((question.result or {}).get("changed") for question in waiting.values())
-        failed = self._followed_up(waiting, task_vars)
+        host = Host(
+            runner(self, task_vars),
+            Options(state_dir=self._options["state_dir"], keep=self._keeps(), facts=FACTS),
+            self._pins(task_vars),
+            self._task.diff,
+        )
+        if not waiting:
+            return self._recorded(_found(asked), host, task_vars)
+        talks = {name: question.talk(host.answers, task_vars) for name, question in waiting.items()}
+        answers = conversations.hold(talks, host.ask)
+        if not host.reached:
+            return self._unasked(asked, host, task_vars)
+        task_vars = self._with_facts(task_vars, host)
+        for name, question in waiting.items():
+            question.result = conversations.attempt(
+                functools.partial(question.action.result, answers[name], question.arguments, task_vars)
+            )
+        for each in asked:
+            each.problem = each.problem or platforms.unknown_to(
+                capabilities.load()[each.capability], (host.facts or {}).get("ansible_system")
+            )
+        result = self._recorded(_found(asked), host, task_vars)
+        failed = self._followed_up(waiting, host, task_vars)
         if failed:
-            self._recorded(failed, task_vars)
-            result["misconfigured"] += summary.misconfigured(failed)
-        return {**result, "changed": result["changed"] or changed}
+            result["misconfigured"] += self._recorded(failed, host, task_vars)["misconfigured"]
+        changed = any((question.result or {}).get("changed") for question in waiting.values())
+        return {**result, "changed": result["changed"] or changed, "ansible_facts": self._facts(host)}
 
-    def _asked(self, capability: capabilities.Capability, task_vars: dict[str, t.Any]) -> Asked:
+    def _asked(self, capability: capabilities.Capability, system: str | None, task_vars: dict[str, t.Any]) -> Asked:
+        problem = platforms.unknown_to(capability, system)
+        if problem is not None:
+            return Asked(capability.id, problem=problem)
         variables = RoleVariables(capability.id, task_vars, self._templar)
         return questions.ask_for(capability, variables, task_vars, self._action, task_vars)
 
@@ -95,17 +119,18 @@ class ActionModule(SanitizingActionBase):
         options.update((name, self._options[name]) for name in _SHARED if name in spec and self._options[name])
         return t.cast("CapabilityActionBase", action)
 
-    def _answer(self, waiting: t.Mapping[str, Question], task_vars: dict[str, t.Any]) -> None:
-        """Have the host answer the questions, and turn its answers into results."""
-        heard: dict[str, dict[str, t.Any]] = {}
-        talks = {name: question.talk(heard, task_vars) for name, question in waiting.items()}
-        answers = conversations.hold(talks, self._ask(task_vars, heard))
-        for name, question in waiting.items():
-            question.result = conversations.attempt(
-                functools.partial(question.action.result, answers[name], question.arguments, task_vars)
-            )
+    def _unasked(self, asked: t.Sequence[Asked], host: Host, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Record that the host could not be asked, and return that."""
+        problem = sanitize(host.problem or {})
+        unreachable = bool((host.problem or {}).get("unreachable"))
+        message = str(problem.get("msg") or "")
+        words = "the host was unreachable" if unreachable else "it failed"
+        for each in asked:
+            each.problem = each.problem or (f"{words}: {message}" if message else words)
+        result = self._recorded(_found(asked), host, task_vars)
+        return {**result, "msg": message, **({"unreachable": True} if unreachable else {})}
 
-    def _followed_up(self, waiting: t.Mapping[str, Question], task_vars: dict[str, t.Any]) -> list[Record]:
+    def _followed_up(self, waiting: t.Mapping[str, Question], host: Host, task_vars: dict[str, t.Any]) -> list[Record]:
         """Do what is to be done once everything is recorded, and return what is to be recorded of that."""
         talks = {}
         for name, question in waiting.items():
@@ -113,25 +138,14 @@ class ActionModule(SanitizingActionBase):
             talk = None if result.get("failed") else question.action.follow_up(result, question.arguments, task_vars)
             if talk is not None:
                 talks[name] = talk
-        results = conversations.hold(talks, self._ask(task_vars, {})) if talks else {}
-        failed = (records.of_follow_up(waiting[name], result) for name, result in results.items())
+        results = conversations.hold(talks, host.ask)
+        failed = (records.of_follow_up(waiting[name], sanitize(result)) for name, result in results.items())
         return [record for record in failed if record is not None]
 
-    def _ask(self, task_vars: dict[str, t.Any], heard: dict[str, dict[str, t.Any]]) -> conversations.Ask:
-        def ask(requests: t.Mapping[str, Request]) -> dict[str, dict[str, t.Any]]:
-            heard.update((name, self._answer_of(request, task_vars)) for name, request in requests.items())
-            return heard
-
-        return ask
-
-    def _answer_of(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        module = f"bulwark.servers.{request.module}"
-        answer = self._execute_module(module_name=module, module_args=request.arguments, task_vars=task_vars)
-        return t.cast("dict[str, t.Any]", answer)
-
-    def _recorded(self, found: t.Sequence[Record], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _recorded(self, found: t.Sequence[Record], host: Host, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Record what was found, and return what the task shows of it; without a run, all of it."""
         result: dict[str, t.Any] = {"misconfigured": summary.misconfigured(found)}
+        found = records.noted(found, host.notes)
         if self._options["run"] is None:
             results = [record.result for record in found]
             result["findings"] = [finding for each in results for finding in each.findings]
@@ -139,11 +153,55 @@ class ActionModule(SanitizingActionBase):
             problems = [record.problem for record in found if record.problem]
             # Without a run to note it in, a failure must stay one.
             return {**result, "changed": False, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
-        host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
-        mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
-        with contextlib.closing(Store.open(self._options["store"], mode=mode)) as store:
+        with self._store() as store:
             if self._task.check_mode:
                 recording.open_run(store, self._options["run"])
-            recorded = store.record_host(self._options["run"], host, [record.result for record in found], time.time())
+            recorded = store.record_host(
+                self._options["run"], self._name(task_vars), [each.result for each in found], time.time(), host.pins
+            )
         changes = [change for each in recorded for change in each.changes]
-        return {**result, **recording.shown(changes), "host": host, "capabilities": summary.of_capabilities(found)}
+        shown = {"host": self._name(task_vars), "capabilities": summary.of_capabilities(found)}
+        return {**result, **recording.shown(changes), **shown}
+
+    def _pins(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, str]:
+        if not self._keeps():
+            return {}
+        with self._store() as store:
+            return store.pins(self._name(task_vars))
+
+    def _keeps(self) -> bool:
+        """Say whether the host may keep code: not without a store for its digests, nor where nothing may be changed."""
+        return self._options["run"] is not None and not self._task.check_mode
+
+    @contextlib.contextmanager
+    def _store(self) -> t.Iterator[Store]:
+        mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
+        with contextlib.closing(Store.open(self._options["store"], mode=mode)) as store:
+            yield store
+
+    def _name(self, task_vars: t.Mapping[str, t.Any]) -> str:
+        # Delegated, the capabilities looked at that host, and so the findings are about it.
+        return host_name(self._task.delegate_to or task_vars["inventory_hostname"])
+
+    def _device_vars(self, task_vars: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+        delegate = self._task.delegate_to
+        return t.cast("t.Mapping[str, t.Any]", task_vars["hostvars"][delegate]) if delegate else task_vars
+
+    def _facts(self, host: Host) -> dict[str, t.Any]:
+        facts = dict(host.facts or {})
+        if self._discovered_interpreter_key:
+            # Found by the controller, which would look for it again at each task.
+            facts[self._discovered_interpreter_key] = self._discovered_interpreter
+        return facts
+
+    def _with_facts(self, task_vars: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
+        """Return the variables with what the host says of its platform, which findings describe it by."""
+        if self._task.delegate_to or not host.facts:
+            return task_vars
+        given = task_vars.get("ansible_facts")
+        facts = {name.removeprefix("ansible_"): value for name, value in host.facts.items()}
+        return {**task_vars, "ansible_facts": {**facts, **(given if isinstance(given, dict) else {})}}
+
+
+def _found(asked: t.Iterable[Asked]) -> list[Record]:
+    return [record for each in asked for record in records.of_capability(each)]

@@ -34,6 +34,11 @@ options:
     description:
       - The findings store, as a URL of SQLAlchemy. By default the one that all modules of the collection use.
     type: str
+  state_dir:
+    description:
+      - Absolute path of the directory on the host that the code and the rules are kept in.
+      - Defaults to C(/var/lib/bulwark), and to C(~/.local/state/bulwark) for other accounts than root.
+    type: str
 seealso:
   - module: bulwark.servers.findings_run
 """

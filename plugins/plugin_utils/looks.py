@@ -77,5 +77,7 @@ def _look(fields: t.Any, where: str) -> Look:
         kind, words = _KINDS[name]
         if not isinstance(value, kind):
             raise ContentError(f"{where}: {name} is {type(value).__name__}; {words} is needed")
-    given: dict[str, t.Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    given: dict[str, t.Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
     return Look(**given)

@@ -10,6 +10,7 @@ import functools
 import gc
 import importlib
 import json
+import os
 import time
 import traceback
 import typing as t
@@ -28,7 +29,8 @@ Say = t.Callable[[t.Dict[str, t.Any]], None]
 class Look(t.NamedTuple):
     """A function of the collection with its options.
 
-    params: None for a function without arguments. content: the options that are large texts, by digest.
+    params: None for a function without arguments. content: the options that are large texts, by digest. paths: where
+    paths are among the options, which may name a home directory or an environment variable of this account.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Look(t.NamedTuple):
     check_mode: bool
     diff: bool
     content: t.Mapping[str, str]
+    paths: t.Sequence[t.Sequence[str]]
     seconds: float
 
 
@@ -95,6 +98,8 @@ def _look(look: Look, texts: t.Mapping[str, str], memory: int) -> bytes:
     if look.params.get("priority", "idle") == "idle":
         yield_to_others()
     params = {**look.params, **{name: texts[digest] for name, digest in look.content.items()}}
+    for place in look.paths:
+        params = _expanded(params, place)
     return _told(lambda: outcome(_function(look.entry), params, look.check_mode, look.diff), memory)
 
 
@@ -111,6 +116,16 @@ def _function(entry: str) -> t.Callable[..., dict[str, t.Any]]:
     """Return the function of an entry such as ``audit.events.collect:collect``."""
     module, _colon, name = entry.partition(":")
     return t.cast("t.Callable[..., dict[str, t.Any]]", getattr(importlib.import_module(_PREFIX + module), name))
+
+
+def _expanded(value: t.Any, place: t.Sequence[str]) -> t.Any:
+    """Return options with the paths at a place expanded as ansible-core does it for an option of type path."""
+    if isinstance(value, list):
+        return [_expanded(item, place) for item in value]
+    if isinstance(value, dict) and place:
+        name, rest = place[0], place[1:]
+        return {**value, name: _expanded(value[name], rest)} if name in value else value
+    return os.path.expanduser(os.path.expandvars(value)) if isinstance(value, str) else value
 
 
 def _shorter(first: float | None, second: float | None) -> float | None:

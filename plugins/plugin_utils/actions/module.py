@@ -34,11 +34,13 @@ class Entry:
 class Request:
     """What the host is asked once: a module with its arguments.
 
-    entry: the same for a scan, which sends no modules; None for a module that no scan uses.
+    check_mode: whether it changes nothing. entry: the same for a scan, which sends no modules; None for a module that
+    no scan uses.
     """
 
     module: str
     arguments: dict[str, t.Any]
+    check_mode: bool
     entry: Entry | None = None
 
 
@@ -136,7 +138,8 @@ class CapabilityActionBase(SanitizingActionBase):
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         """Run this action's module on the target once."""
-        return (yield Request(self._task.action.rpartition(".")[2], arguments, self.ENTRY))
+        module = self._task.action.rpartition(".")[2]
+        return (yield Request(module, arguments, bool(self._task.check_mode), self.ENTRY))
 
     def _ask(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         return t.cast(

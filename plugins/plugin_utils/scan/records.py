@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import failure_reasons
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
 
@@ -48,7 +50,7 @@ def of_look(question: Question) -> Record | None:
     if result.get("failed"):
         return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
     found = CapabilityResult(
-        question.capability, result.get("findings") or (), result.get("coverage"), result.get("checkpoint")
+        question.capability, result.get("findings") or (), result.get("coverage") or (), result.get("checkpoint")
     )
     return Record(found)
 
@@ -63,6 +65,19 @@ def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> Record | 
 def unasked(capabilities: t.Iterable[str], reason: str) -> list[Record]:
     """Return the records of a host of which nothing is known, and why."""
     return [_failed(capability, capability, reason, False) for capability in capabilities]
+
+
+def noted(found: t.Sequence[Record], notes: t.Sequence[str]) -> list[Record]:
+    """Return the records with what is to be noted of the scan itself, in the first coverage entry that there is."""
+    marked = list(found)
+    for position, record in enumerate(marked if notes else []):
+        coverage = record.result.coverage
+        if record.problem is None and isinstance(coverage, list) and coverage:
+            note = " ".join(filter(None, (coverage[0].get("note"), *(visible(f"{note}.") for note in notes))))
+            changed = dataclasses.replace(record.result, coverage=[{**coverage[0], "note": note}, *coverage[1:]])
+            marked[position] = record._replace(result=changed)
+            break
+    return marked
 
 
 def reason_of(question: Question, failure: t.Mapping[str, t.Any]) -> str:

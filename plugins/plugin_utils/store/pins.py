@@ -15,8 +15,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
-_NAME = re.compile(r"[0-9A-Za-z._-]{1,200}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9A-Za-z._+/-]{1,300}")
+# A digest, or the id of the last question.
+_DIGEST = re.compile(r"[0-9a-f]{32,64}")
 
 
 def get(connection: sa.Connection, host: str) -> dict[str, str]:
@@ -32,7 +33,7 @@ def replace(connection: sa.Connection, host: str, pins: t.Mapping[str, str]) -> 
     """Write the pins of a host in place of those before; raise StoreError where one is malformed."""
     for name, digest in pins.items():
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
-            raise StoreError(f"the pin '{name}' of {host} is malformed: it needs a file name and a SHA-256 digest")
+            raise StoreError(f"the pin '{name}' of {host} is malformed: it needs a name and a digest")
     if get(connection, host) == pins:
         return
     table = tables().pins

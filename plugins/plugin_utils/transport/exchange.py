@@ -81,7 +81,13 @@ class _Question:
             return {"unreachable": True, "msg": str(error)}
 
     def _request(self, code: t.Mapping[str, str], known: t.Collection[str]) -> dict[str, t.Any]:
-        facts: dict[str, t.Any] = {"id": _FACTS, "entry": self._options.facts, "params": None, "content": {}}
+        facts: dict[str, t.Any] = {
+            "id": _FACTS,
+            "entry": self._options.facts,
+            "params": None,
+            "content": {},
+            "paths": [],
+        }
         rest = {"check_mode": False, "diff": False, "seconds": 0}
         looks = [{**facts, **rest}] if self._options.facts else []
         return {
@@ -152,6 +158,7 @@ def _described(look: Look) -> dict[str, t.Any]:
         "check_mode": look.check_mode,
         "diff": look.diff,
         "content": {name: _digest(text) for name, text in look.content.items()},
+        "paths": [list(place) for place in look.paths],
         "seconds": look.seconds,
     }
 

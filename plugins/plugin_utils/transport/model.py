@@ -20,7 +20,8 @@ class Look:
 
     id: unique in the question. entry: a function below ``module_utils``, ``audit.events.collect:collect``, that takes
     params and check mode and returns the module's result. params: complete and validated. content: further params that
-    are large texts; they travel by digest where the host keeps them. seconds: until it is ended, 0 for no limit but
+    are large texts; they travel by digest where the host keeps them. paths: where options are paths, as names of
+    options within options, which the host expands as a module does. seconds: until it is ended, 0 for no limit but
     that of all looks.
     """
 
@@ -30,6 +31,7 @@ class Look:
     check_mode: bool = False
     diff: bool = False
     content: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    paths: t.Sequence[t.Sequence[str]] = ()
     seconds: float = 0
 
 
