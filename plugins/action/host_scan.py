@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.module_utils.scan.options import scan_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, recording
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
@@ -42,12 +43,7 @@ class ActionModule(SanitizingActionBase):
     _supports_check_mode = True
     _supports_async = False
 
-    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
-        "capabilities": {"type": "list", "elements": "str"},
-        "run": {"type": "str"},
-        "store": {"type": "str"},
-        "state_dir": {"type": "str"},
-    }
+    ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = scan_spec()
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task_vars = task_vars or {}

@@ -13,4 +13,5 @@ def scan_spec() -> dict[str, dict[str, t.Any]]:
         "capabilities": {"type": "list", "elements": "str"},
         "run": {"type": "str"},
         "store": {"type": "str"},
+        "state_dir": {"type": "str"},
     }
