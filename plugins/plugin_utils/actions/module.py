@@ -105,7 +105,7 @@ class CapabilityActionBase(SanitizingActionBase):
         arguments, problem = self.prepare(task_vars)
         if problem is not None:
             return {**result, **problem}
-        answer = _alone(self.run_module(arguments, task_vars), lambda request: self._ask(request, task_vars))
+        answer = alone(self.run_module(arguments, task_vars), lambda request: self._ask(request, task_vars))
         return t.cast("dict[str, t.Any]", wrap_var({**result, **self.result(answer, arguments, task_vars)}))
 
     def prepare(self, task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
@@ -177,8 +177,8 @@ class CapabilityActionBase(SanitizingActionBase):
         return t.cast("t.Mapping[str, t.Any]", task_vars["hostvars"][delegate]) if delegate else task_vars
 
 
-def _alone(conversation: Conversation, ask: t.Callable[[Request], dict[str, t.Any]]) -> dict[str, t.Any]:
-    """Return the result of a conversation with a host that nobody else talks to meanwhile."""
+def alone(conversation: Conversation, ask: t.Callable[[Request], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Return the result of a conversation with a host that nothing else is asked meanwhile. ask: runs the module."""
     try:
         request = next(conversation)
         while True:

@@ -19,6 +19,11 @@ defender: Secure configuration
 platforms: [linux]
 playbooks: [protect, simulate]
 state: []
+looks:
+  - module: {NAME}_info
+    scope: banner
+    subject: The banner
+    options: {{path: {NAME}_path}}
 """,
     f"plugins/plugin_utils/content/{NAME}/alerts.yml": f"""\
 {ALERT}:
@@ -80,12 +85,13 @@ if __name__ == "__main__":
 """,
     f"plugins/action/{NAME}_info.py": f"""\
 from ansible_collections.bulwark.servers.plugins.module_utils.{NAME}.options import collect_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Entry
 
 
 class ActionModule(CapabilityActionBase):
     capability = "{NAME}"
     ARGUMENTS = {{"argument_spec": collect_spec()}}
+    ENTRY = Entry("{NAME}.collect:collect", collect_spec)
 """,
     f"roles/{NAME}/defaults/main.yml": f"{NAME}_path: /etc/issue.net\n",
     f"roles/{NAME}/meta/argument_specs.yml": f"""\
@@ -96,17 +102,9 @@ argument_specs:
 """,
     f"roles/{NAME}/tasks/main.yml": f"""\
 - name: Look
-  bulwark.servers.{NAME}_info:
-    path: "{{{{ {NAME}_path }}}}"
-  register: {NAME}_seen
-
-- name: Keep what was found
-  bulwark.servers.findings:
-    state: recorded
-    run: "{{{{ bulwark_run_id }}}}"
-    capability: {NAME}
-    result: "{{{{ {NAME}_seen }}}}"
-  when: bulwark_run_id is defined
+  bulwark.servers.host_scan:
+    capabilities: [{NAME}]
+    run: "{{{{ bulwark_run_id | default(omit) }}}}"
 """,
     f"roles/{NAME}/tasks/protect.yml": f"""\
 - name: Write a banner

@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.bulwark.servers.plugins.action import memory_response, memory_scan_info
 from ansible_collections.bulwark.servers.plugins.modules import memory_response as response_doc
 from ansible_collections.bulwark.servers.plugins.modules import memory_scan_info as info_doc
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 from tests.support import paths
@@ -43,8 +44,8 @@ def test_the_role_has_each_option_with_its_default() -> None:
     for name, fields in spec.items():
         if not name.startswith("_"):
             assert defaults[f"memory_scan_{name}"] == fields.get("default", ""), name
-    tasks = (role / "tasks" / "Linux.yml").read_text()
-    assert [name for name in spec if not name.startswith("_") and f"{name}: " not in tasks] == []
+    (look,) = capabilities.load()["memory_scan"].looks
+    assert set(look.options) == {name for name in spec if not name.startswith("_")}
 
 
 def arguments(plugin: t.Any, **given: t.Any) -> dict[str, t.Any]:
@@ -91,30 +92,27 @@ def test_signatures_that_are_not_there_are_named(tmp_path: pathlib.Path) -> None
         arguments(memory_scan_info, signature_paths=[str(tmp_path / "nothing")])
 
 
-def test_signatures_that_cannot_be_used_are_noted_where_processes_are(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signatures_that_cannot_be_used_are_noted_where_processes_are(tmp_path: pathlib.Path) -> None:
     wrong = tmp_path / "wrong.yml"
     wrong.write_text("id: tool_one\n", encoding="utf-8")
     coverage = [{"scope": "processes", "note": "Said by the host."}, {"scope": "host", "note": None}]
     answer = {"coverage": coverage, "signature_problems": ["of the host"]}
     given = {"signature_paths": [str(wrong)], "own_signatures": False}
 
-    def run(action: t.Any, _tmp: t.Any, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        action.module_arguments(dict(action._task.args), task_vars)
-        return dict(answer)
+    def completed() -> dict[str, t.Any]:
+        made = memory_scan_info.ActionModule.__new__(memory_scan_info.ActionModule)
+        made._task = types.SimpleNamespace(args=given, action="bulwark.servers.memory_scan_info")
+        made.module_arguments(dict(given), {})
+        return t.cast("dict[str, t.Any]", made.complete(dict(answer)))
 
-    monkeypatch.setattr(memory_scan_info.CapabilityActionBase, "run", run)
-    made = memory_scan_info.ActionModule.__new__(memory_scan_info.ActionModule)
-    made._task = types.SimpleNamespace(args=given, action="bulwark.servers.memory_scan_info")
-    result = made.run(None, {})
+    result = completed()
     (problem,) = result["signature_problems"]
     assert problem.startswith(f"{wrong}, line 1: signature tool_one")
     note = f"1 signature of yours can't be used: {problem.rstrip('.')}. Said by the host."
     assert [entry["note"] for entry in result["coverage"]] == [note, None]
     assert coverage[0]["note"] == "Said by the host."
     given["signature_paths"] = []
-    result = made.run(None, {})
+    result = completed()
     assert (result["signature_problems"], result["coverage"]) == ([], coverage)
     answer.pop("coverage")
-    assert "signature_problems" not in made.run(None, {})
+    assert "signature_problems" not in completed()

@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.filter.network_recommendations 
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.settings import PUBLIC_PORTS
 from ansible_collections.bulwark.servers.plugins.modules import traffic_info as info_doc
 from ansible_collections.bulwark.servers.plugins.modules import traffic_recorder as recorder_doc
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import alone
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import options
 
 DAY = 86400
@@ -79,14 +80,11 @@ class _Action(traffic_info.ActionModule):  # type: ignore[misc]
 
     def __init__(self, answer: dict[str, t.Any], **given: t.Any) -> None:
         self._answer = answer
-        self._task = types.SimpleNamespace(action="traffic_info", args=given)
+        self._task = types.SimpleNamespace(action="traffic_info", args=given, check_mode=False)
         self.sent = self.module_arguments(dict(given), {})
 
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        return self._answer
-
     def answered(self) -> dict[str, t.Any]:
-        return self.run_module(self.sent, {})
+        return alone(self.run_module(self.sent, {}), lambda _request: self._answer)
 
 
 def test_what_only_the_recommender_needs_is_not_sent() -> None:

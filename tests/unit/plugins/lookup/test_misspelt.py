@@ -9,7 +9,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.bulwark.servers.plugins.lookup.misspelt import of_role
+from ansible_collections.bulwark.servers.plugins.plugin_utils.misspelt import of_role
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 
 from tests.support import paths

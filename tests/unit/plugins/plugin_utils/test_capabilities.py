@@ -12,13 +12,22 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
+LOOK = {
+    "module": "locks_info",
+    "scope": "locks",
+    "subject": "The locks",
+    "options": {"doors": "locks_doors", "most": 5},
+    "unless_empty": ["doors"],
+}
 GOOD = {
     "title": "Locks",
     "defender": "Doors",
     "platforms": ["linux"],
     "playbooks": ["protect"],
     "state": ["locks"],
+    "looks": [LOOK],
 }
 
 
@@ -33,25 +42,47 @@ def content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterat
 
 def describe(content: pathlib.Path, name: str, platform: str, *playbooks: str) -> None:
     (content / name).mkdir()
-    text = f"title: x\ndefender: x\nplatforms: [{platform}]\nplaybooks: [{', '.join(playbooks)}]\nstate: []\n"
+    text = (
+        f"title: x\ndefender: x\nplatforms: [{platform}]\nplaybooks: [{', '.join(playbooks)}]\nstate: []\nlooks: []\n"
+    )
     (content / name / "capability.yml").write_text(text)
 
 
 def test_an_entry_is_read_as_it_is() -> None:
     assert capabilities.parse(GOOD, "locks") == Capability(
-        "locks", "Locks", "Doors", ("linux",), ("protect",), ("locks",)
+        "locks",
+        "Locks",
+        "Doors",
+        ("linux",),
+        ("protect",),
+        ("locks",),
+        (Look("locks_info", "locks", "The locks", {"doors": "locks_doors", "most": 5}, ("doors",)),),
+        (),
     )
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"role": "x"}, "unknown entry 'role'; known are title, defender, platforms, playbooks, state"),
+        (
+            {"role": "x"},
+            "unknown entry 'role'; known are title, defender, platforms, playbooks, state, looks, checked_by_module",
+        ),
         ({"title": ""}, "title is missing or no text; give it one"),
         ({"defender": None}, "defender is missing or no text; give it one"),
         ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),
         ({"platforms": ["Linux"]}, "platforms has 'Linux', which is none of linux, windows"),
         ({"playbooks": ["scan"]}, "playbooks has 'scan', which is none of protect, learn, simulate, respond"),
+        ({"looks": None}, "looks is missing or no list; [] says that a scan asks nothing"),
+        ({"looks": [5]}, "look 1: a mapping is needed, not int"),
+        ({"looks": [{"module": "x", "scope": "x", "subject": "x"}]}, "look 1: options is missing"),
+        (
+            {"looks": [{"modul": "x"}]},
+            "look 1: unknown entry 'modul'; known are module, scope, subject, options, "
+            "unless_empty, check_mode, when, otherwise, answers, is_recorded",
+        ),
+        ({"looks": [{**LOOK, "check_mode": "yes"}]}, "look 1: check_mode is str; true or false is needed"),
+        ({"looks": [{**LOOK, "answers": {"a": "b.c"}}]}, "locks_info: answers.a names 'b.c', of no look before it"),
         ({"state": [1]}, "state is missing or no list of names; [] says that there are none"),
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.action import jit_access
 from ansible_collections.bulwark.servers.plugins.plugin_utils import prefix_sets
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import trial
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Conversation, Request, alone
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import policy as jit_policy
 
 from tests.support import paths
@@ -101,11 +102,11 @@ def test_what_is_no_policy_is_left_to_the_module() -> None:
     ("failed", "expected"), [(False, ["of the host", "The lock of port 22"]), (True, ["of the host"])]
 )
 def test_the_action_warns_of_them(monkeypatch: pytest.MonkeyPatch, failed: bool, expected: list[str]) -> None:
-    def of_the_host(*_given: t.Any) -> dict[str, t.Any]:
-        return {"failed": failed, "notices": ["of the host"]}
+    def of_the_host(*_given: t.Any) -> Conversation:
+        return (yield Request("jit_access", {}, check_mode=False))
 
     monkeypatch.setattr(trial.TrialActionBase, "run_module", of_the_host)
     action = jit_access.ActionModule.__new__(jit_access.ActionModule)
     policy = {"ports": [{"port": "22", "sources": ["10.1.2.3"]}], "always_allow": ["10.0.0.0/8"]}
-    answer = action.run_module(policy, {})
+    answer = alone(action.run_module(policy, {}), lambda _request: {"failed": failed, "notices": ["of the host"]})
     assert [said[: len(start)] for said, start in zip(answer["notices"], expected, strict=True)] == expected

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import trial
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request, alone
 
 TOKEN = "0123456789abcdef"
 
@@ -52,11 +54,13 @@ class _Action(trial.TrialActionBase):
 
     def __init__(self, later: t.Callable[[dict[str, t.Any]], dict[str, t.Any]]) -> None:
         self._connection = self.connection = _Connection()
+        self._task = types.SimpleNamespace(action="bulwark.servers.trial", check_mode=False)
         self._later = later
         self.given: list[dict[str, t.Any]] = []
         self.ways: list[str] = []
 
-    def execute(self, arguments: dict[str, t.Any], _task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def answer(self, request: Request) -> dict[str, t.Any]:
+        arguments = request.arguments
         self.given.append(arguments)
         self.ways.append(self.connection.options["ssh_args"])
         if len(self.given) == 1:
@@ -66,7 +70,7 @@ class _Action(trial.TrialActionBase):
 
 def _tried(monkeypatch: pytest.MonkeyPatch, action: _Action) -> dict[str, t.Any]:
     monkeypatch.setattr(trial, "time", _Clock())
-    return action.run_module({"ports": [22], "_withdraw": "x"}, {})
+    return alone(action.run_module({"ports": [22], "_withdraw": "x"}, {}), action.answer)
 
 
 def _unreachable(_arguments: dict[str, t.Any]) -> dict[str, t.Any]:
