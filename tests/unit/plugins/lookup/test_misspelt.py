@@ -9,8 +9,8 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.bulwark.servers.plugins.plugin_utils.misspelt import of_role
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils.misspelt import of_role
 
 from tests.support import paths
 

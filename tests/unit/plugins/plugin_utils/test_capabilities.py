@@ -78,8 +78,10 @@ def test_an_entry_is_read_as_it_is() -> None:
         ({"looks": [{"module": "x", "scope": "x", "subject": "x"}]}, "look 1: options is missing"),
         (
             {"looks": [{"modul": "x"}]},
-            "look 1: unknown entry 'modul'; known are module, scope, subject, options, "
-            "unless_empty, check_mode, when, otherwise, answers, is_recorded",
+            (
+                "look 1: unknown entry 'modul'; known are module, scope, subject, options, "
+                "unless_empty, check_mode, when, otherwise, answers, is_recorded"
+            ),
         ),
         ({"looks": [{**LOOK, "check_mode": "yes"}]}, "look 1: check_mode is str; true or false is needed"),
         ({"looks": [{**LOOK, "answers": {"a": "b.c"}}]}, "locks_info: answers.a names 'b.c', of no look before it"),
