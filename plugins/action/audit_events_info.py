@@ -24,8 +24,9 @@ class ActionModule(LogReadingActionBase):
     CHECKPOINT = NAME
     RESULT_KEY = "audit_events"
 
+    @classmethod
     def load_rules(
-        self, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool
+        cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool
     ) -> detections.Content:
         return detections.load(rule_paths, threat_lists, own_rules, detections.EVENT_SOURCES)
 

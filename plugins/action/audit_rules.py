@@ -19,6 +19,10 @@ class ActionModule(CapabilityActionBase):
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     ENTRY = Entry("audit.rules.apply:apply", apply_spec)
 
+    @classmethod
+    def preload(cls) -> None:
+        content.load()
+
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         chosen = (arguments.pop(name, None) for name in ("groups", "extra_groups", "disabled_groups"))

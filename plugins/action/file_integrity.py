@@ -43,6 +43,11 @@ class ActionModule(BaselineActionBase):
     }
     ENTRY = Entry("file_integrity.check:check", check_spec)
 
+    @classmethod
+    def preload(cls) -> None:
+        content.load_watches()
+        content.load_derived()
+
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         scan = {name: arguments.pop(name) for name in _SCAN_OPTIONS if name in arguments}

@@ -17,13 +17,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilitie
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, recording
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import (
     conversations,
     platforms,
+    preload,
     questions,
     records,
     summary,
+    tampering,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.host import FACTS, Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
@@ -34,6 +37,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.executio
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Options
 
 _SHARED = ("run", "store")
+
+# Ansible imports an action before it forks for each host, so that this is done once, and not by each of them.
+preload.everything()
 
 
 class ActionModule(SanitizingActionBase):
@@ -82,7 +88,9 @@ class ActionModule(SanitizingActionBase):
             each.problem = each.problem or platforms.unknown_to(
                 capabilities.load()[each.capability], (host.facts or {}).get("ansible_system")
             )
-        result = self._recorded(_found(asked), host, task_vars)
+        device = events.Device.from_vars(self._device_vars(task_vars))
+        found = [*_found(asked), *tampering.records(host.tampered, device, time.time())]
+        result = self._recorded(found, host, task_vars)
         failed = self._followed_up(waiting, host, task_vars)
         if failed:
             result["misconfigured"] += self._recorded(failed, host, task_vars)["misconfigured"]

@@ -36,6 +36,11 @@ class ActionModule(CapabilityActionBase):
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     ENTRY = Entry("memory_scan.collect:collect", collect_spec)
 
+    @classmethod
+    def preload(cls) -> None:
+        content.compiled()
+        subtypes.load()
+
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters

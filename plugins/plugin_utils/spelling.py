@@ -39,9 +39,23 @@ def elsewhere(name: str, known: t.Iterable[str], prefix: str) -> str | None:
     return next((option for option in known if len(option) >= _LONG and _is_near(name, option)), None)
 
 
+def _has_a_part(name: str, option: str) -> bool:
+    """Tell whether one of so many parts of the option that few edits leave one whole is about there in the name.
+
+    It is far quicker than counting the edits, and nearly no name gets past it.
+    """
+    # A swap can spoil the end of one part and the beginning of the next.
+    parts = 2 * _EDITS + 1
+    places = [len(option) * number // parts for number in range(parts + 1)]
+    return any(
+        name.find(option[start:end], max(0, start - _EDITS), end + _EDITS) >= 0
+        for start, end in itertools.pairwise(places)
+    )
+
+
 def _is_near(name: str, option: str) -> bool:
     """Tell whether a name becomes the other one with few edits (optimal string alignment)."""
-    if abs(len(name) - len(option)) > _EDITS:
+    if abs(len(name) - len(option)) > _EDITS or not _has_a_part(name, option):
         return False
     before: list[int] = []
     row = list(range(len(option) + 1))

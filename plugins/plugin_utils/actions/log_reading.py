@@ -43,9 +43,14 @@ class LogReadingActionBase(CapabilityActionBase):
     CHECKPOINT: t.ClassVar[str]
     RESULT_KEY: t.ClassVar[str]
 
-    def load_rules(self, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool) -> RuleSet:
+    @classmethod
+    def load_rules(cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool) -> RuleSet:
         """Return the rules for the module; raise ContentError for an option that is wrong."""
         raise NotImplementedError
+
+    @classmethod
+    def preload(cls) -> None:
+        cls.load_rules((), (), True)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._store_url: str | None = arguments.pop("store", None)

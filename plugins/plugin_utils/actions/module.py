@@ -69,6 +69,10 @@ class CapabilityActionBase(SanitizingActionBase):
     ENTRY: t.ClassVar[Entry | None] = None
     capability: t.ClassVar[str]
 
+    @classmethod
+    def preload(cls) -> None:
+        """Load what is the same for all hosts; raise ContentError for content that is wrong."""
+
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the arguments for the module on the target; raise ContentError for bad input."""
         return arguments

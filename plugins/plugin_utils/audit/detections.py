@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -79,11 +80,26 @@ def load(
     rule_paths: files, or directories of files, with Sigma rules. threat_lists: what threat_lists/options.py takes.
     own_rules: whether the collection's rules are used. sources: those that the reader has; all where that is None.
     """
+    chosen = None if sources is None else frozenset(sources)
+    if not rule_paths and not threat_lists:
+        return _shipped(own_rules, chosen)
+    return _load(rule_paths, threat_lists, own_rules, chosen)
+
+
+@functools.lru_cache(maxsize=4)
+def _shipped(own_rules: bool, sources: frozenset[str] | None) -> Content:
+    """Return the collection's own content, which is the same for all hosts that a process looks at."""
+    return _load((), (), own_rules, sources)
+
+
+def _load(
+    rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool, sources: frozenset[str] | None
+) -> Content:
     inputs = _Inputs(
         own=documents.files_below(str(OWN_RULES)) if own_rules else [],
         given=_given(rule_paths),
         threat_lists=options.checked(threat_lists),
-        sources=None if sources is None else frozenset(sources),
+        sources=sources,
     )
     found = cache.cached(cache.default_directory(os.environ), _key(inputs), lambda: _compile(inputs))
     return Content(**{**found, "problems": tuple(found["problems"])})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, payload
@@ -30,6 +31,16 @@ def compiled(signature_paths: t.Sequence[str] = (), own_signatures: bool = True)
 
     signature_paths: files, or directories of files, of the user's. own_signatures: whether the collection's are used.
     """
+    return _compiled(signature_paths, own_signatures) if signature_paths else _shipped(own_signatures)
+
+
+@functools.lru_cache(maxsize=2)
+def _shipped(own_signatures: bool) -> Content:
+    """Return the collection's own content, which is the same for all hosts that a process looks at."""
+    return _compiled((), own_signatures)
+
+
+def _compiled(signature_paths: t.Sequence[str], own_signatures: bool) -> Content:
     loaded = signatures.load(signature_paths, own_signatures)
     packed = payload.packed(
         {

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import re
 import typing as t
@@ -37,6 +38,7 @@ class Subtype:
         return {"class": self.kind, "severity": self.severity, "attack": list(self.attack), "title": self.title}
 
 
+@functools.lru_cache(maxsize=2)
 def load(directory: pathlib.Path = DIRECTORY) -> dict[str, Subtype]:
     """Return all subtypes by id; raise ContentError, which names the file, when one is wrong."""
     known = catalogue.load().techniques

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tracker
 
 _COLLECTION = "bulwark.servers."
@@ -54,10 +55,23 @@ class Result:
         elif module == "findings":
             if self.data.get("capability"):
                 run.recorded(self.host, self.data["capability"])
+        elif module == "host_scan" and isinstance(self.data.get("capabilities"), dict):
+            for capability, shown in self.data["capabilities"].items():
+                run.looked(self.host, capability, _severities(shown["severities"]), shown["coverage"])
+                run.recorded(self.host, capability)
         elif self.data.get("coverage") and not module.startswith("findings"):
             capability = self.data.get("capability") or module.removeprefix("win_").removesuffix("_info")
             findings = self.data.get("findings") or []
             run.looked(self.host, capability, findings, self.data["coverage"], complete=module.endswith("_info"))
+
+
+def _severities(counts: t.Mapping[str, int]) -> list[dict[str, int]]:
+    """Return as many findings of each severity as a scan counted; they themselves are in the store."""
+    return [
+        {"severity_id": position}
+        for position, name in enumerate(_finding.SEVERITIES, 1)
+        for _number in range(counts.get(name, 0))
+    ]
 
 
 def title(name: str) -> str:

@@ -1,0 +1,42 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finding about code or rules that a host kept for the next scan, and that are not what they were."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Tampered
+
+# It watches files, whether it was chosen for this scan or not.
+_CAPABILITY = "file_integrity"
+_ALERT = "scan_code_changed"
+_SCOPE = "kept_code"
+# OCSF's file.type_id (https://schema.ocsf.io/1.5.0/objects/file): whatever it is now.
+_UNKNOWN_KIND = 0
+
+
+def records(tampered: t.Sequence[Tampered], device: events.Device, now: float) -> list[Record]:
+    """Return what is to be recorded of it; nothing where all was as it should be."""
+    if not tampered:
+        return []
+    detections = [
+        detection(
+            _ALERT,
+            found.subject,
+            _SCOPE,
+            [{"file": {"name": found.subject, "type_id": _UNKNOWN_KIND}}],
+            message=f"It {found.reason}; nothing of it was run, and everything was sent anew.",
+        )
+        for found in tampered
+    ]
+    coverage = ScopeCoverage(_SCOPE)
+    coverage.examined = len(tampered)
+    findings = events.findings(detections, catalogue.load(), device, now)
+    return [Record(CapabilityResult(_CAPABILITY, findings, [coverage.entry()]))]
