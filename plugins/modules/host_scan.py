@@ -323,12 +323,16 @@ def start(question: Question) -> "tuple[bytes, str]":
             os._exit(status)
     os.close(write)
     seconds = question.request["seconds"]
-    lines = _received(read, time.monotonic() + seconds + _GRACE if seconds else None)
+    end = time.monotonic() + seconds + _GRACE if seconds else None
+    lines = _received(read, end)
+    is_late = end is not None and time.monotonic() >= end
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     _pid, status = os.waitpid(pid, 0)
     if lines.endswith(_DONE):
         return lines, ""
+    if is_late:
+        return lines, "it did not end %d s after its time limit" % _GRACE
     return lines, "signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else "status %d" % os.WEXITSTATUS(status)
 
 

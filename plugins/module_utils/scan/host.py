@@ -54,8 +54,10 @@ def serve(question: Question, code: Code, open_shelf: t.Callable[[str], Shelf | 
             files = kept.Kept(shelf.descriptor, shelf.path)
             say({"kept": _keep(question, code, files)})
             answers = files.answers(request["id"], end)
-        except (OSError, StateError) as error:
+        except StateError as error:
             say({"not_kept": str(error)})
+        except OSError as error:
+            say({"not_kept": "%s: %s" % (question.root, error.strerror)})
     given = answers.lines if answers else []
     for line in given:
         say(line)

@@ -122,3 +122,9 @@ def starts_and_hangs(params: Params, check_mode: bool) -> dict[str, t.Any]:
         time.sleep(1000)
     pathlib.Path(params["note"]).write_text(str(child), encoding="ascii")
     return hangs(params, check_mode)
+
+
+def ends_the_scan(params: Params, check_mode: bool) -> dict[str, t.Any]:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1000)
+    return {}
