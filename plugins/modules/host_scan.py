@@ -243,6 +243,7 @@ class Question:
     def __init__(self, request: "dict[str, t.Any]", sources: "str | None") -> None:
         self.request = request
         self.sources = sources
+        self.parent = os.getpid()
         self.root: str = request["state_dir"] or state_root(os.environ, os.geteuid())
         self.pin = "%d/%s" % (os.geteuid(), interpreter())
         self.compiled: bytes | None = None

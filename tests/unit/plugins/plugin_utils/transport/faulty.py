@@ -14,12 +14,14 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES
 
 Params = t.Mapping[str, t.Any]
 
 
 def fine(params: Params, check_mode: bool) -> dict[str, t.Any]:
-    return {"params": dict(params), "check_mode": check_mode, "diff": {"before": "", "after": ""}, "pid": os.getpid()}
+    given = {name: value for name, value in params.items() if name != OWN_PROCESSES}
+    return {"params": given, "check_mode": check_mode, "diff": {"before": "", "after": ""}, "pid": os.getpid()}
 
 
 def facts() -> dict[str, t.Any]:
