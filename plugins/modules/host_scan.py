@@ -245,7 +245,9 @@ class Question:
         self.sources = sources
         self.parent = os.getpid()
         self.root: str = request["state_dir"] or state_root(os.environ, os.geteuid())
-        self.pin = "%d/%s" % (os.geteuid(), interpreter())
+        # Who keeps it and where, and what runs it.
+        self.account = "%d-%s" % (os.geteuid(), hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8])
+        self.pin = "%s/%s" % (self.account, interpreter())
         self.compiled: bytes | None = None
         self.texts: dict[str, str] = {}
         self.missing: list[str] = []
@@ -363,7 +365,7 @@ def answer(arguments: "t.Mapping[str, t.Any]") -> "dict[str, t.Any]":
     code = arguments.get("_code")
     question = Question(request, zlib.decompress(base64.b64decode(code)).decode("ascii") if code else None)
     question.collect()
-    result: dict[str, t.Any] = {"changed": False, "uid": os.geteuid(), "pin": question.pin}
+    result: dict[str, t.Any] = {"changed": False, "account": question.account, "pin": question.pin}
     if not question.missing:
         # The end of a connection is not that of a scan.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -88,7 +88,9 @@ def _looked(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits) -
 def _result(ended: Ended) -> dict[str, t.Any]:
     if ended.answer is not None and not ended.reason:
         return t.cast("dict[str, t.Any]", json.loads(ended.answer))
-    return failure.failed(ended.reason or failure.ended(ended.status or 0, ended.output), ended.output)
+    if ended.reason:
+        return failure.stopped(ended.reason, ended.output)
+    return failure.ended(ended.status or 0, ended.output)
 
 
 def _left(ended: Ended) -> str:

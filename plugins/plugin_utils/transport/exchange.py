@@ -97,11 +97,11 @@ class _Question:
         }
 
     def _note_tampered(self, result: t.Mapping[str, t.Any]) -> None:
-        uid = result.get("uid")
+        account = result.get("account")
         refused = result.get("refused")
         found = result.get("tampered")
         subjects = list(found) if isinstance(found, list) else []
-        if isinstance(uid, int) and pins.has_any(self._known, uid):
+        if isinstance(account, str) and pins.has_any(self._known, account):
             subjects.append(refused)
         for subject in subjects[:_MOST_TAMPERED]:
             if isinstance(subject, list) and len(subject) == 2:

@@ -29,11 +29,11 @@ CAPABILITIES = frozenset(path.name for path in (paths.ROOT / "roles").iterdir())
 CAPABILITY, PLUGIN = "<capability>", "<plugin>"
 FLOORS = (
     ("module_utils", "_*"),
-    ("module_utils", "audit_rule_files containers firewall packages sigma simulation"),
+    ("module_utils", "audit_rule_files containers firewall packages scan sigma simulation"),
     ("module_utils", "audit_records"),
     ("module_utils", CAPABILITY),
     ("plugin_utils", "cache catalogue collection_version payload prefix_sets role_variables spelling"),
-    ("plugin_utils", "capabilities ocsf sigma watched_paths"),
+    ("plugin_utils", "capabilities ocsf sigma transport watched_paths"),
     ("plugin_utils", "rule_facts simulation store threat_lists"),
     ("plugin_utils", "report"),
     ("plugin_utils", "actions progress"),

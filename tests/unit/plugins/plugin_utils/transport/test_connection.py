@@ -14,6 +14,7 @@ import zlib
 
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport import encoding
 
 from tests.support import waiting
 from tests.support.host_scan import LocalRun
@@ -157,7 +158,7 @@ def test_a_host_that_always_misses_something_is_the_problem(host: Host) -> None:
 
     def run(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         calls.append(arguments)
-        return {"changed": False, "missing": ["code", 1, {}], "tampered": [["x"], 7, ["path", "reason"]], "uid": "0"}
+        return {"changed": False, "missing": ["code", 1, {}], "tampered": [["x"], 7, ["path", "reason"]], "account": 0}
 
     answers = host.ask(look("fine"), run=run)
 
@@ -165,13 +166,14 @@ def test_a_host_that_always_misses_something_is_the_problem(host: Host) -> None:
     assert [tuple(tampered) for tampered in answers.tampered] == [("path", "reason")]
 
 
-def test_a_bomb_is_not_unpacked(host: Host) -> None:
-    bomb = base64.b64encode(zlib.compress(bytes(257 << 20), 1)).decode("ascii")
+def test_a_bomb_is_not_unpacked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "LARGEST", 1 << 20)
+    bomb = base64.b64encode(zlib.compress(bytes(2 << 20))).decode("ascii")
 
     answers = host.ask(look("fine"), run=lambda _arguments: {"lines": bomb})
 
     assert answers.problem is not None
-    assert "larger than 256 MiB" in answers.problem["msg"]
+    assert "larger than 1 MiB" in answers.problem["msg"]
 
 
 def test_a_scan_that_is_ended_on_the_host_keeps_what_was_answered(host: Host) -> None:
