@@ -25,6 +25,9 @@ _IOPRIO_SET = {
     "s390x": 282,
 }
 _WHO_PROCESS = 1
+
+# A parameter of what runs in a scan of several capabilities: the ids of the processes that run that scan.
+OWN_PROCESSES = "_own_processes"
 _CLASS_IDLE = 3 << 13
 
 

@@ -248,8 +248,11 @@ class Question:
     def __init__(self, request: "dict[str, t.Any]", sources: "str | None") -> None:
         self.request = request
         self.sources = sources
+        self.parent = os.getpid()
         self.root: str = request["state_dir"] or state_root(os.environ, os.geteuid())
-        self.pin = "%d/%s" % (os.geteuid(), interpreter())
+        # Who keeps it and where, and what runs it.
+        self.account = "%d-%s" % (os.geteuid(), hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8])
+        self.pin = "%s/%s" % (self.account, interpreter())
         self.compiled: bytes | None = None
         self.texts: dict[str, str] = {}
         self.missing: list[str] = []
@@ -328,12 +331,16 @@ def start(question: Question) -> "tuple[bytes, str]":
             os._exit(status)
     os.close(write)
     seconds = question.request["seconds"]
-    lines = _received(read, time.monotonic() + seconds + _GRACE if seconds else None)
+    end = time.monotonic() + seconds + _GRACE if seconds else None
+    lines = _received(read, end)
+    is_late = end is not None and time.monotonic() >= end
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     _pid, status = os.waitpid(pid, 0)
     if lines.endswith(_DONE):
         return lines, ""
+    if is_late:
+        return lines, "it did not end %d s after its time limit" % _GRACE
     return lines, "signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else "status %d" % os.WEXITSTATUS(status)
 
 
@@ -363,7 +370,7 @@ def answer(arguments: "t.Mapping[str, t.Any]") -> "dict[str, t.Any]":
     code = arguments.get("_code")
     question = Question(request, zlib.decompress(base64.b64decode(code)).decode("ascii") if code else None)
     question.collect()
-    result: dict[str, t.Any] = {"changed": False, "uid": os.geteuid(), "pin": question.pin}
+    result: dict[str, t.Any] = {"changed": False, "account": question.account, "pin": question.pin}
     if not question.missing:
         # The end of a connection is not that of a scan.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

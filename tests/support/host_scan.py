@@ -17,19 +17,32 @@ _PLACEHOLDER = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
 
 
 class LocalRun:
-    """Run the module as with pipelining, source on standard input; results: what each run returned."""
+    """Run the module as with pipelining, its source on standard input.
 
-    def __init__(self, python: str = sys.executable, **environment: str) -> None:
-        self._python = python
+    account: number of another account that it runs as. sent: the sources. results: what the runs returned.
+    """
+
+    def __init__(self, python: str = sys.executable, account: int | None = None, **environment: str) -> None:
+        self._command = [python]
+        if account is not None:
+            self._command = ["setpriv", f"--reuid={account}", f"--regid={account}", "--clear-groups", python]
         self._environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment}
         self.sent: list[str] = []
         self.results: list[dict[str, t.Any]] = []
 
+    def source(self, arguments: dict[str, t.Any]) -> str:
+        """Return what ansible-core sends."""
+        return _MODULE.read_text(encoding="utf-8").replace(_PLACEHOLDER, json.dumps(arguments))
+
     def __call__(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        source = _MODULE.read_text(encoding="utf-8").replace(_PLACEHOLDER, json.dumps(arguments))
-        self.sent.append(source)
+        self.sent.append(self.source(arguments))
         completed = subprocess.run(
-            [self._python], input=source, capture_output=True, encoding="utf-8", env=self._environment, check=False
+            self._command,
+            input=self.sent[-1],
+            capture_output=True,
+            encoding="utf-8",
+            env=self._environment,
+            check=False,
         )
         assert (completed.returncode, completed.stderr) == (0, "")
         assert completed.stdout.isascii()

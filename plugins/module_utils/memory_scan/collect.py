@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
-from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES, Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect, drift, watched
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import progress as steps
@@ -76,7 +76,9 @@ def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]
         yield_to_others()
     began = time.monotonic()
     deadline = Deadline(options.time_budget)
-    scan = functools.partial(_scan, params["_content"] or "", options, deadline, check_mode, os.getpid())
+    # Who watches it, and in a scan of several capabilities who runs that.
+    own = frozenset((os.getpid(), *params.get(OWN_PROCESSES, ())))
+    scan = functools.partial(_scan, params["_content"] or "", options, deadline, check_mode, own)
     try:
         result = watched.run(scan, deadline, Patience.within(options.time_budget, options.lock_timeout))
     except LostError as error:
@@ -105,13 +107,13 @@ def _scan(
     options: Options,
     deadline: Deadline,
     check_mode: bool,
-    watching: int,
+    own: frozenset[int],
     progress: Progress,
     lost: t.Mapping[int, Lost],
 ) -> dict[str, t.Any]:
-    """Return the result, in a process of its own that may be ended at any time. watching: the pid of its watcher."""
+    """Return the result, in a process of its own that may be ended at any time. own: the pids of who runs it."""
     content = Content(packed)
-    choice = _choice(options, watching)
+    choice = _choice(options, own)
     collector = processes.Collector(uncovered.root())
     list_processes = functools.partial(processes.collect, deadline, progress=progress, lost=lost, collector=collector)
     collected = list_processes(chosen=choice.pids if choice.is_pids_only else None)
@@ -155,11 +157,11 @@ def _scan(
     }
 
 
-def _choice(options: Options, watching: int) -> Choice:
+def _choice(options: Options, own: frozenset[int]) -> Choice:
     """Return which processes are looked at."""
     users = frozenset(user for user in map(_user, options.users) if user is not None)
-    # Itself has all signatures in its memory, and who watches it what they are packed in.
-    excluded = options.exclude | {os.getpid(), watching}
+    # Itself has all signatures in its memory, and who runs it what they are packed in.
+    excluded = options.exclude | own | {os.getpid()}
     return Choice(frozenset(options.pids), options.names, users, excluded, options.whole_host)
 
 

@@ -10,6 +10,7 @@ import ctypes
 import faulthandler
 import os
 import resource
+import select
 import selectors
 import signal
 import struct
@@ -25,9 +26,13 @@ _LENGTH = struct.Struct("!Q")
 _CHUNK = 1 << 18
 # Bytes of what a process wrote to its standard output and error, of which the end is kept.
 _MOST_OUTPUT = 4096
+# Where /proc is not mounted.
+_MOST_DESCRIPTORS = 256
 # Seconds until processes that were killed must have ended.
 _SECONDS_TO_END = 5.0
 _POLL = 0.01
+# Seconds that a process has to say where it is before it is ended.
+_SECONDS_TO_SAY = 0.5
 # Seconds after which the wait is looked at again, whatever happens.
 _LONGEST_WAIT = 1.0
 
@@ -126,6 +131,7 @@ class _Child:
                     self._keep(key.fd, data or b"")
                 reason = self._reason()
                 if reason:
+                    self._ask_where()
                     self._kill()
                     return reason
         # A descendant that holds the other end of a pipe is not waited for.
@@ -176,6 +182,12 @@ class _Child:
             self.status = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return bool(found)
 
+    def _ask_where(self) -> None:
+        """Have it write what it is doing."""
+        os.kill(self._pid, signal.SIGQUIT)
+        if select.select([self._errors], [], [], _SECONDS_TO_SAY)[0]:
+            self._keep(self._errors, _read(self._errors) or b"")
+
     def _kill(self) -> None:
         # Nobody has waited for it, so that the number is still its own.
         with contextlib.suppress(OSError):
@@ -196,6 +208,7 @@ def _be_child(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits,
         os.dup2(error, 2)
         _close_others(answer)
         faulthandler.enable(2, all_threads=False)
+        faulthandler.register(signal.SIGQUIT, 2, all_threads=False)
         _limit_memory(limits.memory)
         data = function()
         rest = memoryview(_LENGTH.pack(len(data)) + data)
@@ -209,15 +222,24 @@ def _be_child(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits,
 
 def _close_others(answer: int) -> None:
     """Leave a child nothing of the parent's but standard streams and the pipe for its answer."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) != answer:
+    for descriptor in _descriptors():
+        if descriptor > 2 and descriptor != answer:
             with contextlib.suppress(OSError):
-                os.close(int(name))
+                os.close(descriptor)
+
+
+def _descriptors() -> t.Iterable[int]:
+    try:
+        return list(map(int, os.listdir("/proc/self/fd")))
+    except OSError:
+        return range(_MOST_DESCRIPTORS)
 
 
 def _limit_memory(allowed: int) -> None:
     """Limit private memory (setrlimit(2), RLIMIT_DATA): mapped files and reserved addresses do not count."""
-    with open("/proc/self/statm", "rb") as stream:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pages = 0
+    with contextlib.suppress(OSError), open("/proc/self/statm", "rb") as stream:
         pages = int(stream.read().split()[5])
     limit = pages * resource.getpagesize() + allowed
     _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -259,8 +281,9 @@ def _end_all() -> tuple[int, int]:
 def _children(parent: int) -> list[int]:
     """Return the children of a process that have not ended."""
     found = []
-    for name in os.listdir("/proc"):
-        stat = _process.stat(int(name)) if name.isdigit() else None
-        if stat is not None and stat.parent == parent and stat.state not in "ZXx":
-            found.append(int(name))
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):
+            stat = _process.stat(int(name)) if name.isdigit() else None
+            if stat is not None and stat.parent == parent and stat.state not in "ZXx":
+                found.append(int(name))
     return found

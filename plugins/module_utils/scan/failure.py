@@ -12,7 +12,7 @@ import typing as t
 
 # The paths of the collection's code, as the archive has them.
 _OURS = "plugins/module_utils/"
-_CRASHED = re.compile(r'File "%s(\S+)", line (\d+)' % _OURS)
+_WRITTEN = re.compile(r'File "%s(\S+)", line (\d+)' % _OURS)
 _LONGEST = 2000
 _MOST_FRAMES = 30
 
@@ -37,18 +37,29 @@ def failed(message: str, details: str = "") -> dict[str, t.Any]:
     return result
 
 
-def ended(status: int, output: str) -> str:
-    """Return how a process ended. status: its exit status, or minus a signal. output: what faulthandler wrote in it."""
+def stopped(reason: str, output: str) -> dict[str, t.Any]:
+    """Return a failed result of a process that was ended. output: what faulthandler wrote in it."""
+    place = _written_place(output)
+    return failed("%s; it was at %s" % (reason, place) if place else reason, output)
+
+
+def ended(status: int, output: str) -> dict[str, t.Any]:
+    """Return a failed result of a process without a result. status: its exit status, or minus a signal."""
     if status >= 0:
-        return "it ended with status %d and without a result" % status
+        return failed("it ended with status %d and without a result" % status, output)
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = "unknown"
-    crashed = _CRASHED.search(output)
-    place = " at %s:%s" % crashed.groups() if crashed else ""
+    place = _written_place(output)
     hint = "; the kernel may have run out of memory" if -status == signal.SIGKILL else ""
-    return "it was ended by signal %d (%s)%s%s" % (-status, name, place, hint)
+    return failed("it was ended by signal %d (%s)%s%s" % (-status, name, " at " + place if place else "", hint), output)
+
+
+def _written_place(output: str) -> str:
+    """Return the place in the collection's code that faulthandler wrote first, which is the innermost."""
+    found = _WRITTEN.search(output)
+    return "%s:%s" % found.groups() if found else ""
 
 
 def _place(error: BaseException) -> str:

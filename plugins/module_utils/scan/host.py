@@ -24,13 +24,14 @@ class Shelf(t.Protocol):
 class Question(t.Protocol):
     """The module's view of a question.
 
-    sources: None if the code was kept. pin: under which the controller has the digest of the code. refused: why nothing
-    can be kept.
+    sources: None if the code was kept. parent: the id of its process. pin: under which the controller has the digest of
+    the code. refused: why nothing can be kept.
     """
 
     request: dict[str, t.Any]
     sources: str | None
     texts: dict[str, str]
+    parent: int
     pin: str
     root: str
     refused: tuple[str, str] | None
@@ -54,8 +55,10 @@ def serve(question: Question, code: Code, open_shelf: t.Callable[[str], Shelf | 
             files = kept.Kept(shelf.descriptor, shelf.path)
             say({"kept": _keep(question, code, files)})
             answers = files.answers(request["id"], end)
-        except (OSError, StateError) as error:
+        except StateError as error:
             say({"not_kept": str(error)})
+        except OSError as error:
+            say({"not_kept": "%s: %s" % (question.root, error.strerror)})
     given = answers.lines if answers else []
     for line in given:
         say(line)
@@ -67,7 +70,7 @@ def serve(question: Question, code: Code, open_shelf: t.Callable[[str], Shelf | 
 
     done = {line.get("look") for line in given}
     todo = [look for look in (looks.Look(**each) for each in request["looks"]) if look.id not in done]
-    looks.serve(todo, question.texts, end, request["memory"], answered)
+    looks.serve(todo, looks.Run(question.texts, end, request["memory"], question.parent), answered)
 
 
 def _shelf(question: Question, open_shelf: t.Callable[[str], Shelf | None]) -> Shelf:

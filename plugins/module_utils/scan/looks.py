@@ -16,7 +16,7 @@ import traceback
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import outcome
-from ansible_collections.bulwark.servers.plugins.module_utils._run import yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils.scan import failure
 from ansible_collections.bulwark.servers.plugins.module_utils.scan.child import Ended, Limits, Nursery
 
@@ -43,11 +43,25 @@ class Look(t.NamedTuple):
     seconds: float
 
 
-def serve(looks: t.Sequence[Look], texts: t.Mapping[str, str], end: float | None, memory: int, say: Say) -> None:
-    """Run the looks; say of each ``look`` and ``result``. texts: the contents by digest.
+class Run(t.NamedTuple):
+    """What all looks share.
 
-    end: of all of them, by the monotonic clock. memory: bytes that each may use beyond what this process has.
+    texts: the contents by digest. end: of all looks, by the monotonic clock. memory: bytes that each may use beyond
+    what this process has. parent: the id of the module's process.
     """
+
+    texts: t.Mapping[str, str]
+    end: float | None
+    memory: int
+    parent: int
+
+    def own_processes(self) -> list[int]:
+        """Return the ids of the processes that run the looks; the connection of the module may have ended."""
+        return [os.getpid(), *([self.parent] if os.getppid() == self.parent else [])]
+
+
+def serve(looks: t.Sequence[Look], run: Run, say: Say) -> None:
+    """Run the looks; say of each ``look`` and ``result``."""
     nursery = Nursery()
     for look in looks:
         # What several looks need is imported once. What is wrong with it, the look's own process will say.
@@ -55,12 +69,12 @@ def serve(looks: t.Sequence[Look], texts: t.Mapping[str, str], end: float | None
             _function(look.entry)
     gc.freeze()
     for look in looks:
-        rest = None if end is None else end - time.monotonic()
+        rest = None if run.end is None else run.end - time.monotonic()
         if rest is not None and rest <= 0:
             say({"look": look.id, "result": failure.failed("the scan's time limit was used up before it began")})
             continue
-        limits = Limits(_shorter(look.seconds or None, rest), memory, _LARGEST_ANSWER)
-        say({"look": look.id, **_looked(nursery, functools.partial(_look, look, texts, memory), limits)})
+        limits = Limits(_shorter(look.seconds or None, rest), run.memory, _LARGEST_ANSWER)
+        say({"look": look.id, **_looked(nursery, functools.partial(_look, look, run, run.own_processes()), limits)})
 
 
 def _looked(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits) -> dict[str, t.Any]:
@@ -76,7 +90,9 @@ def _looked(nursery: Nursery, function: t.Callable[[], bytes], limits: Limits) -
 def _result(ended: Ended) -> dict[str, t.Any]:
     if ended.answer is not None and not ended.reason:
         return t.cast("dict[str, t.Any]", json.loads(ended.answer))
-    return failure.failed(ended.reason or failure.ended(ended.status or 0, ended.output), ended.output)
+    if ended.reason:
+        return failure.stopped(ended.reason, ended.output)
+    return failure.ended(ended.status or 0, ended.output)
 
 
 def _left(ended: Ended) -> str:
@@ -91,16 +107,17 @@ def _left(ended: Ended) -> str:
     )
 
 
-def _look(look: Look, texts: t.Mapping[str, str], memory: int) -> bytes:
+def _look(look: Look, run: Run, own_processes: t.Sequence[int]) -> bytes:
     """Return a look's result as JSON, whatever it raises. Runs in a process of its own."""
     if look.params is None:
-        return _told(_function(look.entry), memory)
+        return _told(_function(look.entry), run.memory)
     if look.params.get("priority", "idle") == "idle":
         yield_to_others()
-    params = {**look.params, **{name: texts[digest] for name, digest in look.content.items()}}
+    params = {**look.params, **{name: run.texts[digest] for name, digest in look.content.items()}}
     for place in look.paths:
         params = _expanded(params, place)
-    return _told(lambda: outcome(_function(look.entry), params, look.check_mode, look.diff), memory)
+    params[OWN_PROCESSES] = own_processes
+    return _told(lambda: outcome(_function(look.entry), params, look.check_mode, look.diff), run.memory)
 
 
 def _told(function: t.Callable[[], dict[str, t.Any]], memory: int) -> bytes:

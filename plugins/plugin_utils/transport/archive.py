@@ -16,7 +16,7 @@ import zlib
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import cache
 
-_CODE = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
+CODE = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
 
 
 class Archive(t.NamedTuple):
@@ -29,10 +29,10 @@ class Archive(t.NamedTuple):
 @functools.lru_cache(maxsize=1)
 def load() -> Archive:
     """Return the archive of this installation, from the cache if its files are those it was made from."""
-    files = _files(_CODE)
+    files = _files(CODE)
     described = [(name, status.st_size, status.st_mtime_ns) for name, (_path, status) in files.items()]
-    key = hashlib.sha256(json.dumps([str(_CODE), described]).encode("utf-8")).hexdigest()
-    found = cache.cached(cache.default_directory(os.environ), f"code-{key}", lambda: make(_CODE)._asdict())
+    key = hashlib.sha256(json.dumps([str(CODE), described]).encode("utf-8")).hexdigest()
+    found = cache.cached(cache.default_directory(os.environ), f"code-{key}", lambda: make(CODE)._asdict())
     return Archive(**found)
 
 

@@ -11,7 +11,7 @@ import json
 import typing as t
 import zlib
 
-_LARGEST = 256 << 20
+LARGEST = 256 << 20
 
 
 class AnswerError(Exception):
@@ -27,9 +27,9 @@ def unpacked(answer: t.Any) -> list[dict[str, t.Any]]:
     """Return the lines of an answer; the last one is left out if it was cut off. Raises AnswerError."""
     try:
         inflating = zlib.decompressobj()
-        data = inflating.decompress(base64.b64decode(answer, validate=True), _LARGEST)
+        data = inflating.decompress(base64.b64decode(answer, validate=True), LARGEST)
         if inflating.unconsumed_tail:
-            raise AnswerError(f"it is larger than {_LARGEST >> 20} MiB")
+            raise AnswerError(f"it is larger than {LARGEST >> 20} MiB")
         # What follows the last line feed was cut off.
         lines = [json.loads(line) for line in data.split(b"\n")[:-1]]
     except (TypeError, ValueError, RecursionError, binascii.Error, zlib.error) as error:

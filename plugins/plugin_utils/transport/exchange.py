@@ -103,11 +103,11 @@ class _Question:
         }
 
     def _note_tampered(self, result: t.Mapping[str, t.Any]) -> None:
-        uid = result.get("uid")
+        account = result.get("account")
         refused = result.get("refused")
         found = result.get("tampered")
         subjects = list(found) if isinstance(found, list) else []
-        if isinstance(uid, int) and pins.has_any(self._known, uid):
+        if isinstance(account, str) and pins.has_any(self._known, account):
             subjects.append(refused)
         for subject in subjects[:_MOST_TAMPERED]:
             if isinstance(subject, list) and len(subject) == 2:
@@ -116,38 +116,43 @@ class _Question:
                     self._tampered.append(tampered)
 
     def _answers(self, result: dict[str, t.Any]) -> Answers:
-        problem: dict[str, t.Any] | None = None
-        lines: list[dict[str, t.Any]] = []
-        if "lines" not in result:
-            problem = result if result.get("failed") or result.get("unreachable") else _senseless("it holds no answers")
-        else:
-            try:
-                lines = encoding.unpacked(result["lines"])
-            except encoding.AnswerError as error:
-                problem = _senseless(str(error))
+        lines, problem = _lines(result)
         answered: dict[str, dict[str, t.Any]] = {}
         known = self._known
-        reason = "the scan of the host ended before it"
         for line in lines:
-            if "look" in line and isinstance(line.get("result"), dict):
-                answered[str(line["look"])] = line["result"]
+            if isinstance(line.get("result"), dict):
+                answered[str(line.get("look"))] = line["result"]
+            if isinstance(line.get("kept"), dict):
+                known = pins.renewed(known, self._archive.digest, result.get("pin"), line["kept"], self._id)
             if "note" in line:
                 self._notes.append(f"{_text(line.get('look'))}: {_text(line['note'])}")
             if "not_kept" in line:
                 self._notes.append(f"nothing is kept on the host, so that all code travels: {_text(line['not_kept'])}")
-            if isinstance(line.get("kept"), dict):
-                known = pins.renewed(known, self._archive.digest, result.get("pin"), line["kept"], self._id)
-            if "error" in line:
-                problem = {"failed": True, "msg": "the scan crashed on the host", "exception": str(line["error"])}
-        if result.get("problem") and problem is None:
-            reason = f"the scan ended on the host with {_text(result['problem'])}"
-        unanswered = {"failed": True, "msg": problem["msg"] if problem and "msg" in problem else reason}
+        unanswered = {"failed": True, "msg": (problem or {}).get("msg", "the host returned no result for this look")}
         looks = {look.id: answered.get(look.id, dict(unanswered)) for look in self._looks}
         return Answers(looks, answered.get(_FACTS, {}), known, self._notes, self._tampered, problem)
 
 
-def _senseless(reason: str) -> dict[str, t.Any]:
-    return {"failed": True, "msg": f"the host's answer makes no sense: {reason}"}
+def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, t.Any] | None]:
+    """Return the lines of the module's result, and the problem if they are not all."""
+    if "lines" not in result:
+        is_problem = result.get("failed") or result.get("unreachable")
+        return [], result if is_problem else _failed("the host's answer makes no sense: there is none")
+    try:
+        lines = encoding.unpacked(result["lines"])
+    except encoding.AnswerError as error:
+        return [], _failed(f"the host's answer makes no sense: {error}")
+    if any("done" in line for line in lines):
+        return lines, None
+    ended = f"the scan ended early on the host: {_text(result.get('problem'))}"
+    errors = [str(line["error"]) for line in lines if "error" in line]
+    if not errors:
+        return lines, _failed(ended)
+    return lines, {**_failed(f"{ended}, {_text(errors[-1].strip().rpartition(chr(10))[2])}"), "exception": errors[-1]}
+
+
+def _failed(message: str) -> dict[str, t.Any]:
+    return {"failed": True, "msg": message}
 
 
 def _described(look: Look) -> dict[str, t.Any]:

@@ -64,7 +64,7 @@ class Answers:
 
     looks: for each look the result that its module would return, or ``failed`` with ``msg``. platform: facts of the
     host. pins: what it keeps now. notes: sentences for the coverage. problem: the result of the module where the host
-    could not be asked (``unreachable`` or ``failed``); there may be answers all the same.
+    could not be asked, or ended early (``unreachable`` or ``failed``); there may be answers all the same.
     """
 
     looks: t.Mapping[str, dict[str, t.Any]]

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Know what a host keeps: for each of its accounts and interpreters, as the store has it.
 
-A pin is named ``code/ARCHIVE/UID/INTERPRETER`` or ``text/UID/DIGEST``; ``answers`` names the last request whose answers
+A pin is named ``code/ARCHIVE/ACCOUNT/INTERPRETER`` or ``text/ACCOUNT/DIGEST``, where an account is the id of a user and
+the digest of its state directory; ``answers`` names the last request whose answers
 the controller has.
 """
 
@@ -16,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model im
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # As the module names an account and its interpreter.
-_PIN = re.compile(r"[0-9]{1,10}/[A-Za-z0-9._+-]{1,100}")
+_PIN = re.compile(r"[0-9]{1,10}-[0-9a-f]{8}/[A-Za-z0-9._+-]{1,100}")
 _REQUEST = re.compile(r"[0-9a-f]{32}")
 _ANSWERS = "answers"
 # The host keeps as many that were not used lately.
@@ -34,9 +35,9 @@ def has_text(pins: Pins, digest: str) -> bool:
     return any(name.startswith("text/") and name.endswith(f"/{digest}") for name in pins)
 
 
-def has_any(pins: Pins, uid: int) -> bool:
+def has_any(pins: Pins, account: str) -> bool:
     """Say whether an account of the host keeps anything."""
-    return any(f"/{uid}/" in name for name in pins)
+    return any(f"/{account}/" in name for name in pins)
 
 
 def acknowledged(pins: Pins) -> list[str]:

@@ -14,12 +14,14 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES
 
 Params = t.Mapping[str, t.Any]
 
 
 def fine(params: Params, check_mode: bool) -> dict[str, t.Any]:
-    return {"params": dict(params), "check_mode": check_mode, "diff": {"before": "", "after": ""}, "pid": os.getpid()}
+    given = {name: value for name, value in params.items() if name != OWN_PROCESSES}
+    return {"params": given, "check_mode": check_mode, "diff": {"before": "", "after": ""}, "pid": os.getpid()}
 
 
 def facts() -> dict[str, t.Any]:
@@ -122,3 +124,9 @@ def starts_and_hangs(params: Params, check_mode: bool) -> dict[str, t.Any]:
         time.sleep(1000)
     pathlib.Path(params["note"]).write_text(str(child), encoding="ascii")
     return hangs(params, check_mode)
+
+
+def ends_the_scan(params: Params, check_mode: bool) -> dict[str, t.Any]:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1000)
+    return {}
