@@ -50,13 +50,11 @@ class _View(ProcessView):
         super().__init__(*arguments)
         self._pinned_executable = pinned
 
-    def _open_directory(self) -> None:
-        super()._open_directory()
+    def _is_same_program(self, directory: int, image: tuple[int, int, int]) -> bool:
         process = self._process
         # A program that is just being loaded has not all of its mappings.
-        known = (process.code_start, process.stack_start)
-        if self._image is not None and process.code_start > 1 and self._image[:2] != known:
-            raise GoneError
+        is_other = process.code_start > 1 and image[:2] != (process.code_start, process.stack_start)
+        return not is_other and super()._is_same_program(directory, image)
 
     def open_executable(self) -> int | None:
         if self._pinned_executable is None:
