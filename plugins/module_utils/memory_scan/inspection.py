@@ -11,6 +11,7 @@ import functools
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._process import stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import allowlist, detect
@@ -228,7 +229,7 @@ class Inspection:
         # The coverage says it; the process counts as looked at in part.
         except Exception as error:  # noqa: BLE001
             name = named.__module__.rpartition(".")[2]
-            view.skip("the check '%s' failed (%r); report this" % (name, error))
+            view.skip("the check '%s' failed: %s; report this" % (name, _crash.summarize(error)))
         return found, True
 
     def _counting(self, view: ProcessView, signs: t.Sequence[Sign]) -> list[Sign]:
