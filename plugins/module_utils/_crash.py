@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import types
+import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 
@@ -18,20 +19,37 @@ _LINES = 120
 _COLLECTION = __name__.rpartition("plugins.module_utils.")[0]
 
 
+class ChildError(Exception):
+    """A crash of another process of the module. The text is its summary; lines: its traceback."""
+
+    def __init__(self, summary: str, lines: t.Sequence[str]) -> None:
+        super().__init__(summary)
+        self.lines = list(lines)
+
+
 def describe(error: BaseException) -> str:
-    """Return a message: the type of the error, its text, the file and line of the collection, and what to do."""
-    place = _place(error)
-    where = " (%s)" % place if place else ""
+    """Return a message: the summary of the error, and what to do."""
     if isinstance(error, MemoryError):
+        place = _place(error)
+        where = " (%s)" % place if place else ""
         return "the module ran out of memory%s: give the host more memory or the module less to do" % where
-    return "the module crashed: %s%s; if this comes again, report it with the traceback that -vvv shows" % (
-        _error(error),
-        where,
+    return "the module crashed: %s; if this comes again, report it with the traceback that -vvv shows" % summarize(
+        error
     )
+
+
+def summarize(error: BaseException) -> str:
+    """Return the type of an error, its text, and the file and line of the collection that it comes from."""
+    if isinstance(error, ChildError):
+        return str(error)
+    place = _place(error)
+    return "%s (%s)" % (_error(error), place) if place else _error(error)
 
 
 def format_traceback(error: BaseException) -> list[str]:
     """Return the lines of the traceback, with those of the errors that led to this one; at most ``_LINES``."""
+    if isinstance(error, ChildError):
+        return error.lines
     import traceback  # nothing needs it unless something crashes
 
     try:

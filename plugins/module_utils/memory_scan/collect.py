@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import os
@@ -12,6 +13,7 @@ import pwd
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES, Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
@@ -136,7 +138,8 @@ def _scan(
             if steps.DRIFT in lost:
                 entries[-1].fail("%s." % lost[steps.DRIFT].reason)
             else:
-                detections.extend(_drift(inspection, host, options, entries[-1], check_mode))
+                with _noted(entries[-1].fail):
+                    detections.extend(_drift(inspection, host, options, entries[-1], check_mode))
     returned = detect.fitting(detections, options.max_findings)
     if len(returned) < len(detections):
         coverage.skip("result", "%d findings are left out of it" % (len(detections) - len(returned)))
@@ -226,9 +229,12 @@ def _inspected(
             coverage.skip("processes", "%d were not looked at: %s" % (len(waiting) - number, deadline.reason))
             break
         budget.begin(len(waiting) - number - 1)
-        inspection.take(process)
-        newcomers.look()
-    newcomers.finish(deadline)
+        with _noted(functools.partial(coverage.skip, "process %d" % process.pid)):
+            inspection.take(process)
+        with _noted(functools.partial(coverage.skip, "processes that began meanwhile")):
+            newcomers.look()
+    with _noted(functools.partial(coverage.skip, "processes that began meanwhile")):
+        newcomers.finish(deadline)
     for entry, subjects in inspection.covered.items():
         coverage.explain("allowlist: %s (%s)" % (entry.shown, entry.reason), len(subjects), subjects)
     return inspection
@@ -255,14 +261,21 @@ def _of_host(
     }
     progress(steps.HOST)
     for name, check in checks.items():
-        try:
-            found.extend(check(host, functools.partial(coverage.skip, name)))
-        # A mistake in one check, or what somebody made to provoke one, hides nothing that others see.
-        except Exception as error:  # noqa: BLE001
-            coverage.skip(name, "the check failed (%r); report this" % (error,))
+        skip = functools.partial(coverage.skip, name)
+        with _noted(skip):
+            found.extend(check(host, skip))
         coverage.examined += 1
     coverage.note = " ".join(host.notes) or None
     return found
+
+
+@contextlib.contextmanager
+def _noted(note: t.Callable[[str], None]) -> t.Iterator[None]:
+    """Note a mistake in a part of the scan, or what somebody made to provoke one: it hides nothing that others see."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        note("looking at it failed: %s; report this" % _crash.summarize(error))
 
 
 def _drift(

@@ -24,6 +24,8 @@ _MOST_NAMED = 3
 _MOST_ANCESTORS = 6
 _LONGEST_COMMAND = 2000
 _LONGEST_OF_A_PARENT = 300
+# What the catalogue says of those alerts that have no severity from here: what is there since the last scan.
+_OF_CATALOGUE = "low"
 # Characters of all findings together, and of one that tells of several processes: somebody may have long paths.
 _ROOM = 16 << 20
 _LARGE = 256 << 10
@@ -83,7 +85,7 @@ def fitting(detections: t.Sequence[dict[str, t.Any]], most: int, room: int = _RO
     most: findings. room: characters. Of a large one with several processes the first is told, which is the gravest.
     """
     kept: dict[int, dict[str, t.Any]] = {}
-    for number in sorted(range(len(detections)), key=lambda one: -SEVERITIES.index(detections[one]["severity"]))[:most]:
+    for number in sorted(range(len(detections)), key=lambda one: -_rank(detections[one]["severity"]))[:most]:
         one = detections[number]
         size = len(json.dumps(one))
         if size > _LARGE and len(one["evidences"]) > 1:
@@ -93,6 +95,11 @@ def fitting(detections: t.Sequence[dict[str, t.Any]], most: int, room: int = _RO
             room -= size
             kept[number] = one
     return [kept[number] for number in sorted(kept)]
+
+
+def _rank(severity: str | None) -> int:
+    """Return the place of a severity among all, None where it is the catalogue's."""
+    return SEVERITIES.index(severity or _OF_CATALOGUE)
 
 
 def subject(process: Process) -> str:

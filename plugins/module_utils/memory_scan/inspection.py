@@ -11,6 +11,7 @@ import functools
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._process import stat
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import allowlist, detect
@@ -50,13 +51,11 @@ class _View(ProcessView):
         super().__init__(*arguments)
         self._pinned_executable = pinned
 
-    def _open_directory(self) -> None:
-        super()._open_directory()
+    def _is_same_program(self, directory: int, image: tuple[int, int, int]) -> bool:
         process = self._process
         # A program that is just being loaded has not all of its mappings.
-        known = (process.code_start, process.stack_start)
-        if self._image is not None and process.code_start > 1 and self._image[:2] != known:
-            raise GoneError
+        is_other = process.code_start > 1 and image[:2] != (process.code_start, process.stack_start)
+        return not is_other and super()._is_same_program(directory, image)
 
     def open_executable(self) -> int | None:
         if self._pinned_executable is None:
@@ -230,7 +229,7 @@ class Inspection:
         # The coverage says it; the process counts as looked at in part.
         except Exception as error:  # noqa: BLE001
             name = named.__module__.rpartition(".")[2]
-            view.skip("the check '%s' failed (%r); report this" % (name, error))
+            view.skip("the check '%s' failed: %s; report this" % (name, _crash.summarize(error)))
         return found, True
 
     def _counting(self, view: ProcessView, signs: t.Sequence[Sign]) -> list[Sign]:

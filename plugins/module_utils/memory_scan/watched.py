@@ -21,10 +21,9 @@ import select
 import signal
 import struct
 import time
-import traceback
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _process
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash, _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError, StateError
@@ -41,7 +40,7 @@ _SECONDS_TO_END = 5.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PLACE = struct.Struct("=q")
 _HEAD = struct.Struct("=BQ")
-# What an answer is: a result, why there is none, the text of a mistake, or the text of one of these errors.
+# What an answer is: a result, why there is none, a mistake, or the text of one of these errors.
 _RESULT, _LOST, _FAILED, _FIRST_ERROR = range(4)
 _ERRORS = (UsageError, HostError, DamagedError, NewerError, StateError)
 
@@ -76,7 +75,7 @@ def run(scan: Scan, deadline: Deadline, patience: Patience) -> dict[str, t.Any]:
     """Return the result of a scan.
 
     Raises LostError where there is none, and UsageError, HostError and StateError as the scan does. A mistake in it is
-    a RuntimeError.
+    a ChildError.
     """
     lost: dict[int, Lost] = {}
     # Objects that exist now aren't touched by the child's collector, so their pages stay shared.
@@ -128,7 +127,8 @@ def _result(kind: int, data: bytes) -> dict[str, t.Any]:
     if kind == _LOST:
         raise LostError(text)
     if kind == _FAILED:
-        raise RuntimeError(text)
+        summary, _separator, rest = text.partition("\n")
+        raise _crash.ChildError(summary, rest.split("\n"))
     raise _ERRORS[kind - _FIRST_ERROR](text)
 
 
@@ -281,8 +281,9 @@ def _told(scan: t.Callable[[], t.Any]) -> tuple[int, bytes]:
     except MemoryError:
         return _LOST, b"there was not enough memory for the scan"
     # The parent raises it: a mistake must not look like a process that hangs.
-    except Exception:  # noqa: BLE001
-        return _FAILED, traceback.format_exc().encode("utf-8", "backslashreplace")[-_PIECE:]
+    except Exception as error:  # noqa: BLE001
+        lines = [_crash.summarize(error), *_crash.format_traceback(error)]
+        return _FAILED, "\n".join(lines).encode("utf-8", "backslashreplace")
     if len(data) > LONGEST:
         return _LOST, b"what was found takes more than %d MB; lower max_findings" % (LONGEST >> 20)
     return _RESULT, data

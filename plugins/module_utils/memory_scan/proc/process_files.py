@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import typing as t
@@ -64,23 +65,31 @@ class ProcessFiles:
         return self._open["directory"]
 
     def _open_directory(self) -> None:
-        root = os.open(self._root, procfs.DIRECTORY)
-        try:
-            directory = self._open["leader"] = procfs.open_process(root, self._process.pid)
-            numbers = processes.read_stat(directory)
+        # Kept only where it is of that process, and closed otherwise: each check asks again.
+        with contextlib.ExitStack() as always, contextlib.ExitStack() as otherwise:
+            root = os.open(self._root, procfs.DIRECTORY)
+            always.callback(os.close, root)
+            leader = directory = procfs.open_process(root, self._process.pid)
+            otherwise.callback(os.close, leader)
+            numbers = processes.read_stat(leader)
             if numbers.started != self._process.started:
                 raise GoneError
             if numbers.state in processes.ENDED_STATES:
-                thread = processes.living_thread(root, directory, self._process.pid)
+                thread = processes.living_thread(root, leader, self._process.pid)
                 if thread is None:
                     raise GoneError
+                otherwise.callback(os.close, thread)
                 directory = thread
-        finally:
-            os.close(root)
-        self._open["directory"] = directory
-        self._image = processes.read_stat(directory).image
-        if not self._runs_the_same(directory):
-            raise GoneError
+            image = processes.read_stat(directory).image
+            if not self._is_same_program(directory, image):
+                raise GoneError
+            otherwise.pop_all()
+        self._open.update(leader=leader, directory=directory)
+        self._image = image
+
+    def _is_same_program(self, directory: int, image: tuple[int, int, int]) -> bool:
+        """Say whether a directory is of the program that was read of first; image: as its stat file has it."""
+        return self._runs_the_same(directory)
 
     def _runs_the_same(self, directory: int) -> bool:
         """Say whether it still runs the executable that it ran; that may have got another name or lost its own."""
@@ -97,7 +106,7 @@ class ProcessFiles:
             # What could not be read before can't be compared.
             return error.errno not in details.ENDED and process.executable is None
         try:
-            if details.not_asked(self._known_mounts().of_open(descriptor)) is not None:
+            if details.not_asked(self._mounts_from(directory).of_open(descriptor)) is not None:
                 return False
             found = os.fstat(descriptor)
             return (found.st_dev, found.st_ino) == (process.status.device, process.status.inode)
@@ -141,7 +150,11 @@ class ProcessFiles:
             raise GoneError
 
     def _known_mounts(self) -> Mounts:
+        return self._mounts if self._mounts is not None else self._mounts_from(self._directory())
+
+    def _mounts_from(self, directory: int) -> Mounts:
+        """Return the mounts, those of the process among them; directory: its own."""
         if self._mounts is None:
             self._mounts = Mounts()
-            self._mounts.add(self._process.namespaces.get("mnt", 0), self._directory())
+            self._mounts.add(self._process.namespaces.get("mnt", 0), directory)
         return self._mounts

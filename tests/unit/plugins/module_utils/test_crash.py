@@ -104,6 +104,14 @@ def test_a_long_traceback_keeps_both_ends() -> None:
     assert "lines left out" in lines[60]
 
 
+def test_the_crash_of_a_child_is_described_as_it_was_there() -> None:
+    child = _raised(ValueError("bad"))
+    error = _crash.ChildError(_crash.summarize(child), _crash.format_traceback(child))
+
+    assert _crash.describe(error) == _crash.describe(child)
+    assert _crash.format_traceback(error) == _crash.format_traceback(child)
+
+
 class _FailedError(Exception):
     """Where a module would have ended."""
 

@@ -10,10 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect, drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Memory, Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as compiled
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 
@@ -136,6 +137,19 @@ def test_many_findings_leave_room_for_the_gravest(content: Content) -> None:
     room = 2 * len(json.dumps(kept[-1]))
     assert detect.fitting(found, 50, room)[-1]["severity"] == "critical"
     assert len(json.dumps(detect.fitting(found, 50, room))) <= room + 10
+
+
+def test_what_is_new_since_the_last_scan_has_the_place_that_the_catalogue_gives_it(content: Content) -> None:
+    door = seen(process("/tmp/door"), sockets=[Socket("tcp", "listen", ("192.0.2.1", 4444), None, 1, 0, 1)])
+    last = {drift.LISTENER: {"x": 0.0}}
+    new, _remembered = drift.compare(last, drift.current([door], 32_768), 1.0, "drift", lambda _seen: False)
+    worse = detect.of_processes([seen(process("/bin/sh"), Sign("memfd_executable", "x"))], content, "processes")
+    mentioned = [{**new[0], "severity": "informational"}]
+
+    assert detect.fitting(mentioned + new + worse, 3) == mentioned + new + worse
+    assert detect.fitting(mentioned + new + worse, 2) == new + worse
+    known = catalogue.load()
+    assert {known.alert(name).severity for name in (drift.LISTENER, drift.PRIVILEGED)} == {"low"}
 
 
 def test_a_large_finding_tells_of_one_process(content: Content) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -17,6 +18,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._crash import ChildError
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import watched
@@ -60,9 +62,13 @@ def test_errors_pass_as_they_are(kind: type[Exception]) -> None:
     assert caught.type is kind
 
 
-def test_a_mistake_is_no_result() -> None:
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+def test_a_mistake_is_no_result_and_says_where_it_is() -> None:
+    with pytest.raises(ChildError) as caught:
         _run(lambda _progress, _lost: {"never": 1 // 0})
+    error = "ZeroDivisionError: integer division or modulo by zero"
+    place = r"\(plugins/module_utils/memory_scan/watched\.py:\d+\)"
+    assert re.fullmatch(f"{error} {place}", str(caught.value))
+    assert (caught.value.lines[0], caught.value.lines[-1]) == ("Traceback (most recent call last):", error)
 
 
 def test_too_little_memory_is_no_result() -> None:

@@ -12,6 +12,7 @@ import mmap
 import os
 import pathlib
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc i
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
     Budget,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.page_scan import (
     PAGE_SIZE,
 )
@@ -395,8 +397,28 @@ def test_a_process_that_runs_another_program_by_now(when: str, program: str) -> 
                 # Nothing tells it from the one that was collected, and all that is read is of the new one.
                 assert _bytes(view, next(one for one in view.maps if one.path == b"[stack]"))
                 return
-            with pytest.raises(GoneError):
-                assert view.maps if stack is None else _bytes(view, stack)
+            # Each check asks, also after another one was told.
+            for _check in range(2):
+                with pytest.raises(GoneError):
+                    assert view.maps if stack is None else _bytes(view, stack)
+
+
+def test_no_descriptor_stays_open_for_a_process_that_is_another_or_was_not_waited_for() -> None:
+    with python(WAITING) as started, contextlib.closing(Mounts()) as mounts:
+        process = known(started.pid)
+        before = len(os.listdir("/proc/self/fd"))
+
+        def look(one: Process) -> None:
+            with _view(one, mounts=mounts) as (view, _skipped):
+                for _check in range(3):
+                    with pytest.raises(GoneError):
+                        assert view.maps
+            assert len(os.listdir("/proc/self/fd")) == before
+
+        look(dataclasses.replace(process, executable=b"/other", status=None))
+        os.kill(started.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+        look(process)
 
 
 def test_another_process_of_the_same_number() -> None:
