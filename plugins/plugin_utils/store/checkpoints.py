@@ -29,21 +29,33 @@ def get(connection: sa.Connection, host: str, name: str) -> str | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def advance(connection: sa.Connection, host: str, capability: str, reported: t.Any, now: float) -> bool:
-    """Store the checkpoint of a result; return False where its findings were recorded by another run already.
+def tokens(connection: sa.Connection, host: str) -> dict[str, str]:
+    """Return the tokens of all readers of a host's logs, by name."""
+    table = tables().checkpoints
+    rows = connection.execute(sa.select(table.c.name, table.c.token).where(table.c.host == host))
+    return {row.name: row.token for row in rows}
 
-    said: as a module returned it, ``name``, ``token`` and ``after``, the token that it went on from. Where the store
-    has another one by now, another run read the same logs at the same time and was recorded first: what it read is
-    done, and whatever came later is read again by the next run. Raises StoreError when it is none.
+
+def advanced(stored: t.Mapping[str, str], reported: t.Any) -> tuple[str, str] | None:
+    """Return name and token of the checkpoint of a result; None for no checkpoint, or where its findings are known.
+
+    reported: as a module returned it, ``name``, ``token`` and ``after``, the token that it went on from. Where the
+    store has another one by now, another run read the same logs at the same time and was recorded first: what it read
+    is done, and whatever came later is read again by the next run. Raises StoreError when it is none.
     """
+    if reported is None:
+        return None
     name, token, after = _fields(reported)
-    sql.lock(connection, "checkpoint", host, name)
-    stored = get(connection, host, name)
-    if stored not in (after, token):
-        return False
-    row = {"host": host, "name": name, "capability": capability, "token": token, "at": now}
-    sql.upsert(connection, tables().checkpoints, [row], update=("capability", "token", "at"))
-    return True
+    return (name, token) if stored.get(name) in (after, token) else None
+
+
+def write(connection: sa.Connection, host: str, accepted: t.Mapping[str, tuple[str, str]], now: float) -> None:
+    """Write checkpoints of a host: capability and token by name."""
+    rows = [
+        {"host": host, "name": name, "capability": capability, "token": token, "at": now}
+        for name, (capability, token) in accepted.items()
+    ]
+    sql.upsert(connection, tables().checkpoints, rows, update=("capability", "token", "at"))
 
 
 def _fields(reported: t.Any) -> tuple[str, str, str | None]:

@@ -28,24 +28,33 @@ Entry = dict[str, t.Any]
 _PLAIN: t.Mapping[str, t.Any] = {"explained_count": 0, "explained": [], "note": None}
 
 
-def replace(connection: sa.Connection, key: Key, entries: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """Write what explains the changes of these coverage entries, in place of what was written for this key."""
-    table = tables().explained
-    connection.execute(table.delete().where(_is(key)))
-    found = [(entry["scope"], explanation) for entry in entries for explanation in entry["explained"]]
+def insert(
+    connection: sa.Connection, run_id: str, host: str, covered: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
+) -> None:
+    """Write what explains the changes of a host's coverage entries, by capability."""
     rows = [
         {
-            **dict(zip(("run_id", "host", "capability"), key, strict=True)),
+            "run_id": run_id,
+            "host": host,
+            "capability": capability,
             "position": position,
             "scope": scope,
             "by": explanation["by"],
             "count": explanation["count"],
             "examples": json.dumps(explanation["examples"], ensure_ascii=False),
         }
-        for position, (scope, explanation) in enumerate(found)
+        for capability, entries in covered.items()
+        for position, (scope, explanation) in enumerate(
+            (entry["scope"], explanation) for entry in entries for explanation in entry["explained"]
+        )
     ]
     if rows:
-        connection.execute(table.insert(), rows)
+        connection.execute(tables().explained.insert(), rows)
+
+
+def remove(connection: sa.Connection, run_id: str, host: str, capabilities: t.Sequence[str]) -> None:
+    """Remove what explained the changes of a host's coverage in a run."""
+    connection.execute(tables().explained.delete().where(*_is(run_id, host, capabilities)))
 
 
 def without(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Entry]:
@@ -65,10 +74,16 @@ def by_key(
     return found
 
 
-def of(connection: sa.Connection, key: Key) -> list[sa.RowMapping]:
-    """Return the explanations of one coverage, in their order."""
+def of_host(
+    connection: sa.Connection, run_id: str, host: str, capabilities: t.Sequence[str]
+) -> dict[str, list[sa.RowMapping]]:
+    """Return the explanations of a host's coverage in a run by capability, in their order."""
     table = tables().explained
-    return list(connection.execute(sa.select(table).where(_is(key)).order_by(table.c.position)).mappings())
+    statement = sa.select(table).where(*_is(run_id, host, capabilities)).order_by(table.c.position)
+    found: dict[str, list[sa.RowMapping]] = collections.defaultdict(list)
+    for row in connection.execute(statement).mappings():
+        found[row["capability"]].append(row)
+    return found
 
 
 def joined(entries: t.Sequence[Entry], rows: t.Iterable[sa.RowMapping]) -> list[Entry]:
@@ -138,7 +153,6 @@ def _same(covered: sa.Table) -> sa.ColumnElement[bool]:
     )
 
 
-def _is(key: Key) -> sa.ColumnElement[bool]:
+def _is(run_id: str, host: str, capabilities: t.Sequence[str]) -> tuple[sa.ColumnElement[bool], ...]:
     columns = tables().explained.c
-    run_id, host, capability = key
-    return (columns.run_id == run_id) & (columns.host == host) & (columns.capability == capability)
+    return columns.run_id == run_id, columns.host == host, columns.capability.in_(capabilities)

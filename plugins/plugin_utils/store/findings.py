@@ -24,16 +24,23 @@ def locked(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> li
 
     In the order of their uids: writers that want the same findings then wait for one another in the same order.
     """
+    return [State(*row) for row in connection.execute(_locking(*conditions))]
+
+
+def _locking(*conditions: sa.ColumnElement[bool]) -> sa.Select[t.Any]:
     columns = tables().findings.c
-    query = sa.select(*(columns[name] for name in _FIELDS)).where(*conditions).order_by(columns.uid).with_for_update()
-    return [State(**row) for row in connection.execute(query).mappings()]
+    return sa.select(*(columns[name] for name in _FIELDS)).where(*conditions).order_by(columns.uid).with_for_update()
 
 
-def lock(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> None:
-    """Keep the findings that meet the conditions from other writers, as ``locked`` does; SQLite has one at a time."""
-    if connection.dialect.name == "postgresql":
-        columns = tables().findings.c
-        connection.execute(sa.select(columns.uid).where(*conditions).order_by(columns.uid).with_for_update()).all()
+def of_host(connection: sa.Connection, host: str, capabilities: t.Sequence[str]) -> dict[str, dict[str, State]]:
+    """Return the findings of a host by capability and uid, in the order and kept from others as by ``locked``."""
+    columns = tables().findings.c
+    query = _locking(columns.host == host, columns.capability.in_(capabilities)).add_columns(columns.capability)
+    found: dict[str, dict[str, State]] = {capability: {} for capability in capabilities}
+    for *fields, capability in connection.execute(query):
+        state = State(*fields)
+        found[capability][state.uid] = state
+    return found
 
 
 def insert(connection: sa.Connection, added: t.Sequence[tuple[State, Observation]]) -> None:

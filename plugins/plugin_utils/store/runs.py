@@ -14,6 +14,7 @@ import uuid
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.coverage import summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Coverage, Run
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -180,8 +181,48 @@ def coverage(
     ]
 
 
-def mark_checked(connection: sa.Connection, host: str, capability: str, now: float) -> None:
-    """Note that something of a host and capability was looked at now, also where a fast clock noted a later time."""
-    latest = tables().latest
-    key = (latest.c.host == host) & (latest.c.capability == capability)
-    connection.execute(latest.update().where(key).values(checked=now))
+def recorded_coverage(
+    connection: sa.Connection, run_id: str, host: str, capabilities: t.Sequence[str]
+) -> dict[str, list[dict[str, t.Any]]]:
+    """Return the coverage entries of the results of a host that this run has so far, by capability."""
+    columns = tables().coverage.c
+    wanted = (columns.run_id == run_id, columns.host == host, columns.capability.in_(capabilities))
+    query = sa.select(columns.capability, columns.entries).where(*wanted, columns.recorded.is_not(None))
+    stored = {row.capability: json.loads(row.entries) for row in connection.execute(query)}
+    explanations = explained.of_host(connection, run_id, host, list(stored)) if stored else {}
+    return {
+        capability: explained.joined(entries, explanations.get(capability, ()))
+        for capability, entries in stored.items()
+    }
+
+
+def write_coverage(
+    connection: sa.Connection,
+    run_id: str,
+    host: str,
+    covered: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]],
+    now: float,
+) -> None:
+    """Write the coverage entries of a host's results, by capability, in place of those that the run has."""
+    rows = [
+        {
+            "run_id": run_id,
+            "host": host,
+            "capability": capability,
+            "status": summary(entries),
+            "entries": json.dumps(explained.without(entries), ensure_ascii=False),
+            "recorded": now,
+        }
+        for capability, entries in covered.items()
+    ]
+    sql.upsert(connection, tables().coverage, rows, update=("status", "entries", "recorded"))
+    explained.remove(connection, run_id, host, list(covered))
+    explained.insert(connection, run_id, host, covered)
+
+
+def mark_checked(connection: sa.Connection, host: str, capabilities: t.Collection[str], now: float) -> None:
+    """Note that something of a host was looked at now, also where a fast clock noted a later time."""
+    if capabilities:
+        latest = tables().latest
+        same = (latest.c.host == host) & latest.c.capability.in_(sorted(capabilities))
+        connection.execute(latest.update().where(same).values(checked=now))

@@ -7,8 +7,7 @@ import typing as t
 
 import pytest
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store, StoreError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import recording as recording_module
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store, StoreError, host_log
 
 from tests.unit.plugins.plugin_utils.ocsf import schema
 from tests.unit.plugins.plugin_utils.store.samples import (
@@ -251,7 +250,7 @@ def test_a_run_that_is_not_there_is_named(store: Store) -> None:
 
 
 def test_a_host_can_fill_its_share_and_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_module, "_FINDINGS_LIMIT", 5)
+    monkeypatch.setattr(host_log, "_FINDINGS_LIMIT", 5)
     many = [finding(f"/etc/{number}", severity="low") for number in range(8)]
     worst = finding("/etc/worst", severity="critical")
     result = record(store, 100, [*many, worst])
@@ -268,7 +267,7 @@ def test_a_host_can_fill_its_share_and_no_more(store: Store, monkeypatch: pytest
 
 
 def test_a_host_cannot_send_more_bytes_than_its_share(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_module, "_BYTES_LIMIT", 100_000)
+    monkeypatch.setattr(host_log, "_BYTES_LIMIT", 100_000)
     result = record(store, 100, [finding(f"/etc/{number}", evidences=[{"data": "x" * 15_000}]) for number in range(20)])
     assert 4 <= result.new <= 6
     assert result.dropped == 20 - result.new

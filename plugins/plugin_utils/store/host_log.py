@@ -1,0 +1,250 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the results of one host change, collected in memory: read with few statements, and written with few."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    acceptance,
+    checkpoints,
+    coverage,
+    events,
+    findings,
+    lifecycle,
+    runs,
+    seals,
+    suppressions,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    CapabilityResult,
+    RecordResult,
+    StatusChange,
+    Suppression,
+)
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+# What is kept of one capability on one host: far more than a person can look at, and too little for a compromised
+# host to fill the disk.
+_FINDINGS_LIMIT = 20_000
+_BYTES_LIMIT = 64 * 1024 * 1024
+_REASON_LIMIT = 2_000
+
+_Seen = tuple[lifecycle.State, events.Observation]
+# Capability and uid: a finding that two capabilities claim is left to the database to refuse.
+_Key = tuple[str, str]
+
+
+class HostLog:
+    """What a record of a host changes. results: those that ``add`` and ``refuse`` will be called with."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        run_id: str,
+        host: str,
+        results: t.Sequence[CapabilityResult],
+        now: float,
+    ) -> None:
+        self._connection, self._run_id, self._host, self._now = connection, run_id, host, now
+        capabilities = list(dict.fromkeys(result.capability for result in results))
+        self._rules = suppressions.active(connection, now)
+        self._stored = findings.of_host(connection, host, capabilities)
+        self._coverage = runs.recorded_coverage(connection, run_id, host, capabilities)
+        has_checkpoint = any(result.checkpoint is not None for result in results)
+        self._tokens = checkpoints.tokens(connection, host) if has_checkpoint else {}
+        self._advanced: dict[str, tuple[str, str]] = {}
+        self._checked: set[str] = set()
+        self._covered: dict[str, t.Sequence[t.Mapping[str, t.Any]]] = {}
+        self._added: dict[_Key, _Seen] = {}
+        self._seen: dict[_Key, _Seen] = {}
+        self._changed: dict[_Key, lifecycle.State] = {}
+        self._steps: list[lifecycle.Step] = []
+
+    def add(self, result: CapabilityResult) -> RecordResult:
+        """Take the findings and the coverage of a result, and resolve what is gone; or refuse it."""
+        capability = result.capability
+        try:
+            advanced = checkpoints.advanced(self._tokens, result.checkpoint)
+            is_news = result.checkpoint is None or advanced is not None
+            reported = result.findings if is_news else ()
+            observed = {seen.uid: seen for seen in (events.read(event, self._host, capability) for event in reported)}
+        except StoreError as error:
+            return self.refuse(result, str(error))
+        if advanced is not None:
+            name, token = advanced
+            self._tokens[name] = token
+            self._advanced[name] = (capability, token)
+        entries = coverage.checked(result.coverage, capability)
+        stored = self._stored[capability]
+        limited = _limited(observed, stored)
+        if len(limited) < len(observed):
+            entries.append(_dropped_entry(capability, len(observed) - len(limited)))
+        log = _ResultLog(self._run_id, self._now, self._rules)
+        log.see(stored, limited)
+        unseen = [state for state in stored.values() if state.uid not in observed]
+        gone = [
+            state
+            for state in unseen
+            if is_news
+            and state.lifecycle == "state"
+            and state.status in ACTIVE
+            and coverage.shows_gone(entries, state.scope, state.subject)
+        ]
+        if gone:
+            since = min(state.last_seen for state in gone)
+            log.resolve(gone, seals.accepted_since(self._connection, self._host, capability, since))
+        log.age(unseen)
+        self._take(capability, log)
+        self._cover(capability, entries)
+        return log.result(dropped=len(observed) - len(limited))
+
+    def refuse(self, result: CapabilityResult, reason: str) -> RecordResult:
+        """Take nothing of a result: what it looked at counts as not checked."""
+        scopes = dict.fromkeys(entry["scope"] for entry in coverage.checked(result.coverage, result.capability))
+        words = evidence.line(f"its result was refused: {reason}", _REASON_LIMIT)
+        self._cover(result.capability, [coverage.refused(scope, words) for scope in scopes])
+        return RecordResult(
+            new=0, seen_again=0, resolved=0, reopened=0, suppressed=0, dropped=0, changes=(), refused=reason
+        )
+
+    def write(self) -> None:
+        """Write what was taken."""
+        connection, host, now = self._connection, self._host, self._now
+        findings.insert(connection, list(self._added.values()))
+        findings.update_seen(connection, list(self._seen.values()))
+        findings.update(connection, list(self._changed.values()))
+        findings.add_history(connection, self._steps)
+        checkpoints.write(connection, host, self._advanced, now)
+        runs.write_coverage(connection, self._run_id, host, self._covered, now)
+        runs.mark_checked(connection, host, self._checked, now)
+
+    def _take(self, capability: str, log: _ResultLog) -> None:
+        """Take what one result changes; a finding that several change is written once, as the last leaves it."""
+        self._steps += log.steps
+        for state, seen in log.added:
+            self._added[capability, state.uid] = (state, seen)
+        for state, seen in log.seen:
+            key = (capability, state.uid)
+            (self._added if key in self._added else self._seen)[key] = (state, seen)
+            self._changed.pop(key, None)
+        for state in log.changed:
+            key = (capability, state.uid)
+            if key not in self._added and key not in self._seen:
+                self._changed[key] = state
+        if log.added:
+            # As the next result would read them from the store.
+            stored = {**self._stored[capability], **{state.uid: state for state, _seen in log.added}}
+            self._stored[capability] = dict(sorted(stored.items()))
+
+    def _cover(self, capability: str, entries: list[coverage.Entry]) -> None:
+        before = self._covered.get(capability) or self._coverage.get(capability, [])
+        self._covered[capability] = coverage.merged(before, entries)
+        if coverage.summary(self._covered[capability]) != NOT_CHECKED:
+            self._checked.add(capability)
+
+
+class _ResultLog:
+    """What one result changes."""
+
+    def __init__(self, run_id: str, now: float, rules: t.Sequence[Suppression]) -> None:
+        self._run_id, self._now, self._rules = run_id, now, rules
+        self.added: list[_Seen] = []
+        self.seen: list[_Seen] = []
+        self.changed: list[lifecycle.State] = []
+        self.steps: list[lifecycle.Step] = []
+        self._gone: list[lifecycle.State] = []
+        self._before: dict[str, tuple[str, int]] = {}
+
+    def see(self, stored: t.Mapping[str, lifecycle.State], observed: t.Iterable[events.Observation]) -> None:
+        for seen in observed:
+            state = stored.get(seen.uid)
+            if state is None:
+                state, steps = lifecycle.first_seen(seen, self._run_id, self._rules, self._now)
+                self.added.append((state, seen))
+            else:
+                self._note(state)
+                steps = lifecycle.seen_again(state, seen, self._run_id, self._rules, self._now)
+                self.seen.append((state, seen))
+            self.steps += steps
+
+    def resolve(self, gone: t.Sequence[lifecycle.State], accepted: acceptance.Acceptances) -> None:
+        for state in gone:
+            self._note(state)
+            by, reason = accepted.end_of(state.subject, state.last_seen)
+            self.steps += lifecycle.resolve(state, self._now, by=by, reason=reason, run_id=self._run_id)
+            self._gone.append(state)
+            self.changed.append(state)
+
+    def age(self, unseen: t.Iterable[lifecycle.State]) -> None:
+        for state in unseen:
+            if lifecycle.is_old_news(state, self._run_id):
+                lifecycle.age(state, self._now)
+                self.changed.append(state)
+
+    def result(self, dropped: int) -> RecordResult:
+        states = [state for state, _seen in self.added + self.seen]
+        outcomes = collections.Counter(self._outcome(state.uid, state.effective(self._now)) for state in states)
+        return RecordResult(
+            new=outcomes["new"],
+            seen_again=outcomes["seen_again"],
+            resolved=len(self._gone),
+            reopened=outcomes["reopened"],
+            suppressed=outcomes["suppressed"],
+            dropped=dropped,
+            changes=tuple(self._changes(states + self._gone)),
+        )
+
+    def _outcome(self, uid: str, after: str) -> str:
+        before, _severity_id = self._before.get(uid, (None, None))
+        if after == "suppressed":
+            return "suppressed"
+        if before is None:
+            return "new"
+        return "reopened" if before == "resolved" and after == "open" else "seen_again"
+
+    def _note(self, state: lifecycle.State) -> None:
+        self._before[state.uid] = (state.effective(self._now), state.severity_id)
+
+    def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[StatusChange]:
+        for state in states:
+            before, severity_id = self._before.get(state.uid, (None, None))
+            if (before, severity_id) != (state.effective(self._now), state.severity_id):
+                yield lifecycle.change(state, before, self._now)
+
+
+def _limited(observed: t.Mapping[str, events.Observation], stored: t.Collection[str]) -> list[events.Observation]:
+    """Return the findings that there is room for, those that are stored already first, then the most severe."""
+    limited: list[events.Observation] = []
+    size, added = 0, 0
+    for seen in sorted(observed.values(), key=lambda seen: (seen.uid not in stored, -seen.severity_id, seen.uid)):
+        size += len(seen.event)
+        added += seen.uid not in stored
+        if size > _BYTES_LIMIT or (added and added + len(stored) > _FINDINGS_LIMIT):
+            break
+        limited.append(seen)
+    return limited
+
+
+def _dropped_entry(capability: str, number: int) -> coverage.Entry:
+    return {
+        "scope": capability,
+        "status": PARTIAL,
+        "reason": f"{number} findings were dropped: a host has at most {_FINDINGS_LIMIT} of a capability in the store",
+        "examined": 0,
+        "skipped": [],
+        "skipped_count": number,
+        "explained_count": 0,
+        "explained": [],
+        "note": None,
+    }
