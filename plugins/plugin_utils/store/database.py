@@ -54,6 +54,11 @@ class Database:
             raise
 
     @property
+    def shown(self) -> str:
+        """Where it is, as messages may show it: without a password."""
+        return self._shown
+
+    @property
     def is_writable(self) -> bool:
         """Whether it was opened for writing, if only for as long as it is open."""
         return self._mode != "read"

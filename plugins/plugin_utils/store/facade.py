@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     checkpoints,
+    copy,
     decisions,
     explained,
     jit,
@@ -378,6 +379,10 @@ class Store:
         stay then.
         """
         return self._database.write(lambda c: upkeep.forget(c, hosts, capabilities, by, now))
+
+    def copy_to(self, url: str, *, dry: bool = False) -> copy.StoreCopy:
+        """Copy everything to a database that has no store yet, or only an empty one; dry: only say what."""
+        return copy.copy(self._database, url, dry=dry)
 
 
 def _now(now: float | None) -> float:
