@@ -87,7 +87,7 @@ def _copied_tables() -> list[sa.Table]:
 
 
 def _counted(connection: sa.Connection) -> tuple[TableCopy, ...]:
-    return tuple(TableCopy(table.name, _count(connection, table), None) for table in _copied_tables())
+    return tuple(TableCopy(str(table.name), _count(connection, table), None) for table in _copied_tables())
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:
@@ -147,7 +147,7 @@ class _Copy:
             )
         if sent.rows != _count(self._reading, table):
             raise StoreError(f"the store {self._source} did not show all rows of {table.name}; check its database")
-        return TableCopy(table.name, sent.rows, sent.hexdigest())
+        return TableCopy(str(table.name), sent.rows, sent.hexdigest())
 
     def _sent(self, table: sa.Table) -> t.Iterator[t.Sequence[sa.Row[t.Any]]]:
         """Yield the rows of the source. What fails here is the source's, whose name the error then has."""

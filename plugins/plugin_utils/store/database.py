@@ -112,7 +112,11 @@ class Database:
 
     def _begin_outer(self) -> sa.Connection:
         connection = self._engine.connect().execution_options(**{engines.IMMEDIATE: True})
-        connection.begin()
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()  # while another process writes into an SQLite file
+            raise
         return connection
 
     def _transaction(self, work: t.Callable[[sa.Connection], T], immediate: bool) -> T:
