@@ -118,7 +118,9 @@ class _Copy:
     def run(self) -> tuple[TableCopy, ...]:
         self._lock_out_writers()
         _refuse_filled(self._writing, self._destination)
-        return tuple(self._copy(table) for table in _copied_tables())
+        sent = [(table, self._send(table)) for table in _copied_tables()]
+        # Not before everything is written: what comes later may change what was there.
+        return tuple(self._verified(table, digest) for table, digest in sent)
 
     def _lock_out_writers(self) -> None:
         """Let no scan write into the destination until the end. SQLite has one writer at a time as it is."""
@@ -128,28 +130,33 @@ class _Copy:
             self._writing.exec_driver_sql(f"SET LOCAL lock_timeout = '{engine.BUSY_SECONDS}s'")
             self._writing.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
 
-    def _copy(self, table: sa.Table) -> TableCopy:
+    def _send(self, table: sa.Table) -> RowDigest:
         check = copy_values.Check(table, self._writing.dialect.name, self._source)
-        sent, arrived = RowDigest(), RowDigest()
-        for batch in self._sent(table):
+        digest = RowDigest()
+        for batch in self._read(table):
             for row in batch:
                 check.raise_for(row)
-                sent.add(row)
+                digest.add(row)
             self._writing.execute(table.insert(), [dict(row._mapping) for row in batch])
+        if digest.rows != _count(self._reading, table):
+            raise StoreError(f"the store {self._source} did not show all rows of {table.name}; check its database")
         self._set_sequence(table)
+        return digest
+
+    def _verified(self, table: sa.Table, sent: RowDigest) -> TableCopy:
+        """Return what the destination has of a table now; raise StoreError when that is not what was sent."""
+        stored = RowDigest()
         for batch in _batches(self._writing, table):
             for row in batch:
-                arrived.add(row)
-        if (sent.rows, sent.hexdigest()) != (arrived.rows, arrived.hexdigest()):
+                stored.add(row)
+        if (sent.rows, sent.hexdigest()) != (stored.rows, stored.hexdigest()):
             raise StoreError(
                 f"the destination {self._destination} changed what was written into {table.name} ({sent.rows} rows, "
-                f"{arrived.rows} read back), so nothing was copied; remove its triggers, or name another database"
+                f"{stored.rows} read back), so nothing was copied; remove its triggers, or name another database"
             )
-        if sent.rows != _count(self._reading, table):
-            raise StoreError(f"the store {self._source} did not show all rows of {table.name}; check its database")
-        return TableCopy(str(table.name), sent.rows, sent.hexdigest())
+        return TableCopy(str(table.name), stored.rows, stored.hexdigest())
 
-    def _sent(self, table: sa.Table) -> t.Iterator[t.Sequence[sa.Row[t.Any]]]:
+    def _read(self, table: sa.Table) -> t.Iterator[t.Sequence[sa.Row[t.Any]]]:
         """Yield the rows of the source. What fails here is the source's, whose name the error then has."""
         try:
             yield from _batches(self._reading, table)

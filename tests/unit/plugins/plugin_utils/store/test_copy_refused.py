@@ -149,10 +149,10 @@ def test_a_destination_that_changes_what_it_is_given(ends: tuple[str, str]) -> N
     fill(source)
     Store.open(destination).close()
     if destination.startswith("postgresql"):
-        execute(destination, "CREATE RULE less AS ON INSERT TO bulwark_seals DO INSTEAD NOTHING")
+        execute(destination, "CREATE RULE less AS ON INSERT TO bulwark_history DO ALSO DELETE FROM bulwark_seals")
     else:
         action = "BEGIN DELETE FROM bulwark_seals; END"
-        execute(destination, f"CREATE TRIGGER less AFTER INSERT ON bulwark_seals {action}")
+        execute(destination, f"CREATE TRIGGER less AFTER INSERT ON bulwark_history {action}")
     assert refusal(source, destination) == (
         f"the destination {shown(destination)} changed what was written into bulwark_seals (1 rows, 0 read back), "
         "so nothing was copied; remove its triggers, or name another database"
