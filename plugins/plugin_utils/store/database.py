@@ -54,6 +54,11 @@ class Database:
             raise
 
     @property
+    def shown(self) -> str:
+        """Where it is, as messages may show it: without a password."""
+        return self._shown
+
+    @property
     def is_writable(self) -> bool:
         """Whether it was opened for writing, if only for as long as it is open."""
         return self._mode != "read"
@@ -107,7 +112,11 @@ class Database:
 
     def _begin_outer(self) -> sa.Connection:
         connection = self._engine.connect().execution_options(**{engines.IMMEDIATE: True})
-        connection.begin()
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()  # while another process writes into an SQLite file
+            raise
         return connection
 
     def _transaction(self, work: t.Callable[[sa.Connection], T], immediate: bool) -> T:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     checkpoints,
+    copy,
     decisions,
     explained,
     location,
@@ -304,6 +305,10 @@ class Store(JitStore):
         stay then.
         """
         return self._database.write(lambda c: upkeep.forget(c, hosts, capabilities, by, now))
+
+    def copy_to(self, url: str, *, dry: bool = False) -> copy.StoreCopy:
+        """Copy everything to a database that has no store yet, or only an empty one; dry: only say what."""
+        return copy.copy(self._database, url, dry=dry)
 
 
 def _now(now: float | None) -> float:

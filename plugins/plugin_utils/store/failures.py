@@ -18,7 +18,10 @@ _PASSWORD = "put it into ~/.pgpass (https://www.postgresql.org/docs/current/libp
 
 # What SQLite (https://www.sqlite.org/rescode.html) and libpq say, and what follows the name of the store then.
 _SIGNS: t.Sequence[tuple[str, str]] = (
-    ("database is locked", "was locked by another process for {seconds} seconds; look for one that hangs"),
+    (
+        "database is locked|due to lock timeout",
+        "was locked by another process for {seconds} seconds; look for one that hangs",
+    ),
     ("file is not a database", "is no SQLite database; name another file or restore it from a backup"),
     ("malformed", "is damaged; restore it from a backup, or move it away to start a new one"),
     ("unable to open database file", "cannot be opened; its file and directory must belong to who runs this"),

@@ -10,17 +10,19 @@ import typing as t
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.bulwark.servers.plugins.action import findings, findings_info, findings_run
+from ansible_collections.bulwark.servers.plugins.action import findings, findings_info, findings_run, store_copy
 from ansible_collections.bulwark.servers.plugins.doc_fragments import store
 from ansible_collections.bulwark.servers.plugins.modules import findings as findings_doc
 from ansible_collections.bulwark.servers.plugins.modules import findings_info as findings_info_doc
 from ansible_collections.bulwark.servers.plugins.modules import findings_run as findings_run_doc
+from ansible_collections.bulwark.servers.plugins.modules import store_copy as store_copy_doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import StoreActionBase
 
 PAIRS: list[tuple[type[StoreActionBase], t.Any]] = [
     (findings.ActionModule, findings_doc),
     (findings_info.ActionModule, findings_info_doc),
     (findings_run.ActionModule, findings_run_doc),
+    (store_copy.ActionModule, store_copy_doc),
 ]
 
 

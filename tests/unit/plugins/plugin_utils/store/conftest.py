@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pathlib
 import typing as t
 
@@ -43,3 +44,24 @@ def store_url(request: pytest.FixtureRequest) -> str:
 def store(store_url: str) -> t.Iterator[Store]:
     with contextlib.closing(Store.open(store_url)) as opened:
         yield opened
+
+
+@pytest.fixture
+def sqlite_urls(tmp_path: pathlib.Path) -> t.Iterator[str]:
+    """Return URLs of files that are not there yet, for those who need several."""
+    return (f"sqlite:///{tmp_path}/state{number}/findings.db" for number in itertools.count())
+
+
+@pytest.fixture
+def postgresql_urls(postgresql_server: postgresql.Server) -> t.Iterator[str]:
+    """Return URLs of databases without a store, for those who need several."""
+    return (postgresql_server.empty_database() for _number in itertools.count())
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=_POSTGRESQL) for kind in ("to_postgresql", "to_sqlite")])
+def ends(
+    request: pytest.FixtureRequest, sqlite_urls: t.Iterator[str], postgresql_urls: t.Iterator[str]
+) -> tuple[str, str]:
+    """Return the URLs of a source and a destination in the two databases; neither has a store yet."""
+    urls = next(sqlite_urls), next(postgresql_urls)
+    return urls if request.param == "to_postgresql" else (urls[1], urls[0])
