@@ -39,8 +39,11 @@ print(json.dumps(found))
 
 
 def seconds(host: Host, rounds: int) -> dict[str, list[float]]:
-    """Return the processor time of each look whose module is on the host, by the module's name, once a round."""
-    found = host.shell(f"ls -d {_SENT}/*/AnsiballZ_*_info.py").split()
+    """Return the processor time of each look whose module is on the host, by the module's name, once a round.
+
+    There is none if the tree sends its looks in another way.
+    """
+    found = host.shell(f"find {_SENT} -name 'AnsiballZ_*_info.py'").split()
     for path in found:
         module, count = _ARGUMENTS.subn(_REFUSED, host.read(path))
         if count != 1:

@@ -3,21 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a scan costs, against the tree of a commit: make bench NAME=fleet [BEFORE=commit] [ROUNDS=3].
 
-Both trees scan 1 and 8 disposable hosts over ssh with ansible-core's own defaults, in turns, fresh hosts for each tree
-and round. ANSIBLE_ variables of the environment, such as ANSIBLE_PIPELINING=1, are for both. Every frame between the
-controller and the hosts is counted, and can be delayed, by 50 ms a round trip. Ratios are of medians over the rounds,
-ours to the tree before; without a suffix they are of a later scan of 8 hosts. "first" is the scan that takes the
-baselines, "one" is of 1 host, "delay" with the delay.
+Both trees scan 1 and 8 disposable hosts over ssh with ansible-core's own defaults and at normal priority, in turns,
+fresh hosts for each tree and round. ANSIBLE_ variables of the environment, such as ANSIBLE_PIPELINING=1, are for both.
+Every frame between the controller and the hosts is counted, and can be delayed, by 50 ms a round trip. Ratios are of
+medians over the rounds, ours to the tree before; without a suffix they are of a later scan of 8 hosts. "first" is the
+scan that takes the baselines, "one" is of 1 host, "delay" with the delay.
 
 controller_cpu: ansible-playbook and all that it started, every ssh included. ssh_cpu: the part of the connections that
-ssh keeps open between tasks (encryption, compression). host_cpu: all processes of a host, sshd and sudo included, by its
-control group. bytes: Ethernet frames, both ways. "nothing" is a scan of 1 host with the default rules whose
-looks have next to nothing to look at; nothing_pings, its time to that of a playbook with nothing but
-ansible.builtin.ping; host_cpu_ratio_outside, its host_cpu less what those looks cost by themselves (``_look_cost``, the
-same seconds for both trees). results and events: what AWX would keep, for each host and beside. Memory scans see the
-processes of their container only. peak_mb: the largest sum of the proportional set sizes (PSS) of ansible-playbook and
-its processes, in a later scan of 8 hosts of its own. differences: in how many places the trees record something else of
-the same hosts (``_same``), each of which is printed.
+ssh keeps open between tasks (encryption, compression). host_cpu: all processes of a host, sshd and sudo included, by
+its control group. bytes: Ethernet frames, both ways. "nothing" is a scan of 1 host with the default rules whose looks
+have next to nothing to look at; nothing_pings, its time to that of a playbook with nothing but ansible.builtin.ping;
+host_cpu_ratio_outside, its host_cpu less what those looks cost by themselves (``_look_cost``, the same seconds for both
+trees). results and events: what AWX would keep, for each host and beside. Memory scans see the processes of their
+container only. peak_mb: the largest sum of the proportional set sizes (PSS) of ansible-playbook and its processes, in a
+later scan of 8 hosts of its own. differences: in how many places the trees record something else of the same hosts
+(``_same``), each of which is printed.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ from tests.fleet.hosts import Host
 BEFORE = os.environ.get("BEFORE") or "d102bb27b7c55e04bca7f114d975b72bd2deb9e8"
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
 HOSTS = 8
+# Seconds; with 0 nothing is run a second time.
 DELAY = 0.05
-LOOKS = 9
+LOOK_ROUNDS = 9
 WARM_UP = True
-# Of all scans: fewer capabilities make a smaller bench.
-VARIABLES: dict[str, t.Any] = {}
+# Of all scans.
+VARIABLES: dict[str, t.Any] = {f"{role}_priority": "normal" for role in ("audit", "file_integrity", "memory_scan")}
 # Rules and signatures are sent as ever, and meet hardly anything.
 _NOTHING = {
     "file_integrity_baseline": "bench",
@@ -73,7 +74,8 @@ def run() -> dict[str, t.Any]:
         fleet.start("trixie")
         line = stack.enter_context(wire.join(fleet))
         bench = _Bench(fleet, line, directory, trees)
-        bench.warm_up()
+        if WARM_UP:
+            bench.warm_up()
         for number in range(ROUNDS):
             bench.measure(number)
         outcomes = bench.outcomes()
@@ -116,21 +118,22 @@ class _Bench:
             controller = self._controller(name, f"round-{number}")
             limited = ("--limit", one.name)
             self._note(name, "first", controller.scan(**VARIABLES))
-            for delayed, delay in (("", 0.0), ("_delay", DELAY)):
+            for delayed, delay in {"": 0.0, **({"_delay": DELAY} if DELAY else {})}.items():
                 self._line.delay = delay
                 self._note(name, f"all{delayed}", controller.scan(**VARIABLES))
                 self._note(name, f"one{delayed}", controller.scan(*limited, **VARIABLES))
                 self._note(name, f"ping{delayed}", controller.play(self._ping))
                 self._note(name, f"ping_one{delayed}", controller.play(self._ping, *limited))
             self._line.delay = 0.0
-            controller.scan(*limited, **VARIABLES, **_NOTHING)
-            self._note(name, "nothing", controller.scan(*limited, **VARIABLES, **_NOTHING))
+            nothing = {**VARIABLES, **_NOTHING}
+            controller.scan(*limited, **nothing)
+            self._note(name, "nothing", controller.scan(*limited, **nothing))
             if name == "ours" and number == ROUNDS - 1:
                 self.peak = measure.peak(controller.command("bulwark.servers.scan", **VARIABLES))
             if name == "before" and not self.looks:
                 kept = {"ANSIBLE_KEEP_REMOTE_FILES": "1"}
-                controller.scan(*limited, environment=kept, **VARIABLES, **_NOTHING)
-                self.looks = _look_cost.seconds(one, LOOKS)
+                controller.scan(*limited, environment=kept, **nothing)
+                self.looks = _look_cost.seconds(one, LOOK_ROUNDS)
 
     def outcomes(self) -> dict[str, _same.Outcome]:
         """Return what each tree records of the same hosts."""
@@ -160,8 +163,8 @@ class _Bench:
 
 
 def _figures(before: Runs, ours: Runs, looks: t.Mapping[str, t.Sequence[float]]) -> dict[str, t.Any]:
-    def ratio(name: str, what: str) -> float:
-        return round(_median(ours[name], what) / _median(before[name], what), 3)
+    def ratio(name: str, what: str) -> float | None:
+        return None if name not in ours else round(_median(ours[name], what) / _median(before[name], what), 3)
 
     looks_s = sum(statistics.median(seconds) for seconds in looks.values())
     outside = [_median(runs["nothing"], "host_cpu_s") - looks_s for runs in (ours, before)]
