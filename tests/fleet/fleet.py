@@ -39,7 +39,7 @@ class Fleet:
         self.inventory = self.directory / "inventory.yml"
         self.hosts: list[hosts.Host] = []
         self._keys = Keys(self.directory / "keys")
-        self._network = f"bulwark-{hashlib.sha256(bytes(self.directory)).hexdigest()[:12]}"
+        self.network = f"bulwark-{hashlib.sha256(bytes(self.directory)).hexdigest()[:12]}"
 
     def start(self, *kinds: str) -> list[hosts.Host]:
         """Start one fresh host for each kind named, beside those already there; return the new ones in order.
@@ -47,8 +47,8 @@ class Fleet:
         The first trixie host is trixie-1, the second trixie-2. Images that are missing are built first.
         """
         images.ensure(self.engine, kinds)
-        if self.engine.run("network", "inspect", self._network).returncode != 0:
-            self.engine("network", "create", "--label", LABEL, self._network)
+        if self.engine.run("network", "inspect", self.network).returncode != 0:
+            self.engine("network", "create", "--label", LABEL, self.network)
         names = self._names(kinds)
         # Keys before threads: two hosts must not write known_hosts at once.
         for name, _kind in names:
@@ -62,13 +62,13 @@ class Fleet:
     def boot(self) -> hosts.Host:
         """Start a host whose first process is systemd. It takes no sign-ins, and is not in the inventory."""
         images.ensure_booting(self.engine)
-        if self.engine.run("network", "inspect", self._network).returncode != 0:
-            self.engine("network", "create", "--label", LABEL, self._network)
-        return hosts.boot(self.engine, self._network, labels=(LABEL, self._network))
+        if self.engine.run("network", "inspect", self.network).returncode != 0:
+            self.engine("network", "create", "--label", LABEL, self.network)
+        return hosts.boot(self.engine, self.network, labels=(LABEL, self.network))
 
     def stop(self) -> None:
         """Remove the hosts; keys stay, so that the next hosts of these names are known again."""
-        containers = self.engine("ps", "--all", "--quiet", "--filter", f"label={self._network}").split()
+        containers = self.engine("ps", "--all", "--quiet", "--filter", f"label={self.network}").split()
         if containers:
             self.engine("rm", "--force", "--volumes", *containers)
         self.hosts = []
@@ -77,11 +77,11 @@ class Fleet:
     def remove(self) -> None:
         """Remove the hosts, their network, the keys and the inventory."""
         self.stop()
-        self.engine("network", "rm", self._network, check=False)
+        self.engine("network", "rm", self.network, check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _start(self, name: str, kind: str) -> hosts.Host:
-        return hosts.start(self.engine, self._keys, self._network, name, kind, labels=(LABEL, self._network))
+        return hosts.start(self.engine, self._keys, self.network, name, kind, labels=(LABEL, self.network))
 
     def _names(self, kinds: t.Sequence[str]) -> list[tuple[str, str]]:
         taken = {host.name for host in self.hosts}

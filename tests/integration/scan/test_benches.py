@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 
+from tests.bench import _same
 from tests.bench.__main__ import FIGURES, names
 from tests.support import paths, require
 
@@ -27,6 +28,23 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
         {"RECORDS": 20_000, "COMMANDS": 500, "PAIRS": 1},
     ),
     "file_integrity": (("command:aide",), {"TREE": "/usr/include", "PAIRS": 1}),
+    "fleet": (
+        ("fleet", "command:ip", "command:nsenter"),
+        {
+            "BEFORE": "HEAD",
+            "ROUNDS": 1,
+            "HOSTS": 2,
+            "DELAY": 0,
+            "LOOK_ROUNDS": 1,
+            "WARM_UP": False,
+            "VARIABLES": {
+                "bulwark_capabilities": "file_integrity",
+                "file_integrity_priority": "normal",
+                "file_integrity_default_watches": False,
+                "file_integrity_watches": [{"name": "local", "paths": ["/usr/local"]}],
+            },
+        },
+    ),
     "memory_scan": (("command:gcc", "command:yara"), {"PROCESSES": 10, "ROUNDS": 1}),
     "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7], "SMALL_SEEDS": [2, 3], "UNSEEN": [9001]}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
@@ -62,3 +80,22 @@ def test_a_bench_measures(name: str) -> None:
     figures = json.loads(ran.stdout.splitlines()[-1])
     assert {*FIGURES} <= {*figures}
     assert all(figures[figure] > 0 for figure in FIGURES)
+
+
+def test_what_trees_record_differently_is_found() -> None:
+    recorded: dict[str, t.Any] = {
+        "findings": {"web1": {"a /x": {"severity": "high", "signs": [1, 2]}}},
+        "exit codes": [0],
+    }
+    other: dict[str, t.Any] = {
+        "findings": {"web1": {"a /x": {"severity": "low", "signs": [1]}, "b /y": {}}},
+        "exit codes": [2],
+    }
+    before, ours = _same.Outcome(recorded, ()), _same.Outcome(other, ())
+    assert _same.differences(before, before) == []
+    assert _same.differences(before, ours) == [
+        "/exit codes/0: 0 is now 2",
+        '/findings/web1/a /x/severity: "high" is now "low"',
+        "/findings/web1/a /x/signs: [1, 2] is now [1]",
+        "/findings/web1/b /y: null is now {}",
+    ]

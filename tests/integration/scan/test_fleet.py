@@ -6,14 +6,25 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import typing as t
 
 import pytest
 
-from tests.fleet import images
+from tests.fleet import images, wire
 from tests.fleet.fleet import Fleet
+from tests.fleet.usage import Usage
 from tests.support import require
 from tests.support.controllers import Controller
+
+# Waits for sshd's greeting, and prints the seconds that the connection and the greeting took.
+_CONNECT = """
+import socket, sys, time
+began = time.monotonic()
+with socket.create_connection((sys.argv[1], 22)) as connection:
+    assert connection.recv(4) == b"SSH-"
+print(time.monotonic() - began)
+"""
 
 
 def _ansible(controller: Controller, fleet: Fleet, *arguments: str) -> str:
@@ -70,3 +81,29 @@ def test_a_package_is_upgraded_with_apt(fleet: Fleet) -> None:
         host.shell("dpkg-deb --build --root-owner-group /tmp/probe /tmp/probe.deb")
         host.run("apt-get", "install", "--yes", "/tmp/probe.deb")
         assert host.run("bulwark-probe") == version
+
+
+@pytest.mark.requires("command:ip", "command:nsenter")
+def test_a_line_to_the_hosts_delays_and_counts(fleet: Fleet) -> None:
+    (host,) = fleet.start("trixie")
+    with wire.join(fleet) as line:
+        command = [*line.command, sys.executable, "-c", _CONNECT, host.address]
+        assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) > 0
+        carried = line.bytes
+        assert carried > 400
+        line.delay = 0.4
+        # TCP's handshake is one round trip, what sshd says another half at least.
+        assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) >= 0.6
+        assert line.bytes >= carried * 1.5
+    assert subprocess.run(command, check=False, capture_output=True).returncode != 0
+
+
+def test_a_host_counts_what_its_processes_have_used(fleet: Fleet) -> None:
+    one, other = fleet.start("trixie", "trixie")
+    usage, beside = Usage(one), Usage(other)
+    used, before = usage.seconds(), beside.seconds()
+    assert usage.processes() == 1
+    one.run("python3", "-c", "import time\nwhile time.process_time() < 0.5: pass")
+    # The engine has used some of it before it put the process into the host's group.
+    assert usage.seconds() - used >= 0.4
+    assert beside.seconds() - before < 0.2
