@@ -74,6 +74,6 @@ def _roots(chosen: t.Any, state_dirs: t.Mapping[str, t.Any]) -> list[dict[str, t
     for capability in registry.values():
         removed = [*(capability.state if capability.id in wanted else ()), *(_SHARED if is_all else ())]
         kept = [name for name in (*capability.state, *_SHARED) if name not in removed]
-        own = state_dirs.get(capability.id)
-        roots += [{"path": path, "names": removed, "kept": kept} for path in (None, *([own] if own else ()))]
+        # Somebody else's state may be in the default directory of a host whose state is elsewhere.
+        roots.append({"path": state_dirs.get(capability.id) or None, "names": removed, "kept": kept})
     return roots

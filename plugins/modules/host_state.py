@@ -46,11 +46,16 @@ options:
   state_dirs:
     description:
       - Directories that hold the state of capabilities, by the name of the capability, where they are not the default.
-        Absolute paths.
+        Absolute paths. State of a capability that is named here is removed there, and nowhere else.
       - The default is C(/var/lib/bulwark) for root, and C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for other
-        accounts. It is looked at in any case.
+        accounts.
     type: dict
     default: {}
+  skip_root:
+    description:
+      - Whether nothing is done where the task runs as root, so that it is for the state of an unprivileged account only.
+    type: bool
+    default: false
   lock_timeout:
     description: Seconds to wait for other runs that are writing in the state.
     type: int

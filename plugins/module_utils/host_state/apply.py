@@ -35,14 +35,15 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what the options ask for and return the module's result; in check mode look only."""
     check_options(params, (), {"lock_timeout": 0})
     removal = Removal(check_mode, params["lock_timeout"])
-    roots = _roots(params["_roots"])
+    is_root = os.geteuid() == 0
+    roots = [] if is_root and params["skip_root"] else _roots(params["_roots"])
     directories: list[dict[str, t.Any]] = []
     for root in roots:
         try:
             directories += _clear(removal, root, check_mode)
         except (_state.StateError, OSError) as error:
             removal.left.append(Left(os.fsencode(root.path), str(error), True))
-    if os.geteuid() == 0:
+    if is_root:
         removal.left += _of_others(set().union(*(root.names for root in roots)))
     return _result(removal, directories)
 
@@ -57,7 +58,7 @@ def _roots(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Root]:
         root = roots.setdefault(path, _Root(path, set(), set()))
         root.names.update(map(os.fsencode, entry["names"]))
         root.kept.update(map(os.fsencode, entry["kept"]))
-    return list(roots.values())
+    return [root for root in roots.values() if root.names - root.kept]
 
 
 def _clear(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[str, t.Any]]:
@@ -67,10 +68,10 @@ def _clear(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[s
         return
     path = os.fsencode(root.path)
     try:
-        there = sorted(_safe_fs.listed(outer))
+        wanted = root.names - root.kept
         rest = []
-        for name in there:
-            if name not in root.names - root.kept:
+        for name in sorted(_safe_fs.listed(outer)):
+            if name not in wanted:
                 rest.append(name)
                 continue
             files, size, count = removal.files, removal.bytes, len(removal.removed)

@@ -14,6 +14,7 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
         "state": {"type": "str", "choices": ["absent"], "required": True},
         "capabilities": {"type": "list", "elements": "str"},
         "state_dirs": {"type": "dict", "default": {}},
+        "skip_root": {"type": "bool", "default": False},
         "lock_timeout": {"type": "int", "default": 60},
         "store": {"type": "str"},
         "_roots": {"type": "list", "elements": "dict"},

@@ -36,7 +36,7 @@ def _run(
     root: pathlib.Path, names: t.Sequence[str] = ("jit", "traffic"), check: bool = False, **changes: t.Any
 ) -> dict[str, t.Any]:
     entry = {"path": str(root), "names": list(names), "kept": changes.pop("kept", [])}
-    return apply({"lock_timeout": 0, "_roots": [entry], **changes}, check)
+    return apply({"lock_timeout": 0, "skip_root": False, "_roots": [entry], **changes}, check)
 
 
 def _left(result: dict[str, t.Any], root: pathlib.Path) -> dict[str, str]:
@@ -138,6 +138,13 @@ def test_a_root_that_is_a_link_or_that_others_write_in_is_refused(root: pathlib.
     assert "is a symbolic link or no directory" in result["msg"]
     root.chmod(0o777)
     assert "can be written by its group or by others" in _run(root)["msg"]
+    assert (root / "jit" / "policy.json").exists()
+
+
+def test_without_names_or_as_root_where_that_is_skipped_nothing_is_done(root: pathlib.Path) -> None:
+    assert not _run(root, [])["changed"]
+    if os.geteuid() == 0:
+        assert not _run(root, skip_root=True)["changed"]
     assert (root / "jit" / "policy.json").exists()
 
 
