@@ -18,8 +18,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
-# What several capabilities share, or none has.
+# What several capabilities share, wherever their state is.
 _SHARED = (boot.DIRECTORY, simulation.CAPABILITY)
+# Code and answers of scans, which are always in the default directory.
+_SCAN = "scan"
 
 
 class ActionModule(CapabilityActionBase):
@@ -62,7 +64,7 @@ class ActionModule(CapabilityActionBase):
 
 
 def _roots(chosen: t.Any, state_dirs: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Return for each capability where its state is, and what there is removed or stays. Raises ContentError."""
+    """Return where state is, and of what is there which names are removed, and which are known. Raises ContentError."""
     registry = capabilities.load()
     given = registry if chosen is None else chosen.split(",") if isinstance(chosen, str) else chosen
     wanted = {str(name).strip() for name in given}
@@ -70,10 +72,11 @@ def _roots(chosen: t.Any, state_dirs: t.Mapping[str, t.Any]) -> list[dict[str, t
         if name not in registry:
             raise ContentError(f"there is no capability '{name}'; the collection has {', '.join(registry)}")
     is_all = wanted == set(registry)
-    roots = []
+    every = [name for capability in registry.values() for name in capability.state]
+    roots = [{"path": None, "names": [_SCAN] if is_all else [], "known": [*every, *_SHARED, _SCAN]}]
     for capability in registry.values():
         removed = [*(capability.state if capability.id in wanted else ()), *(_SHARED if is_all else ())]
-        kept = [name for name in (*capability.state, *_SHARED) if name not in removed]
         # Somebody else's state may be in the default directory of a host whose state is elsewhere.
-        roots.append({"path": state_dirs.get(capability.id) or None, "names": removed, "kept": kept})
+        path = state_dirs.get(capability.id) or None
+        roots.append({"path": path, "names": removed, "known": [*every, *_SHARED, _SCAN]})
     return roots

@@ -24,11 +24,11 @@ _FAILURES = 5
 
 
 class _Root(t.NamedTuple):
-    """A directory that holds state. names: of what is to be removed; kept: of what stays."""
+    """A directory that holds state. names: of what is to be removed there; known: of all that the collection makes."""
 
     path: str
     names: t.Set[bytes]
-    kept: t.Set[bytes]
+    known: t.Set[bytes]
 
 
 def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -57,8 +57,8 @@ def _roots(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Root]:
             raise UsageError("state_dirs: '%s' is relative; give an absolute path" % path)
         root = roots.setdefault(path, _Root(path, set(), set()))
         root.names.update(map(os.fsencode, entry["names"]))
-        root.kept.update(map(os.fsencode, entry["kept"]))
-    return [root for root in roots.values() if root.names - root.kept]
+        root.known.update(map(os.fsencode, entry["known"]))
+    return [root for root in roots.values() if root.names]
 
 
 def _clear(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[str, t.Any]]:
@@ -68,10 +68,9 @@ def _clear(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[s
         return
     path = os.fsencode(root.path)
     try:
-        wanted = root.names - root.kept
         rest = []
         for name in sorted(_safe_fs.listed(outer)):
-            if name not in wanted:
+            if name not in root.names:
                 rest.append(name)
                 continue
             files, size, count = removal.files, removal.bytes, len(removal.removed)
@@ -84,7 +83,7 @@ def _clear(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[s
             return
     finally:
         os.close(outer)
-    removal.left += [_unknown(path, name) for name in rest if name not in root.names | root.kept]
+    removal.left += [_not_removed(path, name, root.known) for name in rest if name not in root.names]
     if not rest and _is_removed(path, check_mode, removal):
         removal.removed.append(path)
 
@@ -93,8 +92,8 @@ def _directory(path: bytes, name: bytes, files: int, size: int) -> dict[str, t.A
     return {"name": printable(name), "path": printable(os.path.join(path, name)), "files": files, "bytes": size}
 
 
-def _unknown(path: bytes, name: bytes) -> Left:
-    reason = "it is none of the collection's"
+def _not_removed(path: bytes, name: bytes, known: t.Container[bytes]) -> Left:
+    reason = "it is state that was not to be removed" if name in known else "it is none of the collection's"
     if name.startswith(_STORE):
         reason = "it is the store of a controller"
     return Left(os.path.join(path, name), reason, False)

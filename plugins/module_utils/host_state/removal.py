@@ -91,7 +91,7 @@ class Removal:
             directory = self._reopener.read(pinned)
             stack.callback(os.close, directory)
             children = sorted(_safe_fs.listed(directory))
-            if not self._check_mode and not all(self._is_locked(directory, lock, stack) for lock in _locks(children)):
+            if not self._check_mode and not all(self._is_free(directory, name, stack) for name in children):
                 return self._failed(
                     path,
                     "another run is writing there and did not end within %g s; wait for it, or raise lock_timeout"
@@ -136,15 +136,20 @@ class Removal:
                 return "%s is immutable or append-only; remove that flag (chattr -ia) and run this again" % what
         return _safe_fs.reason(error)
 
-    def _is_locked(self, directory: int, name: bytes, stack: contextlib.ExitStack) -> bool:
-        """Take a lock until the stack is closed; return whether that was possible in time."""
+    def _is_free(self, directory: int, name: bytes, stack: contextlib.ExitStack) -> bool:
+        """Wait until no other process has locked a file; return whether that was so in time.
+
+        What keeps writers out is locked until the stack is closed.
+        """
         try:
             descriptor = os.open(name, _FILE, dir_fd=directory)
         except OSError:
             return True  # It is gone, or none of ours.
-        stack.callback(os.close, descriptor)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return True
+        with contextlib.ExitStack() as closing:
+            (stack if _is_lock(name) else closing).callback(os.close, descriptor)
+            return not stat.S_ISREG(os.fstat(descriptor).st_mode) or self._locked(descriptor)
+
+    def _locked(self, descriptor: int) -> bool:
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,7 +194,3 @@ def mount_id(descriptor: int) -> int:
 
 def _is_lock(name: bytes) -> bool:
     return name == _LOCK or name.endswith(b"." + _LOCK)
-
-
-def _locks(names: t.Iterable[bytes]) -> list[bytes]:
-    return [name for name in names if _is_lock(name)]

@@ -38,6 +38,7 @@ class Desk(_team.Team):
     def __init__(self, found: Site, controller: Controller, directory: pathlib.Path, sockets: str) -> None:
         super().__init__(found.host, found.friend, controller, directory, sockets)
         self.site, self.directory, self.state = found, directory, found.state
+        self.default = directory / "var_lib" / "bulwark"
         self.store_url = f"sqlite:///{directory}/findings.db"
         self._given: dict[str, t.Any] = {
             "bulwark_store": self.store_url,
@@ -127,5 +128,9 @@ def digests(directory: pathlib.Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def desk(directory: pathlib.Path, controller: Controller) -> t.Iterator[Desk]:
-    with site(directory) as found, _team.sshd(found.host, found.friend, directory) as sockets:
+    # What the machine itself has in its default directory is none of the host's.
+    var_lib = directory / "var_lib"
+    var_lib.mkdir()
+    within = ["unshare", "--mount", "sh", "-c", f'mount --bind {var_lib} /var/lib && exec "$@"', "sh"]
+    with site(directory) as found, _team.sshd(found.host, found.friend, directory, within=within) as sockets:
         yield Desk(found, controller, directory, sockets)

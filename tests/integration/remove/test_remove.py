@@ -51,6 +51,11 @@ def test_everything_is_as_before_and_a_second_run_changes_nothing(
         desk.take_baseline()
         _record(desk, file)
         desk.deploy()
+        # Code and answers of scans are there wherever the state of capabilities is; the rest is not of this deployment.
+        for name in ("scan/code-1", "jit/policy.json"):
+            (desk.default / name).parent.mkdir(parents=True, mode=0o700)
+            (desk.default / name).touch(0o600)
+        desk.default.chmod(0o700)
         assert [one == two for one, two in zip(seen(), before, strict=True)] == [False] * 4
         assert desk.seals() == ["default"]
         assert desk.requests() == ["open"]
@@ -72,10 +77,12 @@ def test_everything_is_as_before_and_a_second_run_changes_nothing(
         assert would.replace("Would be removed", "Removed") in said
         assert seen() == before
         assert not desk.state.exists()
+        assert sorted(digests(desk.default)) == ["jit", "jit/policy.json"]
         assert desk.seals() == []
         assert desk.requests() == ["closed"]
         stays = "packages: nftables (others may use them); packages: auditd (others may use them); the audit log"
-        assert f"Left: {stays}; the findings of this host in the store." in said
+        other = "/var/lib/bulwark/jit: it is state that was not to be removed"
+        assert f"Left: {stays}; {other}; the findings of this host in the store." in said
         for someone in (desk.site.friend, desk.site.stranger):
             assert someone.connects(desk.site.host, 22)
 

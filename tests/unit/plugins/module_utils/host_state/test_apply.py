@@ -35,7 +35,7 @@ def root(tmp_path: pathlib.Path) -> pathlib.Path:
 def _run(
     root: pathlib.Path, names: t.Sequence[str] = ("jit", "traffic"), check: bool = False, **changes: t.Any
 ) -> dict[str, t.Any]:
-    entry = {"path": str(root), "names": list(names), "kept": changes.pop("kept", [])}
+    entry = {"path": str(root), "names": list(names), "known": ["jit", "traffic"]}
     return apply({"lock_timeout": 0, "skip_root": False, "_roots": [entry], **changes}, check)
 
 
@@ -70,13 +70,14 @@ def test_all_state_is_removed_once(root: pathlib.Path) -> None:
     assert (again["changed"], again["removed"], again["left"]) == (False, [], result["left"])
 
 
-def test_what_is_kept_or_unknown_stays_and_the_unknown_is_named(root: pathlib.Path) -> None:
+def test_what_is_not_asked_for_or_unknown_stays_and_is_named(root: pathlib.Path) -> None:
     (root / "findings.db-wal").touch(0o600)
     (root / "notes\n.txt").touch(0o600)
-    result = _run(root, ["jit"], kept=["traffic"])
+    result = _run(root, ["jit"])
     assert _left(result, root) == {
         "findings.db-wal": "it is the store of a controller",
         "notes\\n.txt": "it is none of the collection's",
+        "traffic": "it is state that was not to be removed",
     }
     assert "failed" not in result
     assert _tree(root) == ["findings.db-wal", "notes\n.txt", "traffic", "traffic/lock", "traffic/policy.json"]
@@ -233,13 +234,15 @@ def test_what_belongs_to_somebody_else_stays(root: pathlib.Path) -> None:
 
 def test_a_directory_that_a_run_is_writing_in_stays(root: pathlib.Path) -> None:
     (root / "jit" / "other.lock").touch(0o600)
-    for name in ("lock", "other.lock"):
+    (root / "jit" / "answers-1").touch(0o600)
+    for name in ("lock", "other.lock", "answers-1"):
         with (root / "jit" / name).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             assert "failed" not in _run(root, check=True)
-            result = _run(root, ["jit"], kept=["traffic"])
+            result = _run(root, ["jit"])
         assert _left(result, root) == {
-            "jit": "another run is writing there and did not end within 0 s; wait for it, or raise lock_timeout"
+            "jit": "another run is writing there and did not end within 0 s; wait for it, or raise lock_timeout",
+            "traffic": "it is state that was not to be removed",
         }
         assert result["failed"]
         assert not result["changed"]
