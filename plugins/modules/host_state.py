@@ -47,13 +47,13 @@ options:
     description:
       - Directories that hold the state of capabilities, by the name of the capability, where they are not the default.
         Absolute paths. State of a capability that is named here is removed there, and nowhere else.
-      - The default is C(/var/lib/bulwark) for root, and C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for other
-        accounts.
+      - The default is C(/var/lib/bulwark) for root, and C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
+        other accounts. Code and answers of scans are always there.
     type: dict
     default: {}
   skip_root:
     description:
-      - Whether nothing is done where the task runs as root, so that it is for the state of an unprivileged account only.
+      - Whether nothing is done where the task runs as root: it is then for the state of an unprivileged account.
     type: bool
     default: false
   lock_timeout:

@@ -27,8 +27,8 @@ class _Root(t.NamedTuple):
     """A directory that holds state. names: of what is to be removed there; known: of all that the collection makes."""
 
     path: str
-    names: t.Set[bytes]
-    known: t.Set[bytes]
+    names: set[bytes]
+    known: set[bytes]
 
 
 def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -37,12 +37,7 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     removal = Removal(check_mode, params["lock_timeout"])
     is_root = os.geteuid() == 0
     roots = [] if is_root and params["skip_root"] else _roots(params["_roots"])
-    directories: list[dict[str, t.Any]] = []
-    for root in roots:
-        try:
-            directories += _clear(removal, root, check_mode)
-        except (_state.StateError, OSError) as error:
-            removal.left.append(Left(os.fsencode(root.path), str(error), True))
+    directories = [directory for root in roots for directory in _clear(removal, root, check_mode)]
     if is_root:
         removal.left += _of_others(set().union(*(root.names for root in roots)))
     return _result(removal, directories)
@@ -62,6 +57,14 @@ def _roots(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Root]:
 
 
 def _clear(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[str, t.Any]]:
+    """Yield what was removed in a directory; why that can't be done is a failure that is left there."""
+    try:
+        yield from _directories(removal, root, check_mode)
+    except (_state.StateError, OSError) as error:
+        removal.left.append(Left(os.fsencode(root.path), str(error), True))
+
+
+def _directories(removal: Removal, root: _Root, check_mode: bool) -> t.Iterator[dict[str, t.Any]]:
     """Remove what is named in a directory, and the directory itself if that is all; yield what was removed."""
     outer = _state.open_root(root.path, create=False)
     if outer is None:

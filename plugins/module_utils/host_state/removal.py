@@ -151,12 +151,11 @@ class Removal:
 
     def _locked(self, descriptor: int) -> bool:
         while True:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
-            except BlockingIOError:
-                if time.monotonic() >= self._end:
-                    return False
+            if time.monotonic() >= self._end:
+                return False
             time.sleep(_LOCK_POLL)
 
     def _done(self, path: bytes) -> bool:

@@ -16,7 +16,9 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import apply as traffic
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import options as traffic_options
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import (
+    options as traffic_options,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitWanted, Store
 
@@ -47,7 +49,7 @@ class Desk(_team.Team):
         }
 
     def deploy(self) -> None:
-        """Record traffic, lock port 22, open it for the controller, and let nobody but a stranger in by network rules."""
+        """Record traffic, lock port 22, open it for the controller, and let only a stranger in by network rules."""
         friend, stranger = self.site.friend.address[4], self.site.stranger.address[4]
         params = {**defaults(traffic_options.apply_spec()), "state_dir": str(self.state)}
         with self.site.host.entered():

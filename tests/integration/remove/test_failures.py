@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What fails while the collection is removed is said, hinders no other part, locks nobody out, and is done next time."""
+"""What fails while the collection is removed is said, hinders nothing else, locks nobody out, and is done next time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def test_a_part_that_fails_leaves_the_others_and_the_way_in_open(desk: Desk) -> 
     assert f"network_hardening: another run is writing in {desk.state}/network_rules and did not end within 0 s" in said
     assert "jit_access: it stays as long as rules stay that its openings lead through." in said
     assert "Removed: the recorder of traffic" in said
-    assert [name in desk.tables() for name in ("bulwark_network", "bulwark_jit", "bulwark_traffic")] == [True, True, False]
+    assert [name in desk.tables() for name in ("bulwark_network", "bulwark_jit", "bulwark_traffic")] == [
+        True,
+        True,
+        False,
+    ]
     assert desk.site.friend.connects(desk.site.host, 22)
     kept = ("firewall", "jit", "network_rules", "traffic")
     assert sorted(path.name for path in desk.state.iterdir()) == sorted(kept)
@@ -56,8 +60,14 @@ def test_a_part_that_fails_leaves_the_others_and_the_way_in_open(desk: Desk) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"bulwark_capabilites": "audit"}, "There is no option 'bulwark_capabilites'; bulwark_capabilities is probably"),
-        ({"jit_access_state_dri": "/srv/x"}, "There is no option 'jit_access_state_dri'; jit_access_state_dir is probably"),
+        (
+            {"bulwark_capabilites": "audit"},
+            "There is no option 'bulwark_capabilites'; bulwark_capabilities is probably",
+        ),
+        (
+            {"jit_access_state_dri": "/srv/x"},
+            "There is no option 'jit_access_state_dri'; jit_access_state_dir is probably",
+        ),
         ({"bulwark_capabilities": "jit_acess"}, "there is no capability 'jit_acess'; the collection has audit, "),
         ({"bulwark_capabilities": []}, "bulwark_capabilities names nothing that could be removed"),
     ],

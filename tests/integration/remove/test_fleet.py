@@ -27,7 +27,7 @@ def test_the_state_of_root_and_of_the_account_that_signs_in_is_removed(
 ) -> None:
     (host,) = fleet.start("trixie")
     scanner = _scans.Scanner(controller("2.21"), fleet.inventory, tmp_path)
-    given = {
+    given: dict[str, t.Any] = {
         "file_integrity_default_watches": False,
         "file_integrity_watches": [{"name": "test", "paths": ["/etc/ssh"]}],
         "bulwark_capabilities": "file_integrity",
@@ -39,12 +39,14 @@ def test_the_state_of_root_and_of_the_account_that_signs_in_is_removed(
     host.shell("install -d -m 700 -o games /home/games/.local/state/bulwark/jit; usermod -d /home/games games")
 
     done = scanner.play("bulwark.servers.remove", "--check")
-    assert f"Would be removed: the baseline of files; /var/lib/bulwark/file_integrity; {_OWN_STATE}/file_integrity." in (
-        done.stdout
+    assert (
+        f"Would be removed: the baseline of files; /var/lib/bulwark/file_integrity; {_OWN_STATE}/file_integrity."
+        in (done.stdout)
     )
     done = scanner.play("bulwark.servers.remove")
-    assert f"Removed: the baseline of files; /var/lib/bulwark/file_integrity; {_OWN_STATE}/file_integrity." in done.stdout
-    print(done.stdout)
+    assert (
+        f"Removed: the baseline of files; /var/lib/bulwark/file_integrity; {_OWN_STATE}/file_integrity." in done.stdout
+    )
     left = "/home/games/.local/state/bulwark: it is the state of the account games; sign in as that account and run"
     assert left in done.stdout
     assert "audit rules, if there are any: " in done.stdout

@@ -25,7 +25,12 @@ _SETTINGS = ("enabled", "backlog_limit", "backlog_wait_time", "failure")
 
 def _record(desk: Desk, file: pathlib.Path) -> None:
     groups = rule_groups.chosen_groups(["time", "power"], [], [])
-    params = {**defaults(options.apply_spec()), "_groups": groups, "rules_file": str(file), "state_dir": str(desk.state)}
+    params = {
+        **defaults(options.apply_spec()),
+        "_groups": groups,
+        "rules_file": str(file),
+        "state_dir": str(desk.state),
+    }
     assert apply.apply(params, False)["changed"]
 
 

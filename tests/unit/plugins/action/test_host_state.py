@@ -104,5 +104,7 @@ def test_a_store_that_cannot_be_used_is_a_warning(monkeypatch: pytest.MonkeyPatc
     answer = {"changed": True, "removed": [{"name": "checkpoints"}], "notices": ["Its own."]}
     monkeypatch.setattr(CapabilityActionBase, "run_module", lambda *_arguments: answer)
     first, second = action.run_module(arguments, {"inventory_hostname": "web1"})["notices"]
-    assert first.startswith("The store still has how far the logs of this host were read, and its seals: the store works")
+    assert first.startswith(
+        "The store still has how far the logs of this host were read, and its seals: the store works"
+    )
     assert second == "Its own."

@@ -51,8 +51,10 @@ def test_an_entry_is_read_as_it_is() -> None:
         ({"defender": None}, "defender is missing or no text; give it one"),
         ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),
         ({"platforms": ["Linux"]}, "platforms has 'Linux', which is none of linux, windows"),
-        ({"playbooks": ["scan"]}, "playbooks has 'scan', which is none of protect, learn, simulate, respond, remove_rules, "
-            "remove_locks, remove"),
+        (
+            {"playbooks": ["scan"]},
+            f"playbooks has 'scan', which is none of {', '.join(capabilities.PLAYBOOKS)}",
+        ),
         ({"state": [1]}, "state is missing or no list of names; [] says that there are none"),
     ],
 )

@@ -42,9 +42,7 @@ def _run(
 def _left(result: dict[str, t.Any], root: pathlib.Path) -> dict[str, str]:
     """Return why what stays does, by its path below the root."""
     return {
-        os.path.relpath(one["path"], root): one["reason"]
-        for one in result["left"]
-        if one["path"].startswith(str(root))
+        os.path.relpath(one["path"], root): one["reason"] for one in result["left"] if one["path"].startswith(str(root))
     }
 
 
