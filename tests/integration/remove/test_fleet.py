@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import typing as t
 
 import pytest
@@ -33,26 +34,48 @@ def test_the_state_of_root_and_of_the_account_that_signs_in_is_removed(
         "bulwark_capabilities": "file_integrity",
     }
     before = host.shell(_LIST)
-    for become in (False, True):
-        scanner.scan(**given, bulwark_become=become)
-    assert host.shell(f"ls {_OWN_STATE} /var/lib/bulwark").count("file_integrity") == 2
+    scanner.scan(**given)
+    scanner.scan(**given, bulwark_become=False, file_integrity_baseline="own")
+    state = host.shell(f"ls -d {_OWN_STATE}/* /var/lib/bulwark/*").split()
+    assert {f"{_OWN_STATE}/file_integrity", "/var/lib/bulwark/file_integrity"} <= set(state)
     host.shell("install -d -m 700 -o games /home/games/.local/state/bulwark/jit; usermod -d /home/games games")
 
-    done = scanner.play("bulwark.servers.remove", "--check")
-    assert (
-        f"Would be removed: the baseline of files; /var/lib/bulwark/file_integrity; {_OWN_STATE}/file_integrity."
-        in (done.stdout)
-    )
-    done = scanner.play("bulwark.servers.remove")
-    assert (
-        f"Removed: the baseline of files; /var/lib/bulwark/file_integrity; {_OWN_STATE}/file_integrity." in done.stdout
-    )
+    said = _said(scanner.play("bulwark.servers.remove", "--check"))
+    removed = f"the baseline of files; {'; '.join(sorted(state, reverse=True))}."
+    assert f"Would be removed: {removed}" in said
+    assert host.shell(f"ls -d {_OWN_STATE}/* /var/lib/bulwark/*").split() == state
+
+    said = _said(scanner.play("bulwark.servers.remove"))
+    assert f"Removed: {removed}" in said
     left = "/home/games/.local/state/bulwark: it is the state of the account games; sign in as that account and run"
-    assert left in done.stdout
-    assert "audit rules, if there are any: " in done.stdout
-    host.shell("rm -r /home/games; usermod -d /usr/games games; rmdir /home/ansible/.local/state /home/ansible/.local")
+    assert left in said
+    assert "audit rules, if there are any: " in said
+    assert "The store still has the seal of the baseline 'own' of trixie-1: remove it with" in said
+    host.shell(
+        "rm -r /home/games; usermod -d /usr/games games; rmdir -p --ignore-fail-on-non-empty /home/ansible/.local/state"
+    )
     assert host.shell(_LIST) == before
-    assert changed(scanner.play("bulwark.servers.remove").stdout) == 0
+    assert changed(_said(scanner.play("bulwark.servers.remove"))) == 0
+
+
+def test_without_root_an_account_removes_its_own_state_alone(
+    fleet: Fleet, tmp_path: pathlib.Path, controller: t.Callable[[str], Controller]
+) -> None:
+    (host,) = fleet.start("trixie")
+    scanner = _scans.Scanner(controller("2.18"), fleet.inventory, tmp_path)
+    own = f"install -d -m 700 -o ansible {_OWN_STATE} {_OWN_STATE}/jit; install -m 600 /dev/null {_OWN_STATE}/jit/lock"
+    host.shell(f"{own}; chown -R ansible /home/ansible/.local; install -d -m 700 /var/lib/bulwark/jit")
+    said = _said(scanner.play("bulwark.servers.remove", bulwark_become=False))
+    assert f"Removed: {_OWN_STATE}/jit." in said
+    assert host.shell("ls /home/ansible/.local/state /var/lib/bulwark").split() == [
+        "/home/ansible/.local/state:",
+        "/var/lib/bulwark:",
+        "jit",
+    ]
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join((done.stdout + done.stderr).replace("\\n", " ").split())
 
 
 def test_units_are_removed_with_all_their_links(fleet: Fleet) -> None:
