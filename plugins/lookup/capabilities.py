@@ -19,7 +19,7 @@ options:
   playbook:
     description: Return only capabilities that this playbook calls, by the task file of the same name in their role.
     type: str
-    choices: [protect, learn, simulate, respond]
+    choices: [protect, learn, simulate, respond, remove_rules, remove_locks, remove]
   platform:
     description:
       - Return only capabilities that know this platform, such as C(ansible_facts.system).

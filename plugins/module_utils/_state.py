@@ -42,6 +42,21 @@ def default_root(environment: t.Mapping[str, str], uid: int) -> str:
     return os.path.join(base, "bulwark")
 
 
+def open_root(root: str, create: bool) -> int | None:
+    """Return a descriptor of the directory that holds all state; None when it doesn't exist and ``create`` is false.
+
+    Nobody else can exchange it, or a directory above it. Raises StateError.
+    """
+    root = os.path.normpath(root)
+    _check_way(root)
+    if create:
+        with _explained(root):
+            os.makedirs(os.path.dirname(root), 0o755, exist_ok=True)
+        # Below a sticky directory, somebody else may have made what was not there a moment ago.
+        _check_way(root)
+    return _open_private(None, root, root, create)
+
+
 class StateDirectory:
     """One capability's directory. Everything is done relative to its descriptor, so nothing can be slipped under it."""
 
@@ -57,13 +72,7 @@ class StateDirectory:
         mode where something is to be made in it.
         """
         root = os.path.normpath(root)
-        _check_way(root)
-        if create:
-            with _explained(root):
-                os.makedirs(os.path.dirname(root), 0o755, exist_ok=True)
-            # Below a sticky directory, somebody else may have made what was not there a moment ago.
-            _check_way(root)
-        outer = _open_private(None, root, root, create)
+        outer = open_root(root, create)
         if outer is None:
             return None
         try:

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
 
 PLATFORMS = ("linux", "windows")
 # Those that call a role beside its main.yml, by the task file of the same name.
-PLAYBOOKS = ("protect", "learn", "simulate", "respond")
+PLAYBOOKS = ("protect", "learn", "simulate", "respond", "remove_rules", "remove_locks", "remove")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,9 +100,16 @@ class Team:
 
 @contextlib.contextmanager
 def sshd(
-    host: network.Namespace, friend: network.Namespace, directory: pathlib.Path, version: int = 4
+    host: network.Namespace,
+    friend: network.Namespace,
+    directory: pathlib.Path,
+    version: int = 4,
+    within: t.Sequence[str] = (),
 ) -> t.Iterator[str]:
-    """Run sshd on a host, with the key ``key`` in the directory; gives a directory for sockets."""
+    """Run sshd on a host, with the key ``key`` in the directory; gives a directory for sockets.
+
+    within: a command that runs another one, in surroundings of its own.
+    """
     with contextlib.ExitStack() as stack:
         # The path of a socket is short.
         sockets = tempfile.mkdtemp(prefix="bw-")
@@ -122,7 +129,7 @@ def sshd(
         (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in configuration.items()))
         os.makedirs("/run/sshd", exist_ok=True)
         with host.entered():
-            command = [commands.find("sshd") or "sshd", "-D", "-e", "-f", str(directory / "sshd_config")]
+            command = [*within, commands.find("sshd") or "sshd", "-D", "-e", "-f", str(directory / "sshd_config")]
             server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stack.callback(server.wait)
         stack.callback(server.terminate)

@@ -15,7 +15,7 @@ import re
 import shutil
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils import _command, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 
@@ -185,15 +185,21 @@ def _disabled(place: Place, unit: Unit) -> bool:
     with contextlib.suppress(OSError):
         _systemctl("disable", unit.name)
         _systemctl("stop", unit.name)
-    for link in _links(place, unit):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(link)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    for one in (*_links(place, unit), path):
+        _unlink(one)
     if os.path.isdir(place.running):
         with contextlib.suppress(OSError):
             _systemctl("daemon-reload")
     return True
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StateError("%s cannot be removed: %s" % (path, _safe_fs.reason(error))) from error
 
 
 def _kept(place: Place, name: str) -> str | None:

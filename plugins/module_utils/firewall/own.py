@@ -41,7 +41,7 @@ class OwnTable:
         return None if objects is None else trial.read(objects, self._on_trial(objects))
 
     def look_without_policy(self) -> trial.InForce | None:
-        """Return what is in force where nothing is to be; a host that has no nft for that can have nothing in force."""
+        """Return what is in force, on a host without nft, too: it can have nothing in force, which the kernel knows."""
         try:
             return self.look()
         except FirewallError as error:

@@ -248,14 +248,14 @@ def _remove(table: PolicyTable[_P], where: StateDirectory | None, check_mode: bo
     damaged = table.damaged(where)
     noted = None if POLICY in damaged else table.read(where)
     before = noted[0] if noted else None
-    is_there = _is_there(table.own, must_know=POLICY in damaged or table.is_in_nftables(noted))
-    changed = is_there or before is not None or bool(damaged) or table.has_leftovers()
+    in_kernel = has_table(table.own, must_know=POLICY in damaged or table.is_in_nftables(noted))
+    changed = in_kernel or before is not None or bool(damaged) or table.has_leftovers()
     result = _result(table, before, None, None)
     if not check_mode:
         # First, so that what is removed now is not there again after a boot.
         changed = persist.forget(table.place, table.name, table.params["lock_timeout"]) or changed
         changed = table.remove_leftovers() or changed
-        if is_there:
+        if in_kernel:
             table.remove()
     if where is not None:
         if not check_mode:
@@ -266,13 +266,13 @@ def _remove(table: PolicyTable[_P], where: StateDirectory | None, check_mode: bo
     return {**result, "changed": changed}
 
 
-def _is_there(own: OwnTable, must_know: bool) -> bool:
-    """Say whether the table is there. must_know: whether not to know it is a FirewallError."""
+def has_table(own: OwnTable, must_know: bool) -> bool:
+    """Say whether a table is there. must_know: whether not to know it is a FirewallError."""
+    if must_know:
+        return own.look_without_policy() is not None
     try:
         return own.look() is not None
     except FirewallError:
-        if must_know:
-            raise
         return False  # Without nft nothing is denied with it.
 
 

@@ -58,6 +58,12 @@ def write(connection: sa.Connection, host: str, accepted: t.Mapping[str, tuple[s
     sql.upsert(connection, tables().checkpoints, rows, update=("capability", "token", "at"))
 
 
+def forget(connection: sa.Connection, host: str) -> None:
+    """Forget how far a host's logs were read: the next run reads them anew."""
+    table = tables().checkpoints
+    connection.execute(table.delete().where(table.c.host == host))
+
+
 def _fields(reported: t.Any) -> tuple[str, str, str | None]:
     if isinstance(reported, dict):
         name, token, after = reported.get("name"), reported.get("token"), reported.get("after")

@@ -141,6 +141,10 @@ class Store(JitStore):
         """Return the token of how far a reader of a host's logs got, None where nothing of it was recorded."""
         return self._database.read(lambda c: checkpoints.get(c, host, name))
 
+    def forget_checkpoints(self, host: str) -> None:
+        """Forget how far a host's logs were read: the next run reads them anew."""
+        self._database.write(lambda c: checkpoints.forget(c, host))
+
     def finish_run(self, run_id: str, now: float, reasons: t.Mapping[str, str] | None = None) -> bool:
         """Close a run; return whether it was open.
 
@@ -255,6 +259,10 @@ class Store(JitStore):
     def seal(self, host: str, name: str) -> Seal | None:
         """Return the seal of a baseline."""
         return self._database.read(lambda c: seals.get(c, host, name))
+
+    def seal_names(self, host: str) -> list[str]:
+        """Return the names of a host's baselines that have a seal."""
+        return self._database.read(lambda c: seals.names(c, host))
 
     def expected_digests(self, host: str, name: str) -> list[str]:
         """Return the digests that the baseline on the host may have; none when it has no seal.

@@ -24,6 +24,13 @@ def get(connection: sa.Connection, host: str, name: str) -> Seal | None:
     return None if row is None else Seal(**{**row, "accepted": acceptance.loaded(row["accepted"])})
 
 
+def names(connection: sa.Connection, host: str) -> list[str]:
+    """Return the names of a host's baselines that have a seal."""
+    table = tables().seals
+    query = sa.select(table.c.name).where(table.c.host == host).order_by(table.c.name)
+    return list(connection.execute(query).scalars())
+
+
 def expected_digests(connection: sa.Connection, host: str, name: str) -> list[str]:
     """Return the digests that the baseline on the host may have: the sealed one, and one that was proposed.
 

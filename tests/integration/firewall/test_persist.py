@@ -12,6 +12,7 @@ import stat
 import subprocess
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import persist, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
@@ -62,6 +63,13 @@ def test_without_systemd_it_is_said_that_the_rules_do_not_come_back(place: persi
     assert persist.forget(place, TABLE)
     assert not file.exists()
     assert not persist.forget(place, TABLE)
+
+
+def test_a_unit_that_cannot_be_removed_is_named(place: persist.Place) -> None:
+    unit = pathlib.Path(place.units, UNIT)
+    unit.mkdir()
+    with pytest.raises(StateError, match=f"^{unit} cannot be removed: Is a directory"):
+        persist.forget(place, TABLE)
 
 
 def test_a_state_that_cannot_be_written_is_a_note(place: persist.Place) -> None:

@@ -564,6 +564,20 @@ def test_absent_removes_no_more_than_is_known_where_no_packet_filter_can_be_look
     assert site.access(state="absent", ports=None)["changed"]
 
 
+def test_without_nft_a_lock_that_the_kernel_does_not_have_any_more_is_removed(
+    site: Site, tmp_path: pathlib.Path
+) -> None:
+    site.lock()
+    site.nft("flush", "ruleset")
+    (tmp_path / "nothing").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path / "nothing"))
+        patch.setattr(boot, "_PATH", str(tmp_path / "nothing"))
+        assert site.access(state="absent", ports=None)["changed"]
+        assert not (site.state / "jit" / "policy.json").exists()
+        assert not site.access(state="absent", ports=None)["changed"]
+
+
 def test_a_lock_without_a_policy_is_told_and_nothing_is_called_clean(site: Site) -> None:
     site.lock()
     (site.state / "jit" / "policy.json").unlink()

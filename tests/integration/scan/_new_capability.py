@@ -17,8 +17,8 @@ FILES = {
 title: {TITLE}
 defender: Secure configuration
 platforms: [linux]
-playbooks: [protect, simulate]
-state: []
+playbooks: [protect, simulate, remove]
+state: [login_banner]
 looks:
   - module: {NAME}_info
     scope: banner
@@ -93,12 +93,13 @@ class ActionModule(CapabilityActionBase):
     ARGUMENTS = {{"argument_spec": collect_spec()}}
     ENTRY = Entry("{NAME}.collect:collect", collect_spec)
 """,
-    f"roles/{NAME}/defaults/main.yml": f"{NAME}_path: /etc/issue.net\n",
+    f"roles/{NAME}/defaults/main.yml": f"{NAME}_path: /etc/issue.net\n{NAME}_state_dir: ''\n",
     f"roles/{NAME}/meta/argument_specs.yml": f"""\
 argument_specs:
   main:
     options:
       {NAME}_path: {{type: path, default: /etc/issue.net}}
+      {NAME}_state_dir: {{type: path, default: ""}}
 """,
     f"roles/{NAME}/tasks/main.yml": f"""\
 - name: Look
@@ -116,6 +117,18 @@ argument_specs:
 - name: Note what was done
   ansible.builtin.set_fact:
     bulwark_protected: "{{{{ bulwark_protected | default([]) + ['The banner is in ' ~ {NAME}_path ~ '.'] }}}}"
+""",
+    f"roles/{NAME}/tasks/remove.yml": f"""\
+- name: Remove the banner
+  ansible.builtin.file:
+    path: "{{{{ {NAME}_path }}}}"
+    state: absent
+  register: {NAME}_gone
+
+- name: Note what was removed
+  ansible.builtin.set_fact:
+    bulwark_removed: "{{{{ bulwark_removed | default([]) + ['the banner'] }}}}"
+  when: {NAME}_gone is changed
 """,
     f"roles/{NAME}/tasks/simulate.yml": """\
 - name: Look for nothing

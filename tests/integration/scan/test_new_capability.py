@@ -68,6 +68,18 @@ def test_protect_deploys_it_and_the_next_scan_finds_nothing(site: Site) -> None:
     assert code == 0, said
 
 
+def test_remove_takes_it_off_the_host_with_its_state(site: Site) -> None:
+    state = site.directory / "host_state"
+    (state / NAME).mkdir(parents=True, mode=0o700)
+    (state / NAME / "last").touch(0o600)
+    state.chmod(0o700)
+    code, said = site.play("remove", login_banner_state_dir=str(state))
+    assert code == 0, said
+    assert f"Removed: the banner; {state}/{NAME}." in said
+    assert not site.banner.exists()
+    assert not state.exists()
+
+
 def test_it_is_among_the_capabilities_that_a_scan_has(site: Site) -> None:
     code, said = site.play("scan", bulwark_capabilities="login_baner")
     assert code != 0
@@ -100,7 +112,7 @@ def test_the_documentation_has_it_and_its_alert(site: Site) -> None:
 def test_a_wrong_entry_is_named_with_its_file(site: Site) -> None:
     file = site.collection / "plugins" / "plugin_utils" / "content" / NAME / "capability.yml"
     right = file.read_text(encoding="utf-8")
-    file.write_text(right.replace("[protect, simulate]", "[protct]"), encoding="utf-8")
+    file.write_text(right.replace("[protect, simulate, remove]", "[protct]"), encoding="utf-8")
     try:
         message = f"{NAME}/capability.yml: playbooks has 'protct', which is none of protect, learn, simulate, respond"
         for playbook in ("scan", "protect"):

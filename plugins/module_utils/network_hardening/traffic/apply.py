@@ -10,8 +10,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, persist, policy_table
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison, OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import (
     entries,
@@ -114,12 +114,7 @@ def _remove(
     check_mode: bool,
 ) -> dict[str, t.Any]:
     own = OwnTable(nft, rules.NAME)
-    try:
-        there = own.look() is not None
-    except FirewallError:
-        if before is not None:
-            raise
-        there = False  # without a packet filter nothing can be recorded
+    there = policy_table.has_table(own, must_know=before is not None)
     names = (state.RECORDER, state.BOOK) if params["purge"] else (state.RECORDER,)
     noted = where is not None and any(where.exists(name) for name in names)
     result = _result(before, None, Comparison(None))

@@ -72,7 +72,10 @@ def test_an_entry_is_read_as_it_is() -> None:
         ({"defender": None}, "defender is missing or no text; give it one"),
         ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),
         ({"platforms": ["Linux"]}, "platforms has 'Linux', which is none of linux, windows"),
-        ({"playbooks": ["scan"]}, "playbooks has 'scan', which is none of protect, learn, simulate, respond"),
+        (
+            {"playbooks": ["scan"]},
+            f"playbooks has 'scan', which is none of {', '.join(capabilities.PLAYBOOKS)}",
+        ),
         ({"looks": None}, "looks is missing or no list; [] says that a scan asks nothing"),
         ({"looks": [5]}, "look 1: a mapping is needed, not int"),
         ({"looks": [{"module": "x", "scope": "x", "subject": "x"}]}, "look 1: options is missing"),

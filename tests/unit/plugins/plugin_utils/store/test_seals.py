@@ -192,3 +192,10 @@ def test_what_was_accepted_before_or_elsewhere_ends_no_finding(
     record(store, 100, [finding("/etc/a")])
     record(store, 200, [], [checked()])
     assert only(store, 300, hosts=["web1"]).status_by is None
+
+
+def test_the_seals_of_a_host_are_named(store: Store) -> None:
+    for host, name in (("web1", "shop"), ("web1", "default"), ("web2", "other")):
+        store.propose_seal(host, name, "aa", **WHY, now=100)
+    assert store.seal_names("web1") == ["default", "shop"]
+    assert store.seal_names("web3") == []
