@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import bo
 from ansible_collections.bulwark.servers.plugins.module_utils.host_state.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply as simulation
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
@@ -37,8 +37,8 @@ class ActionModule(CapabilityActionBase):
         arguments["_roots"] = _roots(chosen, arguments.pop("state_dirs", None) or {})
         return arguments
 
-    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = super().run_module(arguments, task_vars)
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        result = yield from super().run_module(arguments, task_vars)
         removed = result.get("removed")
         names = [entry.get("name") for entry in removed if isinstance(entry, dict)] if isinstance(removed, list) else []
         if self._task.check_mode or not names:
