@@ -96,7 +96,8 @@ def _count(connection: sa.Connection, table: sa.Table) -> int:
 
 def _unfinished(connection: sa.Connection) -> float | None:
     runs = tables().runs
-    return connection.execute(sa.select(sa.func.max(runs.c.started)).where(runs.c.finished.is_(None))).scalar_one()
+    newest = sa.select(sa.func.max(runs.c.started)).where(runs.c.finished.is_(None))
+    return t.cast("float | None", connection.execute(newest).scalar_one())
 
 
 def _refuse_filled(connection: sa.Connection, shown: str) -> None:
