@@ -69,7 +69,13 @@ class ActionModule(SanitizingActionBase):
         waiting = {q.look.module: q for each in asked for q in each.questions if q.result is None}
         host = Host(
             runner(self, task_vars),
-            Options(state_dir=self._options["state_dir"], keep=self._keeps(), facts=FACTS),
+            Options(
+                state_dir=self._options["state_dir"],
+                keep=self._keeps(),
+                seconds=self._options["time_limit"],
+                memory=self._options["memory_limit"] << 20,
+                facts=FACTS,
+            ),
             self._pins(task_vars),
             self._task.diff,
         )

@@ -21,14 +21,16 @@ extends_documentation_fragment:
 options:
   capabilities:
     description:
-      - The capabilities to look at the host with. Their options are the variables of their roles.
+      - The capabilities to look at the host with. Their options are the variables of their roles, with the defaults of
+        these.
       - By default all that the collection has.
     type: list
     elements: str
   run:
     description:
       - Id of the run that the results are recorded in, as M(bulwark.servers.findings_run) returns it. Without it,
-        nothing is recorded.
+        nothing is recorded but returned, the task fails where something could not be looked at, and the host keeps no
+        code.
     type: str
   store:
     description:
@@ -39,6 +41,17 @@ options:
       - Absolute path of the directory on the host that the code and the rules are kept in.
       - Defaults to C(/var/lib/bulwark), and to C(~/.local/state/bulwark) for other accounts than root.
     type: str
+  time_limit:
+    description:
+      - Seconds for all capabilities together, V(0) for no limit. What has not ended by then is ended, and what ended
+        before is returned. Each has limits of its own as well, such as C(file_integrity_time_budget).
+    type: int
+    default: 14400
+  memory_limit:
+    description:
+      - Mebibytes of private memory that each capability may use.
+    type: int
+    default: 1024
 seealso:
   - module: bulwark.servers.findings_run
 """
@@ -51,6 +64,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: OCSF events of what was found.
+  type: list
+  elements: dict
+  returned: without O(run)
+coverage:
+  description: How far each scope was looked at, and why not.
+  type: list
+  elements: dict
+  returned: without O(run)
+capabilities:
+  description:
+    - How far each capability looked at the host, and how much it found by severity. What it found is in the store.
+  type: dict
+  returned: with O(run)
+  sample:
+    jit_access:
+      coverage: [{scope: policy, status: checked}]
+      not_checked: []
+      severities: {informational: 0, low: 0, medium: 1, high: 0, critical: 0}
+misconfigured:
+  description: What is wrong with the variables of roles, which is the reason why something was not looked at.
+  type: list
+  elements: str
+  returned: always
+changes:
+  description: Findings that are new, came back or are gone, as M(bulwark.servers.findings) returns them; at most 100.
+  type: list
+  elements: dict
+  returned: with O(run)
+changes_count:
+  description: How many these are.
+  type: int
+  returned: with O(run)
 """
 
 import os

@@ -14,4 +14,6 @@ def scan_spec() -> dict[str, dict[str, t.Any]]:
         "run": {"type": "str"},
         "store": {"type": "str"},
         "state_dir": {"type": "str"},
+        "time_limit": {"type": "int", "default": 14400},
+        "memory_limit": {"type": "int", "default": 1024},
     }
