@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import asking
@@ -37,25 +38,33 @@ class Host:
 
     def ask(self, requests: t.Mapping[str, Request]) -> dict[str, dict[str, t.Any]]:
         """Return the answers to these questions."""
-        refused, looks = self._looks(requests)
-        answered = ask(self._run, looks, self._options, self.pins) if looks else None
-        if answered is not None:
-            self.pins = dict(answered.pins)
-            self.problem = answered.problem
-            self.reached = self.reached or answered.problem is None
-            self.notes += answered.notes
-            self.tampered += answered.tampered
-            if answered.platform:
-                self.facts = platform_facts(answered.platform)
-        answers = {**refused, **(answered.looks if answered is not None else {})}
-        if self.problem is not None and self.problem.get("unreachable"):
-            # A conversation stops there, as it does with a module that does not come back.
-            answers = {
-                name: {**answer, "unreachable": True} if answer.get("failed") else answer
-                for name, answer in answers.items()
-            }
+        answers, looks = self._looks(requests)
+        if looks:
+            answers.update(self._answered(looks))
         self.answers.update(answers)
         return answers
+
+    def _answered(self, looks: t.Sequence[Look]) -> dict[str, dict[str, t.Any]]:
+        try:
+            answered = ask(self._run, looks, self._options, self.pins)
+        except AnsibleError as error:
+            is_lost = isinstance(error, AnsibleConnectionFailure)
+            self.problem = {"unreachable" if is_lost else "failed": True, "msg": error.message}
+            return {look.id: {**self.problem, "failed": True} for look in looks}
+        self.pins = dict(answered.pins)
+        self.problem = answered.problem
+        self.notes += answered.notes
+        self.tampered += answered.tampered
+        if answered.platform:
+            self.facts = platform_facts(answered.platform)
+        # What runs first are the facts: with them, it answered, whatever came then.
+        self.reached = self.reached or self.problem is None or bool(answered.platform)
+        is_lost = bool(self.problem and self.problem.get("unreachable"))
+        # A conversation stops there, as it does with a module that does not come back.
+        return {
+            name: {**answer, "unreachable": True} if is_lost and answer.get("failed") else answer
+            for name, answer in answered.looks.items()
+        }
 
     def _looks(self, requests: t.Mapping[str, Request]) -> tuple[dict[str, dict[str, t.Any]], list[Look]]:
         refused: dict[str, dict[str, t.Any]] = {}
