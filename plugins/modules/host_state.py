@@ -53,7 +53,7 @@ options:
     default: {}
   skip_root:
     description:
-      - Whether nothing is done where the task runs as root: it is then for the state of an unprivileged account.
+      - Whether nothing is done where the task runs as root, as it is for the state of an unprivileged account.
     type: bool
     default: false
   lock_timeout:
