@@ -137,7 +137,7 @@ def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, 
     """Return the lines of the module's result, and the problem if they are not all."""
     if "lines" not in result:
         is_problem = result.get("failed") or result.get("unreachable")
-        return [], result if is_problem else _failed("the host's answer makes no sense: there is none")
+        return [], _explained(result) if is_problem else _failed("the host's answer makes no sense: there is none")
     try:
         lines = encoding.unpacked(result["lines"])
     except encoding.AnswerError as error:
@@ -149,6 +149,13 @@ def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, 
     if not errors:
         return lines, _failed(ended)
     return lines, {**_failed(f"{ended}, {_text(errors[-1].strip().rpartition(chr(10))[2])}"), "exception": errors[-1]}
+
+
+def _explained(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the module's result; that of a Python which does not even understand the module says so."""
+    if "SyntaxError" not in str(result.get("module_stderr")):
+        return result
+    return {**result, "msg": "the host's Python is too old; set ansible_python_interpreter to Python 3.8 or later"}
 
 
 def _failed(message: str) -> dict[str, t.Any]:
