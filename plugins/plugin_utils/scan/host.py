@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import asking
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.exchange import ask
-from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Look, Options, Run, Tampered
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import (
+    Answers,
+    Look,
+    Options,
+    Run,
+    Tampered,
+)
 
 FACTS = "_platform:facts"
 
@@ -38,11 +45,12 @@ class Host:
     def ask(self, requests: t.Mapping[str, Request]) -> dict[str, dict[str, t.Any]]:
         """Return the answers to these questions."""
         refused, looks = self._looks(requests)
-        answered = ask(self._run, looks, self._options, self.pins) if looks else None
+        answered = self._answers(looks) if looks else None
         if answered is not None:
             self.pins = dict(answered.pins)
             self.problem = answered.problem
-            self.reached = self.reached or answered.problem is None
+            # The facts come first: a scan that ended early has their answer, and those of some looks.
+            self.reached = self.reached or answered.problem is None or bool(answered.platform)
             self.notes += answered.notes
             self.tampered += answered.tampered
             if answered.platform:
@@ -56,6 +64,19 @@ class Host:
             }
         self.answers.update(answers)
         return answers
+
+    def _answers(self, looks: t.Sequence[Look]) -> Answers:
+        """Return what the host answers; what ansible-core raises on the way is the problem."""
+        try:
+            return ask(self._run, looks, self._options, self.pins)
+        except AnsibleConnectionFailure as error:
+            problem = {"unreachable": True, "msg": str(error)}
+        except AnsibleError as error:
+            problem = {"failed": True, "msg": str(error)}
+        except Exception as error:  # noqa: BLE001 - ansible-core stumbles over what a host may print
+            problem = {"failed": True, "msg": f"the host's answer could not be used: {type(error).__name__}: {error}"}
+        failed = {"failed": True, "msg": problem["msg"]}
+        return Answers({look.id: dict(failed) for look in looks}, {}, self.pins, (), (), problem)
 
     def _looks(self, requests: t.Mapping[str, Request]) -> tuple[dict[str, dict[str, t.Any]], list[Look]]:
         refused: dict[str, dict[str, t.Any]] = {}
