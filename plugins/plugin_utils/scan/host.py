@@ -12,7 +12,13 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import asking
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.exchange import ask
-from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Look, Options, Run, Tampered
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import (
+    Answers,
+    Look,
+    Options,
+    Run,
+    Tampered,
+)
 
 FACTS = "_platform:facts"
 
@@ -38,33 +44,39 @@ class Host:
 
     def ask(self, requests: t.Mapping[str, Request]) -> dict[str, dict[str, t.Any]]:
         """Return the answers to these questions."""
-        answers, looks = self._looks(requests)
-        if looks:
-            answers.update(self._answered(looks))
+        refused, looks = self._looks(requests)
+        answered = self._answers(looks) if looks else None
+        if answered is not None:
+            self.pins = dict(answered.pins)
+            self.problem = answered.problem
+            # The facts come first: a scan that ended early has their answer, and those of some looks.
+            self.reached = self.reached or answered.problem is None or bool(answered.platform)
+            self.notes += answered.notes
+            self.tampered += answered.tampered
+            if answered.platform:
+                self.facts = platform_facts(answered.platform)
+        answers = {**refused, **(answered.looks if answered is not None else {})}
+        if self.problem is not None and self.problem.get("unreachable"):
+            # A conversation stops there, as it does with a module that does not come back.
+            answers = {
+                name: {**answer, "unreachable": True} if answer.get("failed") else answer
+                for name, answer in answers.items()
+            }
         self.answers.update(answers)
         return answers
 
-    def _answered(self, looks: t.Sequence[Look]) -> dict[str, dict[str, t.Any]]:
+    def _answers(self, looks: t.Sequence[Look]) -> Answers:
+        """Return what the host answers; what ansible-core raises on the way is the problem."""
         try:
-            answered = ask(self._run, looks, self._options, self.pins)
+            return ask(self._run, looks, self._options, self.pins)
+        except AnsibleConnectionFailure as error:
+            problem = {"unreachable": True, "msg": str(error)}
         except AnsibleError as error:
-            is_lost = isinstance(error, AnsibleConnectionFailure)
-            self.problem = {"unreachable" if is_lost else "failed": True, "msg": error.message}
-            return {look.id: {**self.problem, "failed": True} for look in looks}
-        self.pins = dict(answered.pins)
-        self.problem = answered.problem
-        self.notes += answered.notes
-        self.tampered += answered.tampered
-        if answered.platform:
-            self.facts = platform_facts(answered.platform)
-        # What runs first are the facts: with them, it answered, whatever came then.
-        self.reached = self.reached or self.problem is None or bool(answered.platform)
-        is_lost = bool(self.problem and self.problem.get("unreachable"))
-        # A conversation stops there, as it does with a module that does not come back.
-        return {
-            name: {**answer, "unreachable": True} if is_lost and answer.get("failed") else answer
-            for name, answer in answered.looks.items()
-        }
+            problem = {"failed": True, "msg": str(error)}
+        except Exception as error:  # noqa: BLE001 - ansible-core stumbles over what a host may print
+            problem = {"failed": True, "msg": f"the host's answer could not be used: {type(error).__name__}: {error}"}
+        failed = {"failed": True, "msg": problem["msg"]}
+        return Answers({look.id: dict(failed) for look in looks}, {}, self.pins, (), (), problem)
 
     def _looks(self, requests: t.Mapping[str, Request]) -> tuple[dict[str, dict[str, t.Any]], list[Look]]:
         refused: dict[str, dict[str, t.Any]] = {}

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Tampered
@@ -20,23 +21,26 @@ _ALERT = "scan_code_changed"
 _SCOPE = "kept_code"
 # OCSF's file.type_id (https://schema.ocsf.io/1.5.0/objects/file): whatever it is now.
 _UNKNOWN_KIND = 0
+# A host that names nothing has something to hide.
+_UNNAMED = "a kept file without a name"
 
 
 def records(tampered: t.Sequence[Tampered], device: events.Device, now: float) -> list[Record]:
     """Return what is to be recorded of it; nothing where all was as it should be."""
     if not tampered:
         return []
-    detections = [
-        detection(
-            _ALERT,
-            found.subject,
-            _SCOPE,
-            [{"file": {"name": found.subject, "type_id": _UNKNOWN_KIND}}],
-            message=f"It {found.reason}; nothing of it was run, and everything was sent anew.",
-        )
-        for found in tampered
-    ]
+    detections = [_detection(visible(found.subject) or _UNNAMED, visible(found.reason)) for found in tampered]
     coverage = ScopeCoverage(_SCOPE)
     coverage.examined = len(tampered)
     findings = events.findings(detections, catalogue.load(), device, now)
     return [Record(CapabilityResult(_CAPABILITY, findings, [coverage.entry()]))]
+
+
+def _detection(subject: str, reason: str) -> dict[str, t.Any]:
+    return detection(
+        _ALERT,
+        subject,
+        _SCOPE,
+        [{"file": {"name": subject, "type_id": _UNKNOWN_KIND}}],
+        message=f"It {reason}; nothing of it was run, and everything was sent anew.",
+    )

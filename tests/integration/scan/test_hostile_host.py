@@ -15,12 +15,12 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.content import load_watches
 
 from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet
 from tests.fleet.hosts import Host
 from tests.integration import _keep, _scans
+from tests.integration.scan._forgery import answer, baseline, detection
 from tests.support import require
 from tests.support.controllers import Controller
 
@@ -64,50 +64,40 @@ _NAMES = [
     b"\xf0\x9f\x98\x80" * 63,
 ]
 
-# Answers for each of Ansible's modules from a file, where there is one.
+# Answers the scan from a file, where there is one.
 _PYTHON = """#!/bin/sh
-name=${1##*/AnsiballZ_}
-answer=/forged/${name%.py}
-[ -x $answer ] && exec $answer
-[ -e $answer ] && exec cat $answer
+case $1 in
+*host_scan*)
+    [ -x /forged ] && exec /forged
+    [ -e /forged ] && exec cat /forged
+esac
 exec /usr/bin/python3.13 "$@"
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Forgery:
-    """What a host answers instead of what a module would, by the module's name, as JSON data or as text.
+    """What a host answers instead of what the scan's module would; None for the truth.
 
     reason: of those that the releases of ansible-core give, one must be in the coverage of the host, which is not
     checked; none when its answer can't be told from a true one. found: subjects of its findings.
     """
 
     name: str
-    answers: t.Mapping[str, t.Any]
+    answer: str | None
     reason: tuple[str, ...] = ()
     found: t.Sequence[str] = ()
 
 
-def _detection(**fields: t.Any) -> dict[str, t.Any]:
-    return {"alert": "fim_file_created", "subject": "/x", "scope": "s", "severity": "high", "evidences": [], **fields}
+def _looked(result: t.Any) -> str:
+    return answer({"file_integrity": result})
 
 
-def _baseline(**fields: t.Any) -> dict[str, t.Any]:
-    """Return what file_integrity would answer when it has made a first baseline, with other fields."""
-    checked: dict[str, t.Any] = {
-        "status": "checked",
-        "reason": None,
-        "examined": 1,
-        "skipped": [],
-        "skipped_count": 0,
-    }
-    baseline = {"exists": True, "digest": "0" * 64}
-    coverage = [{**checked, "scope": scope} for scope in ("s", *(watch["name"] for watch in load_watches()))]
-    answer = {"changed": True, "created": True, "detections": [], "coverage": coverage, "baseline": baseline, **fields}
-    return {"file_integrity": answer}
+def _baseline(**fields: t.Any) -> str:
+    return _looked(baseline(**fields))
 
 
-def _detected(*detections: t.Any) -> dict[str, t.Any]:
+def _detected(*detections: t.Any) -> str:
     return _baseline(detections=list(detections))
 
 
@@ -155,45 +145,45 @@ def _forgeries(directory: pathlib.Path) -> list[Forgery]:
         "notices": [_ESCAPES, {"a": 1}],
     }
     no_module = ("No start of json char found",)
+    no_result = ("the host returned no result for this look",)
     unreadable = "the module returned a coverage entry that cannot be read"
+    true = {"file_integrity": baseline()}
     return [
-        Forgery("a program in place of ls", {}, found=["/usr/bin/ls"]),  # this one tells the truth
-        Forgery("variables", {"setup": {"ansible_facts": variables}}),
-        Forgery(
-            "facts: a list", {"setup": {"ansible_facts": [1]}}, ("does not know the platform", "no attribute 'keys'")
-        ),
-        Forgery(
-            "a system: a list", {"setup": {"ansible_facts": {"ansible_system": [1]}}}, ("does not know the platform",)
-        ),
-        Forgery("no setup", {"setup": ""}, no_module),
-        Forgery("a web page", {"file_integrity": "<script>alert(1)</script>"}, no_module),
-        Forgery("a list", {"file_integrity": "[1, 2]"}, no_module),
-        Forgery("deep", {"file_integrity": '{"x": %s%s}' % ("[" * 50_000, "]" * 50_000)}, ("maximum recursion depth",)),
-        Forgery("a long number", {"file_integrity": '{"x": %s}' % ("9" * 5000)}, ("Exceeds the limit (4300 digits)",)),
-        Forgery("a large count", _detected(_detection(count=10**300)), ("a whole number of 32 bits is needed",)),
-        Forgery("infinity", _detected(_detection(first_time=float("inf"))), ("is no time in seconds",)),
-        Forgery("half a character", _detected(_detection(subject="\ud800")), ("non UTF-8 data", "invalid UTF8 string")),
-        Forgery("a null byte", _detected(_detection(subject="a\0b", message="a\0b")), found=["a\\u0000b"]),
+        Forgery("a program in place of ls", None, found=["/usr/bin/ls"]),  # this one tells the truth
+        Forgery("variables", answer(true, platform=variables, ansible_facts=variables)),
+        Forgery("facts: a list", answer(true, platform=[1])),
+        Forgery("a system: a list", answer(true, platform={"ansible_system": [1]})),
+        Forgery("another system", answer(true, platform={"ansible_system": _TEMPLATE}), (_TEMPLATE,)),
+        Forgery("nothing", "", no_module),
+        Forgery("a web page", "<script>alert(1)</script>", no_module),
+        Forgery("a look: a web page", _looked("<script>alert(1)</script>"), no_result),
+        Forgery("a look: a list", _looked([1, 2]), no_result),
+        Forgery("deep", '{"x": %s%s}' % ("[" * 50_000, "]" * 50_000), ("maximum recursion depth",)),
+        Forgery("a long number", '{"x": %s}' % ("9" * 5000), ("Exceeds the limit (4300 digits)",)),
+        Forgery("a large count", _detected(detection(count=10**300)), ("a whole number of 32 bits is needed",)),
+        Forgery("infinity", _detected(detection(first_time=float("inf"))), ("is no time in seconds",)),
+        Forgery("half a character", _detected(detection(subject="\ud800")), found=["\ufffd"]),
+        Forgery("a null byte", _detected(detection(subject="a\0b", message="a\0b")), found=["a\\u0000b"]),
         Forgery("a large text", _baseline(msg="x" * 5_000_000)),
-        Forgery("many", _detected(*[_detection(subject=str(n)) for n in range(100_001)]), ("100001 detections",)),
+        Forgery("many", _detected(*[detection(subject=str(n)) for n in range(100_001)]), ("100001 detections",)),
         Forgery("another kind", _baseline(detections="x", baseline=[], created="yes"), ("'detections' are no list",)),
         Forgery("a detection: a text", _detected("x"), ("a detection is no mapping",)),
         Forgery("a bad coverage", _baseline(coverage=[{"scope": 1}, "x"]), (unreadable,)),
         Forgery("no coverage", _baseline(coverage=7), ("the module returned no coverage",)),
         Forgery(
             "an unknown alert",
-            _detected(_detection(alert="evil")),
+            _detected(detection(alert="evil")),
             ("the host's answer is invalid and nothing of it was used, so look into the host: a detection",),
         ),
-        Forgery("for another", _detected(_detection(host="trixie-1", device={"name": "trixie-1"})), found=["/x"]),
-        Forgery("as another", _baseline(capability="audit", findings=[{}], detections=[_detection()]), found=["/x"]),
+        Forgery("for another", _detected(detection(host="trixie-1", device={"name": "trixie-1"})), found=["/x"]),
+        Forgery("as another", _baseline(capability="audit", findings=[{}], detections=[detection()]), found=["/x"]),
         Forgery("orders to Ansible", _baseline(**orders)),
         Forgery("texts to show", _baseline(**shown)),
-        Forgery("a failure", {"file_integrity": {"failed": True, **shown}}, (_TEMPLATE,)),
+        Forgery("a failure", _looked({"failed": True, **shown}), (_TEMPLATE,)),
         Forgery(
             "a failure: a list",
-            {"file_integrity": {"failed": ["x"], "msg": {"a": _ESCAPES}}},
-            ("The files could not be checked.", "Action failed: Unknown error."),
+            _looked({"failed": ["x"], "msg": {"a": _ESCAPES}}),
+            ("The files could not be checked.",),
         ),
         Forgery("a bad seal", _baseline(staged_digest={"a": 1}), ("a staged digest that is no SHA-256",)),
     ]
@@ -201,12 +191,12 @@ def _forgeries(directory: pathlib.Path) -> list[Forgery]:
 
 @pytest.fixture(scope="module")
 def forgers(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
-    """A fleet whose hosts answer what is in /forged."""
+    """A fleet whose hosts answer what is in the file /forged."""
     require("fleet")
     fleet = Fleet(docker_engine, tmp_path_factory.mktemp("forgers"))
     try:
         for host in fleet.start(*["trixie"] * len(_forgeries(pathlib.Path("/")))):
-            host.shell("mkdir /forged; rm /usr/bin/python3")
+            host.shell("rm /usr/bin/python3")
             host.write("/usr/bin/python3", _PYTHON, mode=0o755)
         fleet.hosts[0].shell(r"printf '\220\220' | dd of=/usr/bin/ls bs=1 seek=4096 conv=notrunc status=none")
         yield fleet
@@ -224,9 +214,9 @@ def test_a_forged_answer_harms_nobody(
     target.mkdir()
     forgeries = dict(zip([host.name for host in forgers.hosts], _forgeries(target), strict=True))
     for host in forgers.hosts:
-        _forge(host, forgeries[host.name].answers)
+        _forge(host, forgeries[host.name].answer)
     scanner = _scans.Scanner(controller(core), forgers.inventory, side)
-    answer = scanner.controller.run_playbook(
+    done = scanner.controller.run_playbook(
         "bulwark.servers.scan",
         *("--forks", "8", "--diff"),
         inventory=forgers.inventory,
@@ -243,7 +233,7 @@ def test_a_forged_answer_harms_nobody(
         assert not forgery.reason or any(reason in reasons for reason in forgery.reason), f"{forgery.name}: {reasons}"
         assert [subject for _alert, subject in scanner.open(name)] == list(forgery.found), forgery.name
         assert {found.capability for found in scanner.findings(name)} <= {"file_integrity"}
-    _check_what_is_shown(answer, scanner)
+    _check_what_is_shown(done, scanner)
 
 
 def test_a_host_that_never_answers_holds_nobody_up_for_ever(
@@ -251,8 +241,8 @@ def test_a_host_that_never_answers_holds_nobody_up_for_ever(
 ) -> None:
     good, evil = forgers.hosts[:2]
     for host in (good, evil):
-        _forge(host, {})
-    evil.write("/forged/file_integrity", "#!/bin/sh\nexec sleep 600\n", mode=0o755)
+        _forge(host, None)
+    evil.write("/forged", "#!/bin/sh\nexec sleep 600\n", mode=0o755)
     scanner = _scans.Scanner(controller("2.21"), forgers.inventory, tmp_path)
     scanner.scan("--limit", f"{good.name},{evil.name}", environment={"ANSIBLE_TASK_TIMEOUT": "20"})
     assert scanner.coverage()[good.name].status == "checked"
@@ -278,14 +268,14 @@ def test_what_files_are_called_is_only_text(
     _write(host, created, b"#!/bin/sh\n")
     link = b"/usr/local/bin/link"
     host.run("ln", "-s", f"/{_TEMPLATE}{_ESCAPES}", link.decode())
-    answer = scanner.scan("--diff", "-v", environment=environment)
+    done = scanner.scan("--diff", "-v", environment=environment)
     assert _subjects(subject for _alert, subject in scanner.open()) == {*changed, *created, link}
     assert scanner.coverage()[host.name].status == "checked"
-    _check_what_is_shown(answer, scanner)
+    _check_what_is_shown(done, scanner)
 
     # The review of the guide, in Ansible's own callback.
-    answer = scanner.play(_review(scanner), "--diff", "-v", environment={_MARKER: str(marker), **_keep.ENVIRONMENT})
-    _check_what_is_shown(answer, scanner)
+    done = scanner.play(_review(scanner), "--diff", "-v", environment={_MARKER: str(marker), **_keep.ENVIRONMENT})
+    _check_what_is_shown(done, scanner)
     told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
     assert _subjects(found["subject"] for found in told["findings"]) == {*changed, *created, link}
     scanner.scan(environment=environment)
@@ -325,19 +315,19 @@ def _subjects(shown: t.Iterable[str]) -> set[bytes]:
     return {_finding.unprintable(subject) for subject in shown}
 
 
-def _forge(host: Host, answers: t.Mapping[str, t.Any]) -> None:
-    host.shell("rm -rf /forged /var/lib/bulwark; mkdir /forged")
-    for module, answer in answers.items():
-        host.write(f"/forged/{module}", answer if isinstance(answer, str) else json.dumps(answer))
+def _forge(host: Host, answered: str | None) -> None:
+    host.shell("rm -rf /forged /var/lib/bulwark")
+    if answered is not None:
+        host.write("/forged", answered)
 
 
-def _check_what_is_shown(answer: subprocess.CompletedProcess[str], scanner: _scans.Scanner) -> None:
+def _check_what_is_shown(done: subprocess.CompletedProcess[str], scanner: _scans.Scanner) -> None:
     """Check that nothing of a host's runs or hides where people read what was found."""
-    assert "\x1b" not in answer.stdout
+    assert "\x1b" not in done.stdout
     # From 2.20 on ansible-core itself prints the warnings of a module; the callback lets colours pass, and no more.
-    assert "\x1b" not in _COLOUR.sub("", answer.stderr)
-    assert "callback plugin" not in answer.stderr
-    assert "Traceback" not in answer.stdout + answer.stderr
+    assert "\x1b" not in _COLOUR.sub("", done.stderr)
+    assert "callback plugin" not in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     page = _Page()
     page.feed(scanner.report.read_text(encoding="utf-8"))
     assert page.data

@@ -244,13 +244,19 @@ def test_check_mode_names_no_report(team: Team) -> None:
 
 @_BOTH
 def test_wrong_options_of_a_role_fail_the_host_once_all_is_written(team: Team) -> None:
-    options = {"bulwark_misconfigured": ["file_integrity_workers is 0.", "Make it 1 or more."]}
+    options = {"file_integrity_priority": "hihg", "file_integrity_worker": 1}
     answer = team.run(bulwark_fail_on="high", **options)
     assert answer.returncode == 2
-    assert "file_integrity_workers is 0. Make it 1 or more." in said(answer)
+    wrong = (
+        "value of file_integrity_priority must be one of: idle, normal, got: hihg "
+        "There is no option 'file_integrity_worker'; file_integrity_workers is probably meant."
+    )
+    assert wrong in " ".join(said(answer).split())
     assert team.report.exists()
     with team.store() as store:
         assert all(run.finished for run in store.runs())
+        reasons = {entry.entries[0]["reason"] for entry in store.coverage() if entry.capability == "file_integrity"}
+    assert reasons == {wrong}
 
 
 def test_a_report_of_a_store_that_is_not_there_leaves_the_old_one(team: Team) -> None:
