@@ -73,15 +73,18 @@ class ActionModule(BaselineActionBase):
     def accepted_changes(self, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]) -> Accepted | None:
         return accepted.accepted_changes(self.capability, staged) if arguments.get("accept") else None
 
-    def commit_arguments(self, staged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        return {"_compare": not staged.get("created")} if self._scans else {}
+    def commit_arguments(self, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        # The first baseline would be compared with itself.
+        return {"_compare": False} if arguments.get("_compare") and staged.get("created") else {}
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         if not self._scans:
             return (yield from self._change(arguments, task_vars))
         if arguments.get("state") == "absent":
-            yield from self._change(arguments, task_vars)
-            return {"detections": [], "coverage": [not_checked(self.capability, _NO_BASELINE)]}
+            removed = yield from self._change(arguments, task_vars)
+            if removed.get("failed") or removed.get("unreachable"):
+                return removed
+            return {**removed, "detections": [], "coverage": [not_checked(self.capability, _NO_BASELINE)]}
         answer = yield from self._change({**arguments, "_compare": True}, task_vars)
         comparison = answer.get("comparison")
         if not isinstance(comparison, dict):

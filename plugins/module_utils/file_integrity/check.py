@@ -13,9 +13,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity imp
 def check(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of ``apply``, and as ``comparison`` that of ``collect`` where there was a baseline before.
 
-    A baseline that is staged waits for the controller, so the comparison does, too. Raises UsageError and StateError.
+    A baseline that is staged waits for the controller, so the comparison does, too. ``baseline`` is the one that was
+    compared, which another run may have changed in between. Raises UsageError and StateError.
     """
     applied = apply.apply(params, check_mode)
     if not params["_compare"] or any(applied.get(name) for name in ("failed", "created", "staged_digest")):
         return applied
-    return {**applied, "comparison": collect.collect(params, check_mode)}
+    comparison = collect.collect(params, check_mode)
+    return {**applied, "baseline": comparison["baseline"], "comparison": comparison}

@@ -43,7 +43,7 @@ class BaselineActionBase(CapabilityActionBase):
         """Return the changes that come into the baseline because a person accepted them."""
         return None
 
-    def commit_arguments(self, staged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def commit_arguments(self, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return further arguments for replacing the old baseline by the one that is staged."""
         return {}
 
@@ -92,7 +92,7 @@ class BaselineActionBase(CapabilityActionBase):
             why = reason or self.seal_reason(store, host, arguments, staged)
             accepted = self.accepted_changes(arguments, staged)
             store.propose_seal(host, self.baseline, digest, by=by, reason=why, accepted=accepted, now=time.time())
-        asked = {**arguments, "_phase": "commit", "_digest": digest, **self.commit_arguments(staged)}
+        asked = {**arguments, "_phase": "commit", "_digest": digest, **self.commit_arguments(arguments, staged)}
         committed = yield from self.execute(asked, task_vars)
         if committed.get("failed") or committed.get("unreachable"):
             return committed
