@@ -72,7 +72,7 @@ lint: test-environment ## Check style, types, roles, licences and documentation
 sanity: test-environment ## Run ansible-test's sanity tests
 	@$(test) -m pytest tests/quality/test_sanity.py $(ARGS)
 
-bench: test-environment ## Measure against a peer: NAME=file_integrity
+bench: test-environment ## Measure against a peer: NAME=file_integrity; NAME=fleet takes [BEFORE=commit] [ROUNDS=3]
 	@$(test) -m tests.bench $(NAME)
 
 fleet: collection ## Start N=4 disposable hosts with sshd and write .build/fleet/inventory.yml
