@@ -300,11 +300,11 @@ class Question:
         # Who keeps it and where, and what runs it.
         self.account = "%d-%s" % (os.geteuid(), hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8])
         self.pin = "%s/%s" % (self.account, interpreter())
-        self.compiled: bytes | None = None
+        self.compiled = t.cast("bytes | None", None)
         self.texts: dict[str, str] = {}
         self.missing: list[str] = []
         self.tampered: list[tuple[str, str]] = []
-        self.refused: tuple[str, str] | None = None
+        self.refused = t.cast("tuple[str, str] | None", None)
         self.shelf = self._open() if request["keep"] else None
 
     def _open(self) -> "Shelf | None":

@@ -32,7 +32,8 @@ def load() -> Archive:
     files = _files(CODE)
     described = [(name, status.st_size, status.st_mtime_ns) for name, (_path, status) in files.items()]
     key = hashlib.sha256(json.dumps([str(CODE), described]).encode("utf-8")).hexdigest()
-    found = cache.cached(cache.default_directory(os.environ), f"code-{key}", lambda: make(CODE)._asdict())
+    # Nobody has to wait until rules are compiled, nor do many rules displace it.
+    found = cache.cached(cache.default_directory(os.environ) / "code", key, lambda: make(CODE)._asdict())
     return Archive(**found)
 
 

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
+from ansible.errors import AnsibleError
+from ansible.plugins.connection import ConnectionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Run
 
 MODULE = "bulwark.servers.host_scan"
@@ -18,6 +21,8 @@ _WRITTEN_INTO_SOURCE = "ansible_syslog_facility"
 class Action(t.Protocol):
     """An action plugin, as far as it is needed here."""
 
+    _connection: t.Any
+
     def _execute_module(
         self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]: ...
@@ -25,9 +30,24 @@ class Action(t.Protocol):
 
 def runner(action: Action, task_vars: t.Mapping[str, t.Any]) -> Run:
     """Return what ``ask`` needs to run the module for this task."""
-    variables = {name: value for name, value in task_vars.items() if name != _WRITTEN_INTO_SOURCE}
+    return _Runner(action, {name: value for name, value in task_vars.items() if name != _WRITTEN_INTO_SOURCE})
 
-    def run(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        return action._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
 
-    return run
+class _Runner:
+    """Runs the module, by a new connection if the one before ended."""
+
+    def __init__(self, action: Action, variables: dict[str, t.Any]) -> None:
+        self._action = action
+        self._variables = variables
+        self._is_lost = False
+
+    def __call__(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        connection = self._action._connection
+        if self._is_lost and type(connection).reset is not ConnectionBase.reset:
+            # Otherwise paramiko goes on to use it, and ssh its shared one.
+            with contextlib.suppress(AnsibleError):
+                connection.reset()
+        self._is_lost = True
+        result = self._action._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._variables)
+        self._is_lost = bool(result.get("failed") or result.get("unreachable"))
+        return result

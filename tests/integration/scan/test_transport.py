@@ -64,23 +64,26 @@ _HOSTILE = 'syslog.LOG_USER"""\nopen({marker!r}, "w")\nx = r"""'
 
 
 @pytest.mark.requires(*sshd.NEEDS)
-@pytest.mark.parametrize(("version", "pipelining"), [("2.18", True), ("2.21", False)])
+@pytest.mark.parametrize(("version", "connection", "pipelining"), [("2.18", "ssh", True), ("2.21", "ssh", False)])
 def test_hosts_answer_through_ansible_core(
-    controller: t.Callable[[str], Controller], tmp_path: pathlib.Path, version: str, pipelining: bool
+    controller: t.Callable[[str], Controller], tmp_path: pathlib.Path, version: str, connection: str, pipelining: bool
 ) -> None:
     marker, play, inventory = tmp_path / "ran", tmp_path / "play.yml", tmp_path / "hosts.json"
     play.write_text(_PLAY, encoding="utf-8")
     hostile = _HOSTILE.format(marker=str(marker))
-    with sshd.server(tmp_path / "sshd") as server:
+    with sshd.server(tmp_path / "sshd", Subsystem="sftp internal-sftp") as server:
         hosts = {
             "local": {"ansible_connection": "local", "state_dir": str(tmp_path / "state")},
             "remote": {
+                "ansible_connection": connection,
                 "ansible_host": "127.0.0.1",
                 "ansible_port": server.port,
                 "ansible_user": sshd.ACCOUNT,
                 "ansible_ssh_private_key_file": str(tmp_path / "sshd" / "right"),
                 "ansible_ssh_common_args": "-F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no",
                 "ansible_ssh_args": "-o ControlMaster=no",
+                "ansible_paramiko_private_key_file": str(tmp_path / "sshd" / "right"),
+                "ansible_paramiko_host_key_checking": False,
             },
         }
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")

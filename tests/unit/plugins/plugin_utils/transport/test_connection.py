@@ -14,7 +14,9 @@ import zlib
 
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase, local
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport import encoding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.execution import runner
 
 from tests.support import waiting
 from tests.support.host_scan import LocalRun
@@ -182,3 +184,58 @@ def test_a_scan_that_is_ended_on_the_host_keeps_what_was_answered(host: Host) ->
     assert "failed" not in answers.looks["fine"]
     assert answers.problem is not None
     assert answers.looks["after"]["msg"] == answers.problem["msg"] == "the scan ended early on the host: signal 9"
+
+
+class _Connection(local.Connection):  # type: ignore[misc]
+    """A connection that counts how often it was made anew."""
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class _Action:
+    """An action plugin whose connection ends at first. variables: what ansible-core got at last."""
+
+    def __init__(self, connection: t.Any) -> None:
+        self._connection = connection
+        self.variables: dict[str, t.Any] = {}
+        self._outcomes: list[t.Any] = [AnsibleConnectionFailure("ssh: 255"), _GARBAGE, {"lines": ""}]
+
+    def _execute_module(
+        self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        assert (module_name, module_args) == ("bulwark.servers.host_scan", {"x": 1})
+        self.variables = task_vars
+        outcome = self._outcomes.pop(0) if self._outcomes else {"lines": ""}
+        if isinstance(outcome, Exception):
+            raise outcome
+        return dict(outcome)
+
+
+def test_a_connection_that_ended_is_made_anew() -> None:
+    connection = _Connection()
+    action = _Action(connection)
+    run = runner(action, {"name": "value", "ansible_syslog_facility": "anything"})
+
+    with pytest.raises(AnsibleConnectionFailure):
+        run({"x": 1})
+    for resets in (1, 2, 2):
+        run({"x": 1})
+        assert connection.resets == resets
+    assert action.variables == {"name": "value"}
+
+
+def test_a_connection_that_cannot_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ansible-core warns about a reset of one that has none."""
+    warnings: list[str] = []
+    monkeypatch.setattr("ansible.plugins.connection.display.warning", warnings.append)
+    monkeypatch.setattr(_Connection, "reset", ConnectionBase.reset)
+    run = runner(_Action(_Connection()), {})
+
+    with pytest.raises(AnsibleConnectionFailure):
+        run({"x": 1})
+    assert run({"x": 1}) == _GARBAGE
+    assert warnings == []
