@@ -95,7 +95,7 @@ class Controller:
         arguments: ansible-playbook's own. variables: extra ones. check: raise RuntimeError when it fails.
         """
         usages = [Usage(host) for host in self._fleet.hosts]
-        processes = [usage.processes() for usage in usages]
+        processes = {process for usage in usages for process in usage.processes()}
         used, carried = sum(usage.seconds() for usage in usages), self._line.bytes
         self._events.unlink(missing_ok=True)
         result, output = self._directory / "result.json", self._directory / "output.txt"
@@ -114,7 +114,10 @@ class Controller:
         if check and ended.returncode != 0:
             raise RuntimeError(f"{playbook} ended with {ended.returncode}:\n{said}")
         # The hosts' ends of the connections end a moment later.
-        waiting.until(lambda: [usage.processes() for usage in usages] == processes, "the hosts do not come to rest")
+        waiting.until(
+            lambda: all(usage.processes().keys() <= processes for usage in usages),
+            lambda: f"{playbook} leaves on hosts: {[usage.processes() for usage in usages]}",
+        )
         figures = json.loads(result.read_text(encoding="ascii"))
         return Run(
             code=ended.returncode,

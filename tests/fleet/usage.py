@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import typing as t
 
@@ -33,9 +34,14 @@ class Usage:
         lines = (self._directory / "cpu.stat").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith("usage_usec "))
 
-    def processes(self) -> int:
-        """Return how many processes there are."""
-        return len((self._directory / "cgroup.procs").read_text(encoding="ascii").split())
+    def processes(self) -> dict[int, str]:
+        """Return the command lines of the processes that there are now, by their ids on this machine."""
+        found = {}
+        for process in (self._directory / "cgroup.procs").read_text(encoding="ascii").split():
+            with contextlib.suppress(OSError):
+                line = pathlib.Path(f"/proc/{process}/cmdline").read_bytes()
+                found[int(process)] = line.replace(b"\0", b" ").decode(errors="replace").strip()
+        return found
 
 
 def _groups(text: str) -> t.Iterator[tuple[str, str]]:
