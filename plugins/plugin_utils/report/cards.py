@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 ATTACK_URL = "https://attack.mitre.org/techniques/"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Card:
     """A finding whose every text is ready to be shown. history: (time, action, note), oldest first."""
 

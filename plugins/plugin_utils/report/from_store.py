@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue, ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, key
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.view import FINDING_LIMIT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Coverage,
     Finding,
@@ -27,8 +25,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     shown_person,
 )
 
-# At a time, so that the events of findings that are only counted don't pile up in memory.
-_CHUNK = 5_000
+# More findings make a file that browsers open slowly; the report says what it leaves out.
+FINDING_LIMIT = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +43,12 @@ def collect(
     store: Store, catalogue: Catalogue, limits: Limits, *, title: str, version: str, now: float
 ) -> model.ReportData:
     """Return what a report shows, read from the store; raise StoreError when that fails."""
-    # By uid: a finding that a run changes while the pages are read can come on two of them.
-    by_uid = {finding.uid: finding for finding in _findings(store, limits, now)}
-    findings = tuple(by_uid.values())
+    # The events of what is only counted, which are most of a store, are not read.
+    findings = tuple(store.query(Query(hosts=limits.hosts, capabilities=limits.capabilities), now, with_events=False))
+    by_uid = {finding.uid: finding for finding in findings}
     histories = _histories(store, limits, now)
-    events = [finding.event for finding in findings if finding.event]
+    complete = {uid: _history(finding, histories.get(uid, [])) for uid, finding in by_uid.items()}
+    shown, techniques = _cards(store, catalogue, limits, by_uid, complete, now)
     return model.ReportData(
         title=title,
         generated=now,
@@ -58,14 +57,15 @@ def collect(
         # Those of a fast clock come last: they are not the newest.
         runs=tuple(sorted(store.runs(), key=lambda run: run.started > now)),
         findings=findings,
-        histories={finding.uid: _history(finding, histories.get(finding.uid, [])) for finding in findings},
+        cards=shown,
+        histories=complete,
         coverage=tuple(
             entry
             for covered in store.coverage(hosts=limits.hosts, capabilities=limits.capabilities)
             for entry in _coverage(covered)
         ),
-        alerts={key(finding.alert): _alert(finding, catalogue) for finding in reversed(findings)},
-        techniques=_techniques(events, catalogue),
+        alerts=_alerts(store, catalogue, findings, now),
+        techniques=techniques,
         statuses=limits.statuses,
         since=limits.since,
         openings=tuple(_openings(store, limits, now)),
@@ -98,25 +98,37 @@ def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
         )
 
 
-def _findings(store: Store, limits: Limits, now: float) -> t.Iterator[Finding]:
-    """Yield all findings of the report's hosts and capabilities; those that won't be shown have no event."""
-    room = FINDING_LIMIT
-    for statuses in (ACTIVE, tuple(status for status in STATUSES if status not in ACTIVE)):
-        wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, statuses=statuses, limit=_CHUNK)
-        for offset in itertools.count(0, _CHUNK):
-            chunk = store.query(dataclasses.replace(wanted, offset=offset), now)
-            for finding in chunk:
-                listed = _listed(finding, limits)
-                yield finding if listed and room > 0 else dataclasses.replace(finding, event={})
-                room -= listed
-            if len(chunk) < _CHUNK:
-                break
+def _cards(
+    store: Store,
+    catalogue: Catalogue,
+    limits: Limits,
+    findings: t.Mapping[str, Finding],
+    histories: t.Mapping[str, t.Sequence[HistoryEntry]],
+    now: float,
+) -> tuple[dict[str, cards.Card], dict[str, model.Technique]]:
+    """Return the cards of the findings that the report lists, active ones first, and the techniques they name."""
+    shown: dict[str, cards.Card] = {}
+    techniques: dict[str, model.Technique] = {}
 
+    def show(events: t.Iterable[tuple[str, dict[str, t.Any]]]) -> None:
+        for uid, event in events:
+            # One that a run has added since is the next report's.
+            if uid in findings:
+                finding = dataclasses.replace(findings[uid], event=event)
+                shown[uid] = cards.card(finding, histories.get(uid, ()))
+                _add_techniques(techniques, event, catalogue)
 
-def _listed(finding: Finding, limits: Limits) -> bool:
-    return (not limits.statuses or finding.status in limits.statuses) and (
-        limits.since is None or finding.last_seen >= limits.since
-    )
+    wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, since=limits.since)
+    for active in (True, False):
+        statuses = [
+            status
+            for status in STATUSES
+            if (status in ACTIVE) is active and (not limits.statuses or status in limits.statuses)
+        ]
+        room = FINDING_LIMIT - len(shown)
+        if statuses and room > 0:
+            store.read_events(show, dataclasses.replace(wanted, statuses=statuses, limit=room), now)
+    return shown, techniques
 
 
 def _histories(store: Store, limits: Limits, now: float) -> dict[str, list[HistoryEntry]]:
@@ -165,12 +177,22 @@ def _coverage(covered: Coverage) -> t.Iterator[model.Coverage]:
         )
 
 
-def _alert(finding: Finding, catalogue: Catalogue) -> model.AlertText:
+def _alerts(
+    store: Store, catalogue: Catalogue, findings: t.Iterable[Finding], now: float
+) -> dict[str, model.AlertText]:
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.alert, finding)
+    return {key(alert): _alert(store, finding, catalogue, now) for alert, finding in first.items()}
+
+
+def _alert(store: Store, finding: Finding, catalogue: Catalogue, now: float) -> model.AlertText:
     try:
         alert = catalogue.alert(finding.alert)
     except ContentError:
         # Of another version of the collection: its own words, and no link, since those come from the catalogue alone.
-        return model.AlertText(finding.title, finding.kind, *_own_words(finding.event), ())
+        (complete,) = store.query(Query(uids=[finding.uid]), now) or [finding]
+        return model.AlertText(complete.title, complete.kind, *_own_words(complete.event), ())
     return model.AlertText(alert.title, alert.kind, alert.description, alert.remediation, alert.references)
 
 
@@ -178,14 +200,11 @@ def _own_words(event: t.Mapping[str, t.Any]) -> tuple[str, str]:
     return event.get("finding_info", {}).get("desc") or "", event.get("remediation", {}).get("desc") or ""
 
 
-def _techniques(events: t.Iterable[t.Mapping[str, t.Any]], catalogue: Catalogue) -> dict[str, model.Technique]:
-    found: dict[str, model.Technique] = {}
-    for event in events:
-        for attack in event["finding_info"].get("attacks", ()):
-            identifier = technique_uid(attack)
-            if identifier and key(identifier) not in found:
-                found[key(identifier)] = _technique(identifier, attack, catalogue)
-    return found
+def _add_techniques(techniques: dict[str, model.Technique], event: t.Mapping[str, t.Any], catalogue: Catalogue) -> None:
+    for attack in event["finding_info"].get("attacks", ()):
+        identifier = technique_uid(attack)
+        if identifier and key(identifier) not in techniques:
+            techniques[key(identifier)] = _technique(identifier, attack, catalogue)
 
 
 def _technique(identifier: str, attack: t.Mapping[str, t.Any], catalogue: Catalogue) -> model.Technique:

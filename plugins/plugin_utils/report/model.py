@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings im
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
 if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import Card
+
     # Without SQLAlchemy, which takes long to import, for those that show results without a store.
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
 
@@ -91,11 +93,12 @@ class Technique:
 class ReportData:
     """Everything that a report shows; ``page.render`` reads nothing else.
 
-    findings: all of the report's hosts and capabilities, so that score and picture stay true; those that are not listed
-    have an empty event. histories: by uid, oldest entry first. statuses, since: the statuses of findings that the
-    report lists and the time since when a run saw them; empty and None for all. limits: (option, values as text) of
-    what narrowed the report. runs: newest first, and last those from the future. openings: of locked ports. alerts,
-    techniques: by the ``shown.key`` of the ids that the findings and their events name.
+    findings: all of the report's hosts and capabilities, so that score and picture stay true, without their events.
+    cards: by uid, of those that are listed, as many as a file holds. histories: by uid, oldest entry first. statuses,
+    since: the statuses of findings that the report lists and the time since when a run saw them; empty and None for
+    all. limits: (option, values as text) of what narrowed the report. runs: newest first, and last those from the
+    future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings and their
+    events name.
     """
 
     title: str
@@ -110,6 +113,7 @@ class ReportData:
     statuses: tuple[str, ...] = ()
     since: float | None = None
     openings: tuple[Opening, ...] = ()
+    cards: t.Mapping[str, Card] = dataclasses.field(default_factory=dict)
     histories: t.Mapping[str, t.Sequence[HistoryEntry]] = dataclasses.field(default_factory=dict)
 
     def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:

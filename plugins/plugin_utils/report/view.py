@@ -26,8 +26,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
     visible,
 )
 
-# More findings make a file that browsers open slowly; the report says what it leaves out.
-FINDING_LIMIT = 20_000
 _STATIC_LIMIT = 50
 _ATTENTION_LIMIT = 8
 _HOST_LIMIT = 100
@@ -77,7 +75,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "capability_rows": summary.capability_rows(data, score),
         "host_rows": summary.host_rows(data, score),
         "host_limit": _HOST_LIMIT,
-        "cards": [cards.card(finding, data.history(finding)) for finding in listed[:FINDING_LIMIT]],
+        "cards": [data.cards[finding.uid] for finding in listed if finding.uid in data.cards],
         "findings_total": len(listed),
         "static_limit": _STATIC_LIMIT,
         "run_limit": _RUN_LIMIT,

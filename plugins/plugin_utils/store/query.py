@@ -12,7 +12,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID, with_status
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
@@ -26,19 +26,52 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
+_SHARED = ("host", "capability", "alert", "kind", "lifecycle", "scope", "last_run")
+# Rows come in parts, from PostgreSQL too: all of a large fleet at once would be in memory twice.
+_STREAMED: t.Mapping[str, t.Any] = {"yield_per": 1_000}
 
-def findings(connection: sa.Connection, query: Query, now: float) -> list[Finding]:
+
+def findings(connection: sa.Connection, query: Query, now: float, with_events: bool = True) -> list[Finding]:
     """Return the findings that a query is for, the most severe and most recent first."""
     table = tables().findings
-    order = (table.c.severity_id.desc(), table.c.last_seen.desc(), table.c.uid)
-    # The events are most of a row: only those of the findings that are returned are read.
-    chosen = sa.select(table.c.uid).where(*_conditions(query, connection.dialect.name, now)).order_by(*order)
-    statement = (
-        sa.select(table, _effective(now).label("effective"))
-        .where(table.c.uid.in_(sql.limited(chosen, query.limit, query.offset)))
-        .order_by(*order)
-    )
-    return [_finding(row) for row in connection.execute(statement).mappings()]
+    effective = _effective(now).label("effective")
+    if not with_events:
+        columns = [column for column in table.c if column.name != "event"]
+        rows = connection.execute(_chosen(connection, query, now, *columns, effective), execution_options=_STREAMED)
+        same: dict[str, str] = {}
+        return [_finding(row, "", {}, same) for row in rows.mappings()]
+    rows = connection.execute(_with_events(connection, query, now, table, effective), execution_options=_STREAMED)
+    return [_complete(row) for row in rows.mappings()]
+
+
+def events(connection: sa.Connection, query: Query, now: float) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    """Yield the uids and the events, as runs observed them, of the findings that a query is for, in the same order."""
+    columns = tables().findings.c
+    statement = _with_events(connection, query, now, columns.uid, columns.event)
+    for uid, event in connection.execute(statement, execution_options=_STREAMED):
+        yield uid, json.loads(event)
+
+
+def _with_events(connection: sa.Connection, query: Query, now: float, *columns: t.Any) -> sa.Select[t.Any]:
+    """Return a statement as ``_chosen``, which reads the events of those findings only that are returned.
+
+    The events are most of a row.
+    """
+    if query.limit is None and not query.offset:
+        return _chosen(connection, query, now, *columns)
+    uid = tables().findings.c.uid
+    return sa.select(*columns).where(uid.in_(_chosen(connection, query, now, uid))).order_by(*_order())
+
+
+def _chosen(connection: sa.Connection, query: Query, now: float, *columns: t.Any) -> sa.Select[t.Any]:
+    """Return a statement for some columns of the findings that a query is for."""
+    statement = sa.select(*columns).where(*_conditions(query, connection.dialect.name, now)).order_by(*_order())
+    return sql.limited(statement, query.limit, query.offset)
+
+
+def _order() -> tuple[sa.ColumnElement[t.Any], ...]:
+    columns = tables().findings.c
+    return columns.severity_id.desc(), columns.last_seen.desc(), columns.uid
 
 
 def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
@@ -55,7 +88,7 @@ def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
     for row in connection.execute(statement):
         by_status[row.effective] += row.number
         if row.effective in ACTIVE:
-            by_severity[events.SEVERITIES_BY_ID[row.severity_id]] += row.number
+            by_severity[SEVERITIES_BY_ID[row.severity_id]] += row.number
     return Counts(total=sum(by_status.values()), by_status=by_status, open_by_severity=by_severity)
 
 
@@ -79,7 +112,7 @@ def history(connection: sa.Connection, query: Query, now: float) -> list[History
 
 def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
     def severity(number: int | None) -> str | None:
-        return None if number is None else events.SEVERITIES_BY_ID[number]
+        return None if number is None else SEVERITIES_BY_ID[number]
 
     return HistoryEntry(
         time=row["at"],
@@ -129,20 +162,26 @@ def _conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement
     return conditions
 
 
-def _finding(row: t.Mapping[t.Any, t.Any]) -> Finding:
+def _complete(row: t.Mapping[t.Any, t.Any]) -> Finding:
+    """Return a finding with its event, which says the same."""
+    event = json.loads(row["event"])
+    found = _finding(row, event["finding_info"]["title"], {}, {})
+    return dataclasses.replace(found, event=_event(event, row, found.status, found.status_since, found.status_reason))
+
+
+def _finding(row: t.Mapping[t.Any, t.Any], title: str, event: dict[str, t.Any], same: dict[str, str]) -> Finding:
+    """Return a finding. same: texts that many findings have, so that each is in memory once."""
     status: str = row["effective"]
     since, by, reason = row["status_since"], row["status_by"], row["status_reason"]
     if status == "suppressed":
         since, by, reason = row["suppressed_at"], row["suppressed_by"], row["suppressed_reason"]
     elif row["status"] != "resolved" and row["suppressed_until"] is not None:
         since = row["suppressed_until"]  # it ended, and no run has seen the finding since
-    event = _event(json.loads(row["event"]), row, status, since, reason)
-    same = ("uid", "host", "capability", "alert", "kind", "lifecycle", "scope", "subject")
-    counted = ("first_seen", "last_seen", "last_run", "count", "reopened")
     return Finding(
-        **{name: row[name] for name in same + counted},
-        title=event["finding_info"]["title"],
-        severity=events.SEVERITIES_BY_ID[row["severity_id"]],
+        **{name: row[name] for name in ("uid", "subject", "first_seen", "last_seen", "count", "reopened")},
+        **{name: same.setdefault(row[name], row[name]) for name in _SHARED},  # type: ignore[arg-type]
+        title=title,
+        severity=SEVERITIES_BY_ID[row["severity_id"]],
         status=status,
         status_since=since,
         status_by=by,
@@ -157,7 +196,7 @@ def _event(
 ) -> dict[str, t.Any]:
     """Return the finding as an OCSF event: what a run observed last, with what the store knows of it."""
     activity = {"new": "create", "resolved": "close"}.get(status, "update")
-    event = events.with_status(observed, status, activity, max(since, row["last_seen"]))
+    event = with_status(observed, status, activity, max(since, row["last_seen"]))
     seen = {"first_seen_time": _milliseconds(row["first_seen"]), "last_seen_time": _milliseconds(row["last_seen"])}
     event["finding_info"] |= {**seen, "created_time": seen["first_seen_time"]}
     if row["lifecycle"] == "state":
@@ -174,7 +213,5 @@ def _milliseconds(seconds: float) -> int:
 
 def severities(numbers: t.Mapping[int, int]) -> dict[str, int]:
     """Return numbers of findings by the names of their severities."""
-    named: collections.Counter[str] = collections.Counter(
-        {events.SEVERITIES_BY_ID[key]: n for key, n in numbers.items()}
-    )
+    named: collections.Counter[str] = collections.Counter({SEVERITIES_BY_ID[key]: n for key, n in numbers.items()})
     return {name: named[name] for name in SEVERITIES}

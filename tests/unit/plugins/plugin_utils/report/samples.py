@@ -9,7 +9,7 @@ import random
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, shown
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, shown
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
 
 NOW = 1_764_000_000.0
@@ -80,7 +80,10 @@ def data(**changes: t.Any) -> model.ReportData:
         "alerts": ALERTS,
         "techniques": TECHNIQUES,
     }
-    return model.ReportData(**{**fields, **changes})
+    fields |= changes
+    histories = fields.get("histories", {})
+    fields.setdefault("cards", {each.uid: cards.card(each, histories.get(each.uid, ())) for each in fields["findings"]})
+    return model.ReportData(**fields)
 
 
 def finding(**changes: t.Any) -> Finding:

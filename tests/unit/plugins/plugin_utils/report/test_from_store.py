@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import card
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.report import stored
+from tests.unit.plugins.plugin_utils.store.test_indexes import statements
 
 NOTHING_KNOWN = catalogue.Catalogue({}, {})
 
@@ -109,14 +110,23 @@ def test_hosts_narrow_everything_but_statuses_and_since_only_the_list() -> None:
     assert data.limits == (("hosts", "web*"), ("statuses", "resolved"), ("since", "1970-01-01 00:00 UTC"))
 
 
-def test_only_findings_that_can_be_shown_keep_their_events(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_many_findings_as_a_file_holds_have_a_card_active_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_store, "FINDING_LIMIT", 3)
-    monkeypatch.setattr(from_store, "_CHUNK", 2)
     with stored.store() as store:
-        stored.record(store, "web1", [stored.event("web1", f"/bin/{number}") for number in range(5)], now=10)
+        programs = [stored.event("web1", f"/bin/{number}") for number in range(5)]
+        stored.record(store, "web1", programs, now=10)
+        stored.record(store, "web1", programs[:2], now=20)
         data = collect(store)
-    assert [bool(finding.event) for finding in data.findings] == [True, True, True, False, False]
+        resolved = collect(store, limits=from_store.Limits(statuses=("resolved",)))
+    assert [(data.cards[finding.uid].status if finding.uid in data.cards else None) for finding in data.findings] == [
+        "open",
+        "open",
+        "resolved",
+        None,
+        None,
+    ]
     assert len({finding.uid for finding in data.findings}) == 5
+    assert [card.status for card in resolved.cards.values()] == ["resolved"] * 3
 
 
 def test_a_run_from_the_future_is_not_the_newest() -> None:
@@ -129,3 +139,16 @@ def test_a_run_from_the_future_is_not_the_newest() -> None:
     page_text = page.render(data)
     assert "newest run 1970-01-01 00:00 UTC" in page_text
     assert "The store has 1 run from the future, the latest of 1970-01-01 02:30 UTC by bastion" in page_text
+
+
+def test_a_report_of_more_hosts_takes_no_more_statements() -> None:
+    numbers = []
+    with stored.store() as store:
+        for hosts in (2, 20):
+            for number in range(hosts):
+                host = f"web{number}"
+                stored.record(store, host, [stored.event(host, "/bin/ls"), stored.event(host, "/bin/cat")], now=10)
+            with statements() as executed:
+                collect(store)
+            numbers.append(len(executed))
+    assert numbers[0] == numbers[1]
