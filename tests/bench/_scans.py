@@ -82,7 +82,7 @@ def _coverage(scope: str, position: int, chance: random.Random) -> dict[str, t.A
 
 def _event(number: int, position: int, item: int, now: float, chance: random.Random) -> dict[str, t.Any]:
     capability, scopes, _share = _LOOKS[position]
-    alerts = [alert.id for alert in catalogue.load() if alert.capability == capability]
+    alerts = [alert.id for alert in catalogue.load() if alert.capability == capability and alert.severity]
     path = f"{_FOLDERS[item % len(_FOLDERS)]}program-{position}-{item}"
     digests = [hashlib.sha256(f"{number} {item} {side}".encode()).hexdigest() for side in ("before", "after")]
     detection = _finding.detection(
