@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Query, Store
 
 
 class ActionModule(StoreActionBase):
@@ -78,8 +78,14 @@ class ActionModule(StoreActionBase):
         return {
             "changed": False,
             "counts": dataclasses.asdict(store.counts(query, now)),
-            **{name: [dataclasses.asdict(item) for item in gather[name]()] for name in options["gather"]},
+            **{name: [_fields(item) for item in gather[name]()] for name in options["gather"]},
         }
+
+
+def _fields(item: t.Any) -> dict[str, t.Any]:
+    """Return what the store said, as a mapping. Events and coverage are passed on and not copied, unlike by asdict."""
+    values = ((field.name, getattr(item, field.name)) for field in dataclasses.fields(item))
+    return {name: dataclasses.asdict(value) if isinstance(value, Accepted) else value for name, value in values}
 
 
 def _query(options: t.Mapping[str, t.Any], now: float) -> Query:

@@ -87,8 +87,8 @@ options:
         the store has. The report itself has everything all the same.
     type: str
 notes:
-  - A file holds up to 20,000 findings, the most severe first, and says how many it leaves out. Narrow it with O(hosts),
-    O(capabilities), O(statuses) and O(since), or read all with M(bulwark.servers.findings_info).
+  - A file holds up to 100,000 findings, the most severe first, and says how many it leaves out. Narrow it with
+    O(hosts), O(capabilities), O(statuses) and O(since), or read all with M(bulwark.servers.findings_info).
 seealso:
   - module: bulwark.servers.findings_info
   - plugin: bulwark.servers.findings_table

@@ -1,20 +1,22 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store with a fleet that grows to 10,000 hosts, in PostgreSQL: what each thing costs, and how that grows.
+"""The store with a fleet of up to 10,000 hosts, in PostgreSQL: what each thing costs, and how that grows.
 
-tests/bench/_scans.py describes what the hosts answer. At each size all hosts are scanned once more, three older runs of
-all of them are in the store, and a sixteenth of the findings was resolved long ago. Then, each in a process of its own:
+tests/bench/_scans.py describes what hosts send. At each size, 200 hosts are recorded in a new store and copied there
+until it has them all, three older runs of all hosts are added, and a sixteenth of the findings was resolved long ago.
+Then, each in a process of its own:
 
-- record: open a run, record every host, close the run.
 - report: read the store and render the page, as findings_report does.
 - info: findings_info as it is by default (the first 1,000 findings), and with the coverage of all hosts.
 - export: findings_info of all findings.
 - prune: remove what was over before this run, which is undone then.
+- run: open and close a run of all hosts.
+- record: a second scan of the 200 hosts, times as many as there are of them.
 
 Seconds are processor time, of Python and of the server: the machine is shared. mb is the largest resident memory of
-the process. exponents: by how much each grows from one size to the next, the greater of both; 1 is in proportion to the
-hosts. ours_s and peer_s: 100 hosts recorded, each in one transaction and each result in one of its own.
+the process. exponents: by how much each grows from one size to the next, the greatest; 1 is in proportion to the hosts.
+ours_s and peer_s: 100 hosts recorded, each in one transaction and each result in one of its own.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ SIZES = (1_000, 3_000, 10_000)
 FINDINGS = 10
 _DAY = 86_400.0
 _START = 1_760_000_000.0
-_COMPARED = 100
 _OLD_RUNS = 3
+_DESCRIBED = {"playbook": "scan", "user": "alice", "controller": "control1", "version": "1.0.0"}
 
 Figures = dict[str, t.Any]
 
@@ -47,17 +49,18 @@ def run() -> Figures:
     return measure(SIZES, FINDINGS)
 
 
-def measure(sizes: t.Sequence[int], findings: int) -> Figures:
-    """Return the figures of fleets of these sizes, each host with so many findings."""
+def measure(sizes: t.Sequence[int], findings: int, seed: int = 200) -> Figures:
+    """Return the figures of fleets of these sizes, each host with so many findings. seed: hosts that are recorded."""
     paths.link_collection()
     sys.path.insert(0, str(paths.COLLECTIONS))
     for module in ("action.findings_info", "plugin_utils.report.from_store", "plugin_utils.report.page"):
         # What a process imports is not what is measured.
         importlib.import_module(f"ansible_collections.bulwark.servers.plugins.{module}")
     with postgresql.running() as server:
-        fleet = _Fleet(server, server.empty_database(), findings)
-        measured = {size: fleet.at(size) for size in sizes}
-        ours, peer = (_apart(server, _compared, server.empty_database(), findings, way)["s"] for way in (True, False))
+        measured = {size: _at(server, size, findings, seed) for size in sizes}
+        ours, peer = (
+            _apart(server, _compared, server.empty_database(), seed // 2, findings, way)["s"] for way in (True, False)
+        )
     names = list(next(iter(measured.values())))
     return {
         "ours_s": ours,
@@ -75,29 +78,29 @@ def _exponent(points: t.Sequence[tuple[int, float]]) -> float:
     return round(max(math.log(late[1] / early[1]) / math.log(late[0] / early[0]) for early, late in steps), 2)
 
 
-class _Fleet:
-    """A store that the scans of a growing fleet fill."""
+def _at(server: postgresql.Server, size: int, findings: int, seed: int) -> dict[str, Figures]:
+    """Return what each thing costs with so many hosts."""
+    url = server.empty_database()
 
-    def __init__(self, server: postgresql.Server, url: str, findings: int) -> None:
-        self._server, self._url, self._findings = server, url, findings
-        self._rounds = 0
+    def apart(work: t.Callable[..., Figures | None], *arguments: t.Any) -> Figures:
+        return _apart(server, work, url, *arguments)
 
-    def at(self, size: int) -> dict[str, Figures]:
-        """Scan so many hosts, and return what each thing costs then."""
-        now = _START + self._rounds * _DAY
-        figures = {"record": self._apart(_record, size, self._findings, self._rounds, now)}
-        self._rounds += 1
-        _age(self._url, now)
-        figures |= {
-            "report": self._apart(_report, now + 60),
-            "info": self._apart(_info, {"gather": ["findings", "coverage"]}),
-            "export": self._apart(_info, {"limit": 0}),
-            "prune": self._apart(_prune, now),
-        }
-        return figures
+    apart(_record, seed, findings, 0, _START)
+    _grow(url, size // seed)
+    figures = {
+        "report": apart(_report, _START + 60),
+        "info": apart(_info, {"gather": ["findings", "coverage"]}),
+        "export": apart(_info, {"limit": 0}),
+        "prune": apart(_prune, _START),
+        "run": apart(_run, size),
+        "record": apart(_record, seed, findings, 1, _START + _DAY),
+    }
+    figures["record"]["s"] = round(figures["record"]["s"] * size / seed, 2)
+    return figures
 
-    def _apart(self, work: t.Callable[..., Figures | None], *arguments: t.Any) -> Figures:
-        return _apart(self._server, work, self._url, *arguments)
+
+def _apart(self, work: t.Callable[..., Figures | None], *arguments: t.Any) -> Figures:
+    return _apart(self._server, work, self._url, *arguments)
 
 
 def _apart(server: postgresql.Server, work: t.Callable[..., Figures | None], *arguments: t.Any) -> Figures:
@@ -134,10 +137,9 @@ def _record(url: str, size: int, findings: int, round_number: int, now: float, t
     from tests.bench import _scans
 
     own, own_wall = 0.0, 0.0
-    described = {"playbook": "scan", "user": "alice", "controller": "control1", "version": "1.0.0"}
     hosts = [_scans.host_name(number) for number in range(size)]
     with contextlib.closing(Store.open(url)) as store:
-        run_id = store.start_run(hosts=hosts, capabilities=_scans.CAPABILITIES, now=now, **described)
+        run_id = store.start_run(hosts=hosts, capabilities=_scans.CAPABILITIES, now=now, **_DESCRIBED)
         for number in filter(_scans.answers, range(size)):
             started, clock = time.process_time(), time.monotonic()
             results = _scans.results(number, findings, round_number, now)
@@ -153,37 +155,60 @@ def _record(url: str, size: int, findings: int, round_number: int, now: float, t
     return {"own_s": own, "own_wall_s": own_wall}
 
 
-def _compared(url: str, findings: int, together: bool) -> None:
-    _record(url, _COMPARED, findings, 0, _START, together)
+def _compared(url: str, hosts: int, findings: int, together: bool) -> None:
+    _record(url, hosts, findings, 0, _START, together)
 
 
-def _age(url: str, now: float) -> None:
-    """Have older runs of all hosts and findings that were resolved long ago, and statistics as the server makes."""
+def _run(url: str, size: int) -> None:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+
+    from tests.bench import _scans
+
+    hosts = [_scans.host_name(number) for number in range(size)]
+    with contextlib.closing(Store.open(url)) as store:
+        now = _START + _DAY / 2
+        run_id = store.start_run(hosts=hosts, capabilities=_scans.CAPABILITIES, now=now, **_DESCRIBED)
+        store.finish_run(run_id, now + 3600)
+
+
+# Columns that a copy of a host has anew; %s is its number.
+_COPIED = {
+    "findings": {"uid": "md5(uid || %s)::uuid::text", "host": "host || '-' || %s"},
+    "history": {"uid": "md5(uid || %s)::uuid::text", "host": "host || '-' || %s"},
+    "coverage": {"host": "host || '-' || %s"},
+    "explained": {"host": "host || '-' || %s"},
+    "latest": {"host": "host || '-' || %s"},
+    "checkpoints": {"host": "host || '-' || %s"},
+}
+
+
+def _grow(url: str, times: int) -> None:
+    """Copy all hosts, add older runs and findings that were resolved long ago; have statistics as the server makes."""
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import location
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
     engine = sa.create_engine(location.parse(url), poolclass=sa.pool.NullPool)
     with engine.begin() as connection:
-        newest = connection.exec_driver_sql("SELECT id FROM bulwark_runs ORDER BY started DESC LIMIT 1").scalar_one()
-        connection.exec_driver_sql("DELETE FROM bulwark_coverage WHERE run_id LIKE 'old-%%'")
-        connection.exec_driver_sql("DELETE FROM bulwark_runs WHERE id LIKE 'old-%%'")
-        for number in range(_OLD_RUNS):
-            connection.exec_driver_sql(
-                'INSERT INTO bulwark_runs SELECT %s, started - %s, finished, playbook, "user", controller, version'
-                " FROM bulwark_runs WHERE id = %s",
-                (f"old-{number}", (number + 1) * _DAY * 30, newest),
-            )
-            for table, columns in (
-                ("coverage", "host, capability, status, entries, recorded"),
-                ("explained", 'host, capability, position, scope, "by", count, examples'),
-            ):
-                connection.exec_driver_sql(
-                    f"INSERT INTO bulwark_{table} SELECT %s, {columns} FROM bulwark_{table} WHERE run_id = %s",  # noqa: S608
-                    (f"old-{number}", newest),
-                )
-        connection.exec_driver_sql(
-            "UPDATE bulwark_findings SET status = 'resolved', status_since = %s WHERE uid LIKE '0%%'",
-            (now - 90 * _DAY,),
-        )
+
+        def copy(name: str, source: str, **replaced: str) -> None:
+            columns = [column.name for column in tables().metadata.tables[f"bulwark_{name}"].c if column.name != "id"]
+            if name == "runs":
+                columns.append("id")
+            names = ", ".join(f'"{column}"' for column in columns)
+            values = ", ".join(replaced.get(column, f'"{column}"') for column in columns)
+            connection.exec_driver_sql(f"INSERT INTO bulwark_{name} ({names}) SELECT {values} FROM {source}")  # noqa: S608
+
+        for name, replaced in _COPIED.items():
+            new = {column: value.replace("%s", "number::text") for column, value in replaced.items()}
+            copy(name, f"bulwark_{name}, generate_series(1, {times - 1}) AS number", **new)
+        newest = connection.exec_driver_sql("SELECT id FROM bulwark_runs").scalar_one()
+        for number in range(1, _OLD_RUNS + 1):
+            old = f"'old-{number}'"
+            copy("runs", f"bulwark_runs WHERE id = '{newest}'", id=old, started=f"started - {number * 30 * _DAY}")
+            for name in ("coverage", "explained"):
+                copy(name, f"bulwark_{name} WHERE run_id = '{newest}'", run_id=old)
+        resolved = "UPDATE bulwark_findings SET status = 'resolved', status_since = 1 WHERE uid LIKE '0%%'"
+        connection.exec_driver_sql(resolved)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
     engine.dispose()

@@ -15,6 +15,7 @@ import json
 import math
 import re
 import typing as t
+from collections.abc import Mapping  # isinstance with typing's takes ten times as long
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.objects import OBJECTS
@@ -80,7 +81,7 @@ def conform(value: t.Any, name: str, path: str, notes: Notes, depth: int = 0) ->
     Attributes that are unknown or of another kind are left out, with a note that names ``place``.
     """
     shape = OBJECTS[name]
-    if not isinstance(value, t.Mapping):
+    if not isinstance(value, Mapping):
         raise UnfitError(f"an OCSF {name} object is needed")
     if depth > _DEPTH_LIMIT:
         raise UnfitError("it is nested too deeply")
@@ -165,7 +166,7 @@ def sequence(value: t.Any) -> t.Sequence[t.Any]:
 
 def mapping(value: t.Any) -> t.Mapping[t.Any, t.Any]:
     """Return a mapping; raise UnfitError for anything else."""
-    if not isinstance(value, t.Mapping):
+    if not isinstance(value, Mapping):
         raise UnfitError("a mapping is needed")
     return value
 
@@ -196,14 +197,14 @@ def plain(value: t.Any, depth: int = _DEPTH_LIMIT) -> t.Any:
         return float(value)
     if depth <= 0:
         raise UnfitError("it is nested too deeply")
-    if isinstance(value, (t.Mapping, list, tuple)):
+    if isinstance(value, (Mapping, list, tuple)):
         return _container(value, depth - 1)
     raise UnfitError("JSON has no such value")
 
 
 def _container(value: t.Mapping[t.Any, t.Any] | t.Sequence[t.Any], depth: int) -> t.Any:
     more = f"{len(value) - _ITEMS_LIMIT} more left out" if len(value) > _ITEMS_LIMIT else None
-    if isinstance(value, t.Mapping):
+    if isinstance(value, Mapping):
         members = {_key(key): plain(value[key], depth) for key in list(value)[:_ITEMS_LIMIT]}
         return members | {"...": more} if more else members
     items = [plain(item, depth) for item in value[:_ITEMS_LIMIT]]

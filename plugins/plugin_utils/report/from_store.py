@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import card
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, key
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.view import FINDING_LIMIT
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Coverage,
     Finding,
@@ -25,6 +24,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Store,
     shown_person,
 )
+
+# More findings make a file that browsers open slowly; the report says what it leaves out.
+FINDING_LIMIT = 100_000
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,10 +94,11 @@ class ReportData:
     """Everything that a report shows; ``page.render`` reads nothing else.
 
     findings: all of the report's hosts and capabilities, so that score and picture stay true, without their events.
-    cards: by uid, of those that are listed, as many as a file holds. histories: by uid, oldest entry first. statuses, since: the statuses of findings that the
-    report lists and the time since when a run saw them; empty and None for all. limits: (option, values as text) of
-    what narrowed the report. runs: newest first, and last those from the future. openings: of locked ports. alerts,
-    techniques: by the ``shown.key`` of the ids that the findings and their events name.
+    cards: by uid, of those that are listed, as many as a file holds. histories: by uid, oldest entry first. statuses,
+    since: the statuses of findings that the report lists and the time since when a run saw them; empty and None for
+    all. limits: (option, values as text) of what narrowed the report. runs: newest first, and last those from the
+    future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings and their
+    events name.
     """
 
     title: str

@@ -26,8 +26,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
     visible,
 )
 
-# More findings make a file that browsers open slowly; the report says what it leaves out.
-FINDING_LIMIT = 100_000
 _STATIC_LIMIT = 50
 _ATTENTION_LIMIT = 8
 _HOST_LIMIT = 100

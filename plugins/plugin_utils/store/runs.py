@@ -92,13 +92,16 @@ def _explain_missing(connection: sa.Connection, run_id: str, reasons: t.Mapping[
     table = tables().coverage
     missing = (table.c.run_id == run_id) & table.c.recorded.is_(None)
     rows = connection.execute(sa.select(table.c.host, table.c.capability, table.c.entries).where(missing)).all()
+    changed = []
     for host, capability, entries in rows:
         reason = f"no result arrived: {evidence.line(reasons[host], _REASON_LIMIT)}" if host in reasons else _LOST
         said = json.dumps([not_checked(capability, reason)], ensure_ascii=False)
         # Another controller that closes the run knows nothing of what this one saw.
         if said != entries and (host in reasons or json.loads(entries)[0]["reason"] == _NO_RESULT):
-            same = missing & (table.c.host == host) & (table.c.capability == capability)
-            connection.execute(table.update().where(same).values(entries=said))
+            changed.append({"of_host": host, "of_capability": capability, "said": said})
+    if changed:
+        same = (table.c.host == sa.bindparam("of_host")) & (table.c.capability == sa.bindparam("of_capability"))
+        connection.execute(table.update().where(missing & same).values(entries=sa.bindparam("said")), changed)
 
 
 def require(connection: sa.Connection, run_id: str) -> float | None:
@@ -126,7 +129,10 @@ def newest(connection: sa.Connection, limit: int | None, run_ids: t.Sequence[str
         .where(covered.run_id.in_([row["id"] for row in rows]))
         .group_by(covered.run_id, covered.capability, covered.status)
     ).all()
-    return [_run(row, [group for group in groups if group.run_id == row["id"]]) for row in rows]
+    by_run: dict[str, list[t.Any]] = collections.defaultdict(list)
+    for group in groups:
+        by_run[group.run_id].append(group)
+    return [_run(row, by_run[row["id"]]) for row in rows]
 
 
 def _run(row: sql.Row, groups: t.Sequence[t.Any]) -> Run:

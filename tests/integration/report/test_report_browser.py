@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses impo
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page, shown
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
-from tests.support import commands, require
+from tests.support import commands, require, waiting
 from tests.unit.plugins.plugin_utils.report import samples
 
 require("chromium", "command:chromedriver", "module:selenium")
@@ -105,6 +105,8 @@ class Browser:
         for log in ("browser", "performance"):
             self.driver.get_log(log)
         self.driver.get(path.as_uri() + fragment)
+        if script:
+            waiting.until(lambda: self.run("return performance.getEntriesByName('report-ready').length > 0"))
 
     def command(self, name: str, **arguments: t.Any) -> dict[str, t.Any]:
         return t.cast("dict[str, t.Any]", self.driver.execute_cdp_cmd(name, arguments))

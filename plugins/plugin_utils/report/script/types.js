@@ -55,8 +55,8 @@
  * @property {string} finding uid of the finding to unfold
  */
 
-/** @type {Report} */
-const report = JSON.parse(document.getElementById("data").textContent);
+/** @type {Report} read by app.js before anything else asks for it */
+let report;
 
 const PAGE_SIZE = 50;
 const PRINT_LIMIT = 500;

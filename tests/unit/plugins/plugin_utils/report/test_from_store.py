@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import card
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.report import stored
+from tests.unit.plugins.plugin_utils.store.test_indexes import statements
 
 NOTHING_KNOWN = catalogue.Catalogue({}, {})
 
@@ -138,3 +139,16 @@ def test_a_run_from_the_future_is_not_the_newest() -> None:
     page_text = page.render(data)
     assert "newest run 1970-01-01 00:00 UTC" in page_text
     assert "The store has 1 run from the future, the latest of 1970-01-01 02:30 UTC by bastion" in page_text
+
+
+def test_a_report_of_more_hosts_takes_no_more_statements() -> None:
+    numbers = []
+    with stored.store() as store:
+        for hosts in (2, 20):
+            for number in range(hosts):
+                host = f"web{number}"
+                stored.record(store, host, [stored.event(host, "/bin/ls"), stored.event(host, "/bin/cat")], now=10)
+            with statements() as executed:
+                collect(store)
+            numbers.append(len(executed))
+    assert numbers[0] == numbers[1]

@@ -11,9 +11,15 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, Query, Selection, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    CapabilityResult,
+    JitQuery,
+    Query,
+    Selection,
+    Store,
+)
 
-from tests.unit.plugins.plugin_utils.store.samples import WANTED, checked, finding, person, record, start
+from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, checked, finding, person, record, start
 
 
 @pytest.fixture
@@ -89,3 +95,42 @@ def test_the_first_findings_are_found_without_sorting_all(sqlite_url: str, store
     plan = plans(sqlite_url, executed)
     inner = plan[next(position for position, step in enumerate(plan) if "LIST SUBQUERY" in step) + 1]
     assert "USING COVERING INDEX ix_bulwark_findings_order" in inner or "USING INDEX ix_bulwark_findings_order" in inner
+
+
+def test_more_results_of_a_host_take_no_more_statements(store: Store) -> None:
+    run_id = start(store, 100)
+    numbers = []
+    for count in (2, 20):
+        host = f"web{count}"
+        results = [
+            CapabilityResult(CAPABILITY, [finding(f"/etc/{number}", host=host)], [checked(f"s{number}")])
+            for number in range(count)
+        ]
+        with statements() as executed:
+            store.record_host(run_id, host, results, 100)
+        numbers.append(len(executed))
+    assert numbers[0] == numbers[1] <= 15
+
+
+FLEET_OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
+    "finish": lambda store, run: store.finish_run(run, 300, {f"web{number}": "it is down" for number in range(20)}),
+    "query": lambda store, _run: store.query(),
+    "coverage": lambda store, _run: store.coverage(),
+    "runs": lambda store, _run: store.runs(),
+    "history": lambda store, _run: store.history(),
+    "prune": lambda store, _run: store.prune(1_000),
+}
+
+
+@pytest.mark.parametrize("operation", FLEET_OPERATIONS)
+def test_more_hosts_take_no_more_statements(store: Store, operation: str) -> None:
+    numbers = []
+    for hosts in (2, 20):
+        names = [f"web{number}" for number in range(hosts)]
+        for host in names:
+            record(store, 100, [finding(host=host)], host=host)
+        run_id = start(store, 200, names)
+        with statements() as executed:
+            FLEET_OPERATIONS[operation](store, run_id)
+        numbers.append(len(executed))
+    assert numbers[0] == numbers[1]
