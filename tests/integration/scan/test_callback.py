@@ -31,7 +31,7 @@ from tests.support.controllers import Controller
 
 VERSIONS = ["2.18", "2.21"]
 
-CAPABILITY = """
+SCAN = """
 import time
 from ansible.module_utils.basic import AnsibleModule
 
@@ -41,10 +41,8 @@ module.deprecate("an old option", version="9.0.0", collection_name="bulwark.serv
 time.sleep(module.params["seconds"])
 if module.params["fail"]:
     module.fail_json(msg="no space left \\x1b]0;title\\x07", rc=28, stderr="\\n".join("line %d" % n for n in range(9)))
-module.exit_json(
-    findings=[{"severity_id": 5}, {"severity_id": 2}],
-    coverage=[{"scope": "etc", "status": "checked"}],
-)
+looked = {"severities": {"critical": 1, "low": 1}, "coverage": [{"scope": "etc", "status": "checked"}], "not_checked": []}
+module.exit_json(capabilities={"file_integrity": looked})
 """
 RUN = """
 from ansible.module_utils.basic import AnsibleModule
@@ -79,7 +77,7 @@ PLAYBOOK = """
       run_once: true
       delegate_to: web1
     - name: Compare
-      bulwark.servers.file_integrity_info:
+      bulwark.servers.host_scan:
         seconds: "{{ seconds }}"
         fail: "{{ inventory_hostname == 'web3' }}"
     - name: Say something
@@ -162,7 +160,7 @@ def project(tmp_path: pathlib.Path) -> Project:
     for name in ("callback", "plugin_utils", "module_utils"):
         (collection / "plugins" / name).symlink_to(paths.ROOT / "plugins" / name)
     (collection / "galaxy.yml").symlink_to(paths.ROOT / "galaxy.yml")
-    (modules / "file_integrity_info.py").write_text(CAPABILITY)
+    (modules / "host_scan.py").write_text(SCAN)
     (modules / "findings_run.py").write_text(RUN)
     (modules / "findings_report.py").write_text(REPORT)
     (tmp_path / "hosts.yml").write_text(INVENTORY)
@@ -418,7 +416,7 @@ def test_the_scan_itself_ends_with_what_was_found_and_where_the_report_is(
         # The lock of a baseline outlives it, for whoever waits for it.
         lock = pathlib.Path("/var/lib/bulwark/file_integrity") / f"{variables['file_integrity_baseline']}.lock"
         lock.unlink(missing_ok=True)
-    assert lines[0] == "Scan: 1 host"
+    assert lines[:3] == ["Open the run: 1 host", "Scan: 1 host", "Close the run: 1 host"]
     assert [line for line in lines if re.fullmatch(r"Scanned 1 of 1 host in \d+:\d\d\.", line)]
     assert [line for line in lines if re.match(r"high +new +localhost .*evil\\x1b\[2J\\nweb9: forged$", line)]
     assert lines[-1] == f"Report: {report}"
