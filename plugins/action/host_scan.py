@@ -81,6 +81,7 @@ class ActionModule(SanitizingActionBase):
         )
         if not waiting:
             return self._recorded(_found(asked), host, task_vars)
+        host.answers.update((q.look.module, q.result) for each in asked for q in each.questions if q.result is not None)
         talks = {name: question.talk(host.answers, task_vars) for name, question in waiting.items()}
         answers = conversations.hold(talks, host.ask)
         if not host.reached:
@@ -96,12 +97,13 @@ class ActionModule(SanitizingActionBase):
             )
         device = events.Device.from_vars(self._device_vars(task_vars))
         found = [*_found(asked), *tampering.records(host.tampered, device, time.time())]
-        result = self._recorded(found, host, task_vars)
-        failed = self._followed_up(waiting, host, task_vars)
+        recorded = [self._recorded(found, host, task_vars)]
+        later = self._followed_up(waiting, host, task_vars)
+        failed = [record for name in later for record in records.of_follow_up(waiting[name], later[name])]
         if failed:
-            result["misconfigured"] += self._recorded(failed, host, task_vars)["misconfigured"]
-        changed = any((question.result or {}).get("changed") for question in waiting.values())
-        return {**result, "changed": result["changed"] or changed, "ansible_facts": self._facts(host)}
+            recorded.append(self._recorded(failed, host, task_vars))
+        done = summary.of_host(list(waiting.values()), list(later.values()))
+        return {**summary.merged(recorded, done), "ansible_facts": self._facts(host)}
 
     def _asked(self, capability: capabilities.Capability, system: str | None, task_vars: dict[str, t.Any]) -> Asked:
         problem = platforms.unknown_to(capability, system)
@@ -140,17 +142,17 @@ class ActionModule(SanitizingActionBase):
         result = self._recorded(_found(asked), host, task_vars)
         return {**result, "msg": message, **({"unreachable": True} if unreachable else {})}
 
-    def _followed_up(self, waiting: t.Mapping[str, Question], host: Host, task_vars: dict[str, t.Any]) -> list[Record]:
-        """Do what is to be done once everything is recorded, and return what is to be recorded of that."""
+    def _followed_up(
+        self, waiting: t.Mapping[str, Question], host: Host, task_vars: dict[str, t.Any]
+    ) -> dict[str, dict[str, t.Any]]:
+        """Do what is to be done once everything is recorded, and return the results of that by module."""
         talks = {}
         for name, question in waiting.items():
             result = question.result or {}
             talk = None if result.get("failed") else question.action.follow_up(result, question.arguments, task_vars)
             if talk is not None:
                 talks[name] = talk
-        results = conversations.hold(talks, host.ask)
-        failed = (records.of_follow_up(waiting[name], sanitize(result)) for name, result in results.items())
-        return [record for record in failed if record is not None]
+        return {name: sanitize(result) for name, result in conversations.hold(talks, host.ask).items()}
 
     def _recorded(self, found: t.Sequence[Record], host: Host, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Record what was found, and return what the task shows of it; without a run, all of it."""

@@ -17,8 +17,8 @@ class Look:
 
     module: its name without that of the collection; an action of the same name knows what its answer means. scope:
     what the coverage calls it where it fails. subject: the same for a sentence. options: by name, the variable that
-    holds the value, or a number or truth value itself. A variable that holds an empty text, or nothing, is not passed
-    on, and one of ``unless_empty`` not where it holds an empty list. check_mode: it only looks in check mode.
+    holds the value, or a number or truth value itself. A variable that holds nothing is not passed on, and one of
+    ``unless_empty`` not where it holds an empty text or list. check_mode: it only looks in check mode.
     when: a Jinja expression over the role's variables; where it does not hold, ``otherwise`` says in the coverage why
     nothing was looked at, None says nothing. answers: options that the controller takes from what another look
     answered, as ``module.key``. is_recorded: whether it has findings and coverage of its own.

@@ -21,4 +21,4 @@ def unknown_to(capability: Capability, system: str | None) -> str | None:
     names = {"Win32NT": "windows"}
     if system is None or names.get(system, system.lower()) in capability.platforms:
         return None
-    return f"{capability.title} does not know the platform {system}."
+    return f"{capability.title}: this capability does not know the platform {system}."

@@ -37,6 +37,10 @@ class Question:
         conversation = self.action.run_module(self.arguments, task_vars)
         try:
             answer = yield next(conversation)
+            missing = _failure_of([answers.get(_module(source)) or {} for source in self.look.answers.values()])
+            if missing is not None:
+                # What the others say would be taken for all that there is.
+                return missing
             if self.look.answers:
                 self.action.learn({option: _part(answers, source) for option, source in self.look.answers.items()})
             while True:
@@ -102,7 +106,7 @@ def _question(
     options = {}
     for name, source in look.options.items():
         value = variables.value(source) if isinstance(source, str) else source
-        if value is None or value == "" or (value == [] and name in look.unless_empty):
+        if value is None or (name in look.unless_empty and value in ("", [])):
             continue
         options[name] = value
     action = make_action(look.module, options, look.check_mode)
@@ -110,8 +114,14 @@ def _question(
     return Question(capability, look, action, arguments, problem)
 
 
+def _module(source: str) -> str:
+    return source.partition(".")[0]
+
+
+def _failure_of(answers: t.Iterable[dict[str, t.Any]]) -> dict[str, t.Any] | None:
+    return next((answer for answer in answers if answer.get("failed") or answer.get("unreachable")), None)
+
+
 def _part(answers: t.Mapping[str, dict[str, t.Any]], source: str) -> t.Any:
-    """Return what an answer has under ``module.key``, None where there is no such answer or it failed."""
-    module, _, key = source.partition(".")
-    answer = answers.get(module) or {}
-    return None if answer.get("failed") else answer.get(key)
+    """Return what an answer has under ``module.key``, None where nothing was asked."""
+    return (answers.get(_module(source)) or {}).get(source.partition(".")[2])

@@ -55,11 +55,11 @@ def of_look(question: Question) -> Record | None:
     return Record(found)
 
 
-def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> Record | None:
-    """Return what is to be recorded of what was done after a look; None where it went well."""
+def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> list[Record]:
+    """Return what is to be recorded of what was done after a look; nothing where it went well."""
     if not result.get("failed") and not result.get("unreachable"):
-        return None
-    return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
+        return []
+    return [_failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))]
 
 
 def unasked(capabilities: t.Iterable[str], reason: str) -> list[Record]:

@@ -9,6 +9,7 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Question
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
@@ -35,3 +36,28 @@ def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
 def misconfigured(records: t.Sequence[Record]) -> list[str]:
     """Return each reason once that is about the options, and not about the host."""
     return list(dict.fromkeys(record.problem for record in records if record.problem and record.is_usage_error))
+
+
+def of_host(questions: t.Sequence[Question], later: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return whether anything was changed on the host, and the warnings. later: results of what followed the looks."""
+    results = [*(question.result or {} for question in questions), *later]
+    warnings = list(dict.fromkeys(words for result in results for words in result.get("warnings") or ()))
+    # A look in check mode only says what it would change.
+    acting = [*(question.result or {} for question in questions if not question.look.check_mode), *later]
+    return {
+        "changed": any(result.get("changed") for result in acting),
+        **({"warnings": warnings} if warnings else {}),
+    }
+
+
+def merged(recorded: t.Sequence[t.Mapping[str, t.Any]], of_host: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result of a task: of what was recorded, once or twice, and of what was done on the host."""
+    result = dict(recorded[0])
+    for more in recorded[1:]:
+        for name in ("misconfigured", "findings", "coverage"):
+            if name in more:
+                result[name] = [*result[name], *more[name]]
+        if more.get("failed"):
+            result.update(failed=True, msg=" ".join(filter(None, (result.get("msg"), more["msg"]))))
+    changed = of_host["changed"] or any(each["changed"] for each in recorded)
+    return {**result, **of_host, "changed": changed}

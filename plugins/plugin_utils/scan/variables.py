@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import typing as t
@@ -65,4 +66,8 @@ def defaults(role: str) -> t.Mapping[str, t.Any]:
 
 
 def _plain(value: t.Any) -> t.Any:
-    return json.loads(json.dumps(value, default=str))
+    return json.loads(json.dumps(value, default=_text))
+
+
+def _text(value: t.Any) -> str:
+    return value.isoformat() if isinstance(value, dt.date) else str(value)

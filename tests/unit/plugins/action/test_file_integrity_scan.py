@@ -24,7 +24,7 @@ _VARS = {"inventory_hostname": "web1"}
 _EXPLAINED = {"explained_count": 1}
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """The controller ends here."""
 
 
@@ -104,7 +104,7 @@ def _alerts(result: t.Mapping[str, t.Any]) -> set[str]:
 
 def test_the_first_scan_takes_the_baseline_and_the_second_compares_in_one_question(site: Site) -> None:
     first = site.scan()
-    assert first["created"] is True and first["changed"] is True
+    assert (first["created"], first["changed"]) == (True, True)
     assert site.phases() == ["stage", "commit"]
     assert site.reasons() == ["First baseline."]
     site.file.write_text("something else")
@@ -265,10 +265,10 @@ def _ended_after(site: Site, questions: int, is_answered: bool, **options: t.Any
             return site.answer(request)
         if is_answered:
             site.answer(request)
-        raise _Stop
+        raise _StopError
 
     action, arguments = site.action(**options)
-    with contextlib.suppress(_Stop):
+    with contextlib.suppress(_StopError):
         alone(action.run_module(arguments, dict(_VARS)), answer)
 
 
@@ -276,7 +276,7 @@ def _ended_after(site: Site, questions: int, is_answered: bool, **options: t.Any
 @pytest.mark.parametrize("questions", [1, 2])
 @pytest.mark.parametrize("is_first", [False, True])
 def test_a_scan_that_ends_at_any_moment_leaves_what_the_next_one_believes(
-    site: Site, tmp_path: pathlib.Path, questions: int, is_answered: bool, is_first: bool
+    site: Site, questions: int, is_answered: bool, is_first: bool
 ) -> None:
     options: dict[str, t.Any] = {}
     if not is_first:
@@ -306,12 +306,12 @@ def test_a_scan_that_ends_in_the_store_leaves_what_the_next_one_believes(
     def ended(*arguments: t.Any, **named: t.Any) -> None:
         if is_done:
             real(*arguments, **named)
-        raise _Stop
+        raise _StopError
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, method, ended)
         action, arguments = site.action(**options)
-        with pytest.raises(_Stop):
+        with pytest.raises(_StopError):
             alone(action.run_module(arguments, dict(_VARS)), site.answer)
     result = site.scan(**options)
     assert not result.get("failed")
