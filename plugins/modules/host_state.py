@@ -64,6 +64,10 @@ options:
     description:
       - SQLAlchemy URL of the store on the controller; see M(bulwark.servers.findings).
     type: str
+  _roots:
+    description: What is in which directory, as the action plugin knows it.
+    type: list
+    elements: dict
 notes:
   - An account other than root has a state directory of its own, which is removed by a task that runs as that account.
     As root, the module names those in the homes of the host's local accounts.

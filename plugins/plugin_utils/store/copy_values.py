@@ -52,7 +52,7 @@ def _complaint(column: sa.Column[t.Any], dialect: str) -> _Complaint:
     limit = 2 ** (bits - 1)
 
     def complain(value: t.Any) -> str | None:
-        if type(value) is not int:
+        if isinstance(value, bool) or not isinstance(value, int):
             return _other_type(value, int)
         return None if -limit <= value < limit else f"has a number of more than {bits} bits"
 
@@ -60,13 +60,13 @@ def _complaint(column: sa.Column[t.Any], dialect: str) -> _Complaint:
 
 
 def _complain_of_text(value: t.Any) -> str | None:
-    if type(value) is not str:
+    if not isinstance(value, str):
         return _other_type(value, str)
     return "has a NUL character, which PostgreSQL refuses" if "\0" in value else None
 
 
 def _other_than(wanted: type) -> _Complaint:
-    return lambda value: None if type(value) is wanted else _other_type(value, wanted)
+    return lambda value: None if isinstance(value, wanted) else _other_type(value, wanted)
 
 
 def _other_type(value: t.Any, wanted: type) -> str:
