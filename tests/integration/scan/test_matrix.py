@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every ansible-core that is supported scans hosts with every Python that it supports: all of it, and finds the change.
 
-From 2.20 on ansible-core runs no module of its own on Python 3.8. A scan sends none, so that it runs there all the same.
+From 2.20 on ansible-core runs none of its own modules on Python 3.8. A scan sends none of them, so it runs there, too.
 """
 
 from __future__ import annotations
