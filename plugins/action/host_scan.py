@@ -93,7 +93,7 @@ class ActionModule(SanitizingActionBase):
         result = self._recorded(found, host, task_vars)
         failed = self._followed_up(waiting, host, task_vars)
         if failed:
-            result["misconfigured"] += self._recorded(failed, host, task_vars)["misconfigured"]
+            result = summary.joined(result, self._recorded(failed, host, task_vars))
         changed = any((question.result or {}).get("changed") for question in waiting.values())
         return {**result, "changed": result["changed"] or changed, "ansible_facts": self._facts(host)}
 

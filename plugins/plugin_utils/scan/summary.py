@@ -35,3 +35,10 @@ def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
 def misconfigured(records: t.Sequence[Record]) -> list[str]:
     """Return each reason once that is about the options, and not about the host."""
     return list(dict.fromkeys(record.problem for record in records if record.problem and record.is_usage_error))
+
+
+def joined(result: t.Mapping[str, t.Any], later: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return a task's result with what was recorded later: a failure of that is one of the task."""
+    lists = ("misconfigured", "findings", "coverage")
+    added = {name: [*result[name], *later[name]] for name in lists if name in later}
+    return {**result, **added, **{name: later[name] for name in ("failed", "msg") if name in later}}
