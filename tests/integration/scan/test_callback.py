@@ -41,11 +41,8 @@ module.deprecate("an old option", version="9.0.0", collection_name="bulwark.serv
 time.sleep(module.params["seconds"])
 if module.params["fail"]:
     module.fail_json(msg="no space left \\x1b]0;title\\x07", rc=28, stderr="\\n".join("line %d" % n for n in range(9)))
-looked = {
-    "severities": {"critical": 1, "low": 1},
-    "coverage": [{"scope": "etc", "status": "checked"}],
-    "not_checked": [],
-}
+coverage = [{"scope": "etc", "status": "checked"}]
+looked = {"severities": {"critical": 1, "low": 1}, "coverage": coverage, "not_checked": []}
 module.exit_json(capabilities={"file_integrity": looked})
 """
 RUN = """

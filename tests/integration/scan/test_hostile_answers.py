@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
+from tests.integration.scan import _forgery
 from tests.support.controllers import Controller, controller
 
 # Stands for a Python on the host that runs nothing it is given.
@@ -157,7 +158,8 @@ def _recorded(tmp_path: pathlib.Path, version: str, inventory: pathlib.Path) -> 
 def test_an_alert_that_nobody_knows_makes_the_answer_invalid(tmp_path: pathlib.Path) -> None:
     detection = {"alert": "evil", "subject": "/x", "scope": "s", "evidences": []}
     answer = {"changed": False, "created": True, "detections": [detection], "coverage": [{"scope": "s"}]}
-    assert _recorded(tmp_path, "2.21", _forging(tmp_path, answer)) == (
+    forged = json.loads(_forgery.answer({"file_integrity": answer}))
+    assert _recorded(tmp_path, "2.21", _forging(tmp_path, forged)) == (
         "the host's answer is invalid and nothing of it was used, so look into the host: "
         "a detection names alert 'evil', which this collection does not have"
     )
@@ -168,7 +170,7 @@ def test_a_module_that_was_killed_says_so(tmp_path: pathlib.Path, version: str) 
     inventory = _forging(tmp_path, {})
     (tmp_path / "python").write_text("#!/bin/sh\nkill -9 $$\n")
     assert _recorded(tmp_path, version, inventory).startswith(
-        "the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, "
+        "it failed: the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, "
     )
 
 

@@ -164,7 +164,7 @@ def _forgeries(directory: pathlib.Path) -> list[Forgery]:
         Forgery("a long number", '{"x": %s}' % ("9" * 5000), ("Exceeds the limit (4300 digits)",)),
         Forgery("a large count", _detected(detection(count=10**300)), ("a whole number of 32 bits is needed",)),
         Forgery("infinity", _detected(detection(first_time=float("inf"))), ("is no time in seconds",)),
-        Forgery("half a character", _detected(detection(subject="\ud800")), found=["\ufffd"]),
+        Forgery("half a character", _detected(detection(subject="\ud800")), found=["\\ud800"]),
         Forgery("a null byte", _detected(detection(subject="a\0b", message="a\0b")), found=["a\\u0000b"]),
         Forgery("a large text", _baseline(msg="x" * 5_000_000)),
         Forgery("many", _detected(*[detection(subject=str(n)) for n in range(100_001)]), ("100001 detections",)),
@@ -229,21 +229,33 @@ def test_a_forged_answer_harms_nobody(
     assert list(target.iterdir()) == []
     coverage = scanner.coverage()
     assert set(coverage) == {found.host for found in scanner.findings()} | set(forgeries) == set(forgeries)
-    for name, forgery in forgeries.items():
-        reasons = scanner.reasons(name)
-        assert coverage[name].status == ("not_checked" if forgery.reason else "checked"), f"{forgery.name}: {reasons}"
-        assert not forgery.reason or any(reason in reasons for reason in forgery.reason), f"{forgery.name}: {reasons}"
-        assert [subject for _alert, subject in scanner.open(name)] == list(forgery.found), forgery.name
-        assert {found.capability for found in scanner.findings(name)} <= {"file_integrity"}
+    wrong = {forgery.name: _differences(scanner, name, forgery) for name, forgery in forgeries.items()}
+    assert {name: found for name, found in wrong.items() if found} == {}
     _check_what_is_shown(done, scanner)
+
+
+def _differences(scanner: _scans.Scanner, name: str, forgery: Forgery) -> list[t.Any]:
+    """Return what the store has of a host and should not have."""
+    status, reasons = scanner.coverage()[name].status, scanner.reasons(name)
+    subjects = [subject for _alert, subject in scanner.open(name)]
+    differences: list[t.Any] = []
+    if status != ("not_checked" if forgery.reason else "checked"):
+        differences.append((status, reasons))
+    if forgery.reason and not any(reason in reasons for reason in forgery.reason):
+        differences.append(reasons)
+    if subjects != list(forgery.found):
+        differences.append(subjects)
+    if not {found.capability for found in scanner.findings(name)} <= {"file_integrity"}:
+        differences.append("findings of another capability")
+    return differences
 
 
 def test_a_host_that_never_answers_holds_nobody_up_for_ever(
     forgers: Fleet, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
 ) -> None:
     good, evil = forgers.hosts[:2]
-    for host in (good, evil):
-        _forge(host, None)
+    _forge(good, _baseline())
+    _forge(evil, None)
     evil.write("/forged", "#!/bin/sh\nexec sleep 600\n", mode=0o755)
     scanner = _scans.Scanner(controller("2.21"), forgers.inventory, tmp_path)
     scanner.scan("--limit", f"{good.name},{evil.name}", environment={"ANSIBLE_TASK_TIMEOUT": "20"})
