@@ -84,8 +84,9 @@ class Desk:
         return bool(self.host.shell(f"[ ! -e {path} ] || echo yes"))
 
     def end_what_runs_on_the_host(self) -> None:
-        """End the module that outlived its controller, as a host that reboots would."""
-        self.host.shell("for pid in $(pgrep -f AnsiballZ_file_integrity); do kill -9 $pid; done", check=False)
+        """End the module or the scan that outlived its controller, as a host that reboots would."""
+        pattern = "AnsiballZ_file_integrity|[h]ost_scan"
+        self.host.shell(f"for pid in $(pgrep -f '{pattern}'); do kill -9 $pid; done", check=False)
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
 def test_a_comparison_and_a_change_at_once(desk: Desk) -> None:
     desk.scanner.scan()
     desk.host.shell(f"echo '# nightly' > {_WANTED[1]}; cp /usr/bin/dash {_BACK_DOOR[1]}; chmod 4755 {_BACK_DOOR[1]}")
-    slow = "#!/bin/sh\ncase $1 in *_info.py) touch /tmp/waits; until [ -e /tmp/go ]; do sleep 0.1; done;; esac\n"
+    slow = "#!/bin/sh\ncase $1 in *host_scan*) touch /tmp/waits; until [ -e /tmp/go ]; do sleep 0.1; done;; esac\n"
     desk.host.write("/usr/local/bin/slow-python", f'{slow}exec /usr/bin/python3 "$@"\n', mode=0o755)
     # It is told which seal to expect, and when it comes to look, that is the old one.
     scan = desk.scanner.started("bulwark.servers.scan", ansible_python_interpreter="/usr/local/bin/slow-python")

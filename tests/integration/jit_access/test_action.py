@@ -228,12 +228,14 @@ def test_the_role_locks_in_protect_and_looks_in_a_scan(team: Team) -> None:
     code, said = team.run(
         {"ansible.builtin.include_role": role},
         {"ansible.builtin.include_role": {"name": "bulwark.servers.jit_access"}},
-        team.show("jit_access_seen"),
+        {"bulwark.servers.jit_access_info": {"state_dir": str(team.site.state)}, "register": "looked"},
+        team.show("{'role': jit_access_scan, 'policy': looked.policy}"),
         **variables,
     )
     assert code == 0, said
     assert team.shown["policy"]["ports"][0]["max_duration"] == 600
-    assert [entry["status"] for entry in team.shown["coverage"]] == ["checked"] * 3
+    assert [entry["status"] for entry in team.shown["role"]["coverage"]] == ["checked"] * 3
+    assert team.shown["role"]["findings"] == []
     code, said = team.run({"ansible.builtin.include_role": role}, **variables, jit_access_prts=[])
     assert code != 0
     assert "jit_access_prts" in said

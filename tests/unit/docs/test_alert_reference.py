@@ -82,7 +82,7 @@ def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
 
 def test_the_page_calls_capabilities_what_the_report_does_and_lists_them_all() -> None:
     known = list(capabilities.load().values())
-    hostile = Capability("odd", "A *title*_", "|bars|", ("linux",), ("learn",), ())
+    hostile = Capability("odd", "A *title*_", "|bars|", ("linux",), ("learn",), (), (), ())
     words = " ".join(parse(alert_reference.capability_table([*known, hostile])).astext().split())
     for one in (*known, hostile):
         playbooks, state = ", ".join(("scan", *one.playbooks)), ", ".join(one.state) or "none"

@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.bulwark.servers.plugins.action import host_state
 from ansible_collections.bulwark.servers.plugins.modules import host_state as doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import alone
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
@@ -27,7 +27,7 @@ SHARED = {"firewall", "simulation"}
 
 def _action(check_mode: bool = False) -> t.Any:
     action = t.cast("t.Any", host_state.ActionModule.__new__(host_state.ActionModule))
-    action._task = types.SimpleNamespace(check_mode=check_mode, delegate_to=None)
+    action._task = types.SimpleNamespace(action="bulwark.servers.host_state", check_mode=check_mode, delegate_to=None)
     return action
 
 
@@ -76,7 +76,7 @@ def test_a_capability_that_there_is_not_is_refused(options: dict[str, t.Any]) ->
     [(["checkpoints"], False, None), (["checkpoints"], True, "t1"), (["jit"], False, "t1"), ([], False, "t1")],
 )
 def test_logs_are_read_anew_once_it_is_gone_how_far_they_were(
-    removed: list[str], check_mode: bool, token: str | None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    removed: list[str], check_mode: bool, token: str | None, tmp_path: pathlib.Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/findings.db"
     with contextlib.closing(Store.open(url)) as store:
@@ -86,8 +86,7 @@ def test_logs_are_read_anew_once_it_is_gone_how_far_they_were(
     action = _action(check_mode)
     arguments = action.module_arguments({"state": "absent", "store": url}, {})
     answer = {"changed": True, "removed": [{"name": name} for name in removed]}
-    monkeypatch.setattr(CapabilityActionBase, "run_module", lambda *_arguments: answer)
-    result = action.run_module(arguments, {"inventory_hostname": "web1"})
+    result = alone(action.run_module(arguments, {"inventory_hostname": "web1"}), lambda _request: answer)
     with contextlib.closing(Store.open(url, mode="read")) as store:
         assert store.checkpoint("web1", "audit_events") == token
         assert store.seal_names("web1") == ["shop"]
@@ -98,12 +97,12 @@ def test_logs_are_read_anew_once_it_is_gone_how_far_they_were(
     )
 
 
-def test_a_store_that_cannot_be_used_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_used_is_a_warning() -> None:
     action = _action()
     arguments = action.module_arguments({"state": "absent", "store": "mysql://x/y"}, {})
     answer = {"changed": True, "removed": [{"name": "checkpoints"}], "notices": ["Its own."]}
-    monkeypatch.setattr(CapabilityActionBase, "run_module", lambda *_arguments: answer)
-    first, second = action.run_module(arguments, {"inventory_hostname": "web1"})["notices"]
+    result = alone(action.run_module(arguments, {"inventory_hostname": "web1"}), lambda _request: answer)
+    first, second = result["notices"]
     assert first.startswith(
         "The store still has how far the logs of this host were read, and its seals: the store works"
     )
