@@ -80,7 +80,7 @@ _ACCOUNTS: dict[str, dict[str, t.Any]] = {
     "unprivileged": {"ansible_become": False, "state": "/home/ansible/{{ inventory_hostname }}"},
 }
 _REFUSED = {"terminal-pipelined": {**_STRICT, **_PIPELINING}}
-_CAPABILITIES = ["jit_access", "audit", "file_integrity"]
+_CAPABILITIES = ["jit_access", "file_integrity"]
 _ENVIRONMENT = {
     "ANSIBLE_BECOME_PLUGINS": str(pathlib.Path(_keep.__file__).with_name("become_plugins")),
     "ANSIBLE_PARAMIKO_RECORD_HOST_KEYS": "False",
@@ -120,6 +120,7 @@ def _inventory(
         **json.loads(json.dumps(content["vars"]).replace("{{ inventory_hostname }}", name)),
         "ansible_ssh_args": "-o ControlMaster=no",
         "state": "/var/lib/bulwark-of/{{ inventory_hostname }}",
+        "file_integrity_priority": "normal",
         "file_integrity_default_watches": False,
         "file_integrity_watches": [{"name": "watched", "paths": [_WATCHED]}],
         **{f"{capability}_state_dir": "{{ state }}" for capability in _CAPABILITIES},
