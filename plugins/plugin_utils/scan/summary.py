@@ -9,10 +9,12 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 _MOST_REASONS = 20
+_LONGEST_LINE = 300
 
 
 def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
@@ -35,3 +37,11 @@ def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
 def misconfigured(records: t.Sequence[Record]) -> list[str]:
     """Return each reason once that is about the options, and not about the host."""
     return list(dict.fromkeys(record.problem for record in records if record.problem and record.is_usage_error))
+
+
+def of_problem(problem: t.Mapping[str, t.Any]) -> str:
+    """Return why a host could not be asked, with the last of what it complained of."""
+    message = str(problem.get("msg") or "")
+    lines = str(problem.get("module_stderr") or "").split("\n")
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"{message}: {visible(line, _LONGEST_LINE)}" if line else message
