@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody with root's rights puts code of their own where scans keep theirs: nothing of it runs, and it is reported."""
+"""Somebody with root's rights puts code of their own where scans keep theirs: it is not run, but reported."""
 
 from __future__ import annotations
 
