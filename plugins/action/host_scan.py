@@ -135,7 +135,7 @@ class ActionModule(SanitizingActionBase):
         """Record that the host could not be asked, and return that."""
         problem = sanitize(host.problem or {})
         unreachable = bool((host.problem or {}).get("unreachable"))
-        message = str(problem.get("msg") or "")
+        message = summary.of_problem(problem)
         words = "the host was unreachable" if unreachable else "it failed"
         for each in asked:
             each.problem = each.problem or (f"{words}: {message}" if message else words)

@@ -25,6 +25,9 @@ PYTHONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "2.21": ("3.13", "3.12"),
 }
 
+# Its connection plugin is in ansible-core until 2.20.
+_MORE: t.Final[t.Mapping[str, str]] = dict.fromkeys(("2.18", "2.19", "2.20"), "paramiko>=3.4.1,<5")
+
 _REQUIREMENTS = paths.ROOT / "requirements.txt"
 _BOOTSTRAP = paths.ROOT / "tools" / "bootstrap.py"
 _BOOTSTRAP_MODULES = ("bootstrap", "pip_wheel", "pip_settings", "package_index")
@@ -105,13 +108,17 @@ def controller(version: str) -> Controller:
     pythons = PYTHONS[version]
     python = next((candidate for candidate in pythons if commands.python(candidate)), pythons[0])
     require(f"python:{python}")
-    directory = paths.cache() / "controllers" / f"{version}-python{python}-{_recipe()}"
+    more = [_MORE[version]] if version in _MORE else []
+    directory = paths.cache() / "controllers" / f"{version}-python{python}-{_recipe(more)}"
     command = [commands.python(python) or python, str(_BOOTSTRAP), str(directory), "-r", str(_REQUIREMENTS)]
-    subprocess.run([*command, "--package", f"ansible-core~={version}.0"], stdin=subprocess.DEVNULL, check=True)
+    for package in (f"ansible-core~={version}.0", *more):
+        command += ["--package", package]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
     return Controller(version, directory)
 
 
-def _recipe() -> str:
+def _recipe(more: t.Sequence[str]) -> str:
     """Return a digest of what controllers are made from: another checkout's must not replace one that is in use."""
     parts = [_REQUIREMENTS, *(_BOOTSTRAP.with_name(f"{name}.py") for name in _BOOTSTRAP_MODULES)]
-    return hashlib.sha256(b"".join(hashlib.sha256(part.read_bytes()).digest() for part in parts)).hexdigest()[:12]
+    contents = [*(part.read_bytes() for part in parts), *(package.encode() for package in more)]
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:12]

@@ -47,6 +47,7 @@ class Kept:
                 stream.write(data)
                 stream.flush()
                 os.fsync(descriptor)
+            self._clear(prefix + digest)
             os.rename(temporary, prefix + digest, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -54,6 +55,13 @@ class Kept:
             raise
         os.fsync(self._descriptor)
         return digest
+
+    def _clear(self, name: str) -> None:
+        """Move a directory aside, which is the one thing that a file cannot take the place of."""
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
+                aside = ".%s.%d" % (name, time.time_ns())
+                os.rename(name, aside, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def mark_used(self, prefix: str, digest: str) -> None:
         """Have a file outlive those that were not used for longer."""

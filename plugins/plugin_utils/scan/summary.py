@@ -9,11 +9,13 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Question
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 _MOST_REASONS = 20
+_LONGEST_LINE = 300
 
 
 def of_capabilities(records: t.Sequence[Record]) -> dict[str, dict[str, t.Any]]:
@@ -61,3 +63,11 @@ def merged(recorded: t.Sequence[t.Mapping[str, t.Any]], of_host: t.Mapping[str, 
             result.update(failed=True, msg=" ".join(filter(None, (result.get("msg"), more["msg"]))))
     changed = of_host["changed"] or any(each["changed"] for each in recorded)
     return {**result, **of_host, "changed": changed}
+
+
+def of_problem(problem: t.Mapping[str, t.Any]) -> str:
+    """Return why a host could not be asked, with the last of what it complained of."""
+    message = str(problem.get("msg") or "")
+    lines = str(problem.get("module_stderr") or "").split("\n")
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"{message}: {visible(line, _LONGEST_LINE)}" if line else message

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import typing as t
 
@@ -24,6 +25,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model im
 _FACTS = ""
 _LONGEST_NOTE = 500
 _MOST_TAMPERED = 20
+# ssh(1) says so of a host that it never reached, and of one that does not let it in.
+_NOBODY = re.compile(r"connect to host|Could not resolve|No route to host|Permission denied|Host key verification")
+# What a shell returns for a program that it cannot execute, or find (POSIX, Shell Command Language 2.8.2).
+_NOT_RUN = (126, 127)
 
 
 def ask(run: Run, looks: t.Sequence[Look], options: Options, known: Pins) -> Answers:
@@ -66,14 +71,16 @@ class _Question:
         if not code:
             arguments["_code"] = self._archive.packed
         result = self._run_once(arguments)
-        if "lines" in result or result.get("missing"):
+        if "lines" in result or result.get("missing") or _is_useless(result):
             return result
         # The connection ended, or something else than the result came through it. What ran in the meantime is kept.
         return self._run_once(arguments)
 
     def _run_once(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
-            return self._run(dict(arguments))
+            result = self._run(dict(arguments))
+            # That is for the connection to say, and not for the host.
+            return {name: value for name, value in result.items() if name != "unreachable"}
         except AnsibleAuthenticationFailure:
             # Once more could lock the account.
             raise
@@ -156,6 +163,13 @@ def _explained(result: dict[str, t.Any]) -> dict[str, t.Any]:
     if "SyntaxError" not in str(result.get("module_stderr")):
         return result
     return {**result, "msg": "the host's Python is too old; set ansible_python_interpreter to Python 3.8 or later"}
+
+
+def _is_useless(result: t.Mapping[str, t.Any]) -> bool:
+    """Say whether to ask once more would only take as long again: nobody was there, or nothing that could be run."""
+    message = result.get("msg")
+    nobody = bool(result.get("unreachable")) and isinstance(message, str) and bool(_NOBODY.search(message))
+    return nobody or result.get("rc") in _NOT_RUN
 
 
 def _failed(message: str) -> dict[str, t.Any]:

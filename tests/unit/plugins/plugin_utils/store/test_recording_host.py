@@ -238,9 +238,9 @@ def test_pins_are_replaced_as_a_whole_and_stay_without_new_ones(store: Store) ->
     assert store.pins("web1") == {}
 
 
-@pytest.mark.parametrize("pins", [{"": "a" * 64}, {"../x": "a" * 64}, {"x\n": "a" * 64}, {"x": "A" * 64}, {"x": "a"}])
+@pytest.mark.parametrize("pins", [{"": "a" * 64}, {"x y": "a" * 64}, {"x\n": "a" * 64}, {"x": "A" * 64}, {"x": "a"}])
 def test_a_malformed_pin_is_refused(store: Store, pins: dict[str, str]) -> None:
-    with pytest.raises(StoreError, match="of web1 is malformed: it needs a file name and a SHA-256 digest"):
+    with pytest.raises(StoreError, match="of web1 is malformed: it needs a name and a digest"):
         record_pins(store, "web1", pins)
 
 

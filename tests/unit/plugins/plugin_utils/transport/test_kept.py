@@ -69,6 +69,12 @@ def _replace_by_fifo(path: pathlib.Path, _data: bytes) -> None:
     os.mkfifo(path)
 
 
+def _replace_by_directory(path: pathlib.Path, data: bytes) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "inner").write_bytes(data)
+
+
 _TAMPERING = {
     _change: "another content",
     _link: "no regular file",
@@ -76,6 +82,7 @@ _TAMPERING = {
     _give_away: "belongs to user 65534",
     _open_up: "written by others",
     _replace_by_fifo: "no regular file",
+    _replace_by_directory: "no regular file",
 }
 
 
