@@ -41,6 +41,7 @@ def fill(url: str) -> None:
         run = start(store, 140)
         reader = {"name": "audit_log", "token": "t-1", "after": None}
         store.record(run, "web1", CAPABILITY, seen[:1], [checked()], 140, reader)
+        store.record_host(run, "web1", [], 140, {"code/0/cpython-313": "c" * 64})
         store.propose_seal("web1", "default", "aa", by="alice", reason="CHG-2", now=130)
         store.confirm_seal("web1", "default", "aa", now=131)
         accepted = Accepted(CAPABILITY, 1, ({"id": "1", "subject": "/etc/shadow", "kind": "modified"},), True)
