@@ -78,9 +78,7 @@ class _Question:
 
     def _run_once(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
-            result = self._run(dict(arguments))
-            # That is for the connection to say, and not for the host.
-            return {name: value for name, value in result.items() if name != "unreachable"}
+            return self._run(dict(arguments))
         except AnsibleAuthenticationFailure:
             # Once more could lock the account.
             raise

@@ -49,5 +49,6 @@ class _Runner:
                 connection.reset()
         self._is_lost = True
         result = self._action._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._variables)
-        self._is_lost = bool(result.get("failed") or result.get("unreachable"))
-        return result
+        self._is_lost = bool(result.get("failed"))
+        # That is for the connection to say, by what it raises, and not for the host.
+        return {name: value for name, value in result.items() if name != "unreachable"}
