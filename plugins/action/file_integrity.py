@@ -27,6 +27,7 @@ _SCAN_OPTIONS: t.Mapping[str, t.Any] = {
     "_accept_explained": {"type": "bool", "default": False},
     "_rehash": collect_spec()["rehash"],
 }
+_NOT_TAKEN = "There is no baseline yet, and none is taken in check mode, so no file was compared."
 _NO_BASELINE = "There is no baseline, as asked for with file_integrity_state=absent, so no file is watched."
 
 
@@ -86,6 +87,8 @@ class ActionModule(BaselineActionBase):
                 return removed
             return {**removed, "detections": [], "coverage": [not_checked(self.capability, _NO_BASELINE)]}
         answer = yield from self._change({**arguments, "_compare": True}, task_vars)
+        if answer.get("created") and self._task.check_mode:
+            return {**answer, "detections": [], "coverage": [not_checked(self.capability, _NOT_TAKEN)]}
         comparison = answer.get("comparison")
         if not isinstance(comparison, dict):
             return answer

@@ -100,7 +100,8 @@ class ActionModule(SanitizingActionBase):
         recorded = [self._recorded(found, host, task_vars)]
         later = self._followed_up(waiting, host, task_vars)
         failed = [record for name in later for record in records.of_follow_up(waiting[name], later[name])]
-        if failed:
+        if later:
+            # Also when nothing failed: the answers that the host keeps are others now.
             recorded.append(self._recorded(failed, host, task_vars))
         done = summary.of_host(list(waiting.values()), list(later.values()))
         return {**summary.merged(recorded, done), "ansible_facts": self._facts(host)}

@@ -11,7 +11,10 @@ import json
 import typing as t
 import zlib
 
-LARGEST = 256 << 20
+# Much more than all looks together return, and little enough that one host cannot fill the controller's memory with
+# objects that take many times their text.
+LARGEST = 32 << 20
+_MOST_LINES = 500
 
 
 class AnswerError(Exception):
@@ -31,7 +34,10 @@ def unpacked(answer: t.Any) -> list[dict[str, t.Any]]:
         if inflating.unconsumed_tail:
             raise AnswerError(f"it is larger than {LARGEST >> 20} MiB")
         # What follows the last line feed was cut off.
-        lines = [json.loads(line) for line in data.split(b"\n")[:-1]]
+        texts = data.split(b"\n", _MOST_LINES)[:-1]
+        if len(texts) == _MOST_LINES:
+            raise AnswerError(f"it has more than {_MOST_LINES - 1} lines")
+        lines = [json.loads(text) for text in texts]
     except (TypeError, ValueError, RecursionError, binascii.Error, zlib.error) as error:
         raise AnswerError(f"it can't be read: {error}") from None
     if not all(isinstance(line, dict) for line in lines):

@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model im
 _FACTS = ""
 _LONGEST_NOTE = 500
 _MOST_TAMPERED = 20
+_MOST_NOTES = 20
 # ssh(1) says so of a host that it never reached, and of one that does not let it in.
 _NOBODY = re.compile(r"connect to host|Could not resolve|No route to host|Permission denied|Host key verification")
 # What a shell returns for a program that it cannot execute, or find (POSIX, Shell Command Language 2.8.2).
@@ -135,7 +136,7 @@ class _Question:
                 self._notes.append(f"nothing is kept on the host, so that all code travels: {_text(line['not_kept'])}")
         unanswered = {"failed": True, "msg": (problem or {}).get("msg", "the host returned no result for this look")}
         looks = {look.id: answered.get(look.id, dict(unanswered)) for look in self._looks}
-        return Answers(looks, answered.get(_FACTS, {}), known, self._notes, self._tampered, problem)
+        return Answers(looks, answered.get(_FACTS, {}), known, self._notes[:_MOST_NOTES], self._tampered, problem)
 
 
 def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, t.Any] | None]:
