@@ -15,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.action.file_integrity import ActionModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import outcome
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import check
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import check, collect
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Conversation, Request, alone
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import asking
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
@@ -239,7 +239,7 @@ def test_a_baseline_that_another_run_changed_while_this_one_looked_is_no_tamperi
 ) -> None:
     site.scan()
     watches = [{"name": "site", "paths": [str(site.watched)]}, {"name": "more", "paths": [str(tmp_path / "more")]}]
-    compared = check.collect.collect
+    compared = collect.collect
     others = [1]
 
     def between(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -248,7 +248,7 @@ def test_a_baseline_that_another_run_changed_while_this_one_looked_is_no_tamperi
             site.scan(watches=watches)
         return compared(params, check_mode)
 
-    monkeypatch.setattr(check.collect, "collect", between)
+    monkeypatch.setattr(collect, "collect", between)
     result = site.scan()
     assert not others
     assert _alerts(result) == set()

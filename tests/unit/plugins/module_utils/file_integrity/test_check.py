@@ -11,15 +11,15 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import check
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import apply, check, collect
 
 _BASELINE = {"exists": True, "digest": "a" * 64}
 _COMPARED = {"detections": [], "coverage": [], "baseline": {"exists": True, "digest": "b" * 64}}
 
 
 def _checked(monkeypatch: pytest.MonkeyPatch, applied: dict[str, t.Any], compare: bool) -> dict[str, t.Any]:
-    monkeypatch.setattr(check.apply, "apply", lambda _params, _check_mode: {"baseline": _BASELINE, **applied})
-    monkeypatch.setattr(check.collect, "collect", lambda _params, _check_mode: dict(_COMPARED))
+    monkeypatch.setattr(apply, "apply", lambda _params, _check_mode: {"baseline": _BASELINE, **applied})
+    monkeypatch.setattr(collect, "collect", lambda _params, _check_mode: dict(_COMPARED))
     return check.check({"_compare": compare}, False)
 
 

@@ -50,7 +50,7 @@ def test_content_travels_by_its_digest_and_so_apart() -> None:
 
 @pytest.mark.parametrize(("budget", "seconds"), [(120, 720), (0, 7_800), (None, 7_800)])
 def test_a_look_is_ended_some_time_after_its_budget(budget: int | None, seconds: int) -> None:
-    assert _look(**({} if budget is None else {"time_budget": budget})).seconds == seconds
+    assert _look(time_budget=budget).seconds == seconds
 
 
 @pytest.mark.parametrize(("given", "words"), [({"days": "many"}, "days"), ({"door": 1}, "door")])

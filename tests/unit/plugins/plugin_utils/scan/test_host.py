@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.host import H
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Answers, Look, Options, Tampered
 
 _ENTRY = Entry("doors.collect:collect", lambda: {"days": {"type": "int"}})
-_GOOD = {"coverage": []}
+_GOOD: dict[str, t.Any] = {"coverage": []}
 
 
 def _request(**arguments: t.Any) -> Request:
