@@ -148,7 +148,7 @@ def _seen(scanner: _scans.Scanner, way: str, *capabilities: str) -> list[t.Any]:
         (newest,) = store.runs(1)
         coverage = [entry for entry in store.coverage(newest.id) if entry.host == way]
     seen: list[t.Any] = [
-        (found.alert, found.subject, found.severity, found.event["evidences"])
+        (found.alert, found.subject, found.severity, found.event["evidences"], found.event["device"]["os"])
         for found in sorted(scanner.findings(way), key=lambda found: (found.alert, found.subject))
         if found.capability in capabilities
     ]
