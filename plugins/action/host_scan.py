@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import time
@@ -201,6 +202,9 @@ class ActionModule(SanitizingActionBase):
         return t.cast("t.Mapping[str, t.Any]", task_vars["hostvars"][delegate]) if delegate else task_vars
 
     def _facts(self, host: Host) -> dict[str, t.Any]:
+        if self._task.delegate_to and not self._task.delegate_facts:
+            # Ansible would take them for those of the host that delegates.
+            return {}
         facts = dict(host.facts or {})
         if self._discovered_interpreter_key:
             # Found by the controller, which would look for it again at each task.
@@ -209,11 +213,17 @@ class ActionModule(SanitizingActionBase):
 
     def _with_facts(self, task_vars: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
         """Return the variables with what the host says of its platform, which findings describe it by."""
-        if self._task.delegate_to or not host.facts:
+        if not host.facts:
             return task_vars
-        given = task_vars.get("ansible_facts")
+        own: t.Any = self._device_vars(task_vars)
+        given = own.get("ansible_facts")
         facts = {name.removeprefix("ansible_"): value for name, value in host.facts.items()}
-        return {**task_vars, "ansible_facts": {**facts, **(given if isinstance(given, dict) else {})}}
+        described = {"ansible_facts": {**facts, **(given if isinstance(given, dict) else {})}}
+        delegate = self._task.delegate_to
+        if not delegate:
+            return {**task_vars, **described}
+        others: t.Any = task_vars["hostvars"]
+        return {**task_vars, "hostvars": collections.ChainMap({delegate: collections.ChainMap(described, own)}, others)}
 
 
 def _found(asked: t.Iterable[Asked]) -> list[Record]:

@@ -148,7 +148,7 @@ def _seen(scanner: _scans.Scanner, way: str, *capabilities: str) -> list[t.Any]:
         (newest,) = store.runs(1)
         coverage = [entry for entry in store.coverage(newest.id) if entry.host == way]
     seen: list[t.Any] = [
-        (found.alert, found.subject, found.severity, found.event["evidences"])
+        (found.alert, found.subject, found.severity, found.event["evidences"], found.event["device"]["os"])
         for found in sorted(scanner.findings(way), key=lambda found: (found.alert, found.subject))
         if found.capability in capabilities
     ]
@@ -234,7 +234,7 @@ def test_what_cannot_be_kept_is_sent_and_what_is_delegated_is_of_the_other_host(
     (here / "unusual").write_text("new\\n", encoding="utf-8")
     results = scan(in_check_mode=["checked"], in_background=["background"])
 
-    found = {("fim_file_created", f"{_WATCHED}/unusual"): "informational"}
+    found = {("fim_file_created", f"{_WATCHED}/unusual"): "low"}
     same = _seen(scanner, "usual", *_CAPABILITIES)
     for way in ("usual", "read-only", "full", "foreign", "behind"):
         assert scanner.open(way) == found, way
@@ -245,7 +245,7 @@ def test_what_cannot_be_kept_is_sent_and_what_is_delegated_is_of_the_other_host(
     # Nothing is recorded in check mode, but all of it looked at.
     assert results["checked"]["capabilities"] == results["usual"]["capabilities"]
     assert scanner.open("checked") == scanner.open("background") == scanner.open("before") == {}
-    assert results["background"]["msg"] == "This action (bulwark.servers.host_scan) does not support async."
+    assert "This action (bulwark.servers.host_scan) does not support async." in results["background"]["msg"]
     with scanner.store() as store:
         keepers = {way for way in ways if any(name.startswith("code/") for name in store.pins(way))}
     assert keepers == {"usual", "checked", "background", "behind", "here"}
