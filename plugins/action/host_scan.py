@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils.scan.options import scan_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
@@ -20,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import (
     conversations,
     platforms,
@@ -38,6 +40,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.executio
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Options
 
 _SHARED = ("run", "store")
+_MOST_LINES = 200
 
 # Ansible imports an action before it forks for each host, so that this is done once, and not by each of them.
 preload.everything()
@@ -56,6 +59,8 @@ class ActionModule(SanitizingActionBase):
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
+        # Capabilities of which the store refused something.
+        self._unstored: set[str] = set()
         _validated, self._options = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
             chosen = known_names.choose_capabilities(self._options["capabilities"])
@@ -81,10 +86,12 @@ class ActionModule(SanitizingActionBase):
             self._task.diff,
         )
         if not waiting:
-            return self._recorded(_found(asked), host, task_vars)
+            return self._recorded(self._found(asked, host, task_vars), host, task_vars)
         host.answers.update((q.look.module, q.result) for each in asked for q in each.questions if q.result is not None)
         talks = {name: question.talk(host.answers, task_vars) for name, question in waiting.items()}
         answers = conversations.hold(talks, host.ask)
+        for name, answer in answers.items():
+            _show_traceback(name, answer)
         if not host.reached:
             return self._unasked(asked, host, task_vars)
         task_vars = self._with_facts(task_vars, host)
@@ -96,10 +103,10 @@ class ActionModule(SanitizingActionBase):
             each.problem = each.problem or platforms.unknown_to(
                 capabilities.load()[each.capability], (host.facts or {}).get("ansible_system")
             )
-        device = events.Device.from_vars(self._device_vars(task_vars))
-        found = [*_found(asked), *tampering.records(host.tampered, device, time.time())]
-        recorded = [self._recorded(found, host, task_vars)]
-        later = self._followed_up(waiting, host, task_vars)
+        recorded = [self._recorded(self._found(asked, host, task_vars), host, task_vars)]
+        # What could not be stored is not acted on.
+        stored = {name: question for name, question in waiting.items() if question.capability not in self._unstored}
+        later = self._followed_up(stored, host, task_vars)
         failed = [record for name in later for record in records.of_follow_up(waiting[name], later[name])]
         if later:
             # Also when nothing failed: the answers that the host keeps are others now.
@@ -140,8 +147,9 @@ class ActionModule(SanitizingActionBase):
         message = summary.of_problem(problem)
         words = "the host was unreachable" if unreachable else "it failed"
         for each in asked:
-            each.problem = each.problem or (f"{words}: {message}" if message else words)
-        result = self._recorded(_found(asked), host, task_vars)
+            if any(question.result is None for question in each.questions):
+                each.problem = each.problem or (f"{words}: {message}" if message else words)
+        result = self._recorded(self._found(asked, host, task_vars), host, task_vars)
         return {**result, "msg": message, **({"unreachable": True} if unreachable else {})}
 
     def _followed_up(
@@ -173,9 +181,19 @@ class ActionModule(SanitizingActionBase):
             recorded = store.record_host(
                 self._options["run"], self._name(task_vars), [each.result for each in found], time.time(), host.pins
             )
+        for position, each in enumerate(recorded):
+            if each.refused:
+                self._unstored.add(found[position].result.capability)
+                found[position] = records.refused(found[position], each.refused)
         changes = [change for each in recorded for change in each.changes]
         shown = {"host": self._name(task_vars), "capabilities": summary.of_capabilities(found)}
         return {**result, **recording.shown(changes), **shown}
+
+    def _found(self, asked: t.Sequence[Asked], host: Host, task_vars: dict[str, t.Any]) -> list[Record]:
+        found = [record for each in asked for record in records.of_capability(each)]
+        device = events.Device.from_vars(self._device_vars(task_vars))
+        chosen = [each.capability for each in asked]
+        return [*found, *tampering.records(host.tampered, chosen, device, time.time())]
 
     def _pins(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, str]:
         if not self._keeps():
@@ -226,5 +244,8 @@ class ActionModule(SanitizingActionBase):
         return {**task_vars, "hostvars": collections.ChainMap({delegate: collections.ChainMap(described, own)}, others)}
 
 
-def _found(asked: t.Iterable[Asked]) -> list[Record]:
-    return [record for each in asked for record in records.of_capability(each)]
+def _show_traceback(name: str, answer: t.Mapping[str, t.Any]) -> None:
+    """Show with -vvv where a look crashed on the host."""
+    lines = answer.get("traceback")
+    if answer.get("failed") and isinstance(lines, list):
+        Display().vvv("\n".join([f"{name}:", *(visible(line) for line in lines[:_MOST_LINES])]))

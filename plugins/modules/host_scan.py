@@ -366,6 +366,8 @@ def start(question: Question) -> "tuple[bytes, str]":
         status = 1
         try:
             os.setsid()
+            # Tracebacks look for source files there, which may be anybody's.
+            os.chdir("/")
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
             nowhere = os.open(os.devnull, os.O_RDWR)
             for standard in range(3):

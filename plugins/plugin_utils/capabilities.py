@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The capabilities that the collection has, each from its ``content/CAPABILITY/capability.yml``.
 
-A capability has the same name everywhere: its content, its role, its packages. A scan calls the role of each.
+A capability has the same name everywhere: its content, its role, its packages. A scan asks for all of them in one task.
 """
 
 from __future__ import annotations

@@ -57,6 +57,9 @@ def parse(data: t.Any, where: str) -> tuple[Look, ...]:
         raise ContentError(f"{where}: looks is missing or no list; [] says that a scan asks nothing")
     looks = tuple(_look(fields, f"{where}: look {number}") for number, fields in enumerate(data, 1))
     known = [look.module for look in looks]
+    for module in known:
+        if known.count(module) > 1:
+            raise ContentError(f"{where}: looks names {module} twice")
     for number, look in enumerate(looks):
         for option, source in look.answers.items():
             if source.partition(".")[0] not in known[:number]:

@@ -7,66 +7,54 @@ from __future__ import annotations
 
 import re
 import signal
-import traceback
 import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash
 
 # The paths of the collection's code, as the archive has them.
 _OURS = "plugins/module_utils/"
 _WRITTEN = re.compile(r'File "%s(\S+)", line (\d+)' % _OURS)
-_LONGEST = 2000
-_MOST_FRAMES = 30
+_MOST_LINES = 120
 
 
 def raised(error: BaseException, memory: int) -> dict[str, t.Any]:
     """Return a failed result with an exception's type, message and place. memory: the limit in bytes."""
-    place = _place(error)
-    shown = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-_MOST_FRAMES))
+    lines = _crash.format_traceback(error)
     if isinstance(error, MemoryError):
-        message = "it needs more than its limit of %d MiB of memory (%s)" % (memory >> 20, place)
-    else:
-        text = " ".join(str(error).split())[:_LONGEST]
-        message = "an error in the collection: %s: %s (%s); report it" % (type(error).__name__, text, place)
-    return failed(message, shown)
+        return failed(
+            "it needs more than its limit of %d MiB of memory: %s" % (memory >> 20, _crash.summarize(error)), lines
+        )
+    return failed(_crash.describe(error), lines)
 
 
-def failed(message: str, details: str = "") -> dict[str, t.Any]:
-    """Return a failed result. details: what helps developers, the end of it where it is long."""
-    result: dict[str, t.Any] = {"failed": True, "msg": message}
-    if details:
-        result["exception"] = details[-2 * _LONGEST :]
-    return result
+def failed(message: str, lines: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """Return a failed result. lines: a traceback, the end of it where it is long."""
+    return {"failed": True, "msg": message, **({"traceback": list(lines)[-_MOST_LINES:]} if lines else {})}
 
 
 def stopped(reason: str, output: str) -> dict[str, t.Any]:
     """Return a failed result of a process that was ended. output: what faulthandler wrote in it."""
     place = _written_place(output)
-    return failed("%s; it was at %s" % (reason, place) if place else reason, output)
+    return failed("%s; it was at %s" % (reason, place) if place else reason, output.splitlines())
 
 
 def ended(status: int, output: str) -> dict[str, t.Any]:
     """Return a failed result of a process without a result. status: its exit status, or minus a signal."""
     if status >= 0:
-        return failed("it ended with status %d and without a result" % status, output)
+        return failed("it ended with status %d and without a result" % status, output.splitlines())
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = "unknown"
     place = _written_place(output)
     hint = "; the kernel may have run out of memory" if -status == signal.SIGKILL else ""
-    return failed("it was ended by signal %d (%s)%s%s" % (-status, name, " at " + place if place else "", hint), output)
+    return failed(
+        "it was ended by signal %d (%s)%s%s" % (-status, name, " at " + place if place else "", hint),
+        output.splitlines(),
+    )
 
 
 def _written_place(output: str) -> str:
     """Return the place in the collection's code that faulthandler wrote first, which is the innermost."""
     found = _WRITTEN.search(output)
     return "%s:%s" % found.groups() if found else ""
-
-
-def _place(error: BaseException) -> str:
-    """Return the innermost place in the collection's code, that of the error itself if there is none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if _OURS in frame.filename.replace("\\", "/")]
-    if not (ours or frames):
-        return "unknown place"
-    frame = (ours or frames)[-1]
-    return "%s:%s" % (frame.filename.rpartition(_OURS)[2], frame.lineno)

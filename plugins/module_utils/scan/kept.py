@@ -40,6 +40,9 @@ class Kept:
         """Keep bytes under their digest, durably; return that. Raises OSError."""
         digest = hashlib.sha256(data).hexdigest()
         temporary = ".%s.%d" % (digest, os.getpid())
+        with contextlib.suppress(FileNotFoundError):
+            # Of a process with the same number that was killed, as it is in containers.
+            os.unlink(temporary, dir_fd=self._descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
         try:

@@ -21,7 +21,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.scan import failur
 from ansible_collections.bulwark.servers.plugins.module_utils.scan.child import Ended, Limits, Nursery
 
 _PREFIX = "ansible_collections.bulwark.servers.plugins.module_utils."
-_LARGEST_ANSWER = 64 << 20
+# Of one look; the controller takes a few of these from a host.
+_LARGEST_ANSWER = 16 << 20
 
 Say = t.Callable[[t.Dict[str, t.Any]], None]
 

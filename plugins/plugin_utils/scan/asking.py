@@ -30,7 +30,7 @@ def look_of(name: str, request: Request, entry: Entry, diff: bool) -> Look:
         raise WrongArgumentsError("; ".join(validated.error_messages))
     params = dict(validated.validated_parameters)
     content = params.pop(_CONTENT, None)
-    budget = params.get("time_budget") or 0
+    budget = params.get("time_budget", _LONGEST)
     return Look(
         id=name,
         entry=entry.function,
@@ -39,7 +39,8 @@ def look_of(name: str, request: Request, entry: Entry, diff: bool) -> Look:
         diff=diff,
         content={} if content is None else {_CONTENT: content},
         paths=paths(spec),
-        seconds=(budget or _LONGEST) + _GRACE,
+        # Without a budget it may take as long as all of them may.
+        seconds=budget + (params.get("lock_timeout") or 0) + _GRACE if budget else 0,
     )
 
 

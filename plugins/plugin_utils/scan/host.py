@@ -70,9 +70,9 @@ class Host:
         try:
             return ask(self._run, looks, self._options, self.pins)
         except AnsibleConnectionFailure as error:
-            problem = {"unreachable": True, "msg": error.message}
+            problem = {"unreachable": True, "msg": error.message.strip()}
         except AnsibleError as error:
-            problem = {"failed": True, "msg": error.message}
+            problem = {"failed": True, "msg": error.message.strip()}
         except Exception as error:  # noqa: BLE001 - ansible-core stumbles over what a host may print
             problem = {"failed": True, "msg": f"the host's answer could not be used: {type(error).__name__}: {error}"}
         failed = {"failed": True, "msg": problem["msg"]}

@@ -43,10 +43,6 @@ def of_look(question: Question) -> Record | None:
     result = question.result or {}
     if not question.look.is_recorded:
         return None
-    if result.get("unreachable"):
-        return _failed(
-            question.capability, question.look.scope, f"the host was unreachable: {result.get('msg')}", False
-        )
     if result.get("failed"):
         return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
     found = CapabilityResult(
@@ -57,14 +53,17 @@ def of_look(question: Question) -> Record | None:
 
 def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> list[Record]:
     """Return what is to be recorded of what was done after a look; nothing where it went well."""
-    if not result.get("failed") and not result.get("unreachable"):
+    if not result.get("failed"):
         return []
     return [_failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))]
 
 
-def unasked(capabilities: t.Iterable[str], reason: str) -> list[Record]:
-    """Return the records of a host of which nothing is known, and why."""
-    return [_failed(capability, capability, reason, False) for capability in capabilities]
+def refused(record: Record, reason: str) -> Record:
+    """Return a record in place of one that the store refused, for the same scopes."""
+    capability = record.result.capability
+    scopes = [str(entry.get("scope")) for entry in record.result.coverage if isinstance(entry, dict)]
+    entries = [not_checked(scope, reason) for scope in scopes or [capability]]
+    return Record(CapabilityResult(capability, (), entries), reason)
 
 
 def noted(found: t.Sequence[Record], notes: t.Sequence[str]) -> list[Record]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
@@ -25,15 +25,20 @@ _UNKNOWN_KIND = 0
 _UNNAMED = "a kept file without a name"
 
 
-def records(tampered: t.Sequence[Tampered], device: events.Device, now: float) -> list[Record]:
-    """Return what is to be recorded of it; nothing where all was as it should be."""
+def records(
+    tampered: t.Sequence[Tampered], chosen: t.Collection[str], device: events.Device, now: float
+) -> list[Record]:
+    """Return what is to be recorded of it; nothing where all was as it should be. chosen: the scan's capabilities."""
     if not tampered:
         return []
     detections = [_detection(visible(found.subject) or _UNNAMED, visible(found.reason)) for found in tampered]
     coverage = ScopeCoverage(_SCOPE)
     coverage.examined = len(tampered)
     findings = events.findings(detections, catalogue.load(), device, now)
-    return [Record(CapabilityResult(_CAPABILITY, findings, [coverage.entry()]))]
+    entries = [coverage.entry()]
+    if _CAPABILITY not in chosen:
+        entries.append(not_checked(_CAPABILITY, "This scan was not asked to compare files."))
+    return [Record(CapabilityResult(_CAPABILITY, findings, entries))]
 
 
 def _detection(subject: str, reason: str) -> dict[str, t.Any]:

@@ -72,7 +72,7 @@ class _Question:
         if not code:
             arguments["_code"] = self._archive.packed
         result = self._run_once(arguments)
-        if "lines" in result or result.get("missing") or _is_useless(result):
+        if "lines" in result or result.get("missing") or not self._options.keep or _is_useless(result):
             return result
         # The connection ended, or something else than the result came through it. What ran in the meantime is kept.
         return self._run_once(arguments)
@@ -84,7 +84,8 @@ class _Question:
             # Once more could lock the account.
             raise
         except AnsibleConnectionFailure as error:
-            return {"unreachable": True, "msg": str(error)}
+            # With a terminal, lines end with a carriage return as well.
+            return {"unreachable": True, "msg": str(error).strip()}
 
     def _request(self, code: t.Mapping[str, str], known: t.Collection[str]) -> dict[str, t.Any]:
         facts: dict[str, t.Any] = {

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import typing as t
 
@@ -41,12 +42,12 @@ def test_the_state_of_root_and_of_the_account_that_signs_in_is_removed(
     host.shell("install -d -m 700 -o games /home/games/.local/state/bulwark/jit; usermod -d /home/games games")
 
     said = _said(_remove(scanner, "--check"))
-    removed = f"the baseline of files; {'; '.join(sorted(state, reverse=True))}."
-    assert f"Would be removed: {removed}" in said
+    removed = ["the baseline of files", *sorted(state)]
+    assert _listed(said, "Would be removed") == removed
     assert host.shell(f"ls -d {_OWN_STATE}/* /var/lib/bulwark/*").split() == state
 
     said = _said(_remove(scanner))
-    assert f"Removed: {removed}" in said
+    assert _listed(said, "Removed") == removed
     left = "/home/games/.local/state/bulwark: it is the state of the account games; sign in as that account and run"
     assert left in said, said
     assert "audit rules, if there are any: " in said
@@ -79,6 +80,13 @@ def _remove(scanner: _scans.Scanner, *arguments: str, **variables: t.Any) -> sub
     return scanner.controller.run_playbook(
         "bulwark.servers.remove", *arguments, inventory=scanner.inventory, extra_vars=given
     )
+
+
+def _listed(said: str, words: str) -> list[str]:
+    """Return what the playbook says that it removed: what it was told first, and the directories sorted."""
+    (listed,) = re.findall(rf'"{words}: ([^"]*)\."', said)
+    first, *directories = listed.split("; ")
+    return [first, *sorted(directories)]
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import typing as t
@@ -36,6 +37,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.
 TRAFFIC, LISTENING, IMPORTS = "traffic", "listening", "imports"
 # Entries in the result: those of who was answered, on most days.
 MOST_TRAFFIC = 50_000
+# Of these, as JSON; a scan takes 16 MiB from a look.
+_MOST_BYTES = 12 << 20
 NOTHING = (
     "Nothing records this host's traffic: name what is to be recorded in network_hardening_directions, and deploy the "
     "recorder with the playbook bulwark.servers.protect."
@@ -191,16 +194,25 @@ def _fill(result: dict[str, t.Any], book: Book, traffic: dict[str, t.Any]) -> No
     found = [{**entry.result(key), "origin": "recorder"} for key, entry in book.entries.items()]
     found += [{**entry, "origin": "import"} for one in book.imports for entry in one.entries]
     found.sort(key=lambda one: (-bool(one["answered"]), -len(one["days"]), -one["last_seen"], one["source"]))
-    result["traffic"] = found[:MOST_TRAFFIC]
+    result["traffic"] = _fitting(found)
     result["traffic_count"] = len(found)
     result["since"] = book.since if book.resumed is None else book.resumed
     result["incomplete_since"] = book.full
-    if len(found) > MOST_TRAFFIC and traffic["status"] != "not_checked":
+    left = len(found) - len(result["traffic"])
+    if left and traffic["status"] != "not_checked":
         traffic["status"] = "partial"
         traffic["skipped_count"] += 1
-        traffic["skipped"].append(
-            {"subject": "result", "reason": "%d entries are left out of it" % (len(found) - MOST_TRAFFIC)}
-        )
+        traffic["skipped"].append({"subject": "result", "reason": "%d entries are left out of it" % left})
+
+
+def _fitting(found: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the first entries, as many as an answer has room for: who comes from many addresses must not fill it."""
+    room = _MOST_BYTES
+    for number, entry in enumerate(found[:MOST_TRAFFIC]):
+        room -= len(json.dumps(entry))
+        if room < 0:
+            return list(found[:number])
+    return list(found[:MOST_TRAFFIC])
 
 
 def _time(moment: float) -> str:
