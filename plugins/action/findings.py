@@ -21,7 +21,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import h
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 
-# The registered result stays in the controller's memory for every host; the store has them all.
 class ActionModule(StoreActionBase):
     """One method for what a run records, and one for what a person decides."""
 

@@ -54,10 +54,11 @@ class CapabilityActionBase(SanitizingActionBase):
     A capability's action sets ``capability`` and ``ARGUMENTS``, what ``ArgumentSpecValidator`` takes, and where it has
     something to add overrides ``module_arguments`` (content compiled for the target, what the controller knows of the
     host), ``scopes`` (what it then has to say how far it looked at), ``run_module`` (how often the module runs, what
-    the controller keeps of it) and ``complete`` (what the controller adds). Nothing else differs.
+    the controller keeps of it) and ``complete`` (what the controller adds).
 
     ``run_module`` and ``execute`` are conversations, so that a scan can put what several capabilities ask into one
-    task (``plugin_utils/scan``). Alone, each request runs its module.
+    task (``plugin_utils/scan``). Alone, each request runs its module. For a scan there are ``ENTRY``, and where they are
+    needed ``preload``, ``learn`` and ``follow_up``.
 
     A failed result with ``usage_error`` is about an option or content, not about the host.
     """

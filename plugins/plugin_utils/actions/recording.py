@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StatusChange, Store
 
+# The registered result stays in the controller's memory for every host; the store has them all.
 _CHANGES_LIMIT = 100
 
 
