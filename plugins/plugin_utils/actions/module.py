@@ -57,8 +57,8 @@ class CapabilityActionBase(SanitizingActionBase):
     the controller keeps of it) and ``complete`` (what the controller adds).
 
     ``run_module`` and ``execute`` are conversations, so that a scan can put what several capabilities ask into one
-    task (``plugin_utils/scan``). Alone, each request runs its module. For a scan there are ``ENTRY``, and where they are
-    needed ``preload``, ``learn`` and ``follow_up``.
+    task (``plugin_utils/scan``). Alone, each request runs its module. For a scan there are ``ENTRY``, and where needed
+    ``preload``, ``learn`` and ``follow_up``.
 
     A failed result with ``usage_error`` is about an option or content, not about the host.
     """
