@@ -48,7 +48,7 @@ def test_content_travels_by_its_digest_and_so_apart() -> None:
     assert _look().content == {}
 
 
-@pytest.mark.parametrize(("budget", "seconds"), [(120, 720), (0, 7_800), (None, 7_800)])
+@pytest.mark.parametrize(("budget", "seconds"), [(120, 720), (0, 0), (None, 0)])
 def test_a_look_is_ended_some_time_after_its_budget(budget: int | None, seconds: int) -> None:
     assert _look(time_budget=budget).seconds == seconds
 

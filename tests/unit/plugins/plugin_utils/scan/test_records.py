@@ -42,8 +42,6 @@ def test_a_look_that_answered_is_recorded_with_its_checkpoint() -> None:
         ({"failed": True, "msg": "paths: 'x' is relative", "usage_error": True}, "audit_log_paths: 'x' is rel", True),
         ({"failed": True, "msg": "first_days is 0", "usage_error": True}, "audit_first_days is 0", True),
         ({"failed": True, "msg": "trouble is near"}, "trouble is near", False),
-        ({"unreachable": True, "msg": "timed out"}, "the host was unreachable: timed out", False),
-        ({"unreachable": True, "failed": True, "msg": "timed out"}, "the host was unreachable: timed out", False),
     ],
 )
 def test_a_look_that_failed_is_recorded_with_the_reason(

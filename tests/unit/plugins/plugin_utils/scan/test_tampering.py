@@ -13,12 +13,12 @@ _DEVICE = Device("web1")
 
 
 def test_nothing_is_recorded_where_all_is_as_it_was() -> None:
-    assert tampering.records([], _DEVICE, 0.0) == []
+    assert tampering.records([], ["file_integrity"], _DEVICE, 0.0) == []
 
 
 def test_each_file_is_a_finding_of_file_integrity() -> None:
     files = [Tampered(f"/var/lib/bulwark/scan/code-{number}", "was changed") for number in (1, 2)]
-    (record,) = tampering.records(files, _DEVICE, 1_780_228_800.0)
+    (record,) = tampering.records(files, ["file_integrity"], _DEVICE, 1_780_228_800.0)
     assert record.problem is None
     assert record.result.capability == "file_integrity"
     (entry,) = record.result.coverage
@@ -28,3 +28,9 @@ def test_each_file_is_a_finding_of_file_integrity() -> None:
     assert [found["unmapped"]["subject"] for found in findings] == [file.subject for file in files]
     assert {found["severity"] for found in findings} == {"High"}
     assert "It was changed; nothing of it was run, and everything was sent anew." in str(findings[0])
+
+
+def test_a_scan_that_compares_no_files_does_not_look_as_if_it_had() -> None:
+    (record,) = tampering.records([Tampered("/x", "was changed")], ["memory_scan"], _DEVICE, 1_780_228_800.0)
+    statuses = {entry["scope"]: entry["status"] for entry in record.result.coverage}
+    assert statuses == {"kept_code": "checked", "file_integrity": "not_checked"}

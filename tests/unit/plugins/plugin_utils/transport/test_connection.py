@@ -168,14 +168,16 @@ def test_a_host_that_always_misses_something_is_the_problem(host: Host) -> None:
     assert [tuple(tampered) for tampered in answers.tampered] == [("path", "reason")]
 
 
-def test_a_bomb_is_not_unpacked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_not_unpacked_and_what_came_before_it_counts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "LARGEST", 1 << 20)
-    bomb = base64.b64encode(zlib.compress(bytes(2 << 20))).decode("ascii")
+    line = b'{"look": "fine", "result": {"small": true}}\n'
+    bomb = base64.b64encode(zlib.compress(line + bytes(2 << 20))).decode("ascii")
 
-    answers = host.ask(look("fine"), run=lambda _arguments: {"lines": bomb})
+    answers = host.ask(look("fine"), look("large"), run=lambda _arguments: {"lines": bomb})
 
+    assert answers.looks["fine"] == {"small": True}
+    assert answers.looks["large"]["failed"] is True
     assert answers.problem is not None
-    assert "larger than 1 MiB" in answers.problem["msg"]
 
 
 def test_a_scan_that_is_ended_on_the_host_keeps_what_was_answered(host: Host) -> None:

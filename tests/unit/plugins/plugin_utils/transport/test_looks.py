@@ -51,7 +51,7 @@ def test_each_result_is_what_the_module_would_return(host: Host) -> None:
         ("eats", {}, ["limit of 64 MiB", "faulty.py:"]),
         ("crashes", {}, ["signal 11 (SIGSEGV)", "faulty.py:"]),
         ("is_killed", {}, ["signal 9 (SIGKILL)"]),
-        ("answers_at_length", {}, ["larger than 64 MiB"]),
+        ("answers_at_length", {}, ["larger than 16 MiB"]),
         ("answers_bytes", {}, ["TypeError"]),
         ("unknown", {}, ["AttributeError"]),
     ],
