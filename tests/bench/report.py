@@ -21,7 +21,7 @@ import typing as t
 from tests.support import paths, waiting
 
 HOSTS, FINDINGS = 1_000, 100_000
-_ROUNDS = 3
+ROUNDS = 3
 
 Figures = dict[str, t.Any]
 
@@ -54,7 +54,7 @@ def _rendered(path: pathlib.Path, part: int) -> Figures:
 
 
 def _opened(path: pathlib.Path) -> Figures:
-    rounds = [_open(path) for _round in range(_ROUNDS)]
+    rounds = [_open(path) for _round in range(ROUNDS)]
     return {name: round(min(figures[name] for figures in rounds), 2) for name in rounds[0]}
 
 
