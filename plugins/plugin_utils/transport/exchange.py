@@ -151,7 +151,9 @@ def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, 
         return [], _failed(f"the host's answer makes no sense: {error}")
     if any("done" in line for line in lines):
         return lines, None
-    ended = f"the scan ended early on the host: {_text(result.get('problem'))}"
+    ended = "the host's answer is too large, and only its beginning was read"
+    if result.get("problem"):
+        ended = f"the scan ended early on the host: {_text(result['problem'])}"
     errors = [str(line["error"]) for line in lines if "error" in line]
     if not errors:
         return lines, _failed(ended)

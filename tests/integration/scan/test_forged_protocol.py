@@ -89,7 +89,7 @@ def _forgeries() -> dict[str, Forgery]:
         "no_json": Forgery(answer({}, lines=packed("<script>\n")), _NONSENSE + "it can't be read: "),
         "no_utf8": Forgery(answer({}, lines=packed(b'"\xff"\n')), _NONSENSE + "it can't be read: "),
         "no_objects": Forgery(answer(_OWN, more=[[1], _DONE]), _NONSENSE + "it holds something else than objects"),
-        "huge": Forgery(answer({}, lines=packed(bytes(encoding.LARGEST + 1))), _NONSENSE + "it is larger than 32 MiB"),
+        "huge": Forgery(answer({}, lines=packed(bytes(encoding.LARGEST + 1))), "the host's answer is too large"),
         "deep_lines": Forgery(
             answer({}, lines=packed(_deep('{"look": "DEEP"}\n'))), _NONSENSE + "it can't be read: maximum recursion"
         ),
