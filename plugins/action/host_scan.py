@@ -144,7 +144,7 @@ class ActionModule(SanitizingActionBase):
         """Record that the host could not be asked, and return that."""
         problem = sanitize(host.problem or {})
         unreachable = bool((host.problem or {}).get("unreachable"))
-        message = summary.of_problem(problem)
+        message = summary.of_problem({**problem, "module_stderr": (host.problem or {}).get("module_stderr")})
         words = "the host was unreachable" if unreachable else "it failed"
         for each in asked:
             if any(question.result is None for question in each.questions):

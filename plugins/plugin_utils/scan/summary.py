@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
@@ -15,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
 
 _MOST_REASONS = 20
+# ssh(1) says so of every connection with a terminal.
+_CLOSED = re.compile(r"(Shared c|C)onnection to \S+ closed\.")
 _LONGEST_LINE = 300
 
 
@@ -69,5 +72,6 @@ def of_problem(problem: t.Mapping[str, t.Any]) -> str:
     """Return why a host could not be asked, with the last of what it complained of."""
     message = str(problem.get("msg") or "")
     lines = str(problem.get("module_stderr") or "").split("\n")
-    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    said = (line.strip() for line in reversed(lines))
+    line = next((line for line in said if line and not _CLOSED.fullmatch(line)), "")
     return f"{message}: {visible(line, _LONGEST_LINE)}" if line else message
