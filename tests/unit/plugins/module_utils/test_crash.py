@@ -121,6 +121,7 @@ class _Module:
 
     params: t.ClassVar[dict[str, t.Any]] = {}
     check_mode = False
+    _diff = False
 
     def __init__(self, verbosity: int) -> None:
         self._verbosity = verbosity
