@@ -23,6 +23,8 @@ from tests.integration import _keep
 
 HOSTS = 4
 _GATHERED = ("findings", "coverage", "explanations", "history", "seals")
+# Characters of a value that differs.
+_SHOWN = 400
 _SINCE_2020 = 1_577_836_800
 # Their values differ between two runs of one tree.
 _VOLATILE = re.compile(r"run_id|last_run|pid|pid_in_container|started|inode|mtime|ctime")
@@ -31,6 +33,7 @@ _IN_TEXT = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\bin container [0-9a-f]{12}\b"), "in container ID"),
     # A process that could not be looked at, and how many numbers of processes were tried.
     (re.compile(r"^\d+ (?=sshd|sudo|sh$|python)"), "PID "),
     (re.compile(r"\b\d{6,}\b"), "NUMBER"),
@@ -47,14 +50,19 @@ class Outcome:
 
 
 def look(
-    hosts: t.Sequence[Host], controller: Controller, directory: pathlib.Path, began: float, **variables: t.Any
+    hosts: t.Sequence[Host],
+    controller: Controller,
+    directory: pathlib.Path,
+    began: float,
+    scans: int,
+    **variables: t.Any,
 ) -> Outcome:
-    """Scan fresh hosts three times; return what the store has then. began: when attacks happened, for all trees."""
+    """Scan fresh hosts; return what the store has then. began: when attacks happened, for all trees."""
     directory.mkdir()
     inventory = directory / "inventory.json"
     inventory.write_text(json.dumps(_inventory(hosts)), encoding="utf-8")
     runs = []
-    for change in STEPS:
+    for change in STEPS[:scans]:
         change(hosts[0], began)
         # With what is wrong on host 4 the playbook fails at its end.
         runs.append(controller.scan("--inventory", str(inventory), check=False, **variables))
@@ -80,7 +88,12 @@ def _differences(before: t.Any, ours: t.Any, path: str) -> t.Iterator[str]:
         for number, (left, right) in enumerate(zip(before, ours, strict=True)):
             yield from _differences(left, right, f"{path}/{number}")
     else:
-        yield f"{path}: {json.dumps(before)} is now {json.dumps(ours)}"
+        yield f"{path}: {_short(before)} is now {_short(ours)}"
+
+
+def _short(value: t.Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def tasks(run: Run, host: str) -> list[str]:

@@ -43,8 +43,12 @@ ROUNDS = int(os.environ.get("ROUNDS") or 3)
 HOSTS = 8
 # Seconds; with 0 nothing is run a second time.
 DELAY = 0.05
-LOOK_ROUNDS = 9
 WARM_UP = True
+# Whether scans that have next to nothing to look at are run, and how often their looks are.
+NOTHING = True
+LOOK_ROUNDS = 9
+# Scans whose records are compared.
+SCANS = 3
 # Of all scans.
 VARIABLES: dict[str, t.Any] = {f"{role}_priority": "normal" for role in ("audit", "file_integrity", "memory_scan")}
 # Rules and signatures are sent as ever, and meet hardly anything.
@@ -125,15 +129,18 @@ class _Bench:
                 self._note(name, f"ping{delayed}", controller.play(self._ping))
                 self._note(name, f"ping_one{delayed}", controller.play(self._ping, *limited))
             self._line.delay = 0.0
-            nothing = {**VARIABLES, **_NOTHING}
-            controller.scan(*limited, **nothing)
-            self._note(name, "nothing", controller.scan(*limited, **nothing))
+            if NOTHING:
+                self._look_at_nothing(name, controller, one)
             if name == "ours" and number == ROUNDS - 1:
                 self.peak = measure.peak(controller.command("bulwark.servers.scan", **VARIABLES))
-            if name == "before" and not self.looks:
-                kept = {"ANSIBLE_KEEP_REMOTE_FILES": "1"}
-                controller.scan(*limited, environment=kept, **nothing)
-                self.looks = _look_cost.seconds(one, LOOK_ROUNDS)
+
+    def _look_at_nothing(self, tree: str, controller: Controller, host: Host) -> None:
+        limited, variables = ("--limit", host.name), {**VARIABLES, **_NOTHING}
+        controller.scan(*limited, **variables)
+        self._note(tree, "nothing", controller.scan(*limited, **variables))
+        if tree == "before" and not self.looks:
+            controller.scan(*limited, environment={"ANSIBLE_KEEP_REMOTE_FILES": "1"}, **variables)
+            self.looks = _look_cost.seconds(host, LOOK_ROUNDS)
 
     def outcomes(self) -> dict[str, _same.Outcome]:
         """Return what each tree records of the same hosts."""
@@ -142,7 +149,8 @@ class _Bench:
         for name in self._trees:
             hosts = self._fresh(_same.HOSTS)
             controller = self._controller(name, "same")
-            found[name] = _same.look(hosts, controller, self._directory / name / "look", began, **VARIABLES)
+            directory = self._directory / name / "look"
+            found[name] = _same.look(hosts, controller, directory, began, SCANS, **VARIABLES)
         return found
 
     def version(self) -> str:
@@ -166,9 +174,6 @@ def _figures(before: Runs, ours: Runs, looks: t.Mapping[str, t.Sequence[float]])
     def ratio(name: str, what: str) -> float | None:
         return None if name not in ours else round(_median(ours[name], what) / _median(before[name], what), 3)
 
-    looks_s = sum(statistics.median(seconds) for seconds in looks.values())
-    outside = [_median(runs["nothing"], "host_cpu_s") - looks_s for runs in (ours, before)]
-    ping_s = _median([*before["ping_one"], *ours["ping_one"]], "wall_s")
     return {
         "ours_s": round(_median(ours["all"], "wall_s"), 2),
         "peer_s": round(_median(before["all"], "wall_s"), 2),
@@ -176,8 +181,6 @@ def _figures(before: Runs, ours: Runs, looks: t.Mapping[str, t.Sequence[float]])
         "controller_cpu_ratio": ratio("all", "controller_cpu_s"),
         "controller_cpu_ratio_one": ratio("one", "controller_cpu_s"),
         "host_cpu_ratio": ratio("all", "host_cpu_s"),
-        "host_cpu_ratio_outside": round(outside[0] / outside[1], 3),
-        "host_cpu_ratio_nothing": ratio("nothing", "host_cpu_s"),
         "bytes_ratio": ratio("all", "bytes"),
         "bytes_ratio_first": ratio("first", "bytes"),
         "wall_ratio": ratio("all", "wall_s"),
@@ -185,10 +188,21 @@ def _figures(before: Runs, ours: Runs, looks: t.Mapping[str, t.Sequence[float]])
         "wall_ratio_delay": ratio("all_delay", "wall_s"),
         "wall_ratio_one_delay": ratio("one_delay", "wall_s"),
         "wall_ratio_first": ratio("first", "wall_s"),
-        "nothing_pings": round(_median(ours["nothing"], "wall_s") / ping_s, 2),
-        "nothing_looks_s": round(looks_s, 3),
+        **(_of_nothing(before, ours, looks) if NOTHING else {}),
         "of_ours": _costs(ours),
         "of_before": _costs(before),
+    }
+
+
+def _of_nothing(before: Runs, ours: Runs, looks: t.Mapping[str, t.Sequence[float]]) -> dict[str, t.Any]:
+    looks_s = sum(statistics.median(seconds) for seconds in looks.values())
+    theirs, own = (_median(runs["nothing"], "host_cpu_s") for runs in (before, ours))
+    ping_s = _median([*before["ping_one"], *ours["ping_one"]], "wall_s")
+    return {
+        "host_cpu_ratio_outside": round((own - looks_s) / (theirs - looks_s), 3),
+        "host_cpu_ratio_nothing": round(own / theirs, 3),
+        "nothing_pings": round(_median(ours["nothing"], "wall_s") / ping_s, 2),
+        "nothing_looks_s": round(looks_s, 3),
     }
 
 

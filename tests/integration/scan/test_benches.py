@@ -35,8 +35,9 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
             "ROUNDS": 1,
             "HOSTS": 2,
             "DELAY": 0,
-            "LOOK_ROUNDS": 1,
             "WARM_UP": False,
+            "NOTHING": False,
+            "SCANS": 2,
             "VARIABLES": {
                 "bulwark_capabilities": "file_integrity",
                 "file_integrity_priority": "normal",
