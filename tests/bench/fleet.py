@@ -244,5 +244,5 @@ def _shown(before: _same.Outcome, ours: _same.Outcome) -> int:
     for difference in found:
         print(f"differs: {difference}")
     for name, outcome in (("before", before), ("ours", ours)):
-        print(f"tasks of an attacked host, {name}: {'; '.join(_same.tasks(outcome.runs[1], 'trixie-1'))}", flush=True)
+        print(f"tasks of an attacked host, {name}: {'; '.join(_same.tasks(outcome.runs[-1], 'trixie-1'))}", flush=True)
     return len(found)

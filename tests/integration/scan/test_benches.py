@@ -37,7 +37,7 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
             "DELAY": 0,
             "WARM_UP": False,
             "NOTHING": False,
-            "SCANS": 2,
+            "SCANS": 1,
             "VARIABLES": {
                 "bulwark_capabilities": "file_integrity",
                 "file_integrity_priority": "normal",
