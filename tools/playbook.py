@@ -28,7 +28,7 @@ import typing as t
 _HERE = pathlib.Path(__file__).parent
 
 # What the user's environment may override. This callback ends with the findings, the coverage and the report's path.
-# With pipelining a host takes one round trip in place of four, and twenty hosts at once are little for a controller.
+# With pipelining no file is sent to a host before it is run, and twenty hosts at once are little for a controller.
 _DEFAULTS = {
     "ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress",
     "ANSIBLE_PIPELINING": "True",

@@ -90,7 +90,7 @@ class ActionModule(SanitizingActionBase):
         host.answers.update((q.look.module, q.result) for each in asked for q in each.questions if q.result is not None)
         talks = {name: question.talk(host.answers, task_vars) for name, question in waiting.items()}
         answers = conversations.hold(talks, host.ask)
-        for name, answer in answers.items():
+        for name, answer in {**answers, "host_scan": host.problem or {}}.items():
             _show_traceback(name, answer)
         if not host.reached:
             return self._unasked(asked, host, task_vars)

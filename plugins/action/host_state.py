@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.host_state.options import apply_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.scan import kept
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply as simulation
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
@@ -20,8 +21,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 # What several capabilities share, wherever their state is.
 _SHARED = (boot.DIRECTORY, simulation.CAPABILITY)
-# Code and answers of scans, which are always in the default directory.
-_SCAN = "scan"
 
 
 class ActionModule(CapabilityActionBase):
@@ -73,10 +72,10 @@ def _roots(chosen: t.Any, state_dirs: t.Mapping[str, t.Any]) -> list[dict[str, t
             raise ContentError(f"there is no capability '{name}'; the collection has {', '.join(registry)}")
     is_all = wanted == set(registry)
     every = [name for capability in registry.values() for name in capability.state]
-    roots = [{"path": None, "names": [_SCAN] if is_all else [], "known": [*every, *_SHARED, _SCAN]}]
+    roots = [{"path": None, "names": [kept.NAME] if is_all else [], "known": [*every, *_SHARED, kept.NAME]}]
     for capability in registry.values():
         removed = [*(capability.state if capability.id in wanted else ()), *(_SHARED if is_all else ())]
         # Somebody else's state may be in the default directory of a host whose state is elsewhere.
         path = state_dirs.get(capability.id) or None
-        roots.append({"path": path, "names": removed, "known": [*every, *_SHARED, _SCAN]})
+        roots.append({"path": path, "names": removed, "known": [*every, *_SHARED, kept.NAME]})
     return roots

@@ -442,7 +442,7 @@ def main() -> None:
         result = answer(json.loads(_ARGUMENTS))
     except Exception as error:  # noqa: BLE001 - a module says what is wrong in its result
         shown = traceback.format_exc()[-4000:]
-        result = {"failed": True, "msg": "the scan cannot be started: %s" % error, "exception": shown}
+        result = {"failed": True, "msg": "the scan cannot be started: %s" % error, "traceback": shown.splitlines()}
     sys.stdout.write(json.dumps(result) + "\n")
 
 

@@ -274,7 +274,7 @@ def _noted(note: t.Callable[[str], None]) -> t.Iterator[None]:
     """Note a mistake in a part of the scan, or what somebody made to provoke one: it hides nothing that others see."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - a mistake of one part is in the coverage, and the rest counts
         note("looking at it failed: %s; report this" % _crash.summarize(error))
 
 

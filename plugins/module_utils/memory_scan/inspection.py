@@ -227,7 +227,7 @@ class Inspection:
         except GoneError:
             return found, False
         # The coverage says it; the process counts as looked at in part.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a mistake with one process is in the coverage of that one
             name = named.__module__.rpartition(".")[2]
             view.skip("the check '%s' failed: %s; report this" % (name, _crash.summarize(error)))
         return found, True

@@ -281,7 +281,7 @@ def _told(scan: t.Callable[[], t.Any]) -> tuple[int, bytes]:
     except MemoryError:
         return _LOST, b"there was not enough memory for the scan"
     # The parent raises it: a mistake must not look like a process that hangs.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - the process that waits for this one raises it again
         lines = [_crash.summarize(error), *_crash.format_traceback(error)]
         return _FAILED, "\n".join(lines).encode("utf-8", "backslashreplace")
     if len(data) > LONGEST:

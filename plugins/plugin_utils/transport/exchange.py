@@ -157,7 +157,8 @@ def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, 
     errors = [str(line["error"]) for line in lines if "error" in line]
     if not errors:
         return lines, _failed(ended)
-    return lines, {**_failed(f"{ended}, {_text(errors[-1].strip().rpartition(chr(10))[2])}"), "exception": errors[-1]}
+    traceback = errors[-1].strip().split("\n")
+    return lines, {**_failed(f"{ended}, {_text(traceback[-1])}"), "traceback": traceback}
 
 
 def _explained(result: dict[str, t.Any]) -> dict[str, t.Any]:
