@@ -86,6 +86,8 @@ class CapabilityResult:
     findings: t.Sequence[t.Mapping[str, t.Any]]
     coverage: t.Sequence[t.Mapping[str, t.Any]]
     checkpoint: t.Mapping[str, t.Any] | None = None
+    controls: t.Sequence[t.Mapping[str, t.Any]] = ()
+    containers: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,3 +274,73 @@ class SealEntry:
     actor: str | None
     reason: str | None
     accepted: Accepted | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ControlState:
+    """The latest result of one control about one subject of a host.
+
+    control: the id that survives editions, also of its alert; number: what the edition calls it. status: of
+    ``module_utils._control``. previous_status: of the run before, None for the first. since: when it got its status.
+    items: the evidence, as ``_control.item`` has it, each with ``is_new``: not in the run before; count: how many there
+    are. judgement: of a person, where the status comes from one.
+    """
+
+    host: str
+    capability: str
+    benchmark: str
+    edition: str
+    control: str
+    number: str
+    subject: str
+    status: str
+    previous_status: str | None
+    since: float
+    severity: str
+    reason: str
+    examined: int
+    count: int
+    items: tuple[t.Mapping[str, t.Any], ...]
+    excepted_count: int
+    excepted: tuple[t.Mapping[str, t.Any], ...]
+    digest: str
+    judgement: Judgement | None
+    run_id: str
+    time: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What a person decided about a control that waits for one, as long as its evidence has this digest.
+
+    verdict: ``passed``, ``failed`` or ``not_applicable``. until: when it ends, None for never.
+    """
+
+    host: str
+    benchmark: str
+    control: str
+    subject: str
+    digest: str
+    verdict: str
+    reason: str
+    actor: str
+    created: float
+    until: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkRun:
+    """How one subject of a host did in one run: how many controls have each status, and what they weigh by severity.
+
+    statuses: counts by status. weights: sums of the weights of their severities, by status.
+    """
+
+    run_id: str
+    time: float
+    host: str
+    capability: str
+    benchmark: str
+    edition: str
+    subject: str
+    statuses: t.Mapping[str, int]
+    weights: t.Mapping[str, int]

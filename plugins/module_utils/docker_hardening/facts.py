@@ -1,0 +1,229 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a host and its engines, as the benchmark judges it: read by ``collect``, judged by ``detect``.
+
+Whatever could not be read says so: a ``problem`` is one sentence, and None means that the value is true. Nothing here
+is empty because it could not be read. Names and paths are as the host has them, not yet printable.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+Json = t.Mapping[str, t.Any]
+
+# The states of an engine.
+RUNNING = "running"
+# It is installed and does not run: only its files are known.
+STOPPED = "stopped"
+# It runs and does not answer: ``problem`` says why.
+SILENT = "silent"
+
+
+class FileFact(t.NamedTuple):
+    """A path on the host. kind: ``file``, ``directory``, ``socket``, ``other``, and empty where there is nothing.
+
+    mode: the permission bits. owner, group: names, or numbers where there is none. target: where a symbolic link in
+    its place leads; the rest is then of what it leads to.
+    """
+
+    path: str
+    kind: str = ""
+    mode: int = 0
+    uid: int = -1
+    gid: int = -1
+    owner: str = ""
+    group: str = ""
+    target: str = ""
+    problem: t.Optional[str] = None
+
+
+class Setting(t.NamedTuple):
+    """One setting of an engine, by its name in daemon.json.
+
+    value: what is in force. source: who says so: ``api`` (the engine), ``flag`` (the command line of its process),
+    ``file`` (daemon.json, not changed since the engine read it) or ``default``. written: what the next start would
+    use, by drop-in, environment file or daemon.json, and written_in where; is_pending: it is something else than the
+    value. problem: why the value is not known.
+    """
+
+    name: str
+    value: t.Any
+    source: str
+    written: t.Any = None
+    written_in: str = ""
+    is_pending: bool = False
+    problem: t.Optional[str] = None
+
+
+class Listener(t.NamedTuple):
+    """Where the API is offered. address: as ``unix:///run/docker.sock`` or ``tcp://0.0.0.0:2376``.
+
+    source: ``flag``, ``file``, ``default``, ``systemd`` (inherited) or ``kernel`` (the process listens there, and
+    nothing that is written says so). file: of a unix socket.
+    """
+
+    address: str
+    source: str
+    has_tls: bool = False
+    verifies_clients: bool = False
+    file: t.Optional[FileFact] = None
+
+
+class Process(t.NamedTuple):
+    """A process in a container. executable: the path inside. arguments: not printable, bounded."""
+
+    pid: int
+    executable: str
+    name: str
+    uid: int
+    arguments: t.Tuple[str, ...] = ()
+
+
+class Container(t.NamedTuple):
+    """A container. inspect: ``GET /containers/ID/json``. processes: by control group; None where /proc did not tell."""
+
+    id: str
+    name: str
+    inspect: Json
+    is_running: bool
+    processes: t.Optional[t.Tuple[Process, ...]] = None
+    problem: t.Optional[str] = None
+
+
+class Image(t.NamedTuple):
+    """An image. inspect: ``GET /images/ID/json``. history: ``GET /images/ID/history``, the newest first.
+
+    setuid: files with setuid or setgid in its layers on disk, as (path, mode); None where they were not read, and
+    setuid_problem says why. is_used: whether a container of it exists.
+    """
+
+    id: str
+    names: t.Tuple[str, ...]
+    inspect: Json
+    history: t.Optional[t.Tuple[Json, ...]] = None
+    is_used: bool = False
+    setuid: t.Optional[t.Tuple[t.Tuple[str, int], ...]] = None
+    setuid_problem: t.Optional[str] = None
+    problem: t.Optional[str] = None
+
+
+class Swarm(t.NamedTuple):
+    """The swarm of an engine. is_manager: only then the rest is known. The lists are as the API has them."""
+
+    is_active: bool
+    is_manager: bool = False
+    cluster: Json = {}
+    nodes: t.Tuple[Json, ...] = ()
+    services: t.Tuple[Json, ...] = ()
+    secrets: t.Tuple[Json, ...] = ()
+    certificate_expires: t.Optional[float] = None
+    problem: t.Optional[str] = None
+
+
+class DataRoot(t.NamedTuple):
+    """Where an engine keeps its data. device, parent_device: st_dev, below the mount that the engine makes of it."""
+
+    path: str
+    device: int = -1
+    parent_device: int = -1
+    problem: t.Optional[str] = None
+
+
+class ConfigFile(t.NamedTuple):
+    """A daemon.json. values: None where it is absent or can't be read. doubled: keys that it has twice."""
+
+    file: FileFact
+    values: t.Optional[Json] = None
+    doubled: t.Tuple[str, ...] = ()
+    problem: t.Optional[str] = None
+
+
+class Engine(t.NamedTuple):
+    """A Docker Engine. name: its identity, ``unix:///run/docker.sock``, or what is installed for one that is stopped.
+
+    uid: of the account that it runs as; is_rootless: in a user namespace of its own. conflicts: settings that stand
+    in flags and in the file, with which an engine refuses to start. units: the files of its service and socket with
+    their drop-ins. environment_files: that they name, and those that distributions read. certificates: by the names
+    ``tlscacert``, ``tlscert`` and ``tlskey``. registry_certificates: below /etc/docker/certs.d. info, version: of the
+    API, empty where it does not answer. containers, images, networks: None where they are not known. plugins:
+    authorization plugins in force. problems: (what, why) of each question that the API did not answer.
+    """
+
+    name: str
+    state: str
+    pid: int = 0
+    executable: str = ""
+    arguments: t.Tuple[str, ...] = ()
+    uid: int = 0
+    is_rootless: bool = False
+    is_snap: bool = False
+    started: float = 0.0
+    unit: str = ""
+    units: t.Tuple[FileFact, ...] = ()
+    environment_files: t.Tuple[FileFact, ...] = ()
+    config: t.Optional[ConfigFile] = None
+    settings: t.Mapping[str, Setting] = {}
+    conflicts: t.Tuple[str, ...] = ()
+    listeners: t.Tuple[Listener, ...] = ()
+    certificates: t.Mapping[str, FileFact] = {}
+    registry_certificates: t.Tuple[FileFact, ...] = ()
+    registry_problem: t.Optional[str] = None
+    data_root: t.Optional[DataRoot] = None
+    info: Json = {}
+    version: Json = {}
+    containers: t.Optional[t.Tuple[Container, ...]] = None
+    images: t.Optional[t.Tuple[Image, ...]] = None
+    networks: t.Optional[t.Tuple[Json, ...]] = None
+    swarm: t.Optional[Swarm] = None
+    execs: t.Tuple[Json, ...] = ()
+    problem: t.Optional[str] = None
+    problems: t.Tuple[t.Tuple[str, str], ...] = ()
+
+
+class Watch(t.NamedTuple):
+    """A path that the audit rules of the kernel watch. is_directory: with all that is below. permissions: of ``rwxa``."""
+
+    path: str
+    is_directory: bool
+    permissions: str
+
+
+class Audit(t.NamedTuple):
+    """The audit rules that the kernel has. is_enabled: whether it records. problem: why they are not known."""
+
+    is_enabled: bool = False
+    watches: t.Tuple[Watch, ...] = ()
+    problem: t.Optional[str] = None
+
+
+class Account(t.NamedTuple):
+    """An account that may control an engine, and by what: ``member of docker``, ``uid 0``, ``owner of the socket``."""
+
+    name: str
+    uid: int
+    by: str
+
+
+class Host(t.NamedTuple):
+    """What all engines of a host share.
+
+    files: by path, those that the benchmark names, such as /etc/docker; a path that was not looked at is missing.
+    accounts: by the address of a unix socket. has_apparmor, has_selinux: whether the kernel enforces with it. other:
+    (what, evidence) that runs containers outside this benchmark, such as containerd and Podman. boot_time, now:
+    seconds since the epoch.
+    """
+
+    engines: t.Tuple[Engine, ...]
+    files: t.Mapping[str, FileFact]
+    audit: Audit
+    accounts: t.Mapping[str, t.Tuple[Account, ...]]
+    accounts_problem: t.Optional[str]
+    has_apparmor: bool
+    has_selinux: bool
+    other: t.Tuple[t.Tuple[str, str], ...]
+    packages: t.Mapping[str, str]
+    boot_time: float
+    now: float
+    is_root: bool
