@@ -1,0 +1,47 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge all controls of all engines of a host."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _control, _crash
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
+
+BENCHMARK = "cis_docker"
+# Of all sections, by the ids of their controls.
+CHECKS: t.Mapping[str, verdict.Check] = {}
+
+
+def judge(host: Host, options: Options) -> list[dict[str, t.Any]]:
+    """Return the result of each control about each engine."""
+    return [
+        _judged(identifier, check, host, engine, options)
+        for engine in host.engines
+        for identifier, check in CHECKS.items()
+    ]
+
+
+def _judged(
+    identifier: str, check: verdict.Check, host: Host, engine: Engine, options: Options
+) -> dict[str, t.Any]:
+    try:
+        result = check(host, engine, options)
+    except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
+        result = verdict.not_checked("What the engine answered could not be judged: %s" % _crash.describe(error))
+    items = [_control.item(each.kind, each.name, each.detail, each.note) for each in result.items]
+    return _control.control(
+        BENCHMARK,
+        identifier,
+        printable(engine.name),
+        result.status,
+        result.reason,
+        items,
+        result.examined,
+        result.severity,
+    )
