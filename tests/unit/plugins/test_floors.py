@@ -32,7 +32,7 @@ FLOORS = (
     ("module_utils", "audit_rule_files containers firewall host_state packages scan sigma simulation"),
     ("module_utils", "audit_records"),
     ("module_utils", CAPABILITY),
-    ("plugin_utils", "cache catalogue collection_version payload prefix_sets role_variables spelling"),
+    ("plugin_utils", "benchmark_score cache catalogue collection_version payload prefix_sets role_variables spelling"),
     ("plugin_utils", "failure_reasons looks misspelt ocsf sigma transport watched_paths"),
     ("plugin_utils", "capabilities"),
     ("plugin_utils", "rule_facts simulation store threat_lists"),
