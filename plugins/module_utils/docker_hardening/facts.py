@@ -36,7 +36,7 @@ class FileFact(t.NamedTuple):
     owner: str = ""
     group: str = ""
     target: str = ""
-    problem: str | None = None
+    problem: t.Optional[str] = None
 
 
 class Setting(t.NamedTuple):
@@ -54,7 +54,7 @@ class Setting(t.NamedTuple):
     written: t.Any = None
     written_in: str = ""
     is_pending: bool = False
-    problem: str | None = None
+    problem: t.Optional[str] = None
 
 
 class Listener(t.NamedTuple):
@@ -68,7 +68,7 @@ class Listener(t.NamedTuple):
     source: str
     has_tls: bool = False
     verifies_clients: bool = False
-    file: FileFact | None = None
+    file: t.Optional[FileFact] = None
 
 
 class Process(t.NamedTuple):
@@ -78,7 +78,7 @@ class Process(t.NamedTuple):
     executable: str
     name: str
     uid: int
-    arguments: tuple[str, ...] = ()
+    arguments: t.Tuple[str, ...] = ()
 
 
 class Container(t.NamedTuple):
@@ -88,8 +88,8 @@ class Container(t.NamedTuple):
     name: str
     inspect: Json
     is_running: bool
-    processes: tuple[Process, ...] | None = None
-    problem: str | None = None
+    processes: t.Optional[t.Tuple[Process, ...]] = None
+    problem: t.Optional[str] = None
 
 
 class Image(t.NamedTuple):
@@ -100,13 +100,13 @@ class Image(t.NamedTuple):
     """
 
     id: str
-    names: tuple[str, ...]
+    names: t.Tuple[str, ...]
     inspect: Json
-    history: tuple[Json, ...] | None = None
+    history: t.Optional[t.Tuple[Json, ...]] = None
     is_used: bool = False
-    setuid: tuple[tuple[str, int], ...] | None = None
-    setuid_problem: str | None = None
-    problem: str | None = None
+    setuid: t.Optional[t.Tuple[t.Tuple[str, int], ...]] = None
+    setuid_problem: t.Optional[str] = None
+    problem: t.Optional[str] = None
 
 
 class Swarm(t.NamedTuple):
@@ -115,11 +115,11 @@ class Swarm(t.NamedTuple):
     is_active: bool
     is_manager: bool = False
     cluster: Json = {}
-    nodes: tuple[Json, ...] = ()
-    services: tuple[Json, ...] = ()
-    secrets: tuple[Json, ...] = ()
-    certificate_expires: float | None = None
-    problem: str | None = None
+    nodes: t.Tuple[Json, ...] = ()
+    services: t.Tuple[Json, ...] = ()
+    secrets: t.Tuple[Json, ...] = ()
+    certificate_expires: t.Optional[float] = None
+    problem: t.Optional[str] = None
 
 
 class DataRoot(t.NamedTuple):
@@ -128,16 +128,16 @@ class DataRoot(t.NamedTuple):
     path: str
     device: int = -1
     parent_device: int = -1
-    problem: str | None = None
+    problem: t.Optional[str] = None
 
 
 class ConfigFile(t.NamedTuple):
     """A daemon.json. values: None where it is absent or can't be read. doubled: keys that it has twice."""
 
     file: FileFact
-    values: Json | None = None
-    doubled: tuple[str, ...] = ()
-    problem: str | None = None
+    values: t.Optional[Json] = None
+    doubled: t.Tuple[str, ...] = ()
+    problem: t.Optional[str] = None
 
 
 class Engine(t.NamedTuple):
@@ -155,31 +155,31 @@ class Engine(t.NamedTuple):
     state: str
     pid: int = 0
     executable: str = ""
-    arguments: tuple[str, ...] = ()
+    arguments: t.Tuple[str, ...] = ()
     uid: int = 0
     is_rootless: bool = False
     is_snap: bool = False
     started: float = 0.0
     unit: str = ""
-    units: tuple[FileFact, ...] = ()
-    environment_files: tuple[FileFact, ...] = ()
-    config: ConfigFile | None = None
+    units: t.Tuple[FileFact, ...] = ()
+    environment_files: t.Tuple[FileFact, ...] = ()
+    config: t.Optional[ConfigFile] = None
     settings: t.Mapping[str, Setting] = {}
-    conflicts: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = ()
+    conflicts: t.Tuple[str, ...] = ()
+    listeners: t.Tuple[Listener, ...] = ()
     certificates: t.Mapping[str, FileFact] = {}
-    registry_certificates: tuple[FileFact, ...] = ()
-    registry_problem: str | None = None
-    data_root: DataRoot | None = None
+    registry_certificates: t.Tuple[FileFact, ...] = ()
+    registry_problem: t.Optional[str] = None
+    data_root: t.Optional[DataRoot] = None
     info: Json = {}
     version: Json = {}
-    containers: tuple[Container, ...] | None = None
-    images: tuple[Image, ...] | None = None
-    networks: tuple[Json, ...] | None = None
-    swarm: Swarm | None = None
-    execs: tuple[Json, ...] = ()
-    problem: str | None = None
-    problems: tuple[tuple[str, str], ...] = ()
+    containers: t.Optional[t.Tuple[Container, ...]] = None
+    images: t.Optional[t.Tuple[Image, ...]] = None
+    networks: t.Optional[t.Tuple[Json, ...]] = None
+    swarm: t.Optional[Swarm] = None
+    execs: t.Tuple[Json, ...] = ()
+    problem: t.Optional[str] = None
+    problems: t.Tuple[t.Tuple[str, str], ...] = ()
 
 
 class Watch(t.NamedTuple):
@@ -194,8 +194,8 @@ class Audit(t.NamedTuple):
     """The audit rules that the kernel has. is_enabled: whether it records. problem: why they are not known."""
 
     is_enabled: bool = False
-    watches: tuple[Watch, ...] = ()
-    problem: str | None = None
+    watches: t.Tuple[Watch, ...] = ()
+    problem: t.Optional[str] = None
 
 
 class Account(t.NamedTuple):
@@ -215,14 +215,14 @@ class Host(t.NamedTuple):
     seconds since the epoch.
     """
 
-    engines: tuple[Engine, ...]
+    engines: t.Tuple[Engine, ...]
     files: t.Mapping[str, FileFact]
     audit: Audit
-    accounts: t.Mapping[str, tuple[Account, ...]]
-    accounts_problem: str | None
+    accounts: t.Mapping[str, t.Tuple[Account, ...]]
+    accounts_problem: t.Optional[str]
     has_apparmor: bool
     has_selinux: bool
-    other: tuple[tuple[str, str], ...]
+    other: t.Tuple[t.Tuple[str, str], ...]
     packages: t.Mapping[str, str]
     boot_time: float
     now: float

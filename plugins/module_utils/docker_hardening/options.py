@@ -39,8 +39,8 @@ class Options:
     """The options of docker_benchmark_info, parsed. None: the operator has not said, so that a person decides.
 
     trusted_users: accounts that may control engines. registries: names that images may come from. ports: published
-    ports that are wanted, as ``443`` or ``127.0.0.1:8080/tcp``. image_age: days. sprawl: (images, containers) that may be
-    unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization: plugins. swarm:
+    ports that are wanted, as ``443`` or ``127.0.0.1:8080/tcp``. image_age: days. sprawl: how many images, and how many
+    containers, may be unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization: plugins. swarm:
     whether a swarm is wanted. level: 1 or 2.
     """
 
@@ -73,7 +73,7 @@ def collect_spec() -> dict[str, dict[str, t.Any]]:
         "authorization": {"type": "list", "elements": "str"},
         "swarm": {"type": "bool"},
         "level": {"type": "int", "choices": [1, 2], "default": 2},
-        "edition": {"type": "str", "default": "1.8.0"},
+        "edition": {"type": "str", "choices": ["1.8.0", "1.6.0"], "default": "1.8.0"},
         "exceptions": {
             "type": "list",
             "elements": "dict",
@@ -90,7 +90,6 @@ def collect_spec() -> dict[str, dict[str, t.Any]]:
         "time_budget": {"type": "int", "default": 60},
         "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
         "store": {"type": "str"},
-        "run": {"type": "str"},
     }
 
 
