@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     files,
     host,
     images,
+    insides,
     inventory,
     processes,
     sockets,
@@ -60,14 +61,16 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
         found = _running(reader, deadline, coverage)
-        contained = processes.contained()
+        inside = insides.Insides()
         found = [
-            reading._replace(engine=_with_layers(_with_processes(reading.engine, contained), reading, deadline))
+            reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found
         ]
         installed = reader.installed()
         running = [(reading.engine.name, reading.engine.unit) for reading in found]
-        if installed is not None and not any(installed.name == name or installed.unit == unit for name, unit in running):
+        if installed is not None and not any(
+            installed.name == name or installed.unit == unit for name, unit in running
+        ):
             found.append(engines.Reading(installed, root))
         _cover([reading.engine for reading in found], coverage)
         known = accounts.Accounts()
@@ -77,7 +80,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             for listener in reading.engine.listeners
             if listener.file is not None and listener.file.kind == "socket"
         }
-        other = host.other(contained.groups, sockets.unix_listeners())
+        other = host.other(inside.contained.groups, sockets.unix_listeners())
         if other:
             names_of_others = " and ".join(sorted({name for name, _evidence in other}))
             coverage.note = " ".join(
@@ -136,24 +139,6 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
         if before is not None:
             coverage.skip(subject, "another process has the address %s" % printable(engine.name))
     return list(found.values())
-
-
-def _with_processes(engine: Engine, contained: processes.Contained) -> Engine:
-    if engine.containers is None:
-        return engine
-    return engine._replace(containers=tuple(_with_its(container, engine, contained) for container in engine.containers))
-
-
-def _with_its(container: facts.Container, engine: Engine, contained: processes.Contained) -> facts.Container:
-    """Return a container with its processes: by control group, without one by its PID namespace."""
-    if not container.is_running:
-        return container._replace(processes=())
-    pids = contained.pids.get(container.id, ())
-    state = container.inspect.get("State")
-    first = state.get("Pid") if isinstance(state, dict) else None
-    if not pids and isinstance(first, int) and first > 0:
-        pids = processes.in_namespace_of(first, engine.pid)
-    return container._replace(processes=processes.described(pids) if pids else None)
 
 
 def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -> Engine:

@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import certificates, listeners, units
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
+    certificates,
+    configuration,
+    listeners,
+    units,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
     DataRoot,
     Engine,
     FileFact,
     Setting,
+    Swarm,
 )
 
 if t.TYPE_CHECKING:
@@ -24,9 +31,10 @@ _DISTRIBUTION_FILES = ("/etc/default/docker", "/etc/sysconfig/docker")
 _CERTIFICATES = {"tlscacert": "ca.pem", "tlscert": "cert.pem", "tlskey": "key.pem"}
 _DATA_ROOT = "/var/lib/docker"
 _NODE_CERTIFICATE = "swarm/certificates/swarm-node.crt"
+_NODE_STATE = "swarm/docker-state.json"
 _MOST_REGISTRIES = 200
 _MOST_CERTIFICATES = 1_000
-_CERTIFICATE_LIMIT = 256 * 1024
+_READ_LIMIT = 256 * 1024
 
 
 class Places(t.NamedTuple):
@@ -59,7 +67,7 @@ def completed(engine: Engine, unit: units.Unit, places: Places) -> Engine:
         registry_certificates=registries,
         registry_problem=problem,
         data_root=data_root(places.root, places.data_root),
-        swarm=_with_certificate(engine, places),
+        swarm=_swarm(engine, places),
     )
 
 
@@ -108,12 +116,16 @@ def data_root(root: Root, path: str) -> DataRoot:
         return DataRoot(path, problem="%s cannot be looked at: %s" % (printable(path), error.strerror))
 
 
-def _with_certificate(engine: Engine, places: Places) -> t.Any:
+def _swarm(engine: Engine, places: Places) -> Swarm | None:
     swarm = engine.swarm
     if swarm is None or not swarm.is_active:
         return swarm
-    try:
-        pem, _status = places.root.read(posixpath.join(places.data_root, _NODE_CERTIFICATE), _CERTIFICATE_LIMIT)
-    except OSError:
-        return swarm
-    return swarm._replace(certificate_expires=certificates.ends(pem))
+    with contextlib.suppress(OSError):
+        pem, _status = places.root.read(posixpath.join(places.data_root, _NODE_CERTIFICATE), _READ_LIMIT)
+        swarm = swarm._replace(certificate_expires=certificates.ends(pem))
+    with contextlib.suppress(OSError):
+        data, _status = places.root.read(posixpath.join(places.data_root, _NODE_STATE), _READ_LIMIT)
+        values, _doubled, _problem = configuration.parse(data)
+        state = values.get("LocalNodeState", values) if values is not None else {}
+        swarm = swarm._replace(state=state if isinstance(state, dict) else {})
+    return swarm

@@ -20,6 +20,8 @@ _MOST_TEXT = 128 * 1024
 _MOST_ARGUMENTS = 4_096
 _MOST_WORDS = 64
 _MOST_GROUP = 64 * 1024
+_MOST_MOUNTS = 16 * 1024 * 1024
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 # Of one container; they stand in the evidence of few checks.
 _MOST_PROCESSES = 500
 _DELETED = " (deleted)"
@@ -119,11 +121,8 @@ def is_alive(daemon: Daemon) -> bool:
 
 def owner(pid: int) -> int:
     """Return the effective user of a process, -1 when it has ended."""
-    for line in _read(pid, "status", 4096).splitlines():
-        words = line.split()
-        if line.startswith(b"Uid:") and len(words) > 2:
-            return int(words[2])
-    return -1
+    uids = _status(pid).get(b"Uid", b"").split()
+    return int(uids[1]) if len(uids) > 1 else -1
 
 
 class Contained(t.NamedTuple):
@@ -154,16 +153,65 @@ def in_namespace_of(pid: int, engine: int) -> list[int]:
     return [other for other in pids() if _link(other, "ns/pid") == namespace]
 
 
-def described(pids: t.Sequence[int]) -> tuple[Process, ...]:
-    """Return what is known of processes, those that have ended meanwhile left out."""
-    found = []
-    for pid in pids[:_MOST_PROCESSES]:
-        uid = owner(pid)
-        if uid >= 0:
-            name = os.fsdecode(_read(pid, "comm", 64).rstrip(b"\n"))
-            words = _words(_read(pid, "cmdline", _MOST_ARGUMENTS))
-            found.append(Process(pid, _link(pid, "exe"), name, uid, words[:_MOST_WORDS]))
-    return tuple(found)
+class Describer:
+    """Tells what is known of processes in containers."""
+
+    def __init__(self) -> None:
+        # One that has rights which this process lacks does not show its namespaces.
+        first = 1 if _link(1, "ns/mnt") else os.getpid()
+        self._of_host = {name: _link(first, "ns/" + name) for name in _NAMESPACES}
+
+    def describe(self, pids: t.Sequence[int]) -> tuple[Process, ...]:
+        """Return what is known of processes, those that have ended meanwhile left out."""
+        found = []
+        for pid in pids[:_MOST_PROCESSES]:
+            status = _status(pid)
+            uids = status.get(b"Uid", b"").split()
+            if len(uids) > 1:
+                name = os.fsdecode(_read(pid, "comm", 64).rstrip(b"\n"))
+                words = _words(_read(pid, "cmdline", _MOST_ARGUMENTS))[:_MOST_WORDS]
+                privileges = {b"0": False, b"1": True}.get(status.get(b"NoNewPrivs", b""))
+                seccomp = status.get(b"Seccomp", b"")
+                found.append(
+                    Process(
+                        pid,
+                        _link(pid, "exe"),
+                        name,
+                        int(uids[1]),
+                        words,
+                        self._shared(pid),
+                        privileges,
+                        int(seccomp) if seccomp.isdigit() else None,
+                    )
+                )
+        return tuple(found)
+
+    def _shared(self, pid: int) -> tuple[str, ...] | None:
+        """Return the namespaces that a process shares with the host, None where /proc does not tell."""
+        shared = []
+        for name, of_host in self._of_host.items():
+            own = _link(pid, "ns/" + name)
+            # A kernel may lack some of them.
+            if not own and of_host:
+                return None
+            if own and own == of_host:
+                shared.append(name)
+        return tuple(shared)
+
+
+def mountinfo(pid: int) -> bytes:
+    """Return the mounts that a process sees; nothing when it has ended or they are not for us."""
+    return _read(pid, "mountinfo", _MOST_MOUNTS)
+
+
+def mountinfo_here() -> bytes:
+    """Return the mounts that this process sees."""
+    return mountinfo(os.getpid())
+
+
+def _status(pid: int) -> dict[bytes, bytes]:
+    pairs = (line.partition(b":") for line in _read(pid, "status", 8_192).splitlines())
+    return {name: value.strip() for name, _colon, value in pairs}
 
 
 def _environment(text: bytes) -> dict[str, str]:

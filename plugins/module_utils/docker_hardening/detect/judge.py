@@ -27,7 +27,9 @@ def judge(host: Host, options: Options) -> list[dict[str, t.Any]]:
     ]
 
 
-def _judged(identifier: str, check: verdict.Check, host: Host, engine: Engine, options: Options) -> dict[str, t.Any]:
+def _judged(
+    identifier: str, check: verdict.Check, host: Host, engine: Engine, options: Options
+) -> dict[str, t.Any]:
     try:
         result = check(host, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone

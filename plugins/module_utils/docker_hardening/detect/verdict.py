@@ -41,9 +41,9 @@ class Verdict(t.NamedTuple):
 
     status: str
     reason: str
-    items: tuple[Item, ...] = ()
+    items: t.Tuple[Item, ...] = ()
     examined: int = 0
-    severity: str | None = None
+    severity: t.Optional[str] = None
 
 
 # Judges one control of one engine. What it does not know it answers with ``not_checked``.
