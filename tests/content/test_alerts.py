@@ -76,7 +76,9 @@ def test_every_alert_is_raised_by_content_or_by_code() -> None:
     assert sorted(alert.id for alert in ALERTS if alert.id not in raised) == []
 
 
-@pytest.mark.parametrize("file", [*FILES, catalogue.CONTENT / "attack.yml"], ids=lambda file: f"{file.parent.name}-{file.name}")
+@pytest.mark.parametrize(
+    "file", [*FILES, catalogue.CONTENT / "attack.yml"], ids=lambda file: f"{file.parent.name}-{file.name}"
+)
 def test_no_key_is_there_twice(file: pathlib.Path) -> None:
     assert list(_twice(yaml.compose(file.read_text(encoding="utf-8")))) == []
 

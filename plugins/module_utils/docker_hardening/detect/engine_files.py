@@ -10,7 +10,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import listeners
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, FileFact, Host
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
+    STOPPED,
+    Engine,
+    FileFact,
+    Host,
+)
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
@@ -107,11 +112,13 @@ def containerd_path(host: Host, engine: Engine) -> str | None:
     address = told.get("Address") if isinstance(told, dict) else _value(engine, "containerd")
     if isinstance(address, str) and address.startswith("/"):
         return address
-    root = _value(engine, "exec-root")
-    own = posixpath.join(root if isinstance(root, str) else "/run/docker", "containerd/containerd.sock")
-    if fact(host, own) is not None and (not engine.is_rootless or isinstance(root, str)):
+    if engine.is_rootless and not isinstance(_value(engine, "exec-root"), str):
+        return None
+    own = posixpath.join(_value(engine, "exec-root") or "/run/docker", "containerd/containerd.sock")
+    has_hosts = fact(host, CONTAINERD_SOCKET) is not None and not engine.is_rootless
+    if fact(host, own) is not None or (engine.state != STOPPED and not has_hosts):
         return own
-    return None if engine.is_rootless else CONTAINERD_SOCKET
+    return CONTAINERD_SOCKET
 
 
 def _value(engine: Engine, name: str) -> t.Any:

@@ -160,10 +160,10 @@ def _at(path: str) -> t.Callable[[Host, Engine], Chosen]:
 
 
 def _program(name: str) -> t.Callable[[Host, Engine], Chosen]:
-    """Return what chooses a program wherever it is installed."""
+    """Return what chooses a program in each directory of programs that it is in."""
 
     def choose(host: Host, _engine: Engine) -> Chosen:
-        looked_at = [file for path, file in host.files.items() if posixpath.basename(path) == name]
+        looked_at = [file for path, file in host.files.items() if path.endswith(("/bin/%s" % name, "/sbin/%s" % name))]
         if not looked_at:
             return Chosen((), "", "%s was not looked for." % name)
         return Chosen(tuple(_once(looked_at)), "There is no program %s." % name)
@@ -180,10 +180,11 @@ def _check_hardened(host: Host, engine: Engine, _options: Options) -> Verdict:
     info = engine.info
     control = [name for name, is_there in (("AppArmor", host.has_apparmor), ("SELinux", host.has_selinux)) if is_there]
     items = [Item("host", "mandatory access control", ", ".join(control) or "none")]
-    for name, key in (("operating system", "OperatingSystem"), ("kernel", "KernelVersion")):
-        if isinstance(info.get(key), str):
-            # A new kernel is what a hardened host gets all the time.
-            items.append(Item("host", name, "", printable(info[key])))
+    if isinstance(info.get("OperatingSystem"), str):
+        items.append(Item("host", "operating system", printable(info["OperatingSystem"])))
+    if isinstance(info.get("KernelVersion"), str):
+        # A new kernel is what a hardened host gets all the time.
+        items.append(Item("host", "kernel", "", printable(info["KernelVersion"])))
     return verdict.manual("Only a person knows how this host was hardened.", items)
 
 

@@ -23,7 +23,7 @@ _BUILDKIT = re.compile(
     re.DOTALL,
 )
 _ARGUMENTS = re.compile(r"\|[0-9]+ (.*?)(?=/bin/\w{0,10}sh\b|$)", re.DOTALL)
-_SHELL = re.compile(r"(?:/usr)?/bin/\w{0,10}sh (?:-\w+ )+")
+_SHELL = re.compile(r"(?:/usr)?/bin/\w{0,10}sh (?:-\w+ (?:pipefail )?)+")
 _ASSIGNED = re.compile(r"(?:^|\s)([A-Za-z_][A-Za-z0-9_]*)=")
 _SEPARATOR = re.compile(r"&&|\|\||[;|\n&]")
 # Words before the program that a command runs: programs that run others, their options, and words of the shell.

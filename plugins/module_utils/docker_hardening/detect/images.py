@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _secrets
+from ansible_collections.bulwark.servers.plugins.module_utils._control import NOT_APPLICABLE, PASSED
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
     container_user,
@@ -145,7 +146,7 @@ def _check_verified(_host: Host, engine: Engine, _options: Options) -> Verdict:
         return package_commands.unverified(line)
 
     result = _of_lines(fault, "have packages that were not verified", "")(_host, engine, _options)
-    if result.status not in (verdict.PASSED, verdict.NOT_APPLICABLE):
+    if result.status not in (PASSED, NOT_APPLICABLE):
         return result
 
     def evidence(image: Image) -> t.Iterable[str]:

@@ -9,6 +9,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._control import FAILED, PASSED
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._secrets import masked
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import listeners, verdict
@@ -45,9 +46,9 @@ def known(engine: Engine, name: str) -> Setting | Verdict:
 
 def item(setting: Setting, engine: Engine) -> Item:
     """Return a setting as evidence: what is in force and who says so, and what is written where that differs."""
-    detail = "%s (%s)" % (_shown(setting.value), "file" if engine.state == STOPPED else setting.source)
+    detail = "%s (%s)" % (masked(_shown(setting.value)), "file" if engine.state == STOPPED else setting.source)
     if setting.is_pending:
-        detail += "; after a restart: %s" % _shown(setting.written)
+        detail += "; after a restart: %s" % masked(_shown(setting.written))
     return Item(
         "setting", setting.name, detail, "written in %s" % printable(setting.written_in) if setting.written_in else ""
     )
@@ -84,8 +85,9 @@ def _sentences(first: str, second: str, engine: Engine) -> str:
 def _shown(value: t.Any) -> str:
     if value is None or value == "":
         return "not set"
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-    return printable(masked(text))
+    if isinstance(value, dict):
+        return ", ".join("%s=%s" % (name, _shown(value[name])) for name in sorted(value)) or "not set"
+    return printable(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
 def _unless(expected: bool, wrong: str) -> Fault:
@@ -102,7 +104,7 @@ def _check_log_level(host: Host, engine: Engine, options: Options) -> Verdict:
     level = of("log-level", _log_level, "The engine logs at the level info.")(host, engine, options)
     debug = of("debug", _unless(False, "The engine is in debug mode."), "")(host, engine, options)
     # Whatever the level says, debug mode decides.
-    return level if debug.status == verdict.PASSED or level.status == verdict.FAILED else debug
+    return level if debug.status == PASSED or level.status == FAILED else debug
 
 
 def _check_bridge(host: Host, engine: Engine, options: Options) -> Verdict:
@@ -119,7 +121,7 @@ def _has_default_bridge(engine: Engine) -> bool | None:
     setting = engine.settings.get("bridge")
     if setting is None or setting.problem is not None:
         return None
-    return setting.value != "none"
+    return bool(setting.value != "none")
 
 
 def _insecure_registries(value: t.Any, _engine: Engine) -> str | None:
@@ -204,7 +206,7 @@ def _check_authorization(_host: Host, engine: Engine, options: Options) -> Verdi
         return None
 
     result = judged(setting, engine, fault, "An authorization plugin that you listed decides.")
-    if result.status == verdict.PASSED and wanted is None:
+    if result.status == PASSED and wanted is None:
         return verdict.manual("The API has an authorization plugin.", result.items, 1)
     return result
 
@@ -230,7 +232,7 @@ def _check_logs(_host: Host, engine: Engine, options: Options) -> Verdict:
 
     result = judged(setting, engine, fault, "The log driver sends logs elsewhere.")
     evidence = [*result.items, *([item(addresses, engine)] if addresses and addresses.value else [])]
-    if result.status == verdict.PASSED and wanted is None and _stays(setting, addresses):
+    if result.status == PASSED and wanted is None and _stays(setting, addresses):
         return verdict.manual("The log driver leaves logs on this host.", evidence, 1)
     return result._replace(items=tuple(evidence))
 
@@ -272,7 +274,7 @@ def _check_seccomp(_host: Host, engine: Engine, options: Options) -> Verdict:
         return None
 
     result = judged(setting, engine, fault, "The seccomp profile is one that you listed.")
-    if result.status == verdict.PASSED and wanted is None:
+    if result.status == PASSED and wanted is None:
         return verdict.manual("The engine has a seccomp profile.", result.items, 1)
     return result
 

@@ -75,7 +75,10 @@ def test_what_an_alert_brings_with_it_has_a_reason() -> None:
             "- {alert: fim_file_modified, runs: [{name: bash}]}",
             "file_integrity/simulations/own.yml, entry 1: the playbooks of file_integrity/capability.yml lack simulate",
         ),
-        ("- {benchmark: cis_dicker, none: x}", "audit/simulations/own.yml, entry 1: there is no benchmark 'cis_dicker'"),
+        (
+            "- {benchmark: cis_dicker, none: x}",
+            "audit/simulations/own.yml, entry 1: there is no benchmark 'cis_dicker'",
+        ),
         (
             "- {benchmark: cis_docker, runs: []}",
             "audit/simulations/own.yml, entry 1: an entry of a benchmark has 'benchmark' and 'none', and nothing else",
