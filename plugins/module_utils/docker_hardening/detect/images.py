@@ -13,10 +13,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils._control import NO
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
     container_user,
-    image_age,
     image_history,
     image_origin,
     listeners,
+    old_images,
     package_commands,
     verdict,
 )
@@ -201,7 +201,7 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     "docker_container_user_root": container_user.check,
     "docker_image_registry_untrusted": image_origin.check,
     "docker_image_packages_unneeded": _check_packages,
-    "docker_image_outdated": image_age.check,
+    "docker_image_outdated": old_images.check,
     "docker_content_trust_off": _check_trust,
     "docker_image_healthcheck_missing": _check_health,
     "docker_image_update_alone": _of_lines(
