@@ -72,13 +72,20 @@ class Listener(t.NamedTuple):
 
 
 class Process(t.NamedTuple):
-    """A process in a container. executable: the path inside. arguments: not printable, bounded."""
+    """A process in a container. executable: the path inside. arguments: not printable, bounded.
+
+    host_namespaces: those that it shares with process 1 of the host, by their names below /proc/PID/ns. seccomp: its
+    mode in /proc/PID/status (2 is a filter). None where /proc did not tell.
+    """
 
     pid: int
     executable: str
     name: str
     uid: int
     arguments: t.Tuple[str, ...] = ()
+    host_namespaces: t.Optional[t.Tuple[str, ...]] = None
+    no_new_privileges: t.Optional[bool] = None
+    seccomp: t.Optional[int] = None
 
 
 class Container(t.NamedTuple):
@@ -110,7 +117,11 @@ class Image(t.NamedTuple):
 
 
 class Swarm(t.NamedTuple):
-    """The swarm of an engine. is_manager: only then the rest is known. The lists are as the API has them."""
+    """The swarm of an engine. is_manager: only then the rest is known. The lists are as the API has them.
+
+    state: what the engine keeps of its membership, ``swarm/docker-state.json`` below its data root, as ListenAddr,
+    AdvertiseAddr and DataPathAddr; empty where it can't be read.
+    """
 
     is_active: bool
     is_manager: bool = False
@@ -119,6 +130,7 @@ class Swarm(t.NamedTuple):
     services: t.Tuple[Json, ...] = ()
     secrets: t.Tuple[Json, ...] = ()
     certificate_expires: t.Optional[float] = None
+    state: Json = {}
     problem: t.Optional[str] = None
 
 
