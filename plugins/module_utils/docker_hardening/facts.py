@@ -88,14 +88,27 @@ class Process(t.NamedTuple):
     seccomp: t.Optional[int] = None
 
 
+class Mounted(t.NamedTuple):
+    """A mount in a running container. sources: all paths by which the host reaches the same; one, as a rule."""
+
+    destination: str
+    sources: t.Tuple[str, ...]
+    is_writable: bool
+
+
 class Container(t.NamedTuple):
-    """A container. inspect: ``GET /containers/ID/json``. processes: by control group; None where /proc did not tell."""
+    """A container. inspect: ``GET /containers/ID/json``. processes: by control group; None where /proc did not tell.
+
+    mounted: by ``mounts.of_container``, from the mountinfo of its first process (State.Pid); None where it can't be
+    read, and of one that does not run.
+    """
 
     id: str
     name: str
     inspect: Json
     is_running: bool
     processes: t.Optional[t.Tuple[Process, ...]] = None
+    mounted: t.Optional[t.Tuple[Mounted, ...]] = None
     problem: t.Optional[str] = None
 
 
