@@ -32,8 +32,8 @@ class Item(t.NamedTuple):
     container: str = ""
     image: str = ""
     service: str = ""
-    digests: t.Tuple[str, ...] = ()
-    severity: t.Optional[str] = None
+    digests: tuple[str, ...] = ()
+    severity: str | None = None
 
 
 class Verdict(t.NamedTuple):
@@ -41,9 +41,9 @@ class Verdict(t.NamedTuple):
 
     status: str
     reason: str
-    items: t.Tuple[Item, ...] = ()
+    items: tuple[Item, ...] = ()
     examined: int = 0
-    severity: t.Optional[str] = None
+    severity: str | None = None
 
 
 # Judges one control of one engine. What it does not know it answers with ``not_checked``.
