@@ -47,8 +47,8 @@ def timestamp(text: str) -> float:
 
 
 def age(now: float, source: Json, path: str) -> int:
-    """Return how many days ago the time at a path of an answer was; raise UnknownError."""
-    return int((now - timestamp(values.text(source, path))) // DAY)
+    """Return how many days ago the time at a path of an answer was, never less than 0; raise UnknownError."""
+    return max(0, int((now - timestamp(values.text(source, path))) // DAY))
 
 
 def check(host: Host, engine: Engine, options: Options) -> Verdict:
