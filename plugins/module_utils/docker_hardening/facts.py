@@ -108,8 +108,8 @@ class Container(t.NamedTuple):
     inspect: Json
     is_running: bool
     processes: t.Optional[t.Tuple[Process, ...]] = None
-    problem: t.Optional[str] = None
     mounted: t.Optional[t.Tuple[Mounted, ...]] = None
+    problem: t.Optional[str] = None
 
 
 class Image(t.NamedTuple):
@@ -143,8 +143,8 @@ class Swarm(t.NamedTuple):
     services: t.Tuple[Json, ...] = ()
     secrets: t.Tuple[Json, ...] = ()
     certificate_expires: t.Optional[float] = None
-    problem: t.Optional[str] = None
     state: Json = {}
+    problem: t.Optional[str] = None
 
 
 class DataRoot(t.NamedTuple):
