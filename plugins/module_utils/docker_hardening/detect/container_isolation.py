@@ -77,7 +77,7 @@ def _apparmor(host: Host, engine: Engine, _options: Options) -> Verdict:
         return verdict.not_applicable(_other_than("AppArmor", "SELinux", host.has_selinux))
     if engine.is_rootless:
         return verdict.not_applicable("A rootless engine can't apply profiles of AppArmor.")
-    return each_container.judge(engine, "no profile of AppArmor", _without_apparmor)
+    return each_container.judge(engine, "no profile of AppArmor", _without_apparmor, virtue="a profile of AppArmor")
 
 
 def _without_apparmor(container: Container) -> t.Iterator[Fault]:
@@ -89,7 +89,7 @@ def _without_apparmor(container: Container) -> t.Iterator[Fault]:
 def _selinux(host: Host, engine: Engine, _options: Options) -> Verdict:
     if not host.has_selinux:
         return verdict.not_applicable(_other_than("SELinux", "AppArmor", host.has_apparmor))
-    return each_container.judge(engine, "no type of SELinux that confines it", _without_selinux)
+    return each_container.judge(engine, "no confining label of SELinux", _without_selinux, virtue="a label of SELinux")
 
 
 def _without_selinux(container: Container) -> t.Iterator[Fault]:
@@ -168,28 +168,28 @@ def _shared(namespace: _Namespace, engine: Engine, container: Container) -> t.It
     if mode == "host":
         yield Fault("host")
         return
-    process = None if each_container.is_stopped(container) else first_process(container)
-    if process is not None and process.host_namespaces is not None:
-        if namespace.name in process.host_namespaces:
-            yield Fault("%s, and process %d is in the host's" % (printable(mode or "default"), process.pid))
-    elif mode.startswith(_JOIN):
-        yield from _joined(namespace, engine, container, mode)
+    target = _joined(namespace, engine, mode) if mode.startswith(_JOIN) else None
+    if target is not None and values.text(target.inspect, namespace.mode) == "host":
+        yield Fault(f"host, through container {each_container.name_of(target)}")
+    elif not each_container.is_stopped(container):
+        process = first_process(container)
+        if process is not None and process.host_namespaces is not None:
+            if namespace.name in process.host_namespaces:
+                yield Fault(f"{printable(mode or 'default')}, but its first process is in the host's")
+        elif mode.startswith(_JOIN) and target is None:
+            raise values.UnknownError(f"it joins '{printable(mode)}', which is not known")
 
 
-def _joined(namespace: _Namespace, engine: Engine, container: Container, mode: str) -> t.Iterator[Fault]:
+def _joined(namespace: _Namespace, engine: Engine, mode: str) -> Container | None:
+    """Return the container at the end of those that one joins; None for one that is not known, or in a circle."""
     for _join in range(_MOST_JOINS):
         target = _find(engine, mode[len(_JOIN) :])
         if target is None:
-            # One that is stopped can't be started without the other.
-            if not each_container.is_stopped(container):
-                raise values.UnknownError(f"it joins '{printable(mode)}', which is not known")
-            return
+            return None
         mode = values.text(target.inspect, namespace.mode)
-        if mode == "host":
-            yield Fault(f"host, through container {each_container.name_of(target)}")
         if not mode.startswith(_JOIN):
-            return
-    raise values.UnknownError("it joins others in a circle")
+            return target
+    return None
 
 
 def _find(engine: Engine, reference: str) -> Container | None:
@@ -205,7 +205,8 @@ def _seccomp(_host: Host, engine: Engine, _options: Options) -> Verdict:
     except values.UnknownError as error:
         return verdict.not_checked(f"The engine's profile is not known: {error}.")
     default = "none" if not profiles else _UNCONFINED if f"profile={_UNCONFINED}" in profiles[0] else "filter"
-    return each_container.judge(engine, "no filter of system calls", functools.partial(_unfiltered, default))
+    test = functools.partial(_unfiltered, default)
+    return each_container.judge(engine, "no filter of system calls", test, virtue="a filter of system calls")
 
 
 def _unfiltered(default: str, container: Container) -> t.Iterator[Fault]:
@@ -223,7 +224,7 @@ def _unfiltered(default: str, container: Container) -> t.Iterator[Fault]:
     elif not own and default == _UNCONFINED:
         yield Fault("the engine's default is unconfined")
     elif process is not None and process.seccomp == 0:
-        yield Fault("process %d has no filter" % process.pid)
+        yield Fault("its first process has no filter")
 
 
 def _allows_all(profile: str) -> bool:
@@ -282,7 +283,7 @@ def _shared_users(is_remapped: bool, container: Container) -> t.Iterator[Fault]:
     elif is_remapped and not each_container.is_stopped(container):
         process = first_process(container)
         if process is not None and "user" in (process.host_namespaces or ()):
-            yield Fault("process %d is in the host's" % process.pid)
+            yield Fault("its first process is in the host's")
 
 
 CHECKS: t.Mapping[str, verdict.Check] = {

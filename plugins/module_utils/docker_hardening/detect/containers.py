@@ -11,11 +11,11 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    container_image,
     container_isolation,
     container_mounts,
     container_ports,
     each_container,
-    image_age,
     values,
     verdict,
 )
@@ -39,11 +39,11 @@ _DEFAULT_BRIDGE = "bridge"
 _ROOT = ("root", "0")
 
 
-def _each(fault: str, test: each_container.Test) -> verdict.Check:
+def _each(fault: str, test: each_container.Test, virtue: str | None = None) -> verdict.Check:
     """Return the check that all running containers pass a test that needs nothing else."""
 
     def check(_host: Host, engine: Engine, _options: Options) -> Verdict:
-        return each_container.judge(engine, fault, test)
+        return each_container.judge(engine, fault, test, virtue=virtue)
 
     return check
 
@@ -189,16 +189,22 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     **container_ports.CHECKS,
     "docker_swarm_unneeded": _swarm,
     "docker_container_runs_sshd": _each("an SSH server", _ssh_server),
-    "docker_container_memory_unlimited": _each("no limit of memory", _unlimited_memory),
-    "docker_container_processor_unlimited": _each("no share or limit of processor time", _unlimited_processor),
-    "docker_container_root_writable": _each("a root file system that it can write to", _writable_root),
+    "docker_container_memory_unlimited": _each("no limit of memory", _unlimited_memory, "a limit of memory"),
+    "docker_container_processor_unlimited": _each(
+        "no share or limit of processor time", _unlimited_processor, "a share or limit of processor time"
+    ),
+    "docker_container_root_writable": _each(
+        "a root file system that can be written to", _writable_root, "a root file system that is read only"
+    ),
     "docker_container_restarts_endlessly": _each("a restart policy without an end", _endless_restarts),
     "docker_container_ulimit_changed": _own_ulimits,
     "docker_exec_privileged": _execs(_is_privileged_exec, "with --privileged"),
     "docker_exec_root": _execs(_is_root_exec, "with --user root"),
     "docker_container_control_group_changed": _each("a control group of its own choice", _own_control_group),
-    "docker_container_health_unchecked": _each("no health check", _unchecked_health),
-    "docker_container_image_outdated": image_age.check,
-    "docker_container_processes_unlimited": _each("no limit of processes", _unlimited_processes),
+    "docker_container_health_unchecked": _each("no health check", _unchecked_health, "a health check"),
+    "docker_container_image_outdated": container_image.check,
+    "docker_container_processes_unlimited": _each(
+        "no limit of processes", _unlimited_processes, "a limit of processes"
+    ),
     "docker_container_default_bridge": _each("a place on the default bridge", _default_bridge),
 }

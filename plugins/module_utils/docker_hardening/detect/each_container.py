@@ -31,8 +31,11 @@ class Fault(t.NamedTuple):
 Test = t.Callable[[Container], t.Iterable[Fault]]
 
 
-def judge(engine: Engine, fault: str, test: Test, with_stopped: bool = False) -> Verdict:
-    """Return the verdict on all containers. fault: what those that fail have, as the end of a sentence."""
+def judge(engine: Engine, fault: str, test: Test, with_stopped: bool = False, virtue: str | None = None) -> Verdict:
+    """Return the verdict on all containers.
+
+    fault: what those that fail have, as the end of a sentence. virtue: what the others have, where they have anything.
+    """
     try:
         containers, absence = chosen(engine, with_stopped)
     except values.UnknownError as error:
@@ -48,7 +51,7 @@ def judge(engine: Engine, fault: str, test: Test, with_stopped: bool = False) ->
             continue
         if faults:
             failing.append(item(container, faults))
-    return _summed_up(failing, unknown, len(containers), fault)
+    return _summed_up(failing, unknown, len(containers), fault, virtue)
 
 
 def chosen(engine: Engine, with_stopped: bool = False) -> tuple[t.Sequence[Container], str]:
@@ -94,7 +97,9 @@ def _unknown(problem: str) -> t.NoReturn:
     raise values.UnknownError(printable(problem))
 
 
-def _summed_up(failing: t.Sequence[Item], unknown: t.Sequence[str], examined: int, fault: str) -> Verdict:
+def _summed_up(
+    failing: t.Sequence[Item], unknown: t.Sequence[str], examined: int, fault: str, virtue: str | None
+) -> Verdict:
     of_all = "1 container" if examined == 1 else "%d containers" % examined
     doubt = "%d of %s could not be judged; %s" % (len(unknown), of_all, unknown[0]) if unknown else ""
     if failing:
@@ -102,6 +107,8 @@ def _summed_up(failing: t.Sequence[Item], unknown: t.Sequence[str], examined: in
         return verdict.failed(reason + (f" {doubt}." if doubt else ""), failing, examined)
     if unknown:
         return verdict.not_checked(doubt + ".")
+    if virtue is not None:
+        return verdict.passed("All of %s %s %s." % (of_all, "has" if examined == 1 else "have", virtue), examined)
     return verdict.passed(f"None of {of_all} has {fault}.", examined)
 
 

@@ -12,8 +12,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    container_image,
     each_container,
-    image_age,
     values,
     verdict,
 )
@@ -152,7 +152,7 @@ def _unlock_key(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
         return verdict.not_applicable(
             "There is no key, as managers are not locked when they start; control 7.5 judges that."
         )
-    note = "swarm {} days old".format(image_age.age(host.now, swarm.cluster, "CreatedAt"))
+    note = "swarm {} days old".format(container_image.age(host.now, swarm.cluster, "CreatedAt"))
     return verdict.manual(
         "The swarm does not say when its key was changed.", [Item("setting", "autolock", "true", note)], 1
     )
@@ -163,8 +163,8 @@ def _node_certificates(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
     if expires is not None and expires < host.now:
         item = Item("setting", "node certificate", "expired")
         return verdict.failed("The certificate of this node has expired.", [item], 1)
-    days = values.number(swarm.cluster, "Spec.CAConfig.NodeCertExpiry") // (_SECOND * image_age.DAY)
-    note = "" if expires is None else "this node's ends in %d days" % ((expires - host.now) // image_age.DAY)
+    days = values.number(swarm.cluster, "Spec.CAConfig.NodeCertExpiry") // (_SECOND * container_image.DAY)
+    note = "" if expires is None else "this node's ends in %d days" % ((expires - host.now) // container_image.DAY)
     item = Item("setting", "cert-expiry", "%d days" % days, note)
     return verdict.manual("Certificates of nodes are valid for %d days." % days, [item], 1)
 
@@ -172,7 +172,7 @@ def _node_certificates(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
 def _authority(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
     root = values.text(swarm.cluster, "TLSInfo.TrustRoot")
     digest = hashlib.sha256(root.encode("utf-8", "surrogatepass")).hexdigest()
-    note = "swarm {} days old".format(image_age.age(host.now, swarm.cluster, "CreatedAt"))
+    note = "swarm {} days old".format(container_image.age(host.now, swarm.cluster, "CreatedAt"))
     item = Item("setting", "root certificate", f"sha256:{digest}", note)
     return verdict.manual("The swarm signs certificates of nodes with this root certificate.", [item], 1)
 

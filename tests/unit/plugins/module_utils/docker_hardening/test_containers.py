@@ -32,7 +32,7 @@ FAILING: tuple[tuple[str, dict[str, t.Any], str], ...] = (
     (
         "docker_host_network_shared",
         {"processes": (process(host_namespaces=("net",)),)},
-        "bridge, and process 4157944 is in the host's",
+        "bridge, but its first process is in the host's",
     ),
     (
         "docker_host_device_exposed",
@@ -44,7 +44,7 @@ FAILING: tuple[tuple[str, dict[str, t.Any], str], ...] = (
     (SECCOMP, {"HostConfig__SecurityOpt": ["seccomp=unconfined"]}, "seccomp=unconfined"),
     (SECCOMP, {"HostConfig__SecurityOpt": ["seccomp:unconfined"]}, "seccomp=unconfined"),
     (SECCOMP, {"HostConfig__Privileged": True}, "privileged"),
-    (SECCOMP, {"processes": (process(seccomp=0),)}, "process 4157944 has no filter"),
+    (SECCOMP, {"processes": (process(seccomp=0),)}, "its first process has no filter"),
     (
         SECCOMP,
         {"HostConfig__SecurityOpt": [CUSTOM % ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")]},
