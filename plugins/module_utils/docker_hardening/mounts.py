@@ -14,9 +14,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Mounted
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
-# The runtime mounts these in every container. Below /dev it is the list alone: others are asked for.
-_OWN_TREES = (b"/proc", b"/sys")
-_OWN = frozenset((b"/", b"/dev", b"/dev/pts", b"/dev/shm", b"/dev/mqueue", b"/dev/console"))
+# The runtime mounts these in every container: trees, with the file systems that it makes there.
+_OWN = {
+    b"/proc": (b"proc", b"tmpfs"),
+    b"/sys": (b"sysfs", b"cgroup", b"cgroup2", b"tmpfs"),
+    b"/dev": (b"tmpfs", b"devpts", b"mqueue"),
+}
 # The kernel adds it to the path of what was removed after it was mounted.
 _REMOVED = b"//deleted"
 _SAME_FILE_SYSTEM = 50
@@ -27,29 +30,36 @@ class _Line(t.NamedTuple):
     root: bytes
     point: bytes
     is_writable: bool
+    kind: bytes
 
 
-def of_container(host: bytes, container: bytes, asked: t.Container[str]) -> t.Tuple[Mounted, ...]:
+def of_container(host: bytes, container: bytes, asked: t.Container[str]) -> tuple[Mounted, ...]:
     """Return what a container has of the host's file systems.
 
-    host, container: the mountinfo of a process of each. asked: destinations that the engine was asked for; a mount of
-    the runtime's own counts only there. A mount that the host can't reach is left out: it is of another host or gone.
+    host, container: the mountinfo of a process of each. asked: destinations that the engine was asked for; a mount as
+    the runtime makes it by itself counts only there. A mount that no path of the host leads to is left out.
     """
-    by_device: t.Dict[bytes, t.List[_Line]] = {}
+    by_device: dict[bytes, list[_Line]] = {}
     for line in _lines(host):
         by_device.setdefault(line.device, []).append(line)
     found = []
     for line in _lines(container):
-        if _is_own(line.point) and _text(line.point) not in asked:
+        point = _text(line.point)
+        if line.point == b"/" or (point not in asked and _is_own(line)):
             continue
-        sources = {_path(line.root, mount) for mount in by_device.get(line.device, ())[:_SAME_FILE_SYSTEM]} - {None}
-        if sources:
-            found.append(Mounted(_text(line.point), tuple(sorted(t.cast("t.Set[str]", sources))), line.is_writable))
+        paths = (_path(line.root, mount) for mount in by_device.get(line.device, ())[:_SAME_FILE_SYSTEM])
+        sources = sorted({path for path in paths if path is not None})
+        # Without the right to make devices, the runtime takes those of the host, and hides files behind one.
+        if sources and (point in asked or sources not in ([point], ["/dev/null"])):
+            found.append(Mounted(point, tuple(sources), line.is_writable))
     return tuple(found)
 
 
-def _is_own(point: bytes) -> bool:
-    return point in _OWN or any(point == tree or point.startswith(tree + b"/") for tree in _OWN_TREES)
+def _is_own(line: _Line) -> bool:
+    return any(
+        line.kind in kinds and (line.point == tree or line.point.startswith(tree + b"/"))
+        for tree, kinds in _OWN.items()
+    )
 
 
 def _path(root: bytes, mount: _Line) -> str | None:
@@ -64,12 +74,13 @@ def _path(root: bytes, mount: _Line) -> str | None:
 
 def _lines(text: bytes) -> t.Iterator[_Line]:
     for line in text.split(b"\n"):
-        fields = line.split(b" ")
-        if len(fields) > 6 and fields[4].startswith(b"/"):
+        left, _separator, right = line.partition(b" - ")
+        fields = left.split(b" ")
+        if len(fields) > 5 and fields[4].startswith(b"/"):
             root = _plain(fields[3])
             if root.endswith(_REMOVED):
                 root = root[: -len(_REMOVED)]
-            yield _Line(fields[2], root, _plain(fields[4]), b"rw" in fields[5].split(b","))
+            yield _Line(fields[2], root, _plain(fields[4]), b"rw" in fields[5].split(b","), right.split(b" ")[0])
 
 
 def _plain(field: bytes) -> bytes:

@@ -32,8 +32,8 @@ class Item(t.NamedTuple):
     container: str = ""
     image: str = ""
     service: str = ""
-    digests: t.Tuple[str, ...] = ()
-    severity: t.Optional[str] = None
+    digests: tuple[str, ...] = ()
+    severity: str | None = None
 
 
 class Verdict(t.NamedTuple):
