@@ -30,8 +30,8 @@ import markupsafe
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, page_data, shown, view
 
 _FOLDER = pathlib.Path(__file__).parent
-_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "print.css")
-_SCRIPTS = ("types.js", "state.js", "filter.js", "card.js", "host.js", "app.js")
+_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "benchmark.css", "print.css")
+_SCRIPTS = ("types.js", "state.js", "filter.js", "card.js", "host.js", "engine.js", "benchmark.js", "app.js")
 
 # The only text that differs between two reports of the same data.
 _GENERATED = re.compile(r"(<p>Written by bulwark\.servers \S+ on )[^<.]*")
@@ -47,7 +47,9 @@ def render(data: model.ReportData) -> str:
         style=style,
         script=script,
         policy=_policy(style, script),
-        payload=packed(page_data.page_data(data, context["cards"], context["matrix"], context["score"])),
+        payload=packed(
+            page_data.page_data(data, context["cards"], context["matrix"], context["score"], context["sheets"])
+        ),
     )
 
 

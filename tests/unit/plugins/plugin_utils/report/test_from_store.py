@@ -23,7 +23,7 @@ def collect(
     known: catalogue.Catalogue = stored.CATALOGUE,
     limits: from_store.Limits | None = None,
 ) -> model.ReportData:
-    return from_store.collect(store, known, limits or from_store.Limits(), title="T", version="0.1.0", now=now)
+    return from_store.collect(store, known, {}, limits or from_store.Limits(), title="T", version="0.1.0", now=now)
 
 
 def test_an_empty_store_is_an_empty_report() -> None:

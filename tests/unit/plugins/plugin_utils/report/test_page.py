@@ -17,7 +17,7 @@ import zlib
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page
 
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
 
 class Document(html.parser.HTMLParser):
@@ -68,7 +68,7 @@ def rendered(data: model.ReportData) -> Document:
 @functools.cache
 def attacked(text: str) -> Document:
     """Return the page of hosts that send this in every field."""
-    return rendered(samples.hostile(text))
+    return rendered(benchmark_samples.hostile(text))
 
 
 @pytest.mark.parametrize("attack", samples.ATTACKS)
@@ -84,7 +84,7 @@ def test_links_go_to_the_page_itself_or_to_the_catalogues_references(attack: str
 
 
 def test_a_template_in_a_name_is_only_text() -> None:
-    text = rendered(samples.hostile("{{ 7 * 7 }}")).text
+    text = rendered(benchmark_samples.hostile("{{ 7 * 7 }}")).text
     assert "{{ 7 * 7 }}" in text
     assert "49" not in text
 
@@ -102,12 +102,12 @@ def test_the_data_says_what_was_found() -> None:
 
 
 def test_no_text_moves_the_readers_eye() -> None:
-    text = page.render(samples.hostile("\u202eabc\u2066\u200f\x1b[1m\x07"))
+    text = page.render(benchmark_samples.hostile("\u202eabc\u2066\u200f\x1b[1m\x07"))
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\x00-\x08\x0b-\x1f\x7f]", text)
 
 
 def test_a_megabyte_in_every_field_is_cut() -> None:
-    assert len(page.render(samples.hostile("<" * 1_000_000)).encode()) < 1_500_000
+    assert len(page.render(benchmark_samples.hostile("<" * 1_000_000)).encode()) < 1_500_000
 
 
 def test_the_page_asks_for_nothing_from_outside() -> None:

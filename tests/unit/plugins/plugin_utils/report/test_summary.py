@@ -81,7 +81,7 @@ def test_hosts_are_ordered_by_what_is_worst_on_them() -> None:
         findings=(samples.finding(host="b", severity="critical"), samples.finding(host="c", severity="high")),
         coverage=tuple(samples.coverage(host=host) for host in "abc"),
     )
-    rows = summary.host_rows(data, summary.score(data.coverage, data.findings))
+    rows = summary.host_rows(data, summary.score(data))
     assert [(row.name, row.counts[:2], row.points and row.points.score) for row in rows] == [
         ("b", (1, 0), 0),
         ("c", (0, 1), 25),
