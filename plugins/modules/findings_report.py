@@ -15,9 +15,10 @@ description:
     kept as a job's artifact.
   - The report shows what needs attention first, then the severity over time, capabilities and hosts, the coverage with
     what was not checked and why, every finding with its evidence, ATT&CK techniques, remediation and history, and the
-    secure score with how it is computed. Each benchmark has a section with its score, what to do first, what changed,
-    and every control with the hosts it was judged on. Findings can be filtered and searched; the address of a filtered view can be
+    secure score with how it is computed. Findings can be filtered and searched; the address of a filtered view can be
     shared.
+  - Each benchmark has a section with its score, what to do first, what changed since the last run, and every control
+    with the hosts that it was judged on.
   - What was not checked is never shown as clean, and earns nothing in the score.
   - What came from hosts is shown as text only. The file allows no script but its own (Content Security Policy).
 extends_documentation_fragment:
@@ -147,8 +148,8 @@ controls_path:
   returned: success
 benchmarks:
   description:
-    - The benchmarks that anything was judged by, by their ids. Each has C(of_judged) and C(of_applicable), scores from 0
-      to 100 or V(null), C(engines), how many were judged, and C(by_status), how many results have each status.
+    - The benchmarks that anything was judged by, by their ids. Each has C(of_judged) and C(of_applicable), scores from
+      0 to 100 or V(null), C(engines), how many were judged, and C(by_status), how many results have each status.
   type: dict
   returned: success
   sample:

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """The scores from this time on, from 0 to 100; None where there was none. engines: of how many they are the mean."""
+    """The scores from this time on, from 0 to 100; None for none. engines: how many they are the mean of."""
 
     time: float
     of_judged: float | None

@@ -9,7 +9,13 @@ import dataclasses
 import textwrap
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark_view, coverage, model, summary, table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark_view,
+    coverage,
+    model,
+    summary,
+    table,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 
 if t.TYPE_CHECKING:

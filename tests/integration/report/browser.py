@@ -10,7 +10,6 @@ import shutil
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page
-
 from selenium import webdriver
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -123,9 +122,8 @@ class Browser:
     def unfold_controls(self) -> None:
         """Unfold all controls of benchmarks that are shown, and wait until their engines are there."""
         self.run("for (const item of document.querySelectorAll('[data-control] > details')) item.open = true")
-        waiting.until(lambda: self.run(
-            "return document.querySelectorAll('[data-control]').length === document.querySelectorAll('.engines').length"
-        ))
+        missing = "return document.querySelector('[data-part=results]:not(:has(.engines))')"
+        waiting.until(lambda: self.run(missing) is None)
 
     @property
     def result(self) -> str:

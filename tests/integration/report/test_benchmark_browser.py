@@ -87,7 +87,14 @@ def test_a_control_has_an_address_and_shows_each_engine_with_its_evidence(browse
     states = [state for state in _DOCKER.controls if state.control == "docker_container_privileged"]
     assert len(found) == len(states)
     failed = next(state for state in states if state.status == "failed")
-    for words in ("Failed", failed.host, failed.subject, failed.reason, f"{failed.count} of 12 examined", "web-frontend"):
+    for words in (
+        "Failed",
+        failed.host,
+        failed.subject,
+        failed.reason,
+        f"{failed.count} of 12 examined",
+        "web-frontend",
+    ):
         assert words in found[0]
 
 
@@ -95,7 +102,9 @@ def test_new_evidence_and_exact_counts_are_marked(browser: Browser) -> None:
     evidence = tuple(benchmark_samples.item(f"shop-{at}", is_new=at == 1) for at in range(100))
     state = benchmark_samples.state(items=evidence, count=340, examined=400, previous_status="passed")
     known = benchmark_samples.benchmark([benchmark_samples.control()])
-    browser.open(samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared")
+    browser.open(
+        samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared"
+    )
     (text,) = engines(browser, "#control-docker_host_network_shared")
     assert "340 of 400 examined, the first 100 in this file:" in text
     assert "in the run before: passed" in text
@@ -108,7 +117,9 @@ def test_a_judgement_says_who_when_and_why(browser: Browser) -> None:
     decided = benchmark_samples.judgement(until=samples.NOW + samples.DAY)
     state = benchmark_samples.state(status="passed", judgement=decided)
     known = benchmark_samples.benchmark([benchmark_samples.control()])
-    browser.open(samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared")
+    browser.open(
+        samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared"
+    )
     (text,) = engines(browser, "#control-docker_host_network_shared")
     assert "Judged by alice on 2025-11-14 16:00, until 2025-11-25 16:00, as passed: the proxy needs it" in text
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report's findings in a real Chromium: hostile text, keyboard, screen reader, dark mode, paper, phone, and speed."""
+"""The findings in a real Chromium: hostile text, keyboard, screen reader, dark mode, paper, phone, and speed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page, shown
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import page, shown
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 from tests.support import require

@@ -100,6 +100,16 @@ function element(tag, text, className) {
   return made;
 }
 
+/**
+ * @param {string} text of the catalogue, in which ``code`` is marked
+ * @returns {(string | HTMLElement)[]}
+ */
+function prose(text) {
+  const parts = text.split("``");
+  if (parts.length % 2 === 0) parts.push(`${parts.splice(-2).join("``")}`);
+  return parts.map((part, at) => (at % 2 ? element("code", part) : part));
+}
+
 /** @param {string} name of one of the page's own symbols */
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

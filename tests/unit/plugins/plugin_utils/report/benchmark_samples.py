@@ -205,7 +205,9 @@ def _made(number: str, section: str, at: int) -> tuple[Control, model.AlertText]
         severity=severity,
         evidence="What the engine's API and the files of the host show of the setting.",
         parameter=f"docker_hardening_setting_{at}" if method == "parameter" else None,
-        question=None if method == "machine" else f"Does the team want what setting {at} allows, on each of the engines?",
+        question=None
+        if method == "machine"
+        else f"Does the team want what setting {at} allows, on each of the engines?",
     )
     description = (
         "Whoever gets into such a container gets more than the container: the host, or what other containers keep. "
@@ -336,7 +338,7 @@ def hostile(attack: str) -> model.ReportData:
     """Return ``samples.hostile`` with the attack in every text that a host or a store could say of controls."""
     names = {"host": attack, "subject": attack}
     words = {"verdict": "passed", "reason": attack, "actor": attack, "until": NOW}
-    items = ({name: attack for name in ("kind", "name", "detail", "note", "exception")} | {"is_new": True},)
+    items = (dict.fromkeys(("kind", "name", "detail", "note", "exception"), attack) | {"is_new": True},)
     fields = {**names, "reason": attack, "items": items, "count": 900, "excepted": items, "excepted_count": 900}
     unknown = {"control": attack, "number": attack, "edition": attack, "capability": attack}
     decided = judgement(**names, **words)

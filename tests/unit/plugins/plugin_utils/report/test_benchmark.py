@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Control
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, benchmark_tables, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, benchmark_tables
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import ControlState
 
 from tests.unit.plugins.plugin_utils.report import samples
@@ -57,7 +57,12 @@ def test_a_score_weighs_by_severity_and_says_what_it_is_of() -> None:
     total = sheet(result("privileged", "passed"), result("network", "failed"), result("members", "manual")).total
     assert total.of_judged == pytest.approx(100 * 10 / 17)
     assert total.of_applicable == pytest.approx(100 * 10 / 19)
-    assert (total.count("passed"), total.count("failed"), total.count("manual"), total.count("excepted")) == (1, 1, 1, 0)
+    assert (total.count("passed"), total.count("failed"), total.count("manual"), total.count("excepted")) == (
+        1,
+        1,
+        1,
+        0,
+    )
 
 
 def test_a_failure_that_is_graver_than_usual_weighs_as_the_control_does() -> None:
@@ -213,7 +218,9 @@ def test_a_judgement_says_whether_it_counts(changes: dict[str, t.Any], applied: 
 def test_what_counts_is_listed_before_what_does_not() -> None:
     decided = judgement(control="members", created=NOW - 90 * DAY)
     later = judgement(control="network", digest="e" * 64)
-    found = sheet(result("members", "passed", judgement=decided), result("network", "manual"), judgements=(later, decided))
+    found = sheet(
+        result("members", "passed", judgement=decided), result("network", "manual"), judgements=(later, decided)
+    )
     assert [each.number for each in benchmark_tables.judged(found, NOW)] == ["1.3", "5.10"]
 
 
@@ -221,5 +228,3 @@ def test_engines_are_named_by_their_hosts() -> None:
     engines = [benchmark.Engine(f"web{number}", "a") for number in range(1, 9)]
     assert benchmark_tables.engine_words(engines) == "web1..web8 (8 hosts)"
     assert benchmark_tables.engine_words([*engines[:1], benchmark.Engine("web1", "b")]) == "web1, 2 engines"
-
-
