@@ -222,7 +222,7 @@ def _report(url: str, now: float) -> Figures:
 
     with contextlib.closing(Store.open(url, mode="read")) as store:
         data = from_store.collect(
-            store, catalogue.load(), from_store.Limits(), title="Findings", version="1.0.0", now=now
+            store, catalogue.load(), {}, from_store.Limits(), title="Findings", version="1.0.0", now=now
         )
     text = page.render(data)
     outline.lines(data, 120, None)
