@@ -12,16 +12,28 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import SE
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
     containers,
     exceptions,
+    files,
+    images,
     operations,
+    settings,
     swarm,
     verdict,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import host as host_checks
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 BENCHMARK = "cis_docker"
 # Of all sections, by the ids of their controls.
-CHECKS: t.Mapping[str, verdict.Check] = {**containers.CHECKS, **operations.CHECKS, **swarm.CHECKS}
+CHECKS: t.Mapping[str, verdict.Check] = {
+    **host_checks.CHECKS,
+    **settings.CHECKS,
+    **files.CHECKS,
+    **images.CHECKS,
+    **containers.CHECKS,
+    **operations.CHECKS,
+    **swarm.CHECKS,
+}
 
 
 def judge(host: Host, options: Options) -> list[dict[str, t.Any]]:
