@@ -107,17 +107,17 @@ def _of_benchmarks(
     store: Store, options: t.Mapping[str, t.Any], query: Query
 ) -> dict[str, t.Callable[[], t.Sequence[t.Any]]]:
     """Return what asks the store about benchmarks, by what is gathered."""
-    hosts, limited = {"hosts": query.hosts}, {"limit": query.limit, "offset": query.offset}
-    about: dict[str, t.Any] = {**hosts, "capabilities": query.capabilities, "subjects": query.subjects, **limited}
-    benchmarks = {"benchmarks": options["benchmarks"]}
+    limited: dict[str, t.Any] = {"hosts": query.hosts, "limit": query.limit, "offset": query.offset}
+    about: dict[str, t.Any] = {**limited, "capabilities": query.capabilities, "subjects": query.subjects}
+    benchmarks: t.Sequence[str] = options["benchmarks"]
     period: dict[str, t.Any] = {"run_id": options["run"], "since": query.since, "until": query.until}
     return {
         "controls": lambda: store.controls(
-            **about, **benchmarks, controls=options["controls"], statuses=options["control_statuses"]
+            **about, benchmarks=benchmarks, controls=options["controls"], statuses=options["control_statuses"]
         ),
-        "benchmarks": lambda: store.benchmark_runs(**about, **benchmarks, newest=True),
-        "benchmark_runs": lambda: store.benchmark_runs(**about, **benchmarks, **period),
-        "judgements": lambda: store.judgements(**hosts, **benchmarks, **limited),
+        "benchmarks": lambda: store.benchmark_runs(**about, benchmarks=benchmarks, newest=True),
+        "benchmark_runs": lambda: store.benchmark_runs(**about, **period, benchmarks=benchmarks),
+        "judgements": lambda: store.judgements(**limited, benchmarks=benchmarks),
         "containers": lambda: store.containers(**about),
     }
 
