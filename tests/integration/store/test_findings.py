@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import load as load_benchmarks
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 from tests.integration import _keep
@@ -208,7 +209,12 @@ def test_controls_are_recorded_judged_and_asked_for(play: Play) -> None:
     assert (judgement["control"], judgement["subject"]) == (benchmarks.USERS, benchmarks.ENGINE)
     assert (judgement["verdict"], judgement["actor"], judgement["reason"]) == ("passed", "alice", "OPS-12")
     assert [control["number"] for control in asked["controls"]] == ["5.10", "1.1.2"]
-    assert asked["controls"][0]["items"][0]["name"] == "web"
+    network, users = asked["controls"]
+    assert network["items"][0]["name"] == "web"
+    known = load_benchmarks()[benchmarks.BENCHMARK].controls[benchmarks.NETWORK]
+    assert (network["title"], network["level"], network["section"]) == (known.title, known.level, known.section)
+    # The collection has no such control.
+    assert (users["title"], users["question"]) == (None, None)
     (score,) = asked["benchmarks"]
     assert (score["statuses"], score["score"]) == (
         {"failed": 1, "manual": 1},
