@@ -39,6 +39,9 @@ _PIECE = 64 * 1024
 _PAUSE = 0.02
 _NOT_FOUND = 404
 _OK = 200
+_BAD_REQUEST = 400
+# Go says this to whoever comes without TLS.
+_WANTS_TLS = b"HTTP request to an HTTPS server"
 
 _UCRED = struct.Struct("=iII")
 
@@ -49,6 +52,10 @@ class ApiError(Exception):
 
 class GoneError(ApiError):
     """The engine does not have what was asked for, or no longer."""
+
+
+class TlsError(ApiError):
+    """The API answers over TLS only, and wants a certificate as a rule."""
 
 
 class HangsError(ApiError):
@@ -122,6 +129,8 @@ class Client:
             raise ApiError(_said(error)) from error
         if status == _OK:
             return _parsed(body)
+        if status == _BAD_REQUEST and _WANTS_TLS in body[:_MESSAGE_LIMIT]:
+            raise TlsError("it answers over TLS only")
         message = "it answered %s with status %d%s" % (path.partition("?")[0], status, _message(body))
         raise GoneError(message) if status == _NOT_FOUND else ApiError(message)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import posixpath
 import socket
@@ -31,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.p
 
 # An answer takes milliseconds, on a busy host seconds.
 _SECONDS = 15.0
+_PROBE_SECONDS = 1.0
 _UNIX, _TCP = "unix://", "tcp://"
 _EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
 _INSTALLED = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")
@@ -75,7 +77,7 @@ class Reader:
         unit = _unit(daemon, unit_root, account)
         known = _Configured.of_process(daemon, root, account, unit)
         settings = known.settings({})
-        offered = _offered(daemon, found, settings, root)
+        offered = _offered(daemon, found, settings, root, deadline)
         if not offered and os.path.basename(daemon.executable) not in _EXECUTABLES:
             raise NoEngineError("it listens on no socket, so that it is no engine")
         engine = Engine(
@@ -96,7 +98,7 @@ class Reader:
             problem=daemon.problem or found.problem,
         )
         if engine.problem is None:
-            engine = _asked(engine, daemon, root, found, known, deadline)
+            engine = _asked(engine, daemon, root, known, deadline)
         places = engine_files.Places(
             root,
             unit_root,
@@ -211,12 +213,13 @@ def _hosts(setting: Setting, environment: t.Mapping[str, str], is_rootless: bool
 
 
 def _offered(
-    daemon: Daemon, found: sockets.Sockets, settings: t.Mapping[str, Setting], root: Root
+    daemon: Daemon, found: sockets.Sockets, settings: t.Mapping[str, Setting], root: Root, deadline: Deadline
 ) -> tuple[Listener, ...]:
     hosts = _hosts(settings["hosts"], daemon.environment, not daemon.same_users)
     exec_root = settings["exec-root"].value
     exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else "/run/docker"
-    return listeners.listeners(daemon, found, hosts, settings, root, exec_root)
+    asks_for_tls = functools.partial(_asks_for_tls, daemon, deadline)
+    return listeners.listeners(daemon, found, hosts, settings, root, exec_root, asks_for_tls)
 
 
 def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str, Setting]) -> str:
@@ -230,11 +233,9 @@ def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str
     return names[0]
 
 
-def _asked(
-    engine: Engine, daemon: Daemon, root: Root, found: sockets.Sockets, known: _Configured, deadline: Deadline
-) -> Engine:
+def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadline: Deadline) -> Engine:
     """Return an engine with what it answers, or with why it does not."""
-    asked = _client(engine, daemon, root, found, deadline)
+    asked = _client(engine, daemon, root, deadline)
     if asked is None:
         return engine._replace(problem="it listens on no socket that can be asked without a certificate")
     with contextlib.closing(asked):
@@ -260,32 +261,41 @@ def _asked(
     )
 
 
-def _client(
-    engine: Engine, daemon: Daemon, root: Root, found: sockets.Sockets, deadline: Deadline
-) -> client.Client | None:
+def _client(engine: Engine, daemon: Daemon, root: Root, deadline: Deadline) -> client.Client | None:
     """Return a client of the address that names the engine, or of another one; None where there is none to ask."""
     order = sorted(engine.listeners, key=lambda listener: listener.address != engine.name)
     for listener in order:
         if listener.file is not None:
-            path = listener.file.path
-            descriptor = dict(found.unix).get(path, -1)
-            is_inherited = sockets.is_inherited(descriptor, daemon.environment, daemon.pid)
-
-            def accepts(connection: socket.socket, is_inherited: bool = is_inherited) -> str | None:
-                pid, uid = client.peer(connection)
-                if pid == daemon.pid or (is_inherited and uid in (0, daemon.uid)):
-                    return None
-                return "another process answers at its address"
-
-            def connect(path: str = path) -> t.ContextManager[tuple[int, t.Any]]:
-                return _pinned(root, path)
-
+            connect = functools.partial(_pinned, root, listener.file.path)
+            accepts = functools.partial(_refusal, daemon, listener.source == "systemd")
             return client.Client(connect, deadline, _SECONDS, accepts)
     for listener in order:
         if listener.address.startswith(_TCP) and not listener.has_tls and not sockets.has_own_network(daemon.pid):
-            host, _colon, port = listener.address[len(_TCP) :].rpartition(":")
-            return client.Client(lambda: _tcp(host, int(port)), deadline, _SECONDS)
+            connect = functools.partial(_tcp, listener.address[len(_TCP) :])
+            return client.Client(connect, deadline, _SECONDS)
     return None
+
+
+def _refusal(daemon: Daemon, is_inherited: bool, connection: socket.socket) -> str | None:
+    """Return why what listens at the other end of a connection is not the engine, None where it is."""
+    pid, uid = client.peer(connection)
+    if pid == daemon.pid or (is_inherited and uid in (0, daemon.uid)):
+        return None
+    return "another process answers at its address"
+
+
+def _asks_for_tls(daemon: Daemon, deadline: Deadline, place: str) -> bool | None:
+    """Say whether the API has TLS at a place of TCP, None where something else answers there or nothing."""
+    if sockets.has_own_network(daemon.pid):
+        return None
+    with contextlib.closing(client.Client(functools.partial(_tcp, place), deadline, _PROBE_SECONDS)) as asked:
+        try:
+            asked.version()
+        except client.TlsError:
+            return True
+        except client.ApiError:
+            return None
+    return False
 
 
 @contextlib.contextmanager
@@ -299,11 +309,12 @@ def _pinned(root: Root, path: str) -> t.Iterator[tuple[int, t.Any]]:
 
 
 @contextlib.contextmanager
-def _tcp(host: str, port: int) -> t.Iterator[tuple[int, t.Any]]:
+def _tcp(place: str) -> t.Iterator[tuple[int, t.Any]]:
+    host, _colon, port = place.rpartition(":")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     # Somebody who listens everywhere listens here.
     local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
-    yield family, (local, port)
+    yield family, (local, int(port))
 
 
 def _is_same_place(root: Root, written: str, told: str) -> bool:
