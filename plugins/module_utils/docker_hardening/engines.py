@@ -9,7 +9,6 @@ import contextlib
 import functools
 import os
 import posixpath
-import socket
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
@@ -17,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     answers,
     client,
     configuration,
+    connections,
     engine_files,
     facts,
     flags,
@@ -30,9 +30,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
-# An answer takes milliseconds, on a busy host seconds.
-_SECONDS = 15.0
-_PROBE_SECONDS = 1.0
 _UNIX, _TCP = "unix://", "tcp://"
 _EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
 _INSTALLED = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")
@@ -66,7 +63,7 @@ class Reader:
             root.close()
 
     def running(self, daemon: Daemon, deadline: Deadline) -> Reading:
-        """Return the engine of a process; NoEngineError where it is none, OSError where its files can't be looked at."""
+        """Return the engine of a process; NoEngineError where it is none, OSError where it can't be looked at."""
         root = self._host
         if daemon.root != "/":
             root = Root(daemon.root, self._names)
@@ -218,7 +215,7 @@ def _offered(
     hosts = _hosts(settings["hosts"], daemon.environment, not daemon.same_users)
     exec_root = settings["exec-root"].value
     exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else "/run/docker"
-    asks_for_tls = functools.partial(_asks_for_tls, daemon, deadline)
+    asks_for_tls = functools.partial(connections.asks_for_tls, daemon, deadline)
     return listeners.listeners(daemon, found, hosts, settings, root, exec_root, asks_for_tls)
 
 
@@ -235,7 +232,7 @@ def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str
 
 def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadline: Deadline) -> Engine:
     """Return an engine with what it answers, or with why it does not."""
-    asked = _client(engine, daemon, root, deadline)
+    asked = connections.to_engine(engine, daemon, root, deadline)
     if asked is None:
         return engine._replace(problem="it listens on no socket that can be asked without a certificate")
     with contextlib.closing(asked):
@@ -259,62 +256,6 @@ def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadl
         execs=said.execs,
         problems=tuple(said.problems),
     )
-
-
-def _client(engine: Engine, daemon: Daemon, root: Root, deadline: Deadline) -> client.Client | None:
-    """Return a client of the address that names the engine, or of another one; None where there is none to ask."""
-    order = sorted(engine.listeners, key=lambda listener: listener.address != engine.name)
-    for listener in order:
-        if listener.file is not None:
-            connect = functools.partial(_pinned, root, listener.file.path)
-            accepts = functools.partial(_refusal, daemon, listener.source == "systemd")
-            return client.Client(connect, deadline, _SECONDS, accepts)
-    for listener in order:
-        if listener.address.startswith(_TCP) and not listener.has_tls and not sockets.has_own_network(daemon.pid):
-            connect = functools.partial(_tcp, listener.address[len(_TCP) :])
-            return client.Client(connect, deadline, _SECONDS)
-    return None
-
-
-def _refusal(daemon: Daemon, is_inherited: bool, connection: socket.socket) -> str | None:
-    """Return why what listens at the other end of a connection is not the engine, None where it is."""
-    pid, uid = client.peer(connection)
-    if pid == daemon.pid or (is_inherited and uid in (0, daemon.uid)):
-        return None
-    return "another process answers at its address"
-
-
-def _asks_for_tls(daemon: Daemon, deadline: Deadline, place: str) -> bool | None:
-    """Say whether the API has TLS at a place of TCP, None where something else answers there or nothing."""
-    if sockets.has_own_network(daemon.pid):
-        return None
-    with contextlib.closing(client.Client(functools.partial(_tcp, place), deadline, _PROBE_SECONDS)) as asked:
-        try:
-            asked.version()
-        except client.TlsError:
-            return True
-        except client.ApiError:
-            return None
-    return False
-
-
-@contextlib.contextmanager
-def _pinned(root: Root, path: str) -> t.Iterator[tuple[int, t.Any]]:
-    """Yield the address of a unix socket below a root: neither too long for the kernel nor to be led elsewhere."""
-    pinned, _real, _is_link = root.pin(path)
-    try:
-        yield socket.AF_UNIX, "/proc/self/fd/%d" % pinned
-    finally:
-        os.close(pinned)
-
-
-@contextlib.contextmanager
-def _tcp(place: str) -> t.Iterator[tuple[int, t.Any]]:
-    host, _colon, port = place.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    # Somebody who listens everywhere listens here.
-    local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
-    yield family, (local, int(port))
 
 
 def _is_same_place(root: Root, written: str, told: str) -> bool:

@@ -21,7 +21,7 @@ INHERITED = "fd://"
 MAIN = "/run/docker.sock"
 MAIN_ADDRESS = _UNIX + MAIN
 _TCP_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/]*)(?::(?P<port>[0-9]{1,5}))?(?:/.*)?\Z")
-_ANY = frozenset(("0.0.0.0", "[::]", ""))
+_ANY = frozenset(("0.0.0.0", "[::]", ""))  # noqa: S104
 _LOOPBACK = frozenset(("127.0.0.1", "[::1]", "localhost"))
 
 

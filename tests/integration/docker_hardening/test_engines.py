@@ -20,7 +20,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import collect, engines, facts
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import collect, connections, facts
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 
 from tests.support import commands, dockerd, require, waiting
@@ -159,7 +159,7 @@ def test_what_is_written_later_is_pending_until_it_is_in_force(one: dockerd.Engi
 
 
 def test_an_engine_that_stands_still_is_not_waited_for(other: dockerd.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "_SECONDS", 0.5)
     other.process.send_signal(signal.SIGSTOP)
     try:
         coverage = ScopeCoverage("engines")
@@ -186,7 +186,7 @@ time.sleep(1000)
 def test_a_process_that_calls_itself_dockerd_hides_and_stops_nothing(
     other: dockerd.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "_SECONDS", 2.0)
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         _test_impostors(other, pathlib.Path(directory))
 
