@@ -68,6 +68,8 @@ class DockerHost:
         boot += [str(self.directory), "own" if has_own_disk else "shared", str(commands.find("dockerd")), *flags]
         with (self.directory / "log").open("wb") as log:
             self._process = subprocess.Popen(boot, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # A parent for the control groups of containers, where none of another host's has the same.
+        self.control_group = f"/{self.directory.name}"
         self._address = f"unix://{self.directory}/run/docker.sock"
 
     def start(self) -> None:
@@ -111,6 +113,7 @@ class DockerHost:
         """End all containers, the engine and what is left, and remove the directory."""
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            stack.callback(self._remove_control_groups)
             stack.callback(self._process.wait, 30)
             # Its child, process 1, ends with it, and everything else with that.
             stack.callback(self._process.send_signal, signal.SIGKILL)
@@ -119,6 +122,14 @@ class DockerHost:
                 found = self("ps", "--all", "--quiet").split()
                 if found:
                     self.run("rm", "--force", "--volumes", *found, check=False)
+
+
+    def _remove_control_groups(self) -> None:
+        # The engine removes those of containers, and leaves those above them.
+        root = pathlib.Path("/sys/fs/cgroup")
+        for path in [*root.glob(f"*{self.control_group}"), root / self.control_group[1:]]:
+            with contextlib.suppress(FileNotFoundError):
+                path.rmdir()
 
 
 @contextlib.contextmanager

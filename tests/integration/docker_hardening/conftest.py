@@ -58,7 +58,8 @@ def _make_careless(host: DockerHost) -> None:
     (host.directory / "run" / "link").symlink_to("/etc")
     run = ("run", "--detach", "--name")
     everything = [f"--{name}=host" for name in ("network", "pid", "ipc", "uts", "userns")]
-    everything += ["--privileged", "--restart=always", "--cgroup-parent=/docker/careless", "--ulimit=nofile=100:200"]
+    everything += ["--privileged", "--restart=always", f"--cgroup-parent={host.control_group}"]
+    everything += ["--ulimit=nofile=100:200"]
     everything += ["--volume=/:/host:rshared", "--volume=/var/run/docker.sock:/run/docker.sock"]
     host(*run, "everything", *everything, "bb:1", *FOREVER)
     host(*run, "joined", "--network=container:everything", "--pid=container:everything", "bb:1", *FOREVER)
