@@ -33,7 +33,7 @@ FLOORS = (
     ("module_utils", "audit_records"),
     ("module_utils", CAPABILITY),
     ("plugin_utils", "cache catalogue collection_version payload prefix_sets role_variables spelling"),
-    ("plugin_utils", "failure_reasons looks misspelt ocsf sigma transport watched_paths"),
+    ("plugin_utils", "benchmarks failure_reasons looks misspelt ocsf sigma transport watched_paths"),
     ("plugin_utils", "capabilities"),
     ("plugin_utils", "rule_facts simulation store threat_lists"),
     ("plugin_utils", "report"),
