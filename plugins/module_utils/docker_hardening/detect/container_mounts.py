@@ -141,7 +141,7 @@ def _engine_sockets(host: Host, engine: Engine, _options: Options) -> Verdict:
 
 def _sockets(host: Host) -> tuple[str, ...]:
     """Return the sockets of all engines of the host, then those that others have as a rule."""
-    found = set()
+    found: set[str] = set()
     for engine in host.engines:
         addresses = [listener.address for listener in engine.listeners] + [engine.name]
         found.update(_path(each[len("unix://") :]) for each in addresses if each.startswith("unix:///"))
