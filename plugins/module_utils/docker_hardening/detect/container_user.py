@@ -90,6 +90,7 @@ def _item(container: Container, user: t.Any, uid: int | None) -> Item:
         container=_name(container),
         image=printable(str(_mapping(container.inspect.get("Config")).get("Image") or "")),
         service=printable(str(composed)),
+        digests=(printable(str(container.inspect.get("Image") or "")),),
     )
 
 

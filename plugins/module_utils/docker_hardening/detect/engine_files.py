@@ -72,8 +72,12 @@ def certificate(name: str) -> t.Callable[[Host, Engine], Chosen]:
     return choose
 
 
-def engine_sockets(_host: Host, engine: Engine) -> Chosen:
-    return Chosen(tuple(listeners.socket_files(engine)), "The engine has no unix socket now.")
+def engine_sockets(host: Host, engine: Engine) -> Chosen:
+    """Choose the unix sockets; of an engine that is stopped, those that are there because systemd waits at them."""
+    files = listeners.socket_files(engine)
+    if engine.state == STOPPED:
+        files = [fact(host, file.path) or FileFact(file.path) for file in files]
+    return Chosen(tuple(files), "The engine has no unix socket now.")
 
 
 def daemon_json(_host: Host, engine: Engine) -> Chosen:

@@ -51,9 +51,9 @@ def _check_accounts(host: Host, engine: Engine, options: Options) -> Verdict:
     if host.accounts_problem is not None:
         return verdict.not_checked("Not all accounts are known: %s." % host.accounts_problem.rstrip("."))
     addresses = [listener.address for listener in listeners.sockets(engine)]
-    if not addresses and engine.state == STOPPED:
-        return verdict.not_checked("The engine does not run, so that it has no socket.")
     missing = [address for address in addresses if address not in host.accounts]
+    if engine.state == STOPPED and (missing or not addresses):
+        return verdict.not_checked("The engine does not run, so that it has no socket.")
     if missing or not engine.listeners:
         where = printable(missing[0]) if missing else "the sockets of the engine"
         return verdict.not_checked("It was not looked at who may use %s." % where)

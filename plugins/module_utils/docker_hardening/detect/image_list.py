@@ -29,7 +29,7 @@ def known(engine: Engine) -> t.Sequence[Image] | Verdict:
 
 
 def judge(engine: Engine, faults: t.Callable[[Image], Faults], wrong: str, good: str) -> Verdict:
-    """Return the verdict on all images. wrong: what those that fail do, without the subject."""
+    """Return the verdict on all images. wrong: what those that fail are like."""
     images = known(engine)
     if isinstance(images, Verdict):
         return images
@@ -44,7 +44,7 @@ def judge(engine: Engine, faults: t.Callable[[Image], Faults], wrong: str, good:
             failing.append(item(image, "; ".join(_shortened(found))))
     doubt = "%d could not be judged. %s." % (len(unknown), unknown[0]) if unknown else ""
     if failing:
-        reason = "%d of %d images %s." % (len(failing), len(images), wrong)
+        reason = "Images %s: %d of %d." % (wrong, len(failing), len(images))
         return verdict.failed(("%s %s" % (reason, doubt)).strip(), failing, len(images))
     if unknown:
         return verdict.not_checked("Of %d images %s" % (len(images), doubt))
@@ -66,7 +66,7 @@ def short_id(image: Image) -> str:
 
 def item(image: Image, detail: str, note: str = "") -> Item:
     name = name_of(image)
-    return Item("image", name, detail, note, image=name)
+    return Item("image", name, detail, note, image=name, digests=(printable(image.id),))
 
 
 def configuration(image: Image) -> Json:

@@ -50,7 +50,7 @@ def _check_health(_host: Host, engine: Engine, _options: Options) -> Verdict:
         # Without a test of its own, an image has that of the image that it is built on, which is here, too.
         return [] if isinstance(test, list) and test and test != ["NONE"] else ["no health check"]
 
-    return judge(engine, faults, "have no health check", "Each image has a health check.")
+    return judge(engine, faults, "without a health check", "Each image has a health check.")
 
 
 def _of_lines(fault: t.Callable[[Line], t.Iterable[str]], wrong: str, good: str) -> verdict.Check:
@@ -101,7 +101,7 @@ def _check_packages(_host: Host, engine: Engine, _options: Options) -> Verdict:
         lines = image_history.lines(image.history or ())
         return sorted({word for line in lines for word in package_commands.installed(line)})
 
-    return _ask(engine, evidence, "The history of %d images shows the packages that were installed.")
+    return _ask(engine, evidence, "A person says which packages are needed; images: %d.")
 
 
 def _ask(engine: Engine, evidence: t.Callable[[Image], t.Iterable[str]], question: str) -> Verdict:
@@ -119,7 +119,7 @@ def _ask(engine: Engine, evidence: t.Callable[[Image], t.Iterable[str]], questio
 
 
 def _check_secrets(_host: Host, engine: Engine, _options: Options) -> Verdict:
-    return _ask(engine, _secret_names, "Only a person knows whether %d images have secrets in them.")
+    return _ask(engine, _secret_names, "A person says whether there are secrets; images: %d.")
 
 
 def _secret_names(image: Image) -> t.Iterable[str]:
@@ -145,7 +145,7 @@ def _check_verified(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def fault(line: Line) -> t.Iterable[str]:
         return package_commands.unverified(line)
 
-    result = _of_lines(fault, "have packages that were not verified", "")(_host, engine, _options)
+    result = _of_lines(fault, "with packages that were not verified", "")(_host, engine, _options)
     if result.status not in (PASSED, NOT_APPLICABLE):
         return result
 
@@ -156,7 +156,7 @@ def _check_verified(_host: Host, engine: Engine, _options: Options) -> Verdict:
             if package_commands.installed(line)
         )
 
-    return _ask(engine, evidence, "Nothing in the history of %d images switches verification off.")
+    return _ask(engine, evidence, "No history switches verification off; images: %d.")
 
 
 def _check_setuid(_host: Host, engine: Engine, _options: Options) -> Verdict:
@@ -177,7 +177,7 @@ def _check_setuid(_host: Host, engine: Engine, _options: Options) -> Verdict:
     if not items:
         return verdict.passed("No image has a file with setuid or setgid.", len(images))
     return verdict.manual(
-        "%d files of %d images have setuid or setgid." % (len(items), len(images)), items, len(images)
+        "Files with setuid or setgid: %d; images: %d." % (len(items), len(images)), items, len(images)
     )
 
 
@@ -194,7 +194,7 @@ def _check_trust(host: Host, engine: Engine, _options: Options) -> Verdict:
 
 
 def _check_signatures(_host: Host, engine: Engine, _options: Options) -> Verdict:
-    return _ask(engine, image_origin.digests, "The engine does not verify signatures of its %d images.")
+    return _ask(engine, image_origin.digests, "The engine verifies no signatures; images: %d.")
 
 
 CHECKS: t.Mapping[str, verdict.Check] = {
@@ -205,10 +205,10 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     "docker_content_trust_off": _check_trust,
     "docker_image_healthcheck_missing": _check_health,
     "docker_image_update_alone": _of_lines(
-        _updated, "update package lists in a line of its own", "No line updates package lists alone."
+        _updated, "updated package lists in a line of its own", "No line updates package lists alone."
     ),
     "docker_image_setuid": _check_setuid,
-    "docker_image_add_used": _of_lines(_added, "were built with ADD", "No image was built with ADD."),
+    "docker_image_add_used": _of_lines(_added, "built with ADD", "No image was built with ADD."),
     "docker_image_secrets": _check_secrets,
     "docker_image_packages_unverified": _check_verified,
     "docker_image_signature_unverified": _check_signatures,

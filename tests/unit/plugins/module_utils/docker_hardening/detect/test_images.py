@@ -162,6 +162,15 @@ def test_registries_are_those_that_the_operator_trusts(digests: t.Any, trusted: 
     assert of("docker_image_registry_untrusted", image, registries=trusted).status == status
 
 
+def test_in_containerd_each_image_has_a_digest() -> None:
+    status = [["driver-type", "io.containerd.snapshotter.v1"]]
+    for digests, verdict in ((["registry.example/own@sha256:1"], "manual"), (["busybox@sha256:1"], "failed")):
+        engine = samples.engine(
+            images=(samples.image(inspect={"RepoDigests": digests}),), info={"DriverStatus": status}
+        )
+        assert judged("docker_image_registry_untrusted", engine, registries=("registry.example",)).status == verdict
+
+
 @pytest.mark.parametrize(
     ("name", "full"),
     [
@@ -350,6 +359,8 @@ def test_containers_that_are_not_known_are_not_checked() -> None:
 def test_a_container_is_shown_by_what_an_exception_can_name() -> None:
     (item,) = judged("docker_container_user_root", samples.engine(containers=(container(),))).items
     assert (item.name, item.container, item.image, item.service) == ("web", "web", "own:1", "")
+    (item,) = of("docker_image_healthcheck_missing", samples.image()).items
+    assert (item.image, item.digests) == ("own:1", ("sha256:" + "a" * 64,))
 
 
 @pytest.mark.parametrize(
