@@ -205,7 +205,7 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     "docker_content_trust_off": _check_trust,
     "docker_image_healthcheck_missing": _check_health,
     "docker_image_update_alone": _of_lines(
-        _updated, "updated package lists in a line of its own", "No line updates package lists alone."
+        _updated, "that update package lists alone", "No line updates package lists alone."
     ),
     "docker_image_setuid": _check_setuid,
     "docker_image_add_used": _of_lines(_added, "built with ADD", "No image was built with ADD."),
