@@ -123,7 +123,6 @@ class DockerHost:
                 if found:
                     self.run("rm", "--force", "--volumes", *found, check=False)
 
-
     def _remove_control_groups(self) -> None:
         # The engine removes those of containers, and leaves those above them.
         root = pathlib.Path("/sys/fs/cgroup")
