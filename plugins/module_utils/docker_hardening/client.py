@@ -9,6 +9,7 @@ Whoever listens there may send anything: nothing is believed of a length, a dept
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -39,6 +40,9 @@ _PIECE = 64 * 1024
 _PAUSE = 0.02
 _NOT_FOUND = 404
 _OK = 200
+_BAD_REQUEST = 400
+# Go says this to whoever comes without TLS.
+_WANTS_TLS = b"HTTP request to an HTTPS server"
 
 _UCRED = struct.Struct("=iII")
 
@@ -49,6 +53,10 @@ class ApiError(Exception):
 
 class GoneError(ApiError):
     """The engine does not have what was asked for, or no longer."""
+
+
+class TlsError(ApiError):
+    """The API answers over TLS only, and wants a certificate as a rule."""
 
 
 class HangsError(ApiError):
@@ -63,7 +71,7 @@ class Client:
         connect: t.Callable[[], t.ContextManager[tuple[int, t.Any]]],
         deadline: Deadline,
         seconds: float,
-        accepts: t.Callable[[socket.socket], str | None] = lambda connection: None,
+        accepts: t.Callable[[socket.socket], str | None] = lambda _connection: None,
     ) -> None:
         """connect: yields family and address. seconds: for each answer, within the deadline of all of them.
 
@@ -122,6 +130,8 @@ class Client:
             raise ApiError(_said(error)) from error
         if status == _OK:
             return _parsed(body)
+        if status == _BAD_REQUEST and _WANTS_TLS in body[:_MESSAGE_LIMIT]:
+            raise TlsError("it answers over TLS only")
         message = "it answered %s with status %d%s" % (path.partition("?")[0], status, _message(body))
         raise GoneError(message) if status == _NOT_FOUND else ApiError(message)
 
@@ -154,16 +164,13 @@ class Client:
             try:
                 connection.setblocking(False)
                 _dial(connection, address, end)
+                refusal = self._accepts(connection)
             except BaseException:
                 connection.close()
                 raise
-        try:
-            refusal = self._accepts(connection)
-            if refusal is not None:
-                raise ApiError(refusal)
-        except BaseException:
+        if refusal is not None:
             connection.close()
-            raise
+            raise ApiError(refusal)
         return _Connection(connection, end)
 
 
@@ -316,22 +323,20 @@ def _ready(connection: socket.socket, seconds: float, reading: bool) -> bool:
 def _dial(connection: socket.socket, address: t.Any, end: float) -> None:
     """Connect; a unix socket whose queue is full says so at once, and has to be tried again."""
     while True:
-        try:
-            connection.connect(address)
-        except BlockingIOError as error:
-            left = end - time.monotonic()
-            if connection.family != socket.AF_UNIX:
-                if left <= 0 or not _ready(connection, left, reading=False):
-                    raise _hangs() from error
-                number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if number:
-                    raise OSError(number, os.strerror(number)) from error
-                return
-            if left <= 0:
-                raise _hangs() from error
+        number = connection.connect_ex(address)
+        left = end - time.monotonic()
+        if number in (errno.EAGAIN, errno.EINPROGRESS) and left <= 0:
+            raise _hangs()
+        if number == errno.EAGAIN:
             time.sleep(_PAUSE)
-        else:
-            return
+            continue
+        if number == errno.EINPROGRESS:
+            if not _ready(connection, left, reading=False):
+                raise _hangs()
+            number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number))
+        return
 
 
 def _version(text: t.Any) -> tuple[int, int] | None:

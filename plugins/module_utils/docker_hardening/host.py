@@ -53,7 +53,10 @@ _RPM = "/usr/bin/rpm"
 _RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _RPM_SECONDS = 10.0
 _READ_LIMIT = 64 * 1024 * 1024
-_FIELD = {"dpkg": re.compile(r"^(Package|Version|Status): (.*)$", re.M), "apk": re.compile(r"^([PV]):(.*)$", re.M)}
+_FIELD = {
+    "dpkg": re.compile(r"^(Package|Version|Status): (.*)$", re.MULTILINE),
+    "apk": re.compile(r"^([PV]):(.*)$", re.MULTILINE),
+}
 # Control groups of containers by who made them, and the sockets of those who do.
 _GROUPS = (
     ("Podman", re.compile(r"(?:^|/)libpod-[0-9a-f]{64}")),
@@ -164,7 +167,7 @@ def packages() -> dict[str, str]:
         for stanza in _text(path, _READ_LIMIT).split("\n\n"):
             if not any(name in stanza for name in _PACKAGES):
                 continue
-            fields = dict(_FIELD[kind].findall(stanza))
+            fields: dict[str, str] = dict(_FIELD[kind].findall(stanza))
             name, version = fields.get("Package", fields.get("P", "")), fields.get("Version", fields.get("V", ""))
             if name in _PACKAGES and (kind == "apk" or fields.get("Status", "").endswith(" installed")):
                 found[name] = version

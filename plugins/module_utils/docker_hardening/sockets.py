@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _proc_net
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _MOST_FILES = 100_000
@@ -19,51 +20,46 @@ _MOST_BYTES = 32 * 1024 * 1024
 # __SO_ACCEPTCON of linux/net.h: it listens.
 _LISTENS = 0x10000
 _STREAM = "0001"
-_FIRST_INHERITED = 3
 
 
 class Sockets(t.NamedTuple):
-    """Where a process listens. unix: paths of sockets, tcp: addresses as ``0.0.0.0:2376``. Each with its descriptor.
+    """Where a process listens. tcp: addresses as ``0.0.0.0:2376``. problem: why not all.
 
-    problem: why this is not all.
+    unix: the paths of each socket: one, unless somebody made up a line.
     """
 
-    unix: tuple[tuple[str, int], ...] = ()
-    tcp: tuple[tuple[str, int], ...] = ()
+    unix: tuple[tuple[str, ...], ...] = ()
+    tcp: tuple[str, ...] = ()
     problem: str | None = None
 
 
 def of_process(pid: int) -> Sockets:
-    inodes: dict[int, int] = {}
+    inodes: set[int] = set()
     try:
         with os.scandir("/proc/%d/fd" % pid) as entries:
             for _number, entry in zip(range(_MOST_FILES), entries):
                 with contextlib.suppress(OSError):
                     found = _SOCKET.match(os.readlink(entry.path))
                     if found:
-                        inodes.setdefault(int(found.group(1)), int(entry.name))
+                        inodes.add(int(found.group(1)))
     except OSError as error:
         return Sockets(problem="its open files cannot be read: %s" % error.strerror)
     # Sockets that systemd opened for it may be of another network namespace.
-    unix: dict[str, int] = {}
-    tcp: dict[str, int] = {}
+    unix: dict[int, set[str]] = {}
+    tcp: set[str] = set()
     for whose in _views(pid):
         for inode, path in parse_unix(_read("/proc/%s/net/unix" % whose)):
             if inode in inodes:
-                unix.setdefault(path, inodes[inode])
+                unix.setdefault(inode, set()).add(path)
         for table in ("tcp", "tcp6"):
-            for inode, address in parse_tcp(_read("/proc/%s/net/%s" % (whose, table))):
-                if inode in inodes:
-                    tcp.setdefault(address, inodes[inode])
-    return Sockets(tuple(sorted(unix.items())), tuple(sorted(tcp.items())))
+            text = _read("/proc/%s/net/%s" % (whose, table))
+            tcp.update(address for inode, address in parse_tcp(text) if inode in inodes)
+    return Sockets(tuple(tuple(sorted(paths)) for _inode, paths in sorted(unix.items())), tuple(sorted(tcp)))
 
 
-def is_inherited(descriptor: int, environment: t.Mapping[str, str], pid: int) -> bool:
-    """Say whether a descriptor is one that systemd passed (sd_listen_fds(3))."""
-    count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(pid) or not count.isdigit() or len(count) > 4:
-        return False
-    return _FIRST_INHERITED <= descriptor < _FIRST_INHERITED + int(count)
+def inherits(daemon: Daemon) -> bool:
+    """Say whether systemd passed sockets to a process (sd_listen_fds(3))."""
+    return daemon.environment.get("LISTEN_PID") == str(daemon.pid)
 
 
 def unix_listeners() -> frozenset[str]:
