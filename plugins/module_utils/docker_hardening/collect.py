@@ -26,7 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     processes,
     sockets,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import ENGINES, parse
 
@@ -89,7 +89,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             )
         return Host(
             tuple(reading.engine for reading in found),
-            host.files(root),
+            _files(root, found),
             host.audit(),
             who,
             known.problem,
@@ -101,6 +101,12 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             time.time(),
             os.geteuid() == 0,
         )
+
+
+def _files(root: files.Root, found: t.Sequence[engines.Reading]) -> dict[str, facts.FileFact]:
+    """Return what is in the places that the benchmark names, and in those of single engines."""
+    placed = {path: each.root.fact(path) for each in found for path in engine_files.paths(each.engine)}
+    return {**placed, **host.files(root)}
 
 
 def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage) -> list[engines.Reading]:
