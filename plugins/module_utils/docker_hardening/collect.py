@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     accounts,
-    engine_files,
     engines,
     facts,
     files,
@@ -153,8 +152,7 @@ def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -
         return engine
     left = deadline.remaining(0.0)
     share = Deadline(0.0 if left is None else max(0.1, left - _RESERVE))
-    directory = engine_files.data_directory(engine, engine.data_root.path)
-    layers = images.Layers(reading.root, directory, engine.info, share)
+    layers = images.Layers(reading.root, engine.data_root.path, engine.info, share)
     return engine._replace(images=tuple(layers.completed(image) for image in engine.images))
 
 

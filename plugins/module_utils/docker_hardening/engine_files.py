@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     certificates,
     configuration,
+    in_force,
     listeners,
     units,
 )
@@ -104,12 +105,6 @@ def _registries(root: Root, directory: str) -> tuple[tuple[FileFact, ...], str |
     return tuple(fact for fact in found if fact.kind != "directory"), None
 
 
-def data_directory(engine: Engine, path: str) -> str:
-    """Return where the data is: in the data root, or, of an engine that maps users, in a directory of its own there."""
-    told = engine.info.get("DockerRootDir")
-    return told if isinstance(told, str) and posixpath.dirname(told) == path.rstrip("/") else path
-
-
 def data_root(root: Root, path: str) -> DataRoot:
     """Return the devices of a data root and of the directory that it is in.
 
@@ -126,7 +121,7 @@ def _swarm(engine: Engine, places: Places) -> Swarm | None:
     swarm = engine.swarm
     if swarm is None or not swarm.is_active:
         return swarm
-    directory = data_directory(engine, places.data_root)
+    directory = in_force.data_directory(engine.info, places.data_root)
     with contextlib.suppress(OSError):
         pem, _status = places.root.read(posixpath.join(directory, _NODE_CERTIFICATE), _READ_LIMIT)
         swarm = swarm._replace(certificate_expires=certificates.ends(pem))
