@@ -20,6 +20,12 @@ _SAYS_NO_NEW_PRIVILEGES = 23
 ENABLED = "enabled"
 
 
+def data_directory(info: Json, data_root: str) -> str:
+    """Return where the data is: in the data root, or, of an engine that maps users, in a directory of its own there."""
+    told = info.get("DockerRootDir")
+    return told if isinstance(told, str) and _REMAPPED.sub("", told) == data_root.rstrip("/") else data_root
+
+
 def settings(info: Json, version: Json, networks: t.Sequence[Json] | None) -> dict[str, t.Any]:
     """Return the settings that the API tells, by their names in daemon.json. Answers of another shape tell nothing."""
     found: dict[str, t.Any] = {}
