@@ -12,6 +12,12 @@ import typing as t
 PASS: t.Mapping[str, t.Any] = {"status_id": 1, "status": "Pass"}
 WARNING: t.Mapping[str, t.Any] = {"status_id": 2, "status": "Warning"}
 FAIL: t.Mapping[str, t.Any] = {"status_id": 3, "status": "Fail"}
+# By the word that the reason of a resolved finding begins with. What is excepted has not passed.
+_RESOLVED: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "excepted": {"status_id": 99, "status": "Excepted"},
+    "not applicable": {"status_id": 99, "status": "Not applicable"},
+    "manual": WARNING,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +25,8 @@ class Compliance:
     """What the controller knows of a control.
 
     standard: with its edition, as ``CIS Docker Benchmark 1.8.0``. requirements: the numbers that it gives its controls.
-    control: what is required. status: ``FAIL`` or ``WARNING``; a finding that is resolved passes. detail: one sentence
-    on the result. counts: numbers that OCSF has no place for.
+    control: what is required. status: ``FAIL`` or ``WARNING``. detail: one sentence on the result. counts: numbers that
+    OCSF has no place for.
     """
 
     standard: str
@@ -40,3 +46,13 @@ class Compliance:
             "status_details": [self.detail],
             **self.status,
         }
+
+
+def end(status: str, reason: str) -> str:
+    """Return why the finding of a control is resolved: the status that the control has now, and why."""
+    return f"{status.replace('_', ' ')}: {reason}"
+
+
+def resolved(reason: str | None) -> t.Mapping[str, t.Any]:
+    """Return the status of a control whose finding is resolved for a reason, as ``end`` says it."""
+    return _RESOLVED.get((reason or "").partition(":")[0], PASS)

@@ -27,7 +27,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     ContentError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, PASS, Compliance
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance, resolved
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Device
 
 __all__ = [
@@ -153,10 +153,13 @@ def finding(
     return with_status(event, "new", "create", now)
 
 
-def with_status(event: t.Mapping[str, t.Any], status: str, activity: str, now: float) -> dict[str, t.Any]:
+def with_status(
+    event: t.Mapping[str, t.Any], status: str, activity: str, now: float, reason: str | None = None
+) -> dict[str, t.Any]:
     """Return the event as it reads once its finding has this status.
 
-    status: new, open, suppressed or resolved. activity: create, update or close. now: since when, in seconds.
+    status: new, open, suppressed or resolved. activity: create, update or close. now: since when, in seconds. reason:
+    why, where that is known.
     """
     activity_id, activity_name = _ACTIVITIES[activity]
     status_id, status_name = _STATUSES[status]
@@ -183,7 +186,9 @@ def with_status(event: t.Mapping[str, t.Any], status: str, activity: str, now: f
     if event["unmapped"]["kind"] == "alert":
         changed["is_alert"] = status in ("new", "open")
     if status == "resolved" and "standards" in event.get("compliance", {}):
-        changed["compliance"] = {**event["compliance"], **PASS}
+        changed["compliance"] = {**event["compliance"], **resolved(reason)}
+    if reason:
+        changed["status_detail"] = reason
     return changed
 
 

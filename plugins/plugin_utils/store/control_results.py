@@ -24,7 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._control import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmark_score import WEIGHTS
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import compliance, evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 
 VERDICTS = (PASSED, FAILED, NOT_APPLICABLE)
@@ -71,6 +71,12 @@ class ControlResult:
     @property
     def size(self) -> int:
         return len(self.items) + len(self.excepted)
+
+    @property
+    def end(self) -> tuple[str | None, str]:
+        """Who ended the finding of the control, where it does not fail any more, and why."""
+        actor = None if self.judgement is None else json.loads(self.judgement)["actor"]
+        return actor, compliance.end(self.status, self.reason)
 
 
 @dataclasses.dataclass(frozen=True)

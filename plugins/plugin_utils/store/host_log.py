@@ -104,8 +104,9 @@ class HostLog:
         log = _ResultLog(self._run_id, self._now, self._rules)
         log.see(stored, limited)
         unseen = [state for state in stored.values() if state.uid not in observed]
+        judged = {(each.control, each.subject): each for each in controls}
         # Nobody looked whether these are still there, though at the scope.
-        unchecked = {(each.control, each.subject) for each in controls if each.status == NOT_CHECKED}
+        unchecked = {key for key, each in judged.items() if each.status == NOT_CHECKED}
         gone = [
             state
             for state in unseen
@@ -117,7 +118,8 @@ class HostLog:
         ]
         if gone:
             since = min(state.last_seen for state in gone)
-            log.resolve(gone, seals.accepted_since(self._connection, self._host, capability, since))
+            accepted = seals.accepted_since(self._connection, self._host, capability, since)
+            log.resolve(gone, accepted, {key: each.end for key, each in judged.items()})
         log.age(unseen)
         self._take(capability, log)
         self._cover(capability, entries)
@@ -193,10 +195,17 @@ class _ResultLog:
                 self.seen.append((state, seen))
             self.steps += steps
 
-    def resolve(self, gone: t.Sequence[lifecycle.State], accepted: acceptance.Acceptances) -> None:
+    def resolve(
+        self,
+        gone: t.Sequence[lifecycle.State],
+        accepted: acceptance.Acceptances,
+        ends: t.Mapping[tuple[str, str], tuple[str | None, str]],
+    ) -> None:
+        """Resolve findings. ends: by alert and subject who ended those of controls, and why."""
         for state in gone:
             self._note(state)
-            by, reason = accepted.end_of(state.subject, state.last_seen)
+            end = ends.get((state.alert, state.subject))
+            by, reason = end or accepted.end_of(state.subject, state.last_seen)
             self.steps += lifecycle.resolve(state, self._now, by=by, reason=reason, run_id=self._run_id)
             self._gone.append(state)
             self.changed.append(state)

@@ -18,6 +18,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     control_results,
 )
 
+from tests.unit.plugins.plugin_utils.ocsf import samples as ocsf
+from tests.unit.plugins.plugin_utils.ocsf import schema
 from tests.unit.plugins.plugin_utils.store import samples
 from tests.unit.plugins.plugin_utils.store.benchmarks import (
     BENCHMARK,
@@ -140,17 +142,37 @@ def test_another_look_of_the_capability_removes_nothing(store: Store) -> None:
 
 
 def _finding(identifier: str, subject: str = ENGINE) -> dict[str, t.Any]:
-    event = samples.finding(subject, scope="engines", kind="recommendation")
+    event = ocsf.compliance_finding(subject=subject, scope="engines")
+    event["device"]["name"] = event["device"]["hostname"] = "web1"
     event["unmapped"] |= {"alert": identifier, "capability": CAPABILITY}
     event["finding_info"]["uid"] = events.finding_uid("web1", identifier, subject)
     return event
 
 
-@pytest.mark.parametrize("status", ["passed", "excepted", "manual", "not_applicable"])
-def test_the_finding_of_a_control_that_was_checked_is_resolved(store: Store, status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("passed", "Pass"), ("excepted", "Excepted"), ("manual", "Warning"), ("not_applicable", "Not applicable")],
+)
+def test_the_finding_of_a_control_that_was_checked_is_resolved(store: Store, status: str, said: str) -> None:
     record(store, 100, control(), findings=[_finding(NETWORK)])
     record(store, 200, control(status=status, items=()))
-    assert [found.status for found in store.query()] == ["resolved"]
+    (found,) = store.query()
+    reason = f"{status.replace('_', ' ')}: It says so."
+    assert (found.status, found.status_by, found.status_reason) == ("resolved", None, reason)
+    assert (found.event["compliance"]["status"], found.event["status_detail"]) == (said, reason)
+    assert schema.errors(found.event) == []
+    # It fails again.
+    record(store, 300, control(), findings=[_finding(NETWORK)])
+    (found,) = store.query()
+    assert (found.status, found.event["compliance"]["status"]) == ("open", "Fail")
+
+
+def test_the_finding_of_a_control_that_a_person_judged_says_who_ended_it(store: Store) -> None:
+    judgement = {"verdict": "passed", "reason": "OPS-12", "actor": "alice", "created": 110, "until": None}
+    record(store, 100, control(USERS), findings=[_finding(USERS)])
+    record(store, 200, {**manual(), "status": "passed", "reason": "alice judged it.", "judgement": judgement})
+    (found,) = store.query()
+    assert (found.status_by, found.status_reason) == ("alice", "passed: alice judged it.")
 
 
 def test_the_finding_of_a_control_that_was_not_checked_stays_open(store: Store) -> None:
