@@ -21,6 +21,8 @@ from tests.support import commands, waiting
 
 _ALONE = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 _SECONDS = 60
+# Makes what runs there the only processes of a machine. What ends the first of them ends all.
+_ALONE_HERE = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 
 
 @dataclasses.dataclass
@@ -49,6 +51,18 @@ class Engine:
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         return ran.stdout.decode().strip()
 
+    def inside(self, command: t.Sequence[str]) -> list[str]:
+        """Return a command that runs in the namespaces of an engine that is apart."""
+        return ["nsenter", "--target", str(self.pid), "--pid", "--mount", *command]
+
+    @property
+    def pid(self) -> int:
+        """The process of dockerd."""
+        if self.process.args[0] != _ALONE_HERE[0]:  # type: ignore[index]
+            return self.process.pid
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return int(children.split()[0])
+
     def answers(self) -> bool:
         try:
             self("version")
@@ -61,12 +75,22 @@ class Engine:
 
 
 @contextlib.contextmanager
-def running(directory: pathlib.Path, *arguments: str, **options: t.Any) -> t.Iterator[Engine]:
-    """Start an engine with everything in a directory, and end it with its containers."""
+def running(directory: pathlib.Path, *arguments: str, is_apart: bool = False, **options: t.Any) -> t.Iterator[Engine]:
+    """Start an engine with everything in a directory, and end it with its containers.
+
+    is_apart: whether it and its containers are the only processes in a namespace of their own; see ``Engine.inside``.
+    """
     program = commands.find("dockerd")
     assert program is not None
     directory.mkdir(exist_ok=True)
-    command = [program, "--data-root", str(directory / "data"), "--exec-root", str(directory / "exec")]
+    command = [
+        *(_ALONE_HERE if is_apart else ()),
+        program,
+        "--data-root",
+        str(directory / "data"),
+        "--exec-root",
+        str(directory / "exec"),
+    ]
     command += ["--pidfile", str(directory / "pid"), "--host", f"unix://{directory / 'docker.sock'}"]
     command += [*_ALONE, *arguments]
     with started(command, directory, **options) as engine:
@@ -96,7 +120,8 @@ def _end(engine: Engine) -> None:
         names = engine("ps", "--all", "--quiet").split()
         if names:
             engine("rm", "--force", *names)
-    engine.process.terminate()
+    with contextlib.suppress(OSError, IndexError):
+        os.kill(engine.pid, signal.SIGTERM)
     try:
         engine.process.wait(_SECONDS)
     finally:
