@@ -27,11 +27,16 @@ _ALONE_HERE = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount
 
 @dataclasses.dataclass
 class Engine:
-    """An engine that runs. directory: all that it has. process: of dockerd."""
+    """An engine that runs. directory: all that it has. process: of dockerd, or of what ends it when it ends.
+
+    name: of its socket. port: that it has in the place of a socket. client: options of the docker command.
+    """
 
     directory: pathlib.Path
     process: subprocess.Popen[bytes]
-    name: str
+    name: str = "docker.sock"
+    port: int = 0
+    client: t.Sequence[str] = ()
 
     @property
     def socket(self) -> pathlib.Path:
@@ -39,14 +44,14 @@ class Engine:
 
     @property
     def address(self) -> str:
-        return f"unix://{self.socket}"
+        return f"tcp://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket}"
 
     def __call__(self, *arguments: str, given: bytes = b"") -> str:
         """Run a docker command and return what it printed."""
         client = commands.docker()
         assert client is not None
         ran = subprocess.run(
-            [client, "--host", self.address, *arguments], input=given, capture_output=True, check=False
+            [client, "--host", self.address, *self.client, *arguments], input=given, capture_output=True, check=False
         )
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         return ran.stdout.decode().strip()
@@ -99,12 +104,17 @@ def running(directory: pathlib.Path, *arguments: str, is_apart: bool = False, **
 
 @contextlib.contextmanager
 def started(
-    command: list[str], directory: pathlib.Path, socket: str = "docker.sock", **options: t.Any
+    command: list[str],
+    directory: pathlib.Path,
+    name: str = "docker.sock",
+    port: int = 0,
+    client: t.Sequence[str] = (),
+    **options: t.Any,
 ) -> t.Iterator[Engine]:
-    """Start an engine with a command of one's own. socket: in its directory, where it answers."""
+    """Start an engine with a command of one's own; see ``Engine``. options: of Popen."""
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
-    engine = Engine(directory, process, socket)
+    engine = Engine(directory, process, name, port, client)
     try:
         waiting.until(lambda: engine.answers() or process.poll() is not None, lambda: engine.log()[-500:])
         assert process.poll() is None, engine.log()[-500:]
