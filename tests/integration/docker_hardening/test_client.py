@@ -53,7 +53,7 @@ def serve(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., tuple[Client, Fa
         yield start
 
 
-Serve = t.Callable[..., "tuple[Client, FakeEngine]"]
+Serve = t.Callable[..., tuple[Client, FakeEngine]]
 
 
 def test_an_answer_is_read_whole_and_the_connection_used_again(serve: Serve) -> None:
