@@ -35,6 +35,8 @@ def runs() -> Runs:
         found["careless_decided"] = _controls(host, **_configurations.REFUSED)
         _join_carelessly(host)
         found["careless_swarm"] = _controls(host, **_configurations.REFUSED)
+        host.path("/etc/docker/daemon.json").write_text(_configurations.changed(), encoding="utf-8")
+        found["careless_changed"] = _controls(host)
     host = DockerHost(_configurations.hardened(), has_own_disk=True)
     try:
         with _authorization.serve(host.path("/run/docker/plugins/allow.sock")):
@@ -73,9 +75,10 @@ def _controls(host: DockerHost, **options: t.Any) -> Results:
 
 
 def _make_careless(host: DockerHost) -> None:
+    config = {"Env": [f"DB_PASSWORD={_configurations.SECRET}"]}
     lines = ["COPY / /", "ADD http://example.com/tool /srv/", "RUN /bin/sh -c apt-get update"]
-    lines += ["RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl", "ENV DB_PASSWORD=hidden"]
-    for made in (Made("bb:1", OLD, {}, lines, {"bin/su": 0o4755}), Made("unused:1", OLD)):
+    lines += ["RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl", f"ENV DB_PASSWORD={_configurations.SECRET}"]
+    for made in (Made("bb:1", OLD, config, lines, {"bin/su": 0o4755}), Made("unused:1", OLD)):
         host("load", given=made.archive())
     host.path("/run/link").symlink_to("/etc")
     run = ("run", "--detach", "--name")
@@ -100,7 +103,7 @@ def _make_careless(host: DockerHost) -> None:
 
 def _join_carelessly(host: DockerHost) -> None:
     host("swarm", "init", f"--advertise-addr={ADDRESS}")
-    host("service", "create", "--detach", "--name=web", "--env=DB_PASSWORD=x", "--no-resolve-image", "bb:1", *FOREVER)
+    host("service", "create", "--detach", "--name=web", f"--env=DB_PASSWORD={_configurations.SECRET}", "--no-resolve-image", "bb:1", *FOREVER)
 
 
 def _make_hardened(host: DockerHost) -> None:
