@@ -77,7 +77,10 @@ def _controls(host: DockerHost, **options: t.Any) -> Results:
 def _make_careless(host: DockerHost) -> None:
     config = {"Env": [f"DB_PASSWORD={_configurations.SECRET}"]}
     lines = ["COPY / /", "ADD http://example.com/tool /srv/", "RUN /bin/sh -c apt-get update"]
-    lines += ["RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl", f"ENV DB_PASSWORD={_configurations.SECRET}"]
+    lines += [
+        "RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl",
+        f"ENV DB_PASSWORD={_configurations.SECRET}",
+    ]
     for made in (Made("bb:1", OLD, config, lines, {"bin/su": 0o4755}), Made("unused:1", OLD)):
         host("load", given=made.archive())
     host.path("/run/link").symlink_to("/etc")
@@ -103,7 +106,16 @@ def _make_careless(host: DockerHost) -> None:
 
 def _join_carelessly(host: DockerHost) -> None:
     host("swarm", "init", f"--advertise-addr={ADDRESS}")
-    host("service", "create", "--detach", "--name=web", f"--env=DB_PASSWORD={_configurations.SECRET}", "--no-resolve-image", "bb:1", *FOREVER)
+    host(
+        "service",
+        "create",
+        "--detach",
+        "--name=web",
+        f"--env=DB_PASSWORD={_configurations.SECRET}",
+        "--no-resolve-image",
+        "bb:1",
+        *FOREVER,
+    )
 
 
 def _make_hardened(host: DockerHost) -> None:
