@@ -54,7 +54,7 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7], "SMALL_SEEDS": [2, 3], "UNSEEN": [9001]}),
     "report": (("chromium", "command:chromedriver", "module:selenium"), {"HOSTS": 20, "FINDINGS": 1_000, "ROUNDS": 1}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
-    "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10}),
+    "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10, "ROUNDS": 1}),
     "traffic_recorder": (("command:nft", "command:ip"), {"PAIRS": 4}),
 }
 _RUN = """
