@@ -66,12 +66,18 @@ def audited_runs() -> t.Iterator[Runs]:
             host.inside("auditctl", "-w", path, "-p", "rwxa", "-k", "tests")
         kernel.control("-e", "1")
         found["audited"] = _controls(host)
+        host("load", given=Made("bb:1", OLD).archive())
+        host("run", "--detach", "--name=mounting", "--volume=/etc:/e:ro", "--volume=/run:/r", "bb:1", *FOREVER)
+        found["outside"] = _by_control(host.collect_outside())
         yield found
 
 
 def _controls(host: DockerHost, **options: t.Any) -> Results:
-    results = host.collect(**options)["controls"]
-    return {each["control"]: each for each in results if each["subject"] == "unix:///run/docker.sock"}
+    return _by_control(host.collect(**options))
+
+
+def _by_control(result: t.Mapping[str, t.Any]) -> Results:
+    return {each["control"]: each for each in result["controls"] if each["subject"] == "unix:///run/docker.sock"}
 
 
 def _make_careless(host: DockerHost) -> None:

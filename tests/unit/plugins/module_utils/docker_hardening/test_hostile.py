@@ -40,7 +40,7 @@ WRONG = {
     dict: (True, 5, "", [], [5], [{}]),
     type(None): (True, "0", 1.5, [], {}),
 }
-ROUNDS = 400
+ROUNDS = 160
 
 
 def _paths(value: t.Any, above: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
