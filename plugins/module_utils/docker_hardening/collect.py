@@ -23,7 +23,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     insides,
     inventory,
     processes,
-    sockets,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
@@ -80,7 +79,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             for listener in reading.engine.listeners
             if listener.file is not None and listener.file.kind == "socket"
         }
-        other = host.other(inside.contained.groups, sockets.unix_listeners())
+        other = host.other(inside.contained.groups, reader.tables.unix_listeners())
         if other:
             names_of_others = " and ".join(sorted({name for name, _evidence in other}))
             coverage.note = " ".join(
@@ -213,7 +212,7 @@ def _described(engine: Engine) -> dict[str, t.Any]:
         "state": engine.state,
         "problem": None if engine.problem is None else printable(engine.problem),
         "pid": engine.pid or None,
-        "version": _text(engine.version, "Version"),
+        "version": _text(engine.version, "Version") or _text(engine.info, "ServerVersion"),
         "api_version": _text(engine.version, "ApiVersion"),
         "rootless": engine.is_rootless,
         "snap": engine.is_snap,

@@ -1275,6 +1275,8 @@ def test_staging_and_committing(engine: Engine, tree: pathlib.Path) -> None:
     third = engine.apply(_phase="stage", **accept)
     staged_file = engine.file.with_name("default.staged")
     content = staged_file.read_bytes()
+    # As if the run that staged it had ended long ago; the next one would wait for it.
+    os.utime(staged_file, (0, 0))
     engine.apply(**accept)
     staged_file.write_bytes(content)
     refused = engine.try_apply(_phase="commit", _digest=third["staged_digest"])

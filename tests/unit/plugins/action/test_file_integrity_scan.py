@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import types
 import typing as t
@@ -78,6 +79,12 @@ class Site:
 
     def phases(self) -> list[str | None]:
         return [request.arguments.get("_phase") for request in self.asked]
+
+    def pass_time(self) -> None:
+        """Let what was staged be of a run that must have ended: the next one waits half a minute for any other."""
+        staged = self.baseline.with_name("default.staged")
+        if staged.exists():
+            os.utime(staged, (0, 0))
 
     def digests(self) -> list[str]:
         with contextlib.closing(Store.open(self.url)) as store:
@@ -283,6 +290,7 @@ def test_a_scan_that_ends_at_any_moment_leaves_what_the_next_one_believes(
         site.scan()
         options["watches"] = [{"name": "anew", "paths": [str(site.watched)]}]
     _ended_after(site, questions, is_answered, **options)
+    site.pass_time()
     result = site.scan(**options)
     assert not result.get("failed")
     assert _alerts(result) == set()
@@ -313,6 +321,7 @@ def test_a_scan_that_ends_in_the_store_leaves_what_the_next_one_believes(
         action, arguments = site.action(**options)
         with pytest.raises(_StopError):
             alone(action.run_module(arguments, dict(_VARS)), site.answer)
+    site.pass_time()
     result = site.scan(**options)
     assert not result.get("failed")
     assert _alerts(result) == set()
