@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     certificates,
     configuration,
+    in_force,
     listeners,
     units,
 )
@@ -120,9 +121,7 @@ def _swarm(engine: Engine, places: Places) -> Swarm | None:
     swarm = engine.swarm
     if swarm is None or not swarm.is_active:
         return swarm
-    # An engine that maps users keeps everything in a directory of its own there.
-    told = engine.info.get("DockerRootDir")
-    directory = told if isinstance(told, str) and posixpath.dirname(told) == places.data_root else places.data_root
+    directory = in_force.data_directory(engine.info, places.data_root)
     with contextlib.suppress(OSError):
         pem, _status = places.root.read(posixpath.join(directory, _NODE_CERTIFICATE), _READ_LIMIT)
         swarm = swarm._replace(certificate_expires=certificates.ends(pem))

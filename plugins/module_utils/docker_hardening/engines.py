@@ -51,12 +51,13 @@ class Reading(t.NamedTuple):
 
 
 class Reader:
-    """Reads the engines of a host. Their roots stay open until it is closed."""
+    """Reads the engines of a host. Their roots stay open until it is closed. tables: of the sockets that listen."""
 
     def __init__(self, host: Root, names: Names) -> None:
         self._host = host
         self._names = names
         self._opened: list[Root] = []
+        self.tables = sockets.Tables()
 
     def close(self) -> None:
         for root in self._opened:
@@ -68,7 +69,7 @@ class Reader:
         if daemon.root != "/":
             root = Root(daemon.root, self._names)
             self._opened.append(root)
-        found = sockets.of_process(daemon.pid)
+        found = self.tables.of_process(daemon.pid)
         account = self._account(daemon)
         unit_root = root if daemon.container else self._host
         unit = _unit(daemon, unit_root, account)
@@ -214,7 +215,8 @@ def _offered(
 ) -> tuple[Listener, ...]:
     hosts = _hosts(settings["hosts"], daemon.environment, not daemon.same_users)
     exec_root = settings["exec-root"].value
-    exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else "/run/docker"
+    default = posixpath.join(daemon.environment.get("XDG_RUNTIME_DIR") or "/run", "docker")
+    exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else default
     asks_for_tls = functools.partial(connections.asks_for_tls, daemon, deadline)
     return listeners.listeners(daemon, found, hosts, settings, root, exec_root, asks_for_tls)
 
@@ -237,7 +239,7 @@ def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadl
         return engine._replace(problem="it listens on no socket that can be asked without a certificate")
     with contextlib.closing(asked):
         try:
-            said = answers.ask(asked, asked.version())
+            said = answers.ask(asked)
         except client.ApiError as error:
             return engine._replace(problem=str(error))
     api = in_force.settings(said.info, said.version, said.networks)

@@ -24,19 +24,22 @@ from tests.support import commands, paths
 from tests.support.waiting import until
 
 _COLLECT = pathlib.Path(__file__).with_name("_collect.py")
+ADDRESS, DATA_ADDRESS = "192.0.2.1", "192.0.2.2"
 # Runs as process 1: it makes what a host has, starts the engine, and takes the end of orphans until the engine ends.
 _BOOT = r"""
 set -e
 cd /
 mount --make-rprivate /
 mount --bind "$1/run" /run
-mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/etc,workdir=$1/work" /etc
+for name in etc usr/local/bin; do
+  mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/files/$name,workdir=$1/work/$name" "/$name"
+done
 mount -t tmpfs -o size=256m tmpfs "$1/data"
 mkdir "$1/data/docker" "$1/data/dpkg"
 mount --bind /var/lib/dpkg "$1/data/dpkg"
 mount --rbind "$1/data" /var/lib
 if [ "$2" = own ]; then mount -t tmpfs -o size=256m tmpfs /var/lib/docker; fi
-mount -t proc proc /proc
+if [ "$3" = own ]; then mount -t proc proc /proc; fi
 mount --make-rshared /
 ip link set lo up
 ip link add eth0 type veth peer name eth1
@@ -44,33 +47,60 @@ ip address add 192.0.2.1/24 dev eth0
 ip address add 192.0.2.2/24 dev eth0
 ip link set eth0 up
 ip link set eth1 up
-shift 2
-exec 9>&-
+containerd="$4"
+shift 4
+"$containerd" --log-level warn &
+while [ ! -S /run/containerd/containerd.sock ]; do sleep 0.1; done
 "$@" &
+echo $! > /run/engine
 wait $!
 """
-_NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
+# What a file has in place of 0644.
+_MODES = {
+    "/etc/docker/certs.d/registry.example.com/ca.crt": 0o444,
+    "/etc/docker/tls/cacert.pem": 0o444,
+    "/etc/docker/tls/cert.pem": 0o444,
+    "/etc/docker/tls/key.pem": 0o400,
+}
+_SHARED = ("--mount", "--net", "--ipc", "--uts")
 
 
 class DockerHost:
-    """A host with an engine. Called with the arguments of a Docker command, it returns what that printed."""
+    """A host with an engine. Called with the arguments of a Docker command, it returns what that printed.
 
-    def __init__(self, flags: t.Sequence[str], files: t.Mapping[str, str], has_own_disk: bool) -> None:
+    files: texts by path, below /etc, /run and /usr/local/bin. owner: of those; if it is not root, everybody may change
+    them. has_own_disk: for the data root. has_own_processes: without them it is in the first PID namespace, outside of
+    which the kernel tells nobody its audit rules.
+    """
+
+    def __init__(
+        self, files: t.Mapping[str, str], owner: int = 0, has_own_disk: bool = False, has_own_processes: bool = True
+    ) -> None:
         # The path of a socket is short.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bw-", dir="/var/tmp"))
-        for name in ("run", "etc", "work", "data", "shared"):
-            (self.directory / name).mkdir()
-        for path, text in files.items():
-            place = self.directory / path.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text, encoding="utf-8")
-        boot = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "sh", "-c", _BOOT, "boot"]
-        boot += [str(self.directory), "own" if has_own_disk else "shared", str(commands.find("dockerd")), *flags]
-        with (self.directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(boot, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        # A parent for the control groups of containers, where none of another host's has the same.
+        # A parent for the control groups of containers, which no other host has.
         self.control_group = f"/{self.directory.name}"
+        for name in ("run", "data", "files/etc", "files/usr/local/bin", "work/etc", "work/usr/local/bin"):
+            (self.directory / name).mkdir(parents=True)
+        for path, text in files.items():
+            place = self.path(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text.replace("@CONTROL_GROUP@", self.control_group), encoding="utf-8")
+            os.chown(place, owner, owner)
+            place.chmod(_MODES.get(path, 0o644) if owner == 0 else 0o777)
+        self._namespaces = (*_SHARED, "--pid") if has_own_processes else _SHARED
+        boot = ["unshare", *self._namespaces, "--fork", "--kill-child", "sh", "-c", _BOOT, "boot", str(self.directory)]
+        boot += ["own" if each else "shared" for each in (has_own_disk, has_own_processes)]
+        boot += [str(commands.find("containerd")), str(commands.find("dockerd"))]
+        with (self.directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                boot, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         self._address = f"unix://{self.directory}/run/docker.sock"
+
+    def path(self, path: str) -> pathlib.Path:
+        """Return where a file of the host is for this machine."""
+        return self.directory / ("." if path.startswith("/run/") else "files") / path.lstrip("/")
 
     def start(self) -> None:
         """Wait until the engine answers."""
@@ -85,10 +115,11 @@ class DockerHost:
 
     def run(self, *arguments: str, given: bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:
         command = [str(commands.docker()), "--host", self._address, *arguments]
-        environment = {**os.environ, "DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": str(self.directory)}
-        environment.pop("DOCKER_HOST", None)
+        environment = {**os.environ, "DOCKER_CONFIG": str(self.directory)}
+        for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CONTEXT"):
+            environment.pop(name, None)
         answer = subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
-        assert answer.returncode == 0 or not check, (arguments, answer.stderr)
+        assert answer.returncode == 0 or not check, (arguments, answer.stderr, self._log())
         return answer
 
     def __call__(self, *arguments: str, given: bytes = b"") -> str:
@@ -96,18 +127,21 @@ class DockerHost:
 
     def inside(self, *command: str) -> str:
         """Run a command on the host and return what it printed."""
-        children = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        enter = ["nsenter", "--target", children[0], *_NAMESPACES, "--wd=/", "--", *command]
+        enter = ["nsenter", "--target", str(self._first()), *self._namespaces, "--wd=/", "--", *command]
         answer = subprocess.run(enter, capture_output=True, check=False)
         assert answer.returncode == 0, answer.stderr.decode(errors="replace")
         return answer.stdout.decode(errors="replace")
 
+    def _first(self) -> int:
+        """Return the process that everything on the host comes from."""
+        path = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return int(path.read_text(encoding="ascii").split()[0])
+
     def collect(self, **options: t.Any) -> dict[str, t.Any]:
         """Return what the module returns on this host."""
-        return t.cast(
-            "dict[str, t.Any]",
-            json.loads(self.inside(sys.executable, str(_COLLECT), str(paths.COLLECTIONS), json.dumps(options))),
-        )
+        engine = (self.directory / "run" / "engine").read_text(encoding="ascii").strip()
+        said = self.inside(sys.executable, str(_COLLECT), str(paths.COLLECTIONS), json.dumps(options), engine)
+        return t.cast("dict[str, t.Any]", json.loads(said))
 
     def stop(self) -> None:
         """End all containers, the engine and what is left, and remove the directory."""
@@ -115,14 +149,26 @@ class DockerHost:
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             stack.callback(self._remove_control_groups)
             stack.callback(self._process.wait, 30)
-            # Its child, process 1, ends with it, and everything else with that.
-            stack.callback(self._process.send_signal, signal.SIGKILL)
+            # Its child ends with it, and where that is process 1, everything else with that.
+            stack.callback(self._process.kill)
             if self._process.poll() is None and self._answers():
                 self.run("swarm", "leave", "--force", check=False)
                 found = self("ps", "--all", "--quiet").split()
                 if found:
                     self.run("rm", "--force", "--volumes", *found, check=False)
+            if "--pid" not in self._namespaces:
+                self._end()
 
+    def _end(self) -> None:
+        """End the engine and its containerd, which are in the session of the first process."""
+        session = self._process.pid
+        engine = int((self.directory / "run" / "engine").read_text(encoding="ascii"))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(engine, signal.SIGTERM)
+        # The first process ends with the engine.
+        self._process.wait(60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(session, signal.SIGKILL)
 
     def _remove_control_groups(self) -> None:
         # The engine removes those of containers, and leaves those above them.
@@ -133,11 +179,9 @@ class DockerHost:
 
 
 @contextlib.contextmanager
-def docker_host(
-    flags: t.Sequence[str] = (), files: t.Mapping[str, str] | None = None, has_own_disk: bool = False
-) -> t.Iterator[DockerHost]:
-    """Give a host whose engine answers. files: texts by path, below /etc and /run. has_own_disk: for the data root."""
-    host = DockerHost(flags, files or {}, has_own_disk)
+def docker_host(files: t.Mapping[str, str], **options: t.Any) -> t.Iterator[DockerHost]:
+    """Give a host whose engine answers; its options are those of DockerHost."""
+    host = DockerHost(files, **options)
     try:
         host.start()
         yield host

@@ -53,7 +53,7 @@ def serve(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., tuple[Client, Fa
         yield start
 
 
-Serve = t.Callable[..., t.Tuple[Client, FakeEngine]]
+Serve = t.Callable[..., tuple[Client, FakeEngine]]
 
 
 def test_an_answer_is_read_whole_and_the_connection_used_again(serve: Serve) -> None:
@@ -251,7 +251,7 @@ _ANSWERS: t.Mapping[str, t.Any] = {
 
 def test_everything_is_asked_with_get_and_nothing_else(serve: Serve) -> None:
     client, engine = serve(lambda path: kept(_ANSWERS[without_version(path)] if path != "/version" else VERSION))
-    said = answers.ask(client, client.version())
+    said = answers.ask(client)
     assert (said.problems, [one.name for one in said.containers or ()]) == ([], ["web"])
     assert said.execs == ({"ID": _EXEC, "Running": True},)
     assert said.swarm is not None and said.swarm.cluster == {"ID": "s"}
@@ -265,7 +265,6 @@ def test_everything_is_asked_with_get_and_nothing_else(serve: Serve) -> None:
 def test_an_engine_that_dies_meanwhile_leaves_what_it_said_before(serve: Serve, answered: int) -> None:
     left = itertools.count(answered)
     client, engine = serve(lambda path: kept(_ANSWERS[without_version(path)] if path != "/version" else VERSION))
-    version = client.version()
     original = client._answer
 
     def dying(path: str) -> tuple[int, bytes]:
@@ -274,12 +273,33 @@ def test_an_engine_that_dies_meanwhile_leaves_what_it_said_before(serve: Serve, 
         return original(path)
 
     client._answer = dying  # type: ignore[method-assign]
-    said = answers.ask(client, version)
+    said = answers.ask(client)
     unknown = [said.networks, said.containers, said.images].count(None)
     partly = [one.problem for one in (*(said.containers or ()), *(said.images or ())) if one.problem]
     swarm = said.swarm.problem if said.swarm is not None else None
     assert said.problems or partly or swarm or not unknown
     assert unknown <= len(said.problems)
+
+
+def test_an_engine_that_fails_to_tell_its_version_is_asked_by_another_way(serve: Serve) -> None:
+    def script(path: str) -> list[bytes]:
+        if path == "/_ping":
+            return [b"HTTP/1.1 200 OK\r\nApi-Version: 1.45\r\nContent-Length: 2\r\n\r\nOK"]
+        return [] if path == "/version" else kept(_ANSWERS[without_version(path)])
+
+    client, engine = serve(script)
+    said = answers.ask(client)
+    assert (said.problems, client.prefix) == (
+        [("version", "it closed the connection before the end of its answer")],
+        "/v1.45",
+    )
+    assert said.containers is not None
+
+
+def test_what_answers_neither_is_no_engine(serve: Serve) -> None:
+    client, _engine = serve(lambda path: kept({}) if path == "/version" else kept("OK"))
+    with pytest.raises(ApiError, match="as a Docker Engine does"):
+        answers.ask(client)
 
 
 _SHAPES: t.Sequence[t.Any] = (
@@ -302,7 +322,7 @@ def test_an_answer_of_any_shape_harms_nothing(serve: Serve, seed: int) -> None:
         return kept(usual if usual is not None and chance.random() < 0.5 else chance.choice(_SHAPES))
 
     client, _engine = serve(script)
-    said = answers.ask(client, client.version())
+    said = answers.ask(client)
     for container in said.containers or ():
         assert isinstance(container.name, str)
         assert isinstance(container.inspect, dict)

@@ -27,6 +27,10 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
         ("command:ausearch", "data:sigmahq-linux"),
         {"RECORDS": 20_000, "COMMANDS": 500, "PAIRS": 1},
     ),
+    "docker_benchmark": (
+        ("docker", "command:dockerd", "command:busybox"),
+        {"CONTAINERS": 2, "IMAGES": 1, "MANY": 3, "ROUNDS": 1},
+    ),
     "file_integrity": (("command:aide",), {"TREE": "/usr/include", "PAIRS": 1}),
     "fleet": (
         ("fleet", "command:ip", "command:nsenter"),

@@ -299,7 +299,6 @@ def test_a_store_that_does_not_work_is_explained_once(play: Play, tmp_path: path
     assert "caused by" not in play.output
 
 
-@_BOTH
 def test_a_delegated_look_is_about_the_host_it_was_delegated_to(play: Play) -> None:
     delegated = {**RECORD, "delegate_to": "web2", "run_once": True}
     answer = play.run(START, delegated, ASK, results={"web1": found(finding(host="web2"))})
@@ -321,7 +320,6 @@ def test_what_is_over_is_removed_and_a_host_forgotten(play: Play) -> None:
     assert [item["host"] for item in left["findings"]] == ["web1"]
 
 
-@_BOTH
 def test_a_run_is_judged_by_its_own_hosts(play: Play) -> None:
     play.run(START, RECORD, FINISH, results={"web1": found(finding()), "web2": found(finding(host="web2"))})
     finish = {**FINISH, "register": "answer"}

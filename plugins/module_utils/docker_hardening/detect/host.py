@@ -82,7 +82,7 @@ def _audited(choose: t.Callable[[Host, Engine], Chosen]) -> verdict.Check:
 
     def check(host: Host, engine: Engine, _options: Options) -> Verdict:
         if host.audit.problem is not None:
-            return verdict.not_checked("The audit rules are not known: %s." % host.audit.problem.rstrip("."))
+            return verdict.not_checked("%s." % host.audit.problem.rstrip("."))
         chosen = choose(host, engine)
         if chosen.problem is not None:
             return verdict.not_checked(chosen.problem)
@@ -149,10 +149,8 @@ def _runtime(host: Host, engine: Engine) -> Chosen:
     """Choose the runtime directory of containerd. Sockets of shims are there, whoever started containerd."""
     if not engine.is_rootless:
         return engine_files.at(host, _RUNTIME, "There is no %s." % _RUNTIME)
-    path = engine_files.containerd_path(host, engine)
-    if path is None:
-        return Chosen((), "", "It is not known which containerd the engine uses.")
-    return Chosen((FileFact(posixpath.dirname(path), "directory"),), "")
+    path = posixpath.dirname(engine_files.containerd_path(host, engine))
+    return engine_files.at(host, path, "There is no %s." % printable(path))
 
 
 def _at(path: str) -> t.Callable[[Host, Engine], Chosen]:

@@ -29,8 +29,6 @@ def check(_host: Host, engine: Engine, options: Options) -> Verdict:
     images = known(engine)
     if isinstance(images, Verdict):
         return images
-    if not images:
-        return verdict.not_applicable("The engine has no image.")
     broken = [image for image in images if image.problem is not None]
     sources = [(image, repositories(image)) for image in images if image.problem is None]
     trusted = options.registries
