@@ -96,10 +96,10 @@ def _waiting(engine: Engine) -> t.Sequence[Item]:
     chosen = [engine.settings[name] for name in names if name in engine.settings]
     if not any(setting.is_pending for setting in chosen) or _next(engine, "tlsverify") is True:
         return ()
-    addresses = _next(engine, "hosts") or ()
+    addresses = _next(engine, "hosts")
     return [
         Item("setting", printable(str(address)), "no client certificates (written)")
-        for address in addresses
+        for address in (addresses if isinstance(addresses, list) else ())
         if _is_tcp(str(address))
     ]
 
