@@ -14,7 +14,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     answers,
-    client,
     configuration,
     connections,
     engine_files,
@@ -26,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     units,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.accounts import Names
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import ApiError
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Listener, Setting
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
@@ -240,7 +240,7 @@ def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadl
     with contextlib.closing(asked):
         try:
             said = answers.ask(asked)
-        except client.ApiError as error:
+        except ApiError as error:
             return engine._replace(problem=str(error))
     api = in_force.settings(said.info, said.version, said.networks)
     written = engine.settings["data-root"].written
