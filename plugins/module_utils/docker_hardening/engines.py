@@ -76,7 +76,8 @@ class Reader:
         known = _Configured.of_process(daemon, root, account, unit)
         settings = known.settings({})
         offered = _offered(daemon, found, settings, root, deadline)
-        if not offered and os.path.basename(daemon.executable) not in _EXECUTABLES:
+        is_deaf = found.problem is None and not offered
+        if is_deaf and os.path.basename(daemon.executable) not in _EXECUTABLES:
             raise NoEngineError("it listens on no socket, so that it is no engine")
         engine = Engine(
             _name(daemon, offered, settings),
@@ -207,7 +208,9 @@ def _unit_flags(unit: units.Unit) -> dict[str, flags.Flag] | None:
 def _hosts(setting: Setting, environment: t.Mapping[str, str], is_rootless: bool) -> listeners.Hosts:
     value = setting.value if setting.problem is None else setting.written
     addresses = listeners.written(value, environment, is_rootless)
-    return listeners.Hosts(tuple(addresses), setting.source if value else configuration.DEFAULT)
+    return listeners.Hosts(
+        tuple(addresses), setting.source if value else configuration.DEFAULT, setting.problem is None
+    )
 
 
 def _offered(
