@@ -136,6 +136,8 @@ def _setting(
     problem = written.problem if not path else None
     if running is None:
         source = FILE if path else DEFAULT
+        if name in written.conflicts:
+            problem = "flags and %s both have it, with which no engine starts" % printable(written.config.file.path)
         return Setting(name, None if problem else value, source, value, path, False, problem)
     if name in api:
         source, current = API, in_force.completed(name, api[name], value)

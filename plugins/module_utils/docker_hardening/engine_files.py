@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     certificates,
     configuration,
+    configured,
     in_force,
     listeners,
     units,
@@ -51,12 +52,9 @@ class Places(t.NamedTuple):
 
 def completed(engine: Engine, unit: units.Unit, places: Places) -> Engine:
     """Return an engine with the files that belong to it."""
-    service = unit.name or ("docker.service" if engine.name == listeners.MAIN_ADDRESS else "")
     loaded: list[units.Unit] = []
-    if service:
-        socket = service[: -len(".service")] + ".socket"
-        loaded = [unit if unit.name else units.load(places.host, service, places.account)]
-        loaded.append(units.load(places.host, socket, places.account))
+    if unit.name:
+        loaded = [unit, configured.socket_of(places.host, unit, places.account)]
     named = [fact for each in loaded for fact in each.environment_files]
     others = [] if places.account.is_user else [places.host.fact(path) for path in _DISTRIBUTION_FILES]
     known = {fact.path for fact in named}

@@ -15,10 +15,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadli
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     answers,
     configuration,
+    configured,
     connections,
     engine_files,
     facts,
-    flags,
     in_force,
     listeners,
     sockets,
@@ -30,13 +30,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
-_UNIX, _TCP = "unix://", "tcp://"
+_UNIX = "unix://"
 _EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
 _INSTALLED = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")
 _UNITS = ("docker.service", "snap.docker.dockerd.service")
 _SNAP_CONFIGURATION = "/var/snap/docker/current/config/daemon.json"
 _SNAP_DATA = "/var/snap/docker/common/var-lib-docker"
-_CONFIGURATION = "/etc/docker/daemon.json"
 
 
 class NoEngineError(Exception):
@@ -72,8 +71,8 @@ class Reader:
         found = self.tables.of_process(daemon.pid)
         account = self._account(daemon)
         unit_root = root if daemon.container else self._host
-        unit = _unit(daemon, unit_root, account)
-        known = _Configured.of_process(daemon, root, account, unit)
+        unit = configured.unit_of(daemon, unit_root, account)
+        known = configured.Configured.of_process(daemon, root, account, unit)
         settings = known.settings({})
         offered = _offered(daemon, found, settings, root, deadline)
         is_deaf = found.problem is None and not offered
@@ -106,7 +105,9 @@ class Reader:
             daemon.environment.get("DOCKER_CERT_PATH") or posixpath.join(account.home, ".docker"),
             _data_root(engine.settings["data-root"], daemon.environment, account),
         )
-        return Reading(engine_files.completed(engine, unit, places), root)
+        # Its unit is judged all the same: the next boot uses it.
+        service = unit if unit.name else configured.service_of(unit_root, engine.name, account)
+        return Reading(engine_files.completed(engine, service, places), root)
 
     def installed(self) -> Engine | None:
         """Return the engine that is installed and does not run, None where there is none."""
@@ -116,11 +117,13 @@ class Reader:
         if not unit.files and not any(self._host.fact(path).kind for path in _INSTALLED):
             return None
         is_snap = unit.name.startswith("snap.")
-        known = _Configured.of_unit(self._host, unit, _SNAP_CONFIGURATION if is_snap else _CONFIGURATION)
+        known = configured.Configured.of_unit(
+            self._host, unit, _SNAP_CONFIGURATION if is_snap else configured.CONFIGURATION
+        )
         settings = known.settings({})
-        listens = units.load(self._host, "docker.socket", account).listens if not is_snap else ()
+        listens = configured.socket_of(self._host, unit, account).listens
         engine = Engine(
-            _stopped_name(settings["hosts"], listens),
+            configured.next_name(self._host, unit, account),
             facts.STOPPED,
             is_snap=is_snap,
             unit=unit.name,
@@ -144,65 +147,6 @@ class Reader:
         if "ROOTLESSKIT_STATE_DIR" not in daemon.environment:
             return units.Account(home)
         return units.Account(home, daemon.environment.get("XDG_RUNTIME_DIR") or "/run/user/%d" % daemon.uid, True)
-
-
-class _Configured(t.NamedTuple):
-    """What is written for an engine, and what its process was started with, None for one that is stopped."""
-
-    config: configuration.Read
-    written: configuration.Written
-    running: t.Mapping[str, flags.Flag] | None
-    file_problem: str | None
-
-    @classmethod
-    def of_process(cls, daemon: Daemon, root: Root, account: units.Account, unit: units.Unit) -> _Configured:
-        running = flags.parse(map(flags.Word, daemon.arguments))
-        default = posixpath.join(account.home, ".config") if account.is_user else ""
-        default = daemon.environment.get("XDG_CONFIG_HOME") or default if account.is_user else "/etc"
-        default = posixpath.join(default, "docker/daemon.json")
-        path = _config_path(running, daemon.directory, default)
-        config = configuration.read(root, path)
-        problem = configuration.why_file_says_nothing(config, daemon.started)
-        next_flags = _unit_flags(unit)
-        if next_flags is None:
-            return cls(config, configuration.Written(running, config.file, config.file.problem), running, problem)
-        next_path = _config_path(next_flags, "/", default)
-        following = config if next_path == path else configuration.read(root, next_path)
-        problems = [*unit.problems, *filter(None, [following.file.problem])]
-        return cls(
-            config, configuration.Written(next_flags, following.file, "; ".join(problems) or None), running, problem
-        )
-
-    @classmethod
-    def of_unit(cls, root: Root, unit: units.Unit, default: str) -> _Configured:
-        words = _unit_flags(unit) or {}
-        config = configuration.read(root, _config_path(words, "/", default))
-        problems = [*unit.problems, *filter(None, [config.file.problem])]
-        return cls(config, configuration.Written(words, config.file, "; ".join(problems) or None), None, None)
-
-    def settings(self, api: t.Mapping[str, t.Any]) -> dict[str, Setting]:
-        return configuration.settings(self.running, self.written, self.file_problem, api)
-
-
-def _config_path(found: t.Mapping[str, flags.Flag], directory: str, default: str) -> str:
-    path = found["config-file"].values[-1] if "config-file" in found else default
-    return posixpath.normpath(posixpath.join(directory or "/", path))
-
-
-def _unit(daemon: Daemon, root: Root, account: units.Account) -> units.Unit:
-    """Return the unit that started an engine, by its control group; one without a name where none did."""
-    name = next((word for word in reversed(daemon.group.split("/")) if word.endswith(".service")), "")
-    unit = units.load(root, name, account) if name else units.Unit("")
-    # What somebody starts by hand is in the group of whatever that person signed in by.
-    program = posixpath.basename(unit.command[0].text) if unit.command else ""
-    return unit if "docker" in program or name.startswith("snap.docker.") else units.Unit("")
-
-
-def _unit_flags(unit: units.Unit) -> dict[str, flags.Flag] | None:
-    """Return the flags that a unit starts dockerd with; None where it does not say them."""
-    if not unit.command or not posixpath.basename(unit.command[0].text).startswith("dockerd"):
-        return None
-    return flags.parse(unit.command[1:])
 
 
 def _hosts(setting: Setting, environment: t.Mapping[str, str], is_rootless: bool) -> listeners.Hosts:
@@ -235,7 +179,7 @@ def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str
     return names[0]
 
 
-def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadline: Deadline) -> Engine:
+def _asked(engine: Engine, daemon: Daemon, root: Root, known: configured.Configured, deadline: Deadline) -> Engine:
     """Return an engine with what it answers, or with why it does not."""
     asked = connections.to_engine(engine, daemon, root, deadline)
     if asked is None:
@@ -280,29 +224,11 @@ def _data_root(setting: Setting, environment: t.Mapping[str, str], account: unit
     return "/var/lib/docker"
 
 
-def _stopped_name(hosts: Setting, listens: t.Sequence[str]) -> str:
-    """Return the address that a stopped engine would have, the same as when it runs."""
-    addresses = [address.address for address in _stopped_addresses(hosts, listens)]
-    return next((address for address in addresses if address.startswith(_UNIX)), listeners.MAIN_ADDRESS)
-
-
-def _stopped_addresses(hosts: Setting, listens: t.Sequence[str]) -> list[Listener]:
-    found = []
-    for address in listeners.written(hosts.value, {}, False):
-        if address != listeners.INHERITED:
-            found.append(Listener(address, hosts.source))
-            continue
-        for place in listens:
-            path = _UNIX + place if place.startswith("/") else _TCP + place
-            found.append(Listener(listeners.normalized(path), "systemd"))
-    return found
-
-
 def _stopped_listeners(settings: t.Mapping[str, Setting], listens: t.Sequence[str]) -> tuple[Listener, ...]:
     has_tls, verifies = listeners.tls(settings)
     return tuple(
         listener
         if listener.address.startswith(_UNIX)
         else listener._replace(has_tls=has_tls, verifies_clients=verifies)
-        for listener in _stopped_addresses(settings["hosts"], listens)
+        for listener in configured.next_addresses(settings["hosts"], listens)
     )

@@ -95,19 +95,45 @@ def _is_silenced(rules: t.Iterable[Rule]) -> bool:
 
 
 def _watches(rules: t.Iterable[Rule]) -> t.Iterator[Watch]:
-    """Yield the paths that are watched for everybody: what a rule narrows in another way is none of them."""
+    """Yield the paths that are watched for everybody: what a rule narrows in another way is none of them.
+
+    The first rule that matches an event decides (auditctl(8)).
+    """
+    never: list[Watch] = []
     for rule in rules:
-        is_directory = words.DIR in _numbers(rule)
-        path = rule.value(words.DIR if is_directory else words.WATCH)
-        if (
-            isinstance(path, bytes)
-            and rule.action == words.ALWAYS
-            and rule.filter == words.EXIT
-            and rule.mask & ALL_SYSCALLS == ALL_SYSCALLS
-            and _numbers(rule) <= {words.DIR, words.WATCH, words.PERM, words.KEY, words.ARCH}
-            and all(field.operator == words.EQUAL for field in rule.fields)
-        ):
-            yield Watch(os.fsdecode(path), is_directory, _permissions(rule))
+        watch = _watch(rule)
+        if watch is None:
+            continue
+        if rule.action == words.NEVER:
+            never.append(watch)
+        elif rule.action == words.ALWAYS:
+            silenced = {letter for each in never if _overlap(each, watch) for letter in each.permissions}
+            permissions = "".join(letter for letter in watch.permissions if letter not in silenced)
+            if permissions:
+                yield watch._replace(permissions=permissions)
+
+
+def _watch(rule: Rule) -> Watch | None:
+    """Return what a rule is about where that is a path, and nothing else narrows it."""
+    is_directory = words.DIR in _numbers(rule)
+    path = rule.value(words.DIR if is_directory else words.WATCH)
+    if (
+        isinstance(path, bytes)
+        and rule.filter == words.EXIT
+        and rule.mask & ALL_SYSCALLS == ALL_SYSCALLS
+        and _numbers(rule) <= {words.DIR, words.WATCH, words.PERM, words.KEY, words.ARCH}
+        and all(field.operator == words.EQUAL for field in rule.fields)
+    ):
+        return Watch(os.fsdecode(path), is_directory, _permissions(rule))
+    return None
+
+
+def _overlap(one: Watch, other: Watch) -> bool:
+    """Say whether two watches have a path in common."""
+    return one.path == other.path or any(
+        above.is_directory and below.path.startswith(above.path.rstrip("/") + "/")
+        for above, below in ((one, other), (other, one))
+    )
 
 
 def _numbers(rule: Rule) -> set[int]:

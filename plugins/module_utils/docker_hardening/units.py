@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import posixpath
 import re
@@ -53,6 +54,8 @@ _READ_LIMIT = 256 * 1024
 # What a unit or a drop-in that is masked leads to.
 _NOTHING = "/dev/null"
 _MOST_FILES = 200
+_MOST_UNITS = 20_000
+_MOST_SERVICES = 20
 _MOST_WORDS = 10_000
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _WHOLE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)\Z")
@@ -100,6 +103,15 @@ def load(root: Root, name: str, account: Account) -> Unit:
         text = _read(root, path, problems)
         settings += [(key, value, path) for key, value in parse(text)]
     return _unit(root, name, files, settings, account, problems)
+
+
+def services(root: Root, account: Account) -> list[str]:
+    """Return the names of the services that may be of Docker."""
+    found: set[str] = set()
+    for path in USER if account.is_user else SYSTEM:
+        with contextlib.suppress(OSError):
+            found.update(fnmatch.filter(root.names(_specified(path, account), _MOST_UNITS), "*docker*.service"))
+    return sorted(found, key=lambda name: (name != "docker.service", name))[:_MOST_SERVICES]
 
 
 def _unit(

@@ -78,6 +78,14 @@ def test_of_an_engine_that_is_stopped_everything_is_only_written() -> None:
     assert not any(setting.is_pending for setting in found.values())
 
 
+def test_an_engine_that_is_stopped_does_not_start_with_a_setting_in_both_places() -> None:
+    found = _settings(running=None, written="--icc=false", values={"icc": False})["icc"]
+    assert (found.value, found.problem) == (
+        None,
+        f"flags and {_FILE} both have it, with which no engine starts",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "values", "api"),
     [
