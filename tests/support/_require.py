@@ -43,6 +43,7 @@ _PACKAGES = {
     "iptables-nft": "iptables",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "nsenter": "util-linux",
     "bwrap": "bubblewrap",
     "erl": "erlang-base",
     "gcc": "gcc libc6-dev",

@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.requires("root", "docker", "command:dockerd", "command:unshare", "command:nsenter", "command:ip"),
-    pytest.mark.requires("command:auditctl", "command:iptables-nft"),
+    pytest.mark.requires("command:auditctl", "command:iptables-nft", "command:busybox", "command:containerd"),
     pytest.mark.xdist_group("audit"),
 ]
 

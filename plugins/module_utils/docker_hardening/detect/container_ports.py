@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 _FIRST_UNPRIVILEGED = 1024
+_INGRESS = "ingress"
 # An address that the engine leaves out.
 _EVERYWHERE = str(ipaddress.IPv4Address(0))
 _PROTOCOLS = ("tcp", "udp", "sctp")
@@ -47,8 +48,12 @@ class Published(t.NamedTuple):
         return ipaddress.ip_address(self.address).is_unspecified
 
 
-def published(container: Container) -> list[Published]:
-    """Return what a running container publishes; raise UnknownError."""
+def published(engine: Engine, container: Container) -> list[Published]:
+    """Return what a running container publishes by itself and by its swarm; raise UnknownError."""
+    return [*_own(container), *_of_service(engine, container)]
+
+
+def _own(container: Container) -> list[Published]:
     found = []
     for key, bindings in sorted(values.mapping(container.inspect, "NetworkSettings.Ports").items()):
         match = _KEY.fullmatch(key)
@@ -58,6 +63,34 @@ def published(container: Container) -> list[Published]:
             port, address = values.text(binding, "HostPort"), values.text(binding, "HostIp")
             found.append(Published(_address(address), _number(port), match.group(2), int(match.group(1))))
     return found
+
+
+def _of_service(engine: Engine, container: Container) -> list[Published]:
+    """Return what the swarm publishes on every node, and on all its interfaces, for the service of a container."""
+    networks = values.mapping(container.inspect, "NetworkSettings.Networks")
+    ingress = [name for name in _ingress_networks(engine) if name in networks]
+    if not any(values.text({"network": networks[name]}, "network.EndpointID") for name in ingress):
+        return []
+    identifier = values.mapping(container.inspect, "Config.Labels").get("com.docker.swarm.service.id")
+    services = engine.swarm.services if engine.swarm is not None else ()
+    service = next((each for each in services if each.get("ID") == identifier), None)
+    if service is None:
+        raise values.UnknownError("only managers of its swarm know what its service publishes")
+    return [
+        Published(
+            _EVERYWHERE,
+            values.number(port, "PublishedPort"),
+            printable(values.text(port, "Protocol")),
+            values.number(port, "TargetPort"),
+        )
+        for port in values.mappings(service, "Endpoint.Ports", may_miss=True)
+        if values.text(port, "PublishMode") == "ingress"
+    ]
+
+
+def _ingress_networks(engine: Engine) -> set[str]:
+    named = [each.get("Name") for each in engine.networks or () if each.get("Ingress") is True]
+    return {_INGRESS, *(name for name in named if isinstance(name, str))}
 
 
 def _address(text: str) -> str:
@@ -75,14 +108,14 @@ def _number(text: str) -> int:
 
 def _privileged_ports(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def test(container: Container) -> t.Iterator[Fault]:
-        yield from (Fault(str(each)) for each in published(container) if each.port < _FIRST_UNPRIVILEGED)
+        yield from (Fault(str(each)) for each in published(engine, container) if each.port < _FIRST_UNPRIVILEGED)
 
     return each_container.judge(engine, "a published port below 1024", test)
 
 
 def _all_interfaces(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def test(container: Container) -> t.Iterator[Fault]:
-        yield from (Fault(str(each)) for each in published(container) if each.is_everywhere)
+        yield from (Fault(str(each)) for each in published(engine, container) if each.is_everywhere)
 
     return each_container.judge(engine, "a port that is published on all interfaces", test)
 
@@ -91,7 +124,7 @@ def _unneeded_ports(_host: Host, engine: Engine, options: Options) -> Verdict:
     wanted = options.ports
 
     def test(container: Container) -> t.Iterator[Fault]:
-        for each in published(container):
+        for each in published(engine, container):
             if wanted is None or not any(_is_wanted(each, text) for text in wanted):
                 yield Fault(str(each))
 

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts
 
-from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host, judged, process
+from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host, judged, process, swarm
 
 CAPABILITIES = "docker_container_capabilities_added"
 PRIVILEGES = "docker_container_gains_privileges"
@@ -302,6 +302,22 @@ def test_the_operator_says_which_ports_are_needed(wanted: tuple[str, ...] | None
     ports = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}
     where = engine(container(NetworkSettings__Ports=ports))
     assert judged("docker_container_publishes_unneeded_port", where, ports=wanted)["status"] == status
+
+
+def test_the_swarm_publishes_ports_for_a_container() -> None:
+    networks = {"front": {"EndpointID": "5a"}}
+    labels = {"com.docker.swarm.service.id": "s1"}
+    task = container(NetworkSettings__Networks=networks, Config__Labels=labels)
+    port = {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 443, "PublishMode": "ingress"}
+    service = {"ID": "s1", "Endpoint": {"Ports": [port, {**port, "PublishMode": "host"}]}}
+    manager = engine(task, swarm=swarm(services=(service,)), networks=({"Name": "front", "Ingress": True},))
+    for control in ("publishes_privileged_port", "port_on_all_interfaces", "publishes_unneeded_port"):
+        result = judged(f"docker_container_{control}", manager, ports=())
+        assert [each["detail"] for each in result["items"]] == ["0.0.0.0:443/tcp to 80"], result
+        worker = manager._replace(swarm=facts.Swarm(True))
+        assert judged(f"docker_container_{control}", worker, ports=())["status"] == "not_checked"
+        other = manager._replace(networks=({"Name": "front", "Ingress": False},))
+        assert judged(f"docker_container_{control}", other, ports=())["status"] == "passed"
 
 
 def test_a_person_looks_at_ports_in_the_network_of_the_host() -> None:
