@@ -23,10 +23,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 
 _FIRST_UNPRIVILEGED = 1024
 _INGRESS = "ingress"
+_NO_PORTS = ("host", "none")
 # An address that the engine leaves out.
 _EVERYWHERE = str(ipaddress.IPv4Address(0))
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _KEY = re.compile(r"([0-9]{{1,5}})/({})".format("|".join(_PROTOCOLS)))
+_PORT = re.compile(r"([0-9]{1,5})(?:-[0-9]{1,5})?|")
 # As of the option ports: [ADDRESS:]PORT[/PROTOCOL], an IPv6 address in brackets.
 _WANTED = re.compile(r"(?:\[?(?P<address>[0-9A-Fa-f.:]+)\]?:)?(?P<port>[0-9]{1,5})(?:/(?P<protocol>[a-z]+))?")
 
@@ -49,19 +51,28 @@ class Published(t.NamedTuple):
 
 
 def published(engine: Engine, container: Container) -> list[Published]:
-    """Return what a running container publishes by itself and by its swarm; raise UnknownError."""
-    return [*_own(container), *_of_service(engine, container)]
+    """Return what a container publishes, or will when it is started, by itself and by its swarm; raise UnknownError."""
+    if not each_container.is_stopped(container):
+        return [*_own(container, "NetworkSettings.Ports"), *_of_service(engine, container)]
+    # The engine opens none where a container has no network of its own.
+    mode = values.text(container.inspect, "HostConfig.NetworkMode")
+    if mode in _NO_PORTS or mode.startswith("container:"):
+        return []
+    setting = engine.settings.get("ip")
+    default = setting.value if setting is not None and setting.problem is None and setting.value else _EVERYWHERE
+    return _own(container, "HostConfig.PortBindings", str(default))
 
 
-def _own(container: Container) -> list[Published]:
+def _own(container: Container, path: str, default: str = _EVERYWHERE) -> list[Published]:
+    """Return the ports at a path of the answer. default: the address of those that have none."""
     found = []
-    for key, bindings in sorted(values.mapping(container.inspect, "NetworkSettings.Ports").items()):
+    for key, bindings in sorted(values.mapping(container.inspect, path).items()):
         match = _KEY.fullmatch(key)
         if match is None:
             raise values.UnknownError(f"port '{printable(key)}' is not understood")
         for binding in values.mappings({"Ports": bindings}, "Ports"):
             port, address = values.text(binding, "HostPort"), values.text(binding, "HostIp")
-            found.append(Published(_address(address), _number(port), match.group(2), int(match.group(1))))
+            found.append(Published(_address(address or default), _number(port), match.group(2), int(match.group(1))))
     return found
 
 
@@ -95,29 +106,31 @@ def _ingress_networks(engine: Engine) -> set[str]:
 
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text)) if text else _EVERYWHERE
+        return str(ipaddress.ip_address(text))
     except ValueError:
         raise values.UnknownError(f"address '{printable(text)}' is not understood") from None
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+    """Return a port, the first one of a range, 0 where the engine chooses one when it starts the container."""
+    match = _PORT.fullmatch(text)
+    if match is None:
         raise values.UnknownError(f"port '{printable(text)}' is not understood")
-    return int(text)
+    return int(match.group(1) or 0)
 
 
 def _privileged_ports(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def test(container: Container) -> t.Iterator[Fault]:
-        yield from (Fault(str(each)) for each in published(engine, container) if each.port < _FIRST_UNPRIVILEGED)
+        yield from (Fault(str(each)) for each in published(engine, container) if 0 < each.port < _FIRST_UNPRIVILEGED)
 
-    return each_container.judge(engine, "a published port below 1024", test)
+    return each_container.judge(engine, "a published port below 1024", test, with_stopped=True)
 
 
 def _all_interfaces(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def test(container: Container) -> t.Iterator[Fault]:
         yield from (Fault(str(each)) for each in published(engine, container) if each.is_everywhere)
 
-    return each_container.judge(engine, "a port that is published on all interfaces", test)
+    return each_container.judge(engine, "a port that is published on all interfaces", test, with_stopped=True)
 
 
 def _unneeded_ports(_host: Host, engine: Engine, options: Options) -> Verdict:
@@ -133,10 +146,10 @@ def _unneeded_ports(_host: Host, engine: Engine, options: Options) -> Verdict:
             yield Fault("it opens ports in the network of the host")
 
     fault = "published ports" if wanted is None else "a published port that docker_hardening_ports does not list"
-    result = each_container.judge(engine, fault, test)
+    result = each_container.judge(engine, fault, test, with_stopped=True)
     if wanted is None and result.status == _control.FAILED:
         return verdict.manual(result.reason, result.items, result.examined)
-    hidden = each_container.judge(engine, "the network of the host, where it opens ports itself", shares_host)
+    hidden = each_container.judge(engine, "the network of the host, where it opens ports itself", shares_host, True)
     if result.status == _control.PASSED and hidden.status == _control.FAILED:
         return verdict.manual(hidden.reason, hidden.items, hidden.examined)
     return result

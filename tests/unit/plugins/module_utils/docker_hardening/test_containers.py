@@ -10,7 +10,16 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts
 
-from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host, judged, process, swarm
+from tests.unit.plugins.module_utils.docker_hardening._made import (
+    DAY,
+    NOW,
+    container,
+    engine,
+    host,
+    judged,
+    process,
+    swarm,
+)
 
 CAPABILITIES = "docker_container_capabilities_added"
 PRIVILEGES = "docker_container_gains_privileges"
@@ -55,6 +64,13 @@ FAILING: tuple[tuple[str, dict[str, t.Any], str], ...] = (
     (SSH, {"processes": (process(), process("/usr/sbin/sshd"))}, "/usr/sbin/sshd"),
     (SSH, {"processes": (process("/usr/sbin/sshd (deleted)", name="web"),)}, "/usr/sbin/sshd"),
     (SSH, {"processes": (process("/opt/web", arguments=("sshd: root@pts/0",)),)}, "/opt/web"),
+    (
+        SSH,
+        {"processes": (process("/opt/web", arguments=("web: /opt/web -D [listener] 0 of 10-100 startups",)),)},
+        "/opt/web",
+    ),
+    (SSH, {"processes": (process("/bin/dropbearmulti", name="dropbear"),)}, "/bin/dropbearmulti"),
+    (SSH, {"processes": (process("", name="sshd"),)}, "sshd"),
     (SSH, {"processes": (process("/bin/dropbear"),)}, "/bin/dropbear"),
     ("docker_container_memory_unlimited", {"HostConfig__Memory": 0}, "no limit"),
     ("docker_container_processor_unlimited", {"HostConfig__CpuShares": 1024}, "shares 1024, no limit"),
@@ -114,6 +130,9 @@ PASSING: tuple[tuple[str, dict[str, t.Any]], ...] = (
     (PRIVILEGES, {"HostConfig__SecurityOpt": ["no-new-privileges"]}),
     (PRIVILEGES, {"HostConfig__SecurityOpt": ["no-new-privileges:true"]}),
     (SSH, {"processes": (process("/usr/bin/ssh"), process("", arguments=()))}),
+    # A script, and the client of a program that is server and client.
+    (SSH, {"processes": (process("/bin/sh", name="sshd", arguments=("/bin/sh", "/usr/sbin/sshd")),)}),
+    (SSH, {"processes": (process("/bin/dropbearmulti", name="dbclient"),)}),
     ("docker_container_memory_unlimited", {"HostConfig__Memory": 1 << 28}),
     ("docker_container_processor_unlimited", {"HostConfig__CpuShares": 512}),
     ("docker_container_processor_unlimited", {"HostConfig__NanoCpus": 10**9}),
@@ -168,14 +187,45 @@ def test_a_container_that_was_not_described_is_never_passed(control: str) -> Non
     assert "1 of 2 containers could not be judged; gone: the engine took too long." in result["reason"]
 
 
-def test_what_gives_access_to_the_host_counts_while_it_is_stopped() -> None:
+def test_a_container_that_is_stopped_is_started_as_it_is() -> None:
     stopped = container("old", stopped=True, HostConfig__Privileged=True, HostConfig__PidMode="host")
     result = judged("docker_container_privileged", engine(container(), stopped))
     assert [(each["name"], each["detail"]) for each in result["items"]] == [("old", "privileged; stopped")]
     assert (result["severity"], result["examined"]) == ("high", 2)
     assert judged("docker_host_processes_shared", engine(stopped))["status"] == "failed"
-    # It uses no memory.
-    assert judged("docker_container_memory_unlimited", engine(stopped))["status"] == "not_applicable"
+    assert judged("docker_container_memory_unlimited", engine(stopped))["status"] == "failed"
+    # Nothing happens in it.
+    for control in ("docker_container_health_unchecked", SSH, "docker_exec_root", "docker_container_image_outdated"):
+        assert judged(control, engine(stopped))["status"] == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("binding", "mode", "privileged", "everywhere"),
+    [
+        ({"HostIp": "", "HostPort": "80"}, "bridge", "failed", "failed"),
+        ({"HostIp": "127.0.0.1", "HostPort": "80-90"}, "bridge", "failed", "passed"),
+        ({"HostIp": "", "HostPort": ""}, "bridge", "passed", "failed"),
+        ({"HostIp": "", "HostPort": "80"}, "none", "passed", "passed"),
+        ({"HostIp": "", "HostPort": "-80"}, "bridge", "not_checked", "not_checked"),
+    ],
+)
+def test_a_container_that_is_stopped_will_publish_its_ports(
+    binding: dict[str, str], mode: str, privileged: str, everywhere: str
+) -> None:
+    changes = {"HostConfig__PortBindings": {"80/tcp": [binding]}, "HostConfig__NetworkMode": mode}
+    where = engine(container(stopped=True, **changes))
+    assert judged("docker_container_publishes_privileged_port", where)["status"] == privileged
+    assert judged("docker_container_port_on_all_interfaces", where)["status"] == everywhere
+    setting = facts.Setting("ip", "127.0.0.1", "file")
+    local = judged("docker_container_port_on_all_interfaces", where._replace(settings={"ip": setting}))
+    assert local["status"] in ("passed", "not_checked")
+
+
+def test_a_container_that_is_stopped_will_be_on_the_default_bridge() -> None:
+    control, stopped = "docker_container_default_bridge", container(stopped=True)
+    assert judged(control, engine(stopped))["status"] == "passed"
+    assert judged(control, engine(stopped, networks=({"Name": "bridge"},)))["status"] == "failed"
+    assert judged(control, engine(stopped, networks=None))["status"] == "not_checked"
 
 
 def test_privileged_is_critical_where_root_is_root() -> None:
@@ -213,7 +263,9 @@ def test_the_default_of_the_engine_counts_for_what_was_made_after_it() -> None:
     unknown = container("unknown", processes=(process(no_new_privileges=None),))
     off = container("off", HostConfig__SecurityOpt=["no-new-privileges=false"])
     assert judged(PRIVILEGES, engine(after, info=info))["status"] == "passed"
-    assert judged(PRIVILEGES, engine(unknown, info=info))["status"] == "not_checked"
+    assert judged(PRIVILEGES, engine(unknown, info=info, started=NOW))["status"] == "not_checked"
+    # It was made since the engine was started.
+    assert judged(PRIVILEGES, engine(unknown, info=info, started=NOW - 2 * DAY))["status"] == "passed"
     failed = judged(PRIVILEGES, engine(after, before, off, info=info))
     assert [each["name"] for each in failed["items"]] == ["before", "off"]
 
