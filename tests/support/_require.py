@@ -44,6 +44,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "bwrap": "bubblewrap",
     "erl": "erlang-base",
     "gcc": "gcc libc6-dev",
