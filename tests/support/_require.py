@@ -43,6 +43,8 @@ _PACKAGES = {
     "iptables-nft": "iptables",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "bwrap": "bubblewrap",
     "erl": "erlang-base",
     "gcc": "gcc libc6-dev",

@@ -89,7 +89,21 @@ class DockerHost:
             os.chown(place, owner, owner)
             place.chmod(_MODES.get(path, 0o644) if owner == 0 else 0o777)
         self._namespaces = (*_SHARED, "--pid") if has_own_processes else _SHARED
-        boot = ["unshare", *self._namespaces, "--fork", "--kill-child", "sh", "-c", _BOOT, "boot", str(self.directory)]
+        # It ends with the tests, however they end.
+        boot = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            *self._namespaces,
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+            _BOOT,
+            "boot",
+            str(self.directory),
+        ]
         boot += ["own" if each else "shared" for each in (has_own_disk, has_own_processes)]
         boot += [str(commands.find("containerd")), str(commands.find("dockerd"))]
         with (self.directory / "log").open("wb") as log:

@@ -51,6 +51,8 @@ def runs() -> Runs:
         found["plain"] = _controls(host)
         _join_carefully(host)
         found["hardened_swarm"] = _controls(host, swarm=True)
+        _publish_in_swarm(host)
+        found["published_swarm"] = _controls(host)
     return found
 
 
@@ -141,3 +143,9 @@ def _join_carefully(host: DockerHost) -> None:
     # The engine answers before the network is gone.
     until(lambda: "ingress" not in host("network", "ls", "--format={{.Name}}").split(), "ingress was not removed")
     host("network", "create", "--driver=overlay", "--ingress", "--opt=encrypted", "encrypted")
+
+
+def _publish_in_swarm(host: DockerHost) -> None:
+    host("load", given=Made("bb:1", OLD).archive())
+    host("service", "create", "--detach", "--name=web", "--publish=443:80", "--no-resolve-image", "bb:1", *FOREVER)
+    until(lambda: host("ps", "--quiet"), lambda: host("service", "ps", "--no-trunc", "web"))

@@ -19,8 +19,10 @@ if t.TYPE_CHECKING:
     from tests.integration.docker_hardening.conftest import Runs
 
 pytestmark = [
-    pytest.mark.requires("root", "docker", "command:dockerd", "command:unshare", "command:nsenter", "command:ip"),
-    pytest.mark.requires("command:busybox", "command:iptables-nft", "command:openssl"),
+    pytest.mark.requires(
+        "root", "docker", "command:dockerd", "command:unshare", "command:nsenter", "command:setpriv", "command:ip"
+    ),
+    pytest.mark.requires("command:busybox", "command:iptables-nft", "command:openssl", "command:containerd"),
     pytest.mark.xdist_group("docker_hardening"),
 ]
 
@@ -33,6 +35,12 @@ def test_a_control_is_judged_on_real_engines(control: str, runs: Runs) -> None:
 def test_no_secret_leaves_the_host(runs: Runs) -> None:
     assert "DB_PASSWORD" in json.dumps(runs)
     assert _configurations.SECRET not in json.dumps(runs)
+
+
+def test_a_swarm_publishes_ports_on_all_interfaces(runs: Runs) -> None:
+    for control in ("publishes_privileged_port", "port_on_all_interfaces", "publishes_unneeded_port"):
+        items = runs["published_swarm"][f"docker_container_{control}"]["items"]
+        assert [item["detail"] for item in items] == ["0.0.0.0:443/tcp to 80"], control
 
 
 def test_what_waits_for_a_restart_is_said(runs: Runs) -> None:

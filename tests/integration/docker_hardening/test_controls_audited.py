@@ -15,8 +15,10 @@ if t.TYPE_CHECKING:
     from tests.integration.docker_hardening.conftest import Runs
 
 pytestmark = [
-    pytest.mark.requires("root", "docker", "command:dockerd", "command:unshare", "command:nsenter", "command:ip"),
-    pytest.mark.requires("command:auditctl", "command:iptables-nft"),
+    pytest.mark.requires(
+        "root", "docker", "command:dockerd", "command:unshare", "command:nsenter", "command:setpriv", "command:ip"
+    ),
+    pytest.mark.requires("command:auditctl", "command:iptables-nft", "command:busybox", "command:containerd"),
     pytest.mark.xdist_group("audit"),
 ]
 

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    container_image,
     each_container,
     values,
     verdict,
@@ -77,24 +78,31 @@ def _apparmor(host: Host, engine: Engine, _options: Options) -> Verdict:
         return verdict.not_applicable(_other_than("AppArmor", "SELinux", host.has_selinux))
     if engine.is_rootless:
         return verdict.not_applicable("A rootless engine can't apply profiles of AppArmor.")
-    return each_container.judge(engine, "no profile of AppArmor", _without_apparmor, virtue="a profile of AppArmor")
+    return each_container.judge(
+        engine, "no profile of AppArmor", _without_apparmor, True, virtue="a profile of AppArmor"
+    )
 
 
 def _without_apparmor(container: Container) -> t.Iterator[Fault]:
     profile = values.text(container.inspect, "AppArmorProfile")
-    if profile in ("", _UNCONFINED) or ("apparmor", _UNCONFINED) in options_of(container):
-        yield Fault("apparmor=%s" % (profile or "none"))
+    if ("apparmor", _UNCONFINED) in options_of(container) or is_privileged(container):
+        yield Fault(f"apparmor={_UNCONFINED}")
+    elif profile == _UNCONFINED or not (profile or each_container.is_stopped(container)):
+        # The engine gives the default profile when it starts a container.
+        yield Fault(f"apparmor={profile or 'none'}")
 
 
 def _selinux(host: Host, engine: Engine, _options: Options) -> Verdict:
     if not host.has_selinux:
         return verdict.not_applicable(_other_than("SELinux", "AppArmor", host.has_apparmor))
-    return each_container.judge(engine, "no confining label of SELinux", _without_selinux, virtue="a label of SELinux")
+    return each_container.judge(
+        engine, "no confining label of SELinux", _without_selinux, True, virtue="a label of SELinux"
+    )
 
 
 def _without_selinux(container: Container) -> t.Iterator[Fault]:
     label = values.text(container.inspect, "ProcessLabel")
-    if not label or ("label", "disable") in options_of(container):
+    if ("label", "disable") in options_of(container) or not (label or each_container.is_stopped(container)):
         yield Fault("no label")
     elif label.split(":")[2:3] in (["spc_t"], ["unconfined_t"]):
         yield Fault(f"label {printable(label)}")
@@ -206,13 +214,13 @@ def _seccomp(_host: Host, engine: Engine, _options: Options) -> Verdict:
         return verdict.not_checked(f"The engine's profile is not known: {error}.")
     default = "none" if not profiles else _UNCONFINED if f"profile={_UNCONFINED}" in profiles[0] else "filter"
     test = functools.partial(_unfiltered, default)
-    return each_container.judge(engine, "no filter of system calls", test, virtue="a filter of system calls")
+    return each_container.judge(engine, "no filter of system calls", test, True, virtue="a filter of system calls")
 
 
 def _unfiltered(default: str, container: Container) -> t.Iterator[Fault]:
     """Find whether system calls are not filtered. default: ``none`` of an engine that can't, ``unconfined``."""
     own = [value for key, value in options_of(container) if key == "seccomp"]
-    process = first_process(container)
+    process = None if each_container.is_stopped(container) else first_process(container)
     if is_privileged(container):
         yield Fault("privileged")
     elif default == "none":
@@ -242,10 +250,11 @@ def _new_privileges(_host: Host, engine: Engine, _options: Options) -> Verdict:
         is_default = any("name=no-new-privileges" in each for each in engine_options(engine))
     except values.UnknownError as error:
         return verdict.not_checked(f"The engine's default is not known: {error}.")
-    return each_container.judge(engine, "a way to new privileges", functools.partial(_gains_privileges, is_default))
+    test = functools.partial(_gains_privileges, engine, is_default)
+    return each_container.judge(engine, "a way to new privileges", test, with_stopped=True)
 
 
-def _gains_privileges(is_default: bool, container: Container) -> t.Iterator[Fault]:
+def _gains_privileges(engine: Engine, is_default: bool, container: Container) -> t.Iterator[Fault]:
     own = [value for key, value in options_of(container) if key == "no-new-privileges"]
     # As strconv.ParseBool of Go has it.
     if own and own[-1] in ("", "1", "t", "T", "true", "TRUE", "True"):
@@ -254,10 +263,11 @@ def _gains_privileges(is_default: bool, container: Container) -> t.Iterator[Faul
         yield Fault("no-new-privileges is %s" % ("off" if own else "not set"))
         return
     # The engine's default counts for what was made after it was set.
-    process = first_process(container)
+    process = None if each_container.is_stopped(container) else first_process(container)
     if process is None or process.no_new_privileges is None:
-        raise values.UnknownError("whether it was made after the engine's default was set is not known")
-    if not process.no_new_privileges:
+        if container_image.timestamp(values.text(container.inspect, "Created")) <= engine.started:
+            raise values.UnknownError("whether it was made after the engine's default was set is not known")
+    elif not process.no_new_privileges:
         yield Fault("made before the engine's default was set")
 
 

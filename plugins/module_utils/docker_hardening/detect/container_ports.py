@@ -22,10 +22,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 _FIRST_UNPRIVILEGED = 1024
+_INGRESS = "ingress"
+_NO_PORTS = ("host", "none")
 # An address that the engine leaves out.
 _EVERYWHERE = str(ipaddress.IPv4Address(0))
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _KEY = re.compile(r"([0-9]{{1,5}})/({})".format("|".join(_PROTOCOLS)))
+_PORT = re.compile(r"([0-9]{1,5})(?:-[0-9]{1,5})?|")
 # As of the option ports: [ADDRESS:]PORT[/PROTOCOL], an IPv6 address in brackets.
 _WANTED = re.compile(r"(?:\[?(?P<address>[0-9A-Fa-f.:]+)\]?:)?(?P<port>[0-9]{1,5})(?:/(?P<protocol>[a-z]+))?")
 
@@ -47,51 +50,94 @@ class Published(t.NamedTuple):
         return ipaddress.ip_address(self.address).is_unspecified
 
 
-def published(container: Container) -> list[Published]:
-    """Return what a running container publishes; raise UnknownError."""
+def published(engine: Engine, container: Container) -> list[Published]:
+    """Return what a container publishes, or will when it is started, by itself and by its swarm; raise UnknownError."""
+    if not each_container.is_stopped(container):
+        return [*_own(container, "NetworkSettings.Ports"), *_of_service(engine, container)]
+    # The engine opens none where a container has no network of its own.
+    mode = values.text(container.inspect, "HostConfig.NetworkMode")
+    if mode in _NO_PORTS or mode.startswith("container:"):
+        return []
+    setting = engine.settings.get("ip")
+    default = setting.value if setting is not None and setting.problem is None and setting.value else _EVERYWHERE
+    return _own(container, "HostConfig.PortBindings", str(default))
+
+
+def _own(container: Container, path: str, default: str = _EVERYWHERE) -> list[Published]:
+    """Return the ports at a path of the answer. default: the address of those that have none."""
     found = []
-    for key, bindings in sorted(values.mapping(container.inspect, "NetworkSettings.Ports").items()):
+    for key, bindings in sorted(values.mapping(container.inspect, path).items()):
         match = _KEY.fullmatch(key)
         if match is None:
             raise values.UnknownError(f"port '{printable(key)}' is not understood")
         for binding in values.mappings({"Ports": bindings}, "Ports"):
             port, address = values.text(binding, "HostPort"), values.text(binding, "HostIp")
-            found.append(Published(_address(address), _number(port), match.group(2), int(match.group(1))))
+            found.append(Published(_address(address or default), _number(port), match.group(2), int(match.group(1))))
     return found
+
+
+def _of_service(engine: Engine, container: Container) -> list[Published]:
+    """Return what the swarm publishes on every node, and on all its interfaces, for the service of a container."""
+    networks = values.mapping(container.inspect, "NetworkSettings.Networks")
+    ingress = [name for name in _ingress_networks(engine) if name in networks]
+    if not any(values.text({"network": networks[name]}, "network.EndpointID") for name in ingress):
+        return []
+    identifier = values.mapping(container.inspect, "Config.Labels").get("com.docker.swarm.service.id")
+    services = engine.swarm.services if engine.swarm is not None else ()
+    service = next((each for each in services if each.get("ID") == identifier), None)
+    if service is None:
+        raise values.UnknownError("only managers of its swarm know what its service publishes")
+    return [
+        Published(
+            _EVERYWHERE,
+            values.number(port, "PublishedPort"),
+            printable(values.text(port, "Protocol")),
+            values.number(port, "TargetPort"),
+        )
+        for port in values.mappings(service, "Endpoint.Ports", may_miss=True)
+        if values.text(port, "PublishMode") == "ingress"
+    ]
+
+
+def _ingress_networks(engine: Engine) -> set[str]:
+    named = [each.get("Name") for each in engine.networks or () if each.get("Ingress") is True]
+    return {_INGRESS, *(name for name in named if isinstance(name, str))}
 
 
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text)) if text else _EVERYWHERE
+        return str(ipaddress.ip_address(text))
     except ValueError:
         raise values.UnknownError(f"address '{printable(text)}' is not understood") from None
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+    """Return a port, the first one of a range, 0 where the engine chooses one when it starts the container."""
+    match = _PORT.fullmatch(text)
+    if match is None:
         raise values.UnknownError(f"port '{printable(text)}' is not understood")
-    return int(text)
+    return int(match.group(1) or 0)
 
 
 def _privileged_ports(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def test(container: Container) -> t.Iterator[Fault]:
-        yield from (Fault(str(each)) for each in published(container) if each.port < _FIRST_UNPRIVILEGED)
+        yield from (Fault(str(each)) for each in published(engine, container) if 0 < each.port < _FIRST_UNPRIVILEGED)
 
-    return each_container.judge(engine, "a published port below 1024", test)
+    return each_container.judge(engine, "a published port below 1024", test, with_stopped=True)
 
 
 def _all_interfaces(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def test(container: Container) -> t.Iterator[Fault]:
-        yield from (Fault(str(each)) for each in published(container) if each.is_everywhere)
+        yield from (Fault(str(each)) for each in published(engine, container) if each.is_everywhere)
 
-    return each_container.judge(engine, "a port that is published on all interfaces", test)
+    return each_container.judge(engine, "a port that is published on all interfaces", test, with_stopped=True)
 
 
 def _unneeded_ports(_host: Host, engine: Engine, options: Options) -> Verdict:
     wanted = options.ports
 
     def test(container: Container) -> t.Iterator[Fault]:
-        for each in published(container):
+        for each in published(engine, container):
             if wanted is None or not any(_is_wanted(each, text) for text in wanted):
                 yield Fault(str(each))
 
@@ -100,10 +146,10 @@ def _unneeded_ports(_host: Host, engine: Engine, options: Options) -> Verdict:
             yield Fault("it opens ports in the network of the host")
 
     fault = "published ports" if wanted is None else "a published port that docker_hardening_ports does not list"
-    result = each_container.judge(engine, fault, test)
+    result = each_container.judge(engine, fault, test, with_stopped=True)
     if wanted is None and result.status == _control.FAILED:
         return verdict.manual(result.reason, result.items, result.examined)
-    hidden = each_container.judge(engine, "the network of the host, where it opens ports itself", shares_host)
+    hidden = each_container.judge(engine, "the network of the host, where it opens ports itself", shares_host, True)
     if result.status == _control.PASSED and hidden.status == _control.FAILED:
         return verdict.manual(hidden.reason, hidden.items, hidden.examined)
     return result

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 import typing as t
@@ -27,10 +28,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
     Engine,
     Host,
     Json,
+    Process,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
-_SSH_SERVERS = frozenset(("sshd", "sshd-session", "dropbear", "dropbearmulti", "tinysshd", "lshd"))
+_SSH_SERVERS = frozenset(("sshd", "sshd-session", "sshd-auth", "dropbear", "tinysshd", "lshd"))
+# One program for server and client.
+_DROPBEAR = "dropbearmulti"
+# How OpenSSH calls its processes, whatever its file is called: the one that listens, and those of sessions.
+_TITLE = re.compile(r"\[listener\] \d+ of \d+-\d+ startups|\Asshd(?:-session|-auth)?: ")
 # What the kernel adds to the path of a file that was removed after it was started.
 _REMOVED = " (deleted)"
 # The engine's default, which is the same for all.
@@ -43,11 +49,11 @@ _LIMIT = re.compile(r"(-?[0-9]{1,19})(?::(-?[0-9]{1,19}))?")
 _Ulimit = t.Tuple[str, int, int]
 
 
-def _each(fault: str, test: each_container.Test, virtue: str | None = None) -> verdict.Check:
-    """Return the check that all running containers pass a test that needs nothing else."""
+def _each(fault: str, test: each_container.Test, virtue: str | None = None, with_stopped: bool = True) -> verdict.Check:
+    """Return the check that all containers pass a test that needs nothing else."""
 
     def check(_host: Host, engine: Engine, _options: Options) -> Verdict:
-        return each_container.judge(engine, fault, test, virtue=virtue)
+        return each_container.judge(engine, fault, test, with_stopped, virtue)
 
     return check
 
@@ -74,13 +80,16 @@ def _ssh_server(container: Container) -> t.Iterator[Fault]:
         executable = process.executable
         if executable.endswith(_REMOVED):
             executable = executable[: -len(_REMOVED)]
-        # A server that has another name gives itself away by how it calls itself.
-        title = (process.arguments or ("",))[0].partition(":")[0]
-        names = {posixpath.basename(executable), process.name, posixpath.basename(title)}
-        if names & _SSH_SERVERS:
+        # The name of a process alone is that of a script, too.
+        name = posixpath.basename(executable) or process.name
+        if name in _SSH_SERVERS or (name == _DROPBEAR and process.name == "dropbear") or _is_titled(process):
             yield Fault(printable(executable or process.name))
         elif not executable and process.arguments:
             raise values.UnknownError("the executable of process %d could not be read" % process.pid)
+
+
+def _is_titled(process: Process) -> bool:
+    return _TITLE.search(" ".join(process.arguments)) is not None
 
 
 def _unlimited_memory(container: Container) -> t.Iterator[Fault]:
@@ -118,7 +127,7 @@ def _own_ulimits(_host: Host, engine: Engine, _options: Options) -> Verdict:
             if (name, soft, hard) not in defaults:
                 yield Fault(printable("%s=%d:%d" % (name, soft, hard)))
 
-    result = each_container.judge(engine, "ulimits of its own", test)
+    result = each_container.judge(engine, "ulimits of its own", test, with_stopped=True)
     return verdict.manual(result.reason, result.items, result.examined) if result.status == _control.FAILED else result
 
 
@@ -159,11 +168,23 @@ def _unlimited_processes(container: Container) -> t.Iterator[Fault]:
         yield Fault("no limit")
 
 
-def _default_bridge(container: Container) -> t.Iterator[Fault]:
-    # An engine without a default bridge still names it, without an endpoint.
+def _bridge(_host: Host, engine: Engine, _options: Options) -> Verdict:
+    test = functools.partial(_default_bridge, engine)
+    return each_container.judge(engine, "a place on the default bridge", test, with_stopped=True)
+
+
+def _default_bridge(engine: Engine, container: Container) -> t.Iterator[Fault]:
     network = values.mapping(container.inspect, "NetworkSettings.Networks").get(_DEFAULT_BRIDGE)
-    if network is not None and values.text({"network": network}, "network.EndpointID"):
+    if network is None:
+        return
+    # An engine without a default bridge still names it, and gives no endpoint there.
+    if values.text({"network": network}, "network.EndpointID"):
         yield Fault(f"network {_DEFAULT_BRIDGE}")
+    elif each_container.is_stopped(container):
+        if engine.networks is None:
+            raise values.UnknownError(each_container.problem_of(engine, "networks"))
+        if any(each.get("Name") == _DEFAULT_BRIDGE for each in engine.networks):
+            yield Fault(f"network {_DEFAULT_BRIDGE}")
 
 
 def _execs(is_meant: t.Callable[[Json], bool], how: str) -> verdict.Check:
@@ -214,7 +235,7 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     **container_mounts.CHECKS,
     **container_ports.CHECKS,
     "docker_swarm_unneeded": _swarm,
-    "docker_container_runs_sshd": _each("an SSH server", _ssh_server),
+    "docker_container_runs_sshd": _each("an SSH server", _ssh_server, with_stopped=False),
     "docker_container_memory_unlimited": _each("no limit of memory", _unlimited_memory, "a limit of memory"),
     "docker_container_processor_unlimited": _each(
         "no share or limit of processor time", _unlimited_processor, "a share or limit of processor time"
@@ -227,10 +248,10 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     "docker_exec_privileged": _execs(_is_privileged_exec, "with --privileged"),
     "docker_exec_root": _execs(_is_root_exec, "with --user root"),
     "docker_container_control_group_changed": _each("a control group of its own choice", _own_control_group),
-    "docker_container_health_unchecked": _each("no health check", _unchecked_health, "a health check"),
+    "docker_container_health_unchecked": _each("no health check", _unchecked_health, "a health check", False),
     "docker_container_image_outdated": container_image.check,
     "docker_container_processes_unlimited": _each(
         "no limit of processes", _unlimited_processes, "a limit of processes"
     ),
-    "docker_container_default_bridge": _each("a place on the default bridge", _default_bridge),
+    "docker_container_default_bridge": _bridge,
 }

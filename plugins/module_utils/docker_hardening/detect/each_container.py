@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask the same of each container of an engine, and sum it up as one verdict.
 
-What gives a container access to the host counts also while it is stopped, as a start brings it back. What it uses and
-offers counts only while it runs.
+A container that is stopped is started as it is, so that what it was made with counts, too. Only controls about what
+happens in containers are about those that run.
 """
 
 from __future__ import annotations

@@ -10,7 +10,15 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts
 
-from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host, judged, process
+from tests.unit.plugins.module_utils.docker_hardening._made import (
+    DAY,
+    NOW,
+    container,
+    engine,
+    host,
+    judged,
+    process,
+)
 
 CAPABILITIES = "docker_container_capabilities_added"
 PRIVILEGES = "docker_container_gains_privileges"
@@ -55,6 +63,13 @@ FAILING: tuple[tuple[str, dict[str, t.Any], str], ...] = (
     (SSH, {"processes": (process(), process("/usr/sbin/sshd"))}, "/usr/sbin/sshd"),
     (SSH, {"processes": (process("/usr/sbin/sshd (deleted)", name="web"),)}, "/usr/sbin/sshd"),
     (SSH, {"processes": (process("/opt/web", arguments=("sshd: root@pts/0",)),)}, "/opt/web"),
+    (
+        SSH,
+        {"processes": (process("/opt/web", arguments=("web: /opt/web -D [listener] 0 of 10-100 startups",)),)},
+        "/opt/web",
+    ),
+    (SSH, {"processes": (process("/bin/dropbearmulti", name="dropbear"),)}, "/bin/dropbearmulti"),
+    (SSH, {"processes": (process("", name="sshd"),)}, "sshd"),
     (SSH, {"processes": (process("/bin/dropbear"),)}, "/bin/dropbear"),
     ("docker_container_memory_unlimited", {"HostConfig__Memory": 0}, "no limit"),
     ("docker_container_processor_unlimited", {"HostConfig__CpuShares": 1024}, "shares 1024, no limit"),
@@ -114,6 +129,9 @@ PASSING: tuple[tuple[str, dict[str, t.Any]], ...] = (
     (PRIVILEGES, {"HostConfig__SecurityOpt": ["no-new-privileges"]}),
     (PRIVILEGES, {"HostConfig__SecurityOpt": ["no-new-privileges:true"]}),
     (SSH, {"processes": (process("/usr/bin/ssh"), process("", arguments=()))}),
+    # A script, and the client of a program that is server and client.
+    (SSH, {"processes": (process("/bin/sh", name="sshd", arguments=("/bin/sh", "/usr/sbin/sshd")),)}),
+    (SSH, {"processes": (process("/bin/dropbearmulti", name="dbclient"),)}),
     ("docker_container_memory_unlimited", {"HostConfig__Memory": 1 << 28}),
     ("docker_container_processor_unlimited", {"HostConfig__CpuShares": 512}),
     ("docker_container_processor_unlimited", {"HostConfig__NanoCpus": 10**9}),
@@ -168,14 +186,23 @@ def test_a_container_that_was_not_described_is_never_passed(control: str) -> Non
     assert "1 of 2 containers could not be judged; gone: the engine took too long." in result["reason"]
 
 
-def test_what_gives_access_to_the_host_counts_while_it_is_stopped() -> None:
+def test_a_container_that_is_stopped_is_started_as_it_is() -> None:
     stopped = container("old", stopped=True, HostConfig__Privileged=True, HostConfig__PidMode="host")
     result = judged("docker_container_privileged", engine(container(), stopped))
     assert [(each["name"], each["detail"]) for each in result["items"]] == [("old", "privileged; stopped")]
     assert (result["severity"], result["examined"]) == ("high", 2)
     assert judged("docker_host_processes_shared", engine(stopped))["status"] == "failed"
-    # It uses no memory.
-    assert judged("docker_container_memory_unlimited", engine(stopped))["status"] == "not_applicable"
+    assert judged("docker_container_memory_unlimited", engine(stopped))["status"] == "failed"
+    # Nothing happens in it.
+    for control in ("docker_container_health_unchecked", SSH, "docker_exec_root", "docker_container_image_outdated"):
+        assert judged(control, engine(stopped))["status"] == "not_applicable"
+
+
+def test_a_container_that_is_stopped_will_be_on_the_default_bridge() -> None:
+    control, stopped = "docker_container_default_bridge", container(stopped=True)
+    assert judged(control, engine(stopped))["status"] == "passed"
+    assert judged(control, engine(stopped, networks=({"Name": "bridge"},)))["status"] == "failed"
+    assert judged(control, engine(stopped, networks=None))["status"] == "not_checked"
 
 
 def test_privileged_is_critical_where_root_is_root() -> None:
@@ -213,7 +240,9 @@ def test_the_default_of_the_engine_counts_for_what_was_made_after_it() -> None:
     unknown = container("unknown", processes=(process(no_new_privileges=None),))
     off = container("off", HostConfig__SecurityOpt=["no-new-privileges=false"])
     assert judged(PRIVILEGES, engine(after, info=info))["status"] == "passed"
-    assert judged(PRIVILEGES, engine(unknown, info=info))["status"] == "not_checked"
+    assert judged(PRIVILEGES, engine(unknown, info=info, started=NOW))["status"] == "not_checked"
+    # It was made since the engine was started.
+    assert judged(PRIVILEGES, engine(unknown, info=info, started=NOW - 2 * DAY))["status"] == "passed"
     failed = judged(PRIVILEGES, engine(after, before, off, info=info))
     assert [each["name"] for each in failed["items"]] == ["before", "off"]
 
@@ -280,34 +309,6 @@ def test_the_ulimits_of_the_engine_are_no_own_ones(default: t.Any) -> None:
     assert judged("docker_container_ulimit_changed", where._replace(settings=unknown))["status"] == "manual"
     other = {"default-ulimits": setting._replace(value={"nofile": "10:21", "nproc": {"Soft": None}})}
     assert judged("docker_container_ulimit_changed", where._replace(settings=other))["status"] == "manual"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "status"),
-    [
-        (None, "manual"),
-        ((), "failed"),
-        (("8080",), "passed"),
-        (("8080/tcp",), "passed"),
-        (("8080/udp",), "failed"),
-        (("127.0.0.1:8080",), "passed"),
-        (("127.0.0.1:8080/tcp",), "passed"),
-        (("0.0.0.0:8080",), "failed"),
-        (("[::1]:8080",), "failed"),
-        (("80",), "failed"),
-        (("not a port",), "failed"),
-    ],
-)
-def test_the_operator_says_which_ports_are_needed(wanted: tuple[str, ...] | None, status: str) -> None:
-    ports = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}
-    where = engine(container(NetworkSettings__Ports=ports))
-    assert judged("docker_container_publishes_unneeded_port", where, ports=wanted)["status"] == status
-
-
-def test_a_person_looks_at_ports_in_the_network_of_the_host() -> None:
-    where = engine(container(HostConfig__NetworkMode="host"))
-    for wanted in (None, ("443",)):
-        assert judged("docker_container_publishes_unneeded_port", where, ports=wanted)["status"] == "manual"
 
 
 @pytest.mark.parametrize(
