@@ -24,7 +24,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
     from ansible_collections.bulwark.servers.plugins.plugin_utils.rule_facts import AlertFacts
 
-_PREFIX = "ansible_collections.bulwark.servers.docsite."
+# Of the names that pages refer to each other by.
+PREFIX = "ansible_collections.bulwark.servers.docsite."
 _NAME = "alert_reference"
 _SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
@@ -32,7 +33,7 @@ _HEAD = f"""\
 .. SPDX-License-Identifier: GPL-3.0-or-later
 .. SPDX-FileCopyrightText: bulwark.servers contributors
 
-.. _{_PREFIX}{_NAME}:
+.. _{PREFIX}{_NAME}:
 
 Alert reference
 ===============
@@ -42,18 +43,12 @@ Everything that this version of the collection can report, by capability. The wo
 An alert that several rules raise has the range of their severities: each finding has that of the rules that matched.
 What was seen can raise or lower the severity of one finding. A *state* is resolved when a later scan looks and finds
 the problem gone; an *event* stays open until somebody closes it. See
-:ref:`findings and the store <{_PREFIX}findings_and_store>`. What is *simulated* can be raised on purpose, see
-:ref:`simulating attacks <{_PREFIX}simulation>`.
+:ref:`findings and the store <{PREFIX}findings_and_store>`. What is *simulated* can be raised on purpose, see
+:ref:`simulating attacks <{PREFIX}simulation>`.
 
 .. contents::
    :local:
    :depth: 2
-"""
-
-_LISTED = f"""\
-  - title: Reference
-    toctree:
-      - ref: {_NAME}
 """
 
 
@@ -75,17 +70,18 @@ def main(arguments: list[str]) -> int:
     seen = list(subtypes.load().values())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in catalogue.load()}
     text = page(capabilities.load(), catalogue.load(), facts, simulated)
-    write(collection / "docs" / "docsite", text + "\n" + subtype_table(seen))
+    write(collection / "docs" / "docsite", _NAME, "Reference", text + "\n" + subtype_table(seen))
     return 0
 
 
-def write(docsite: pathlib.Path, text: str) -> None:
-    """Write the page, and list it where it isn't listed yet."""
-    (docsite / "rst" / f"{_NAME}.rst").write_text(text, encoding="utf-8")
+def write(docsite: pathlib.Path, name: str, section: str, text: str) -> None:
+    """Write a page, and list it in a section of its own where it isn't listed yet."""
+    (docsite / "rst" / f"{name}.rst").write_text(text, encoding="utf-8")
     index = docsite / "extra-docs.yml"
     sections = index.read_text(encoding="utf-8")
-    if not sections.endswith(_LISTED):
-        index.write_text(sections + _LISTED, encoding="utf-8")
+    listed = f"  - title: {section}\n    toctree:\n      - ref: {name}\n"
+    if listed not in sections:
+        index.write_text(sections + listed, encoding="utf-8")
 
 
 def page(
@@ -105,7 +101,7 @@ def page(
     ordered = sorted(alerts, key=lambda alert: (alert.capability, -rank(alert), alert.id))
     parts = [_HEAD, capability_table(capabilities.values())]
     for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
-        parts.append(_title(escape(capabilities[capability].title), "-"))
+        parts.append(heading(escape(capabilities[capability].title), "-"))
         parts += [entry(alert, facts[alert.id], simulated.get(alert.id, "")) for alert in group]
     return "\n".join(parts)
 
@@ -120,12 +116,12 @@ def capability_table(capabilities: t.Iterable[Capability]) -> str:
         rows.append((f"``{one.id}``", escape(one.title), escape(one.defender), platforms, playbooks, state))
     return "\n".join(
         [
-            _title("Capabilities", "-"),
+            heading("Capabilities", "-"),
             (
                 "The playbooks are those that call the role of the capability. The state is kept on hosts, in these"
                 " directories below\n``/var/lib/bulwark``.\n"
             ),
-            _table(rows, "16 16 22 12 20 14"),
+            table(rows, "16 16 22 12 20 14"),
         ]
     )
 
@@ -142,8 +138,8 @@ def entry(alert: Alert, facts: AlertFacts, simulated: str) -> str:
         ("Simulated", escape(simulated)),
     ]
     parts = [
-        f".. _{_PREFIX}{_NAME}.{alert.id}:\n",
-        _title(escape(alert.title), "~"),
+        f".. _{PREFIX}{_NAME}.{alert.id}:\n",
+        heading(escape(alert.title), "~"),
         "".join(f":{name}: {value}\n" for name, value in fields if value),
         _paragraphs(alert.description),
         "**What to do**\n",
@@ -163,15 +159,16 @@ def subtype_table(subtypes: t.Iterable[Subtype]) -> str:
         rows.append((f"``{one.id}``", one.kind, one.severity, ", ".join(one.attack), said))
     return "\n".join(
         [
-            f".. _{_PREFIX}{_NAME}.memory_scan_subtypes:\n",
-            _title("What memory scans see", "-"),
+            f".. _{PREFIX}{_NAME}.memory_scan_subtypes:\n",
+            heading("What memory scans see", "-"),
             "A finding of a memory scan has one or more of these in its evidence. The gravest class is its alert.\n",
-            _table(rows, "22 10 10 14 44"),
+            table(rows, "22 10 10 14 44"),
         ]
     )
 
 
-def _table(rows: t.Iterable[t.Sequence[str]], widths: str) -> str:
+def table(rows: t.Iterable[t.Sequence[str]], widths: str) -> str:
+    """Return a table. rows: cells in reStructuredText, the first row of titles. widths: of the columns, in percent."""
     lines = ["".join(f"   {' ' if cell else '*'} - {text}\n" for cell, text in enumerate(row)) for row in rows]
     return f".. list-table::\n   :header-rows: 1\n   :widths: {widths}\n\n{''.join(lines)}"
 
@@ -190,7 +187,8 @@ def _technique(reference: AttackReference) -> str:
     return f"{escape(reference.tactic_name)}, `{reference.technique} {escape(reference.technique_name)} <{address}>`__"
 
 
-def _title(text: str, underline: str) -> str:
+def heading(text: str, underline: str) -> str:
+    """Return a title. text: in reStructuredText."""
     return f"{text}\n{underline * max(4, len(text))}\n"
 
 

@@ -18,7 +18,15 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store impo
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    CapabilityResult,
+    Judgement,
+    Selection,
+    Store,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.control_results import VERDICTS
+
+_JUDGING = ("judged", "unjudged")
 
 
 class ActionModule(StoreActionBase):
@@ -30,7 +38,7 @@ class ActionModule(StoreActionBase):
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["recorded", "suppressed", "unsuppressed", "resolved"],
+                "choices": ["recorded", "suppressed", "unsuppressed", "resolved", *_JUDGING],
             },
             "run": {"type": "str"},
             "capability": {"type": "str"},
@@ -42,6 +50,9 @@ class ActionModule(StoreActionBase):
             "alert": {"type": "str"},
             "host": {"type": "str"},
             "subject": {"type": "str"},
+            "benchmark": {"type": "str"},
+            "control": {"type": "str"},
+            "verdict": {"type": "str", "choices": list(VERDICTS)},
             "reason": {"type": "str"},
             "actor": {"type": "str"},
             "until": {"type": "str"},
@@ -60,24 +71,38 @@ class ActionModule(StoreActionBase):
                     ("state", state, ["uids", "alert", "host", "subject"], True),
                 )
             ),
+            ("state", "judged", ["host", "benchmark", "control", "verdict", "reason"]),
+            ("state", "unjudged", ["host", "benchmark", "control", "reason"]),
         ],
     }
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if options["state"] == "recorded":
             return self._record(store, options, task_vars)
+        if options["state"] in _JUDGING:
+            return self._judge(store, options, task_vars)
         return self._decide(store, options, task_vars)
 
     def _record(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         # Delegated, the capability looked at that host, and so the findings are about it.
         host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
         run_id, capability = options["run"], options["capability"]
-        findings, coverage, checkpoint = options["findings"], options["coverage"], options["checkpoint"]
+        result = CapabilityResult(capability, options["findings"] or [], options["coverage"], options["checkpoint"])
         if options["result"] is not None:
-            findings, coverage, checkpoint = _from_result(options["result"], capability)
+            result = _from_result(options["result"], capability)
         if self._task.check_mode:
             recording.open_run(store, run_id)
-        recorded = store.record(run_id, host, capability, findings or [], coverage, time.time(), checkpoint)
+        recorded = store.record(
+            run_id,
+            host,
+            capability,
+            result.findings,
+            result.coverage,
+            time.time(),
+            result.checkpoint,
+            controls=result.controls,
+            containers=result.containers,
+        )
         counts = dataclasses.asdict(recorded)
         del counts["changes"], counts["refused"]
         return {**recording.shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
@@ -105,9 +130,34 @@ class ActionModule(StoreActionBase):
         shown = recording.shown(changes)
         return {**shown, "changed": changed or shown["changed"]}
 
+    def _judge(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        now = time.time()
+        about = (host_name(options["host"]), options["benchmark"], options["control"], options["subject"])
+        decided: dict[str, t.Any] = {
+            "reason": options["reason"],
+            "by": options["actor"] or person(task_vars),
+            "now": now,
+        }
+        if options["state"] == "unjudged":
+            judgements = store.take_back_judgement(*about, **decided)
+            return {"changed": bool(judgements), **_shown(judgements, "before")}
+        until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
+        judgement, changed = store.judge(*about, verdict=options["verdict"], until=until, **decided)
+        return {"changed": changed, **_shown([judgement], "after" if changed else None)}
 
-def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any, t.Any, t.Any]:
-    """Return the findings, coverage and checkpoint of a registered result, whatever became of its task."""
+
+def _shown(judgements: t.Sequence[Judgement], side: str | None) -> dict[str, t.Any]:
+    """Return judgements, with a difference for diff mode that has them on one side."""
+    names = ("host", "benchmark", "control", "subject", "verdict", "reason", "actor", "created", "until")
+    lines = "".join(f"{each.host} {each.control} {each.subject}: {each.verdict}\n" for each in judgements)
+    return {
+        "judgements": [{name: getattr(each, name) for name in names} for each in judgements],
+        "diff": {"before": "", "after": "", **({side: lines} if side else {})},
+    }
+
+
+def _from_result(result: t.Mapping[str, t.Any], capability: str) -> CapabilityResult:
+    """Return what a registered result has for the store, whatever became of its task."""
     findings = result.get("findings") or []
     for outcome, words in (
         ("unreachable", "the host was unreachable"),
@@ -120,5 +170,12 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> tuple[t.Any,
             reason = (
                 f"{words}: {message.removeprefix('Task failed: ')}" if isinstance(message, str) and message else words
             )
-            return findings, [not_checked(capability, reason)], None
-    return findings, result.get("coverage"), result.get("checkpoint")
+            return CapabilityResult(capability, findings, [not_checked(capability, reason)])
+    return CapabilityResult(
+        capability=capability,
+        findings=findings,
+        coverage=t.cast("t.Any", result.get("coverage")),
+        checkpoint=result.get("checkpoint"),
+        controls=result.get("controls") or (),
+        containers=result.get("containers") or (),
+    )

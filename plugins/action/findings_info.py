@@ -10,12 +10,24 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Query, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Accepted,
+    BenchmarkRun,
+    Judgement,
+    Query,
+    Store,
+)
+
+_GATHERED = (
+    *("findings", "coverage", "explanations", "runs", "history", "suppressions", "seals"),
+    *("controls", "benchmarks", "benchmark_runs", "judgements", "containers"),
+)
 
 
 class ActionModule(StoreActionBase):
@@ -28,7 +40,7 @@ class ActionModule(StoreActionBase):
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["findings", "coverage", "explanations", "runs", "history", "suppressions", "seals"],
+                "choices": list(_GATHERED),
                 "default": ["findings"],
             },
             "hosts": {"type": "list", "elements": "str", "default": []},
@@ -44,6 +56,14 @@ class ActionModule(StoreActionBase):
             "offset": {"type": "int", "default": 0},
             "run": {"type": "str"},
             "explained_by": {"type": "list", "elements": "str", "default": []},
+            "benchmarks": {"type": "list", "elements": "str", "default": []},
+            "controls": {"type": "list", "elements": "str", "default": []},
+            "control_statuses": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(_control.STATUSES),
+                "default": [],
+            },
         },
     }
 
@@ -74,6 +94,7 @@ class ActionModule(StoreActionBase):
             "seals": lambda: store.seal_log(
                 hosts=query.hosts, since=query.since, until=query.until, limit=query.limit, offset=query.offset
             ),
+            **_of_benchmarks(store, options, query),
         }
         return {
             "changed": False,
@@ -82,10 +103,39 @@ class ActionModule(StoreActionBase):
         }
 
 
+def _of_benchmarks(
+    store: Store, options: t.Mapping[str, t.Any], query: Query
+) -> dict[str, t.Callable[[], t.Sequence[t.Any]]]:
+    """Return what asks the store about benchmarks, by what is gathered."""
+    hosts, limited = {"hosts": query.hosts}, {"limit": query.limit, "offset": query.offset}
+    about: dict[str, t.Any] = {**hosts, "capabilities": query.capabilities, "subjects": query.subjects, **limited}
+    benchmarks = {"benchmarks": options["benchmarks"]}
+    period: dict[str, t.Any] = {"run_id": options["run"], "since": query.since, "until": query.until}
+    return {
+        "controls": lambda: store.controls(
+            **about, **benchmarks, controls=options["controls"], statuses=options["control_statuses"]
+        ),
+        "benchmarks": lambda: store.benchmark_runs(**about, **benchmarks, newest=True),
+        "benchmark_runs": lambda: store.benchmark_runs(**about, **benchmarks, **period),
+        "judgements": lambda: store.judgements(**hosts, **benchmarks, **limited),
+        "containers": lambda: store.containers(**about),
+    }
+
+
 def _fields(item: t.Any) -> dict[str, t.Any]:
     """Return what the store said, as a mapping. Events and coverage are passed on and not copied, unlike by asdict."""
     values = ((field.name, getattr(item, field.name)) for field in dataclasses.fields(item))
-    return {name: dataclasses.asdict(value) if isinstance(value, Accepted) else value for name, value in values}
+    fields = {
+        name: dataclasses.asdict(value) if isinstance(value, (Accepted, Judgement)) else value for name, value in values
+    }
+    return {**fields, "score": _score(item)} if isinstance(item, BenchmarkRun) else fields
+
+
+def _score(run: BenchmarkRun) -> dict[str, float | None]:
+    """Return the scores of a benchmark in percent."""
+    scores = {"of_judged": benchmark_score.of_judged, "of_applicable": benchmark_score.of_applicable}
+    shares = {name: score(run.weights) for name, score in scores.items()}
+    return {name: None if share is None else round(100 * share, 1) for name, share in shares.items()}
 
 
 def _query(options: t.Mapping[str, t.Any], now: float) -> Query:

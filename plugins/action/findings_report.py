@@ -1,20 +1,24 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what the store holds as one HTML file, and return it as a table for a terminal."""
+"""Write what the store holds as one HTML file and one CSV file, and return it as a table for a terminal."""
 
 from __future__ import annotations
 
 import dataclasses
+import operator
 import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version
+from ansible_collections.bulwark.servers.plugins.module_utils import _control
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, catalogue, collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark,
+    controls_csv,
     coverage,
     from_store,
     model,
@@ -34,6 +38,7 @@ class ActionModule(StoreActionBase):
         "argument_spec": {
             **STORE_OPTION,
             "path": {"type": "str", "required": True},
+            "controls_path": {"type": "str"},
             "mode": {"type": "raw", "default": "0600"},
             "title": {"type": "str", "default": "Security findings"},
             "hosts": {"type": "list", "elements": "str", "default": []},
@@ -54,18 +59,32 @@ class ActionModule(StoreActionBase):
             since=timestamps.parse(options["since"], now) if options["since"] else None,
         )
         path = output.located(options["path"])
+        controls_path = output.located(options["controls_path"]) if options["controls_path"] else None
+        if controls_path == path:
+            raise AnsibleActionFail(f"controls_path is the report's own path {path}: name another file")
         try:
             mode = output.file_mode(options["mode"])
             data = from_store.collect(
-                store, catalogue.load(), limits, title=options["title"], version=collection_version.version(), now=now
+                store,
+                catalogue.load(),
+                benchmarks.load(),
+                limits,
+                title=options["title"],
+                version=collection_version.version(),
+                now=now,
             )
-            changed = output.put(path, page.render(data), mode, page.same_report, dry=self._task.check_mode)
+            dry = self._task.check_mode
+            changed = output.put(path, page.render(data), mode, page.same_report, dry=dry)
+            if controls_path:
+                table = controls_csv.text(data)
+                changed |= output.put(controls_path, table, mode, operator.eq, dry=dry, what="file of the controls")
         except (catalogue.ContentError, output.OutputError) as error:
             raise AnsibleActionFail(str(error)) from None
         run = _controls(store, options["run"])
         return {
             "changed": changed,
             "path": str(path),
+            "controls_path": str(controls_path) if controls_path else None,
             "summary": outline.lines(data, options["width"], run),
             **_facts(data),
         }
@@ -80,11 +99,12 @@ def _controls(store: Store, run_id: str | None) -> frozenset[outline.Control] | 
 
 def _facts(data: model.ReportData) -> dict[str, t.Any]:
     matrix = coverage.matrix(data.coverage, data.findings)
-    score = summary.score(data.coverage, data.findings)
+    score = summary.score(data)
     active = summary.severity_counts(finding for finding in data.findings if finding.is_active)
     statuses = [finding.status for finding in data.findings]
     return {
         "score": dataclasses.asdict(score.total) if score else None,
+        "benchmarks": {sheet.benchmark.id: _benchmark(sheet) for sheet in benchmark.sheets(data)},
         "counts": {
             "total": len(statuses),
             "by_status": {status: statuses.count(status) for status in STATUSES},
@@ -93,4 +113,13 @@ def _facts(data: model.ReportData) -> dict[str, t.Any]:
             "hosts": len(matrix.hosts),
             "not_fully_checked": matrix.not_fully_checked,
         },
+    }
+
+
+def _benchmark(sheet: benchmark.Sheet) -> dict[str, t.Any]:
+    return {
+        "of_judged": sheet.total.of_judged,
+        "of_applicable": sheet.total.of_applicable,
+        "engines": len(sheet.engines),
+        "by_status": dict(zip(_control.STATUSES, sheet.total.counts, strict=True)),
     }

@@ -22,6 +22,8 @@ description:
     when the event happens again, not when the same log is read again.
   - A suppressed finding is still recorded, but doesn't count as open. It is shown again when the suppression ends, or
     when its severity rises above what was decided about.
+  - A control of a benchmark that no machine can judge is V(manual). A person judges it by the evidence that the store
+    has. The judgement holds from the next scan on, and as long as the evidence stays the same.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -46,9 +48,11 @@ options:
       - V(suppressed) hides findings, V(unsuppressed) shows them again, V(resolved) says that they are dealt with. For
         these three, select findings with O(uids), or with O(alert), O(host) and O(subject); what is given must all be
         met.
+      - V(judged) says whether a control that waits for a person is met, V(unjudged) takes that back. Both are about
+        O(benchmark) and O(control) of one O(host).
     type: str
     required: true
-    choices: [recorded, suppressed, unsuppressed, resolved]
+    choices: [recorded, suppressed, unsuppressed, resolved, judged, unjudged]
   run:
     description: Id of the run. Required when O(state=recorded).
     type: str
@@ -89,21 +93,36 @@ options:
     type: str
   host:
     description:
-      - The inventory name of a host.
+      - The inventory name of a host. With O(state=judged) and O(state=unjudged) it is one name, and no pattern.
       - What O(state=recorded) records is always about the host of the task, or the one that it is delegated to.
     type: str
   subject:
-    description: What the finding is about, such as a path.
+    description:
+      - What the finding is about, such as a path.
+      - What the control is about, such as the address of an engine. With O(state=judged) it is needed if the host has
+        several. With O(state=unjudged) and without it, the judgements about all of them are taken back.
     type: str
+  benchmark:
+    description: The id of a benchmark, such as V(cis_docker). Required when O(state=judged) or O(state=unjudged).
+    type: str
+  control:
+    description:
+      - A control of the benchmark, by its number (V(5.10)) or its id. Write the number in quotes.
+      - Required when O(state=judged) or O(state=unjudged).
+    type: str
+  verdict:
+    description: What was decided about the control. Required when O(state=judged).
+    type: str
+    choices: [passed, failed, not_applicable]
   reason:
-    description: Why. Required when O(state=suppressed), O(state=unsuppressed) or O(state=resolved).
+    description: Why. Required for all states but V(recorded).
     type: str
   actor:
     description: Who decided. Defaults to the AWX user where there is one, otherwise to the account on the controller.
     type: str
   until:
     description:
-      - When the suppression ends. Without it, it doesn't.
+      - When the suppression or the judgement ends. Without it, it doesn't.
       - A number of minutes, hours, days or weeks from now (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
@@ -150,6 +169,17 @@ EXAMPLES = r"""
       - 1baa9c6d-8c0d-5266-82e5-3b4190cdcbeb
     reason: That was the backup operator, see INC-77.
   run_once: true
+
+- name: Say that only the right people can control the engine, until somebody is added
+  bulwark.servers.findings:
+    state: judged
+    host: web1.example.com
+    benchmark: cis_docker
+    control: "1.1.2"
+    verdict: passed
+    until: 180d
+    reason: alice and bob run this host, see OPS-12.
+  run_once: true
 """
 
 RETURN = r"""
@@ -192,9 +222,51 @@ counts:
       description: Not kept, because the store has too many of this host; the coverage says so too.
       returned: always
       type: int
+judgements:
+  description: The judgement that holds now, or those that were taken back. Times are seconds since the epoch.
+  returned: when O(state=judged) or O(state=unjudged)
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host.
+      returned: always
+      type: str
+    benchmark:
+      description: The benchmark.
+      returned: always
+      type: str
+    control:
+      description: The id of the control.
+      returned: always
+      type: str
+    subject:
+      description: What the control is about.
+      returned: always
+      type: str
+    verdict:
+      description: V(passed), V(failed) or V(not_applicable).
+      returned: always
+      type: str
+    reason:
+      description: Why.
+      returned: always
+      type: str
+    actor:
+      description: Who judged.
+      returned: always
+      type: str
+    created:
+      description: When.
+      returned: always
+      type: float
+    until:
+      description: When it ends, or none.
+      returned: always
+      type: float
 changes:
   description: Findings whose status or severity changed, the first 100.
-  returned: always
+  returned: when O(state) is none of V(judged) and V(unjudged)
   type: list
   elements: dict
   contains:
@@ -228,6 +300,6 @@ changes:
       type: str
 changes_count:
   description: How many findings changed.
-  returned: always
+  returned: when O(state) is none of V(judged) and V(unjudged)
   type: int
 """

@@ -29,9 +29,25 @@ options:
       - V(explanations) are changes that are no findings, because a package explains them.
       - V(suppressions) are decisions about findings to come.
       - V(seals) is who accepted which changes into the baselines, when and why.
+      - V(controls) are the newest results of the controls of benchmarks. V(benchmarks) is the newest score of each
+        subject of a host, V(benchmark_runs) that of each run.
+      - V(judgements) is what people decided about controls.
+      - V(containers) is the newest inventory of containers.
     type: list
     elements: str
-    choices: [findings, coverage, explanations, runs, history, suppressions, seals]
+    choices:
+      - findings
+      - coverage
+      - explanations
+      - runs
+      - history
+      - suppressions
+      - seals
+      - controls
+      - benchmarks
+      - benchmark_runs
+      - judgements
+      - containers
     default: [findings]
   hosts:
     description: Inventory names of hosts.
@@ -51,7 +67,7 @@ options:
     elements: str
     default: []
   subjects:
-    description: What findings are about, such as paths.
+    description: What findings and controls are about, such as paths, and the engines of containers.
     type: list
     elements: str
     default: []
@@ -72,28 +88,30 @@ options:
     choices: [informational, low, medium, high, critical]
   since:
     description:
-      - Only findings that a run saw at or after this. For RV(history) and RV(seals), only what happened at or after
-        this.
+      - Only findings that a run saw at or after this. For RV(history), RV(seals) and RV(benchmark_runs), only what
+        happened at or after this.
       - A number of minutes, hours, days or weeks ago (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
   until:
     description:
-      - Only findings that a run saw at or before this, written as in O(since). For RV(history) and RV(seals), only what
-        happened at or before this.
+      - Only findings that a run saw at or before this, written as in O(since). For RV(history), RV(seals) and
+        RV(benchmark_runs), only what happened at or before this.
     type: str
   limit:
-    description: How many findings, runs and entries of RV(history) and RV(seals) to return at most. With V(0), all.
+    description:
+      - How many findings, runs, controls, judgements, containers, and entries of RV(history), RV(seals), RV(benchmarks)
+        and RV(benchmark_runs) to return at most. With V(0), all.
     type: int
     default: 1000
   offset:
-    description: How many findings, and entries of RV(history) and RV(seals), to leave out first.
+    description: How many findings, and of all else that O(limit) limits, runs aside, to leave out first.
     type: int
     default: 0
   run:
     description:
       - Id of the run whose coverage, and which of RV(runs), to return. By default the newest coverage of each host.
-      - Also limits RV(explanations), which are otherwise of all runs.
+      - Also limits RV(explanations) and RV(benchmark_runs), which are otherwise of all runs.
     type: str
   explained_by:
     description:
@@ -101,6 +119,26 @@ options:
         character.
     type: list
     elements: str
+    default: []
+  benchmarks:
+    description:
+      - Ids of benchmarks, such as V(cis_docker). Limits RV(controls), RV(benchmarks), RV(benchmark_runs) and
+        RV(judgements).
+    type: list
+    elements: str
+    default: []
+  controls:
+    description:
+      - Only these RV(controls), by their number in the edition (V(5.10)) or their id. C(*) stands for any text and C(?)
+        for one character. Write numbers in quotes.
+    type: list
+    elements: str
+    default: []
+  control_statuses:
+    description: Only RV(controls) with these statuses.
+    type: list
+    elements: str
+    choices: [failed, manual, not_checked, excepted, passed, not_applicable]
     default: []
 seealso:
   - module: bulwark.servers.findings
@@ -155,6 +193,30 @@ EXAMPLES = r"""
     since: 30d
   run_once: true
   register: accepted
+
+- name: Ask which controls of the benchmark for Docker wait for a person
+  bulwark.servers.findings_info:
+    gather: [controls]
+    benchmarks: [cis_docker]
+    control_statuses: [manual]
+    limit: 0
+  run_once: true
+  register: waiting
+
+- name: Ask how the scores have changed in a quarter
+  bulwark.servers.findings_info:
+    gather: [benchmark_runs]
+    since: 13w
+    limit: 0
+  run_once: true
+  register: scores
+
+- name: Ask for the containers of the whole fleet
+  bulwark.servers.findings_info:
+    gather: [containers]
+    limit: 0
+  run_once: true
+  register: inventory
 """
 
 RETURN = r"""
@@ -511,6 +573,275 @@ suppressions:
       type: float
     until:
       description: When it ends, or none.
+      returned: always
+      type: float
+controls:
+  description:
+    - The newest result of each control about each subject of a host, by host, benchmark, subject and id. Times are
+      seconds since the epoch.
+  returned: when O(gather) has V(controls)
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    capability:
+      description: The capability that judged it.
+      returned: always
+      type: str
+    benchmark:
+      description: The id of the benchmark.
+      returned: always
+      type: str
+    edition:
+      description: The edition of the benchmark.
+      returned: always
+      type: str
+    control:
+      description:
+        - The id of the control, which survives editions. The finding of a failed one has it as its
+          RV(findings[].alert).
+      returned: always
+      type: str
+    number:
+      description: What the edition calls it.
+      returned: always
+      type: str
+    subject:
+      description: What was judged, such as the address of an engine.
+      returned: always
+      type: str
+    status:
+      description: V(passed), V(failed), V(excepted), V(manual), V(not_applicable) or V(not_checked).
+      returned: always
+      type: str
+    previous_status:
+      description: Its status in the run before, or none for the first.
+      returned: always
+      type: str
+    since:
+      description: Since when it has its status.
+      returned: always
+      type: float
+    severity:
+      description: The severity of a failure.
+      returned: always
+      type: str
+    reason:
+      description: Why it has this status.
+      returned: always
+      type: str
+    examined:
+      description: How many things were looked at.
+      returned: always
+      type: int
+    count:
+      description: How many of them fail it, or are for a person to decide about.
+      returned: always
+      type: int
+    items:
+      description: The first 100 of these.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: What it is, such as V(container), V(image) or V(file).
+          returned: always
+          type: str
+        name:
+          description: Its name.
+          returned: always
+          type: str
+        detail:
+          description: What decides about it.
+          returned: always
+          type: str
+        note:
+          description: What else is known of it, such as an age.
+          returned: always
+          type: str
+        is_new:
+          description: Whether the run before did not have it.
+          returned: always
+          type: bool
+    excepted_count:
+      description: How many would fail it but for an exception of the operator.
+      returned: always
+      type: int
+    excepted:
+      description: The first 100 of these, as in RV(controls[].items), each with C(exception), its reason.
+      returned: always
+      type: list
+      elements: dict
+    digest:
+      description: The digest of the evidence. A judgement holds for this one only.
+      returned: always
+      type: str
+    judgement:
+      description: The judgement that the status comes from, as in RV(judgements), or none.
+      returned: always
+      type: dict
+    run_id:
+      description: The id of the run.
+      returned: always
+      type: str
+    time:
+      description: When its result was recorded.
+      returned: always
+      type: float
+benchmarks:
+  description: How each subject of a host did in the newest run that judged it.
+  returned: when O(gather) has V(benchmarks)
+  type: list
+  elements: dict
+  contains:
+    run_id:
+      description: The id of the run.
+      returned: always
+      type: str
+    time:
+      description: When its result was recorded.
+      returned: always
+      type: float
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    capability:
+      description: The capability that judged it.
+      returned: always
+      type: str
+    benchmark:
+      description: The id of the benchmark.
+      returned: always
+      type: str
+    edition:
+      description: The edition of the benchmark.
+      returned: always
+      type: str
+    subject:
+      description: What was judged, such as the address of an engine.
+      returned: always
+      type: str
+    statuses:
+      description: How many controls have each status.
+      returned: always
+      type: dict
+    weights:
+      description:
+        - The sum of the weights of their severities by status. Critical weighs 10, high 7, medium 4, low 2 and
+          informational 1.
+      returned: always
+      type: dict
+    score:
+      description: In percent, each control weighted by its severity.
+      returned: always
+      type: dict
+      contains:
+        of_judged:
+          description: What passed of all that passed or failed; none where nothing did.
+          returned: always
+          type: float
+        of_applicable:
+          description:
+            - What passed of all that passed, failed, was excepted, waits for a person or was not checked; none where
+              nothing did.
+          returned: always
+          type: float
+benchmark_runs:
+  description: The same in each run that was not pruned, the newest first. The fields are those of RV(benchmarks).
+  returned: when O(gather) has V(benchmark_runs)
+  type: list
+  elements: dict
+judgements:
+  description: What people decided about controls, the newest first, also what was taken back or has ended.
+  returned: when O(gather) has V(judgements)
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    benchmark:
+      description: The id of the benchmark.
+      returned: always
+      type: str
+    control:
+      description: The id of the control.
+      returned: always
+      type: str
+    subject:
+      description: What the control is about.
+      returned: always
+      type: str
+    digest:
+      description: The digest of the evidence that it is about.
+      returned: always
+      type: str
+    verdict:
+      description: V(passed), V(failed) or V(not_applicable).
+      returned: always
+      type: str
+    reason:
+      description: Why.
+      returned: always
+      type: str
+    actor:
+      description: Who decided.
+      returned: always
+      type: str
+    created:
+      description: When.
+      returned: always
+      type: float
+    until:
+      description: When it ends, or none.
+      returned: always
+      type: float
+    ended:
+      description: When it was taken back or replaced, or none.
+      returned: always
+      type: float
+    ended_by:
+      description: Who did that, or none.
+      returned: always
+      type: str
+    ended_reason:
+      description: Why, or none.
+      returned: always
+      type: str
+containers:
+  description: The containers of the newest inventory of each host.
+  returned: when O(gather) has V(containers)
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    capability:
+      description: The capability that listed it.
+      returned: always
+      type: str
+    subject:
+      description: The engine that has it.
+      returned: always
+      type: str
+    container:
+      description: What the capability's module returned of it, with its C(engine).
+      returned: always
+      type: dict
+    run_id:
+      description: The id of the run.
+      returned: always
+      type: str
+    time:
+      description: When its result was recorded.
       returned: always
       type: float
 """

@@ -17,6 +17,8 @@ description:
     what was not checked and why, every finding with its evidence, ATT&CK techniques, remediation and history, and the
     secure score with how it is computed. Findings can be filtered and searched; the address of a filtered view can be
     shared.
+  - Each benchmark has a section with its score, what to do first, what changed since the last run, and every control
+    with the hosts that it was judged on.
   - What was not checked is never shown as clean, and earns nothing in the score.
   - What came from hosts is shown as text only. The file allows no script but its own (Content Security Policy).
 extends_documentation_fragment:
@@ -42,9 +44,16 @@ options:
       - A symbolic link in its place is replaced, not followed.
     type: str
     required: true
+  controls_path:
+    description:
+      - A CSV file to write on the controller, for auditors, with a row for each host, engine and control of each
+        benchmark. The same rules as for O(path) hold.
+      - It is in UTF-8 as RFC 4180 describes it, with a header. All cells are quoted. A cell that a spreadsheet would
+        take for a formula has an apostrophe before it.
+    type: str
   mode:
     description:
-      - The permissions of the file, as three octal digits in quotes. A report names weaknesses, so others may not read
+      - The permissions of the files, as three octal digits in quotes. A report names weaknesses, so others may not read
         it unless you say so.
     type: raw
     default: "0600"
@@ -115,6 +124,12 @@ EXAMPLES = r"""
     hosts: ["web*"]
   run_once: true
 
+- name: Write the report, and every result of every control for auditors
+  bulwark.servers.findings_report:
+    path: bulwark-report.html
+    controls_path: bulwark-controls.csv
+  run_once: true
+
 - name: Fail when something serious is open
   ansible.builtin.assert:
     that: report.counts.open_at_least.high == 0
@@ -127,6 +142,28 @@ path:
   type: str
   returned: success
   sample: /home/alice/bulwark-report.html
+controls_path:
+  description: The file of the controls, as an absolute path; V(null) if none was asked for.
+  type: str
+  returned: success
+benchmarks:
+  description:
+    - The benchmarks that anything was judged by, by their ids. Each has C(of_judged) and C(of_applicable), scores from
+      0 to 100 or V(null), C(engines), how many were judged, and C(by_status), how many results have each status.
+  type: dict
+  returned: success
+  sample:
+    cis_docker:
+      of_judged: 71.4
+      of_applicable: 55.2
+      engines: 14
+      by_status:
+        failed: 214
+        manual: 98
+        not_checked: 6
+        excepted: 3
+        passed: 870
+        not_applicable: 461
 score:
   description: The secure score; V(null) when nothing has been recorded.
   type: dict

@@ -7,10 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import pathlib
+import re
 import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 # How a control is judged: from what the host shows, with a variable of the operator, or by a person.
 METHODS = ("machine", "parameter", "person")
+LEVELS = (1, 2)
+
+_FIELDS = (
+    *("numbers", "title", "level", "profile", "method", "severity", "evidence", "parameter", "question"),
+    # Of its alert, which the catalogue reads.
+    *("problem", "description", "remediation", "references", "attack"),
+)
+_NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,4 +66,101 @@ class Benchmark:
 @functools.lru_cache(maxsize=1)
 def load() -> t.Mapping[str, Benchmark]:
     """Return all benchmarks by id; raise ContentError for a file that is wrong."""
-    raise NotImplementedError
+    benchmarks: dict[str, Benchmark] = {}
+    for path in sorted(catalogue.CONTENT.glob("*/benchmark.yml")):
+        where = f"{path.parent.name}/{path.name}"
+        files = {file.name: catalogue.read(file) for file in sorted((path.parent / "controls").glob("*.yml"))}
+        benchmark = parse(catalogue.read(path), files, path.parent.name)
+        if benchmark.id in benchmarks:
+            raise ContentError(f"{where}: {benchmarks[benchmark.id].capability} has a benchmark '{benchmark.id}', too")
+        benchmarks[benchmark.id] = benchmark
+    return benchmarks
+
+
+def parse(data: t.Any, files: t.Mapping[str, t.Any], capability: str) -> Benchmark:
+    """Return a benchmark from what its benchmark.yml holds, and its files of controls by name (``5_containers.yml``).
+
+    Raise ContentError for an entry that is wrong.
+    """
+    where = f"{capability}/benchmark.yml"
+    data = catalogue.mapping(data, where)
+    _check_names(data, ("id", "title", "editions", "sections"), where)
+    editions = data.get("editions")
+    if not isinstance(editions, list) or not editions or not all(isinstance(name, str) for name in editions):
+        raise ContentError(f'{where}: editions is a list of texts such as "1.8.0", the newest first')
+    sections = catalogue.mapping(data.get("sections"), f"{where}: sections")
+    controls: dict[str, Control] = {}
+    for name, entries in files.items():
+        file = f"{capability}/controls/{name}"
+        section = pathlib.PurePath(name).stem.split("_")[0]
+        if section not in sections:
+            raise ContentError(f"{file}: '{section}', with which the name begins, is none of the sections in {where}")
+        for identifier, fields in catalogue.mapping(entries, file).items():
+            place = f"{file}: {identifier}"
+            if identifier in controls:
+                raise ContentError(f"{place}: another file has a control of this id, too")
+            controls[identifier] = _control(identifier, catalogue.mapping(fields, place), section, editions, place)
+    _check_numbers(controls.values(), f"{capability}/controls")
+    return Benchmark(
+        id=catalogue.text(data, "id", where),
+        title=catalogue.text(data, "title", where),
+        capability=capability,
+        editions=tuple(editions),
+        sections={str(key): str(title) for key, title in sections.items()},
+        controls=controls,
+    )
+
+
+def _control(
+    identifier: str, fields: t.Mapping[str, t.Any], section: str, editions: t.Sequence[str], place: str
+) -> Control:
+    _check_names(fields, _FIELDS, place)
+    if fields.get("level") not in LEVELS:
+        raise ContentError(f"{place}: level is 1 or 2, not {fields.get('level')!r}")
+    method = catalogue.choice(fields, "method", METHODS, place)
+    if (method == "parameter") != ("parameter" in fields):
+        raise ContentError(f"{place}: 'parameter' names the variable of a control with the method parameter, no other")
+    if method != "machine" and "question" not in fields:
+        raise ContentError(f"{place}: a person may have to decide; give the question in 'question'")
+    return Control(
+        id=identifier,
+        numbers=_numbers(fields, section, editions, place),
+        section=section,
+        title=catalogue.text(fields, "title", place),
+        level=fields["level"],
+        profile=catalogue.text(fields, "profile", place),
+        method=method,
+        severity=catalogue.choice(fields, "severity", SEVERITIES, place),
+        evidence=catalogue.text(fields, "evidence", place),
+        parameter=catalogue.text(fields, "parameter", place) if "parameter" in fields else None,
+        question=catalogue.text(fields, "question", place) if "question" in fields else None,
+    )
+
+
+def _numbers(fields: t.Mapping[str, t.Any], section: str, editions: t.Sequence[str], place: str) -> t.Mapping[str, str]:
+    numbers = catalogue.mapping(fields.get("numbers"), f"{place}: numbers")
+    if not numbers:
+        raise ContentError(f"{place}: numbers is empty; say what an edition calls the control")
+    for edition, number in numbers.items():
+        if edition not in editions:
+            raise ContentError(f"{place}: edition '{edition}' is none of {', '.join(editions)}; quote it")
+        if not isinstance(number, str) or not _NUMBER.fullmatch(number):
+            raise ContentError(f'{place}: number {number!r} is no text such as "5.10"; quote it')
+        if not number.startswith(f"{section}."):
+            raise ContentError(f"{place}: number {number} is not of section {section}, which the file is of")
+    return dict(numbers)
+
+
+def _check_numbers(controls: t.Iterable[Control], where: str) -> None:
+    owners: dict[tuple[str, str], str] = {}
+    for control in controls:
+        for edition, number in control.numbers.items():
+            other = owners.setdefault((edition, number), control.id)
+            if other != control.id:
+                raise ContentError(f"{where}: {control.id}: {other} has the number {number} of {edition}, too")
+
+
+def _check_names(fields: t.Mapping[str, t.Any], known: t.Sequence[str], place: str) -> None:
+    for name in fields:
+        if name not in known:
+            raise ContentError(f"{place}: unknown field '{name}'; known are {', '.join(known)}")

@@ -4,7 +4,7 @@
 """The alert catalogue: the one list of everything the collection can raise.
 
 Read from ``content/CAPABILITY/alerts.yml`` and checked as a whole, so that a typing mistake in one entry is found
-by name before anything runs.
+by name before anything runs. Each control of a benchmark is an alert, too: ``content/CAPABILITY/controls``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ CONTENT = pathlib.Path(__file__).parent / "content"
 KINDS = ("alert", "recommendation", "vulnerability")
 # state: it is there until a run looks and finds it gone. event: it happened, and stays until a person closes it.
 LIFECYCLES = ("state", "event")
+
+# What a control has for its alert under the same name.
+_OF_ALERT = ("description", "remediation", "references", "attack")
 
 _ID = re.compile(r"[a-z][a-z0-9_]{2,63}")
 
@@ -101,9 +104,10 @@ def load() -> Catalogue:
     """Return the collection's catalogue; raise ContentError when a content file is wrong."""
     techniques = parse_techniques(read(CONTENT / "attack.yml"), "attack.yml")
     alerts: dict[str, Alert] = {}
-    for path in sorted(CONTENT.glob("*/alerts.yml")):
-        where = f"{path.parent.name}/{path.name}"
-        added = parse_alerts(read(path), where, path.parent.name, techniques)
+    for path in sorted([*CONTENT.glob("*/alerts.yml"), *CONTENT.glob("*/controls/*.yml")]):
+        where, capability = str(path.relative_to(CONTENT)), path.relative_to(CONTENT).parts[0]
+        parse = parse_alerts if path.name == "alerts.yml" else parse_controls
+        added = parse(read(path), where, capability, techniques)
         for identifier in sorted(added.keys() & alerts.keys()):
             raise ContentError(f"{where}: {identifier}: {alerts[identifier].capability} has an alert of this id, too")
         alerts.update(added)
@@ -120,17 +124,17 @@ def read(path: pathlib.Path) -> t.Any:
 
 def parse_techniques(data: t.Any, where: str) -> dict[str, AttackReference]:
     """Return techniques by id from ``{tactics: {id: name}, techniques: {id: {name, tactic}}}``."""
-    tactics = _mapping(data.get("tactics") if isinstance(data, dict) else None, f"{where}: tactics")
-    techniques = _mapping(data.get("techniques"), f"{where}: techniques")
+    tactics = mapping(data.get("tactics") if isinstance(data, dict) else None, f"{where}: tactics")
+    techniques = mapping(data.get("techniques"), f"{where}: techniques")
     found = {}
     for identifier, fields in techniques.items():
         place = f"{where}: technique {identifier}"
-        fields = _mapping(fields, place)
-        tactic = _text(fields, "tactic", place)
+        fields = mapping(fields, place)
+        tactic = text(fields, "tactic", place)
         if tactic not in tactics:
             raise ContentError(f"{place}: tactic '{tactic}' is none of {', '.join(sorted(tactics))}")
         found[str(identifier)] = AttackReference(
-            tactic, str(tactics[tactic]), str(identifier), _text(fields, "name", place)
+            tactic, str(tactics[tactic]), str(identifier), text(fields, "name", place)
         )
     return found
 
@@ -141,10 +145,33 @@ def parse_alerts(
     """Return alerts by id from the mapping that a capability's alerts.yml holds."""
     return {
         str(identifier): _alert(
-            str(identifier), _mapping(fields, f"{where}: {identifier}"), where, capability, techniques
+            str(identifier), mapping(fields, f"{where}: {identifier}"), where, capability, techniques
         )
-        for identifier, fields in _mapping(data, where).items()
+        for identifier, fields in mapping(data, where).items()
     }
+
+
+def parse_controls(
+    data: t.Any, where: str, capability: str, techniques: t.Mapping[str, AttackReference]
+) -> dict[str, Alert]:
+    """Return the alerts that failed controls raise, by id, from the mapping that a file of controls holds.
+
+    What else a control says is read by ``benchmarks``, which also finds fields that nobody knows.
+    """
+    alerts = {}
+    for identifier, fields in mapping(data, where).items():
+        place = f"{where}: {identifier}"
+        fields = mapping(fields, place)
+        entry = {
+            "title": text(fields, "problem", place),
+            "kind": "recommendation",
+            "severity": text(fields, "severity", place),
+            "lifecycle": "state",
+            "platforms": ["linux"],
+            **{name: fields[name] for name in _OF_ALERT if name in fields},
+        }
+        alerts[str(identifier)] = _alert(str(identifier), entry, where, capability, techniques)
+    return alerts
 
 
 def _alert(
@@ -168,34 +195,37 @@ def _alert(
         attack.append(techniques[technique])
     return Alert(
         id=identifier,
-        title=_text(fields, "title", place),
-        kind=_choice(fields, "kind", KINDS, place),
-        severity=_choice(fields, "severity", SEVERITIES, place) if "severity" in fields else None,
+        title=text(fields, "title", place),
+        kind=choice(fields, "kind", KINDS, place),
+        severity=choice(fields, "severity", SEVERITIES, place) if "severity" in fields else None,
         capability=capability,
         platforms=tuple(fields.get("platforms", ())),
-        lifecycle=_choice(fields, "lifecycle", LIFECYCLES, place),
+        lifecycle=choice(fields, "lifecycle", LIFECYCLES, place),
         attack=tuple(attack),
-        description=_text(fields, "description", place),
-        remediation=_text(fields, "remediation", place),
+        description=text(fields, "description", place),
+        remediation=text(fields, "remediation", place),
         references=tuple(fields.get("references", ())),
     )
 
 
-def _mapping(value: t.Any, place: str) -> t.Mapping[str, t.Any]:
+def mapping(value: t.Any, place: str) -> t.Mapping[str, t.Any]:
+    """Return a value of a content file that is a mapping; raise ContentError with its place for any other."""
     if not isinstance(value, dict):
         raise ContentError(f"{place}: a mapping is needed, not {type(value).__name__}")
     return value
 
 
-def _text(fields: t.Mapping[str, t.Any], name: str, place: str) -> str:
+def text(fields: t.Mapping[str, t.Any], name: str, place: str) -> str:
+    """Return a field that is a text, stripped; raise ContentError with its place if it is missing or empty."""
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip():
         raise ContentError(f"{place}: field '{name}' is missing or empty; give it a text")
     return value.strip()
 
 
-def _choice(fields: t.Mapping[str, t.Any], name: str, choices: t.Sequence[str], place: str) -> str:
-    value = _text(fields, name, place)
+def choice(fields: t.Mapping[str, t.Any], name: str, choices: t.Sequence[str], place: str) -> str:
+    """Return a field that is one of the choices; raise ContentError with its place for any other."""
+    value = text(fields, name, place)
     if value not in choices:
         raise ContentError(f"{place}: {name} '{value}' is none of {', '.join(choices)}")
     return value

@@ -59,7 +59,7 @@ def _opened(path: pathlib.Path) -> Figures:
 
 
 def _open(path: pathlib.Path) -> Figures:
-    from tests.integration.report.test_report_browser import Browser
+    from tests.integration.report.browser import Browser
 
     browser = Browser(pathlib.Path(tempfile.mkdtemp(dir=path.parent)))
     with contextlib.ExitStack() as stack:

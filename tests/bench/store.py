@@ -15,7 +15,7 @@ Then, each in a process of its own:
 - record: a second scan of the 200 hosts, times as many as there are of them.
 
 Seconds are processor time, of Python and of the server: the machine is shared. mb is the largest resident memory of
-the process. exponents: by how much each grows from one size to the next, the greatest; 1 is in proportion to the hosts.
+the process. exponents: by how much each grows from the smallest size to the largest; 1 is in proportion to the hosts.
 ours_s and peer_s: 100 hosts recorded, each in one transaction and each result in one of its own.
 """
 
@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import itertools
 import math
 import multiprocessing
 import resource
@@ -75,9 +74,9 @@ def measure(sizes: t.Sequence[int], findings: int, seed: int) -> Figures:
 
 
 def _exponent(points: t.Sequence[tuple[int, float]]) -> float:
-    """Return the greatest exponent by which a cost grows from one size to the next."""
-    steps = itertools.pairwise(points)
-    return round(max(math.log(late[1] / early[1]) / math.log(late[0] / early[0]) for early, late in steps), 2)
+    """Return the exponent by which a cost grows from the smallest size to the largest."""
+    early, late = points[0], points[-1]
+    return round(math.log(late[1] / early[1]) / math.log(late[0] / early[0]), 2)
 
 
 def _at(server: postgresql.Server, size: int, findings: int, seed: int) -> dict[str, Figures]:
@@ -223,7 +222,7 @@ def _report(url: str, now: float) -> Figures:
 
     with contextlib.closing(Store.open(url, mode="read")) as store:
         data = from_store.collect(
-            store, catalogue.load(), from_store.Limits(), title="Findings", version="1.0.0", now=now
+            store, catalogue.load(), {}, from_store.Limits(), title="Findings", version="1.0.0", now=now
         )
     text = page.render(data)
     outline.lines(data, 120, None)

@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, 
 from tests.content.audit import harness
 
 ALERTS = list(catalogue.load())
-FILES = sorted(catalogue.CONTENT.glob("*/alerts.yml"))
+FILES = sorted([*catalogue.CONTENT.glob("*/alerts.yml"), *catalogue.CONTENT.glob("*/controls/*.yml")])
 
 
 def test_a_severity_stands_once_with_the_rules_or_with_the_alert() -> None:
@@ -76,7 +76,9 @@ def test_every_alert_is_raised_by_content_or_by_code() -> None:
     assert sorted(alert.id for alert in ALERTS if alert.id not in raised) == []
 
 
-@pytest.mark.parametrize("file", [*FILES, catalogue.CONTENT / "attack.yml"], ids=lambda file: file.parent.name)
+@pytest.mark.parametrize(
+    "file", [*FILES, catalogue.CONTENT / "attack.yml"], ids=lambda file: f"{file.parent.name}-{file.name}"
+)
 def test_no_key_is_there_twice(file: pathlib.Path) -> None:
     assert list(_twice(yaml.compose(file.read_text(encoding="utf-8")))) == []
 

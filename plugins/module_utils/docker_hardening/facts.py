@@ -72,23 +72,43 @@ class Listener(t.NamedTuple):
 
 
 class Process(t.NamedTuple):
-    """A process in a container. executable: the path inside. arguments: not printable, bounded."""
+    """A process in a container. executable: the path inside. arguments: not printable, bounded.
+
+    host_namespaces: those that it shares with process 1 of the host, by their names below /proc/PID/ns. seccomp: its
+    mode in /proc/PID/status (2 is a filter). None where /proc did not tell.
+    """
 
     pid: int
     executable: str
     name: str
     uid: int
     arguments: t.Tuple[str, ...] = ()
+    host_namespaces: t.Optional[t.Tuple[str, ...]] = None
+    no_new_privileges: t.Optional[bool] = None
+    seccomp: t.Optional[int] = None
+
+
+class Mounted(t.NamedTuple):
+    """A mount in a running container. sources: all paths by which the host reaches the same; one, as a rule."""
+
+    destination: str
+    sources: t.Tuple[str, ...]
+    is_writable: bool
 
 
 class Container(t.NamedTuple):
-    """A container. inspect: ``GET /containers/ID/json``. processes: by control group; None where /proc did not tell."""
+    """A container. inspect: ``GET /containers/ID/json``. processes: by control group; None where /proc did not tell.
+
+    mounted: by ``mounts.of_container``, from the mountinfo of its first process (State.Pid); None where it can't be
+    read, and of one that does not run.
+    """
 
     id: str
     name: str
     inspect: Json
     is_running: bool
     processes: t.Optional[t.Tuple[Process, ...]] = None
+    mounted: t.Optional[t.Tuple[Mounted, ...]] = None
     problem: t.Optional[str] = None
 
 
@@ -110,7 +130,11 @@ class Image(t.NamedTuple):
 
 
 class Swarm(t.NamedTuple):
-    """The swarm of an engine. is_manager: only then the rest is known. The lists are as the API has them."""
+    """The swarm of an engine. is_manager: only then the rest is known. The lists are as the API has them.
+
+    state: what the engine keeps of its membership, ``swarm/docker-state.json`` below its data root, as ListenAddr,
+    AdvertiseAddr and DataPathAddr; empty where it can't be read.
+    """
 
     is_active: bool
     is_manager: bool = False
@@ -119,6 +143,7 @@ class Swarm(t.NamedTuple):
     services: t.Tuple[Json, ...] = ()
     secrets: t.Tuple[Json, ...] = ()
     certificate_expires: t.Optional[float] = None
+    state: Json = {}
     problem: t.Optional[str] = None
 
 

@@ -6,10 +6,16 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import re
 import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError, check_options
 
 # What the coverage names.
 ENGINES = "engines"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_LISTS = ("trusted_users", "registries", "ports", "seccomp", "log_drivers", "authorization")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +39,8 @@ class Options:
     """The options of docker_benchmark_info, parsed. None: the operator has not said, so that a person decides.
 
     trusted_users: accounts that may control engines. registries: names that images may come from. ports: published
-    ports that are wanted, as ``443`` or ``127.0.0.1:8080/tcp``. image_age: days. sprawl: (images, containers) that may be
-    unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization: plugins. swarm:
+    ports that are wanted, as ``443`` or ``127.0.0.1:8080/tcp``. image_age: days. sprawl: how many images, and how many
+    containers, may be unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization: plugins. swarm:
     whether a swarm is wanted. level: 1 or 2.
     """
 
@@ -52,3 +58,75 @@ class Options:
     exceptions: tuple[Excepted, ...] = ()
     time_budget: int = 60
     idle: bool = True
+
+
+def collect_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of docker_benchmark_info, as the module's documentation describes it."""
+    return {
+        "trusted_users": {"type": "list", "elements": "str"},
+        "registries": {"type": "list", "elements": "str"},
+        "ports": {"type": "list", "elements": "str"},
+        "image_age": {"type": "int"},
+        "sprawl": {"type": "int"},
+        "seccomp": {"type": "list", "elements": "str"},
+        "log_drivers": {"type": "list", "elements": "str"},
+        "authorization": {"type": "list", "elements": "str"},
+        "swarm": {"type": "bool"},
+        "level": {"type": "int", "choices": [1, 2], "default": 2},
+        "edition": {"type": "str", "choices": ["1.8.0", "1.6.0"], "default": "1.8.0"},
+        "exceptions": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "control": {"type": "str", "required": True},
+                "container": {"type": "str"},
+                "image": {"type": "str"},
+                "service": {"type": "str"},
+                "reason": {"type": "str", "required": True},
+                "until": {"type": "str"},
+            },
+        },
+        "time_budget": {"type": "int", "default": 60},
+        "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
+        "store": {"type": "str"},
+    }
+
+
+def parse(params: t.Mapping[str, t.Any]) -> Options:
+    """Return the options; UsageError for one that can't be used."""
+    check_options(params, (), {"time_budget": 0})
+    for name in ("image_age", "sprawl"):
+        if params[name] is not None and params[name] < 0:
+            raise UsageError("%s is %d; use 0 or more" % (name, params[name]))
+    return Options(
+        **{name: None if params[name] is None else tuple(params[name]) for name in _LISTS},
+        image_age=params["image_age"],
+        sprawl=params["sprawl"],
+        swarm=params["swarm"],
+        level=params["level"],
+        edition=params["edition"],
+        exceptions=tuple(_excepted(number, entry) for number, entry in enumerate(params["exceptions"], 1)),
+        time_budget=params["time_budget"],
+        idle=params["priority"] == "idle",
+    )
+
+
+def _excepted(number: int, entry: t.Mapping[str, t.Any]) -> Excepted:
+    until = entry["until"]
+    if not entry["reason"].strip():
+        raise UsageError("exceptions: entry %d has no reason; say why" % number)
+    if until is not None and not _is_date(until):
+        raise UsageError("exceptions: entry %d ends on '%s'; write a date such as '2027-01-31'" % (number, until))
+    return Excepted(**{name: entry[name] for name in Excepted.__dataclass_fields__})
+
+
+def _is_date(text: str) -> bool:
+    # date.fromisoformat takes more from Python 3.11 on.
+    if not _DATE.match(text):
+        return False
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

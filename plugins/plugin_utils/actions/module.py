@@ -135,6 +135,9 @@ class CapabilityActionBase(SanitizingActionBase):
         """
         result = sanitize(answer)
         result["capability"] = self.capability
+        for name in ("controls", "containers"):
+            # Only an action that knows the benchmark can say what they mean.
+            result.pop(name, None)
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)
         if "coverage" in result:

@@ -27,11 +27,13 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     ContentError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance, resolved
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Device
 
 __all__ = [
     "CLASS_UIDS",
     "SEVERITIES_BY_ID",
+    "Compliance",
     "DetectionError",
     "Device",
     "finding",
@@ -81,11 +83,14 @@ def findings(detections: t.Any, catalogue: Catalogue, host: Device, now: float) 
     return [finding(detection, catalogue, host, now) for detection in detections]
 
 
-def finding(detection: t.Any, catalogue: Catalogue, host: Device, now: float) -> dict[str, t.Any]:
+def finding(
+    detection: t.Any, catalogue: Catalogue, host: Device, now: float, compliance: Compliance | None = None
+) -> dict[str, t.Any]:
     """Return the OCSF event of a detection (see ``module_utils._finding.detection``) made on ``host``.
 
-    now: when it was observed, in seconds since the epoch; times in the event are in milliseconds. Raises
-    DetectionError for an alert or technique that the catalogue doesn't have, and for a field of the wrong kind.
+    now: when it was observed, in seconds since the epoch; times in the event are in milliseconds. compliance: what the
+    controller knows of the control that a recommendation is about; a host has no say in it. Raises DetectionError for
+    an alert or technique that the catalogue doesn't have, and for a field of the wrong kind.
     """
     if not isinstance(detection, t.Mapping):
         raise DetectionError("a detection is no mapping")
@@ -124,7 +129,8 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Device, now: float) ->
             "modified_time": _milliseconds(now),
         },
         "device": host.to_ocsf(),
-        "resources": [_resource(subject, evidences, host)],
+        # A control is about its subject, whatever fails it.
+        "resources": [_resource(subject, [] if compliance else evidences, host)],
         "metadata": {
             "version": VERSION,
             "product": _product(),
@@ -141,16 +147,19 @@ def finding(detection: t.Any, catalogue: Catalogue, host: Device, now: float) ->
             "kind": alert.kind,
         },
     }
-    _describe_class(event, alert, subject, evidences)
+    _describe_class(event, alert, subject, evidences, compliance)
     if notes.lines:
         event["unmapped"]["notes"] = notes.lines
     return with_status(event, "new", "create", now)
 
 
-def with_status(event: t.Mapping[str, t.Any], status: str, activity: str, now: float) -> dict[str, t.Any]:
+def with_status(
+    event: t.Mapping[str, t.Any], status: str, activity: str, now: float, reason: str | None = None
+) -> dict[str, t.Any]:
     """Return the event as it reads once its finding has this status.
 
-    status: new, open, suppressed or resolved. activity: create, update or close. now: since when, in seconds.
+    status: new, open, suppressed or resolved. activity: create, update or close. now: since when, in seconds. reason:
+    why, where that is known.
     """
     activity_id, activity_name = _ACTIVITIES[activity]
     status_id, status_name = _STATUSES[status]
@@ -176,6 +185,10 @@ def with_status(event: t.Mapping[str, t.Any], status: str, activity: str, now: f
     }
     if event["unmapped"]["kind"] == "alert":
         changed["is_alert"] = status in ("new", "open")
+    if status == "resolved" and "standards" in event.get("compliance", {}):
+        changed["compliance"] = {**event["compliance"], **resolved(reason)}
+    if reason:
+        changed["status_detail"] = reason
     return changed
 
 
@@ -189,7 +202,13 @@ def _product() -> dict[str, str]:
     return {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": collection_version.version()}
 
 
-def _describe_class(event: dict[str, t.Any], alert: Alert, subject: str, evidences: list[dict[str, t.Any]]) -> None:
+def _describe_class(
+    event: dict[str, t.Any],
+    alert: Alert,
+    subject: str,
+    evidences: list[dict[str, t.Any]],
+    compliance: Compliance | None,
+) -> None:
     """Add what only this class of finding has: OCSF has no evidences in a Vulnerability Finding, and so on."""
     remediation: dict[str, t.Any] = {"desc": alert.remediation}
     if alert.references:
@@ -202,8 +221,11 @@ def _describe_class(event: dict[str, t.Any], alert: Alert, subject: str, evidenc
     event["remediation"] = remediation
     if evidences:
         event["evidences"] = evidences
-    if alert.kind == "recommendation":
-        event["compliance"] = {"control": alert.title, "desc": alert.description, "status_id": 3, "status": "Fail"}
+    if alert.kind == "recommendation" and compliance is not None:
+        event["compliance"] = compliance.to_ocsf(alert.description)
+        event["unmapped"]["control"] = dict(compliance.counts)
+    elif alert.kind == "recommendation":
+        event["compliance"] = {"control": alert.title, "desc": alert.description, **FAIL}
 
 
 def _vulnerability(alert: Alert, subject: str, remediation: dict[str, t.Any]) -> dict[str, t.Any]:

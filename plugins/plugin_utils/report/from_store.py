@@ -9,13 +9,15 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue, ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, Catalogue, ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, key
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    ControlState,
     Coverage,
     Finding,
     HistoryEntry,
@@ -40,7 +42,14 @@ class Limits:
 
 
 def collect(
-    store: Store, catalogue: Catalogue, limits: Limits, *, title: str, version: str, now: float
+    store: Store,
+    catalogue: Catalogue,
+    benchmarks: t.Mapping[str, Benchmark],
+    limits: Limits,
+    *,
+    title: str,
+    version: str,
+    now: float,
 ) -> model.ReportData:
     """Return what a report shows, read from the store; raise StoreError when that fails."""
     # The events of what is only counted, which are most of a store, are not read.
@@ -49,6 +58,7 @@ def collect(
     histories = _histories(store, limits, now)
     complete = {uid: _history(finding, histories.get(uid, [])) for uid, finding in by_uid.items()}
     shown, techniques = _cards(store, catalogue, limits, by_uid, complete, now)
+    controls = tuple(store.controls(hosts=limits.hosts, capabilities=limits.capabilities))
     return model.ReportData(
         title=title,
         generated=now,
@@ -64,12 +74,23 @@ def collect(
             for covered in store.coverage(hosts=limits.hosts, capabilities=limits.capabilities)
             for entry in _coverage(covered)
         ),
-        alerts=_alerts(store, catalogue, findings, now),
+        alerts=_alerts(store, catalogue, findings, now) | _control_texts(catalogue, controls),
         techniques=techniques,
         statuses=limits.statuses,
         since=limits.since,
         openings=tuple(_openings(store, limits, now)),
+        benchmarks=benchmarks,
+        controls=controls,
+        judgements=tuple(store.judgements(hosts=limits.hosts)) if controls else (),
+        benchmark_runs=tuple(store.benchmark_runs(hosts=limits.hosts, capabilities=limits.capabilities)),
     )
+
+
+def _control_texts(catalogue: Catalogue, controls: t.Iterable[ControlState]) -> dict[str, model.AlertText]:
+    """Return the texts of the alerts that a failure of these controls raises, by their keys."""
+    known = {alert.id: alert for alert in catalogue}
+    named = {state.control for state in controls} & known.keys()
+    return {key(name): _alert_text(known[name]) for name in named}
 
 
 def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
@@ -193,6 +214,10 @@ def _alert(store: Store, finding: Finding, catalogue: Catalogue, now: float) -> 
         # Of another version of the collection: its own words, and no link, since those come from the catalogue alone.
         (complete,) = store.query(Query(uids=[finding.uid]), now) or [finding]
         return model.AlertText(complete.title, complete.kind, *_own_words(complete.event), ())
+    return _alert_text(alert)
+
+
+def _alert_text(alert: Alert) -> model.AlertText:
     return model.AlertText(alert.title, alert.kind, alert.description, alert.remediation, alert.references)
 
 

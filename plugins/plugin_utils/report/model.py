@@ -16,10 +16,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings im
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
 if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
     from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import Card
 
     # Without SQLAlchemy, which takes long to import, for those that show results without a store.
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+        BenchmarkRun,
+        ControlState,
+        Judgement,
+    )
 
 # From the most severe to the least.
 SEVERITIES = tuple(reversed(_finding.SEVERITIES))
@@ -97,8 +103,9 @@ class ReportData:
     cards: by uid, of those that are listed, as many as a file holds. histories: by uid, oldest entry first. statuses,
     since: the statuses of findings that the report lists and the time since when a run saw them; empty and None for
     all. limits: (option, values as text) of what narrowed the report. runs: newest first, and last those from the
-    future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings and their
-    events name.
+    future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings, their
+    events and the controls name. controls: the latest of all benchmarks; benchmark_runs: of what they were before, the
+    oldest first. judgements: also those that count no longer. benchmarks: by id, those that the collection has.
     """
 
     title: str
@@ -115,6 +122,10 @@ class ReportData:
     openings: tuple[Opening, ...] = ()
     cards: t.Mapping[str, Card] = dataclasses.field(default_factory=dict)
     histories: t.Mapping[str, t.Sequence[HistoryEntry]] = dataclasses.field(default_factory=dict)
+    benchmarks: t.Mapping[str, Benchmark] = dataclasses.field(default_factory=dict)
+    controls: tuple[ControlState, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    benchmark_runs: tuple[BenchmarkRun, ...] = ()
 
     def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:
         return self.histories.get(finding.uid, ())

@@ -9,7 +9,13 @@ import dataclasses
 import textwrap
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary, table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark_view,
+    coverage,
+    model,
+    summary,
+    table,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 
 if t.TYPE_CHECKING:
@@ -32,6 +38,7 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
     unlisted = active - sum(finding.is_active for finding in listed)
     return [
         *textwrap.wrap(_heading(shown, "store" if run is None else "run"), width),
+        *(line for words in benchmark_view.sentences(shown) for line in textwrap.wrap(words, width)),
         *textwrap.wrap(summary.ahead(data), width),
         *textwrap.wrap(summary.limits(data), width),
         *rest,
@@ -45,13 +52,14 @@ def _part(data: model.ReportData, wanted: t.Callable[[Control], bool]) -> model.
         data,
         findings=tuple(found for found in data.findings if wanted((found.host, found.capability))),
         coverage=tuple(entry for entry in data.coverage if wanted((entry.host, entry.capability))),
+        controls=tuple(state for state in data.controls if wanted((state.host, state.capability))),
     )
 
 
 def _heading(data: model.ReportData, what: str) -> str:
     hosts = len(coverage.matrix(data.coverage, data.findings).hosts)
     about = f"{'This run' if what == 'run' else 'The whole store'}, {counted(hosts, 'host')}"
-    score = summary.score(data.coverage, data.findings)
+    score = summary.score(data)
     if not score:
         return f"{about}: no secure score."
     return f"{about}: secure score {score.total.score:.0f} of 100, {summary.lost(score.total)}."

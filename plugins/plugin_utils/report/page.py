@@ -30,8 +30,8 @@ import markupsafe
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, page_data, shown, view
 
 _FOLDER = pathlib.Path(__file__).parent
-_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "print.css")
-_SCRIPTS = ("types.js", "state.js", "filter.js", "card.js", "host.js", "app.js")
+_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "benchmark.css", "print.css")
+_SCRIPTS = ("types.js", "state.js", "filter.js", "card.js", "host.js", "engine.js", "benchmark.js", "app.js")
 
 # The only text that differs between two reports of the same data.
 _GENERATED = re.compile(r"(<p>Written by bulwark\.servers \S+ on )[^<.]*")
@@ -47,7 +47,9 @@ def render(data: model.ReportData) -> str:
         style=style,
         script=script,
         policy=_policy(style, script),
-        payload=packed(page_data.page_data(data, context["cards"], context["matrix"], context["score"])),
+        payload=packed(
+            page_data.page_data(data, context["cards"], context["matrix"], context["score"], context["sheets"])
+        ),
     )
 
 
@@ -105,11 +107,22 @@ def _environment(data: model.ReportData) -> jinja2.Environment:
         counted=shown.counted,
         machine_time=shown.machine_time,
         format_time=shown.format_time,
+        prose=_prose,
         quoted=shown.quoted,
         short=lambda text: shown.visible(text, 300),
         technique_text=lambda technique: cards.technique_text(data, technique),
     )
     return environment
+
+
+def _prose(text: str) -> markupsafe.Markup:
+    """Return a text of the catalogue with what it marks as ``code`` in elements; card.js does the same."""
+    parts = [markupsafe.escape(shown.visible(part, limit=20_000, multiline=True)) for part in text.split("``")]
+    if len(parts) % 2 == 0:
+        # The last mark has no end.
+        parts[-2:] = [parts[-2] + "``" + parts[-1]]
+    code = markupsafe.Markup("<code>{}</code>")
+    return markupsafe.Markup("").join(code.format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def _finalized(value: t.Any) -> t.Any:

@@ -10,7 +10,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark_data, cards, coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.benchmark import Sheet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.secure_score import SecureScore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import capability_name, key, visible
 
@@ -47,9 +48,13 @@ class _Tables:
 
 
 def page_data(
-    data: model.ReportData, shown: t.Sequence[cards.Card], matrix: coverage.Matrix, score: SecureScore | None
+    data: model.ReportData,
+    shown: t.Sequence[cards.Card],
+    matrix: coverage.Matrix,
+    score: SecureScore | None,
+    sheets: t.Sequence[Sheet],
 ) -> dict[str, t.Any]:
-    """Return the page's data: tables of texts, the findings as columns, and for each host its score and gaps.
+    """Return the page's data: tables of texts, findings and controls as columns, and for each host its score and gaps.
 
     The script's ``types.js`` describes it. Hosts are those of the coverage as well, also without a finding.
     """
@@ -67,12 +72,14 @@ def page_data(
         for row in matrix.rows
         for host in row.hosts
     }
+    benchmarks = [benchmark_data.benchmark_data(sheet, hosts.number, texts.number) for sheet in sheets]
     scores = {key(host): round(points.score) for host, points in score.hosts.items()} if score else {}
     return {
         "severities": model.SEVERITIES,
         "statuses": STATUSES,
         "actions": model.ACTIONS,
         "findings": {name: [row[at] for row in rows] for at, name in enumerate(columns)},
+        "benchmarks": benchmarks,
         "alerts": [cards.alert_text(data, alert) for alert in tables.alerts.texts],
         "techniques": [cards.technique_text(data, technique) for technique in tables.techniques.texts],
         "hosts": [

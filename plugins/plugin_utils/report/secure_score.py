@@ -8,6 +8,7 @@ A *control* is one capability on one host, as a recommendation on a resource is 
 
     coverage = (scopes checked + scopes partly checked / 2) / all scopes
     health   = by the most severe active finding: critical 0 %, high 25 %, medium 50 %, low 75 %, otherwise 100 %
+               with a benchmark: its score of those judged (benchmark_score.py), and no more than that
     control  = 100 x coverage x health
     score    = the mean of the controls: of all for the fleet, of a host's or a capability's for its own score
 
@@ -20,6 +21,9 @@ What follows from that, on purpose:
   accepting its risk. The report shows beside the score what it would be without suppressions.
 - The second finding of the same severity on a control costs nothing more. The score says how many controls are in
   order; how much there is to do is what the list of findings says.
+- Where a benchmark is judged, its score of those judged is the health: one and sixty failures are not the same. Its own
+  findings then count in no other way, so to suppress one changes nothing; an exception or a judgement does. A finding
+  of the capability that is none of the benchmark's lowers the health to what its severity leaves, as anywhere.
 
 The points that are missing from 100 are told apart: ``lost_to_coverage`` is 100 x (1 - coverage) and
 ``lost_to_findings`` is 100 x coverage x (1 - health), so that the three add up to 100.
@@ -60,17 +64,20 @@ class SecureScore:
 
 
 def secure_score(
-    scopes: t.Iterable[tuple[str, str, str]], active: t.Iterable[tuple[str, str, str]]
+    scopes: t.Iterable[tuple[str, str, str]],
+    active: t.Iterable[tuple[str, str, str]],
+    judged: t.Mapping[tuple[str, str], float],
 ) -> SecureScore | None:
     """Return the score, or None when there is no control to score.
 
     scopes: (host, capability, coverage status) of every scope. active: (host, capability, severity) of every finding
-    that is new or open. Raises KeyError for a status or a severity that isn't one.
+    that is new or open, without those of a benchmark. judged: by (host, capability) the score of the benchmark's
+    controls that were judged, from 0 to 1. Raises KeyError for a status or a severity that isn't one.
     """
     earned: dict[tuple[str, str], list[float]] = collections.defaultdict(list)
     for host, capability, status in scopes:
         earned[host, capability].append(CREDIT[status])
-    health: dict[tuple[str, str], float] = {}
+    health = dict(judged)
     for host, capability, severity in active:
         health[host, capability] = min(HEALTH[severity], health.get((host, capability), 1.0))
     hosts = sorted({host for host, _capability in [*earned, *health]})

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, secure_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, coverage, model, secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time, visible
 
 if t.TYPE_CHECKING:
@@ -59,13 +59,18 @@ def severity_counts(findings: t.Iterable[Finding]) -> tuple[int, ...]:
     return tuple(found[severity] for severity in model.SEVERITIES)
 
 
-def score(
-    entries: t.Iterable[model.Coverage], findings: t.Iterable[Finding], statuses: t.Container[str] = ACTIVE
-) -> secure_score.SecureScore | None:
+def score(data: model.ReportData, statuses: t.Container[str] = ACTIVE) -> secure_score.SecureScore | None:
     """Return the secure score where findings of these statuses count."""
+    # What a benchmark's score has counted is not counted again.
+    controls = {(state.host, state.capability, state.control) for state in data.controls}
     return secure_score.secure_score(
-        ((entry.host, entry.capability, entry.status) for entry in entries),
-        ((found.host, found.capability, found.severity) for found in findings if found.status in statuses),
+        ((entry.host, entry.capability, entry.status) for entry in data.coverage),
+        (
+            (found.host, found.capability, found.severity)
+            for found in data.findings
+            if found.status in statuses and (found.host, found.capability, found.alert) not in controls
+        ),
+        benchmark.health(data.controls, data.benchmarks),
     )
 
 

@@ -21,6 +21,14 @@ _POINTS = 120
 _LAST = 48
 
 
+class _Timed(t.Protocol):
+    @property
+    def time(self) -> float: ...
+
+
+Moment = t.TypeVar("Moment", bound=_Timed)
+
+
 @dataclasses.dataclass(frozen=True)
 class Point:
     """How many findings of each severity (in the order of ``model.SEVERITIES``) were active from this time on."""
@@ -61,10 +69,10 @@ def points(histories: t.Iterable[t.Sequence[HistoryEntry]], runs: t.Iterable[Run
     for time in sorted(changes):
         counts = [count + delta for count, delta in zip(counts, changes[time], strict=True)]
         timeline.append(Point(time, tuple(counts)))
-    return tuple(_thinned(timeline))
+    return tuple(thinned(timeline))
 
 
-def _thinned(timeline: list[Point]) -> list[Point]:
+def thinned(timeline: list[Moment]) -> list[Moment]:
     """Keep the last moment of each of ``_POINTS`` equal spans: the picture has no room for more."""
     if len(timeline) <= _POINTS:
         return timeline
@@ -74,30 +82,35 @@ def _thinned(timeline: list[Point]) -> list[Point]:
 
 
 def picture(timeline: tuple[Point, ...]) -> Picture | None:
-    """Return the stacked areas, or None when there is no time to show.
-
-    The picture depends on what is stored alone, not on the clock: the last step, which is how things are now, takes a
-    fixed part of the width.
-    """
+    """Return the stacked areas, or None when there is no time to show."""
     if len(timeline) < 2:
         return None
     most = max(point.total for point in timeline)
     top = max(2, most + most % 2)
     scale = HEIGHT / top
-    start, last = timeline[0].time, timeline[-1].time
-    edges = [(point.time - start) / (last - start) * (WIDTH - _LAST) for point in timeline] + [WIDTH]
+    steps = edges([point.time for point in timeline])
     base = [0] * len(timeline)
     areas = []
     for column, severity in enumerate(model.SEVERITIES):
         above = [below + point.counts[column] for below, point in zip(base, timeline, strict=True)]
         if above != base:
-            path = _area(edges, [HEIGHT - y * scale for y in base], [HEIGHT - y * scale for y in above])
+            path = _area(steps, [HEIGHT - y * scale for y in base], [HEIGHT - y * scale for y in above])
             areas.append((severity, path))
         base = above
     return Picture(timeline, tuple(areas), top)
 
 
-def _area(edges: list[float], lower: list[float], upper: list[float]) -> str:
-    forth = [f"H{right:.1f}V{y:.1f}" for right, y in zip(edges[1:], [*upper[1:], upper[-1]], strict=True)]
-    back = [f"H{left:.1f}V{y:.1f}" for left, y in zip(edges[-2::-1], [*lower[-2::-1], lower[0]], strict=True)]
+def edges(times: t.Sequence[float]) -> list[float]:
+    """Return where the steps of two or more times begin, and where the last one ends.
+
+    The picture depends on what is stored alone, not on the clock: the last step, which is how things are now, takes a
+    fixed part of the width.
+    """
+    start, last = times[0], times[-1]
+    return [(time - start) / (last - start) * (WIDTH - _LAST) for time in times] + [WIDTH]
+
+
+def _area(steps: list[float], lower: list[float], upper: list[float]) -> str:
+    forth = [f"H{right:.1f}V{y:.1f}" for right, y in zip(steps[1:], [*upper[1:], upper[-1]], strict=True)]
+    back = [f"H{left:.1f}V{y:.1f}" for left, y in zip(steps[-2::-1], [*lower[-2::-1], lower[0]], strict=True)]
     return f"M0 {upper[0]:.1f}{''.join(forth)}V{lower[-1]:.1f}{''.join(back)}Z"

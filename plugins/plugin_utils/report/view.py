@@ -9,6 +9,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark,
+    benchmark_view,
     cards,
     coverage,
     explained,
@@ -47,7 +49,8 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
     """Return the names that the template uses."""
     matrix = coverage.matrix(data.coverage, data.findings)
     listed = summary.ordered(finding for finding in data.findings if data.listed(finding))
-    score = summary.score(data.coverage, data.findings)
+    score = summary.score(data)
+    sheets = benchmark.sheets(data)
     gaps = coverage.gaps(data.coverage, matrix)
     found, looked = summary.verdict(data, matrix)
     return {
@@ -70,8 +73,9 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "explained_words": explained.sentence(data.coverage),
         "explained_limit": _EXPLAINED_LIMIT,
         **_score(data, score),
-        **_attention(data, gaps),
+        **_attention(data, gaps, sheets),
         **_trend(data),
+        **benchmark_view.context(data, sheets),
         "capability_rows": summary.capability_rows(data, score),
         "host_rows": summary.host_rows(data, score),
         "host_limit": _HOST_LIMIT,
@@ -104,30 +108,58 @@ def _score(data: model.ReportData, score: secure_score.SecureScore | None) -> di
     suppressed = sum(finding.status == "suppressed" for finding in data.findings)
     return {
         "score": score,
-        "score_unsuppressed": summary.score(data.coverage, data.findings, (*ACTIVE, "suppressed")),
+        "score_unsuppressed": summary.score(data, (*ACTIVE, "suppressed")),
         "suppressed_count": suppressed,
         "health": [(severity, int(100 * secure_score.HEALTH[severity])) for severity in model.SEVERITIES],
     }
 
 
-def _attention(data: model.ReportData, gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
+def _attention(
+    data: model.ReportData, gaps: t.Sequence[coverage.Gap], sheets: t.Sequence[benchmark.Sheet]
+) -> dict[str, t.Any]:
     """Return what to show first: critical and high issues, then what nobody looked at, then medium issues.
 
-    Low and informational ones are only counted, unless there is nothing else.
+    Low and informational ones are only counted, unless there is nothing else. All failures of a benchmark are one
+    item, as they would leave no room for anything that happened.
     """
-    issues = summary.issues(data.findings)
+    failing = {row.control.id for sheet in sheets for row in sheet.to_do}
+    issues = summary.issues(finding for finding in data.findings if finding.alert not in failing)
     pressing = [issue for issue in issues if issue.severity in ("critical", "high", "medium")]
     blind = [gap for gap in gaps if gap.status != "partial"]
-    shown = (pressing or ([] if blind else issues))[:_ATTENTION_LIMIT]
-    items: list[dict[str, t.Any]] = [_issue_item(data, issue) for issue in shown]
+    behind = [sheet for sheet in sheets if sheet.to_do]
+    shown = (pressing or ([] if blind or behind else issues))[:_ATTENTION_LIMIT]
+    rank = model.SEVERITIES.index
+    items: list[tuple[float, dict[str, t.Any]]] = [(rank(issue.severity), _issue_item(data, issue)) for issue in shown]
+    items += [(rank(_worst(sheet)) + 0.2, _benchmark_item(sheet)) for sheet in behind]
     if blind:
-        items.insert(sum(issue.severity != "medium" for issue in shown), _blind_item(blind))
-    return {"attention": items, "attention_more": len(issues) - len(shown)}
+        items.append((rank("high") + 0.5, _blind_item(blind)))
+    items.sort(key=lambda item: item[0])
+    return {"attention": [item for _rank, item in items], "attention_more": len(issues) - len(shown)}
+
+
+def _worst(sheet: benchmark.Sheet) -> str:
+    return min((row.severity for row in sheet.to_do), key=model.SEVERITIES.index)
+
+
+def _benchmark_item(sheet: benchmark.Sheet) -> dict[str, t.Any]:
+    to_do = sheet.to_do
+    engines = {found for row in to_do for found in row.engines("failed")}
+    controls = counted(len(to_do), "control")
+    return {
+        "kind": "benchmark",
+        "sheet": sheet,
+        "severity": _worst(sheet),
+        "title": f"{controls} of {sheet.benchmark.title} {'fails' if len(to_do) == 1 else 'fail'}"
+        f" on {counted(len(engines), 'engine')}",
+        "first": to_do[:3],
+        "more": len(to_do) - 3,
+    }
 
 
 def _issue_item(data: model.ReportData, issue: summary.Issue) -> dict[str, t.Any]:
     text = cards.alert_text(data, issue.alert)
     return {
+        "kind": "issue",
         "issue": issue,
         "title": text["title"],
         "subjects": listed([visible(subject, 120) for subject in issue.subjects], 2),
@@ -139,7 +171,7 @@ def _issue_item(data: model.ReportData, issue: summary.Issue) -> dict[str, t.Any
 def _blind_item(gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
     hosts = list(dict.fromkeys(host for gap in gaps for host in gap.hosts))
     return {
-        "issue": None,
+        "kind": "blind",
         "title": f"{counted(len(hosts), 'host')} {'has' if len(hosts) == 1 else 'have'} a blind spot",
         "reasons": [
             (capability_name(gap.capability), counted(len(gap.hosts), "host"), visible(gap.reason, 200))

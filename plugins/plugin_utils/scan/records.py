@@ -46,7 +46,12 @@ def of_look(question: Question) -> Record | None:
     if result.get("failed"):
         return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
     found = CapabilityResult(
-        question.capability, result.get("findings") or (), result.get("coverage") or (), result.get("checkpoint")
+        capability=question.capability,
+        findings=result.get("findings") or (),
+        coverage=result.get("coverage") or (),
+        checkpoint=result.get("checkpoint"),
+        controls=result.get("controls") or (),
+        containers=result.get("containers") or (),
     )
     return Record(found)
 

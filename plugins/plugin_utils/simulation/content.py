@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import scenario
-from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 _STEPS = ("needs", "runs", "records", "visits")
@@ -45,10 +45,10 @@ def load() -> t.Mapping[str, Simulation]:
         if not isinstance(entries, list):
             raise ContentError(f"{place}: a list of simulations is needed, not {type(entries).__name__}")
         for number, entry in enumerate(entries, 1):
-            simulation = _simulation(entry, capability, f"{place}, entry {number}")
-            if simulation.alert in found:
-                raise ContentError(f"{place}: {simulation.alert} has a simulation already; put both into one")
-            found[simulation.alert] = simulation
+            for simulation in _simulations(entry, capability, f"{place}, entry {number}"):
+                if simulation.alert in found:
+                    raise ContentError(f"{place}: {simulation.alert} has a simulation already; put both into one")
+                found[simulation.alert] = simulation
     return found
 
 
@@ -65,6 +65,18 @@ def chosen(patterns: t.Sequence[str] | None) -> list[Simulation]:
                 raise ContentError(f"alerts: '{pattern}' matches no alert that has a simulation")
             wanted |= matching
     return [simulation for alert, simulation in known.items() if alert in wanted]
+
+
+def _simulations(entry: t.Any, capability: str, place: str) -> list[Simulation]:
+    """Return the simulation of an alert, or of all controls of a benchmark, which are not simulated for one reason."""
+    if not isinstance(entry, dict) or "benchmark" not in entry:
+        return [_simulation(entry, capability, place)]
+    benchmark = benchmarks.load().get(str(entry["benchmark"]))
+    if benchmark is None:
+        raise ContentError(f"{place}: there is no benchmark '{entry['benchmark']}'")
+    if set(entry) != {"benchmark", "none"}:
+        raise ContentError(f"{place}: an entry of a benchmark has 'benchmark' and 'none', and nothing else")
+    return [_simulation({"alert": alert, "none": entry["none"]}, capability, place) for alert in benchmark.controls]
 
 
 def _simulation(entry: t.Any, capability: str, place: str) -> Simulation:

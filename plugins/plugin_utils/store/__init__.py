@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store: findings, runs with their coverage, seals, checkpoints and requests, in SQLite or PostgreSQL."""
+"""The store: findings, runs with their coverage, controls, seals, checkpoints and requests, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model im
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
+    BenchmarkRun,
     CapabilityResult,
+    Container,
+    ControlState,
     Counts,
     Coverage,
     Explanation,
     Finding,
     HistoryEntry,
+    Judgement,
     Query,
     RecordResult,
     Run,
@@ -39,7 +43,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
 
 __all__ = [
     "Accepted",
+    "BenchmarkRun",
     "CapabilityResult",
+    "Container",
+    "ControlState",
     "Counts",
     "Coverage",
     "Explanation",
@@ -53,6 +60,7 @@ __all__ = [
     "JitSeen",
     "JitUse",
     "JitWanted",
+    "Judgement",
     "Query",
     "RecordResult",
     "Run",

@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     trend,
     upkeep,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.benchmark_facade import BenchmarkStore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Database, Mode
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_facade import JitStore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
@@ -49,7 +50,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
 T = t.TypeVar("T")
 
 
-class Store(JitStore):
+class Store(BenchmarkStore, JitStore):
     """An open store. Every method is one transaction, and raises StoreError when the database refuses.
 
     Open it where it is used and close it there: Ansible forks its workers, and a connection can't be shared by two
@@ -100,6 +101,9 @@ class Store(JitStore):
         coverage: t.Sequence[t.Mapping[str, t.Any]],
         now: float,
         checkpoint: t.Mapping[str, t.Any] | None = None,
+        *,
+        controls: t.Sequence[t.Mapping[str, t.Any]] = (),
+        containers: t.Sequence[t.Mapping[str, t.Any]] = (),
     ) -> RecordResult:
         """Record what a capability found on a host and how far it looked.
 
@@ -110,8 +114,11 @@ class Store(JitStore):
         checkpoint: how far the host's logs were read for it. It becomes the one that the next run goes on from,
         together with the findings or not at all. Where another run, which read the same, was recorded meanwhile, the
         findings and the checkpoint are left out.
+
+        controls: of benchmarks, all of each subject that was judged. A subject that was looked for and is gone has none
+        any more; the finding of a control that was not checked stays as it is. containers: the inventory.
         """
-        result = CapabilityResult(capability, findings, coverage, checkpoint)
+        result = CapabilityResult(capability, findings, coverage, checkpoint, controls, containers)
         return self._database.write(lambda c: recording.record(c, run_id, host, result, now))
 
     def record_host(

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses impo
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     acceptance,
     checkpoints,
+    control_results,
     coverage,
     events,
     findings,
@@ -23,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     seals,
     suppressions,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.control_log import ControlLog
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     CapabilityResult,
@@ -60,6 +62,7 @@ class HostLog:
         capabilities = list(dict.fromkeys(result.capability for result in results))
         self._rules = suppressions.active(connection, now)
         self._stored = findings.of_host(connection, host, capabilities)
+        self._controls = ControlLog(connection, run_id, host, results, now)
         self._coverage = runs.recorded_coverage(connection, run_id, host, capabilities)
         has_checkpoint = any(result.checkpoint is not None for result in results)
         self._tokens = checkpoints.tokens(connection, host) if has_checkpoint else {}
@@ -72,38 +75,51 @@ class HostLog:
         self._steps: list[lifecycle.Step] = []
 
     def add(self, result: CapabilityResult) -> RecordResult:
-        """Take the findings and the coverage of a result, and resolve what is gone; or refuse it."""
+        """Take the findings, the controls and the coverage of a result, and resolve what is gone; or refuse it."""
         capability = result.capability
+        entries = coverage.checked(result.coverage, capability)
         try:
             advanced = checkpoints.advanced(self._tokens, result.checkpoint)
             is_news = result.checkpoint is None or advanced is not None
             reported = result.findings if is_news else ()
             observed = {seen.uid: seen for seen in (events.read(event, self._host, capability) for event in reported)}
+            containers = control_results.read_containers(result.containers, self._host)
+            controls = control_results.read_controls(result.controls, self._host)
+            self._controls.add_controls(capability, controls, entries)
         except StoreError as error:
             return self.refuse(result, str(error))
         if advanced is not None:
             name, token = advanced
             self._tokens[name] = token
             self._advanced[name] = (capability, token)
-        entries = coverage.checked(result.coverage, capability)
+        self._controls.add_containers(capability, containers, entries)
         stored = self._stored[capability]
         limited = _limited(observed, stored)
         if len(limited) < len(observed):
-            entries.append(_dropped_entry(capability, len(observed) - len(limited)))
+            words = f"findings were dropped: a host has at most {_FINDINGS_LIMIT} of a capability in the store"
+            entries.append(_dropped_entry(capability, len(observed) - len(limited), words))
+        if len(containers) < len(result.containers):
+            words = f"containers were dropped: a host has at most {len(containers)} in the store"
+            entries.append(_dropped_entry(capability, len(result.containers) - len(containers), words))
         log = _ResultLog(self._run_id, self._now, self._rules)
         log.see(stored, limited)
         unseen = [state for state in stored.values() if state.uid not in observed]
+        judged = {(each.control, each.subject): each for each in controls}
+        # Nobody looked whether these are still there, though at the scope.
+        unchecked = {key for key, each in judged.items() if each.status == NOT_CHECKED}
         gone = [
             state
             for state in unseen
             if is_news
             and state.lifecycle == "state"
             and state.status in ACTIVE
+            and (state.alert, state.subject) not in unchecked
             and coverage.shows_gone(entries, state.scope, state.subject)
         ]
         if gone:
             since = min(state.last_seen for state in gone)
-            log.resolve(gone, seals.accepted_since(self._connection, self._host, capability, since))
+            accepted = seals.accepted_since(self._connection, self._host, capability, since)
+            log.resolve(gone, accepted, {key: each.end for key, each in judged.items()})
         log.age(unseen)
         self._take(capability, log)
         self._cover(capability, entries)
@@ -125,6 +141,7 @@ class HostLog:
         findings.update_seen(connection, list(self._seen.values()))
         findings.update(connection, list(self._changed.values()))
         findings.add_history(connection, self._steps)
+        self._controls.write()
         checkpoints.write(connection, host, self._advanced, now)
         runs.write_coverage(connection, self._run_id, host, self._covered, now)
         runs.mark_checked(connection, host, self._checked, now)
@@ -178,10 +195,17 @@ class _ResultLog:
                 self.seen.append((state, seen))
             self.steps += steps
 
-    def resolve(self, gone: t.Sequence[lifecycle.State], accepted: acceptance.Acceptances) -> None:
+    def resolve(
+        self,
+        gone: t.Sequence[lifecycle.State],
+        accepted: acceptance.Acceptances,
+        ends: t.Mapping[tuple[str, str], tuple[str | None, str]],
+    ) -> None:
+        """Resolve findings. ends: by alert and subject who ended those of controls, and why."""
         for state in gone:
             self._note(state)
-            by, reason = accepted.end_of(state.subject, state.last_seen)
+            end = ends.get((state.alert, state.subject))
+            by, reason = end or accepted.end_of(state.subject, state.last_seen)
             self.steps += lifecycle.resolve(state, self._now, by=by, reason=reason, run_id=self._run_id)
             self._gone.append(state)
             self.changed.append(state)
@@ -236,11 +260,11 @@ def _limited(observed: t.Mapping[str, events.Observation], stored: t.Collection[
     return limited
 
 
-def _dropped_entry(capability: str, number: int) -> coverage.Entry:
+def _dropped_entry(capability: str, number: int, words: str) -> coverage.Entry:
     return {
         "scope": capability,
         "status": PARTIAL,
-        "reason": f"{number} findings were dropped: a host has at most {_FINDINGS_LIMIT} of a capability in the store",
+        "reason": f"{number} {words}",
         "examined": 0,
         "skipped": [],
         "skipped_count": number,

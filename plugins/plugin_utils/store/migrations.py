@@ -136,6 +136,89 @@ def _pins(connection: sa.Connection) -> None:
     )
 
 
+def _controls(connection: sa.Connection) -> None:
+    """Make room for the controls of benchmarks, what people decided about them, and the inventory of containers."""
+    postgresql = connection.dialect.name == "postgresql"
+    number, counted = ("DOUBLE PRECISION", "SERIAL") if postgresql else ("DOUBLE", "INTEGER")
+    for statement in (
+        f"""CREATE TABLE bulwark_controls (
+            host TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            benchmark TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            control TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            at {number} NOT NULL,
+            scope TEXT NOT NULL,
+            edition TEXT NOT NULL,
+            number TEXT NOT NULL,
+            status TEXT NOT NULL,
+            since {number} NOT NULL,
+            previous_status TEXT,
+            previous_since {number},
+            severity TEXT NOT NULL,
+            weight INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            examined BIGINT NOT NULL,
+            count BIGINT NOT NULL,
+            items TEXT NOT NULL,
+            excepted_count BIGINT NOT NULL,
+            excepted TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            judgement TEXT,
+            PRIMARY KEY (host, capability, benchmark, subject, control)
+        )""",
+        "CREATE INDEX ix_bulwark_controls_control ON bulwark_controls (control)",
+        "CREATE INDEX ix_bulwark_controls_number ON bulwark_controls (number)",
+        "CREATE INDEX ix_bulwark_controls_run ON bulwark_controls (host, capability, benchmark, subject, run_id)",
+        f"""CREATE TABLE bulwark_benchmark_runs (
+            run_id TEXT NOT NULL,
+            host TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            benchmark TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            edition TEXT NOT NULL,
+            at {number} NOT NULL,
+            statuses TEXT NOT NULL,
+            weights TEXT NOT NULL,
+            PRIMARY KEY (run_id, host, capability, benchmark, subject)
+        )""",
+        "CREATE INDEX ix_bulwark_benchmark_runs_at ON bulwark_benchmark_runs (at)",
+        "CREATE INDEX ix_bulwark_benchmark_runs_host ON bulwark_benchmark_runs (host, capability)",
+        f"""CREATE TABLE bulwark_judgements (
+            id {counted} NOT NULL,
+            host TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            benchmark TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            control TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            verdict TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            "by" TEXT NOT NULL,
+            created {number} NOT NULL,
+            until {number},
+            ended {number},
+            ended_by TEXT,
+            ended_reason TEXT,
+            PRIMARY KEY (id)
+        )""",
+        "CREATE INDEX ix_bulwark_judgements_host ON bulwark_judgements (host, benchmark)",
+        f"""CREATE TABLE bulwark_containers (
+            host TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            scope TEXT NOT NULL,
+            container TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            at {number} NOT NULL,
+            PRIMARY KEY (host, capability, subject, position)
+        )""",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
 STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
@@ -144,6 +227,7 @@ STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _jit_requests,
     _jit_people_and_use,
     _pins,
+    _controls,
 )
 VERSION = 1 + len(STEPS)
 

@@ -80,7 +80,10 @@ class StatusChange:
 
 @dataclasses.dataclass(frozen=True)
 class CapabilityResult:
-    """What one capability, or one look of it, found on a host and how far it looked, as ``Store.record`` takes it."""
+    """What one capability, or one look of it, found on a host and how far it looked, as ``Store.record`` takes it.
+
+    controls: as ``plugin_utils/controls`` makes them. containers: of the inventory, each with its ``engine``.
+    """
 
     capability: str
     findings: t.Sequence[t.Mapping[str, t.Any]]
@@ -313,7 +316,8 @@ class ControlState:
 class Judgement:
     """What a person decided about a control that waits for one, as long as its evidence has this digest.
 
-    verdict: ``passed``, ``failed`` or ``not_applicable``. until: when it ends, None for never.
+    verdict: ``passed``, ``failed`` or ``not_applicable``. until: when it ends, None for never. ended: when somebody
+    took it back or judged anew, None while it stands.
     """
 
     host: str
@@ -326,6 +330,24 @@ class Judgement:
     actor: str
     created: float
     until: float | None
+    ended: float | None = None
+    ended_by: str | None = None
+    ended_reason: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """A container as the newest inventory of a host has it.
+
+    subject: the engine that has it. container: what the capability returned of it.
+    """
+
+    host: str
+    capability: str
+    subject: str
+    container: t.Mapping[str, t.Any]
+    run_id: str
+    time: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -196,14 +196,12 @@ def _event(
 ) -> dict[str, t.Any]:
     """Return the finding as an OCSF event: what a run observed last, with what the store knows of it."""
     activity = {"new": "create", "resolved": "close"}.get(status, "update")
-    event = with_status(observed, status, activity, max(since, row["last_seen"]))
+    event = with_status(observed, status, activity, max(since, row["last_seen"]), reason)
     seen = {"first_seen_time": _milliseconds(row["first_seen"]), "last_seen_time": _milliseconds(row["last_seen"])}
     event["finding_info"] |= {**seen, "created_time": seen["first_seen_time"]}
     if row["lifecycle"] == "state":
         # A state lasts from the first to the last look; an event happened when its detection says.
         event |= {"start_time": seen["first_seen_time"], "end_time": seen["last_seen_time"], "count": row["count"]}
-    if reason:
-        event["status_detail"] = reason
     return event
 
 

@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import functools
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_tables
+
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
@@ -32,6 +34,10 @@ class Tables:
     pins: sa.Table
     jit_requests: sa.Table
     jit_history: sa.Table
+    controls: sa.Table
+    benchmark_runs: sa.Table
+    judgements: sa.Table
+    containers: sa.Table
 
 
 @functools.cache
@@ -59,6 +65,10 @@ def tables() -> Tables:
         pins=_pins(metadata),
         jit_requests=_jit_requests(metadata),
         jit_history=_jit_history(metadata),
+        controls=control_tables.controls(metadata),
+        benchmark_runs=control_tables.benchmark_runs(metadata),
+        judgements=control_tables.judgements(metadata),
+        containers=control_tables.containers(metadata),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import seals
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_query, seals
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -19,14 +19,18 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     """Remove what ended before a time: resolved findings with their history, and runs.
 
-    Open and suppressed findings stay, and so does the newest coverage of every host and capability: a host that no
-    run looks at any more must not vanish from the coverage.
+    Open and suppressed findings stay, and so do the newest coverage and controls of every host and capability: a host
+    that no run looks at any more must not vanish from the coverage.
     """
     findings, coverage, latest = tables().findings, tables().coverage, tables().latest
     runs, rules = tables().runs, tables().suppressions
     resolved = (findings.c.status == "resolved") & (findings.c.status_since < before)
     removed = {"findings": connection.execute(findings.delete().where(resolved)).rowcount}
     connection.execute(rules.delete().where(rules.c.until < before))
+    judged = tables().judgements
+    connection.execute(judged.delete().where((judged.c.ended < before) | (judged.c.until < before)))
+    scores = tables().benchmark_runs
+    connection.execute(scores.delete().where(scores.c.at < before, ~control_query.is_newest()))
     old = sa.select(runs.c.id).where(runs.c.started < before)
     is_latest = sa.exists().where(
         latest.c.host == coverage.c.host,
@@ -55,15 +59,19 @@ def forget(
         ("findings", tables().findings),
         ("coverage", tables().coverage),
         ("checkpoints", tables().checkpoints),
+        ("controls", tables().controls),
+        ("benchmark_runs", tables().benchmark_runs),
+        ("judgements", tables().judgements),
+        ("containers", tables().containers),
     ):
         wanted = [] if hosts is None else [table.c.host.in_(hosts)]
         if capabilities:
             wanted.append(table.c.capability.in_(capabilities))
         removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
-    del removed["latest"], removed["checkpoints"]
     whole_hosts = () if capabilities or hosts is None else hosts
     connection.execute(tables().pins.delete().where(tables().pins.c.host.in_(whole_hosts)))
-    return {**removed, "seals": _forget_seals(connection, whole_hosts, by, now)}
+    counted = {name: removed[name] for name in ("findings", "coverage")}
+    return {**counted, "seals": _forget_seals(connection, whole_hosts, by, now)}
 
 
 def _forget_seals(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> int:

@@ -1,162 +1,30 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report in a real Chromium: hostile text, keyboard, screen reader, dark mode, paper, phone, and speed."""
+"""The findings in a real Chromium: hostile text, keyboard, screen reader, dark mode, paper, phone, and speed."""
 
 from __future__ import annotations
 
 import base64
 import itertools
-import pathlib
-import shutil
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page, shown
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import page, shown
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
-from tests.support import commands, require, waiting
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.support import require
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
 require("chromium", "command:chromedriver", "module:selenium")
 
-from selenium import webdriver  # noqa: E402 - after the requirement it needs
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402 - after the requirement it needs
 
-# A new profile, and nothing that a browser does on its own.
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--no-first-run",
-)
+from tests.integration.report.browser import LOW_CONTRAST, SKELETON, TIMING, Browser  # noqa: E402
 
 _FLEET = samples.fleet()
 _HOSTILE_HOST = "\u202e" + "w" * 300 + "<script>"
-
-# Every element with the names of its attributes, apart from what the browser itself adds inside controls.
-_SKELETON = """
-return [...document.querySelectorAll("*")].map((element) => [element.tagName, ...element.getAttributeNames()].join(" "))
-"""
-
-_TIMING = """
-return {ready: performance.getEntriesByName("report-ready")[0].startTime,
-        painted: performance.getEntriesByName("first-contentful-paint")[0].startTime,
-        findings: document.querySelectorAll("#finding-list > li").length}
-"""
-
-# The contrast of every text on what lies behind it, as WCAG 2.2 defines it; returns those below what AA wants.
-_LOW_CONTRAST = """
-const channel = (value) => { const c = value / 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-const background = (element) => {
-  for (let at = element; at; at = at.parentElement) {
-    const color = rgb(getComputedStyle(at).backgroundColor);
-    if (color.length === 3 || color[3] === 1) return color;
-    if (color[3] !== 0) throw new Error("a half transparent background");
-  }
-  throw new Error("no background");
-};
-const low = new Set();
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const element = walker.currentNode.parentElement;
-  if (!walker.currentNode.data.trim() || element.closest("script, style, template, noscript")) continue;
-  if (!element.checkVisibility()) continue;
-  const style = getComputedStyle(element);
-  const pair = [element.closest("svg") ? style.fill : style.color, background(element).join()];
-  const [one, other] = [luminance(rgb(pair[0])), luminance(pair[1].split(",").map(Number))];
-  const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-  if (ratio < 4.5) low.add(`${ratio.toFixed(2)} ${element.className || element.tagName} ${pair.join(" on ")}`);
-}
-return [...low];
-"""
-
-
-class Browser:
-    """A Chromium with one page in it."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        options = webdriver.ChromeOptions()
-        names = ("chromium", "chromium-browser", "google-chrome")
-        options.binary_location = next(path for path in map(shutil.which, names) if path)
-        for flag in (*_FLAGS, f"--user-data-dir={folder / 'profile'}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        service = webdriver.ChromeService(executable_path=commands.find("chromedriver"))
-        self._folder = folder
-        self.driver = webdriver.Chrome(options=options, service=service)
-
-    def open(self, data: model.ReportData, fragment: str = "", width: int = 1280, script: bool = True) -> None:
-        """Render a report, open it in a window of this width, and wait until it is loaded."""
-        path = self._folder / "report.html"
-        path.write_text(page.render(data), encoding="utf-8")
-        self.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        self.command("Emulation.setScriptExecutionDisabled", value=not script)
-        self.driver.get("about:blank")
-        for log in ("browser", "performance"):
-            self.driver.get_log(log)
-        self.driver.get(path.as_uri() + fragment)
-        if script:
-            waiting.until(lambda: self.run("return performance.getEntriesByName('report-ready').length > 0"))
-
-    def command(self, name: str, **arguments: t.Any) -> dict[str, t.Any]:
-        return t.cast("dict[str, t.Any]", self.driver.execute_cdp_cmd(name, arguments))
-
-    def media(self, kind: str = "", scheme: str = "light") -> None:
-        self.command(
-            "Emulation.setEmulatedMedia", media=kind, features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
-
-    def run(self, script: str, *arguments: t.Any) -> t.Any:
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
-
-    def find(self, selector: str) -> WebElement:
-        return self.driver.find_element("css selector", selector)
-
-    def texts(self, selector: str) -> list[str]:
-        script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.textContent)"
-        return t.cast("list[str]", self.run(script, selector))
-
-    def press(self, *keys: str) -> WebElement:
-        """Press keys where the focus is, and return what has it afterwards."""
-        for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
-        return self.driver.switch_to.active_element
-
-    @property
-    def result(self) -> str:
-        return self.find("#result").text
-
-    @property
-    def fragment(self) -> str:
-        return t.cast("str", self.run("return location.hash"))
-
-    @property
-    def complaints(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.driver.quit()
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> t.Iterator[Browser]:
-    chromium.media()
-    yield chromium
-    chromium.run("localStorage.clear()")
 
 
 def expected(test: t.Callable[[Finding], bool]) -> int:
@@ -177,9 +45,10 @@ def test_the_page_opens_without_a_complaint_and_asks_for_nothing(browser: Browse
 def test_what_hosts_send_is_text_and_nothing_else(browser: Browser, attack: str) -> None:
     skeletons = []
     for text in ("harmless", attack):
-        browser.open(samples.hostile(text), "#findings?status=new,open,suppressed,resolved")
+        browser.open(benchmark_samples.hostile(text), "#findings?status=new,open,suppressed,resolved")
         browser.find("#expand").click()
-        skeletons.append(browser.run(_SKELETON))
+        browser.unfold_controls()
+        skeletons.append(browser.run(SKELETON))
         assert browser.texts("#finding-list .finding-subject") == [shown.visible(text)] * 4
         assert shown.visible(text, multiline=True) in browser.texts("#finding-list .facts dd")
     assert skeletons[0] == skeletons[1]
@@ -439,7 +308,7 @@ def test_every_text_can_be_read(browser: Browser, scheme: str, host: str) -> Non
     browser.media(scheme=scheme)
     browser.open(_FLEET, f"#findings?status=&host={host}")
     browser.run("for (const folded of document.querySelectorAll('details')) folded.open = true")
-    assert browser.run(_LOW_CONTRAST) == []
+    assert browser.run(LOW_CONTRAST) == []
 
 
 def test_dark_mode_follows_the_system_until_someone_chooses(browser: Browser) -> None:
@@ -480,7 +349,7 @@ def test_paper_has_all_that_matches_unfolded_and_nothing_to_click(browser: Brows
         assert not browser.find(selector).is_displayed()
     assert browser.find(".finding-body").is_displayed()
     assert browser.run("return getComputedStyle(document.documentElement).colorScheme") == "light"
-    assert browser.run(_LOW_CONTRAST.replace('throw new Error("no background")', "return [255, 255, 255]")) == []
+    assert browser.run(LOW_CONTRAST.replace('throw new Error("no background")', "return [255, 255, 255]")) == []
     browser.run("dispatchEvent(new Event('afterprint'))")
     browser.media()
     assert len(browser.driver.find_elements("css selector", "#finding-list details.finding")) == 50
@@ -539,7 +408,7 @@ def test_ten_thousand_findings_of_a_hundred_hosts_open_in_three_seconds(
 ) -> None:
     data = samples.fleet(hosts=100, findings=10_000)
     browser.open(data)
-    timing = browser.run(_TIMING)
+    timing = browser.run(TIMING)
     size = len(page.render(data).encode())
     record_property("opened", {**timing, "megabytes": size / 1e6})
     assert timing["findings"] == 50
@@ -570,7 +439,7 @@ def test_a_filter_over_ten_thousand_findings_answers_at_once(
 
 def test_ten_thousand_hosts_do_not_make_it_explode(browser: Browser) -> None:
     browser.open(samples.fleet(hosts=10_000, findings=1_000))
-    timing = browser.run(_TIMING)
+    timing = browser.run(TIMING)
     assert max(timing["ready"], timing["painted"]) < 3_000
     assert browser.run("return document.querySelectorAll('*').length") < 20_000
     assert "5,832 hosts" in browser.find("#coverage").text

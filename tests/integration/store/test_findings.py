@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 from tests.integration import _keep
 from tests.support.controllers import Controller, controller
 from tests.unit.plugins.plugin_utils.ocsf import schema
+from tests.unit.plugins.plugin_utils.store import benchmarks
 from tests.unit.plugins.plugin_utils.store.samples import checked, finding
 
 # Nothing listens there: a module that makes a connection fails.
@@ -95,6 +96,7 @@ FINISH = task("findings_run", once=True, state="finished", run="{{ opened.run.id
 EVERYTHING = ["findings", "coverage", "runs", "history", "suppressions", "seals"]
 ASK = task("findings_info", "answer", once=True, gather=EVERYTHING)
 UNREACHABLE = {"unreachable": True, "msg": "No route to host"}
+JUDGED: dict[str, t.Any] = {"state": "judged", "host": "web1", "benchmark": benchmarks.BENCHMARK}
 
 
 def found(*findings: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -183,6 +185,49 @@ def test_decisions_are_kept_and_made_only_once(play: Play) -> None:
     assert [made["changed"] for made in decided] == [True, False, True, False]
 
 
+def test_controls_are_recorded_judged_and_asked_for(play: Play) -> None:
+    benchmark = {
+        "coverage": [benchmarks.looked()],
+        "controls": [benchmarks.control(), benchmarks.manual()],
+        "containers": [benchmarks.container()],
+    }
+    start = task("findings_run", "opened", once=True, state="started", capabilities=[benchmarks.CAPABILITY])
+    record = {"bulwark.servers.findings": {**RECORD["bulwark.servers.findings"], "capability": benchmarks.CAPABILITY}}
+    passed = {**JUDGED, "control": "1.1.2", "verdict": "passed", "reason": "OPS-12", "until": "180d", "actor": "alice"}
+    failed = {**passed, "verdict": "failed", "until": "2999-01-01"}
+    taken_back = {**JUDGED, "state": "unjudged", "control": benchmarks.USERS, "reason": "mistaken"}
+    gather = ["controls", "benchmarks", "benchmark_runs", "judgements", "containers"]
+    ask = task("findings_info", once=True, gather=gather, hosts=["web1"])
+    manual = task("findings_info", once=True, gather=["controls"], controls=["1.*"], control_statuses=["manual"])
+    judged = [task("findings", once=True, **options) for options in (passed, failed, failed, taken_back, taken_back)]
+    *decided, asked, waiting = play.each(
+        *judged, ask, manual, before=[start, record], results={"web1": benchmark, "web2": benchmark}
+    )
+    assert [made["changed"] for made in decided] == [True, True, False, True, False]
+    (judgement,) = decided[0]["judgements"]
+    assert (judgement["control"], judgement["subject"]) == (benchmarks.USERS, benchmarks.ENGINE)
+    assert (judgement["verdict"], judgement["actor"], judgement["reason"]) == ("passed", "alice", "OPS-12")
+    assert [control["number"] for control in asked["controls"]] == ["5.10", "1.1.2"]
+    assert asked["controls"][0]["items"][0]["name"] == "web"
+    (score,) = asked["benchmarks"]
+    assert (score["statuses"], score["score"]) == (
+        {"failed": 1, "manual": 1},
+        {"of_judged": 0.0, "of_applicable": 0.0},
+    )
+    assert asked["benchmark_runs"] == [score]
+    assert [(entry["verdict"], entry["ended_reason"]) for entry in asked["judgements"]] == [
+        ("failed", "mistaken"),
+        ("passed", "it was judged anew"),
+    ]
+    assert [entry["container"]["name"] for entry in asked["containers"]] == ["web"]
+    assert {control["host"] for control in waiting["controls"]} == {"web1", "web2"}
+    answer = play.run({**task("findings", "answer", once=True, **passed)}, arguments=["--check", "--diff"])
+    assert answer["changed"]
+    assert f"+web1 {benchmarks.USERS} {benchmarks.ENGINE}: passed" in play.output
+    still = task("findings_info", "answer", once=True, gather=["judgements"])
+    assert all(entry["ended"] for entry in play.run(still)["judgements"])
+
+
 @_BOTH
 def test_what_a_host_called_its_files_is_only_ever_text(play: Play, tmp_path: pathlib.Path) -> None:
     proof = tmp_path / "proof"
@@ -215,6 +260,10 @@ _MISTAKES: list[tuple[dict[str, t.Any], str]] = [
         "there is no alert 'fim_file_modifed': did you mean fim_file_modified",
     ),
     ({"state": "resolved", "host": "*", "reason": "x", "store": "mysql://u:geheim@h/d"}, "not with 'mysql'"),
+    (
+        {**JUDGED, "control": "5.10", "verdict": "passed", "reason": "x"},
+        "the store has no control 5.10 of benchmark cis_docker for web1: correct the names, or scan the host first",
+    ),
 ]
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import pathlib
 import stat
@@ -17,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 from tests.support.controllers import controller
 from tests.unit.plugins.plugin_utils.report import stored
+from tests.unit.plugins.plugin_utils.store import benchmarks
 
 VERSIONS = ["2.18", "2.21"]
 TEMPLATE = "/etc/{{ lookup('pipe', 'id') }}"
@@ -74,6 +76,24 @@ PLAYBOOK = """
         mode: "0600"
 """
 
+CONTROLS = """
+- name: Report
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Write the report and the controls
+      bulwark.servers.findings_report: "{{ options }}"
+      register: written
+    - name: Write them again
+      bulwark.servers.findings_report: "{{ options }}"
+      register: again
+    - name: Write down what came back
+      ansible.builtin.copy:
+        content: "{{ {'written': written, 'again': again} | to_json }}"
+        dest: "{{ folder }}/answers.json"
+        mode: "0600"
+"""
+
 REFUSED = """
 - name: Report
   hosts: localhost
@@ -123,11 +143,35 @@ def test_a_playbook_writes_a_report_once_and_shows_names_as_they_are(
     assert max(map(len, narrowed)) <= 60
 
 
+def test_a_playbook_writes_the_controls_for_auditors(tmp_path: pathlib.Path) -> None:
+    url = f"sqlite:///{tmp_path}/findings.db"
+    with contextlib.closing(Store.open(url)) as store:
+        formula = benchmarks.control(items=("=1+1", TEMPLATE), reason="=cmd|' /C calc'!A0")
+        benchmarks.record(store, 4, formula, benchmarks.manual())
+    playbook, table = tmp_path / "report.yml", tmp_path / "controls.csv"
+    playbook.write_text(CONTROLS)
+    options = {"store": url, "path": str(tmp_path / "report.html"), "controls_path": str(table)}
+    controller("2.21").run_playbook(playbook, extra_vars={"options": options, "folder": str(tmp_path)})
+    answers: dict[str, t.Any] = json.loads((tmp_path / "answers.json").read_text())
+    written = answers["written"]
+    assert (written["changed"], answers["again"]["changed"], written["controls_path"]) == (True, False, str(table))
+    statuses = {"failed": 1, "manual": 1, "not_checked": 0, "excepted": 0, "passed": 0, "not_applicable": 0}
+    scores = {"of_judged": 0, "of_applicable": 0, "engines": 1}
+    assert written["benchmarks"] == {"cis_docker": {**scores, "by_status": statuses}}
+    assert (written["score"]["score"], written["score"]["lost_to_findings"]) == (0, 100)
+    assert stat.S_IMODE(table.stat().st_mode) == 0o600
+    with table.open(encoding="utf-8", newline="") as file:
+        _manual, failed = csv.DictReader(file)
+    assert (failed["host"], failed["number"], failed["reason"]) == ("web1", "5.10", "'=cmd|' /C calc'!A0")
+    assert failed["evidence"] == f"container {TEMPLATE} network host | container =1+1 network host"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"path": "/dev/null"}, "/dev/null is no file; give the path of one that is to be written"),
         ({"path": "/dev/null/report.html"}, "the report cannot be written to /dev/null/report.html: Not a directory"),
+        ({"path": "x", "controls_path": "./x"}, "controls_path is the report's own path"),
         ({"path": "x", "mode": "u=rw"}, "mode 'u=rw' is no file mode: write three octal digits in quotes"),
         ({"path": "x", "since": "yesterday"}, "'yesterday' is no time"),
         (

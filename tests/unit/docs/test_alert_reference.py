@@ -116,12 +116,13 @@ def test_escaped_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.requires("command:git")
-def test_the_documentation_with_the_page_is_accepted(tmp_path: pathlib.Path) -> None:
+def test_the_documentation_with_the_generated_pages_is_accepted(tmp_path: pathlib.Path) -> None:
     copy = collection.copy(tmp_path)
-    for _again in range(2):
-        subprocess.run([sys.executable, paths.ROOT / "tools" / "alert_reference.py", copy], check=True)
+    for tool in ("alert_reference.py", "control_reference.py", "alert_reference.py", "control_reference.py"):
+        subprocess.run([sys.executable, paths.ROOT / "tools" / tool, copy], check=True)
     docsite = copy / "docs" / "docsite"
-    assert (docsite / "extra-docs.yml").read_text().count("ref: alert_reference") == 1
+    listed = (docsite / "extra-docs.yml").read_text()
+    assert (listed.count("ref: alert_reference"), listed.count("ref: docker_controls")) == (1, 1)
     page = (docsite / "rst" / "alert_reference.rst").read_text()
     assert page.count(":Simulated: yes\n") > 150
     assert ":Simulated: no. " in page

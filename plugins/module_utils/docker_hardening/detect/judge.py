@@ -8,14 +8,32 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control, _crash
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import verdict
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    containers,
+    exceptions,
+    files,
+    images,
+    operations,
+    settings,
+    swarm,
+    verdict,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import host as host_checks
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 BENCHMARK = "cis_docker"
 # Of all sections, by the ids of their controls.
-CHECKS: t.Mapping[str, verdict.Check] = {}
+CHECKS: t.Mapping[str, verdict.Check] = {
+    **host_checks.CHECKS,
+    **settings.CHECKS,
+    **files.CHECKS,
+    **images.CHECKS,
+    **containers.CHECKS,
+    **operations.CHECKS,
+    **swarm.CHECKS,
+}
 
 
 def judge(host: Host, options: Options) -> list[dict[str, t.Any]]:
@@ -27,21 +45,30 @@ def judge(host: Host, options: Options) -> list[dict[str, t.Any]]:
     ]
 
 
-def _judged(
-    identifier: str, check: verdict.Check, host: Host, engine: Engine, options: Options
-) -> dict[str, t.Any]:
+def _judged(identifier: str, check: verdict.Check, host: Host, engine: Engine, options: Options) -> dict[str, t.Any]:
     try:
         result = check(host, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
-        result = verdict.not_checked("What the engine answered could not be judged: %s" % _crash.describe(error))
-    items = [_control.item(each.kind, each.name, each.detail, each.note) for each in result.items]
+        result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
+    result, excepted = exceptions.apply(result, identifier, options.exceptions, host.now)
     return _control.control(
         BENCHMARK,
         identifier,
         printable(engine.name),
         result.status,
         result.reason,
-        items,
+        [_evidence(each) for each in result.items],
         result.examined,
-        result.severity,
+        _severity(result),
+        [{**_evidence(each), "exception": reason} for each, reason in excepted],
     )
+
+
+def _evidence(each: verdict.Item) -> dict[str, str]:
+    return _control.item(each.kind, each.name, each.detail, each.note)
+
+
+def _severity(result: verdict.Verdict) -> str | None:
+    """Return the severity of a failure: the worst of what still fails, which may be less than all that did."""
+    worst = max((each.severity for each in result.items if each.severity), key=SEVERITIES.index, default=None)
+    return worst or result.severity

@@ -19,7 +19,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 
 
 class Item(t.NamedTuple):
-    """One piece of evidence; see ``_control.item``. container, image, service: what exceptions are matched with."""
+    """One piece of evidence; see ``_control.item``. container, image, service: what exceptions are matched with.
+
+    digests: of the image, which nobody can give to another. severity: of a failure by this item, None for the
+    control's own.
+    """
 
     kind: str
     name: str
@@ -28,6 +32,8 @@ class Item(t.NamedTuple):
     container: str = ""
     image: str = ""
     service: str = ""
+    digests: tuple[str, ...] = ()
+    severity: str | None = None
 
 
 class Verdict(t.NamedTuple):
@@ -35,9 +41,9 @@ class Verdict(t.NamedTuple):
 
     status: str
     reason: str
-    items: t.Tuple[Item, ...] = ()
+    items: tuple[Item, ...] = ()
     examined: int = 0
-    severity: t.Optional[str] = None
+    severity: str | None = None
 
 
 # Judges one control of one engine. What it does not know it answers with ``not_checked``.

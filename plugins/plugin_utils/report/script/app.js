@@ -158,7 +158,7 @@ function listenForFilter() {
 
 function fillChoices() {
   byId("host-names").append(...report.hosts.slice(0, 1000).map(({ name }) => { const option = element("option"); option.value = name; return option; }));
-  byId("filter-capability").append(...report.capabilities.map(({ id, name }) => { const option = element("option", name); option.value = id; return option; }));
+  byId("filter-capability")?.append(...report.capabilities.map(({ id, name }) => { const option = element("option", name); option.value = id; return option; }));
 }
 
 /** @returns {Promise<Report>} the page's data: compressed JSON in Base64 */
@@ -175,10 +175,14 @@ async function start() {
   root.dataset.script = "on";
   listenForTheme();
   byId("explained-filter")?.addEventListener("input", filterExplained);
-  if (byId("filter")) {
-    byId("result").textContent = "The findings are being read.";
+  const hasFindings = Boolean(byId("filter"));
+  if (hasFindings) byId("result").textContent = "The findings are being read.";
+  if (hasFindings || document.querySelector("section[data-benchmark]")) {
     report = await readReport();
     fillChoices();
+    startChecklists();
+  }
+  if (hasFindings) {
     listenForFilter();
     apply();
     follow();

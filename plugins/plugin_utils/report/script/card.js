@@ -27,9 +27,9 @@ function card(row) {
   text("capability", capabilities[findings.capability[row]].name);
   text("scope", scopes[findings.scope[row]]);
   text("alert", alert.id);
-  text("description", alert.description);
+  slots.get("description").replaceChildren(...prose(alert.description));
   shown("description-section", alert.description);
-  text("remediation", alert.remediation);
+  slots.get("remediation").replaceChildren(...prose(alert.remediation));
   shown("remediation-section", alert.remediation);
   text("cut", `${grouped(findings.cut[row])} more rows of evidence are in the store.`);
   shown("cut", findings.cut[row]);

@@ -30,6 +30,29 @@
  * @typedef {[number, number, number, number[]]} Explained capability, what explains (a text), of how many changes, examples (texts)
  * @typedef {{name: string, score: ?number, cells: Cell[], gaps: Gap[], explained: Explained[]}} Host
  *
+ * @typedef {[number, number, number, number, number]} Item kind, name, detail, note (texts), 1 for what is new
+ * @typedef {[number, number, number, number, ?number]} Judgement verdict, who, why (texts), when, until
+ *
+ * @typedef {Object} States Columns of the same length, one entry per control and engine.
+ * @property {number[]} control its place in the page's list
+ * @property {number[]} engine
+ * @property {number[]} status
+ * @property {?number[]} before the status in the run before
+ * @property {number[]} since seconds since the epoch
+ * @property {number[]} time of the run
+ * @property {number[]} severity
+ * @property {number[]} reason a text
+ * @property {number[]} examined
+ * @property {number[]} count of all evidences
+ * @property {Item[][]} items those that the file holds
+ * @property {number[]} excepted_count
+ * @property {[number, number, number, number][][]} excepted kind, name, detail, reason of the exception (texts)
+ * @property {?Judgement[]} judgement
+ *
+ * @typedef {{id: string, statuses: string[], engines: [number, number][], states: States}} Benchmark engines: host, subject (a text)
+ * @typedef {{status: string[], section: string, level: string, host: string, q: string}} ControlFilter
+ * @typedef {{item: HTMLLIElement, details: HTMLDetailsElement, rows: number[], shown: number[], text: string}} ListedControl
+ *
  * @typedef {Object} Report
  * @property {string[]} severities from the most severe
  * @property {string[]} statuses
@@ -38,10 +61,11 @@
  * @property {Alert[]} alerts
  * @property {Technique[]} techniques
  * @property {Host[]} hosts
+ * @property {Benchmark[]} benchmarks in the order of the page's sections
  * @property {{id: string, name: string}[]} capabilities
  * @property {string[]} scopes
  * @property {string[]} names of rows of evidence
- * @property {string[]} texts what explains changes, and examples of these
+ * @property {string[]} texts what explains changes, examples of these, and all that is said of controls
  *
  * @typedef {Object} State What is shown; the address's fragment holds it.
  * @property {string[]} severity none for all
@@ -74,6 +98,16 @@ function element(tag, text, className) {
   if (text !== undefined) made.textContent = text;
   if (className) made.className = className;
   return made;
+}
+
+/**
+ * @param {string} text of the catalogue, in which ``code`` is marked
+ * @returns {(string | HTMLElement)[]}
+ */
+function prose(text) {
+  const parts = text.split("``");
+  if (parts.length % 2 === 0) parts.push(`${parts.splice(-2).join("``")}`);
+  return parts.map((part, at) => (at % 2 ? element("code", part) : part));
 }
 
 /** @param {string} name of one of the page's own symbols */

@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.modules import findings_info as
 from ansible_collections.bulwark.servers.plugins.modules import findings_run as findings_run_doc
 from ansible_collections.bulwark.servers.plugins.modules import store_copy as store_copy_doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
 
 PAIRS: list[tuple[type[StoreActionBase], t.Any]] = [
     (findings.ActionModule, findings_doc),
@@ -51,6 +52,11 @@ def test_the_options_are_the_documented_ones(action: type[StoreActionBase], modu
         ),
         ({"state": "suppressed", "uids": ["u"]}, "state is suppressed but all of the following are missing: reason"),
         ({"state": "resolved", "reason": "r"}, "state is resolved but any of the following are missing: uids, alert"),
+        (
+            {"state": "judged"},
+            "state is judged but all of the following are missing: host, benchmark, control, verdict, reason",
+        ),
+        ({"state": "unjudged"}, "state is unjudged but all of the following are missing: host, benchmark, control, r"),
     ],
 )
 def test_options_that_belong_together_are_asked_for(options: dict[str, t.Any], message: str) -> None:
@@ -70,9 +76,9 @@ def test_options_that_belong_together_are_asked_for(options: dict[str, t.Any], m
     ],
 )
 def test_a_result_of_a_task_that_did_not_run_is_not_checked(result: dict[str, t.Any], reason: str) -> None:
-    found, coverage, checkpoint = findings._from_result(result, "file_integrity")
-    assert (found, checkpoint) == ([], None)
-    assert [(entry["scope"], entry["status"], entry["reason"]) for entry in coverage] == [
+    made = findings._from_result({**result, "controls": [1], "containers": [2]}, "file_integrity")
+    assert (made.findings, made.checkpoint, made.controls, made.containers) == ([], None, (), ())
+    assert [(entry["scope"], entry["status"], entry["reason"]) for entry in made.coverage] == [
         ("file_integrity", "not_checked", reason)
     ]
 
@@ -80,5 +86,8 @@ def test_a_result_of_a_task_that_did_not_run_is_not_checked(result: dict[str, t.
 def test_a_result_of_a_task_that_ran_is_taken_as_it_is() -> None:
     coverage = [{"scope": "etc", "status": "checked"}]
     result = {"failed": False, "findings": [1], "coverage": coverage, "checkpoint": {"name": "log"}}
-    assert findings._from_result(result, "x") == ([1], coverage, {"name": "log"})
-    assert findings._from_result({"changed": True}, "x") == ([], None, None)
+    assert findings._from_result(result, "x") == CapabilityResult("x", [1], coverage, {"name": "log"})
+    assert findings._from_result({"changed": True}, "x") == CapabilityResult("x", [], None)
+    benchmark = {"controls": [{"control": "a"}], "containers": [{"name": "web"}]}
+    made = findings._from_result({**result, **benchmark}, "x")
+    assert {"controls": made.controls, "containers": made.containers} == benchmark

@@ -77,3 +77,54 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: pathlib.Path) -
 def test_an_alert_nobody_wrote_is_named() -> None:
     with pytest.raises(catalogue.ContentError, match="alert 'nothing' is not in the catalogue"):
         catalogue.Catalogue({}, {}).alert("nothing")
+
+
+def control(**changes: t.Any) -> dict[str, t.Any]:
+    fields = {
+        "title": "What is required",
+        "problem": "What is wrong",
+        "severity": "low",
+        "description": "What it means.",
+        "remediation": "What to do.",
+        "level": 1,
+    }
+    return {**fields, **changes}
+
+
+def test_a_control_is_a_recommendation_that_says_what_is_wrong() -> None:
+    alert = catalogue.parse_controls({"engine_old": control(attack=["T1053.003"])}, "1.yml", "docker", TECHNIQUES)[
+        "engine_old"
+    ]
+    assert (alert.title, alert.kind, alert.severity, alert.lifecycle) == (
+        "What is wrong",
+        "recommendation",
+        "low",
+        "state",
+    )
+    assert (alert.platforms, alert.capability) == (("linux",), "docker")
+    assert alert.attack == (TECHNIQUES["T1053.003"],)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"problem": ""}, "1.yml: engine_old: field 'problem' is missing or empty"),
+        ({"severity": None}, "1.yml: engine_old: field 'severity' is missing or empty"),
+        ({"severity": "urgent"}, "1.yml: engine_old: severity 'urgent' is none of informational"),
+        ({"remediation": " "}, "1.yml: engine_old: field 'remediation' is missing or empty"),
+    ],
+)
+def test_a_wrong_control_is_named(changes: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(catalogue.ContentError) as error:
+        catalogue.parse_controls({"engine_old": control(**changes)}, "1.yml", "docker", TECHNIQUES)
+    assert str(error.value).startswith(message)
+
+
+def test_a_control_with_the_id_of_an_alert_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "attack.yml").write_bytes((catalogue.CONTENT / "attack.yml").read_bytes())
+    (tmp_path / "docker" / "controls").mkdir(parents=True)
+    (tmp_path / "docker" / "alerts.yml").write_text(yaml.safe_dump({"engine_old": entry()}))
+    (tmp_path / "docker" / "controls" / "1_host.yml").write_text(yaml.safe_dump({"engine_old": control()}))
+    monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
+    with pytest.raises(catalogue.ContentError, match=r"docker/controls/1_host\.yml: engine_old: docker has an alert"):
+        catalogue.load.__wrapped__()

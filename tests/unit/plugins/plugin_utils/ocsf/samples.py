@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     AttackReference,
     Catalogue,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import compliance, events
 
 NOW = 1_780_000_000.5
 CRON = AttackReference("TA0003", "Persistence", "T1053.003", "Scheduled Task/Job: Cron")
@@ -98,3 +98,16 @@ def finding(
     kind: str = "alert", lifecycle: str = "state", host: events.Device = HOST, now: float = NOW, **changes: t.Any
 ) -> dict[str, t.Any]:
     return events.finding(detection(kind, lifecycle, **changes), CATALOGUE, host, now)
+
+
+def compliance_finding(status: t.Mapping[str, t.Any] = compliance.FAIL, **changes: t.Any) -> dict[str, t.Any]:
+    """Return the finding of a control of a benchmark."""
+    about = events.Compliance(
+        standard="CIS Docker Benchmark 1.8.0",
+        requirements=("5.10",),
+        control="Containers have a network namespace of their own",
+        status=status,
+        detail="3 of 50 containers use the network of the host.",
+        counts={"level": 1, "examined": 50, "count": 3},
+    )
+    return events.finding(detection("recommendation", **changes), CATALOGUE, HOST, NOW, about)

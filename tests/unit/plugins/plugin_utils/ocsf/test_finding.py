@@ -11,7 +11,7 @@ import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import KINDS, LIFECYCLES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import compliance, events
 
 from tests.support import paths
 from tests.unit.plugins.plugin_utils.ocsf import samples, schema
@@ -146,3 +146,58 @@ def test_the_version_is_the_collections() -> None:
     version = yaml.safe_load((paths.ROOT / "galaxy.yml").read_text())["version"]
     event = samples.finding()
     assert event["metadata"]["product"]["version"] == event["finding_info"]["product"]["version"] == version
+
+
+@pytest.mark.parametrize("status", [compliance.FAIL, compliance.WARNING, compliance.PASS])
+def test_a_finding_of_a_control_says_which_of_which_standard(status: dict[str, t.Any]) -> None:
+    event = samples.compliance_finding(status)
+    assert schema.errors(event) == []
+    assert event["compliance"] == {
+        "standards": ["CIS Docker Benchmark 1.8.0"],
+        "requirements": ["5.10"],
+        "control": "Containers have a network namespace of their own",
+        "desc": "What it means.",
+        "status_details": ["3 of 50 containers use the network of the host."],
+        **status,
+    }
+    assert event["unmapped"]["control"] == {"level": 1, "examined": 50, "count": 3}
+    # It is about the engine, and not about the file that fails it.
+    assert "type" not in event["resources"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("new", "Fail"), ("open", "Fail"), ("suppressed", "Fail"), ("resolved", "Pass")]
+)
+def test_a_control_passes_once_its_finding_is_resolved(status: str, said: str) -> None:
+    observed = samples.compliance_finding()
+    event = events.with_status(observed, status, "update", samples.NOW + 1)
+    assert schema.errors(event) == []
+    assert event["compliance"]["status"] == said
+    assert observed["compliance"]["status"] == "Fail"
+    # What is no control of a standard has no pass.
+    other = events.with_status(samples.finding("recommendation"), status, "update", samples.NOW + 1)
+    assert other["compliance"]["status"] == "Fail"
+
+
+def test_a_host_has_no_say_in_what_a_control_is() -> None:
+    forged = {"standards": ["Mine"], "status_id": 1, "status": "Pass", "control": "x"}
+    detection = {**samples.detection("recommendation"), "compliance": forged, "unmapped": {"control": forged}}
+    plain = events.finding(detection, samples.CATALOGUE, samples.HOST, samples.NOW)
+    assert plain["compliance"] == {
+        "control": "A file was changed",
+        "desc": "What it means.",
+        "status_id": 3,
+        "status": "Fail",
+    }
+    assert "control" not in plain["unmapped"]
+    assert "compliance" not in events.finding(
+        {**samples.detection(), "compliance": forged}, samples.CATALOGUE, samples.HOST, samples.NOW
+    )
+
+
+def test_the_schema_would_see_a_mistake_in_what_a_control_says() -> None:
+    event = samples.compliance_finding()
+    event["compliance"] |= {"standards": "CIS", "status": "Pass", "number": "5.10"}
+    found = "\n".join(schema.errors(event))
+    for mistake in ("'CIS' is not of type 'array'", "'Pass' is not the name of 3, 'Fail'", "'number' was unexpected"):
+        assert mistake in found

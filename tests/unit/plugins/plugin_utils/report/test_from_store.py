@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import card
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.report import stored
+from tests.unit.plugins.plugin_utils.store import benchmarks
 from tests.unit.plugins.plugin_utils.store.test_indexes import statements
 
 NOTHING_KNOWN = catalogue.Catalogue({}, {})
@@ -23,7 +24,7 @@ def collect(
     known: catalogue.Catalogue = stored.CATALOGUE,
     limits: from_store.Limits | None = None,
 ) -> model.ReportData:
-    return from_store.collect(store, known, limits or from_store.Limits(), title="T", version="0.1.0", now=now)
+    return from_store.collect(store, known, {}, limits or from_store.Limits(), title="T", version="0.1.0", now=now)
 
 
 def test_an_empty_store_is_an_empty_report() -> None:
@@ -139,6 +140,46 @@ def test_a_run_from_the_future_is_not_the_newest() -> None:
     page_text = page.render(data)
     assert "newest run 1970-01-01 00:00 UTC" in page_text
     assert "The store has 1 run from the future, the latest of 1970-01-01 02:30 UTC by bastion" in page_text
+
+
+def test_controls_come_with_their_texts_their_runs_and_what_people_judged() -> None:
+    with stored.store() as store:
+        for now, status in ((10, "failed"), (20, "passed")):
+            for host in ("web1", "db1"):
+                found = [benchmarks.control(status=status, items=()), benchmarks.manual()]
+                benchmarks.record(store, now, *found, host=host)
+        judged = {"verdict": "passed", "reason": "they run it", "by": "alice", "now": 30}
+        store.judge("web1", "cis_docker", benchmarks.USERS, **judged)
+        known = catalogue.Catalogue({benchmarks.NETWORK: _network_alert()}, {})
+        data = collect(store, 40, known)
+        narrowed = collect(store, 40, known, from_store.Limits(hosts=("db*",)))
+        elsewhere = collect(store, 40, known, from_store.Limits(capabilities=("audit",)))
+    assert [(state.host, state.control, state.status) for state in data.controls] == [
+        (host, control, status)
+        for host in ("db1", "web1")
+        for control, status in ((benchmarks.NETWORK, "passed"), (benchmarks.USERS, "manual"))
+    ]
+    assert data.alert(benchmarks.NETWORK).remediation == "Start it anew."
+    assert [run.time for run in data.benchmark_runs] == [20, 20, 10, 10]
+    assert [judgement.actor for judgement in data.judgements] == ["alice"]
+    assert {state.host for state in narrowed.controls} == {run.host for run in narrowed.benchmark_runs} == {"db1"}
+    assert (narrowed.judgements, elsewhere.controls, elsewhere.benchmark_runs) == ((), (), ())
+
+
+def _network_alert() -> catalogue.Alert:
+    return catalogue.Alert(
+        id=benchmarks.NETWORK,
+        title="Container uses the network of the host",
+        kind="recommendation",
+        severity="high",
+        capability=benchmarks.CAPABILITY,
+        platforms=("linux",),
+        lifecycle="state",
+        attack=(),
+        description="It sees all of its traffic.",
+        remediation="Start it anew.",
+        references=(),
+    )
 
 
 def test_a_report_of_more_hosts_takes_no_more_statements() -> None:

@@ -38,7 +38,7 @@ def store(tmp_path: pathlib.Path) -> t.Iterator[Store]:
 
 def report(store: Store, now: float, **limits: t.Any) -> str:
     data = from_store.collect(
-        store, catalogue.load(), from_store.Limits(**limits), title="Report", version="1", now=now
+        store, catalogue.load(), {}, from_store.Limits(**limits), title="Report", version="1", now=now
     )
     return re.sub(
         r"\s+",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outline
 
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
 _DARK = samples.coverage(host="old2", scope="file_integrity", status="not_checked", reason="No answer.", time=0)
 _DATA = samples.data(
@@ -52,3 +52,20 @@ def test_a_run_from_the_future_is_told_in_one_sentence() -> None:
     assert "The store has 1 run from the future, the latest of 20" in text
     assert "UTC by fast\\x1b[2J: that controller's clock was fast, or this one's is slow." in text
     assert "future" not in " ".join(outline.lines(samples.data(runs=runs[:1]), 120))
+
+
+def test_a_benchmark_has_a_line_with_its_scores_and_what_waits() -> None:
+    known = benchmark_samples.benchmark([benchmark_samples.control()])
+    states = tuple(
+        benchmark_samples.state(host=host, status=status)
+        for host, status in (("web1", "failed"), ("web2", "passed"), ("web3", "manual"))
+    )
+    data = samples.data(benchmarks={"cis_docker": known}, controls=states)
+    whole, run = (outline.lines(data, 200, part) for part in (None, {("web2", benchmark_samples.CAPABILITY)}))
+    assert whole[1] == (
+        "CIS Docker Benchmark 1.8.0, 3 engines: 50 of 100 of what was judged, 33 of 100 of what applies; 1 failed."
+        " 1 control waits for a person."
+    )
+    assert run[1] == (
+        "CIS Docker Benchmark 1.8.0, 1 engine: 100 of 100 of what was judged, 100 of 100 of what applies; 0 failed."
+    )

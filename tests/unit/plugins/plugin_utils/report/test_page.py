@@ -15,9 +15,9 @@ import typing as t
 import zlib
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, page
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark_data, model, page
 
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
 
 class Document(html.parser.HTMLParser):
@@ -68,7 +68,7 @@ def rendered(data: model.ReportData) -> Document:
 @functools.cache
 def attacked(text: str) -> Document:
     """Return the page of hosts that send this in every field."""
-    return rendered(samples.hostile(text))
+    return rendered(benchmark_samples.hostile(text))
 
 
 @pytest.mark.parametrize("attack", samples.ATTACKS)
@@ -84,7 +84,7 @@ def test_links_go_to_the_page_itself_or_to_the_catalogues_references(attack: str
 
 
 def test_a_template_in_a_name_is_only_text() -> None:
-    text = rendered(samples.hostile("{{ 7 * 7 }}")).text
+    text = rendered(benchmark_samples.hostile("{{ 7 * 7 }}")).text
     assert "{{ 7 * 7 }}" in text
     assert "49" not in text
 
@@ -102,12 +102,12 @@ def test_the_data_says_what_was_found() -> None:
 
 
 def test_no_text_moves_the_readers_eye() -> None:
-    text = page.render(samples.hostile("\u202eabc\u2066\u200f\x1b[1m\x07"))
+    text = page.render(benchmark_samples.hostile("\u202eabc\u2066\u200f\x1b[1m\x07"))
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\x00-\x08\x0b-\x1f\x7f]", text)
 
 
 def test_a_megabyte_in_every_field_is_cut() -> None:
-    assert len(page.render(samples.hostile("<" * 1_000_000)).encode()) < 1_500_000
+    assert len(page.render(benchmark_samples.hostile("<" * 1_000_000)).encode()) < 1_500_000
 
 
 def test_the_page_asks_for_nothing_from_outside() -> None:
@@ -278,3 +278,103 @@ def test_the_gaps_of_a_host_have_each_reason_once() -> None:
         for _name, words, _status, reason in host["gaps"]
     ]
     assert sorted(told) == [("web1", "all 47 scopes", "Gone."), ("web2", "", "No answer.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Set ``tlsverify``, then ``<b>``.", "Set <code>tlsverify</code>, then <code>&lt;b&gt;</code>."),
+        ("Nothing <i>", "Nothing &lt;i&gt;"),
+        ("``a`` and ``b", "<code>a</code> and ``b"),
+    ],
+)
+def test_what_the_catalogue_marks_as_code_is_code(text: str, shown: str) -> None:
+    alert = dataclasses.replace(samples.ALERTS["setuid_created"], remediation=text)
+    data = samples.data(findings=(samples.finding(),), alerts={"setuid_created": alert})
+    assert f'data-slot="remediation">{shown}</p>' in page.render(data)
+
+
+# Benchmarks
+
+
+def test_a_benchmark_has_a_section_with_its_score_and_the_formula() -> None:
+    text = rendered(benchmark_samples.docker()).text
+    for words in (
+        "CIS Docker Benchmark 1.8.0",
+        "15 engines on 14 hosts, judged 2025-11-24 16:00 UTC",
+        "of judged = passed ÷ (passed + failed)",
+        "of applicable = passed ÷ all but not applicable",
+        "critical 10, high 7, medium 4, low 2, informational 1",
+        "What to do first",
+        "Score over time",
+        "5 Containers",
+        "Level 2",
+        "Engines with the lowest score",
+        "Nobody has judged yet",
+        "docker_hardening_setting_3",
+        "it measures the host",
+        "its time is over",
+        "lapsed: the evidence changed",
+    ):
+        assert words in text
+
+
+def test_a_benchmark_says_when_there_is_nothing_to_say() -> None:
+    known = benchmark_samples.benchmark([benchmark_samples.control()])
+    state = benchmark_samples.state(status="passed", previous_status=None)
+    text = rendered(samples.data(benchmarks={"cis_docker": known}, controls=(state,))).text
+    for words in (
+        "No control fails.",
+        "This is the first run, so there is nothing to compare with.",
+        "One run is recorded; the picture starts with the second.",
+        "No control waits for a person.",
+        "Nothing is excepted.",
+        "Nobody has judged anything.",
+    ):
+        assert words in text
+
+
+def test_without_a_control_no_benchmark_is_mentioned() -> None:
+    document = rendered(samples.fleet())
+    assert not {"#benchmark-cis_docker", "#controls"} & set(document.links)
+    assert document.payload["benchmarks"] == []
+
+
+def test_the_failures_of_a_benchmark_are_one_item_that_needs_attention() -> None:
+    docker, fleet = benchmark_samples.docker(), samples.fleet()
+    text = rendered(dataclasses.replace(docker, findings=docker.findings + fleet.findings)).text
+    attention = text[text.index("Needs attention first") : text.index("Severity over time")]
+    failing = {state.control for state in docker.controls if state.status == "failed"}
+    assert f"{len(failing)} controls of CIS Docker Benchmark fail on 15 engines" in attention
+    assert "Container can control the engine on 2 engines" in attention
+    assert "A packaged program does not match its package" in attention
+    assert "A file that runs with its owner's rights appeared" in attention
+
+
+def test_the_data_has_each_result_with_its_evidence() -> None:
+    state = benchmark_samples.state(items=(benchmark_samples.item("shop", "privileged", is_new=True),), count=40)
+    first = dataclasses.replace(state, host="web2", previous_status=None, status="manual")
+    known = benchmark_samples.benchmark([benchmark_samples.control()])
+    payload = rendered(samples.data(benchmarks={"cis_docker": known}, controls=(first, state))).payload
+    (found,) = payload["benchmarks"]
+    texts = payload["texts"]
+    assert [payload["hosts"][host]["name"] for host, _subject in found["engines"]] == ["web1", "web2"]
+    assert [found["statuses"][status] for status in found["states"]["status"]] == ["failed", "manual"]
+    assert found["states"]["count"] == [40, 40]
+    evidence = [
+        [*(texts[number] for number in item[:4]), item[4]] for items in found["states"]["items"] for item in items
+    ]
+    # The first run of a host has nothing that would be new.
+    assert evidence == [["container", "shop", "privileged", "", 1], ["container", "shop", "privileged", "", 0]]
+
+
+def test_what_a_file_cannot_hold_of_a_benchmark_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_data, "STATE_LIMIT", 300)
+    monkeypatch.setattr(benchmark_data, "ITEM_LIMIT", 10)
+    docker = benchmark_samples.docker(hosts=3)
+    document = rendered(docker)
+    assert "This file holds 300 of 472 results, those that need somebody first." in document.text
+    states = document.payload["benchmarks"][0]["states"]
+    assert len(states["control"]) == 300
+    assert sum(map(len, states["items"])) == 10
+    assert states["status"] == sorted(states["status"])

@@ -20,14 +20,21 @@ SCOPES = st.lists(st.tuples(NAMES, NAMES, st.sampled_from(sorted(CREDIT))))
 ACTIVE = st.lists(st.tuples(NAMES, NAMES, st.sampled_from(SEVERITIES)))
 
 
-def total(scopes: list[tuple[str, str, str]], active: list[tuple[str, str, str]] | None = None) -> Points:
-    score = secure_score(scopes, active or [])
+JUDGED = st.dictionaries(st.tuples(NAMES, NAMES), st.floats(0, 1))
+
+
+def total(
+    scopes: list[tuple[str, str, str]],
+    active: list[tuple[str, str, str]] | None = None,
+    judged: dict[tuple[str, str], float] | None = None,
+) -> Points:
+    score = secure_score(scopes, active or [], judged or {})
     assert score is not None
     return score.total
 
 
 def test_without_anything_to_check_there_is_no_score() -> None:
-    assert secure_score([], []) is None
+    assert secure_score([], [], {}) is None
 
 
 def test_everything_checked_and_nothing_found_is_100() -> None:
@@ -48,12 +55,27 @@ def test_the_worst_finding_decides_about_a_control(severity: str, score: float) 
     assert total([("web", "fim", "checked")], found) == Points(score, 100 - score, 0, 1)
 
 
+def test_the_score_of_a_benchmark_is_the_health_of_its_capability() -> None:
+    assert total([("web", "docker", "checked")], judged={("web", "docker"): 0.6}) == Points(60, 40, 0, 1)
+
+
+@pytest.mark.parametrize(("severity", "score"), [("critical", 0), ("high", 25), ("low", 60)])
+def test_what_is_none_of_the_benchmarks_still_lowers_the_health(severity: str, score: float) -> None:
+    found = [("web", "docker", severity)]
+    assert total([("web", "docker", "checked")], found, {("web", "docker"): 0.6}).score == score
+
+
+def test_a_benchmark_where_half_was_checked_counts_half() -> None:
+    scopes = [("web", "docker", "checked"), ("web", "docker", "not_checked")]
+    assert total(scopes, judged={("web", "docker"): 0.6}) == Points(30, 20, 50, 1)
+
+
 def test_an_informational_finding_costs_nothing() -> None:
     assert total([("web", "fim", "checked")], [("web", "fim", "informational")]).score == 100
 
 
 def test_a_host_without_a_capability_that_others_have_lowers_the_score() -> None:
-    score = secure_score([("web", "fim", "checked"), ("db", "fim", "checked"), ("db", "audit", "checked")], [])
+    score = secure_score([("web", "fim", "checked"), ("db", "fim", "checked"), ("db", "audit", "checked")], [], {})
     assert score is not None
     assert score.total == Points(75, 0, 25, 4)
     assert score.hosts["web"] == Points(50, 0, 50, 2)
@@ -73,19 +95,24 @@ def test_every_severity_and_status_has_a_value_and_worse_never_has_a_better_one(
     assert CREDIT["checked"] > CREDIT["partial"] > CREDIT["not_checked"] == 0
 
 
-@given(SCOPES, ACTIVE)
-def test_the_parts_always_add_up_to_100(scopes: list[tuple[str, str, str]], active: list[tuple[str, str, str]]) -> None:
-    score = secure_score(scopes, active)
+@given(SCOPES, ACTIVE, JUDGED)
+def test_the_parts_always_add_up_to_100(
+    scopes: list[tuple[str, str, str]], active: list[tuple[str, str, str]], judged: dict[tuple[str, str], float]
+) -> None:
+    score = secure_score(scopes, active, judged)
     for points in _all(score):
         assert points.score + points.lost_to_findings + points.lost_to_coverage == pytest.approx(100)
         assert min(points.score, points.lost_to_findings, points.lost_to_coverage) >= 0
 
 
-@given(SCOPES, ACTIVE, NAMES, NAMES, st.sampled_from(SEVERITIES))
+@given(SCOPES, ACTIVE, JUDGED, st.tuples(NAMES, NAMES, st.sampled_from(SEVERITIES)))
 def test_another_finding_never_raises_the_score(
-    scopes: list[tuple[str, str, str]], active: list[tuple[str, str, str]], host: str, capability: str, severity: str
+    scopes: list[tuple[str, str, str]],
+    active: list[tuple[str, str, str]],
+    judged: dict[tuple[str, str], float],
+    another: tuple[str, str, str],
 ) -> None:
-    before, after = secure_score(scopes, active), secure_score(scopes, [*active, (host, capability, severity)])
+    before, after = secure_score(scopes, active, judged), secure_score(scopes, [*active, another], judged)
     assert after is not None
     assert before is None or after.total.score <= before.total.score + 1e-9
 

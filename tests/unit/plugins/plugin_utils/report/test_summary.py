@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
 
 def verdict(*findings: Finding, entries: tuple[model.Coverage, ...] = ()) -> str:
@@ -81,7 +83,7 @@ def test_hosts_are_ordered_by_what_is_worst_on_them() -> None:
         findings=(samples.finding(host="b", severity="critical"), samples.finding(host="c", severity="high")),
         coverage=tuple(samples.coverage(host=host) for host in "abc"),
     )
-    rows = summary.host_rows(data, summary.score(data.coverage, data.findings))
+    rows = summary.host_rows(data, summary.score(data))
     assert [(row.name, row.counts[:2], row.points and row.points.score) for row in rows] == [
         ("b", (1, 0), 0),
         ("c", (0, 1), 25),
@@ -97,3 +99,25 @@ def test_open_at_least_adds_up_from_the_most_severe() -> None:
         "low": 7,
         "informational": 7,
     }
+
+
+def test_a_benchmarks_score_is_the_health_of_its_host_in_place_of_its_findings() -> None:
+    known = benchmark_samples.benchmark([benchmark_samples.control(), benchmark_samples.control(id="members")])
+    states = (
+        benchmark_samples.state(severity="critical"),
+        benchmark_samples.state(control="members", number="1.3", status="passed"),
+    )
+    docker = {"capability": benchmark_samples.CAPABILITY, "alert": "docker_host_network_shared", "severity": "critical"}
+    of_control = samples.finding(**docker)
+    data = samples.data(
+        benchmarks={"cis_docker": known},
+        controls=states,
+        findings=(of_control,),
+        coverage=(samples.coverage(capability=benchmark_samples.CAPABILITY),),
+    )
+    other = dataclasses.replace(of_control, alert="docker_settings_conflict", severity="high")
+    elsewhere = dataclasses.replace(of_control, host="web2")
+    scores = [
+        summary.score(dataclasses.replace(data, findings=(of_control, *more))) for more in ((), (other,), (elsewhere,))
+    ]
+    assert [score and score.total.score for score in scores] == [50, 25, 25]

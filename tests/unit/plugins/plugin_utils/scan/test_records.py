@@ -32,6 +32,16 @@ def test_a_look_that_answered_is_recorded_with_its_checkpoint() -> None:
     assert record == Record(CapabilityResult("audit", [{"uid": 1}], [_CHECKED], {"token": "x"}))
 
 
+def test_a_look_that_judged_a_benchmark_is_recorded_with_its_controls_and_its_inventory() -> None:
+    result = {"coverage": [_CHECKED], "controls": [{"control": "a"}], "containers": [{"name": "web"}]}
+    record = records.of_look(question(result))
+    assert record is not None
+    assert (record.result.controls, record.result.containers) == ([{"control": "a"}], [{"name": "web"}])
+    failed = records.of_look(question({**result, "failed": True, "msg": "the log is gone"}))
+    assert failed is not None
+    assert (failed.result.controls, failed.result.containers) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("result", "reason", "is_usage_error"),
     [

@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content as simulations
 
@@ -19,6 +19,7 @@ def content(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterat
     """Return a file of simulations that is the only one."""
     catalogue.load()
     capabilities.load()
+    benchmarks.load()
     monkeypatch.setattr(catalogue, "CONTENT", tmp_path)
     simulations.load.cache_clear()
     directory = tmp_path / "audit" / "simulations"
@@ -74,6 +75,18 @@ def test_what_an_alert_brings_with_it_has_a_reason() -> None:
             "- {alert: fim_file_modified, runs: [{name: bash}]}",
             "file_integrity/simulations/own.yml, entry 1: the playbooks of file_integrity/capability.yml lack simulate",
         ),
+        (
+            "- {benchmark: cis_dicker, none: x}",
+            "audit/simulations/own.yml, entry 1: there is no benchmark 'cis_dicker'",
+        ),
+        (
+            "- {benchmark: cis_docker, runs: []}",
+            "audit/simulations/own.yml, entry 1: an entry of a benchmark has 'benchmark' and 'none', and nothing else",
+        ),
+        (
+            "- {benchmark: cis_docker, none: why}",
+            "audit/simulations/own.yml, entry 1: docker_.* is an alert of docker_hardening; move its simulation",
+        ),
         (f"{GOOD}{GOOD}", "audit/simulations/own.yml: cron_job_written has a simulation already; put both into one"),
     ],
 )
@@ -91,3 +104,11 @@ def test_good_content_is_read(content: pathlib.Path) -> None:
     found = simulations.load()["cron_job_written"]
     assert found.steps == {"alert": "cron_job_written", "runs": [{"name": "bash"}]}
     assert (found.also, found.evidence, found.none) == ({"cron_job_edited": "the same"}, ("bash",), None)
+
+
+def test_all_controls_of_a_benchmark_have_one_reason() -> None:
+    simulated = simulations.load()
+    controls = benchmarks.load()["cis_docker"].controls
+    assert {simulated[alert].none for alert in controls} == {
+        "A control is a state of the engine, and a simulation changes no engine."
+    }

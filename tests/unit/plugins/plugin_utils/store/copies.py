@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accep
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.copy import StoreCopy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
+from tests.unit.plugins.plugin_utils.store import benchmarks
 from tests.unit.plugins.plugin_utils.store.samples import (
     CAPABILITY,
     WANTED,
@@ -48,6 +49,9 @@ def fill(url: str) -> None:
         store.propose_seal("web1", "default", "bb", by="alice", reason="CHG-2", now=132, accepted=accepted)
         request = store.jit_request(WANTED, now=200).request.id
         store.jit_decide(request, "approved", by=person("bob", login="carol"), reason="CHG-3", now=210)
+        controls = [benchmarks.control(items=[AWKWARD], examined=2**40), benchmarks.manual()]
+        benchmarks.record(store, 220 + 1 / 3, *controls, run=run, containers=[benchmarks.container(AWKWARD)])
+        store.judge("web1", benchmarks.BENCHMARK, "1.1.2", verdict="passed", reason=AWKWARD, by="alice", now=230)
 
 
 def copy(source: str, destination: str, *, dry: bool = False) -> StoreCopy:

@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Store,
 )
 
+from tests.unit.plugins.plugin_utils.store import benchmarks
 from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, checked, finding, person, record, start
 
 
@@ -66,6 +67,12 @@ OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "finish": lambda store, run: store.finish_run(run, 300),
     "open a request": lambda store, _run: _open(store),
     "requests of a host": lambda store, _run: store.jit_requests(JitQuery(hosts=["web1"])),
+    "record controls": lambda store, run: benchmarks.record(store, 200, benchmarks.control(), run=run),
+    "controls of a host": lambda store, _run: store.controls(hosts=["web1"]),
+    "a control": lambda store, _run: store.controls(controls=["5.10"]),
+    "newest scores of a host": lambda store, _run: store.benchmark_runs(hosts=["web1"], newest=True),
+    "containers of a host": lambda store, _run: store.containers(hosts=["web1"]),
+    "judgements of a host": lambda store, _run: store.judgements(hosts=["web1"], standing=True),
     "history of a request": lambda store, _run: store.jit_history(JitQuery(ids=["x"])),
 }
 
@@ -118,6 +125,8 @@ FLEET_OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "coverage": lambda store, _run: store.coverage(),
     "runs": lambda store, _run: store.runs(),
     "history": lambda store, _run: store.history(),
+    "controls": lambda store, _run: store.controls(),
+    "scores": lambda store, _run: store.benchmark_runs(newest=True),
     "prune": lambda store, _run: store.prune(1_000),
 }
 

@@ -1,0 +1,374 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a Docker Engine over its socket: HTTP/1.1, GET only, every answer bounded in bytes, time and values.
+
+Whoever listens there may send anything: nothing is believed of a length, a depth or a type that the answer claims.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import socket
+import struct
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
+
+# The newest version of the API whose answers the checks were written for.
+NEWEST = (1, 51)
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\Z")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r?\n)")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n\Z")
+
+# An engine with 5,000 containers lists them in 8 MB.
+_BODY_LIMIT = 16 * 1024 * 1024
+_HEADERS_LIMIT = 64 * 1024
+_LINE_LIMIT = 8 * 1024
+# Each value takes about 100 bytes once it is parsed, more than the two bytes that it may have in the answer.
+_VALUES_LIMIT = 1_000_000
+_DIGITS_LIMIT = 30
+_MESSAGE_LIMIT = 200
+_PIECE = 64 * 1024
+_PAUSE = 0.02
+_NOT_FOUND = 404
+_OK = 200
+
+_UCRED = struct.Struct("=iII")
+
+
+class ApiError(Exception):
+    """The engine gave no answer that can be used; the message is a part of a sentence, printable."""
+
+
+class GoneError(ApiError):
+    """The engine does not have what was asked for, or no longer."""
+
+
+class HangsError(ApiError):
+    """The engine did not answer in time."""
+
+
+class Client:
+    """One connection to an engine. Each question raises ApiError; after one that hangs, no more is asked."""
+
+    def __init__(
+        self,
+        connect: t.Callable[[], t.ContextManager[tuple[int, t.Any]]],
+        deadline: Deadline,
+        seconds: float,
+        accepts: t.Callable[[socket.socket], str | None] = lambda connection: None,
+    ) -> None:
+        """connect: yields family and address. seconds: for each answer, within the deadline of all of them.
+
+        accepts: returns why the other end of a connection is not the one to ask, None where it is.
+        """
+        self._connect = connect
+        self._deadline = deadline
+        self._seconds = seconds
+        self._accepts = accepts
+        self._connection: _Connection | None = None
+        self._hangs: str | None = None
+        self.prefix = ""
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def version(self) -> dict[str, t.Any]:
+        """Return ``GET /version``; what is asked afterwards is in a version that the engine and this code have."""
+        answer = self.get("/version")
+        newest = _version(answer.get("ApiVersion")) if isinstance(answer, dict) else None
+        if newest is None:
+            raise ApiError("it did not answer as a Docker Engine does")
+        oldest = _version(answer.get("MinAPIVersion")) or (1, 0)
+        self.prefix = "/v%d.%d" % min(newest, max(NEWEST, oldest))
+        return t.cast("dict[str, t.Any]", answer)
+
+    def object(self, path: str) -> dict[str, t.Any]:
+        answer = self.get(path)
+        if not isinstance(answer, dict):
+            raise ApiError("it answered %s with no JSON object" % path.partition("?")[0])
+        return answer
+
+    def objects(self, path: str) -> list[dict[str, t.Any]]:
+        """Return a list of objects; null is an empty one, as Go writes it."""
+        answer = self.get(path)
+        if answer is None:
+            return []
+        if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+            raise ApiError("it answered %s with no list of JSON objects" % path.partition("?")[0])
+        return answer
+
+    def get(self, path: str) -> t.Any:
+        """Return the JSON of an answer."""
+        if self._hangs is not None:
+            raise HangsError(self._hangs)
+        try:
+            status, body = self._answer(path)
+        except HangsError as error:
+            self._hangs = str(error)
+            self.close()
+            raise
+        except (OSError, ValueError) as error:
+            self.close()
+            raise ApiError(_said(error)) from error
+        if status == _OK:
+            return _parsed(body)
+        message = "it answered %s with status %d%s" % (path.partition("?")[0], status, _message(body))
+        raise GoneError(message) if status == _NOT_FOUND else ApiError(message)
+
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        left = self._deadline.remaining(0.0)
+        end = time.monotonic() + (self._seconds if left is None else min(self._seconds, left))
+        is_reused = self._connection is not None
+        while True:
+            if self._connection is None:
+                self._connection = self._connected(end)
+            connection = self._connection
+            connection.end = end
+            try:
+                connection.send(b"GET %s HTTP/1.1\r\nHost: docker\r\n\r\n" % (self.prefix + path).encode("ascii"))
+                status, body, stays = connection.receive()
+            except (OSError, _ClosedError) as error:
+                self.close()
+                # An engine closes a connection that was idle; one that has sent a part of its answer has failed.
+                if not is_reused or connection.has_received or isinstance(error, HangsError):
+                    raise
+                is_reused = False
+                continue
+            if not stays:
+                self.close()
+            return status, body
+
+    def _connected(self, end: float) -> _Connection:
+        with self._connect() as (family, address):
+            connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            try:
+                connection.setblocking(False)
+                _dial(connection, address, end)
+            except BaseException:
+                connection.close()
+                raise
+        try:
+            refusal = self._accepts(connection)
+            if refusal is not None:
+                raise ApiError(refusal)
+        except BaseException:
+            connection.close()
+            raise
+        return _Connection(connection, end)
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return process and account that listen at the other end of a unix socket, process 0 where it has no id here."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _gid = _UCRED.unpack(found)
+    return pid, uid
+
+
+class _ClosedError(ApiError):
+    """The other end closed the connection before the end of its answer."""
+
+    def __init__(self) -> None:
+        super().__init__("it closed the connection before the end of its answer")
+
+
+class _Connection:
+    """Reads answers from a socket that never blocks. end: of the current answer, by the monotonic clock."""
+
+    def __init__(self, connection: socket.socket, end: float) -> None:
+        self._socket = connection
+        self._buffer = bytearray()
+        self.end = end
+        self.has_received = False
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, request: bytes) -> None:
+        self.has_received = False
+        rest = memoryview(request)
+        while rest:
+            self._wait()
+            rest = rest[self._socket.send(rest) :]
+
+    def receive(self) -> tuple[int, bytes, bool]:
+        """Return status, body, and whether the connection can be used again."""
+        status = 100
+        headers: dict[bytes, bytes] = {}
+        room = _HEADERS_LIMIT
+        while 100 <= status < 200:
+            status, headers, room = self._head(room)
+        if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+            body, stays = self._chunked(), True
+        elif b"content-length" in headers:
+            text = headers[b"content-length"]
+            if not text.isdigit() or len(text) > _DIGITS_LIMIT or int(text) > _BODY_LIMIT:
+                raise ApiError("its answer is longer than %d bytes" % _BODY_LIMIT)
+            body, stays = self._exactly(int(text)), True
+        else:
+            body, stays = self._to_the_end(), False
+        return status, body, stays and headers.get(b"connection", b"").lower() != b"close" and not self._buffer
+
+    def _head(self, room: int) -> tuple[int, dict[bytes, bytes], int]:
+        line = self._line()
+        found = _STATUS.match(line)
+        if found is None:
+            raise ApiError("it did not answer with HTTP")
+        headers: dict[bytes, bytes] = {}
+        while True:
+            room -= len(line)
+            if room < 0:
+                raise ApiError("the headers of its answer are longer than %d bytes" % _HEADERS_LIMIT)
+            line = self._line()
+            if line in (b"\r\n", b"\n"):
+                return int(found.group(1)), headers, room - len(line)
+            name, _colon, value = line.partition(b":")
+            headers[name.strip().lower()] = value.strip()
+
+    def _chunked(self) -> bytes:
+        body = bytearray()
+        while True:
+            found = _CHUNK.match(self._line())
+            if found is None:
+                raise ApiError("its answer is cut into chunks that cannot be read")
+            length = int(found.group(1), 16)
+            if len(body) + length > _BODY_LIMIT:
+                raise ApiError("its answer is longer than %d bytes" % _BODY_LIMIT)
+            if not length:
+                break
+            body += self._exactly(length)
+            if self._line() not in (b"\r\n", b"\n"):
+                raise ApiError("its answer is cut into chunks that cannot be read")
+        room = _HEADERS_LIMIT
+        while True:
+            line = self._line()
+            room -= len(line)
+            if room < 0:
+                raise ApiError("the headers of its answer are longer than %d bytes" % _HEADERS_LIMIT)
+            if line in (b"\r\n", b"\n"):
+                return bytes(body)
+
+    def _line(self) -> bytes:
+        while True:
+            place = self._buffer.find(b"\n")
+            if place >= 0:
+                return self._taken(place + 1)
+            if len(self._buffer) > _LINE_LIMIT:
+                raise ApiError("a line of its answer is longer than %d bytes" % _LINE_LIMIT)
+            self._more()
+
+    def _exactly(self, length: int) -> bytes:
+        while len(self._buffer) < length:
+            self._more()
+        return self._taken(length)
+
+    def _to_the_end(self) -> bytes:
+        with contextlib.suppress(_ClosedError):
+            while len(self._buffer) <= _BODY_LIMIT:
+                self._more()
+            raise ApiError("its answer is longer than %d bytes" % _BODY_LIMIT)
+        return self._taken(len(self._buffer))
+
+    def _taken(self, length: int) -> bytes:
+        # Also where everything has come: an answer of many small chunks takes long without any wait.
+        if time.monotonic() >= self.end:
+            raise _hangs()
+        taken = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        return taken
+
+    def _more(self) -> None:
+        self._wait(reading=True)
+        try:
+            piece = self._socket.recv(_PIECE)
+        except BlockingIOError:
+            return
+        if not piece:
+            raise _ClosedError
+        self.has_received = True
+        self._buffer += piece
+
+    def _wait(self, *, reading: bool = False) -> None:
+        left = self.end - time.monotonic()
+        if left <= 0 or not _ready(self._socket, left, reading):
+            raise _hangs()
+
+
+def _hangs() -> HangsError:
+    return HangsError("it did not answer in time")
+
+
+def _ready(connection: socket.socket, seconds: float, reading: bool) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN if reading else select.POLLOUT)
+    return bool(poll.poll(max(1.0, seconds * 1000)))
+
+
+def _dial(connection: socket.socket, address: t.Any, end: float) -> None:
+    """Connect; a unix socket whose queue is full says so at once, and has to be tried again."""
+    while True:
+        try:
+            connection.connect(address)
+        except BlockingIOError as error:
+            left = end - time.monotonic()
+            if connection.family != socket.AF_UNIX:
+                if left <= 0 or not _ready(connection, left, reading=False):
+                    raise _hangs() from error
+                number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if number:
+                    raise OSError(number, os.strerror(number)) from error
+                return
+            if left <= 0:
+                raise _hangs() from error
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _version(text: t.Any) -> tuple[int, int] | None:
+    found = _VERSION.match(text) if isinstance(text, str) else None
+    return (int(found.group(1)), int(found.group(2))) if found else None
+
+
+def _parsed(body: bytes) -> t.Any:
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > _VALUES_LIMIT:
+        raise ApiError("its answer has more than %d values" % _VALUES_LIMIT)
+    try:
+        return json.loads(body.decode("utf-8", "replace"), parse_int=_number, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ApiError("its answer is nested too deeply") from error
+    except ValueError as error:
+        raise ApiError("its answer is no JSON") from error
+
+
+def _number(text: str) -> int:
+    # Python needs quadratic time for the digits of a number.
+    if len(text) > _DIGITS_LIMIT:
+        raise ValueError("a number with too many digits")
+    return int(text)
+
+
+def _no_number(text: str) -> t.NoReturn:
+    raise ValueError("%s is no number of JSON" % text)
+
+
+def _message(body: bytes) -> str:
+    try:
+        answer = _parsed(body)
+    except ApiError:
+        return ""
+    message = answer.get("message") if isinstance(answer, dict) else None
+    return ": %s" % printable(message[:_MESSAGE_LIMIT]) if isinstance(message, str) else ""
+
+
+def _said(error: Exception) -> str:
+    return "it cannot be asked: %s" % ((isinstance(error, OSError) and error.strerror) or error)

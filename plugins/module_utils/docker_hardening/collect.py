@@ -1,0 +1,234 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a host's engines, judge each control of the benchmark, and return controls, containers and coverage."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _crash
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
+    accounts,
+    engines,
+    facts,
+    files,
+    host,
+    images,
+    insides,
+    inventory,
+    processes,
+    sockets,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import ENGINES, parse
+
+# Anybody may call a process dockerd.
+_MOST_ENGINES = 32
+# Seconds of the time budget that are left after the layers of images were read.
+_RESERVE = 5.0
+_TEXT_LIMIT = 200
+_ACL = "system.posix_acl_access"
+
+
+def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of docker_benchmark_info. What can't be looked at is in the coverage with the reason."""
+    options = parse(params)
+    if options.idle:
+        yield_to_others()
+    coverage = ScopeCoverage(ENGINES)
+    found = read(Deadline(options.time_budget), coverage)
+    return {
+        "changed": False,
+        "controls": judge.judge(found, options),
+        "detections": detections(found),
+        "containers": [entry for engine in found.engines for entry in inventory.containers(engine, found.now)],
+        "engines": [_described(engine) for engine in found.engines],
+        "coverage": [coverage.entry()],
+    }
+
+
+def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
+    """Return what is known of this host and its engines; coverage: gets what could not be looked at."""
+    names = accounts.local_names()
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(contextlib.closing(files.Root("/", names)))
+        reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
+        found = _running(reader, deadline, coverage)
+        inside = insides.Insides()
+        found = [
+            reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
+            for reading in found
+        ]
+        installed = reader.installed()
+        running = [(reading.engine.name, reading.engine.unit) for reading in found]
+        if installed is not None and not any(
+            installed.name == name or installed.unit == unit for name, unit in running
+        ):
+            found.append(engines.Reading(installed, root))
+        _cover([reading.engine for reading in found], coverage)
+        known = accounts.Accounts()
+        who = {
+            listener.address: known.of(listener.file, _acl(reading.root, listener.file.path))
+            for reading in found
+            for listener in reading.engine.listeners
+            if listener.file is not None and listener.file.kind == "socket"
+        }
+        other = host.other(inside.contained.groups, sockets.unix_listeners())
+        if other:
+            names_of_others = " and ".join(sorted({name for name, _evidence in other}))
+            coverage.note = " ".join(
+                filter(None, (coverage.note, "Containers outside this benchmark: %s." % names_of_others))
+            )
+        return Host(
+            tuple(reading.engine for reading in found),
+            host.files(root),
+            host.audit(),
+            who,
+            known.problem,
+            host.has_apparmor(),
+            host.has_selinux(),
+            other,
+            host.packages(),
+            host.boot_time(),
+            time.time(),
+            os.geteuid() == 0,
+        )
+
+
+def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage) -> list[engines.Reading]:
+    found: dict[str, engines.Reading] = {}
+    try:
+        daemons = processes.daemons()
+    except OSError as error:
+        coverage.fail("The processes of this host cannot be listed: %s." % error.strerror)
+        return []
+    containers: dict[str, str] = {}
+    for number, daemon in enumerate(daemons):
+        subject = "process %d (%s)" % (daemon.pid, printable(daemon.executable))
+        if number >= _MOST_ENGINES or deadline.passed():
+            reason = deadline.reason if deadline.passed() else "only %d engines are looked at" % _MOST_ENGINES
+            coverage.skip(subject, reason)
+            continue
+        # One that hangs leaves time for the others.
+        left = deadline.remaining(0.0)
+        share = Deadline(0.0 if left is None else max(0.1, left / (len(daemons) - number)))
+        try:
+            reading = reader.running(daemon, share)
+        except engines.NoEngineError as error:
+            coverage.skip(subject, str(error))
+            continue
+        except Exception as error:  # noqa: BLE001 - what one process makes fail hides no other engine
+            if processes.is_alive(daemon):
+                coverage.skip(subject, "looking at it failed: %s; report this" % _crash.summarize(error))
+            continue
+        engine = reading.engine
+        if daemon.container is not None:
+            inside = containers.get(daemon.container, daemon.container[:12])
+            engine = engine._replace(name="%s in container %s" % (engine.name, inside))
+        containers.update({container.id: container.name for container in engine.containers or ()})
+        before = found.get(engine.name)
+        if before is None or (before.engine.state != facts.RUNNING and engine.state == facts.RUNNING):
+            found[engine.name] = reading._replace(engine=engine)
+        if before is not None:
+            coverage.skip(subject, "another process has the address %s" % printable(engine.name))
+    return list(found.values())
+
+
+def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -> Engine:
+    if engine.images is None or engine.data_root is None:
+        return engine
+    left = deadline.remaining(0.0)
+    share = Deadline(0.0 if left is None else max(0.1, left - _RESERVE))
+    layers = images.Layers(reading.root, engine.data_root.path, engine.info, share)
+    return engine._replace(images=tuple(layers.completed(image) for image in engine.images))
+
+
+def _cover(found: t.Sequence[Engine], coverage: ScopeCoverage) -> None:
+    for engine in found:
+        if engine.state == facts.SILENT:
+            coverage.skip(printable(engine.name), printable(engine.problem or ""))
+            continue
+        coverage.examined += 1
+        for what, why in engine.problems:
+            coverage.skip("%s of %s" % (what, printable(engine.name)), why)
+    stopped = [printable(engine.name) for engine in found if engine.state == facts.STOPPED]
+    if not found:
+        coverage.note = "No Docker Engine runs or is installed here."
+    elif stopped:
+        coverage.note = "The engine %s is installed and does not run: it is judged by its files." % stopped[0]
+
+
+def _acl(root: files.Root, path: str) -> bytes:
+    """Return the access control list of a file as the kernel has it; nothing where it has none."""
+    try:
+        pinned, _real, _is_link = root.pin(path)
+    except OSError:
+        return b""
+    try:
+        return os.getxattr("/proc/self/fd/%d" % pinned, _ACL)
+    except OSError:
+        return b""
+    finally:
+        os.close(pinned)
+
+
+def detections(found: Host) -> list[dict[str, t.Any]]:
+    """Return what is wrong with how engines are configured, apart from any control."""
+    returned = []
+    for engine in found.engines:
+        pending = [setting for _name, setting in sorted(engine.settings.items()) if setting.is_pending]
+        if engine.conflicts:
+            evidences = [_evidence(engine, name) for name in engine.conflicts]
+            returned.append(detection("docker_setting_conflict", printable(engine.name), ENGINES, evidences))
+        if pending and engine.state != facts.STOPPED:
+            evidences = [_evidence(engine, setting.name) for setting in pending]
+            returned.append(detection("docker_restart_pending", printable(engine.name), ENGINES, evidences))
+    return returned
+
+
+def _evidence(engine: Engine, name: str) -> dict[str, t.Any]:
+    """Return a setting as evidence; values are left out, as options of log drivers and proxies hold passwords."""
+    setting = engine.settings.get(name)
+    path = setting.written_in if setting is not None else ""
+    return {"data": {"setting": printable(name), "written_in": printable(path)}}
+
+
+def _described(engine: Engine) -> dict[str, t.Any]:
+    """Return what people ask of an engine first; printable."""
+    return {
+        "name": printable(engine.name),
+        "state": engine.state,
+        "problem": None if engine.problem is None else printable(engine.problem),
+        "pid": engine.pid or None,
+        "version": _text(engine.version, "Version"),
+        "api_version": _text(engine.version, "ApiVersion"),
+        "rootless": engine.is_rootless,
+        "snap": engine.is_snap,
+        "unit": printable(engine.unit),
+        "config_file": printable(engine.config.file.path) if engine.config is not None else "",
+        "data_root": printable(engine.data_root.path) if engine.data_root is not None else "",
+        "listeners": [
+            {
+                "address": printable(listener.address),
+                "source": listener.source,
+                "tls": listener.has_tls,
+                "verifies_clients": listener.verifies_clients,
+            }
+            for listener in engine.listeners
+        ],
+        "containers": None if engine.containers is None else len(engine.containers),
+        "images": None if engine.images is None else len(engine.images),
+        "swarm": None if engine.swarm is None else engine.swarm.is_active,
+    }
+
+
+def _text(values: facts.Json, name: str) -> str:
+    value = values.get(name)
+    return printable(value[:_TEXT_LIMIT]) if isinstance(value, str) else ""

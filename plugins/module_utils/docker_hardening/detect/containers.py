@@ -1,0 +1,210 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge how containers run and what they may use: parts of section 5."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _control
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    container_image,
+    container_isolation,
+    container_mounts,
+    container_ports,
+    each_container,
+    values,
+    verdict,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.each_container import Fault
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
+    Container,
+    Engine,
+    Host,
+    Json,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
+
+_SSH_SERVERS = frozenset(("sshd", "sshd-session", "dropbear", "dropbearmulti", "tinysshd", "lshd"))
+# What the kernel adds to the path of a file that was removed after it was started.
+_REMOVED = " (deleted)"
+# The engine's default, which is the same for all.
+_DEFAULT_SHARES = (0, 1024)
+_MOST_RESTARTS = 5
+_DEFAULT_BRIDGE = "bridge"
+_ROOT = ("root", "0")
+
+
+def _each(fault: str, test: each_container.Test, virtue: str | None = None) -> verdict.Check:
+    """Return the check that all running containers pass a test that needs nothing else."""
+
+    def check(_host: Host, engine: Engine, _options: Options) -> Verdict:
+        return each_container.judge(engine, fault, test, virtue=virtue)
+
+    return check
+
+
+def _swarm(_host: Host, engine: Engine, options: Options) -> Verdict:
+    try:
+        state = values.text(engine.info, "Swarm.LocalNodeState")
+    except values.UnknownError as error:
+        return verdict.not_checked(f"Whether the engine is in a swarm is not known: {error}.")
+    if state == "inactive":
+        return verdict.passed("The engine is in no swarm.")
+    items = [Item("setting", "swarm", printable(state))]
+    if options.swarm is None:
+        return verdict.manual("The engine is in a swarm.", items)
+    if options.swarm:
+        return verdict.passed("The engine is in a swarm, as docker_hardening_swarm wants it.")
+    return verdict.failed("The engine is in a swarm, and docker_hardening_swarm wants none.", items)
+
+
+def _ssh_server(container: Container) -> t.Iterator[Fault]:
+    if not container.processes:
+        raise values.UnknownError("its processes are not known")
+    for process in container.processes:
+        executable = process.executable
+        if executable.endswith(_REMOVED):
+            executable = executable[: -len(_REMOVED)]
+        # A server that has another name gives itself away by how it calls itself.
+        title = (process.arguments or ("",))[0].partition(":")[0]
+        names = {posixpath.basename(executable), process.name, posixpath.basename(title)}
+        if names & _SSH_SERVERS:
+            yield Fault(printable(executable or process.name))
+        elif not executable and process.arguments:
+            raise values.UnknownError("the executable of process %d could not be read" % process.pid)
+
+
+def _unlimited_memory(container: Container) -> t.Iterator[Fault]:
+    if values.number(container.inspect, "HostConfig.Memory") <= 0:
+        yield Fault("no limit")
+
+
+def _unlimited_processor(container: Container) -> t.Iterator[Fault]:
+    shares = values.number(container.inspect, "HostConfig.CpuShares")
+    limits = [values.number(container.inspect, f"HostConfig.{each}") for each in ("NanoCpus", "CpuQuota")]
+    if shares in _DEFAULT_SHARES and max(limits) <= 0:
+        yield Fault("shares %d, no limit" % shares)
+
+
+def _writable_root(container: Container) -> t.Iterator[Fault]:
+    if not values.flag(container.inspect, "HostConfig.ReadonlyRootfs"):
+        yield Fault("writable")
+
+
+def _endless_restarts(container: Container) -> t.Iterator[Fault]:
+    name = values.text(container.inspect, "HostConfig.RestartPolicy.Name")
+    retries = values.number(container.inspect, "HostConfig.RestartPolicy.MaximumRetryCount")
+    if name in ("", "no"):
+        return
+    if name != "on-failure" or not 0 < retries <= _MOST_RESTARTS:
+        yield Fault(printable("%s:%d" % (name, retries) if retries else name))
+
+
+def _own_ulimits(_host: Host, engine: Engine, _options: Options) -> Verdict:
+    result = each_container.judge(engine, "ulimits of its own", _ulimits)
+    return verdict.manual(result.reason, result.items, result.examined) if result.status == _control.FAILED else result
+
+
+def _ulimits(container: Container) -> t.Iterator[Fault]:
+    for each in values.mappings(container.inspect, "HostConfig.Ulimits"):
+        soft, hard = values.number(each, "Soft"), values.number(each, "Hard")
+        yield Fault(printable("%s=%d:%d" % (values.text(each, "Name"), soft, hard)))
+
+
+def _own_control_group(container: Container) -> t.Iterator[Fault]:
+    parent = values.text(container.inspect, "HostConfig.CgroupParent")
+    if parent:
+        yield Fault(printable(parent))
+
+
+def _unchecked_health(container: Container) -> t.Iterator[Fault]:
+    health = values.mapping(container.inspect, "State.Health", may_miss=True)
+    if not health or values.text(health, "Status") in ("", "none"):
+        yield Fault("no health check")
+
+
+def _unlimited_processes(container: Container) -> t.Iterator[Fault]:
+    if values.number(container.inspect, "HostConfig.PidsLimit", null=0) <= 0:
+        yield Fault("no limit")
+
+
+def _default_bridge(container: Container) -> t.Iterator[Fault]:
+    # An engine without a default bridge still names it, without an endpoint.
+    network = values.mapping(container.inspect, "NetworkSettings.Networks").get(_DEFAULT_BRIDGE)
+    if network is not None and values.text({"network": network}, "network.EndpointID"):
+        yield Fault(f"network {_DEFAULT_BRIDGE}")
+
+
+def _execs(is_meant: t.Callable[[Json], bool], how: str) -> verdict.Check:
+    """Return the check of what people run in containers: those that run fail it, those that ended a person looks up."""
+
+    def check(_host: Host, engine: Engine, _options: Options) -> Verdict:
+        try:
+            containers, absence = each_container.chosen(engine)
+            if not containers:
+                return verdict.not_applicable(absence)
+            known = {container.id: container for container in containers}
+            items = [_exec_item(each, known) for each in _running_execs(engine) if is_meant(each)]
+        except values.UnknownError as error:
+            return verdict.not_checked(f"What people execute in containers is not known: {error}.")
+        if items:
+            return verdict.failed(
+                "%d of %d commands in containers run %s." % (len(items), len(engine.execs), how), items
+            )
+        return verdict.manual(f"No command in a container runs {how} now; the audit log knows earlier ones.", ())
+
+    return check
+
+
+def _running_execs(engine: Engine) -> list[Json]:
+    if any(what == "execs" for what, _why in engine.problems):
+        raise values.UnknownError(each_container.problem_of(engine, "execs"))
+    return [each for each in engine.execs if values.flag(each, "Running")]
+
+
+def _exec_item(each: Json, containers: t.Mapping[str, Container]) -> Item:
+    program = printable(values.text(each, "ProcessConfig.entrypoint"))
+    container = containers.get(values.text(each, "ContainerID"))
+    if container is None:
+        return Item("container", printable(values.text(each, "ContainerID")[:12]), program)
+    return each_container.item(container, [Fault(program)])
+
+
+def _is_privileged_exec(each: Json) -> bool:
+    return values.flag(each, "ProcessConfig.privileged")
+
+
+def _is_root_exec(each: Json) -> bool:
+    return values.text(each, "ProcessConfig.user", "").partition(":")[0] in _ROOT
+
+
+CHECKS: t.Mapping[str, verdict.Check] = {
+    **container_isolation.CHECKS,
+    **container_mounts.CHECKS,
+    **container_ports.CHECKS,
+    "docker_swarm_unneeded": _swarm,
+    "docker_container_runs_sshd": _each("an SSH server", _ssh_server),
+    "docker_container_memory_unlimited": _each("no limit of memory", _unlimited_memory, "a limit of memory"),
+    "docker_container_processor_unlimited": _each(
+        "no share or limit of processor time", _unlimited_processor, "a share or limit of processor time"
+    ),
+    "docker_container_root_writable": _each(
+        "a root file system that can be written to", _writable_root, "a root file system that is read only"
+    ),
+    "docker_container_restarts_endlessly": _each("a restart policy without an end", _endless_restarts),
+    "docker_container_ulimit_changed": _own_ulimits,
+    "docker_exec_privileged": _execs(_is_privileged_exec, "with --privileged"),
+    "docker_exec_root": _execs(_is_root_exec, "with --user root"),
+    "docker_container_control_group_changed": _each("a control group of its own choice", _own_control_group),
+    "docker_container_health_unchecked": _each("no health check", _unchecked_health, "a health check"),
+    "docker_container_image_outdated": container_image.check,
+    "docker_container_processes_unlimited": _each(
+        "no limit of processes", _unlimited_processes, "a limit of processes"
+    ),
+    "docker_container_default_bridge": _each("a place on the default bridge", _default_bridge),
+}

@@ -1,0 +1,75 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apply the operator's exceptions to a verdict.
+
+A name, a label and a tag are chosen by whoever starts a container: an exception by them trusts everybody who may. Only
+the digest of an image says what runs. Whatever is excepted stays listed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _control
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Outcome(t.NamedTuple):
+    """A verdict without what is excepted. excepted: with the reason of the exception that covers each item."""
+
+    verdict: Verdict
+    excepted: tuple[tuple[Item, str], ...] = ()
+
+
+def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], now: float) -> Outcome:
+    """Take out of a verdict what exceptions of a control cover. control: its id. now: seconds since the epoch."""
+    if verdict.status not in (_control.FAILED, _control.MANUAL):
+        return Outcome(verdict)
+    own = [each for each in exceptions if each.control == control]
+    left: list[Item] = []
+    excepted: list[tuple[Item, str]] = []
+    ended: set[str] = set()
+    for item in verdict.items:
+        covering = [each for each in own if _covers(each, item)]
+        valid = [each for each in covering if not _has_ended(each, now)]
+        if valid:
+            excepted.append((item, valid[0].reason))
+        else:
+            left.append(item)
+            ended.update(each.until for each in covering if each.until)
+    reason = verdict.reason
+    if excepted:
+        reason += " %d excepted." % len(excepted)
+    if ended:
+        reason += f" An exception ended on {max(ended)}."
+    status = _control.EXCEPTED if excepted and not left else verdict.status
+    return Outcome(verdict._replace(status=status, reason=reason, items=tuple(left)), tuple(excepted))
+
+
+def _covers(exception: Excepted, item: Item) -> bool:
+    """Say whether all patterns of an exception match an item; one without patterns covers nothing."""
+    wanted = (
+        (exception.container, (item.container,)),
+        (exception.image, (item.image,) + item.digests),
+        (exception.service, (item.service,)),
+    )
+    given = [(pattern, names) for pattern, names in wanted if pattern is not None]
+    return bool(given) and all(_matches(pattern, names) for pattern, names in given)
+
+
+def _matches(pattern: str, names: t.Sequence[str]) -> bool:
+    return any(name and fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def _has_ended(exception: Excepted, now: float) -> bool:
+    """Say whether the last day of an exception is over, by UTC. A day that is none is over."""
+    if exception.until is None:
+        return False
+    return _DAY.fullmatch(exception.until) is None or time.strftime("%Y-%m-%d", time.gmtime(now)) > exception.until

@@ -1,0 +1,351 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read one engine: by its process and what it answers, or, where it is only installed, by its files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import socket
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
+    answers,
+    client,
+    configuration,
+    engine_files,
+    facts,
+    flags,
+    in_force,
+    listeners,
+    sockets,
+    units,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.accounts import Names
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Listener, Setting
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
+
+# An answer takes milliseconds, on a busy host seconds.
+_SECONDS = 15.0
+_UNIX, _TCP = "unix://", "tcp://"
+_EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
+_INSTALLED = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")
+_UNITS = ("docker.service", "snap.docker.dockerd.service")
+_SNAP_CONFIGURATION = "/var/snap/docker/current/config/daemon.json"
+_SNAP_DATA = "/var/snap/docker/common/var-lib-docker"
+_CONFIGURATION = "/etc/docker/daemon.json"
+
+
+class NoEngineError(Exception):
+    """A process that is called dockerd is none; the message says why."""
+
+
+class Reading(t.NamedTuple):
+    """An engine, and the root that its paths are below."""
+
+    engine: Engine
+    root: Root
+
+
+class Reader:
+    """Reads the engines of a host. Their roots stay open until it is closed."""
+
+    def __init__(self, host: Root, names: Names) -> None:
+        self._host = host
+        self._names = names
+        self._opened: list[Root] = []
+
+    def close(self) -> None:
+        for root in self._opened:
+            root.close()
+
+    def running(self, daemon: Daemon, deadline: Deadline) -> Reading:
+        """Return the engine of a process; NoEngineError where it is none, OSError where its files can't be looked at."""
+        root = self._host
+        if daemon.root != "/":
+            root = Root(daemon.root, self._names)
+            self._opened.append(root)
+        found = sockets.of_process(daemon.pid)
+        account = self._account(daemon)
+        unit_root = root if daemon.container else self._host
+        unit = _unit(daemon, unit_root, account)
+        known = _Configured.of_process(daemon, root, account, unit)
+        settings = known.settings({})
+        offered = _offered(daemon, found, settings, root)
+        if not offered and os.path.basename(daemon.executable) not in _EXECUTABLES:
+            raise NoEngineError("it listens on no socket, so that it is no engine")
+        engine = Engine(
+            _name(daemon, offered, settings),
+            facts.SILENT,
+            pid=daemon.pid,
+            executable=daemon.executable,
+            arguments=daemon.arguments,
+            uid=daemon.uid,
+            is_rootless=not daemon.same_users and daemon.container is None,
+            is_snap=daemon.executable.startswith("/snap/"),
+            started=daemon.started,
+            unit=unit.name,
+            config=known.config.file,
+            settings=settings,
+            conflicts=known.written.conflicts,
+            listeners=offered,
+            problem=daemon.problem or found.problem,
+        )
+        if engine.problem is None:
+            engine = _asked(engine, daemon, root, found, known, deadline)
+        places = engine_files.Places(
+            root,
+            unit_root,
+            account,
+            posixpath.dirname(known.config.file.file.path) if account.is_user else "/etc/docker",
+            daemon.environment.get("DOCKER_CERT_PATH") or posixpath.join(account.home, ".docker"),
+            _data_root(engine.settings["data-root"], daemon.environment, account),
+        )
+        return Reading(engine_files.completed(engine, unit, places), root)
+
+    def installed(self) -> Engine | None:
+        """Return the engine that is installed and does not run, None where there is none."""
+        account = units.Account()
+        loaded = [units.load(self._host, name, account) for name in _UNITS]
+        unit = next((unit for unit in loaded if unit.files), units.Unit(""))
+        if not unit.files and not any(self._host.fact(path).kind for path in _INSTALLED):
+            return None
+        is_snap = unit.name.startswith("snap.")
+        known = _Configured.of_unit(self._host, unit, _SNAP_CONFIGURATION if is_snap else _CONFIGURATION)
+        settings = known.settings({})
+        listens = units.load(self._host, "docker.socket", account).listens if not is_snap else ()
+        engine = Engine(
+            _stopped_name(settings["hosts"], listens),
+            facts.STOPPED,
+            is_snap=is_snap,
+            unit=unit.name,
+            config=known.config.file,
+            settings=settings,
+            conflicts=known.written.conflicts,
+            listeners=_stopped_listeners(settings, listens),
+        )
+        directory = posixpath.dirname(known.config.file.file.path)
+        written = settings["data-root"].value
+        default = _SNAP_DATA if is_snap else "/var/lib/docker"
+        data = written if isinstance(written, str) and written.startswith("/") else default
+        places = engine_files.Places(self._host, self._host, account, directory, "/root/.docker", data)
+        return engine_files.completed(engine, unit, places)
+
+    def _account(self, daemon: Daemon) -> units.Account:
+        """Return whose directories an engine uses: those of the account where it was started as a rootless one."""
+        home = daemon.environment.get("HOME", "")
+        if not home.startswith("/"):
+            home = self._names.home(daemon.uid) or "/root"
+        if "ROOTLESSKIT_STATE_DIR" not in daemon.environment:
+            return units.Account(home)
+        return units.Account(home, daemon.environment.get("XDG_RUNTIME_DIR") or "/run/user/%d" % daemon.uid, True)
+
+
+class _Configured(t.NamedTuple):
+    """What is written for an engine, and what its process was started with, None for one that is stopped."""
+
+    config: configuration.Read
+    written: configuration.Written
+    running: t.Mapping[str, flags.Flag] | None
+    file_problem: str | None
+
+    @classmethod
+    def of_process(cls, daemon: Daemon, root: Root, account: units.Account, unit: units.Unit) -> _Configured:
+        running = flags.parse(map(flags.Word, daemon.arguments))
+        default = posixpath.join(account.home, ".config") if account.is_user else ""
+        default = daemon.environment.get("XDG_CONFIG_HOME") or default if account.is_user else "/etc"
+        default = posixpath.join(default, "docker/daemon.json")
+        path = _config_path(running, daemon.directory, default)
+        config = configuration.read(root, path)
+        problem = configuration.why_file_says_nothing(config, daemon.started)
+        next_flags = _unit_flags(unit)
+        if next_flags is None:
+            return cls(config, configuration.Written(running, config.file, config.file.problem), running, problem)
+        next_path = _config_path(next_flags, "/", default)
+        following = config if next_path == path else configuration.read(root, next_path)
+        problems = [*unit.problems, *filter(None, [following.file.problem])]
+        return cls(
+            config, configuration.Written(next_flags, following.file, "; ".join(problems) or None), running, problem
+        )
+
+    @classmethod
+    def of_unit(cls, root: Root, unit: units.Unit, default: str) -> _Configured:
+        words = _unit_flags(unit) or {}
+        config = configuration.read(root, _config_path(words, "/", default))
+        problems = [*unit.problems, *filter(None, [config.file.problem])]
+        return cls(config, configuration.Written(words, config.file, "; ".join(problems) or None), None, None)
+
+    def settings(self, api: t.Mapping[str, t.Any]) -> dict[str, Setting]:
+        return configuration.settings(self.running, self.written, self.file_problem, api)
+
+
+def _config_path(found: t.Mapping[str, flags.Flag], directory: str, default: str) -> str:
+    path = found["config-file"].values[-1] if "config-file" in found else default
+    return posixpath.normpath(posixpath.join(directory or "/", path))
+
+
+def _unit(daemon: Daemon, root: Root, account: units.Account) -> units.Unit:
+    """Return the unit that started an engine, by its control group; one without a name where none did."""
+    name = next((word for word in reversed(daemon.group.split("/")) if word.endswith(".service")), "")
+    unit = units.load(root, name, account) if name else units.Unit("")
+    # What somebody starts by hand is in the group of whatever that person signed in by.
+    program = posixpath.basename(unit.command[0].text) if unit.command else ""
+    return unit if "docker" in program or name.startswith("snap.docker.") else units.Unit("")
+
+
+def _unit_flags(unit: units.Unit) -> dict[str, flags.Flag] | None:
+    """Return the flags that a unit starts dockerd with; None where it does not say them."""
+    if not unit.command or not posixpath.basename(unit.command[0].text).startswith("dockerd"):
+        return None
+    return flags.parse(unit.command[1:])
+
+
+def _hosts(setting: Setting, environment: t.Mapping[str, str], is_rootless: bool) -> listeners.Hosts:
+    value = setting.value if setting.problem is None else setting.written
+    addresses = listeners.written(value, environment, is_rootless)
+    return listeners.Hosts(tuple(addresses), setting.source if value else configuration.DEFAULT)
+
+
+def _offered(
+    daemon: Daemon, found: sockets.Sockets, settings: t.Mapping[str, Setting], root: Root
+) -> tuple[Listener, ...]:
+    hosts = _hosts(settings["hosts"], daemon.environment, not daemon.same_users)
+    exec_root = settings["exec-root"].value
+    exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else "/run/docker"
+    return listeners.listeners(daemon, found, hosts, settings, root, exec_root)
+
+
+def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str, Setting]) -> str:
+    """Return the identity of an engine: the address that stays the same from run to run."""
+    hosts = _hosts(settings["hosts"], daemon.environment, not daemon.same_users).addresses
+    found = [listener.address for listener in offered]
+    wanted = [listeners.MAIN_ADDRESS, *(host for host in hosts if host.startswith(_UNIX))]
+    names = [address for address in wanted if address in found]
+    names += [address for address in found if address.startswith(_UNIX)] + found
+    names += [host for host in hosts if host != listeners.INHERITED] + [listeners.MAIN_ADDRESS]
+    return names[0]
+
+
+def _asked(
+    engine: Engine, daemon: Daemon, root: Root, found: sockets.Sockets, known: _Configured, deadline: Deadline
+) -> Engine:
+    """Return an engine with what it answers, or with why it does not."""
+    asked = _client(engine, daemon, root, found, deadline)
+    if asked is None:
+        return engine._replace(problem="it listens on no socket that can be asked without a certificate")
+    with contextlib.closing(asked):
+        try:
+            said = answers.ask(asked, asked.version())
+        except client.ApiError as error:
+            return engine._replace(problem=str(error))
+    api = in_force.settings(said.info, said.version, said.networks)
+    written = engine.settings["data-root"].written
+    if "data-root" in api and isinstance(written, str) and _is_same_place(root, written, api["data-root"]):
+        api["data-root"] = written
+    return engine._replace(
+        state=facts.RUNNING,
+        settings=known.settings(api),
+        version=said.version,
+        info=said.info,
+        networks=said.networks,
+        containers=said.containers,
+        images=said.images,
+        swarm=said.swarm,
+        execs=said.execs,
+        problems=tuple(said.problems),
+    )
+
+
+def _client(
+    engine: Engine, daemon: Daemon, root: Root, found: sockets.Sockets, deadline: Deadline
+) -> client.Client | None:
+    """Return a client of the address that names the engine, or of another one; None where there is none to ask."""
+    order = sorted(engine.listeners, key=lambda listener: listener.address != engine.name)
+    for listener in order:
+        if listener.file is not None:
+            path = listener.file.path
+            descriptor = dict(found.unix).get(path, -1)
+            is_inherited = sockets.is_inherited(descriptor, daemon.environment, daemon.pid)
+
+            def accepts(connection: socket.socket, is_inherited: bool = is_inherited) -> str | None:
+                pid, uid = client.peer(connection)
+                if pid == daemon.pid or (is_inherited and uid in (0, daemon.uid)):
+                    return None
+                return "another process answers at its address"
+
+            def connect(path: str = path) -> t.ContextManager[tuple[int, t.Any]]:
+                return _pinned(root, path)
+
+            return client.Client(connect, deadline, _SECONDS, accepts)
+    for listener in order:
+        if listener.address.startswith(_TCP) and not listener.has_tls and not sockets.has_own_network(daemon.pid):
+            host, _colon, port = listener.address[len(_TCP) :].rpartition(":")
+            return client.Client(lambda: _tcp(host, int(port)), deadline, _SECONDS)
+    return None
+
+
+@contextlib.contextmanager
+def _pinned(root: Root, path: str) -> t.Iterator[tuple[int, t.Any]]:
+    """Yield the address of a unix socket below a root: neither too long for the kernel nor to be led elsewhere."""
+    pinned, _real, _is_link = root.pin(path)
+    try:
+        yield socket.AF_UNIX, "/proc/self/fd/%d" % pinned
+    finally:
+        os.close(pinned)
+
+
+@contextlib.contextmanager
+def _tcp(host: str, port: int) -> t.Iterator[tuple[int, t.Any]]:
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    # Somebody who listens everywhere listens here.
+    local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
+    yield family, (local, port)
+
+
+def _is_same_place(root: Root, written: str, told: str) -> bool:
+    try:
+        return root.real(written) == root.real(told)
+    except OSError:
+        return False
+
+
+def _data_root(setting: Setting, environment: t.Mapping[str, str], account: units.Account) -> str:
+    value = setting.value if setting.value is not None else setting.written
+    if isinstance(value, str) and value.startswith("/"):
+        return value
+    if account.is_user:
+        data = environment.get("XDG_DATA_HOME") or posixpath.join(account.home, ".local/share")
+        return posixpath.join(data, "docker")
+    return "/var/lib/docker"
+
+
+def _stopped_name(hosts: Setting, listens: t.Sequence[str]) -> str:
+    """Return the address that a stopped engine would have, the same as when it runs."""
+    addresses = [address.address for address in _stopped_addresses(hosts, listens)]
+    return next((address for address in addresses if address.startswith(_UNIX)), listeners.MAIN_ADDRESS)
+
+
+def _stopped_addresses(hosts: Setting, listens: t.Sequence[str]) -> list[Listener]:
+    found = []
+    for address in listeners.written(hosts.value, {}, False):
+        if address != listeners.INHERITED:
+            found.append(Listener(address, hosts.source))
+            continue
+        for place in listens:
+            path = _UNIX + place if place.startswith("/") else _TCP + place
+            found.append(Listener(listeners.normalized(path), "systemd"))
+    return found
+
+
+def _stopped_listeners(settings: t.Mapping[str, Setting], listens: t.Sequence[str]) -> tuple[Listener, ...]:
+    has_tls, verifies = listeners.tls(settings)
+    return tuple(
+        listener
+        if listener.address.startswith(_UNIX)
+        else listener._replace(has_tls=has_tls, verifies_clients=verifies)
+        for listener in _stopped_addresses(settings["hosts"], listens)
+    )

@@ -1,0 +1,65 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What /proc says of containers: their processes, by control group, and what they have mounted."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import mounts, processes
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Container, Engine, Mounted
+
+
+class Insides:
+    """Completes the containers of all engines of a host."""
+
+    def __init__(self) -> None:
+        self.contained = processes.contained()
+        self._describer = processes.Describer()
+        self._of_host: dict[bytes, list[bytes]] = {}
+        # Those of process 1 may be of another root, as in a container.
+        for line in processes.mountinfo_here().split(b"\n"):
+            self._of_host.setdefault(_device(line), []).append(line)
+
+    def completed(self, engine: Engine) -> Engine:
+        """Return an engine with what /proc says of its containers."""
+        if engine.containers is None:
+            return engine
+        return engine._replace(containers=tuple(self._completed(each, engine.pid) for each in engine.containers))
+
+    def _completed(self, container: Container, engine: int) -> Container:
+        if not container.is_running:
+            return container._replace(processes=())
+        pids = list(self.contained.pids.get(container.id, ()))
+        state = container.inspect.get("State")
+        first = state.get("Pid") if isinstance(state, dict) else None
+        if not pids and isinstance(first, int) and first > 0:
+            pids = processes.in_namespace_of(first, engine)
+        if not pids:
+            return container
+        return container._replace(
+            processes=self._describer.describe(pids),
+            mounted=self._mounted(container, first if first in pids else pids[0]),
+        )
+
+    def _mounted(self, container: Container, pid: int) -> tuple[Mounted, ...] | None:
+        text = processes.mountinfo(pid)
+        if not text:
+            return None
+        devices = {_device(line) for line in text.split(b"\n")}
+        host = b"\n".join(line for device in sorted(devices) for line in self._of_host.get(device, ()))
+        return mounts.of_container(host, text, _destinations(container))
+
+
+def _device(line: bytes) -> bytes:
+    fields = line.split(b" ", 3)
+    return fields[2] if len(fields) > 2 else b""
+
+
+def _destinations(container: Container) -> frozenset[str]:
+    """Return where the engine was asked to mount something."""
+    asked = container.inspect.get("Mounts")
+    mounted = [mount for mount in asked if isinstance(mount, dict)] if isinstance(asked, list) else []
+    paths = [mount.get("Destination") for mount in mounted]
+    return frozenset(path for path in paths if isinstance(path, str))

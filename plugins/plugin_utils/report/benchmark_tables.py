@@ -1,0 +1,164 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables about a benchmark: what changed since the last run, what is excepted, and what people judged."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _control
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.benchmark import Engine, Row, Sheet, engine
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, visible
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import ControlState, Judgement
+
+EXAMPLES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A control that got another status on some engines since the run before, or more evidence for the one it has.
+
+    before, after: the statuses, the same for new evidence. items: how many of the listed evidences are new.
+    """
+
+    row: Row
+    before: str
+    after: str
+    engines: tuple[Engine, ...]
+    items: int
+
+    @property
+    def is_new_evidence(self) -> bool:
+        return self.before == self.after
+
+
+@dataclasses.dataclass(frozen=True)
+class Excepted:
+    """What exceptions cover of a control. count: exact. reasons, examples: of the listed evidences."""
+
+    row: Row
+    count: int
+    engines: tuple[Engine, ...]
+    reasons: tuple[str, ...]
+    examples: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A person's judgement. state: whether it counts, in words."""
+
+    number: str
+    title: str
+    judgement: Judgement
+    state: str
+    is_in_force: bool
+
+
+def changes(sheet: Sheet) -> list[Change]:
+    """Return what changed since the run before: what fails now first, and last what failed before, too."""
+    found: dict[tuple[str, str, str], list[ControlState]] = collections.defaultdict(list)
+    rows = {row.control.id: row for row in sheet.rows}
+    for state in sheet.states:
+        if state.previous_status is None:
+            continue
+        if state.previous_status != state.status or (state.status == _control.FAILED and new_items(state)):
+            found[state.control, state.previous_status, state.status].append(state)
+    changed = [
+        Change(rows[control], before, after, tuple(map(engine, same)), sum(map(new_items, same)))
+        for (control, before, after), same in found.items()
+    ]
+    return sorted(changed, key=_urgency)
+
+
+def new_items(state: ControlState) -> int:
+    """Return how many of the listed evidences the run before did not have; a first run has nothing to compare."""
+    return 0 if state.previous_status is None else sum(bool(item.get("is_new")) for item in state.items)
+
+
+def _urgency(change: Change) -> tuple[bool, int, int]:
+    weight = benchmark_score.WEIGHTS[change.row.severity] * len(change.engines)
+    return change.is_new_evidence, _control.STATUSES.index(change.after), -weight
+
+
+def change_words(changed: t.Sequence[Change]) -> str:
+    """Return in a sentence how many results changed, and in which direction."""
+    statuses = [change for change in changed if not change.is_new_evidence]
+    worse = sum(len(change.engines) for change in statuses if change.after == _control.FAILED)
+    better = sum(len(change.engines) for change in statuses if change.before == _control.FAILED)
+    others = sum(len(change.engines) for change in statuses) - worse - better
+    more = sum(len(change.engines) for change in changed if change.is_new_evidence)
+    parts = [
+        (worse, "fails now", "fail now"),
+        (better, "fails no longer", "fail no longer"),
+        (others, "has another status", "have another status"),
+        (more, "failed before and has new evidence", "failed before and have new evidence"),
+    ]
+    words = [f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count]
+    return f"Results of a control on an engine: {'; '.join(words)}."
+
+
+def excepted(sheet: Sheet) -> list[Excepted]:
+    """Return the controls with exceptions, in their order."""
+    found = []
+    for row in sheet.rows:
+        states = [state for state in row.states if state.excepted_count]
+        items = [item for state in states for item in state.excepted]
+        if states:
+            found.append(
+                Excepted(
+                    row,
+                    sum(state.excepted_count for state in states),
+                    tuple(map(engine, states)),
+                    tuple(dict.fromkeys(str(item.get("exception") or "") for item in items)),
+                    tuple(dict.fromkeys(str(item.get("name") or "") for item in items)),
+                )
+            )
+    return found
+
+
+def judged(sheet: Sheet, now: float) -> list[Judged]:
+    """Return what people judged: what counts first, then the newest."""
+    rows = {row.control.id: row for row in sheet.rows}
+    states = {(state.control, engine(state)): state for state in sheet.states}
+    found = []
+    for judgement in sheet.judgements:
+        row = rows.get(judgement.control)
+        number, title = (row.number, row.control.title) if row else ("", judgement.control)
+        state = states.get((judgement.control, engine(judgement)))
+        found.append(Judged(number, title, judgement, _standing(judgement, state, now), _counts(judgement, state)))
+    return sorted(found, key=lambda each: (not each.is_in_force, -each.judgement.created))
+
+
+def _counts(judgement: Judgement, state: ControlState | None) -> bool:
+    """Return whether a judgement is the one that the newest result of the control comes from."""
+    applied = state.judgement if state else None
+    return applied is not None and (applied.created, applied.verdict) == (judgement.created, judgement.verdict)
+
+
+def _standing(judgement: Judgement, state: ControlState | None, now: float) -> str:
+    if judgement.ended is not None:
+        return f"ended by {judgement.ended_by}: {judgement.ended_reason}"
+    if judgement.until is not None and judgement.until <= now:
+        return "its time is over"
+    if state is None:
+        return "what it was about is gone"
+    if _counts(judgement, state):
+        return "counts"
+    if judgement.digest == state.digest and state.status == _control.MANUAL:
+        return "counts from the next run on"
+    return "lapsed: the evidence changed"
+
+
+def engine_words(engines: t.Iterable[Engine], limit: int = 4) -> str:
+    """Return the hosts of engines as ``web1..web8 (8 hosts)``, and how many engines that are, where there are more."""
+    found = list(engines)
+    hosts = {host for host, _subject in found}
+    words = alike.hosts([visible(host, 80) for host in hosts], limit)
+    return words if len(hosts) == len(found) else f"{words}, {counted(len(found), 'engine')}"

@@ -1,0 +1,99 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exceptions of the operator: what they cover, when they end, and what they never cover."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts, options
+
+from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, image, judged
+
+PRIVILEGED = "docker_container_privileged"
+COMPOSE = {"com.docker.compose.project": "shop", "com.docker.compose.service": "db"}
+
+
+def excepted(**values: t.Any) -> options.Excepted:
+    known = {"control": PRIVILEGED, "container": None, "image": None, "service": None, "reason": "why", "until": None}
+    return options.Excepted(**{**known, **values})
+
+
+def privileged(name: str = "agent", **changes: t.Any) -> facts.Container:
+    return container(name, HostConfig__Privileged=True, **changes)
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        {"container": "agent"},
+        {"container": "ag*"},
+        {"image": "bb:*"},
+        {"image": image().id},
+        {"service": "shop/db"},
+        {"service": "shop/*", "container": "agent", "image": image().id},
+    ],
+)
+def test_an_exception_covers_what_all_its_patterns_match(patterns: dict[str, str]) -> None:
+    where = engine(privileged(Config__Labels=COMPOSE))
+    result = judged(PRIVILEGED, where, exceptions=(excepted(**patterns),))
+    assert (result["status"], result["items"], result["excepted_count"]) == ("excepted", [], 1)
+    assert (result["excepted"][0]["name"], result["excepted"][0]["exception"]) == ("agent", "why")
+    assert result["reason"].endswith(" 1 excepted.")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"container": "agen"},
+        {"container": "AGENT"},
+        {"image": "sha256:" + "5" * 64},
+        {"container": "agent", "service": "shop/web"},
+        {"container": "agent", "control": "docker_host_ipc_shared"},
+        {"container": "agent", "until": "2026-11-28"},
+        {"container": "agent", "until": "never"},
+    ],
+)
+def test_an_exception_covers_nothing_else(values: dict[str, str]) -> None:
+    where = engine(privileged(Config__Labels=COMPOSE))
+    result = judged(PRIVILEGED, where, exceptions=(excepted(**values),))
+    assert (result["status"], result["count"], result["excepted"]) == ("failed", 1, [])
+
+
+def test_an_exception_ends_after_its_last_day_and_that_is_said() -> None:
+    last_day = excepted(container="agent", until="2026-11-29"), excepted(container="agent", until="2026-11-30")
+    for each in last_day:
+        assert judged(PRIVILEGED, engine(privileged()), exceptions=(each,))["status"] == "excepted"
+    over = judged(PRIVILEGED, engine(privileged()), exceptions=(excepted(container="agent", until="2026-11-28"),))
+    assert over["reason"].endswith(" An exception ended on 2026-11-28.")
+
+
+def test_what_is_left_is_judged_by_itself() -> None:
+    where = engine(privileged(), privileged("other", stopped=True))
+    assert judged(PRIVILEGED, where)["severity"] == "critical"
+    result = judged(PRIVILEGED, where, exceptions=(excepted(container="agent"),))
+    assert (result["status"], result["severity"]) == ("failed", "high")
+    assert [each["name"] for each in result["items"]] == ["other"]
+
+
+def test_a_container_excepts_itself_by_no_label() -> None:
+    labels = {"bulwark.exception": PRIVILEGED, "docker_hardening_exceptions": "*", **COMPOSE}
+    assert judged(PRIVILEGED, engine(privileged(Config__Labels=labels)))["status"] == "failed"
+
+
+def test_nothing_is_excepted_that_is_not_known() -> None:
+    everything = excepted(container="*")
+    unknown = engine(container(problem="it is gone"))
+    assert judged(PRIVILEGED, unknown, exceptions=(everything,))["status"] == "not_checked"
+
+
+def test_what_a_person_decides_can_be_excepted() -> None:
+    limited = container(HostConfig__Ulimits=[{"Name": "nofile", "Soft": 1, "Hard": 2}])
+    exception = excepted(control="docker_container_ulimit_changed", container="web")
+    assert judged("docker_container_ulimit_changed", engine(limited), exceptions=(exception,))["status"] == "excepted"
+    # A question without evidence stays one.
+    exception = excepted(control="docker_exec_root", container="*")
+    assert judged("docker_exec_root", engine(container()), exceptions=(exception,))["status"] == "manual"
